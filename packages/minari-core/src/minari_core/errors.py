@@ -1,0 +1,124 @@
+"""Every error that this project raises, in one tree.
+
+Each class is also the built-in that people already catch::
+
+    MinariError
+    ├── DatasetIdError (ValueError)             a malformed dataset id
+    ├── DatasetExistsError (FileExistsError)    an id that is already taken
+    ├── DatasetNotFoundError (FileNotFoundError)
+    ├── DatasetDamagedError (OSError)           what is on disk is not what was written
+    ├── DatasetChangedError (RuntimeError)      another process replaced what was being read
+    ├── FormatError (ValueError)                a data format or format version unknown here
+    ├── DatasetWriteError (OSError)             the disk refused; nothing was committed
+    ├── DatasetBusyError (TimeoutError)         another process holds the dataset's lock
+    ├── MetadataError (ValueError)              metadata that cannot be kept as JSON, or is of the wrong type
+    ├── SpaceError (ValueError)                 a space that cannot be stored, or does not fit
+    ├── IncompatibleDatasetsError (ValueError)  datasets that cannot be combined
+    ├── DataError (ValueError)                  a value that cannot be stored without loss
+    ├── EpisodeIndexError (IndexError)          an episode that is not there
+    ├── SamplingError (ValueError)              more asked for than there is
+    ├── RecordingError (RuntimeError)           a collector used out of order
+    ├── EnvironmentNotRecoverableError (ValueError)
+    │   └── UntrustedEnvironmentError           a spec that would run code its data names
+    └── MissingDependencyError (ImportError)    an extra that is not installed
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "DataError",
+    "DatasetBusyError",
+    "DatasetChangedError",
+    "DatasetDamagedError",
+    "DatasetExistsError",
+    "DatasetIdError",
+    "DatasetNotFoundError",
+    "DatasetWriteError",
+    "EnvironmentNotRecoverableError",
+    "EpisodeIndexError",
+    "FormatError",
+    "IncompatibleDatasetsError",
+    "MetadataError",
+    "MinariError",
+    "MissingDependencyError",
+    "RecordingError",
+    "SamplingError",
+    "SpaceError",
+    "UntrustedEnvironmentError",
+]
+
+
+class MinariError(Exception):
+    """The root of every error that this project raises."""
+
+
+class DatasetIdError(MinariError, ValueError):
+    """A dataset id that breaks the rule ``(namespace/…)name-vN``."""
+
+
+class DatasetExistsError(MinariError, FileExistsError):
+    """A dataset id that is already taken; nothing is ever overwritten."""
+
+
+class DatasetNotFoundError(MinariError, FileNotFoundError):
+    """No dataset of this id under the datasets' root."""
+
+
+class DatasetDamagedError(MinariError, OSError):
+    """A file of a dataset is missing, cut short, or not what its manifest says."""
+
+
+class DatasetChangedError(MinariError, RuntimeError):
+    """The stored dataset was replaced by another one while this object was reading it."""
+
+
+class FormatError(MinariError, ValueError):
+    """A data format, or a version of one, that nothing installed here can read."""
+
+
+class DatasetWriteError(MinariError, OSError):
+    """The file system refused a write; what was committed before is untouched."""
+
+
+class DatasetBusyError(MinariError, TimeoutError):
+    """Another process has held the dataset's lock for too long."""
+
+
+class MetadataError(MinariError, ValueError):
+    """Metadata that cannot be kept as JSON, or a key of the wrong type."""
+
+
+class SpaceError(MinariError, ValueError):
+    """A space that cannot be written as JSON, or that does not fit the data."""
+
+
+class IncompatibleDatasetsError(MinariError, ValueError):
+    """Datasets whose spaces or environments differ and which cannot be combined."""
+
+
+class DataError(MinariError, ValueError):
+    """A value that cannot be stored without changing it."""
+
+
+class EpisodeIndexError(MinariError, IndexError):
+    """An episode index outside the dataset."""
+
+
+class SamplingError(MinariError, ValueError):
+    """A sample larger than what it is drawn from."""
+
+
+class RecordingError(MinariError, RuntimeError):
+    """A collector used out of order: a step before the first reset, or after it was closed."""
+
+
+class EnvironmentNotRecoverableError(MinariError, ValueError):
+    """The environment that made a dataset cannot be made here."""
+
+
+class UntrustedEnvironmentError(EnvironmentNotRecoverableError):
+    """An environment spec that would run code which only the dataset names."""
+
+
+class MissingDependencyError(MinariError, ImportError):
+    """A package of an optional extra is not installed."""
