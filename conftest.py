@@ -1,0 +1,20 @@
+"""What every test and every docstring example of the four packages runs under."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# The machines that run this are shared: a slow example is no failure.
+settings.register_profile("minari", deadline=None)
+settings.load_profile("minari")
+
+
+@pytest.fixture(autouse=True)
+def datasets_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty datasets root of the test's own, so that nothing depends on the user's home."""
+    root = tmp_path / "datasets"
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(root))
+    return root

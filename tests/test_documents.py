@@ -1,0 +1,182 @@
+"""What the documents say is true: their Python runs, their commands are the real ones."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import gymnasium as gym
+import pytest
+
+import minari
+from tests.markdown import Block, python_blocks, run_block, session_examples
+
+REPOSITORY = Path(__file__).parents[1]
+BASIC_USAGE = REPOSITORY / "docs" / "basic_usage.md"
+BASIC_USAGE_SHA256 = "c16f491c5f1448726a58fe241cd39724c012263ca746299c5047782907f9a9f1"
+README = REPOSITORY / "README.md"
+DOCUMENTS = sorted(
+    [README, *REPOSITORY.glob("docs/**/*.md"), *REPOSITORY.glob("packages/*/README.md")]
+)
+
+# These blocks of docs/basic_usage.md ask a remote for the door-* datasets, and no remote can be
+# reached from here. Every other block runs.
+LEFT_TO_THE_REMOTE = (
+    """\
+>>> import minari
+>>> remote_datasets = minari.list_remote_datasets()
+>>> remote_datasets.keys()
+dict_keys(['door-expert-v0', 'door-human-v0', 'door-cloned-v0'])
+""",
+    """\
+>>> import minari
+>>> minari.download_dataset(dataset_name="door-cloned-v0")
+>>> local_datasets = minari.list_local_datasets()
+>>> local_datasets.keys()
+dict_keys(['door-cloned-v0'])
+""",
+)
+
+# Gymnasium 1.0 took LunarLander-v2 away; where it is still there, no letter is changed.
+LUNAR_LANDER_V2_IS_GONE = "LunarLander-v2" not in gym.registry
+
+
+def with_installed_environments(source: str) -> str:
+    """The source with LunarLander's version raised in ``gym.make``, and nowhere else."""
+    if not LUNAR_LANDER_V2_IS_GONE:
+        return source
+    return re.sub(r"""(gym\.make\(['"]LunarLander)-v2(['"])""", r"\1-v3\2", source)
+
+
+def before_checkpoint() -> None:
+    """The section collects the dataset of the section before it again, under the same id."""
+    minari.delete_dataset("LunarLander-v2-test-v0")
+
+
+def before_combine() -> None:
+    """The section has the two downloaded datasets, and only them.
+
+    AdroitHandDoor is not a part of Gymnasium; any environment shows how to combine.
+    """
+    for dataset_id in minari.list_local_datasets():
+        minari.delete_dataset(dataset_id)
+    for dataset_id in ("door-human-v0", "door-expert-v0"):
+        env = minari.DataCollectorV0(gym.make("CartPole-v1"))
+        for seed in range(2):
+            env.reset(seed=seed)
+            over = False
+            while not over:
+                _, _, terminated, truncated, _ = env.step(env.action_space.sample())
+                over = terminated or truncated
+        minari.create_dataset_from_collector_env(dataset_name=dataset_id, collector_env=env)
+        env.close()
+
+
+# What a section of docs/basic_usage.md takes for granted, by its heading.
+PREPARATIONS: dict[str, Callable[[], None]] = {
+    "Checkpoint Minari Dataset": before_checkpoint,
+    "Combine Minari Datasets": before_combine,
+}
+
+
+def lists_local_datasets(source: str) -> bool:
+    """The last statement of docs/basic_usage.md shows the keys of the dict that it gives."""
+    return source == "minari.list_local_datasets()"
+
+
+def is_local(block: Block) -> bool:
+    return block.source not in LEFT_TO_THE_REMOTE
+
+
+@pytest.mark.parametrize(
+    "document", DOCUMENTS, ids=lambda document: str(document.relative_to(REPOSITORY))
+)
+def test_every_local_python_block_of_a_document_runs_in_order(document: Path) -> None:
+    preparations = dict(PREPARATIONS) if document == BASIC_USAGE else {}
+    namespace: dict[str, object] = {"__name__": "__main__"}
+
+    for block in filter(is_local, python_blocks(document)):
+        if prepare := preparations.pop(block.heading, None):
+            prepare()
+        run_block(
+            block,
+            namespace,
+            with_installed_environments,
+            is_mapping_shown_as_keys=lists_local_datasets,
+        )
+
+    assert not preparations, "a section that is prepared for is no longer in the document"
+
+
+def test_basic_usage_is_the_document_that_was_agreed_on_to_the_letter() -> None:
+    assert hashlib.sha256(BASIC_USAGE.read_bytes()).hexdigest() == BASIC_USAGE_SHA256
+
+
+def test_only_the_named_blocks_of_basic_usage_are_left_to_a_remote() -> None:
+    blocks = python_blocks(BASIC_USAGE)
+
+    assert len(blocks) == 9
+    left_out = [block.source for block in blocks if not is_local(block)]
+    assert left_out == list(LEFT_TO_THE_REMOTE)
+    for document in DOCUMENTS:
+        assert document == BASIC_USAGE or all(map(is_local, python_blocks(document)))
+
+
+def test_only_the_version_of_lunar_lander_is_replaced_and_only_where_it_must_be() -> None:
+    text = BASIC_USAGE.read_text(encoding="utf-8")
+    rewritten = with_installed_environments(text)
+
+    if LUNAR_LANDER_V2_IS_GONE:
+        assert rewritten == text.replace("gym.make('LunarLander-v2')", "gym.make('LunarLander-v3')")
+        assert rewritten.count("LunarLander-v3") == 3
+    else:
+        assert rewritten == text
+
+
+def test_a_statement_that_goes_on_without_dots_is_read_as_one(tmp_path: Path) -> None:
+    file = tmp_path / "session.md"
+    file.write_text("# Words\n```python\n>>> total = sum([1,\n    2])\n>>> total\n3\n```\n")
+
+    (block,) = python_blocks(file)
+    first, second = session_examples(block)
+
+    assert (block.heading, block.line) == ("Words", 3)
+    assert (first.source, first.expected) == ("total = sum([1,\n    2])\n", "")
+    assert (second.line, second.source, second.expected) == (5, "total\n", "3\n")
+
+
+@pytest.mark.parametrize("shown", ["4\n", "", "3\n3\n"])
+def test_a_session_that_shows_something_else_fails(tmp_path: Path, shown: str) -> None:
+    file = tmp_path / "session.md"
+    file.write_text(f"```python\n>>> 1 + 2\n{shown}```\n")
+    (block,) = python_blocks(file)
+
+    with pytest.raises(AssertionError, match=r"session\.md:2: 1 \+ 2"):
+        run_block(block, {}, str)
+
+
+def test_readme_has_two_commands_and_ci_runs_the_second_letter_by_letter() -> None:
+    fences = re.findall(r"^```bash\n(.*?)^```$", README.read_text(encoding="utf-8"), re.M | re.S)
+    commands = [fence.strip() for fence in fences if "hatch run" in fence]
+
+    assert len(commands) == 2
+    quickstart, tests = commands
+    assert "\n" not in quickstart
+    assert "\n" not in tests
+    assert quickstart.endswith("hatch run quickstart")
+    assert tests in (REPOSITORY / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize(
+    "document",
+    [*DOCUMENTS, REPOSITORY / "CONTRIBUTING.md"],
+    ids=lambda document: str(document.relative_to(REPOSITORY)),
+)
+def test_every_relative_link_of_a_document_leads_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)", document.read_text(encoding="utf-8"))
+    # Links from the root are addresses on the documentation's site.
+    relative = [link for link in links if not re.match(r"/|\w+:", link)]
+
+    assert [link for link in relative if not (document.parent / link).exists()] == []

@@ -1,0 +1,267 @@
+"""The four packages: who may know whom, what each ships, and that core alone is enough."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import gymnasium as gym
+import pytest
+from packaging.requirements import Requirement
+
+import minari
+
+REPOSITORY = Path(__file__).parents[1]
+PACKAGES = {
+    "minari-core": "minari_core",
+    "minari-collect": "minari_collect",
+    "minari-hub": "minari_hub",
+    "minari": "minari",
+}
+MODULES = frozenset(PACKAGES.values())
+# Which siblings each module may import.
+ARROWS = {
+    "minari_core": frozenset[str](),
+    "minari_collect": frozenset({"minari_core"}),
+    "minari_hub": frozenset({"minari_core"}),
+    "minari": frozenset({"minari_core", "minari_collect", "minari_hub"}),
+}
+every_package = pytest.mark.parametrize("package", PACKAGES)
+every_module = pytest.mark.parametrize("module", sorted(MODULES))
+
+
+def source_folder(package: str) -> Path:
+    return REPOSITORY / "packages" / package / "src" / PACKAGES[package]
+
+
+def source_files(module: str) -> list[Path]:
+    (package,) = (name for name, itself in PACKAGES.items() if itself == module)
+    return sorted(source_folder(package).rglob("*.py"))
+
+
+def project_table(package: str) -> str:
+    """The text of ``pyproject.toml``; Python 3.10 has no reader for it."""
+    return (REPOSITORY / "packages" / package / "pyproject.toml").read_text(encoding="utf-8")
+
+
+def dependencies(package: str) -> list[Requirement]:
+    found = re.search(r"^dependencies = \[\n(.*?)^\]", project_table(package), re.M | re.S)
+    assert found
+    return [Requirement(text) for text in ast.literal_eval(f"[{found[1]}]")]
+
+
+def imported_names(file: Path) -> Iterator[str]:
+    """The full name of every module that a file imports, wherever in the file it does."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: a relative import"
+            yield node.module or ""
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The top-level modules that a fresh process has loaded after a statement."""
+    program = f"import json, sys\n{statement}\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120
+    )
+    return set(json.loads(done.stdout))
+
+
+@every_module
+def test_a_module_imports_no_sibling_that_its_arrow_does_not_point_at(module: str) -> None:
+    for file in source_files(module):
+        siblings = {name.partition(".")[0] for name in imported_names(file)} & MODULES
+        assert siblings <= ARROWS[module] | {module}, file
+
+
+@every_module
+def test_a_fresh_process_loads_no_sibling_that_the_arrow_does_not_point_at(module: str) -> None:
+    loaded = loaded_by(f"import {module}")
+
+    assert loaded & MODULES <= ARROWS[module] | {module}
+
+
+def test_importing_core_loads_no_google_library_no_command_line_and_no_network_code() -> None:
+    loaded = loaded_by("import minari_core")
+
+    unwanted = {"google", "typer", "click", "rich", "requests", "urllib3", "httpx", "aiohttp"}
+    assert loaded & unwanted == set()
+
+
+@every_package
+def test_the_siblings_that_a_package_depends_on_are_the_ones_it_may_import(package: str) -> None:
+    siblings = {PACKAGES[each.name] for each in dependencies(package) if each.name in PACKAGES}
+
+    assert siblings == ARROWS[PACKAGES[package]]
+
+
+@every_package
+def test_a_sibling_is_asked_for_by_a_range_that_holds_its_version(package: str) -> None:
+    for dependency in dependencies(package):
+        if dependency.name not in PACKAGES:
+            continue
+        version = importlib.import_module(f"{PACKAGES[dependency.name]}._version").__version__
+        operators = {specifier.operator for specifier in dependency.specifier}
+        assert operators == {">=", "<"}, dependency
+        assert dependency.specifier.contains(version, prereleases=True), dependency
+
+
+@every_package
+def test_every_third_party_package_that_is_imported_is_asked_for(package: str) -> None:
+    names = {name for file in source_files(PACKAGES[package]) for name in imported_names(file)}
+    outside = {name.partition(".")[0] for name in names} - sys.stdlib_module_names
+    asked_for = {each.name.replace("-", "_") for each in dependencies(package)}
+
+    assert outside - {PACKAGES[package]} <= asked_for
+
+
+def test_h5py_is_imported_by_the_storage_modules_only() -> None:
+    importers = {
+        file.relative_to(source_folder(package)).as_posix()
+        for package, module in PACKAGES.items()
+        for file in source_files(module)
+        if any(name.partition(".")[0] == "h5py" for name in imported_names(file))
+    }
+
+    assert all(importer.startswith("storage/") for importer in importers), importers
+
+
+@every_package
+def test_a_package_ships_its_types_its_readme_its_changelog_and_its_license(package: str) -> None:
+    folder = REPOSITORY / "packages" / package
+    version = importlib.import_module(f"{PACKAGES[package]}._version").__version__
+
+    assert (source_folder(package) / "py.typed").is_file()
+    assert (folder / "README.md").read_text(encoding="utf-8").startswith(f"# {package}\n")
+    assert f"## [{version}]" in (folder / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert (folder / "LICENSE").read_bytes() == (REPOSITORY / "LICENSE").read_bytes()
+
+
+@every_package
+def test_the_version_is_written_in_one_place(package: str) -> None:
+    module = importlib.import_module(PACKAGES[package])
+
+    assert re.fullmatch(r"\d+\.\d+\.\d+", module.__version__)
+    assert f'path = "src/{PACKAGES[package]}/_version.py"' in project_table(package)
+    assert 'dynamic = ["version"]' in project_table(package)
+
+
+@every_module
+def test_the_public_names_are_explicit_unique_and_there(module: str) -> None:
+    package = importlib.import_module(module)
+    (assignment,) = (
+        node
+        for node in ast.parse(inspect.getsource(package)).body
+        if isinstance(node, ast.Assign)
+        and [ast.unparse(target) for target in node.targets] == ["__all__"]
+    )
+    names = ast.literal_eval(assignment.value)
+
+    assert len(set(names)) == len(names)
+    assert [name for name in names if not hasattr(package, name)] == []
+    assert "import *" not in inspect.getsource(package)
+
+
+@every_module
+def test_every_public_name_and_every_public_method_says_what_it_is(module: str) -> None:
+    package = importlib.import_module(module)
+    silent = []
+    for name in package.__all__:
+        thing = getattr(package, name)
+        if not (inspect.isclass(thing) or inspect.isroutine(thing)):
+            continue
+        if not thing.__doc__:
+            silent.append(name)
+        if inspect.isclass(thing):
+            silent += [
+                f"{name}.{member}"
+                for member, value in inspect.getmembers(thing)
+                if not member.startswith("_")
+                and (inspect.isroutine(value) or isinstance(value, property))
+                and not inspect.getdoc(value)
+            ]
+
+    assert silent == []
+
+
+def test_minari_gives_the_names_that_the_documentation_uses() -> None:
+    assert {
+        "DataCollectorV0",
+        "EpisodeBuffer",
+        "EpisodeData",
+        "MinariDataset",
+        "combine_datasets",
+        "create_dataset_from_buffers",
+        "create_dataset_from_collector_env",
+        "delete_dataset",
+        "list_local_datasets",
+        "load_dataset",
+        "split_dataset",
+    } <= set(minari.__all__)
+
+
+@pytest.mark.slow
+def test_core_installed_alone_reads_a_dataset(tmp_path: Path, datasets_root: Path) -> None:
+    env = minari.DataCollectorV0(gym.make("CartPole-v1"))
+    lengths = []
+    for seed in range(3):
+        env.reset(seed=seed)
+        over = False
+        length = 0
+        while not over:
+            _, _, terminated, truncated, _ = env.step(env.action_space.sample())
+            over = terminated or truncated
+            length += 1
+        lengths.append(length)
+    minari.create_dataset_from_collector_env(dataset_name="made-by-all-v0", collector_env=env)
+    env.close()
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "alone")], check=True, timeout=120)
+    folder = "Scripts" if os.name == "nt" else "bin"
+    python = str(tmp_path / "alone" / folder / "python")
+    # Nothing of the environment that runs the test may be seen from the new one.
+    surroundings = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    core = REPOSITORY / "packages" / "minari-core"
+    subprocess.run(
+        [python, "-m", "pip", "install", "--quiet", str(core)],
+        check=True,
+        env=surroundings,
+        timeout=600,
+    )
+    program = """
+import importlib.util, json
+import minari_core
+dataset = minari_core.load_dataset("made-by-all-v0")
+siblings = ("minari", "minari_collect", "minari_hub")
+print(json.dumps({
+    "lengths": [len(episode) for episode in dataset],
+    "shapes": [list(episode.observations.shape) for episode in dataset],
+    "sampled": len(dataset.sample_episodes(2)),
+    "siblings": [name for name in siblings if importlib.util.find_spec(name)],
+}))
+"""
+    done = subprocess.run(
+        [python, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        env=surroundings,
+        timeout=120,
+    )
+
+    assert json.loads(done.stdout) == {
+        "lengths": lengths,
+        "shapes": [[length + 1, 4] for length in lengths],
+        "sampled": 2,
+        "siblings": [],
+    }
