@@ -1,0 +1,162 @@
+"""The native format: immutable shards of flat columns, and the manifest that names them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+from minari_core.columns import JsonValue
+from minari_core.errors import (
+    DatasetBusyError,
+    DatasetChangedError,
+    DatasetDamagedError,
+    DatasetWriteError,
+)
+from minari_core.manifest import (
+    Layout,
+    Manifest,
+    check_updatable,
+    checked_metadata,
+    read_manifest,
+    sync_folder,
+    write_manifest,
+)
+from minari_core.shard_folder import Addition, ShardFolder
+from minari_core.shard_reader import ShardReader
+
+LOCK_NAME = ".lock"
+_LOCK_TIMEOUT_SECONDS = 60.0
+
+
+class ColumnarStorage(ShardFolder):
+    """A published dataset; other processes may read it and add to it at the same time.
+
+    Whoever adds holds the dataset's lock, writes shards that no manifest names yet, and then
+    replaces the manifest. A reader keeps the manifest it has read until `refresh`.
+    """
+
+    @classmethod
+    def create(cls, folder: Path, metadata: Mapping[str, JsonValue]) -> ColumnarStorage:
+        """Write an empty dataset into an empty folder.
+
+        Args:
+            folder: An existing folder.
+            metadata: What the dataset is; the spaces as JSON text.
+        """
+        manifest = Manifest(
+            {**metadata, "data_format": cls.data_format}, Layout(uid=uuid.uuid4().hex)
+        )
+        write_manifest(folder, manifest)
+        return cls(folder, manifest)
+
+    @classmethod
+    def open(cls, folder: Path) -> ColumnarStorage:
+        """Open a dataset; nothing but its manifest is read.
+
+        Raises:
+            DatasetNotFoundError: The folder holds no dataset.
+            DatasetDamagedError: Its manifest is malformed.
+            FormatError: It is of a newer version of the format.
+        """
+        return cls(folder, read_manifest(folder))
+
+    def shard(self, number: int) -> ShardReader:
+        """A shard that is ready to be read; see `ShardFolder.shard`.
+
+        Raises:
+            DatasetChangedError: The shard is gone because the dataset was rewritten meanwhile.
+            DatasetDamagedError: The shard is gone, or damaged.
+        """
+        try:
+            return super().shard(number)
+        except FileNotFoundError as error:
+            entry = self.layout.shards[number]
+            if entry not in read_manifest(self._folder).layout.shards:
+                raise DatasetChangedError(
+                    f"{self._folder}: shard {entry.file} was replaced while this object was in "
+                    "use; load the dataset again"
+                ) from error
+            raise DatasetDamagedError(
+                f"{self._folder / entry.file} is missing, though its manifest names it"
+            ) from error
+
+    def refresh(self) -> bool:
+        """Take in what other processes added; whether there was anything.
+
+        Raises:
+            DatasetChangedError: Another dataset has taken this one's place.
+        """
+        manifest = self._current()
+        if manifest == self._manifest:
+            return False
+        self._take(manifest)
+        return True
+
+    def update_metadata(self, changes: Mapping[str, object]) -> None:
+        """Replace some keys of the metadata in one step; see `Storage.update_metadata`."""
+        check_updatable(changes)
+        checked = checked_metadata(changes)
+        with self._lock():
+            manifest = self._current()
+            manifest = replace(manifest, metadata={**manifest.metadata, **checked})
+            write_manifest(self._folder, manifest)
+            self._take(manifest)
+
+    def _current(self) -> Manifest:
+        manifest = read_manifest(self._folder)
+        if manifest.layout.uid != self.layout.uid:
+            raise DatasetChangedError(
+                f"{self._folder}: another dataset has taken the place of the one that was loaded; "
+                "load it again"
+            )
+        return manifest
+
+    @contextmanager
+    def _adding(self, *, keep: bool = True) -> Iterator[Addition]:
+        with self._lock():
+            self._take(self._current())
+            start = self.layout if keep else replace(self.layout, shards=(), schemas=())
+            addition = Addition(self._folder, start, durable=True)
+            try:
+                yield addition
+                manifest = replace(self._manifest, layout=addition.layout)
+                sync_folder(self._folder)
+                write_manifest(self._folder, manifest)
+            except BaseException:
+                addition.discard()
+                raise
+            self._take(manifest)
+            if not keep:
+                self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove shards that no manifest names; nobody adds any while the lock is held."""
+        named = {shard.file for shard in self.layout.shards}
+        for path in self._folder.glob("shard-*.h5"):
+            if path.name not in named:
+                # Windows does not remove what a process has mapped.
+                with suppress(OSError):
+                    path.unlink()
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        """Hold the dataset's lock, which ends with the process that holds it."""
+        from filelock import FileLock, Timeout  # only who writes needs it
+
+        try:
+            lock = FileLock(self._folder / LOCK_NAME, timeout=_LOCK_TIMEOUT_SECONDS)
+            lock.acquire()
+        except Timeout as error:
+            raise DatasetBusyError(
+                f"{self._folder} has been locked by another process for "
+                f"{_LOCK_TIMEOUT_SECONDS:.0f} seconds; try again when it is done"
+            ) from error
+        except OSError as error:
+            raise DatasetWriteError(f"{self._folder} cannot be locked: {error}") from error
+        try:
+            yield
+        finally:
+            lock.release()

@@ -1,0 +1,51 @@
+"""How values lie in flat arrays."""
+
+from __future__ import annotations
+
+from minari_core.columns.base import (
+    Array,
+    ArraySpec,
+    Column,
+    CompressedArray,
+    JsonObject,
+    JsonValue,
+    Reader,
+    StoredArray,
+    join_pieces,
+)
+from minari_core.columns.exotic import GraphColumn, OneOfColumn, SequenceColumn
+from minari_core.columns.fixed import FixedColumn, fixed_column
+from minari_core.columns.inference import FIXED_SPACES, column_for_values
+from minari_core.columns.nested import MaskedColumn, StructColumn, TupleColumn
+from minari_core.columns.schema import AXES, Axis, Schema, schema_from_json
+from minari_core.columns.variable import BytesColumn, JsonColumn, RaggedColumn, TextColumn
+
+__all__ = [
+    "AXES",
+    "FIXED_SPACES",
+    "Array",
+    "ArraySpec",
+    "Axis",
+    "BytesColumn",
+    "Column",
+    "CompressedArray",
+    "FixedColumn",
+    "GraphColumn",
+    "JsonColumn",
+    "JsonObject",
+    "JsonValue",
+    "MaskedColumn",
+    "OneOfColumn",
+    "RaggedColumn",
+    "Reader",
+    "Schema",
+    "SequenceColumn",
+    "StoredArray",
+    "StructColumn",
+    "TextColumn",
+    "TupleColumn",
+    "column_for_values",
+    "fixed_column",
+    "join_pieces",
+    "schema_from_json",
+]

@@ -1,0 +1,187 @@
+"""What every kind of column promises.
+
+A column says how the values of one space, or of one info key, lie in flat arrays with one
+entry a row. It is the only thing that turns values into arrays (`encode`) and arrays back into
+values (`bind`); shards, storages and samplers move the flat arrays and never look inside.
+
+The arrays of a column come in one fixed order, depth first. `arrays`, `encode` and `bind` all
+follow it (the last two without the derived ones), so a shard needs no names to hand a column
+its arrays.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, TypeAlias, Union, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from minari_core.errors import DatasetDamagedError
+
+Array: TypeAlias = npt.NDArray[np.generic]
+JsonValue: TypeAlias = Union[
+    None, bool, int, float, str, list["JsonValue"], Mapping[str, "JsonValue"]
+]
+JsonObject: TypeAlias = dict[str, JsonValue]
+
+Reader: TypeAlias = Callable[[int, int], object]
+"""Reads rows ``start`` to ``stop`` of one shard, as the value an episode shows."""
+
+
+@runtime_checkable
+class CompressedArray(Protocol):
+    """An array whose rows are decoded when they are read."""
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        ...
+
+    def read(self, start: int, stop: int) -> Array:
+        """Rows ``start`` to ``stop`` as a fresh array."""
+        ...
+
+
+StoredArray: TypeAlias = Union[Array, CompressedArray]
+
+
+@dataclass(frozen=True, slots=True)
+class ArraySpec:
+    """One flat array of a shard: an HDF5 dataset."""
+
+    path: str
+    """Its HDF5 path, with the parts joined by ``/``."""
+    dtype: np.dtype[np.generic]
+    """The type of an element."""
+    row_shape: tuple[int, ...]
+    """The shape of one row."""
+    rows_per_chunk: int = 0
+    """Rows in a compressed chunk, or 0 for a contiguous array."""
+    derived: bool = False
+    """Whether a shard's writer makes it, as the table of chunks; columns never see it."""
+
+
+class Column(ABC):
+    """How values lie in flat arrays. Columns are immutable and compare by content."""
+
+    kind: ClassVar[str]
+    """The word that names this column in a manifest."""
+
+    @abstractmethod
+    def to_json(self) -> JsonObject:
+        """The column as the manifest keeps it, with its `kind`."""
+
+    @abstractmethod
+    def arrays(self, path: str) -> Iterator[ArraySpec]:
+        """The flat arrays of the column, in their fixed order.
+
+        Args:
+            path: Where the column lies in the shard.
+        """
+
+    @abstractmethod
+    def encode(self, values: Sequence[object], where: str) -> list[Array]:
+        """Turn one value a row into the flat arrays.
+
+        Args:
+            values: The values of consecutive rows.
+            where: The column's name for an error message.
+
+        Returns:
+            One array for each of `arrays` that is not derived, in that order.
+
+        Raises:
+            DataError: A value cannot be stored without changing it.
+        """
+
+    @abstractmethod
+    def bind(self, arrays: Iterator[StoredArray], rows: int, *, copy: bool) -> Reader:
+        """Take this column's arrays off the iterator and return what reads rows from them.
+
+        Args:
+            arrays: The arrays of one shard without the derived ones, positioned at this column.
+            rows: How many rows the column has in that shard.
+            copy: Return fresh arrays that the caller may change, instead of views.
+
+        Raises:
+            DatasetDamagedError: An array is shorter or longer than the rows need.
+        """
+
+    @abstractmethod
+    def missing(self, count: int) -> object:
+        """What ``count`` rows look like in a shard that does not have this column."""
+
+
+def with_rows(array: StoredArray, rows: int) -> StoredArray:
+    """The array, if it has so many rows.
+
+    Raises:
+        DatasetDamagedError: It has another number of rows.
+    """
+    if len(array) != rows:
+        raise DatasetDamagedError(f"an array has {len(array)} rows where {rows} belong")
+    return array
+
+
+def plain_array(array: StoredArray, rows: int | None = None) -> Array:
+    """An array that is not compressed, as masks, offsets and values never are.
+
+    Raises:
+        DatasetDamagedError: It is compressed, or has another number of rows.
+    """
+    if not isinstance(array, np.ndarray):
+        raise DatasetDamagedError("an array of masks, offsets or values is compressed")
+    if rows is not None:
+        with_rows(array, rows)
+    return array
+
+
+def escape_key(key: str) -> str:
+    """Turn any text into one part of an HDF5 path.
+
+    ``/``, ``%``, NUL and lone surrogates become ``%XX`` for each byte of their UTF-8 form; the
+    names ``.`` and the empty string, which HDF5 cannot hold, become ``%2E`` and ``%``.
+
+    Example:
+        >>> escape_key("left/arm"), escape_key("ö"), escape_key("")
+        ('left%2Farm', 'ö', '%')
+    """
+    if key == "":
+        return "%"
+    if key == ".":
+        return "%2E"
+    return "".join(
+        "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogatepass"))
+        if character in "/%\0" or "\ud800" <= character <= "\udfff"
+        else character
+        for character in key
+    )
+
+
+def join_pieces(pieces: Sequence[object]) -> object:
+    """Put together what one column gave from successive shards.
+
+    Arrays are concatenated, lists are chained, dicts and tuples are joined part by part.
+    """
+    first = pieces[0]
+    if len(pieces) == 1:
+        return first
+    if isinstance(first, np.ndarray):
+        arrays = [piece for piece in pieces if isinstance(piece, np.ndarray)]
+        if any(isinstance(piece, np.ma.MaskedArray) for piece in arrays):
+            # numpy leaves its masked arrays untyped.
+            return np.ma.concatenate(arrays)  # type: ignore[no-untyped-call]
+        return np.concatenate(arrays)
+    if isinstance(first, Mapping):
+        mappings = [piece for piece in pieces if isinstance(piece, Mapping)]
+        return {key: join_pieces([piece[key] for piece in mappings]) for key in first}
+    if isinstance(first, tuple):
+        tuples = [piece for piece in pieces if isinstance(piece, tuple)]
+        return tuple(join_pieces(parts) for parts in zip(*tuples, strict=True))
+    joined: list[object] = []
+    for piece in pieces:
+        if isinstance(piece, list):
+            joined.extend(piece)
+    return joined

@@ -1,0 +1,213 @@
+"""Columns for values that no space describes: infos, extra columns, episode metadata.
+
+The recorded keys are the union of what the rows have, a missing value is masked, and the column
+of each key is the narrowest one that keeps every value exactly:
+
+=============================================  ==================
+the values of a key                            column
+=============================================  ==================
+numbers or arrays of one dtype and shape       fixed
+numbers whose common dtype holds all exactly   fixed
+arrays of one dtype, shapes that change        ragged
+text, bytes                                    text, bytes
+dicts with text keys                           struct of columns
+a mixture, lists that are not numbers          json
+=============================================  ==================
+
+None means that the row has no value. What none of these can hold is dropped, and named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from minari_core.columns.base import Array, Column
+from minari_core.columns.fixed import fixed_column
+from minari_core.columns.nested import MaskedColumn, StructColumn
+from minari_core.columns.variable import BytesColumn, JsonColumn, RaggedColumn, TextColumn
+from minari_core.errors import DataError
+from minari_core.json_values import to_json_text
+
+_NUMERIC_KINDS = "biufc"
+_IMMUTABLE = frozenset({float, int, bool, str, bytes, type(None)})
+
+
+class Unstorable:
+    """Stands for a recorded value that no column can hold."""
+
+    __slots__ = ("reason",)
+
+    def __init__(self, value: object) -> None:
+        self.reason = f"a value of type {type(value).__name__}"
+
+
+def freeze(value: object) -> object:
+    """A copy of the value that later changes to it cannot reach; it never raises."""
+    kind = value.__class__
+    if kind in _IMMUTABLE or isinstance(value, np.generic | Unstorable):
+        return value
+    if isinstance(value, np.ndarray):
+        return Unstorable(value) if value.dtype.kind not in "biufcU" else value.copy()
+    try:
+        if isinstance(value, dict):
+            return {freeze(key): freeze(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [freeze(item) for item in value]
+        if isinstance(value, tuple):
+            return tuple([freeze(item) for item in value])
+        if hasattr(value, "__array__"):
+            return freeze(np.array(value))
+        if isinstance(value, Mapping):
+            return freeze(dict(value))
+    except Exception:  # an object of the environment's may raise anything when it is looked at
+        return Unstorable(value)
+    return Unstorable(value)
+
+
+def encode_dynamic(
+    values: Sequence[object], where: str, dropped: dict[str, str], *, lists_are_json: bool = False
+) -> tuple[Column, list[Array]] | None:
+    """Choose the column of some frozen values, and encode them.
+
+    Args:
+        values: One value a row, None where there is none.
+        where: The key's name.
+        dropped: Gets the name of each key that lost a value, with the reason.
+        lists_are_json: Keep lists of numbers as lists, as metadata does; else they are arrays.
+
+    Returns:
+        The column and its arrays, or None if no row has a value that can be stored.
+    """
+    kinds = {value.__class__ for value in values}
+    has_missing = type(None) in kinds
+    kinds.discard(type(None))
+    if Unstorable in kinds:
+        _note_unstorable(values, where, dropped)
+        values = [None if isinstance(value, Unstorable) else value for value in values]
+        return encode_dynamic(values, where, dropped, lists_are_json=lists_are_json)
+    if not kinds:
+        return None
+    if all(issubclass(kind, dict) for kind in kinds) and _has_text_keys(values):
+        return _encode_struct(values, where, dropped, lists_are_json)
+    if kinds <= {str, np.str_}:
+        column: Column = TextColumn()
+    elif kinds == {bytes}:
+        column = BytesColumn()
+    else:
+        numeric = _encode_numeric(values, kinds, has_missing, lists_are_json)
+        if numeric is not None:
+            return numeric
+        column = JsonColumn()
+        values = _only_json(values, where, dropped)
+        has_missing = any(value is None for value in values)
+        if all(value is None for value in values):
+            return None
+    if has_missing:
+        column = MaskedColumn(column)
+    return column, column.encode(values, where)
+
+
+def _note_unstorable(values: Sequence[object], where: str, dropped: dict[str, str]) -> None:
+    for value in values:
+        if isinstance(value, Unstorable):
+            dropped.setdefault(where, value.reason)
+            return
+
+
+def _has_text_keys(values: Sequence[object]) -> bool:
+    return all(
+        isinstance(key, str) for value in values if isinstance(value, dict) for key in value
+    )
+
+
+def _encode_struct(
+    values: Sequence[object], where: str, dropped: dict[str, str], lists_are_json: bool
+) -> tuple[Column, list[Array]]:
+    dicts = [value if isinstance(value, dict) else {} for value in values]
+    keys = dict.fromkeys(key for value in dicts for key in value)
+    fields: dict[str, Column] = {}
+    arrays: list[Array] = []
+    for key in keys:
+        encoded = encode_dynamic(
+            [value.get(key) for value in dicts],
+            f"{where}[{key!r}]",
+            dropped,
+            lists_are_json=lists_are_json,
+        )
+        if encoded is not None:
+            fields[key] = encoded[0]
+            arrays += encoded[1]
+    return StructColumn(fields), arrays
+
+
+def _encode_numeric(
+    values: Sequence[object],
+    kinds: set[type],
+    has_missing: bool,
+    lists_are_json: bool,
+) -> tuple[Column, list[Array]] | None:
+    """The values as a fixed or ragged column, or None if they are not all numeric."""
+    if not has_missing and kinds in ({float}, {bool}, {np.float64}, {np.bool_}):
+        rows: Array = np.array(values)
+        return fixed_column(rows.dtype, ()), [rows]
+    if lists_are_json and not kinds.isdisjoint({list, tuple}):
+        return None
+    arrays = [None if value is None else _as_numeric(value) for value in values]
+    given = [array for array in arrays if array is not None]
+    if len(given) != sum(value is not None for value in values):
+        return None
+    filled = {array.dtype for array in given if array.size} or {array.dtype for array in given}
+    dtype = np.result_type(*filled)
+    if len(filled) > 1 and not all(_is_exact(array, dtype) for array in given):
+        return None
+    shapes = {array.shape for array in given}
+    if len(shapes) == 1:
+        (shape,) = shapes
+        present = np.array([array is not None for array in arrays])
+        stacked: Array = np.zeros((len(values), *shape), dtype=dtype)
+        stacked[present] = given
+        fixed = fixed_column(dtype, shape)
+        return (MaskedColumn(fixed), [present, stacked]) if has_missing else (fixed, [stacked])
+    dimensions = {len(shape) for shape in shapes}
+    if len(dimensions) > 1 or len(filled) > 1:
+        return None
+    column: Column = RaggedColumn(dtype, dimensions.pop())
+    if has_missing:
+        column = MaskedColumn(column)
+    return column, column.encode(arrays, "")
+
+
+def _as_numeric(value: object) -> Array | None:
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**63:
+        return None
+    try:
+        array: Array = np.asarray(value)
+    except (ValueError, OverflowError):
+        return None
+    return array if array.dtype.kind in _NUMERIC_KINDS else None
+
+
+def _is_exact(array: Array, dtype: np.dtype[np.generic]) -> bool:
+    if array.dtype == dtype:
+        return True
+    if array.dtype.kind == "b" or dtype.kind == "b":
+        return False
+    cast = array.astype(dtype)
+    back = cast.astype(array.dtype)
+    return bool(np.all((back == array) | (array != array)))
+
+
+def _only_json(
+    values: Sequence[object], where: str, dropped: dict[str, str]
+) -> list[object]:
+    kept: list[object] = []
+    for value in values:
+        try:
+            to_json_text(value, where)
+            kept.append(value)
+        except DataError as error:
+            dropped.setdefault(where, str(error))
+            kept.append(None)
+    return kept

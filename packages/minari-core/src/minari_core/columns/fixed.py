@@ -1,0 +1,122 @@
+"""Values of one dtype and shape: the column that nearly all data lies in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from minari_core.columns.base import (
+    Array,
+    ArraySpec,
+    Column,
+    JsonObject,
+    Reader,
+    StoredArray,
+    with_rows,
+)
+from minari_core.errors import DataError
+
+CHUNK_TABLE_DTYPE = np.dtype("<u8")
+ROWS_PER_CHUNK = 8
+_SMALLEST_IMAGE = 4096
+_STORABLE_KINDS = "biufc"
+
+
+@dataclass(frozen=True, slots=True)
+class FixedColumn(Column):
+    """Rows of one dtype and shape, contiguous, or compressed where they are images."""
+
+    dtype: np.dtype[np.generic]
+    """The type of an element, byte order included."""
+    shape: tuple[int, ...] = ()
+    """The shape of one row; ``()`` for scalars."""
+    compressed: bool = False
+    """Whether the rows lie in zstd chunks of `ROWS_PER_CHUNK` rows."""
+
+    kind: ClassVar[str] = "fixed"
+
+    def to_json(self) -> JsonObject:
+        described: JsonObject = {
+            "kind": self.kind,
+            "dtype": self.dtype.str,
+            "shape": list(self.shape),
+        }
+        if self.compressed:
+            described["rows_per_chunk"] = ROWS_PER_CHUNK
+        return described
+
+    def arrays(self, path: str) -> Iterator[ArraySpec]:
+        if self.compressed:
+            yield ArraySpec(f"{path}/frames", self.dtype, self.shape, ROWS_PER_CHUNK)
+            yield ArraySpec(f"{path}/chunks", CHUNK_TABLE_DTYPE, (2,), derived=True)
+        else:
+            yield ArraySpec(path, self.dtype, self.shape)
+
+    def encode(self, values: Sequence[object], where: str) -> list[Array]:
+        rows = np.empty((len(values), *self.shape), dtype=self.dtype)
+        for index, value in enumerate(values):
+            rows[index] = self.exact(value, where)
+        return [rows]
+
+    def exact(self, value: object, where: str) -> Array:
+        """The value as an array of this column's dtype and shape, if that changes nothing.
+
+        Raises:
+            DataError: The shape differs, or the dtype cannot hold the value.
+        """
+        array = as_numeric_array(value, where)
+        if array.shape != self.shape:
+            raise DataError(f"{where}: a value of shape {array.shape} in a column of {self.shape}")
+        if array.dtype == self.dtype:
+            return array
+        with np.errstate(all="ignore"):
+            cast = array.astype(self.dtype)
+            same = (cast == array) | ((cast != cast) & (array != array))
+        if not np.all(same) or (self.dtype.kind == "b") != (array.dtype.kind == "b"):
+            raise DataError(
+                f"{where}: {array.dtype} value {value!r} cannot be stored as {self.dtype} "
+                "without changing it"
+            )
+        return cast
+
+    def bind(self, arrays: Iterator[StoredArray], rows: int, *, copy: bool) -> Reader:
+        array = with_rows(next(arrays), rows)
+        if not isinstance(array, np.ndarray):
+            return array.read
+        if copy:
+            return lambda start, stop: array[start:stop].copy()
+        return lambda start, stop: array[start:stop]
+
+    def missing(self, count: int) -> object:
+        return np.ma.MaskedArray(
+            np.zeros((count, *self.shape), dtype=self.dtype),
+            mask=np.ones((count, *self.shape), dtype=bool),
+        )
+
+
+def fixed_column(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> FixedColumn:
+    """The column for rows of this dtype and shape: images are compressed, the rest is not."""
+    image = (
+        dtype == np.uint8 and len(shape) >= 2 and int(np.prod(shape, dtype=np.int64)) >= _SMALLEST_IMAGE
+    )
+    return FixedColumn(dtype, shape, compressed=image)
+
+
+def as_numeric_array(value: object, where: str) -> Array:
+    """The value as a numpy array of numbers or booleans, its dtype untouched.
+
+    Raises:
+        DataError: The value is not numeric, or is ragged.
+    """
+    try:
+        array: Array = np.asarray(value)
+    except ValueError as error:
+        raise DataError(f"{where}: {value!r} is not an array of one shape ({error})") from error
+    if array.dtype.kind not in _STORABLE_KINDS:
+        raise DataError(
+            f"{where}: {type(value).__name__} {value!r} is not numeric (dtype {array.dtype})"
+        )
+    return array

@@ -1,0 +1,146 @@
+"""Columns made of columns: dicts, tuples, and columns with missing values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from minari_core.columns.base import (
+    Array,
+    ArraySpec,
+    Column,
+    JsonObject,
+    Reader,
+    StoredArray,
+    escape_key,
+    plain_array,
+)
+from minari_core.columns.fixed import FixedColumn
+from minari_core.errors import DataError
+
+MASK_DTYPE = np.dtype("?")
+
+
+@dataclass(frozen=True, slots=True)
+class StructColumn(Column):
+    """A dict with the same keys in every row; each key is a column of its own."""
+
+    fields: Mapping[str, Column]
+    """The columns, in the order in which a value shows its keys."""
+
+    kind: ClassVar[str] = "struct"
+
+    def to_json(self) -> JsonObject:
+        return {
+            "kind": self.kind,
+            "fields": {key: column.to_json() for key, column in self.fields.items()},
+        }
+
+    def arrays(self, path: str) -> Iterator[ArraySpec]:
+        for key, column in self.fields.items():
+            yield from column.arrays(f"{path}/{escape_key(key)}")
+
+    def encode(self, values: Sequence[object], where: str) -> list[Array]:
+        for value in values:
+            if not isinstance(value, Mapping) or value.keys() != self.fields.keys():
+                raise DataError(f"{where}: {value!r} is not a dict of {list(self.fields)}")
+        encoded: list[Array] = []
+        for key, column in self.fields.items():
+            parts = [value[key] for value in values if isinstance(value, Mapping)]
+            encoded += column.encode(parts, f"{where}[{key!r}]")
+        return encoded
+
+    def bind(self, arrays: Iterator[StoredArray], rows: int, *, copy: bool) -> Reader:
+        readers = [(key, column.bind(arrays, rows, copy=copy)) for key, column in self.fields.items()]
+        return lambda start, stop: {key: read(start, stop) for key, read in readers}
+
+    def missing(self, count: int) -> object:
+        return {key: column.missing(count) for key, column in self.fields.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class TupleColumn(Column):
+    """A tuple; each place is a column of its own."""
+
+    items: tuple[Column, ...]
+    """The columns, one for each place."""
+
+    kind: ClassVar[str] = "tuple"
+
+    def to_json(self) -> JsonObject:
+        return {"kind": self.kind, "items": [column.to_json() for column in self.items]}
+
+    def arrays(self, path: str) -> Iterator[ArraySpec]:
+        for index, column in enumerate(self.items):
+            yield from column.arrays(f"{path}/_index_{index}")
+
+    def encode(self, values: Sequence[object], where: str) -> list[Array]:
+        for value in values:
+            if not isinstance(value, tuple | list) or len(value) != len(self.items):
+                raise DataError(f"{where}: {value!r} is not a tuple of {len(self.items)}")
+        encoded: list[Array] = []
+        for index, column in enumerate(self.items):
+            parts = [value[index] for value in values if isinstance(value, tuple | list)]
+            encoded += column.encode(parts, f"{where}[{index}]")
+        return encoded
+
+    def bind(self, arrays: Iterator[StoredArray], rows: int, *, copy: bool) -> Reader:
+        readers = [column.bind(arrays, rows, copy=copy) for column in self.items]
+        return lambda start, stop: tuple([read(start, stop) for read in readers])
+
+    def missing(self, count: int) -> object:
+        return tuple(column.missing(count) for column in self.items)
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedColumn(Column):
+    """A column in which some rows have no value; a flag a row says which have one."""
+
+    value: Column
+    """A fixed or variable column; what lies in its rows without a value has no meaning."""
+
+    kind: ClassVar[str] = "masked"
+
+    def to_json(self) -> JsonObject:
+        return {"kind": self.kind, "value": self.value.to_json()}
+
+    def arrays(self, path: str) -> Iterator[ArraySpec]:
+        yield ArraySpec(f"{path}/present", MASK_DTYPE, ())
+        yield from self.value.arrays(f"{path}/value")
+
+    def encode(self, values: Sequence[object], where: str) -> list[Array]:
+        present = np.array([value is not None for value in values], dtype=MASK_DTYPE)
+        if isinstance(self.value, FixedColumn):
+            filler = np.zeros(self.value.shape, self.value.dtype)
+            values = [filler if value is None else value for value in values]
+        return [present, *self.value.encode(values, where)]
+
+    def bind(self, arrays: Iterator[StoredArray], rows: int, *, copy: bool) -> Reader:
+        present = plain_array(next(arrays), rows)
+        read_value = self.value.bind(arrays, rows, copy=copy)
+
+        def read(start: int, stop: int) -> object:
+            value = read_value(start, stop)
+            given = present[start:stop]
+            if given.all():
+                return value
+            if isinstance(value, np.ndarray):
+                absent = ~given.astype(bool)
+                mask = np.broadcast_to(
+                    absent.reshape(-1, *(1 for _ in value.shape[1:])), value.shape
+                )
+                return np.ma.MaskedArray(value, mask=mask.copy())
+            if isinstance(value, list):
+                return [
+                    row if is_given else None
+                    for row, is_given in zip(value, given.tolist(), strict=True)
+                ]
+            return value
+
+        return read
+
+    def missing(self, count: int) -> object:
+        return self.value.missing(count)

@@ -1,0 +1,206 @@
+"""Values whose length changes from row to row: text, bytes, JSON, and arrays of any shape.
+
+All of them lie as one flat array of values, and ``rows + 1`` offsets into it.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from minari_core.columns.base import (
+    Array,
+    ArraySpec,
+    Column,
+    JsonObject,
+    Reader,
+    StoredArray,
+    plain_array,
+)
+from minari_core.columns.fixed import as_numeric_array
+from minari_core.errors import DataError, DatasetDamagedError
+from minari_core.json_values import from_json_text, to_json_text
+
+OFFSET_DTYPE = np.dtype("<i8")
+_BYTE = np.dtype("u1")
+
+
+def offsets_of(lengths: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """``rows + 1`` offsets of values that lie behind one another."""
+    offsets = np.zeros(len(lengths) + 1, dtype=OFFSET_DTYPE)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
+
+
+def bind_offsets(array: StoredArray, rows: int, elements: int | None = None) -> Array:
+    """The offsets of a column, if they fit its rows and its elements.
+
+    Raises:
+        DatasetDamagedError: They do not.
+    """
+    offsets = plain_array(array, rows + 1)
+    if offsets[0] != 0 or (elements is not None and offsets[-1] != elements):
+        raise DatasetDamagedError(
+            f"offsets run from {offsets[0]} to {offsets[-1]}, not from 0 to {elements}"
+        )
+    return offsets
+
+
+class _BlobColumn(Column):
+    """Rows that are byte strings under some encoding."""
+
+    @abstractmethod
+    def dump(self, value: object, where: str) -> bytes:
+        """The bytes of one value."""
+
+    @abstractmethod
+    def load(self, blob: bytes) -> object:
+        """The value that `dump` made these bytes of."""
+
+    def to_json(self) -> JsonObject:
+        return {"kind": self.kind}
+
+    def arrays(self, path: str) -> Iterator[ArraySpec]:
+        yield ArraySpec(f"{path}/values", _BYTE, ())
+        yield ArraySpec(f"{path}/offsets", OFFSET_DTYPE, ())
+
+    def encode(self, values: Sequence[object], where: str) -> list[Array]:
+        # None stands for a missing value, which a mask beside this column marks.
+        blobs = [b"" if value is None else self.dump(value, where) for value in values]
+        return [
+            np.frombuffer(b"".join(blobs), dtype=_BYTE),
+            offsets_of([len(blob) for blob in blobs]),
+        ]
+
+    def bind(self, arrays: Iterator[StoredArray], rows: int, *, copy: bool) -> Reader:
+        values = plain_array(next(arrays))
+        offsets = bind_offsets(next(arrays), rows, len(values))
+        load = self.load
+
+        def read(start: int, stop: int) -> object:
+            bounds = offsets[start : stop + 1].tolist()
+            first = bounds[0]
+            blob = values[first : bounds[-1]].tobytes()
+            try:
+                return [
+                    load(blob[begin - first : end - first])
+                    for begin, end in zip(bounds, bounds[1:], strict=False)
+                ]
+            except ValueError as error:
+                raise DatasetDamagedError(f"rows {start} to {stop} hold no {self.kind}: {error}") from error
+
+        return read
+
+    def missing(self, count: int) -> object:
+        return [None] * count
+
+
+@dataclass(frozen=True, slots=True)
+class TextColumn(_BlobColumn):
+    """Strings, as UTF-8; lone surrogates are kept."""
+
+    kind: ClassVar[str] = "text"
+
+    def dump(self, value: object, where: str) -> bytes:
+        if not isinstance(value, str):
+            raise DataError(f"{where}: {type(value).__name__} {value!r} is not text")
+        return value.encode("utf-8", "surrogatepass")
+
+    def load(self, blob: bytes) -> object:
+        return blob.decode("utf-8", "surrogatepass")
+
+
+@dataclass(frozen=True, slots=True)
+class BytesColumn(_BlobColumn):
+    """Byte strings."""
+
+    kind: ClassVar[str] = "bytes"
+
+    def dump(self, value: object, where: str) -> bytes:
+        if not isinstance(value, bytes):
+            raise DataError(f"{where}: {type(value).__name__} {value!r} is not bytes")
+        return value
+
+    def load(self, blob: bytes) -> object:
+        return blob
+
+
+@dataclass(frozen=True, slots=True)
+class JsonColumn(_BlobColumn):
+    """Lists, dicts and whatever else JSON can say, as UTF-8 text."""
+
+    kind: ClassVar[str] = "json"
+
+    def dump(self, value: object, where: str) -> bytes:
+        return to_json_text(value, where).encode("ascii")
+
+    def load(self, blob: bytes) -> object:
+        # An empty text is a row that its mask marks as missing.
+        return from_json_text(blob.decode("utf-8")) if blob else None
+
+
+@dataclass(frozen=True, slots=True)
+class RaggedColumn(Column):
+    """Arrays of one dtype and number of dimensions, whose shapes change from row to row."""
+
+    dtype: np.dtype[np.generic]
+    """The type of an element."""
+    dimensions: int
+    """How many dimensions each value has, at least 1."""
+
+    kind: ClassVar[str] = "ragged"
+
+    def to_json(self) -> JsonObject:
+        return {"kind": self.kind, "dtype": self.dtype.str, "dimensions": self.dimensions}
+
+    def arrays(self, path: str) -> Iterator[ArraySpec]:
+        yield ArraySpec(f"{path}/values", self.dtype, ())
+        yield ArraySpec(f"{path}/offsets", OFFSET_DTYPE, ())
+        yield ArraySpec(f"{path}/shapes", OFFSET_DTYPE, (self.dimensions,))
+
+    def encode(self, values: Sequence[object], where: str) -> list[Array]:
+        nothing = np.zeros((0,) * self.dimensions, dtype=self.dtype)
+        arrays = [nothing if value is None else self._exact(value, where) for value in values]
+        shapes = np.array([array.shape for array in arrays], dtype=OFFSET_DTYPE)
+        return [
+            np.concatenate([array.ravel() for array in arrays]) if arrays else nothing.ravel(),
+            offsets_of([array.size for array in arrays]),
+            shapes.reshape(len(arrays), self.dimensions),
+        ]
+
+    def _exact(self, value: object, where: str) -> Array:
+        array = as_numeric_array(value, where)
+        if array.ndim != self.dimensions or (array.dtype != self.dtype and array.size):
+            raise DataError(
+                f"{where}: {array.dtype} array of shape {array.shape} in a column of "
+                f"{self.dtype} arrays with {self.dimensions} dimensions"
+            )
+        return array.astype(self.dtype, copy=False)
+
+    def bind(self, arrays: Iterator[StoredArray], rows: int, *, copy: bool) -> Reader:
+        values = plain_array(next(arrays))
+        offsets = bind_offsets(next(arrays), rows, len(values))
+        shapes = plain_array(next(arrays), rows)
+
+        def read(start: int, stop: int) -> object:
+            bounds = offsets[start : stop + 1].tolist()
+            shown: list[object] = []
+            for index, begin in enumerate(bounds[:-1]):
+                flat = values[begin : bounds[index + 1]]
+                try:
+                    row = flat.reshape(shapes[start + index])
+                except ValueError as error:
+                    raise DatasetDamagedError(f"row {start + index}: {error}") from error
+                shown.append(row.copy() if copy else row)
+            return shown
+
+        return read
+
+    def missing(self, count: int) -> object:
+        return [None] * count
+

@@ -1,0 +1,113 @@
+"""Where each episode lies among the rows of all shards."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+
+import numpy as np
+import numpy.typing as npt
+
+from minari_core.errors import DatasetDamagedError
+
+Piece = tuple[int, int, int]
+"""A shard's number, and the first and last+1 row in that shard."""
+
+
+class EpisodeIndex:
+    """Turns an episode's number into rows of shards.
+
+    Rows are counted through all shards. An episode of T steps has T+1 rows of observations, so
+    episode e begins at step ``sum(lengths[:e])`` and at row ``sum(lengths[:e]) + e``.
+    """
+
+    __slots__ = (
+        "_first_episodes",
+        "_first_rows",
+        "_first_steps",
+        "_starts",
+        "lengths",
+    )
+
+    def __init__(
+        self,
+        lengths: npt.NDArray[np.int64],
+        counts: Sequence[tuple[int, int, int]],
+    ) -> None:
+        """Lay out the episodes.
+
+        Args:
+            lengths: The steps of each episode, shape (episodes,).
+            counts: The rows, steps and episodes of each shard.
+
+        Raises:
+            DatasetDamagedError: The lengths do not add up to the shards' rows.
+        """
+        starts = np.zeros(len(lengths) + 1, dtype=np.int64)
+        np.cumsum(lengths, out=starts[1:])
+        self._starts = starts
+        self.lengths = lengths
+        self._first_rows = list(accumulate((rows for rows, _, _ in counts), initial=0))
+        self._first_steps = list(accumulate((steps for _, steps, _ in counts), initial=0))
+        self._first_episodes = list(accumulate((number for _, _, number in counts), initial=0))
+        steps, rows = self._first_steps[-1], self._first_rows[-1]
+        if (len(lengths) and lengths.min() < 1) or starts[-1] != steps or rows != steps + len(lengths):
+            raise DatasetDamagedError(
+                f"the episodes' lengths add up to {starts[-1]} steps of {len(lengths)} episodes, "
+                f"but the shards have {steps} steps and {rows} rows"
+            )
+
+    def __len__(self) -> int:
+        """The number of episodes."""
+        return len(self.lengths)
+
+    def entry(self, episode: int) -> tuple[int, int]:
+        """The shard that holds an episode's entry, and the entry's place in it."""
+        shard = bisect_right(self._first_episodes, episode) - 1
+        return shard, episode - self._first_episodes[shard]
+
+    def whole_shards(self) -> Iterator[tuple[int, int, int, int]]:
+        """The smallest runs of shards across whose borders no episode goes.
+
+        Yields:
+            The first shard and the one behind the last, and the same for their episodes.
+        """
+        first_shard = 0
+        for shard in range(1, len(self._first_rows)):
+            episode = self._first_episodes[shard]
+            start = int(self._starts[episode])
+            at_border = self._first_rows[shard] == start + episode
+            if at_border and self._first_steps[shard] == start:
+                first_episode = self._first_episodes[first_shard]
+                if episode > first_episode:
+                    yield first_shard, shard, first_episode, episode
+                    first_shard = shard
+
+    def locate(self, episode: int) -> tuple[list[Piece], list[Piece]]:
+        """The rows and the steps of an episode, shard by shard.
+
+        Returns:
+            The pieces of its T+1 rows, and of its T steps; mostly one of each.
+        """
+        start, stop = self._starts[episode : episode + 2].tolist()
+        return (
+            _pieces(self._first_rows, start + episode, stop + episode + 1),
+            _pieces(self._first_steps, start, stop),
+        )
+
+
+def _pieces(firsts: list[int], start: int, stop: int) -> list[Piece]:
+    shard = bisect_right(firsts, start) - 1
+    first, following = firsts[shard], firsts[shard + 1]
+    if stop <= following:
+        return [(shard, start - first, stop - first)]
+    pieces: list[Piece] = []
+    while start < stop:
+        first, following = firsts[shard], firsts[shard + 1]
+        end = min(stop, following)
+        if end > start:
+            pieces.append((shard, start - first, end - first))
+            start = end
+        shard += 1
+    return pieces

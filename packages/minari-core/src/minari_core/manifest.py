@@ -1,0 +1,316 @@
+"""The manifest of a dataset: ``metadata.json``.
+
+It says what the dataset is (the public Minari's keys) and, for the columnar format, where every
+array of every shard lies. It is only ever replaced as a whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from minari_core.columns import JsonObject, JsonValue, Schema, schema_from_json
+from minari_core.errors import (
+    DatasetDamagedError,
+    DatasetNotFoundError,
+    DatasetWriteError,
+    FormatError,
+    MetadataError,
+)
+from minari_core.json_values import plain
+
+MANIFEST_NAME = "metadata.json"
+FORMAT_VERSION = 1
+"""The newest version of the columnar format that this package reads, and the one it writes."""
+
+NO_OFFSET = -1
+"""Stands for the offset of an array that lies in chunks."""
+
+_LAYOUT_KEY = "columnar"
+_FIXED_KEYS = frozenset(
+    {
+        "dataset_id",
+        "observation_space",
+        "action_space",
+        "env_spec",
+        "data_format",
+        "minari_version",
+        "total_episodes",
+        "total_steps",
+    }
+)
+_LARGEST = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class ShardEntry:
+    """What the manifest says of one shard."""
+
+    file: str
+    """Its name in the dataset's folder."""
+    nbytes: int
+    """The size of the file."""
+    crc32: int
+    """The CRC-32 of the file."""
+    schema: int
+    """The index of its schema in `Layout.schemas`."""
+    rows: int
+    """Rows of observations and infos."""
+    steps: int
+    """Rows of actions, rewards and flags."""
+    episodes: int
+    """Entries of episodes."""
+    arrays: tuple[tuple[int, int], ...]
+    """For each array of the schema, its byte offset and its number of rows."""
+
+    def to_json(self) -> JsonObject:
+        """The entry as the manifest keeps it."""
+        return {
+            "file": self.file,
+            "bytes": self.nbytes,
+            "crc32": self.crc32,
+            "schema": self.schema,
+            "rows": self.rows,
+            "steps": self.steps,
+            "episodes": self.episodes,
+            "arrays": [list(place) for place in self.arrays],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The shards of a columnar dataset, and the schemas that they share."""
+
+    schemas: tuple[Schema, ...] = ()
+    """Each schema once."""
+    shards: tuple[ShardEntry, ...] = ()
+    """The shards, in the order of their rows."""
+    uid: str = ""
+    """Random text that tells this dataset from another that later takes its id."""
+
+    @property
+    def total_episodes(self) -> int:
+        """The number of episodes."""
+        return sum(shard.episodes for shard in self.shards)
+
+    @property
+    def total_steps(self) -> int:
+        """The number of steps."""
+        return sum(shard.steps for shard in self.shards)
+
+    def with_schema(self, schema: Schema) -> tuple[Layout, int]:
+        """This layout with a schema in it, and the schema's index."""
+        if schema in self.schemas:
+            return self, self.schemas.index(schema)
+        return replace(self, schemas=(*self.schemas, schema)), len(self.schemas)
+
+    def with_shards(self, shards: tuple[ShardEntry, ...]) -> Layout:
+        """This layout with further shards behind its own."""
+        return replace(self, shards=self.shards + shards)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The contents of ``metadata.json``."""
+
+    metadata: Mapping[str, JsonValue]
+    """What the dataset is: its id, spaces as JSON text, author, and whatever else was given."""
+    layout: Layout = field(default_factory=Layout)
+    """Where its arrays lie; empty for formats that need none."""
+
+
+def checked_metadata(metadata: Mapping[str, object]) -> dict[str, JsonValue]:
+    """Metadata as plain JSON, numpy scalars converted.
+
+    Raises:
+        MetadataError: A key is not text, or a value is not JSON; the message names it.
+    """
+    checked: dict[str, JsonValue] = {}
+    for key, value in metadata.items():
+        if not isinstance(key, str):
+            raise MetadataError(f"metadata key {key!r} is a {type(key).__name__}, not text")
+        if key == _LAYOUT_KEY:
+            raise MetadataError(f"metadata key {key!r} is the format's own")
+        try:
+            # A float that JSON cannot say is refused by `plain`, so what is left is JSON.
+            checked[key] = json.loads(json.dumps(plain(value, key), allow_nan=False))
+        except (ValueError, RecursionError) as error:
+            raise MetadataError(
+                f"metadata {error}; give text, numbers, booleans, lists or dicts"
+            ) from error
+    return checked
+
+
+def check_updatable(changes: Mapping[str, object]) -> None:
+    """Raise if a change touches a key that the stored data depends on.
+
+    Raises:
+        MetadataError: It does; the message names the keys.
+    """
+    fixed = sorted(_FIXED_KEYS.intersection(changes))
+    if fixed:
+        raise MetadataError(f"metadata {', '.join(fixed)} cannot be changed after creation")
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Replace the manifest of a dataset in one step that outlives a power cut.
+
+    Raises:
+        DatasetWriteError: The file system refused; the old manifest is still in place.
+    """
+    content: JsonObject = {
+        **manifest.metadata,
+        "total_episodes": manifest.metadata.get("total_episodes", 0),
+        "total_steps": manifest.metadata.get("total_steps", 0),
+    }
+    if manifest.metadata.get("data_format") == _LAYOUT_KEY:
+        layout = manifest.layout
+        content["total_episodes"] = layout.total_episodes
+        content["total_steps"] = layout.total_steps
+        content[_LAYOUT_KEY] = {
+            "version": FORMAT_VERSION,
+            "features": [],
+            "uid": layout.uid,
+            "schemas": [schema.to_json() for schema in layout.schemas],
+            "shards": [shard.to_json() for shard in layout.shards],
+        }
+    text = json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+    target = folder / MANIFEST_NAME
+    before = target.read_bytes() if target.exists() else None
+    try:
+        _replace(target, text)
+    except OSError as error:
+        # The new manifest may already be in place when its folder cannot be flushed.
+        if before is not None and target.read_bytes() != before:
+            with suppress(OSError):
+                _replace(target, before)
+        raise DatasetWriteError(f"could not write {target}: {error}") from error
+
+
+def _replace(target: Path, text: bytes) -> None:
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+        sync_folder(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of a dataset.
+
+    Raises:
+        DatasetNotFoundError: The folder has none.
+        DatasetDamagedError: It is malformed; the message names the file.
+        FormatError: It is of a newer version of the columnar format.
+    """
+    path = folder / MANIFEST_NAME
+    content = _read_json(path)
+    described = content.pop(_LAYOUT_KEY, None)
+    try:
+        layout = Layout() if described is None else _read_layout(described)
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}") from error
+    except (DatasetDamagedError, KeyError, TypeError, ValueError) as error:
+        raise DatasetDamagedError(f"{path} is damaged: {error}") from error
+    return Manifest(content, layout)
+
+
+def read_metadata(folder: Path) -> dict[str, JsonValue]:
+    """The metadata alone, without building the layout; as `read_manifest` otherwise."""
+    content = _read_json(folder / MANIFEST_NAME)
+    content.pop(_LAYOUT_KEY, None)
+    return content
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder outlive a power cut, where the system can."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read_json(path: Path) -> JsonObject:
+    try:
+        with open(path, "rb") as file:
+            text = file.read(_LARGEST + 1)
+    except FileNotFoundError as error:
+        raise DatasetNotFoundError(f"{path.parent} holds no dataset: {path.name} is missing") from error
+    except OSError as error:
+        raise DatasetDamagedError(f"{path} cannot be read: {error}") from error
+    if len(text) > _LARGEST:
+        raise DatasetDamagedError(f"{path} is larger than {_LARGEST} bytes")
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DatasetDamagedError(f"{path} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise DatasetDamagedError(f"{path} is not a JSON object")
+    for key, kind in (("dataset_id", str), ("data_format", str)):
+        if not isinstance(content.get(key, ""), kind):
+            raise DatasetDamagedError(f"{path}: {key!r} is {content[key]!r}, not text")
+    for key in ("total_episodes", "total_steps"):
+        value = content.get(key, 0)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise DatasetDamagedError(f"{path}: {key!r} is {value!r}, not a count")
+    return content
+
+
+def _read_layout(described: object) -> Layout:
+    if not isinstance(described, dict):
+        raise TypeError(f"{_LAYOUT_KEY!r} is not an object")
+    version = described["version"]
+    if not isinstance(version, int) or version < 1:
+        raise ValueError(f"format version {version!r}")
+    if version > FORMAT_VERSION:
+        needed = ", ".join(map(str, described.get("features", []))) or "unnamed"
+        raise FormatError(
+            f"columnar format version {version} is newer than {FORMAT_VERSION}, the newest that "
+            f"this minari-core reads (features it needs: {needed}); upgrade minari-core"
+        )
+    schemas = tuple(schema_from_json(schema) for schema in described["schemas"])
+    arrays_of = [sum(1 for _ in schema.arrays()) for schema in schemas]
+    shards = tuple(_read_entry(entry, arrays_of) for entry in described["shards"])
+    return Layout(schemas, shards, str(described["uid"]))
+
+
+def _read_entry(entry: Mapping[str, object], arrays_of: list[int]) -> ShardEntry:
+    file, schema, arrays = entry["file"], _count(entry["schema"]), entry["arrays"]
+    if not isinstance(file, str) or Path(file).name != file or file.startswith(".") or "\\" in file:
+        raise ValueError(f"shard file name {file!r} leaves the dataset's folder")
+    if schema >= len(arrays_of) or not isinstance(arrays, list):
+        raise ValueError(f"shard {file} has no schema {schema}")
+    if len(arrays) != arrays_of[schema]:
+        raise ValueError(f"shard {file} has {len(arrays)} arrays, not {arrays_of[schema]}")
+    places: list[tuple[int, int]] = []
+    for offset, rows in arrays:
+        places.append((NO_OFFSET if offset == NO_OFFSET else _count(offset), _count(rows)))
+    return ShardEntry(
+        file,
+        _count(entry["bytes"]),
+        _count(entry["crc32"]),
+        schema,
+        _count(entry["rows"]),
+        _count(entry["steps"]),
+        _count(entry["episodes"]),
+        tuple(places),
+    )
+
+
+def _count(value: object) -> int:
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise ValueError(f"{value!r} is not a count")
+    return value

@@ -1,0 +1,226 @@
+"""Writing a shard: an immutable HDF5 file of flat arrays.
+
+HDF5 lays the file out; the contiguous arrays are then written at the offsets it chose, straight
+from where they are in memory. So a shard costs what writing its bytes costs, however many pieces
+they come in.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+import zlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from io import FileIO
+from pathlib import Path
+from typing import BinaryIO
+
+import h5py
+import numpy as np
+
+from minari_core.columns import Array, ArraySpec
+from minari_core.compression import ZSTD_FILTER, ZSTD_LEVEL, compressed_chunks
+from minari_core.errors import DatasetWriteError
+from minari_core.manifest import FORMAT_VERSION, NO_OFFSET, ShardEntry
+from minari_core.shard_data import ShardData
+
+ALIGNMENT = 64
+"""Every array starts at a multiple of this, for vector instructions and direct reads."""
+
+_READ_SIZE = 1 << 22
+_BATCH_NBYTES = 1 << 22
+
+
+@dataclass(slots=True)
+class _Placed:
+    """An array that has its place in the file, and what is still to be written there."""
+
+    offset: int
+    rows: int
+    pieces: Sequence[Array]
+
+
+def write_shard(folder: Path, data: ShardData, schema_index: int, *, durable: bool) -> ShardEntry:
+    """Write a shard into a folder, or leave nothing there.
+
+    Args:
+        folder: An existing folder.
+        data: What to write.
+        schema_index: The index of the data's schema in the manifest.
+        durable: Whether the file must outlive a power cut when this returns.
+
+    Returns:
+        The manifest's entry of the shard.
+
+    Raises:
+        DatasetWriteError: The file system refused; the data is untouched.
+    """
+    path = folder / f"shard-{uuid.uuid4().hex}.h5"
+    try:
+        placed = _lay_out(path, data)
+        with open(path, "r+b", buffering=0) as file:
+            for array in placed:
+                _write_pieces(file, array)
+            nbytes, checksum = _seal(file, durable=durable)
+    except BaseException as error:
+        path.unlink(missing_ok=True)
+        if isinstance(error, OSError | RuntimeError):  # h5py gives either for a full disk
+            raise DatasetWriteError(
+                f"could not write shard {path}: {error}; nothing of it is kept on disk, and "
+                "trying again is safe"
+            ) from error
+        raise
+    return ShardEntry(
+        file=path.name,
+        nbytes=nbytes,
+        crc32=checksum,
+        schema=schema_index,
+        rows=data.rows,
+        steps=data.steps,
+        episodes=data.episodes,
+        arrays=tuple((array.offset, array.rows) for array in placed),
+    )
+
+
+def sync_file(path: Path) -> None:
+    """Make a file's contents outlive a power cut."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def checksum_of(file: BinaryIO | FileIO) -> tuple[int, int]:
+    """The size and the CRC-32 of an open file."""
+    file.seek(0)
+    nbytes, checksum = 0, 0
+    while block := file.read(_READ_SIZE):
+        checksum = zlib.crc32(block, checksum)
+        nbytes += len(block)
+    return nbytes, checksum
+
+
+def _lay_out(path: Path, data: ShardData) -> list[_Placed]:
+    placed: list[_Placed] = []
+    with h5py.File(path, "w", alignment_threshold=1, alignment_interval=ALIGNMENT) as file:
+        file.attrs["minari_format_version"] = FORMAT_VERSION
+        file.attrs["minari_schema"] = json.dumps(data.schema.to_json())
+        file.attrs["minari_counts"] = [data.rows, data.steps, data.episodes]
+        links = h5py.h5p.create(h5py.h5p.LINK_CREATE)
+        links.set_create_intermediate_group(True)
+        links.set_char_encoding(h5py.h5t.CSET_UTF8)
+        remaining = iter(data.pieces)
+        table: Array | None = None
+        for spec in data.schema.arrays():
+            if spec.derived:
+                pieces: Sequence[Array] = [] if table is None else [table]
+            else:
+                pieces = next(remaining)
+            if spec.rows_per_chunk:
+                table = _write_compressed(file, spec, pieces, links)
+                placed.append(_Placed(NO_OFFSET, sum(map(len, pieces)), ()))
+            else:
+                placed.append(_place(file, spec, pieces, links))
+    return placed
+
+
+def _place(
+    file: h5py.File, spec: ArraySpec, pieces: Sequence[Array], links: h5py.h5p.PropLCID
+) -> _Placed:
+    rows = sum(map(len, pieces))
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_layout(h5py.h5d.CONTIGUOUS)
+    properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    properties.set_obj_track_times(False)
+    dataset = _create(file, spec, rows, properties, links)
+    # HDF5 gives no place to an array without elements.
+    return _Placed(dataset.get_offset() or 0, rows, pieces)
+
+
+def _write_compressed(
+    file: h5py.File, spec: ArraySpec, pieces: Sequence[Array], links: h5py.h5p.PropLCID
+) -> Array:
+    """Write the chunks of a compressed array and return the table of where they are."""
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_chunk((spec.rows_per_chunk, *spec.row_shape))
+    # Optional, so that HDF5 lets us describe a filter which only we run.
+    properties.set_filter(ZSTD_FILTER, h5py.h5z.FLAG_OPTIONAL, (ZSTD_LEVEL,))
+    properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    properties.set_obj_track_times(False)
+    dataset = _create(file, spec, sum(map(len, pieces)), properties, links)
+    origin = (0,) * len(spec.row_shape)
+    for index, frame in enumerate(compressed_chunks(pieces)):
+        dataset.write_direct_chunk((index * spec.rows_per_chunk, *origin), frame)
+    table: list[tuple[int, int, int]] = []
+    dataset.chunk_iter(
+        lambda chunk: table.append((chunk.chunk_offset[0], chunk.byte_offset, chunk.size))
+    )
+    return np.array([entry[1:] for entry in sorted(table)], dtype="<u8").reshape(-1, 2)
+
+
+def _create(
+    file: h5py.File,
+    spec: ArraySpec,
+    rows: int,
+    properties: h5py.h5p.PropDCID,
+    links: h5py.h5p.PropLCID,
+) -> h5py.h5d.DatasetID:
+    return h5py.h5d.create(
+        file.id,
+        spec.path.encode("utf-8"),
+        h5py.h5t.py_create(spec.dtype, logical=True),
+        h5py.h5s.create_simple((rows, *spec.row_shape)),
+        properties,
+        links,
+    )
+
+
+def _write_pieces(file: FileIO, array: _Placed) -> None:
+    if array.pieces:
+        file.seek(array.offset)
+    for block in _blocks(array.pieces):
+        remaining = block
+        while remaining:
+            remaining = remaining[file.write(remaining) :]
+
+
+def _blocks(pieces: Sequence[Array]) -> Iterator[memoryview]:
+    """The bytes of pieces, with small ones joined so that each write is worth its call."""
+    small: list[Array] = []
+    waiting = 0
+    for piece in pieces:
+        if piece.nbytes == 0:
+            continue
+        if piece.nbytes >= _BATCH_NBYTES:
+            if small:
+                yield _bytes_of(np.concatenate(small))
+                small, waiting = [], 0
+            yield _bytes_of(np.ascontiguousarray(piece))
+            continue
+        small.append(piece)
+        waiting += piece.nbytes
+        if waiting >= _BATCH_NBYTES:
+            yield _bytes_of(np.concatenate(small))
+            small, waiting = [], 0
+    if small:
+        yield _bytes_of(small[0] if len(small) == 1 else np.concatenate(small))
+
+
+def _bytes_of(array: Array) -> memoryview:
+    return memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+
+
+def _seal(file: FileIO, *, durable: bool) -> tuple[int, int]:
+    """Size and checksum of the file; the disk flushes it while they are computed."""
+    if not durable:
+        return checksum_of(file)
+    with ThreadPoolExecutor(1) as executor:
+        flushed = executor.submit(os.fsync, file.fileno())
+        sealed = checksum_of(file)
+        flushed.result()
+    return sealed

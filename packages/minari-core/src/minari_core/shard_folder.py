@@ -1,0 +1,313 @@
+"""Shards as files in one folder, and how files are added to it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+
+from minari_core.appending import check_fit, shards_of
+from minari_core.columns import JsonValue, Schema
+from minari_core.encoding import Episode
+from minari_core.errors import DatasetDamagedError, DatasetWriteError
+from minari_core.manifest import (
+    Layout,
+    Manifest,
+    ShardEntry,
+    check_updatable,
+    checked_metadata,
+)
+from minari_core.shard_data import ShardData
+from minari_core.shard_file import sync_file, write_shard
+from minari_core.shard_reader import ShardReader, open_shard
+from minari_core.sharded_storage import ShardedStorage
+from minari_core.space_json import space_from_json
+from minari_core.storage import Storage, check_spaces
+
+
+class Addition:
+    """Shards on their way into a folder; nobody reads them before a manifest names them."""
+
+    def __init__(self, folder: Path, layout: Layout, *, durable: bool) -> None:
+        """Start from what the folder has.
+
+        Args:
+            folder: Where the shards go.
+            layout: The shards before this addition.
+            durable: Whether they must outlive a power cut.
+        """
+        self.layout = layout
+        self._folder = folder
+        self._durable = durable
+        self._created: list[Path] = []
+
+    def write(self, data: ShardData) -> None:
+        """Write a new shard.
+
+        Raises:
+            DataError: It does not fit the shards before it.
+            DatasetWriteError: The file system refused.
+        """
+        self._check(data.schema)
+        layout, schema = self.layout.with_schema(data.schema)
+        entry = write_shard(self._folder, data, schema, durable=self._durable)
+        self._created.append(self._folder / entry.file)
+        self.layout = layout.with_shards((entry,))
+
+    def link(self, source: ShardFolder, first: int, stop: int) -> None:
+        """Take over shards ``first`` to ``stop`` of another folder without copying their data.
+
+        Raises:
+            DataError: They do not fit the shards before them.
+            DatasetWriteError: The file system refused.
+        """
+        for entry in source.layout.shards[first:stop]:
+            schema = source.layout.schemas[entry.schema]
+            self._check(schema)
+            layout, number = self.layout.with_schema(schema)
+            target = self._folder / entry.file
+            if not any(shard.file == entry.file for shard in self.layout.shards):
+                self._created.append(target)
+                try:
+                    _link_or_copy(source.data_path / entry.file, target)
+                    if self._durable:
+                        sync_file(target)
+                except OSError as error:
+                    raise DatasetWriteError(f"could not put {target} in place: {error}") from error
+            self.layout = layout.with_shards((replace(entry, schema=number),))
+
+    def discard(self) -> None:
+        """Remove the files that were added."""
+        for path in self._created:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+
+    def _check(self, schema: Schema) -> None:
+        shards = self.layout.shards
+        check_fit(self.layout.schemas[shards[0].schema] if shards else None, schema)
+
+
+class ShardFolder(ShardedStorage):
+    """Shards that lie as files in one folder, as a manifest in memory says.
+
+    Only this object knows of what is added, until somebody links it into a dataset.
+    """
+
+    data_format: ClassVar[str] = "columnar"
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        """Read from a folder.
+
+        Args:
+            folder: Where the shards are.
+            manifest: What they are.
+        """
+        super().__init__()
+        self._folder = folder
+        self._manifest = manifest
+        self._counts = [(s.rows, s.steps, s.episodes) for s in manifest.layout.shards]
+        self._readers: dict[int, ShardReader] = {}
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle as the folder and the manifest, without anything read."""
+        return type(self), (self._folder, self._manifest)
+
+    @property
+    def layout(self) -> Layout:
+        """Where the arrays of the shards lie."""
+        return self._manifest.layout
+
+    @property
+    def metadata(self) -> Mapping[str, JsonValue]:
+        """What the dataset is, as plain JSON values."""
+        return {
+            **self._manifest.metadata,
+            "total_episodes": self.total_episodes,
+            "total_steps": self.total_steps,
+        }
+
+    @cached_property
+    def observation_space(self) -> spaces.Space[object]:
+        """The space of the observations."""
+        return self._space("observation_space")
+
+    @cached_property
+    def action_space(self) -> spaces.Space[object]:
+        """The space of the actions."""
+        return self._space("action_space")
+
+    def _space(self, key: str) -> spaces.Space[object]:
+        text = self._manifest.metadata.get(key)
+        if not isinstance(text, str):
+            raise DatasetDamagedError(f"{self._folder}: metadata has no {key}")
+        return space_from_json(text)
+
+    @property
+    def data_path(self) -> Path:
+        """The folder that the shards lie in."""
+        return self._folder
+
+    @property
+    def nbytes(self) -> int:
+        """The size of the shards; one that lies twice in the dataset counts once."""
+        return sum({shard.file: shard.nbytes for shard in self.layout.shards}.values())
+
+    def shard_counts(self) -> Sequence[tuple[int, int, int]]:
+        """The rows, steps and episodes of each shard."""
+        return self._counts
+
+    def schemas(self) -> Sequence[Schema]:
+        """Every schema that a shard has."""
+        return self.layout.schemas
+
+    def shard(self, number: int) -> ShardReader:
+        """A shard that is ready to be read; its file is mapped at its first use."""
+        reader = self._readers.get(number)
+        if reader is None:
+            entry = self.layout.shards[number]
+            reader = open_shard(self._folder, entry, self.layout.schemas[entry.schema])
+            self._readers[number] = reader
+        return reader
+
+    def _take(self, manifest: Manifest) -> None:
+        """Go on with another manifest of the same dataset."""
+        kept = len(self._counts)
+        if manifest.layout.shards[:kept] != self.layout.shards:
+            self._readers = {}
+        self._manifest = manifest
+        self._counts = [(s.rows, s.steps, s.episodes) for s in manifest.layout.shards]
+        self._forget_index()
+
+    def append_episodes(self, episodes: Iterable[Episode]) -> range:
+        """Add episodes, all or none; see `Storage.append_episodes`."""
+        return self.add(shards_of(episodes, self.observation_space, self.action_space))
+
+    def add(self, shards: Iterable[ShardData]) -> range:
+        """Add shards, all or none.
+
+        Args:
+            shards: Shards whose rows follow one another; each is written when it is taken.
+
+        Returns:
+            The indices of the episodes that end in them.
+        """
+        with self._adding() as addition:
+            first = addition.layout.total_episodes
+            for data in shards:
+                addition.write(data)
+        return range(first, addition.layout.total_episodes)
+
+    def append_storage(self, source: Storage, indices: Sequence[int] | None = None) -> range:
+        """Add episodes of another storage, all or none; whole shards are linked, not copied."""
+        if not isinstance(source, ShardFolder):
+            return super().append_storage(source, indices)
+        check_spaces(self, source)
+        chosen = np.arange(source.total_episodes) if indices is None else np.asarray(indices)
+        with self._adding() as addition:
+            first_new = addition.layout.total_episodes
+            for whole, first, stop in source.runs(chosen):
+                if whole:
+                    addition.link(source, first, stop)
+                else:
+                    episodes = source.read_episodes(chosen[first:stop], copy=False)
+                    for data in shards_of(episodes, self.observation_space, self.action_space):
+                        addition.write(data)
+        return range(first_new, addition.layout.total_episodes)
+
+    def runs(self, indices: npt.NDArray[np.int64]) -> Iterator[tuple[bool, int, int]]:
+        """Cut a list of episodes into whole shards and the rest.
+
+        Yields:
+            ``(True, first, stop)`` for shards whose episodes are all wanted, in their order;
+            ``(False, first, stop)`` for places in ``indices`` whose episodes must be copied.
+        """
+        groups = {
+            first_episode: (shard, shard_stop, stop_episode)
+            for shard, shard_stop, first_episode, stop_episode in self.index.whole_shards()
+        }
+        place = copied = 0
+        while place < len(indices):
+            group = groups.get(int(indices[place]))
+            size = group[2] - int(indices[place]) if group else 0
+            if group is None or not _counts_up(indices[place : place + size], size):
+                place += 1
+                continue
+            if copied < place:
+                yield False, copied, place
+            yield True, group[0], group[1]
+            place += size
+            copied = place
+        if copied < place:
+            yield False, copied, place
+
+    def clear(self) -> None:
+        """Forget all shards and remove their files."""
+        files = [self._folder / shard.file for shard in self.layout.shards]
+        self._take(replace(self._manifest, layout=Layout(uid=self.layout.uid)))
+        for path in files:
+            path.unlink(missing_ok=True)
+
+    def update_metadata(self, changes: Mapping[str, object]) -> None:
+        """Replace some keys of the metadata; see `Storage.update_metadata`."""
+        check_updatable(changes)
+        metadata = {**self._manifest.metadata, **checked_metadata(changes)}
+        self._take(replace(self._manifest, metadata=metadata))
+
+    def compact(self) -> None:
+        """Join small shards; episodes keep their indices."""
+        with self._adding(keep=False) as addition:
+            everything = self.read_episodes(range(self.total_episodes), copy=False)
+            for data in shards_of(everything, self.observation_space, self.action_space):
+                addition.write(data)
+
+    def refresh(self) -> bool:
+        """False: nothing else adds to it."""
+        return False
+
+    @contextmanager
+    def _adding(self, *, keep: bool = True) -> Iterator[Addition]:
+        """Collect an addition, and take it over if the block succeeds.
+
+        Args:
+            keep: Whether it comes behind the shards that are there, or in their place.
+        """
+        start = self.layout if keep else replace(self.layout, shards=(), schemas=())
+        addition = Addition(self._folder, start, durable=False)
+        try:
+            yield addition
+        except BaseException:
+            addition.discard()
+            raise
+        replaced = () if keep else self.layout.shards
+        self._take(replace(self._manifest, layout=addition.layout))
+        self._remove(replaced)
+
+    def _remove(self, shards: Iterable[ShardEntry]) -> None:
+        for shard in shards:
+            # Windows does not remove what a process has mapped; it is swept up the next time.
+            with suppress(OSError):
+                (self._folder / shard.file).unlink(missing_ok=True)
+
+
+def _counts_up(indices: npt.NDArray[np.int64], size: int) -> bool:
+    if len(indices) != size or indices[-1] - indices[0] != size - 1:
+        return False
+    return bool(np.all(np.diff(indices) == 1))
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:
+        shutil.copyfile(source, target)

@@ -1,0 +1,129 @@
+"""One shard as this process reads it."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from minari_core.columns import AXES, ArraySpec, Reader, Schema, StoredArray
+from minari_core.compression import CompressedRows
+from minari_core.errors import DatasetDamagedError
+from minari_core.manifest import ShardEntry
+
+
+class ShardReader:
+    """Reads the parts of a shard by row, from arrays wherever they are.
+
+    Thread-safe: it holds no position, and its arrays are read-only or never written to.
+    """
+
+    __slots__ = ("_arrays", "_counts", "_name", "_readers", "schema")
+
+    def __init__(
+        self,
+        name: str,
+        schema: Schema,
+        arrays: Sequence[StoredArray],
+        counts: tuple[int, int, int],
+    ) -> None:
+        """Take a shard's arrays.
+
+        Args:
+            name: What to call the shard in an error message.
+            schema: Its columns.
+            arrays: One for each array of the schema that is not derived.
+            counts: How many rows, steps and episodes it has.
+        """
+        self.schema = schema
+        self._name = name
+        self._arrays = arrays
+        self._counts = dict(zip(("rows", "steps", "episodes"), counts, strict=True))
+        self._readers: dict[bool, dict[str, Reader]] = {}
+
+    def readers(self, *, copy: bool) -> dict[str, Reader]:
+        """What reads each part of the shard.
+
+        Args:
+            copy: Whether they return fresh arrays, or views of the shard.
+
+        Raises:
+            DatasetDamagedError: The arrays do not fit the columns; the message names the shard.
+        """
+        if copy not in self._readers:
+            arrays = iter(self._arrays)
+            bound: dict[str, Reader] = {}
+            for part, column in self.schema.parts.items():
+                try:
+                    bound[part] = column.bind(arrays, self._counts[AXES[part]], copy=copy)
+                except DatasetDamagedError as error:
+                    raise DatasetDamagedError(f"{self._name}: {part}: {error}") from error
+            self._readers[copy] = bound
+        return self._readers[copy]
+
+
+def open_shard(folder: Path, entry: ShardEntry, schema: Schema) -> ShardReader:
+    """Map a shard's file, without HDF5 and without leaving a file open.
+
+    Args:
+        folder: The dataset's folder.
+        entry: What the manifest says of the shard.
+        schema: The schema that the entry names.
+
+    Raises:
+        FileNotFoundError: The file is gone.
+        DatasetDamagedError: The file is not of the size that the manifest says, or the manifest
+            points outside it.
+    """
+    path = folder / entry.file
+    if path.is_symlink():
+        raise DatasetDamagedError(f"{path} is a link; a shard lies in its dataset's own folder")
+    try:
+        with open(path, "rb") as file:
+            found = os.fstat(file.fileno()).st_size
+            if found != entry.nbytes:
+                raise DatasetDamagedError(
+                    f"{path} has {found} bytes, not the {entry.nbytes} that its manifest says; "
+                    "it is damaged or was cut short"
+                )
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        if isinstance(error, DatasetDamagedError):
+            raise
+        raise DatasetDamagedError(f"{path} cannot be mapped: {error}") from error
+    contents = memoryview(mapped)
+    specs = list(schema.arrays())
+    arrays: list[StoredArray] = []
+    for index, (spec, (offset, rows)) in enumerate(zip(specs, entry.arrays, strict=True)):
+        if spec.derived:
+            continue
+        if spec.rows_per_chunk:
+            table_offset, chunks = entry.arrays[index + 1]
+            table = _contiguous(contents, path, specs[index + 1], table_offset, chunks)
+            name = f"{path}: {spec.path}"
+            arrays.append(
+                CompressedRows(contents, table, rows, spec.dtype, spec.row_shape, name)
+            )
+        else:
+            arrays.append(_contiguous(contents, path, spec, offset, rows))
+    return ShardReader(str(path), schema, arrays, (entry.rows, entry.steps, entry.episodes))
+
+
+def _contiguous(
+    contents: memoryview, path: Path, spec: ArraySpec, offset: int, rows: int
+) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
+    elements = rows
+    for size in spec.row_shape:
+        elements *= size
+    end = offset + elements * spec.dtype.itemsize
+    if offset < 0 or end > len(contents):
+        raise DatasetDamagedError(
+            f"{path}: {spec.path} should lie at bytes {offset} to {end} of {len(contents)}"
+        )
+    flat = np.frombuffer(contents, dtype=spec.dtype, count=elements, offset=offset)
+    return flat.reshape(rows, *spec.row_shape)

@@ -1,0 +1,206 @@
+"""Reading episodes out of shards, wherever the shards are: on disk or in memory."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+
+from minari_core.columns import Schema, StructColumn, join_pieces
+from minari_core.episode import EpisodeData, EpisodeMetadata
+from minari_core.episode_index import EpisodeIndex, Piece
+from minari_core.errors import EpisodeIndexError
+from minari_core.shard_reader import ShardReader
+from minari_core.storage import Storage
+
+_DYNAMIC_PARTS = ("infos", "extras")
+_ENTRIES_READ_AT_ONCE = 1024
+
+
+class ShardedStorage(Storage):
+    """A storage of shards; a subclass says where they are and how they are added."""
+
+    def __init__(self) -> None:
+        """Start without anything read."""
+        self._index: EpisodeIndex | None = None
+        self._unions: dict[str, StructColumn] | None = None
+
+    @abstractmethod
+    def shard_counts(self) -> Sequence[tuple[int, int, int]]:
+        """The rows, steps and episodes of each shard."""
+
+    @abstractmethod
+    def shard(self, number: int) -> ShardReader:
+        """A shard that is ready to be read."""
+
+    @abstractmethod
+    def schemas(self) -> Sequence[Schema]:
+        """Every schema that a shard has."""
+
+    @property
+    def total_episodes(self) -> int:
+        """The number of episodes."""
+        return sum(episodes for _, _, episodes in self.shard_counts())
+
+    @property
+    def total_steps(self) -> int:
+        """The number of steps of all episodes."""
+        return sum(steps for _, steps, _ in self.shard_counts())
+
+    @property
+    def index(self) -> EpisodeIndex:
+        """Where each episode lies; made at its first use."""
+        if self._index is None:
+            counts = self.shard_counts()
+            lengths = [
+                self._entries(number, 0, episodes)["length"]
+                for number, (_, _, episodes) in enumerate(counts)
+                if episodes
+            ]
+            joined = np.zeros(0, dtype=np.int64)
+            if lengths:
+                joined = np.concatenate(cast("list[npt.NDArray[np.int64]]", lengths))
+            joined.flags.writeable = False
+            self._index = EpisodeIndex(joined, counts)
+        return self._index
+
+    def episode_lengths(self) -> npt.NDArray[np.int64]:
+        """The steps of each episode, shape (total_episodes,); read-only."""
+        return self.index.lengths
+
+    def read_episodes(self, indices: Iterable[int], *, copy: bool = True) -> Iterator[EpisodeData]:
+        """Read episodes in the order of their indices; see `Storage.read_episodes`."""
+        index = self.index
+        for episode in indices:
+            number = self._checked(episode)
+            rows, steps = index.locate(number)
+            seed, options, metadata = self._entry(*index.entry(number))
+            yield EpisodeData(
+                number,
+                self._read("observations", rows, copy),
+                self._read("actions", steps, copy),
+                cast("npt.NDArray[np.float64]", self._read("rewards", steps, copy)),
+                cast("npt.NDArray[np.bool_]", self._read("terminations", steps, copy)),
+                cast("npt.NDArray[np.bool_]", self._read("truncations", steps, copy)),
+                cast("dict[str, object]", self._read("infos", rows, copy)),
+                seed,
+                options,
+                metadata,
+                cast("dict[str, object]", self._read("extras", rows, copy)),
+            )
+
+    def read_episode_metadata(self, indices: Iterable[int]) -> Iterator[EpisodeMetadata]:
+        """Read what is stored about episodes without reading their steps."""
+        index = self.index
+        numbers = [self._checked(episode) for episode in indices]
+        lengths = index.lengths
+        # Neighbours in one shard are decoded together, which is what reading all of them needs.
+        for _, run in groupby(enumerate(numbers), key=lambda item: item[1] - item[0]):
+            wanted = [number for _, number in run]
+            while wanted:
+                shard, place = index.entry(wanted[0])
+                room = self.shard_counts()[shard][2] - place
+                taken, wanted = wanted[: min(room, _ENTRIES_READ_AT_ONCE)], wanted[room:]
+                entries = self._entries(shard, place, place + len(taken))
+                for row, number in enumerate(taken):
+                    described = _described(entries, row)
+                    yield EpisodeMetadata(number, int(lengths[number]), *described)
+
+    def _checked(self, episode: int) -> int:
+        number = int(episode)
+        total = len(self.index)
+        if not 0 <= number < total:
+            raise EpisodeIndexError(f"there is no episode {number} among {total} stored episodes")
+        return number
+
+    def _read(self, part: str, pieces: list[Piece], copy: bool) -> object:
+        values = []
+        for shard, start, stop in pieces:
+            value = self.shard(shard).readers(copy=copy)[part](start, stop)
+            if part in _DYNAMIC_PARTS and len(self.schemas()) > 1:
+                value = _completed(value, self._union(part), stop - start)
+            values.append(value)
+        return values[0] if len(values) == 1 else join_pieces(values)
+
+    def _entry(
+        self, shard: int, place: int
+    ) -> tuple[int | None, dict[str, object] | None, dict[str, object]]:
+        return _described(self._entries(shard, place, place + 1), 0)
+
+    def _entries(self, shard: int, start: int, stop: int) -> Mapping[str, object]:
+        entries = self.shard(shard).readers(copy=False)["episodes"](start, stop)
+        return cast("Mapping[str, object]", entries)
+
+    def _union(self, part: str) -> StructColumn:
+        """The keys that any shard has in a part whose keys may differ."""
+        if self._unions is None:
+            self._unions = {
+                name: _merged([schema.parts[name] for schema in self.schemas()])
+                for name in _DYNAMIC_PARTS
+            }
+        return self._unions[part]
+
+    def _forget_index(self) -> None:
+        """Read the index anew at its next use, because shards were added."""
+        self._index = None
+        self._unions = None
+
+
+def _merged(columns: Sequence[object]) -> StructColumn:
+    fields = {}
+    for column in columns:
+        if isinstance(column, StructColumn):
+            for key, part in column.fields.items():
+                known = fields.get(key)
+                if known is None:
+                    fields[key] = part
+                elif isinstance(known, StructColumn) and isinstance(part, StructColumn):
+                    fields[key] = _merged([known, part])
+    return StructColumn(fields)
+
+
+def _completed(value: object, union: StructColumn, count: int) -> dict[str, object]:
+    """A shard's dict of columns with the keys that only other shards have."""
+    present = cast("Mapping[str, object]", value)
+    completed: dict[str, object] = {}
+    for key, column in union.fields.items():
+        if key not in present:
+            completed[key] = column.missing(count)
+        elif isinstance(column, StructColumn) and isinstance(present[key], Mapping):
+            completed[key] = _completed(present[key], column, count)
+        else:
+            completed[key] = present[key]
+    return completed
+
+
+def _described(
+    entries: Mapping[str, object], row: int
+) -> tuple[int | None, dict[str, object] | None, dict[str, object]]:
+    """Seed, options and metadata of one of the episodes in some entries."""
+    seed = _cell(entries["seed"], row) if "seed" in entries else None
+    options = _cell(entries["options"], row) if "options" in entries else None
+    metadata = _cell(entries["metadata"], row) if "metadata" in entries else None
+    return (
+        seed if isinstance(seed, int) else None,
+        options if isinstance(options, dict) else None,
+        metadata if isinstance(metadata, dict) else {},
+    )
+
+
+def _cell(column: object, row: int) -> object:
+    """One row of a column that was read, numbers as Python's own; None where it is missing."""
+    if isinstance(column, np.ndarray):
+        cell = column[row]
+        if cell is np.ma.masked:
+            return None
+        if isinstance(cell, np.generic):
+            return cell.item()
+        return None if np.ma.getmaskarray(cell).all() and np.ma.isMA(cell) else np.array(cell)
+    if isinstance(column, Mapping):
+        cells = {key: _cell(part, row) for key, part in column.items()}
+        return {key: cell for key, cell in cells.items() if cell is not None}
+    return column[row] if isinstance(column, list) else None
