@@ -38,19 +38,16 @@ class ColumnarStorage(ShardFolder):
     replaces the manifest. A reader keeps the manifest it has read until `refresh`.
     """
 
-    @classmethod
-    def create(cls, folder: Path, metadata: Mapping[str, JsonValue]) -> ColumnarStorage:
-        """Write an empty dataset into an empty folder.
+    @staticmethod
+    def create(folder: Path, metadata: Mapping[str, JsonValue]) -> ShardFolder:
+        """Start an empty dataset in an empty folder, for one process to fill and then save.
 
         Args:
             folder: An existing folder.
             metadata: What the dataset is; the spaces as JSON text.
         """
-        manifest = Manifest(
-            {**metadata, "data_format": cls.data_format}, Layout(uid=uuid.uuid4().hex)
-        )
-        write_manifest(folder, manifest)
-        return cls(folder, manifest)
+        described = {**metadata, "data_format": ColumnarStorage.data_format}
+        return ShardFolder(folder, Manifest(described, Layout(uid=uuid.uuid4().hex)), durable=True)
 
     @classmethod
     def open(cls, folder: Path) -> ColumnarStorage:
@@ -62,6 +59,10 @@ class ColumnarStorage(ShardFolder):
             FormatError: It is of a newer version of the format.
         """
         return cls(folder, read_manifest(folder))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle as the folder alone."""
+        return type(self).open, (self._folder,)
 
     def shard(self, number: int) -> ShardReader:
         """A shard that is ready to be read; see `ShardFolder.shard`.
@@ -94,6 +95,9 @@ class ColumnarStorage(ShardFolder):
             return False
         self._take(manifest)
         return True
+
+    def save(self) -> None:
+        """Do nothing: whatever is added is saved at once."""
 
     def update_metadata(self, changes: Mapping[str, object]) -> None:
         """Replace some keys of the metadata in one step; see `Storage.update_metadata`."""

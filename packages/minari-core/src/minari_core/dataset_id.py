@@ -84,6 +84,23 @@ def parse_dataset_id(dataset_id: str) -> DatasetId:
     return DatasetId(namespace, match["name"], int(match["version"]))
 
 
+def chosen_id(dataset_name: str | None, dataset_id: str | None) -> str:
+    """The id of a call that takes it under either name.
+
+    Raises:
+        DatasetIdError: Both are given, or neither.
+    """
+    if dataset_name is not None and dataset_id is not None:
+        raise DatasetIdError(
+            f"both dataset_name={dataset_name!r} and dataset_id={dataset_id!r} are given; they "
+            "mean the same, so give one"
+        )
+    chosen = dataset_name if dataset_id is None else dataset_id
+    if chosen is None:
+        raise DatasetIdError("no dataset_name is given")
+    return chosen
+
+
 def _check_part(part: str, whole: str) -> None:
     if not part:
         raise DatasetIdError(f"{whole!r} has an empty part between its slashes")

@@ -103,16 +103,6 @@ class Layout:
         """The number of steps."""
         return sum(shard.steps for shard in self.shards)
 
-    def with_schema(self, schema: Schema) -> tuple[Layout, int]:
-        """This layout with a schema in it, and the schema's index."""
-        if schema in self.schemas:
-            return self, self.schemas.index(schema)
-        return replace(self, schemas=(*self.schemas, schema)), len(self.schemas)
-
-    def with_shards(self, shards: tuple[ShardEntry, ...]) -> Layout:
-        """This layout with further shards behind its own."""
-        return replace(self, shards=self.shards + shards)
-
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
@@ -283,11 +273,21 @@ def _read_layout(described: object) -> Layout:
         )
     schemas = tuple(schema_from_json(schema) for schema in described["schemas"])
     arrays_of = [sum(1 for _ in schema.arrays()) for schema in schemas]
-    shards = tuple(_read_entry(entry, arrays_of) for entry in described["shards"])
+    shards = tuple(read_entry(entry, arrays_of) for entry in described["shards"])
     return Layout(schemas, shards, str(described["uid"]))
 
 
-def _read_entry(entry: Mapping[str, object], arrays_of: list[int]) -> ShardEntry:
+def read_entry(entry: Mapping[str, object], arrays_of: list[int]) -> ShardEntry:
+    """Read what a manifest says of one shard.
+
+    Args:
+        entry: The entry as `ShardEntry.to_json` wrote it.
+        arrays_of: How many arrays each schema has.
+
+    Raises:
+        KeyError: A key is missing.
+        ValueError: A value makes no sense, or the file name leaves the dataset's folder.
+    """
     file, schema, arrays = entry["file"], _count(entry["schema"]), entry["arrays"]
     if not isinstance(file, str) or Path(file).name != file or file.startswith(".") or "\\" in file:
         raise ValueError(f"shard file name {file!r} leaves the dataset's folder")

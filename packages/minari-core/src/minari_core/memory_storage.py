@@ -130,3 +130,6 @@ class MemoryStorage(ShardedStorage):
     def refresh(self) -> bool:
         """False: nothing else can add to it."""
         return False
+
+    def save(self) -> None:
+        """Do nothing: there is nothing to outlive the process."""

@@ -25,6 +25,8 @@ from minari_core.manifest import (
     ShardEntry,
     check_updatable,
     checked_metadata,
+    sync_folder,
+    write_manifest,
 )
 from minari_core.shard_data import ShardData
 from minari_core.shard_file import sync_file, write_shard
@@ -32,6 +34,9 @@ from minari_core.shard_reader import ShardReader, open_shard
 from minari_core.sharded_storage import ShardedStorage
 from minari_core.space_json import space_from_json
 from minari_core.storage import Storage, check_spaces
+
+_SMALL_SHARD_NBYTES = 1 << 20
+_MOST_SMALL_SHARDS = 16
 
 
 class Addition:
@@ -45,10 +50,24 @@ class Addition:
             layout: The shards before this addition.
             durable: Whether they must outlive a power cut.
         """
-        self.layout = layout
         self._folder = folder
+        self._uid = layout.uid
+        self._schemas = list(layout.schemas)
+        self._shards = list(layout.shards)
+        self._files = {shard.file for shard in layout.shards}
+        self._episodes = layout.total_episodes
         self._durable = durable
         self._created: list[Path] = []
+
+    @property
+    def layout(self) -> Layout:
+        """The shards before this addition, and those that were added."""
+        return Layout(tuple(self._schemas), tuple(self._shards), self._uid)
+
+    @property
+    def total_episodes(self) -> int:
+        """The episodes before this addition, and those that were added."""
+        return self._episodes
 
     def write(self, data: ShardData) -> None:
         """Write a new shard.
@@ -57,11 +76,10 @@ class Addition:
             DataError: It does not fit the shards before it.
             DatasetWriteError: The file system refused.
         """
-        self._check(data.schema)
-        layout, schema = self.layout.with_schema(data.schema)
+        schema = self._schema_index(data.schema)
         entry = write_shard(self._folder, data, schema, durable=self._durable)
         self._created.append(self._folder / entry.file)
-        self.layout = layout.with_shards((entry,))
+        self._append(entry)
 
     def link(self, source: ShardFolder, first: int, stop: int) -> None:
         """Take over shards ``first`` to ``stop`` of another folder without copying their data.
@@ -71,19 +89,18 @@ class Addition:
             DatasetWriteError: The file system refused.
         """
         for entry in source.layout.shards[first:stop]:
-            schema = source.layout.schemas[entry.schema]
-            self._check(schema)
-            layout, number = self.layout.with_schema(schema)
+            schema = self._schema_index(source.layout.schemas[entry.schema])
             target = self._folder / entry.file
-            if not any(shard.file == entry.file for shard in self.layout.shards):
-                self._created.append(target)
+            # A shard may be there already, when a dataset is combined with itself.
+            if entry.file not in self._files:
                 try:
                     _link_or_copy(source.data_path / entry.file, target)
+                    self._created.append(target)
                     if self._durable:
                         sync_file(target)
                 except OSError as error:
                     raise DatasetWriteError(f"could not put {target} in place: {error}") from error
-            self.layout = layout.with_shards((replace(entry, schema=number),))
+            self._append(replace(entry, schema=schema))
 
     def discard(self) -> None:
         """Remove the files that were added."""
@@ -91,9 +108,17 @@ class Addition:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
 
-    def _check(self, schema: Schema) -> None:
-        shards = self.layout.shards
-        check_fit(self.layout.schemas[shards[0].schema] if shards else None, schema)
+    def _append(self, entry: ShardEntry) -> None:
+        self._shards.append(entry)
+        self._files.add(entry.file)
+        self._episodes += entry.episodes
+
+    def _schema_index(self, schema: Schema) -> int:
+        if self._shards:
+            check_fit(self._schemas[self._shards[0].schema], schema)
+        if schema not in self._schemas:
+            self._schemas.append(schema)
+        return self._schemas.index(schema)
 
 
 class ShardFolder(ShardedStorage):
@@ -104,14 +129,16 @@ class ShardFolder(ShardedStorage):
 
     data_format: ClassVar[str] = "columnar"
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, *, durable: bool = False) -> None:
         """Read from a folder.
 
         Args:
             folder: Where the shards are.
             manifest: What they are.
+            durable: Whether shards that are added must outlive a power cut at once.
         """
         super().__init__()
+        self._durable = durable
         self._folder = folder
         self._manifest = manifest
         self._counts = [(s.rows, s.steps, s.episodes) for s in manifest.layout.shards]
@@ -201,10 +228,10 @@ class ShardFolder(ShardedStorage):
             The indices of the episodes that end in them.
         """
         with self._adding() as addition:
-            first = addition.layout.total_episodes
+            first = addition.total_episodes
             for data in shards:
                 addition.write(data)
-        return range(first, addition.layout.total_episodes)
+        return range(first, addition.total_episodes)
 
     def append_storage(self, source: Storage, indices: Sequence[int] | None = None) -> range:
         """Add episodes of another storage, all or none; whole shards are linked, not copied."""
@@ -213,7 +240,7 @@ class ShardFolder(ShardedStorage):
         check_spaces(self, source)
         chosen = np.arange(source.total_episodes) if indices is None else np.asarray(indices)
         with self._adding() as addition:
-            first_new = addition.layout.total_episodes
+            first_new = addition.total_episodes
             for whole, first, stop in source.runs(chosen):
                 if whole:
                     addition.link(source, first, stop)
@@ -221,18 +248,24 @@ class ShardFolder(ShardedStorage):
                     episodes = source.read_episodes(chosen[first:stop], copy=False)
                     for data in shards_of(episodes, self.observation_space, self.action_space):
                         addition.write(data)
-        return range(first_new, addition.layout.total_episodes)
+        return range(first_new, addition.total_episodes)
 
     def runs(self, indices: npt.NDArray[np.int64]) -> Iterator[tuple[bool, int, int]]:
         """Cut a list of episodes into whole shards and the rest.
+
+        Where there are many small shards, they count as the rest, so that they are joined.
 
         Yields:
             ``(True, first, stop)`` for shards whose episodes are all wanted, in their order;
             ``(False, first, stop)`` for places in ``indices`` whose episodes must be copied.
         """
+        runs = list(self.index.whole_shards())
+        small = [run for run in runs if self._is_small(run[0], run[1])]
+        if len(small) > _MOST_SMALL_SHARDS:
+            runs = [run for run in runs if not self._is_small(run[0], run[1])]
         groups = {
             first_episode: (shard, shard_stop, stop_episode)
-            for shard, shard_stop, first_episode, stop_episode in self.index.whole_shards()
+            for shard, shard_stop, first_episode, stop_episode in runs
         }
         place = copied = 0
         while place < len(indices):
@@ -249,12 +282,15 @@ class ShardFolder(ShardedStorage):
         if copied < place:
             yield False, copied, place
 
-    def clear(self) -> None:
-        """Forget all shards and remove their files."""
-        files = [self._folder / shard.file for shard in self.layout.shards]
-        self._take(replace(self._manifest, layout=Layout(uid=self.layout.uid)))
-        for path in files:
-            path.unlink(missing_ok=True)
+    def _is_small(self, first: int, stop: int) -> bool:
+        return stop - first == 1 and self.layout.shards[first].nbytes < _SMALL_SHARD_NBYTES
+
+    def truncate(self, shards: int) -> None:
+        """Forget all but the first shards, and remove the files of the others."""
+        removed = self.layout.shards[shards:]
+        layout = replace(self.layout, shards=self.layout.shards[:shards])
+        self._take(replace(self._manifest, layout=layout))
+        self._remove(removed)
 
     def update_metadata(self, changes: Mapping[str, object]) -> None:
         """Replace some keys of the metadata; see `Storage.update_metadata`."""
@@ -273,6 +309,11 @@ class ShardFolder(ShardedStorage):
         """False: nothing else adds to it."""
         return False
 
+    def save(self) -> None:
+        """Write the manifest, so that others can open the folder as a dataset."""
+        sync_folder(self._folder)
+        write_manifest(self._folder, self._manifest)
+
     @contextmanager
     def _adding(self, *, keep: bool = True) -> Iterator[Addition]:
         """Collect an addition, and take it over if the block succeeds.
@@ -281,7 +322,7 @@ class ShardFolder(ShardedStorage):
             keep: Whether it comes behind the shards that are there, or in their place.
         """
         start = self.layout if keep else replace(self.layout, shards=(), schemas=())
-        addition = Addition(self._folder, start, durable=False)
+        addition = Addition(self._folder, start, durable=self._durable)
         try:
             yield addition
         except BaseException:
@@ -305,9 +346,19 @@ def _counts_up(indices: npt.NDArray[np.int64], size: int) -> bool:
 
 
 def _link_or_copy(source: Path, target: Path) -> None:
+    """Hard-link a shard, or copy it where the file system has no links; never half a file."""
     try:
         os.link(source, target)
+        return
     except FileExistsError:
-        raise
+        # Left by a process that died before a manifest named it.
+        if os.path.samefile(source, target):
+            return
+        target.unlink()
     except OSError:
+        pass
+    try:
         shutil.copyfile(source, target)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise

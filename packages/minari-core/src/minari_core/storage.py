@@ -136,6 +136,10 @@ class Storage(ABC):
         """Rewrite the data in the layout that reads fastest; episodes keep their indices."""
 
     @abstractmethod
+    def save(self) -> None:
+        """Make a new storage complete and durable, before its folder is shown to others."""
+
+    @abstractmethod
     def refresh(self) -> bool:
         """Take in what other processes added; whether there was anything."""
 

@@ -1,0 +1,21 @@
+"""Recording Gymnasium environments into Minari datasets."""
+
+from __future__ import annotations
+
+from minari_collect._version import __version__
+from minari_collect.callbacks import EpisodeMetadataCallback, StepDataCallback
+from minari_collect.creation import create_dataset_from_collector_env
+from minari_collect.data_collector import DataCollectorV0
+from minari_collect.recovery import RecoverableRecording, discard, list_recoverable, recover
+
+__all__ = [
+    "DataCollectorV0",
+    "EpisodeMetadataCallback",
+    "RecoverableRecording",
+    "StepDataCallback",
+    "__version__",
+    "create_dataset_from_collector_env",
+    "discard",
+    "list_recoverable",
+    "recover",
+]

@@ -1,0 +1,86 @@
+"""What a user may override to record more, less or other things."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+
+class StepDataCallback:
+    """Makes what is recorded of a step out of what the environment returned.
+
+    Override `__call__` to change values or to add keys. Further keys become columns of their own
+    (`EpisodeData.extras`) with one row for the reset and one for each step; they may be nested
+    dicts, and are masked where a call does not return them.
+
+    Example:
+        >>> class WithAngle(StepDataCallback):
+        ...     def __call__(self, env, **step):
+        ...         data = super().__call__(env, **step)
+        ...         data["angle"] = float(env.unwrapped.state[2])
+        ...         return data
+    """
+
+    def __call__(
+        self,
+        env: gymnasium.Env[Any, Any],
+        obs: Any,
+        info: dict[str, Any],
+        action: Any = None,
+        rew: Any = None,
+        terminated: bool | None = None,
+        truncated: bool | None = None,
+    ) -> dict[str, Any]:
+        """Make the record of a reset or a step.
+
+        Args:
+            env: The environment that the collector wraps.
+            obs: The observation that it returned.
+            info: The info that it returned.
+            action: The action of the step, None for a reset.
+            rew: The reward of the step, None for a reset.
+            terminated: Whether the step terminated the episode, None for a reset.
+            truncated: Whether the step truncated the episode, None for a reset. A callback may
+                set it; the episode then ends there, and stepping on begins the next one.
+
+        Returns:
+            The keys ``observation, action, reward, terminated, truncated, info``, and any more.
+        """
+        return {
+            "observation": obs,
+            "action": action,
+            "reward": rew,
+            "terminated": terminated,
+            "truncated": truncated,
+            "info": info,
+        }
+
+
+class EpisodeMetadataCallback:
+    """Makes what is stored about a whole episode; by default statistics of its rewards.
+
+    Override `__call__` to store other things. They can be read, and filtered by, without reading
+    the steps.
+    """
+
+    def __call__(self, episode: Mapping[str, Any]) -> dict[str, Any]:
+        """Describe an episode when it is about to be written.
+
+        Args:
+            episode: ``observations, actions, rewards, terminations, truncations, infos, seed,
+                options`` and ``total_steps``; each is read or copied only if it is looked at.
+
+        Returns:
+            Numbers, text, lists and dicts of them.
+        """
+        rewards = np.asarray(episode["rewards"])
+        return {
+            "rewards_sum": float(rewards.sum()),
+            "rewards_mean": float(rewards.mean()),
+            "rewards_std": float(rewards.std()),
+            "rewards_max": float(rewards.max()),
+            "rewards_min": float(rewards.min()),
+        }

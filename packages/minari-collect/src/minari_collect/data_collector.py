@@ -1,0 +1,254 @@
+"""The wrapper that records an environment while somebody steps it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium
+from gymnasium import spaces
+from minari_core.caller_warnings import warn_caller
+from minari_core.encoding import check_seed
+from minari_core.errors import MetadataError, RecordingError
+from minari_core.formats import check_format
+from minari_core.gymnasium_compat import env_spec_to_json
+from minari_core.storage import Storage
+
+from minari_collect.callbacks import EpisodeMetadataCallback, StepDataCallback
+from minari_collect.episode_recorder import EpisodeRecorder
+from minari_collect.staging import CollectorStaging
+
+_STEP_KEYS = ("observation", "action", "reward", "terminated", "truncated", "info")
+
+
+class DataCollectorV0(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Records the episodes of an environment, for a dataset to be made of them.
+
+    Values are copied at once into preallocated buffers, so environments and policies may reuse
+    their arrays. Full buffers go to a hidden folder under the datasets' root: memory is bounded,
+    and what a killed process has collected can be recovered (`minari_collect.list_recoverable`).
+
+    An episode ends when a step terminates or truncates it. It is ended as truncated when `reset`
+    is called before that, and when a dataset is created or extended. Stepping on without a reset
+    then begins a new episode at the last observation.
+
+    Example:
+        >>> import gymnasium
+        >>> env = DataCollectorV0(gymnasium.make("CartPole-v1"))
+        >>> observation, info = env.reset(seed=1)
+        >>> for _ in range(3):
+        ...     step = env.step(env.action_space.sample())
+        >>> env.buffered_steps
+        3
+        >>> env.discard()
+        >>> env.close()
+    """
+
+    def __init__(
+        self,
+        env: gymnasium.Env[Any, Any],
+        step_data_callback: type[StepDataCallback] | StepDataCallback = StepDataCallback,
+        episode_metadata_callback: (
+            type[EpisodeMetadataCallback] | EpisodeMetadataCallback
+        ) = EpisodeMetadataCallback,
+        record_infos: bool = False,
+        max_buffer_steps: int | None = None,
+        max_buffer_episodes: int | None = None,
+        observation_space: spaces.Space[Any] | None = None,
+        action_space: spaces.Space[Any] | None = None,
+        data_format: str | None = None,
+    ) -> None:
+        """Wrap an environment.
+
+        Args:
+            env: The environment.
+            step_data_callback: Makes what is recorded of each step; a class or an object.
+            episode_metadata_callback: Makes what is stored of each episode; a class or an object.
+            record_infos: Whether to record the infos, too.
+            max_buffer_steps: How many steps to hold in memory before they go to a temporary file,
+                also within an episode; about 64 MB worth of them if None.
+            max_buffer_episodes: How many finished episodes to hold in memory.
+            observation_space: The space of the recorded observations, if a callback changes them.
+            action_space: The space of the recorded actions, if a callback changes them.
+            data_format: How a dataset made of the data is stored; ``"columnar"`` if None.
+
+        Raises:
+            ValueError: A limit of the buffers is not positive.
+            FormatError: There is no such data format.
+            SpaceError: A space cannot be stored.
+        """
+        super().__init__(env)
+        for name, limit in (
+            ("max_buffer_steps", max_buffer_steps),
+            ("max_buffer_episodes", max_buffer_episodes),
+        ):
+            if limit is not None and limit < 1:
+                raise RecordingError(f"{name} is {limit}; a buffer holds at least 1, or None")
+        self.data_format = check_format(data_format)
+        self._step_data_callback = _made(step_data_callback)
+        self._has_own_step_data = type(self._step_data_callback) is not StepDataCallback
+        self._record_infos = record_infos
+        recorded_observations = observation_space or env.observation_space
+        recorded_actions = action_space or env.action_space
+        self._staging = CollectorStaging(recorded_observations, recorded_actions, _spec_json(env))
+        self._recorder = EpisodeRecorder(
+            recorded_observations,
+            recorded_actions,
+            self._staging,
+            _made(episode_metadata_callback),
+            max_steps=max_buffer_steps,
+            max_episodes=max_buffer_episodes,
+        )
+        self._is_closed = False
+        self._process = os.getpid()
+
+    @property
+    def buffered_steps(self) -> int:
+        """How many recorded steps are in memory."""
+        return self._recorder.buffered_steps
+
+    @property
+    def unsaved_episodes(self) -> int:
+        """How many recorded episodes are in no dataset yet, the one that is going on included."""
+        return self._staging.storage.total_episodes + self._recorder.episodes
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Step the environment and record the step.
+
+        Raises:
+            RecordingError: There has been no reset, or the collector is closed.
+            DataError: A value cannot be recorded as it is; the episode is recorded up to the step
+                before, and goes on with the next reset.
+            DatasetWriteError: A full buffer cannot be written; likewise.
+        """
+        if self._is_closed:
+            raise RecordingError("this collector is closed; wrap the environment anew to go on")
+        result = self.env.step(action)
+        observation, reward, terminated, truncated, info = result
+        try:
+            if self._has_own_step_data:
+                self._add_own(action, result)
+            else:
+                self._recorder.add(
+                    observation,
+                    action,
+                    reward,
+                    terminated,
+                    truncated,
+                    info if self._record_infos else None,
+                    None,
+                )
+        except BaseException:
+            self._recorder.abandon()
+            raise
+        return result
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Reset the environment and begin to record an episode.
+
+        Args:
+            seed: Goes to the environment, and is recorded with the episode.
+            options: Goes to the environment, and is recorded with the episode.
+
+        Raises:
+            RecordingError: The collector is closed.
+            DataError: The seed does not fit 64 bits, or the observation cannot be recorded.
+        """
+        if self._is_closed:
+            raise RecordingError("this collector is closed; wrap the environment anew to go on")
+        check_seed(seed)
+        observation, info = self.env.reset(seed=seed, options=options)
+        recorded, recorded_info, extras = observation, info, None
+        if self._has_own_step_data:
+            data = self._step_data_callback(env=self.env, obs=observation, info=info)
+            recorded, recorded_info = _required(data, "observation"), data.get("info", {})
+            extras = {key: value for key, value in data.items() if key not in _STEP_KEYS}
+        infos = recorded_info if self._record_infos else None
+        self._recorder.begin(recorded, infos, extras, seed, options)
+        return observation, info
+
+    def _add_own(self, action: Any, result: tuple[Any, Any, bool, bool, dict[str, Any]]) -> None:
+        observation, reward, terminated, truncated, info = result
+        data = self._step_data_callback(
+            env=self.env,
+            obs=observation,
+            info=info,
+            action=action,
+            rew=reward,
+            terminated=terminated,
+            truncated=truncated,
+        )
+        self._recorder.add(
+            _required(data, "observation"),
+            _required(data, "action"),
+            _required(data, "reward"),
+            _required(data, "terminated"),
+            _required(data, "truncated"),
+            data.get("info") if self._record_infos else None,
+            {key: value for key, value in data.items() if key not in _STEP_KEYS},
+        )
+
+    def finished_episodes(self) -> Storage:
+        """All episodes that are in no dataset yet; see `minari_core.EpisodeSource`.
+
+        Raises:
+            RecordingError: The collector is closed.
+            DatasetWriteError: They could not be staged; nothing is lost.
+        """
+        if self._is_closed:
+            raise RecordingError("this collector is closed; what it had recorded is gone")
+        self._recorder.end()
+        self._recorder.flush()
+        return self._staging.storage
+
+    def forget_episodes(self) -> None:
+        """Drop what `finished_episodes` returned: it is committed."""
+        self._staging.clear()
+
+    def discard(self) -> None:
+        """Drop everything that is recorded and in no dataset yet."""
+        self._recorder.clear()
+        self._staging.clear()
+
+    def close(self) -> None:
+        """Close the environment and drop what is in no dataset, with a warning that counts it.
+
+        Closing twice is fine.
+        """
+        if self._is_closed:
+            return
+        unsaved = self.unsaved_episodes
+        self._is_closed = True
+        if unsaved:
+            warn_caller(
+                f"closed with {unsaved} recorded episodes that are in no dataset; they are dropped"
+            )
+        self.discard()
+        super().close()
+
+
+def _made(callback: Any) -> Any:
+    """An object of a callback that is given as a class or as an object."""
+    return callback() if isinstance(callback, type) else callback
+
+
+def _required(data: Mapping[str, Any], key: str) -> Any:
+    if key not in data:
+        raise RecordingError(
+            f"the step_data_callback returned the keys {sorted(data)}, without {key!r}; call "
+            "super().__call__ and change what it returns"
+        )
+    return data[key]
+
+
+def _spec_json(env: gymnasium.Env[Any, Any]) -> str | None:
+    if env.spec is None:
+        return None
+    try:
+        return env_spec_to_json(env.spec)
+    except MetadataError:
+        # The functions that create a dataset warn about it.
+        return None

@@ -1,0 +1,430 @@
+"""Recording episodes step by step into bounded memory, and on into shards.
+
+Rows are observations. Step s of the buffer leads from row s to row s+1, so the columns of steps
+share the rows' numbers, with one unused place at the last row of every episode, which is left
+out when a shard is made. The recorder knows no environment and no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from gymnasium import spaces
+from minari_core.caller_warnings import warn_caller
+from minari_core.columns import Array, Column, FixedColumn, Schema, join_pieces
+from minari_core.encoding import encode_entries
+from minari_core.errors import RecordingError
+from minari_core.shard_data import ShardData
+
+from minari_collect.column_recorders import ColumnRecorder, FixedRecorder, Keep, recorder_for
+from minari_collect.info_recorder import InfoRecorder
+
+_FIRST_CAPACITY = 256
+_SMALLEST_LIMIT = 3
+_DEFAULT_LIMIT = 1 << 17
+_DEFAULT_NBYTES = 64 << 20
+
+Describe = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""Makes the metadata of an episode."""
+
+
+class ShardSink(Protocol):
+    """Where full buffers go."""
+
+    def write(self, data: ShardData, unfinished: tuple[int | None, object] | None) -> None:
+        """Keep a shard; it is kept as a whole when this returns, and not at all if it raises.
+
+        Args:
+            data: The shard.
+            unfinished: Seed and options of an episode that begins in the shard, or before it,
+                and goes on behind it.
+        """
+        ...
+
+    def read_tail(self, part: str, count: int) -> object:
+        """The last ``count`` rows of a part of what was written."""
+        ...
+
+
+@dataclass(slots=True)
+class _Episode:
+    """A finished episode whose last rows are still in the buffer."""
+
+    first_row: int
+    last_row: int
+    spilled_steps: int
+    seed: int | None
+    options: Mapping[str, object] | None
+
+    @property
+    def total_steps(self) -> int:
+        return self.last_row - self.first_row + self.spilled_steps
+
+
+class EpisodeRecorder:
+    """Turns a stream of resets and steps into shards. Not safe to share between threads."""
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        sink: ShardSink,
+        describe: Describe,
+        *,
+        max_steps: int | None = None,
+        max_episodes: int | None = None,
+    ) -> None:
+        """Start with empty buffers.
+
+        Args:
+            observation_space: The space of the observations.
+            action_space: The space of the actions.
+            sink: Where full buffers go.
+            describe: Makes the metadata of each episode, when it is written.
+            max_steps: How many steps to hold in memory; about 64 MB worth of them if None.
+            max_episodes: How many finished episodes to hold in memory.
+        """
+        self._limit = None if max_steps is None else max(max_steps + 1, _SMALLEST_LIMIT)
+        self._capacity = min(_FIRST_CAPACITY, self._limit or _FIRST_CAPACITY)
+        self._max_episodes = max_episodes
+        self._sink = sink
+        self._describe = describe
+        capacity = self._capacity
+        self._observations = recorder_for(observation_space, "observation", capacity)
+        self._actions = recorder_for(action_space, "action", capacity)
+        scalar = spaces.Box(-np.inf, np.inf, (), np.float64)
+        self._rewards = FixedRecorder(scalar, "reward", capacity, np.dtype(np.float64))
+        self._infos = InfoRecorder("infos")
+        self._extras = InfoRecorder("extras")
+        self._warned: set[str] = set()
+        self._make_flags(capacity)
+
+        self._rows = 0
+        self._written_rows = 0
+        self._open: _Episode | None = None
+        self._finished: list[_Episode] = []
+        self._can_go_on = False
+
+    def _make_flags(self, capacity: int) -> None:
+        self._flags = np.zeros((2, capacity), dtype=bool)
+        self._terminations = memoryview(self._flags[0])
+        self._truncations = memoryview(self._flags[1])
+
+    @property
+    def buffered_steps(self) -> int:
+        """How many steps are held in memory."""
+        ended = len(self._finished) + (self._open is not None)
+        return self._rows - ended if ended else 0
+
+    @property
+    def episodes(self) -> int:
+        """How many episodes with at least one step are held in memory."""
+        going_on = self._open is not None and self._steps_of_open() > 0
+        return len(self._finished) + going_on
+
+    def begin(
+        self,
+        observation: Any,
+        info: Mapping[str, Any] | None,
+        extras: Mapping[str, Any] | None,
+        seed: int | None,
+        options: Mapping[str, object] | None,
+    ) -> None:
+        """Begin an episode; one that is going on is ended as truncated.
+
+        Raises:
+            DataError: The observation does not fit its column.
+        """
+        self.end()
+        if self._rows == self._capacity:
+            self._make_room()
+        row = self._rows
+        self._observations.write(row, observation)
+        # What may lie there is of an episode without steps, or was kept to go on from.
+        self._infos.truncate(row)
+        self._extras.truncate(row)
+        if info:
+            self._infos.write(row, info)
+        if extras:
+            self._extras.write(row, extras)
+        self._rows = row + 1
+        self._open = _Episode(row, row, 0, seed, options)
+
+    def add(
+        self,
+        observation: Any,
+        action: Any,
+        reward: Any,
+        terminated: bool,
+        truncated: bool,
+        info: Mapping[str, Any] | None,
+        extras: Mapping[str, Any] | None,
+    ) -> None:
+        """Add a step.
+
+        Raises:
+            DataError: A value does not fit its column; the episode is ended at the step before.
+            DatasetWriteError: A full buffer could not be written; nothing is lost, and the step
+                is not recorded.
+            RecordingError: There has been no reset.
+        """
+        if self._open is None:
+            self._go_on()
+        row = self._rows
+        if row == self._capacity:
+            self._make_room()
+            row = self._rows
+        elif self._infos.nbytes > _DEFAULT_NBYTES and self._limit is None and row > 2:
+            self._spill()
+            row = self._rows
+        step = row - 1
+        self._actions.write(step, action)
+        self._rewards.write(step, reward)
+        self._terminations[step] = terminated
+        self._truncations[step] = truncated
+        self._observations.write(row, observation)
+        if info:
+            self._infos.write(row, info)
+        if extras:
+            self._extras.write(row, extras)
+        self._rows = row + 1
+        if terminated or truncated:
+            self._finish()
+
+    def end(self) -> None:
+        """End the episode that is going on, if any, as truncated; without steps, drop it."""
+        if self._open is None:
+            return
+        if self._steps_of_open() == 0:
+            self._open = None
+            self._rows -= 1
+            self._can_go_on = False
+            return
+        self._truncations[self._rows - 2] = True
+        self._finish()
+
+    def abandon(self) -> None:
+        """End the episode after an error, without writing; only a reset begins another."""
+        if self._open is not None and self._steps_of_open():
+            self._open.last_row = self._rows - 1
+            self._truncations[self._rows - 2] = True
+            self._finished.append(self._open)
+        elif self._open is not None:
+            self._rows -= 1
+        self._open = None
+        self._can_go_on = False
+
+    def flush(self) -> None:
+        """Write all finished episodes; none may be going on.
+
+        Raises:
+            DatasetWriteError: The file system refused; nothing is lost.
+        """
+        if self._finished:
+            self._write(self._rows, self._rows - 1, None)
+            self._keep_rows(self._rows - 1, self._rows)
+            self._rows = 0
+
+    def clear(self) -> None:
+        """Drop all that is in memory."""
+        self._rows = self._written_rows = 0
+        self._open = None
+        self._finished = []
+        self._can_go_on = False
+
+    def show(self, part: str, start: int, stop: int) -> object:
+        """A copy of some rows of a part that are in memory."""
+        columns: dict[str, ColumnRecorder | InfoRecorder] = {
+            "observations": self._observations,
+            "actions": self._actions,
+            "rewards": self._rewards,
+            "infos": self._infos,
+            "extras": self._extras,
+        }
+        if part in columns:
+            return columns[part].show(start, stop)
+        return self._flags[("terminations", "truncations").index(part), start:stop].copy()
+
+    def show_tail(self, part: str, count: int) -> object:
+        """The last rows of a part that were written."""
+        return self._sink.read_tail(part, count)
+
+    def _steps_of_open(self) -> int:
+        episode = self._open
+        return 0 if episode is None else self._rows - 1 - episode.first_row + episode.spilled_steps
+
+    def _finish(self) -> None:
+        episode = self._open
+        if episode is None:
+            return
+        episode.last_row = self._rows - 1
+        self._finished.append(episode)
+        self._open = None
+        self._can_go_on = True
+        if self._max_episodes is not None and len(self._finished) >= self._max_episodes:
+            self.flush()
+
+    def _go_on(self) -> None:
+        """Begin an episode at the last observation, as after a truncation by a callback."""
+        if not self._can_go_on:
+            raise RecordingError(
+                "step was called before reset; call env.reset() to begin an episode"
+            )
+        if self._rows == self._capacity:
+            self._make_room()
+        if self._rows:
+            for column in (self._observations, self._infos, self._extras):
+                column.copy_row(self._rows - 1, self._rows)
+        # With an empty buffer, the last observation has been kept in row 0.
+        self._open = _Episode(self._rows, self._rows, 0, None, None)
+        self._rows += 1
+
+    def _make_room(self) -> None:
+        limit = self._limit or self._default_limit()
+        if self._capacity < limit:
+            self._grow(min(2 * self._capacity, limit))
+        else:
+            self._spill()
+
+    def _spill(self) -> None:
+        if self._open is None:
+            self.flush()
+            return
+        first = self._open.first_row
+        if first > self._rows // 2 or first == self._rows - 2 > 0:
+            # Only whole episodes are written while the one that goes on is the smaller part.
+            self._write(first, first - 1, None)
+            self._keep_rows(first, self._rows)
+            self._open.first_row = 0
+        else:
+            self._write(self._rows - 1, self._rows - 2, self._open)
+            self._open.spilled_steps += self._rows - 2 - first
+            self._open.first_row = 0
+            # The last step stays here, so that the episode can still be ended as truncated.
+            self._keep_rows(self._rows - 2, self._rows)
+            self._written_rows = 1
+
+    def _default_limit(self) -> int:
+        row_nbytes = self._observations.row_nbytes + self._actions.row_nbytes
+        return max(_SMALLEST_LIMIT, min(_DEFAULT_LIMIT, _DEFAULT_NBYTES // max(row_nbytes, 1)))
+
+    def _grow(self, capacity: int) -> None:
+        for column in (self._observations, self._actions, self._rewards):
+            column.grow(capacity)
+        flags = self._flags
+        self._make_flags(capacity)
+        self._flags[:, : flags.shape[1]] = flags
+        self._capacity = capacity
+
+    def _keep_rows(self, start: int, stop: int) -> None:
+        for column in (self._observations, self._actions, self._rewards, self._infos, self._extras):
+            column.move(start, stop)
+        self._flags[:, : stop - start] = self._flags[:, start:stop].copy()
+        self._rows = stop - start
+        self._written_rows = 0
+        self._finished = []
+
+    def _write(self, row_stop: int, step_stop: int, unfinished: _Episode | None) -> None:
+        """Write rows and steps up to a place, and the entries of the finished episodes."""
+        keep: Keep = None
+        gaps = [e.last_row for e in self._finished if e.last_row < step_stop]
+        if gaps:
+            keep = np.ones(step_stop, dtype=bool)
+            keep[gaps] = False
+        first = self._written_rows
+        metadata = [dict(self._describe(_Recorded(self, episode))) for episode in self._finished]
+        flags = self._flags[:, :step_stop]
+        flags = flags if keep is None else flags[:, keep]
+        dropped: dict[str, str] = {}
+        entries, entry_pieces = encode_entries(
+            [episode.total_steps for episode in self._finished],
+            [episode.seed for episode in self._finished],
+            [episode.options for episode in self._finished],
+            metadata,
+            dropped,
+        )
+        parts: dict[str, tuple[Column, list[Array]]] = {
+            "observations": self._observations.take(first, row_stop),
+            "actions": self._actions.take(0, step_stop, keep),
+            "rewards": self._rewards.take(0, step_stop, keep),
+            "terminations": (FixedColumn(np.dtype(bool)), [flags[0]]),
+            "truncations": (FixedColumn(np.dtype(bool)), [flags[1]]),
+            "infos": self._infos.take(first, row_stop),
+            "extras": self._extras.take(first, row_stop),
+            "episodes": (entries, [array for pieces in entry_pieces for array in pieces]),
+        }
+        data = ShardData(
+            schema=Schema({name: column for name, (column, _) in parts.items()}),
+            pieces=[[array] for _, arrays in parts.values() for array in arrays],
+            rows=row_stop - first,
+            steps=flags.shape[1],
+            episodes=len(self._finished),
+        )
+        self._sink.write(data, None if unfinished is None else (unfinished.seed, unfinished.options))
+        self._warn(row_stop, step_stop, keep, dropped)
+
+    def _warn(self, row_stop: int, step_stop: int, keep: Keep, dropped: dict[str, str]) -> None:
+        """Warn once of each column that is outside its space or cannot be kept."""
+        outside = {
+            "observation": self._observations.problem(0, row_stop, None),
+            "action": self._actions.problem(0, step_stop, keep),
+        }
+        for name, problem in outside.items():
+            if problem is not None and self._is_first(name):
+                warn_caller(f"recorded as it is, but outside its space: {problem}")
+        for name, reason in {**dropped, **self._infos.dropped, **self._extras.dropped}.items():
+            if self._is_first(name):
+                warn_caller(f"{name} was left out, because no column can hold it: {reason}")
+
+    def _is_first(self, name: str) -> bool:
+        if name in self._warned:
+            return False
+        self._warned.add(name)
+        return True
+
+
+class _Recorded(Mapping[str, Any]):
+    """A finished episode as its metadata callback sees it; parts are copied when looked at."""
+
+    _ROW_PARTS = ("observations", "infos", "extras")
+    _STEP_PARTS = ("actions", "rewards", "terminations", "truncations")
+    _KEYS = (*_ROW_PARTS, *_STEP_PARTS, "seed", "options", "total_steps")
+
+    def __init__(self, recorder: EpisodeRecorder, episode: _Episode) -> None:
+        self._recorder = recorder
+        self._episode = episode
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._KEYS)
+
+    def __len__(self) -> int:
+        return len(self._KEYS)
+
+    def __getitem__(self, key: str) -> Any:
+        episode = self._episode
+        if key in self._ROW_PARTS:
+            # Row 0 of an episode that began in an earlier shard has been written there.
+            start = episode.first_row + (episode.spilled_steps > 0)
+            count = episode.spilled_steps + 1 if episode.spilled_steps else 0
+            return self._joined(key, count, start, episode.last_row + 1)
+        if key in self._STEP_PARTS:
+            return self._joined(key, episode.spilled_steps, episode.first_row, episode.last_row)
+        if key in self._KEYS:
+            return getattr(episode, key)
+        raise KeyError(key)
+
+    def _joined(self, part: str, spilled: int, start: int, stop: int) -> object:
+        in_memory = self._recorder.show(part, start, stop)
+        if not spilled:
+            return in_memory
+        tail = self._recorder.show_tail(part, spilled)
+        if isinstance(tail, dict) and isinstance(in_memory, dict) and part in ("infos", "extras"):
+            missing, missing_tail = [None] * (stop - start), [None] * spilled
+            return {
+                name: [*tail.get(name, missing_tail), *in_memory.get(name, missing)]
+                for name in dict.fromkeys([*tail, *in_memory])
+            }
+        return join_pieces([tail, in_memory])

@@ -1,0 +1,282 @@
+"""What killed processes left: list it, make a dataset of it, or drop it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from minari_core.columnar_storage import LOCK_NAME
+from minari_core.columns import Array, Column, JsonObject, Schema, schema_from_json
+from minari_core.dataset import MinariDataset
+from minari_core.dataset_id import chosen_id
+from minari_core.description import DatasetDescription
+from minari_core.encoding import encode_entries
+from minari_core.episode import EpisodeData
+from minari_core.errors import (
+    DatasetBusyError,
+    DatasetDamagedError,
+    DatasetNotFoundError,
+    MinariError,
+)
+from minari_core.formats import check_format
+from minari_core.gymnasium_compat import env_spec_from_json
+from minari_core.json_values import from_json_text
+from minari_core.locations import staging_root
+from minari_core.manifest import Layout, Manifest, read_entry
+from minari_core.publishing import check_id_is_free, publish
+from minari_core.shard_data import ShardData
+from minari_core.shard_folder import ShardFolder
+from minari_core.storage import Storage
+
+from minari_collect.staging import FOLDER_PREFIX, JOURNAL_NAME
+
+
+@dataclass(frozen=True, slots=True)
+class RecoverableRecording:
+    """Episodes that a collector had written to its temporary folder when its process ended."""
+
+    id: str
+    """What `recover` and `discard` take."""
+    started: str
+    """When the first of its buffers was written, in ISO 8601."""
+    env_id: str | None
+    """The environment that was recorded."""
+    total_episodes: int
+    """How many episodes it has, the last one perhaps cut short."""
+    total_steps: int
+    """How many steps they have."""
+    nbytes: int
+    """How much disk it takes."""
+
+
+def list_recoverable() -> list[RecoverableRecording]:
+    """List what collectors of processes that are gone have left, oldest first.
+
+    Recordings of collectors that are still alive are not in it. Buffers that were in memory when
+    their process was killed are lost; `max_buffer_steps` bounds how much that is.
+    """
+    recordings: list[RecoverableRecording] = []
+    for folder in sorted(staging_root().glob(f"{FOLDER_PREFIX}*")):
+        try:
+            with _abandoned(folder):
+                journal = _read_journal(folder)
+        except MinariError:
+            continue
+        spec = journal.metadata.get("env_spec")
+        layout = journal.storage.layout
+        recordings.append(
+            RecoverableRecording(
+                id=folder.name,
+                started=journal.started,
+                env_id=env_spec_from_json(spec).id if isinstance(spec, str) else None,
+                total_episodes=layout.total_episodes + (journal.steps_of_unfinished() > 0),
+                total_steps=layout.total_steps,
+                nbytes=sum(shard.nbytes for shard in layout.shards),
+            )
+        )
+    return recordings
+
+
+def recover(
+    recording_id: str,
+    dataset_name: str | None = None,
+    *,
+    dataset_id: str | None = None,
+    algorithm_name: str | None = None,
+    author: str | Iterable[str] | None = None,
+    author_email: str | Iterable[str] | None = None,
+    code_permalink: str | None = None,
+    description: str | None = None,
+    data_format: str | None = None,
+) -> MinariDataset:
+    """Make a dataset of what a killed process has left, and drop the recording then.
+
+    An episode that was going on is kept as far as it was written, ended as truncated.
+
+    Args:
+        recording_id: The id that `list_recoverable` shows.
+        dataset_name: The id of the new dataset.
+        dataset_id: Another name of ``dataset_name``.
+        algorithm_name: The algorithm that chose the actions.
+        author: Who made the dataset, one or several.
+        author_email: How to reach them.
+        code_permalink: A link to the version of the code that made the dataset.
+        description: What the dataset is about.
+        data_format: How to store the data; ``"columnar"`` if None.
+
+    Raises:
+        DatasetNotFoundError: There is no such recording, or nothing in it.
+        DatasetBusyError: Its collector is still alive.
+        DatasetExistsError: The id of the dataset is taken.
+    """
+    new_id = chosen_id(dataset_name, dataset_id)
+    check_id_is_free(new_id)
+    chosen_format = check_format(data_format)
+    described = DatasetDescription(
+        algorithm_name=algorithm_name,
+        author=author,
+        author_email=author_email,
+        code_permalink=code_permalink,
+        description=description,
+    )
+    folder = _folder_of(recording_id)
+    with _abandoned(folder):
+        journal = _read_journal(folder)
+        spec = journal.metadata.get("env_spec")
+        storage = journal.storage
+        unfinished = journal.steps_of_unfinished()
+        if storage.layout.total_episodes == 0 and unfinished == 0:
+            raise DatasetNotFoundError(f"recording {recording_id!r} has no step to recover")
+        metadata = described.metadata(
+            env_spec_from_json(spec) if isinstance(spec, str) else None,
+            storage.observation_space,
+            storage.action_space,
+        )
+
+        def fill(target: Storage) -> None:
+            finished = storage.layout.total_episodes
+            journal.enter_unfinished()
+            target.append_storage(storage, range(finished))
+            rest = storage.read_episodes(range(finished, storage.total_episodes))
+            target.append_episodes(_cut(episode) for episode in rest)
+
+        dataset = MinariDataset(publish(new_id, metadata, chosen_format, fill))
+        (folder / JOURNAL_NAME).unlink()
+    shutil.rmtree(folder, ignore_errors=True)
+    return dataset
+
+
+def discard(recording_id: str) -> None:
+    """Drop what a killed process has left.
+
+    Args:
+        recording_id: The id that `list_recoverable` shows.
+
+    Raises:
+        DatasetNotFoundError: There is no such recording.
+        DatasetBusyError: Its collector is still alive.
+    """
+    folder = _folder_of(recording_id)
+    with _abandoned(folder):
+        (folder / JOURNAL_NAME).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Journal:
+    """What a recording's journal says."""
+
+    def __init__(self, folder: Path, lines: list[JsonObject]) -> None:
+        header, *rest = lines
+        self.metadata = _object(header, "metadata")
+        self.started = str(header["started"])
+        self._folder = folder
+        self._unfinished: JsonObject | None = None
+        schemas: list[Schema] = []
+        shards = []
+        for line in rest:
+            if "schema" in line:
+                schemas.append(schema_from_json(line["schema"]))
+                continue
+            arrays_of = [sum(1 for _ in schema.arrays()) for schema in schemas]
+            shards.append(read_entry(_object(line, "shard"), arrays_of))
+            unfinished = line["unfinished"]
+            self._unfinished = unfinished if isinstance(unfinished, dict) else None
+        layout = Layout(tuple(schemas), tuple(shards), uuid.uuid4().hex)
+        self.storage = ShardFolder(folder, Manifest(self.metadata, layout))
+
+    def steps_of_unfinished(self) -> int:
+        """The steps behind those of the finished episodes."""
+        storage = self.storage
+        finished = 0
+        for number, (_, _, episodes) in enumerate(storage.shard_counts()):
+            if episodes:
+                entries = storage.shard(number).readers(copy=False)["episodes"](0, episodes)
+                if isinstance(entries, dict):
+                    finished += int(np.sum(entries["length"]))
+        return storage.total_steps - finished
+
+    def enter_unfinished(self) -> None:
+        """Add an entry for the episode that was going on, so that it can be read."""
+        steps = self.steps_of_unfinished()
+        if steps == 0:
+            return
+        known = self._unfinished or {"seed": None, "options": "null"}
+        seed = known["seed"]
+        options = from_json_text(str(known["options"]))
+        entries, pieces = encode_entries(
+            [steps],
+            [seed if isinstance(seed, int) else None],
+            [options if isinstance(options, dict) else None],
+            [None],
+            {},
+        )
+        parts: dict[str, Column] = dict(self.storage.layout.schemas[-1].parts)
+        arrays: list[list[Array]] = []
+        for name, column in parts.items():
+            if name == "episodes":
+                arrays += pieces
+            else:
+                arrays += [[array] for array in column.encode([], name)]
+        parts["episodes"] = entries
+        self.storage.add([ShardData(Schema(parts), arrays, rows=0, steps=0, episodes=1)])
+
+
+@contextmanager
+def _abandoned(folder: Path) -> Iterator[None]:
+    """Hold the lock of a recording whose collector is gone."""
+    from filelock import FileLock, Timeout  # only who writes needs it
+
+    if not (folder / JOURNAL_NAME).exists():
+        raise DatasetNotFoundError(f"there is no recording {folder.name!r} in {folder.parent}")
+    lock = FileLock(folder / LOCK_NAME, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise DatasetBusyError(
+            f"recording {folder.name!r} belongs to a collector that is still alive"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _read_journal(folder: Path) -> _Journal:
+    path = folder / JOURNAL_NAME
+    try:
+        # A last line that was cut short by the end of the process is of no shard that counts.
+        whole = path.read_bytes().split(b"\n")[:-1]
+        lines = [json.loads(line) for line in whole]
+        if not lines or not all(isinstance(line, dict) for line in lines):
+            raise ValueError("it is not a list of objects")
+        return _Journal(folder, lines)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DatasetDamagedError(f"{path} is damaged: {error}") from error
+
+
+def _folder_of(recording_id: str) -> Path:
+    if Path(recording_id).name != recording_id or not recording_id.startswith(FOLDER_PREFIX):
+        raise DatasetNotFoundError(
+            f"{recording_id!r} is no id of a recording; list_recoverable() shows them"
+        )
+    return staging_root() / recording_id
+
+
+def _object(holder: JsonObject, key: str) -> JsonObject:
+    value = holder[key]
+    if not isinstance(value, dict):
+        raise TypeError(f"{key} is not an object")
+    return value
+
+
+def _cut(episode: EpisodeData) -> EpisodeData:
+    """The episode, ended as truncated; its arrays are copies."""
+    episode.truncations[-1] = True
+    return episode

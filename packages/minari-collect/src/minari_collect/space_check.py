@@ -1,0 +1,64 @@
+"""Is what was recorded inside its space? Asked of whole buffers, not of single steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from minari_core.columns import Array
+
+
+def array_problem(space: spaces.Space[Any], rows: Array) -> str | None:
+    """What is wrong with rows of a Box, Discrete, MultiDiscrete or MultiBinary space.
+
+    Args:
+        space: The space of a row.
+        rows: Shape (rows, …).
+
+    Returns:
+        Words that say what is outside, or None.
+    """
+    if len(rows) == 0:
+        return None
+    if rows.shape[1:] != tuple(space.shape or ()):
+        return f"shape {rows.shape[1:]} is not the {space.shape} of {space}"
+    if isinstance(space, spaces.Box):
+        return _box_problem(space, rows)
+    if rows.dtype.kind not in "iub":
+        return f"dtype {rows.dtype} is not that of {space}"
+    if isinstance(space, spaces.Discrete):
+        inside = (rows >= space.start) & (rows < space.start + space.n)
+    elif isinstance(space, spaces.MultiDiscrete):
+        start = getattr(space, "start", 0)
+        inside = (rows >= start) & (rows < start + space.nvec)
+    else:
+        inside = (rows == 0) | (rows == 1)
+    return _first_outside(space, rows, inside)
+
+
+def value_problem(space: spaces.Space[Any], value: object) -> str | None:
+    """What is wrong with one value of any space, or None."""
+    try:
+        inside = space.contains(value)
+    except Exception as error:  # spaces raise all kinds of errors for values of other types
+        return f"{value!r} is not in {space} ({error})"
+    return None if inside else f"{value!r} is not in {space}"
+
+
+def _box_problem(space: spaces.Box, rows: Array) -> str | None:
+    if not np.can_cast(rows.dtype, space.dtype):
+        return f"dtype {rows.dtype} does not fit the {space.dtype} of {space}"
+    if rows.dtype.kind in "iu" and rows.dtype == space.dtype:
+        limits = np.iinfo(rows.dtype)
+        # Images use the whole range of their dtype, so that nothing can be outside it.
+        if (space.low == limits.min).all() and (space.high == limits.max).all():
+            return None
+    return _first_outside(space, rows, (rows >= space.low) & (rows <= space.high))
+
+
+def _first_outside(space: spaces.Space[Any], rows: Array, inside: Any) -> str | None:
+    if inside.all():
+        return None
+    row = int(np.argmin(inside.reshape(len(rows), -1).all(axis=1)))
+    return f"{rows[row]!r} is not in {space}"

@@ -1,0 +1,171 @@
+"""Where a collector's full buffers wait: a hidden folder of shards, and a journal of them.
+
+The folder lies under the root of the datasets, so that its shards can be linked into a dataset.
+It is made when the first buffer is full or saved. A lock on it says that its collector is alive;
+what a killed process leaves is found by `minari_collect.recovery`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from contextlib import suppress
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gymnasium import spaces
+from minari_core.columns import JsonObject, join_pieces
+from minari_core.columnar_storage import LOCK_NAME
+from minari_core.errors import DatasetWriteError
+from minari_core.json_values import to_json_text
+from minari_core.locations import staging_root
+from minari_core.manifest import Layout, Manifest
+from minari_core.shard_data import ShardData
+from minari_core.shard_folder import ShardFolder
+from minari_core.space_json import space_to_json
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+FOLDER_PREFIX = "collect-"
+JOURNAL_NAME = "journal.jsonl"
+
+
+class CollectorStaging:
+    """The shards that a collector has written and nobody has published yet."""
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        env_spec: str | None,
+    ) -> None:
+        """Describe what will be staged; nothing is written yet.
+
+        Args:
+            observation_space: The space of the observations.
+            action_space: The space of the actions.
+            env_spec: The environment's spec as JSON.
+        """
+        self._metadata: JsonObject = {
+            "dataset_id": "staged-v0",
+            "data_format": ShardFolder.data_format,
+            "observation_space": space_to_json(observation_space, "observation_space"),
+            "action_space": space_to_json(action_space, "action_space"),
+        }
+        if env_spec is not None:
+            self._metadata["env_spec"] = env_spec
+        # A folder that does not exist yet is never read from while there are no shards.
+        self._folder = Path()
+        self._lock: BaseFileLock | None = None
+        self._storage = self._empty()
+
+    def _empty(self) -> ShardFolder:
+        layout = Layout(uid=uuid.uuid4().hex)
+        return ShardFolder(self._folder, Manifest(self._metadata, layout))
+
+    @property
+    def storage(self) -> ShardFolder:
+        """The staged shards."""
+        return self._storage
+
+    def write(self, data: ShardData, unfinished: tuple[int | None, object] | None) -> None:
+        """Keep a shard; see `ShardSink.write`.
+
+        Raises:
+            DatasetWriteError: The file system refused.
+        """
+        try:
+            if self._lock is None:
+                self._make_folder()
+            before = self._storage.layout
+            self._storage.add([data])
+            try:
+                self._journal(before, unfinished)
+            except BaseException:
+                self._storage.truncate(len(before.shards))
+                raise
+        except OSError as error:
+            if isinstance(error, DatasetWriteError):
+                raise
+            raise DatasetWriteError(
+                f"recorded steps could not be staged in {staging_root()}: {error}; they are still "
+                "in memory"
+            ) from error
+
+    def read_tail(self, part: str, count: int) -> object:
+        """The last rows of a part of all shards; see `ShardSink.read_tail`."""
+        pieces: list[object] = []
+        storage = self._storage
+        for number in range(len(storage.layout.shards) - 1, -1, -1):
+            rows, steps, _ = storage.shard_counts()[number]
+            available = rows if part in ("observations", "infos", "extras") else steps
+            taken = min(count, available)
+            read = storage.shard(number).readers(copy=True)[part]
+            pieces.insert(0, read(available - taken, available))
+            count -= taken
+            if count == 0:
+                break
+        return join_pieces(pieces)
+
+    def clear(self) -> None:
+        """Remove all that is staged."""
+        if self._lock is None:
+            return
+        folder, lock = self._folder, self._lock
+        self._folder, self._lock = Path(), None
+        self._storage = self._empty()
+        # Without its journal an unlocked folder is no recording that somebody might recover.
+        with suppress(OSError):
+            (folder / JOURNAL_NAME).unlink(missing_ok=True)
+        lock.release()
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def _make_folder(self) -> None:
+        from filelock import FileLock  # only who writes needs it
+
+        started = datetime.now(timezone.utc)
+        folder = staging_root() / f"{FOLDER_PREFIX}{started:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:8]}"
+        folder.mkdir(parents=True)
+        lock = FileLock(folder / LOCK_NAME)
+        try:
+            # The lock comes before the journal, which makes the folder a recording.
+            lock.acquire()
+            with open(folder / JOURNAL_NAME, "xb") as file:
+                file.write(_line({"metadata": self._metadata, "started": started.isoformat()}))
+        except BaseException:
+            lock.release()
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        self._lock = lock
+        self._folder = folder
+        self._storage = self._empty()
+
+    def _journal(self, before: Layout, unfinished: tuple[int | None, object] | None) -> None:
+        layout = self._storage.layout
+        lines = [_line({"schema": s.to_json()}) for s in layout.schemas[len(before.schemas) :]]
+        entry = layout.shards[-1].to_json()
+        lines.append(_line({"shard": entry, "unfinished": _described(unfinished)}))
+        with open(self._folder / JOURNAL_NAME, "ab", buffering=0) as file:
+            end = file.seek(0, os.SEEK_END)
+            text = b"".join(lines)
+            try:
+                if file.write(text) != len(text):
+                    raise OSError(f"{file.name} could not be written to its end")
+            except OSError:
+                file.truncate(end)
+                raise
+
+
+def _line(content: JsonObject) -> bytes:
+    return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def _described(unfinished: tuple[int | None, object] | None) -> JsonObject | None:
+    if unfinished is None:
+        return None
+    seed, options = unfinished
+    return {"seed": seed, "options": to_json_text(options, "options")}

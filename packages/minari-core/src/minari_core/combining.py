@@ -1,0 +1,132 @@
+"""Combining datasets into one, and splitting one into several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from minari_core._version import __version__
+from minari_core.columns import JsonValue
+from minari_core.dataset import MinariDataset
+from minari_core.dataset_id import chosen_id
+from minari_core.environments import merge_env_specs
+from minari_core.errors import IncompatibleDatasetsError, SamplingError
+from minari_core.formats import check_format
+from minari_core.gymnasium_compat import env_spec_to_json
+from minari_core.publishing import check_id_is_free, publish
+from minari_core.storage import Storage
+
+
+def combine_datasets(
+    datasets_to_combine: Sequence[MinariDataset],
+    new_dataset_name: str | None = None,
+    *,
+    new_dataset_id: str | None = None,
+    data_format: str | None = None,
+) -> MinariDataset:
+    """Make one dataset of the episodes of several, one after the other.
+
+    Datasets may be views; then only their own episodes are taken. What is on disk already is
+    linked and not copied wherever the file system allows it, and the sources can be deleted
+    without harm. Seeds, options and episode metadata are kept.
+
+    Args:
+        datasets_to_combine: Datasets with the same spaces, from the same environment.
+        new_dataset_name: The id of the new dataset.
+        new_dataset_id: Another name of ``new_dataset_name``.
+        data_format: How to store it; ``"columnar"`` if None.
+
+    Returns:
+        The new dataset. Its environment has the largest ``max_episode_steps`` of all.
+
+    Raises:
+        IncompatibleDatasetsError: There is nothing to combine, or the spaces or environments
+            differ; the message says in what.
+        DatasetExistsError: The id is taken.
+        DatasetWriteError: The file system refused; nothing is left behind.
+    """
+    new_id = chosen_id(new_dataset_name, new_dataset_id)
+    check_id_is_free(new_id)
+    chosen_format = check_format(data_format)
+    if not datasets_to_combine:
+        raise IncompatibleDatasetsError("there is nothing to combine: the list of datasets is empty")
+    first = datasets_to_combine[0]
+    for dataset in datasets_to_combine[1:]:
+        for name in ("observation_space", "action_space"):
+            wanted, found = getattr(first, name), getattr(dataset, name)
+            if wanted != found:
+                raise IncompatibleDatasetsError(
+                    f"{name} differs: {first.id!r} has {wanted}, {dataset.id!r} has {found}"
+                )
+    spec = merge_env_specs([dataset.env_spec for dataset in datasets_to_combine])
+    metadata: dict[str, JsonValue] = {
+        "minari_version": __version__,
+        "observation_space": first.metadata["observation_space"],
+        "action_space": first.metadata["action_space"],
+        "combined_datasets": [dataset.id for dataset in datasets_to_combine],
+        **_shared_metadata(datasets_to_combine),
+    }
+    if spec is not None:
+        metadata["env_spec"] = env_spec_to_json(spec)
+
+    def fill(storage: Storage) -> None:
+        for dataset in datasets_to_combine:
+            storage.append_storage(dataset.storage, dataset.episode_indices.tolist())
+
+    return MinariDataset(publish(new_id, metadata, chosen_format, fill))
+
+
+def split_dataset(
+    dataset: MinariDataset, sizes: Iterable[int], seed: int | None = None
+) -> list[MinariDataset]:
+    """Deal a dataset's episodes out at random.
+
+    Args:
+        dataset: The dataset or view to split.
+        sizes: How many episodes each part gets; together at most all.
+        seed: Makes the parts depend on it alone.
+
+    Returns:
+        One view for each size; no episode is in two of them.
+
+    Raises:
+        SamplingError: A size is negative, or there are not so many episodes.
+    """
+    wanted = [int(size) for size in sizes]
+    if any(size < 0 for size in wanted) or sum(wanted) > len(dataset):
+        raise SamplingError(
+            f"sizes {wanted} add up to {sum(wanted)} episodes, but the dataset has {len(dataset)}"
+        )
+    places = np.random.default_rng(seed).permutation(len(dataset))
+    borders = np.cumsum([0, *wanted])
+    return [
+        dataset[places[start:stop]] for start, stop in zip(borders, borders[1:], strict=False)
+    ]
+
+
+def _shared_metadata(datasets: Sequence[MinariDataset]) -> dict[str, JsonValue]:
+    """What is true of the combination: people and needs are joined, the rest must be the same."""
+    shared: dict[str, JsonValue] = {}
+    described = [dataset.metadata for dataset in datasets]
+    for key in ("author", "author_email", "requirements"):
+        items: dict[str, None] = {}
+        for metadata in described:
+            value = metadata.get(key, [])
+            texts = value if isinstance(value, list) else [value]
+            items.update(dict.fromkeys(str(text) for text in texts))
+        if items:
+            shared[key] = list(items)
+    for key in (
+        "algorithm_name",
+        "code_permalink",
+        "description",
+        "eval_env_spec",
+        "ref_min_score",
+        "ref_max_score",
+        "num_episodes_average_score",
+    ):
+        values = [metadata.get(key) for metadata in described]
+        if values[0] is not None and all(value == values[0] for value in values):
+            shared[key] = values[0]
+    return shared

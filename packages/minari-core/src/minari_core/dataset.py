@@ -1,0 +1,404 @@
+"""A dataset, or a view of some of its episodes."""
+
+from __future__ import annotations
+
+import copy as copying
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, SupportsIndex, TypeAlias, overload
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
+
+from minari_core.columns import JsonValue
+from minari_core.encoding import Episode
+from minari_core.environments import check_requirements, recover_environment
+from minari_core.episode import EpisodeData, EpisodeMetadata
+from minari_core.episode_source import EpisodeSource
+from minari_core.errors import (
+    DatasetDamagedError,
+    EnvironmentNotRecoverableError,
+    EpisodeIndexError,
+    SamplingError,
+)
+from minari_core.formats import open_storage
+from minari_core.gymnasium_compat import env_spec_from_json
+from minari_core.storage import Storage
+
+Indices: TypeAlias = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MinariDatasetSpec:
+    """What a dataset is, without its data."""
+
+    dataset_id: str
+    """The id, as in ``D4RL/door/human-v2``."""
+    total_episodes: int
+    """The number of episodes in the dataset or view."""
+    total_steps: int
+    """The number of their steps."""
+    observation_space: spaces.Space[Any]
+    """The space of the observations."""
+    action_space: spaces.Space[Any]
+    """The space of the actions."""
+    env_spec: EnvSpec | None
+    """The environment that the data comes from."""
+    combined_datasets: tuple[str, ...]
+    """The ids of the datasets that were combined into this one."""
+    data_format: str
+    """How the data is stored."""
+    data_path: str | None
+    """The folder that it is stored in."""
+    minari_version: str | None
+    """The version of Minari that created it."""
+
+
+class MinariDataset:
+    """Episodes of a stored dataset: all of them, or some in a chosen order.
+
+    A filtered, sliced or split dataset is a view: it copies no data, has the episodes of its own
+    only, and draws from a copy of the random generator of the dataset that it comes from.
+
+    The object keeps to the episodes that were stored when it was made, whatever others add
+    later. It is cheap to pickle and works after a fork.
+    """
+
+    def __init__(
+        self,
+        data: Storage | str | os.PathLike[str],
+        episode_indices: npt.ArrayLike | range | None = None,
+    ) -> None:
+        """Open a dataset; no step is read.
+
+        Args:
+            data: A storage, or the ``data`` folder of a dataset.
+            episode_indices: Which of the stored episodes to show, in which order; all if None.
+
+        Raises:
+            DatasetNotFoundError: The folder holds no dataset.
+            DatasetDamagedError: Its metadata is malformed.
+            FormatError: Nothing installed reads its format.
+            EpisodeIndexError: An index is outside the stored dataset.
+        """
+        self._storage = data if isinstance(data, Storage) else open_storage(Path(data))
+        total = self._storage.total_episodes
+        if episode_indices is None:
+            self._indices: range | Indices = range(total)
+        elif isinstance(episode_indices, range):
+            self._indices = episode_indices
+        else:
+            self._indices = np.array(episode_indices, dtype=np.int64).reshape(-1)
+        if len(self._indices) and not 0 <= min(self._ends()) <= max(self._ends()) < total:
+            raise EpisodeIndexError(
+                f"episode indices from {min(self._ends())} to {max(self._ends())} in a dataset "
+                f"of {total} episodes"
+            )
+        self._generator = np.random.default_rng()
+
+    def _ends(self) -> tuple[int, int]:
+        if isinstance(self._indices, range):
+            return self._indices[0], self._indices[-1]
+        return int(self._indices.min()), int(self._indices.max())
+
+    def __repr__(self) -> str:
+        """The id, and how much there is."""
+        return (
+            f"MinariDataset({self.id!r}, total_episodes={self.total_episodes}, "
+            f"total_steps={self.total_steps})"
+        )
+
+    @property
+    def id(self) -> str:
+        """The dataset's id."""
+        return str(self._storage.metadata.get("dataset_id", ""))
+
+    @property
+    def name(self) -> str:
+        """The dataset's id."""
+        return self.id
+
+    @property
+    def storage(self) -> Storage:
+        """Where the data lies."""
+        return self._storage
+
+    @property
+    def metadata(self) -> dict[str, JsonValue]:
+        """What is known of the stored dataset, as plain JSON values."""
+        return dict(self._storage.metadata)
+
+    @property
+    def observation_space(self) -> spaces.Space[Any]:
+        """The space of the observations."""
+        return self._storage.observation_space
+
+    @property
+    def action_space(self) -> spaces.Space[Any]:
+        """The space of the actions."""
+        return self._storage.action_space
+
+    @cached_property
+    def env_spec(self) -> EnvSpec | None:
+        """The environment that the data comes from, as it describes itself."""
+        return self._env_spec("env_spec")
+
+    @cached_property
+    def eval_env_spec(self) -> EnvSpec | None:
+        """The environment to evaluate on, if the dataset names one of its own for that."""
+        return self._env_spec("eval_env_spec")
+
+    def _env_spec(self, key: str) -> EnvSpec | None:
+        text = self._storage.metadata.get(key)
+        if text is None:
+            return None
+        if not isinstance(text, str):
+            raise DatasetDamagedError(f"dataset {self.id!r}: {key} is {text!r}, not text")
+        return env_spec_from_json(text)
+
+    @property
+    def combined_datasets(self) -> list[str]:
+        """The ids of the datasets that were combined into this one."""
+        combined = self._storage.metadata.get("combined_datasets")
+        return [str(name) for name in combined] if isinstance(combined, list) else []
+
+    @property
+    def minari_version(self) -> str | None:
+        """The version of Minari that created the dataset."""
+        version = self._storage.metadata.get("minari_version")
+        return None if version is None else str(version)
+
+    @property
+    def spec(self) -> MinariDatasetSpec:
+        """What the dataset is, without its data."""
+        path = self._storage.data_path
+        return MinariDatasetSpec(
+            dataset_id=self.id,
+            total_episodes=self.total_episodes,
+            total_steps=self.total_steps,
+            observation_space=self.observation_space,
+            action_space=self.action_space,
+            env_spec=self.env_spec,
+            combined_datasets=tuple(self.combined_datasets),
+            data_format=str(self._storage.metadata.get("data_format", "")),
+            data_path=None if path is None else str(path),
+            minari_version=self.minari_version,
+        )
+
+    @property
+    def total_episodes(self) -> int:
+        """The number of episodes."""
+        return len(self._indices)
+
+    @property
+    def total_steps(self) -> int:
+        """The number of steps of all episodes."""
+        if isinstance(self._indices, range) and len(self._indices) == self._storage.total_episodes:
+            return self._storage.total_steps
+        return int(self._storage.episode_lengths()[self.episode_indices].sum())
+
+    @property
+    def episode_indices(self) -> Indices:
+        """Which of the stored episodes these are, int64 of shape (total_episodes,)."""
+        return np.array(self._indices, dtype=np.int64)
+
+    def __len__(self) -> int:
+        """The number of episodes."""
+        return len(self._indices)
+
+    def __iter__(self) -> Iterator[EpisodeData]:
+        """Read all episodes, one by one."""
+        return self.iterate_episodes()
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> EpisodeData: ...
+
+    @overload
+    def __getitem__(self, index: slice | list[int] | npt.NDArray[np.generic]) -> MinariDataset: ...
+
+    def __getitem__(
+        self, index: SupportsIndex | slice | list[int] | npt.NDArray[np.generic]
+    ) -> EpisodeData | MinariDataset:
+        """An episode by its place, or a view by a slice, a list of places or a mask.
+
+        Raises:
+            EpisodeIndexError: There is no such place.
+        """
+        if isinstance(index, slice):
+            return self._view(self._indices[index])
+        if isinstance(index, list | np.ndarray):
+            try:
+                return self._view(self.episode_indices[np.asarray(index)])
+            except IndexError as error:
+                raise EpisodeIndexError(f"{error} ({len(self)} episodes)") from error
+        place = index.__index__()
+        if not -len(self) <= place < len(self):
+            raise EpisodeIndexError(f"there is no episode {place} among {len(self)} episodes")
+        return next(self._storage.read_episodes([int(self._indices[place])]))
+
+    def _view(self, indices: range | Indices) -> MinariDataset:
+        view = copying.copy(self)
+        view._indices = indices
+        view._generator = copying.deepcopy(self._generator)
+        return view
+
+    def iterate_episodes(
+        self, episode_indices: Iterable[int] | None = None, *, copy: bool = True
+    ) -> Iterator[EpisodeData]:
+        """Read episodes one by one.
+
+        Args:
+            episode_indices: Which of the stored episodes (their `EpisodeData.id`); all of this
+                dataset's if None.
+            copy: Give fresh arrays, which the caller may change. With False, arrays are
+                read-only views of the stored data wherever that is possible.
+
+        Raises:
+            EpisodeIndexError: An index is not of an episode of this dataset.
+        """
+        if episode_indices is None:
+            indices = self.episode_indices.tolist()
+        else:
+            indices = [int(index) for index in episode_indices]
+            if isinstance(self._indices, range):
+                outside = [index for index in indices if index not in self._indices]
+            else:
+                outside = np.setdiff1d(indices, self._indices).tolist()
+            if outside:
+                raise EpisodeIndexError(
+                    f"episode {outside[0]} is not among the {len(self)} episodes of this dataset"
+                )
+        return self._storage.read_episodes(indices, copy=copy)
+
+    def iterate_episode_metadata(self) -> Iterator[EpisodeMetadata]:
+        """Read lengths, seeds, options and metadata of the episodes, but none of their steps."""
+        return self._storage.read_episode_metadata(self.episode_indices.tolist())
+
+    def set_seed(self, seed: int) -> None:
+        """Make what is sampled from now on depend on a seed alone."""
+        self._generator = np.random.default_rng(seed)
+
+    def sample_episodes(self, n_episodes: int) -> list[EpisodeData]:
+        """Draw different episodes at random.
+
+        Args:
+            n_episodes: How many.
+
+        Raises:
+            SamplingError: There are fewer.
+        """
+        if not 0 <= n_episodes <= len(self):
+            raise SamplingError(
+                f"{n_episodes} different episodes cannot be drawn from {len(self)}; ask for "
+                f"0 to {len(self)}"
+            )
+        places = self._generator.choice(len(self), size=n_episodes, replace=False)
+        chosen = [int(self._indices[place]) for place in places]
+        return list(self._storage.read_episodes(chosen))
+
+    def filter_episodes(
+        self,
+        condition: Callable[[EpisodeData], object] | None = None,
+        *,
+        metadata: Callable[[EpisodeMetadata], object] | None = None,
+    ) -> MinariDataset:
+        """Keep the episodes that meet a condition.
+
+        Args:
+            condition: Looks at the whole episode.
+            metadata: Looks at what is stored beside the steps, which are then not read; it is
+                asked first where both are given.
+
+        Returns:
+            A view of the episodes for which all that is given is true.
+
+        Example:
+            >>> long_ones = dataset.filter_episodes(  # doctest: +SKIP
+            ...     metadata=lambda episode: episode.total_steps >= 100
+            ... )
+        """
+        kept = self.episode_indices
+        if metadata is not None:
+            described = self._storage.read_episode_metadata(kept.tolist())
+            kept = kept[np.fromiter((bool(metadata(m)) for m in described), bool, len(kept))]
+        if condition is not None:
+            episodes = self._storage.read_episodes(kept.tolist())
+            kept = kept[np.fromiter((bool(condition(e)) for e in episodes), bool, len(kept))]
+        return self._view(kept)
+
+    def recover_environment(
+        self, eval_env: bool = False, *, trust_entry_point: bool = False, **kwargs: Any
+    ) -> gymnasium.Env[Any, Any]:
+        """Make the environment that the data comes from.
+
+        Args:
+            eval_env: Make the one to evaluate on, if the dataset names one of its own for that.
+            trust_entry_point: Also run code that only the dataset names, and that no installed
+                package has registered.
+            **kwargs: Go to `gymnasium.make`, and override what the dataset says.
+
+        Raises:
+            EnvironmentNotRecoverableError: The dataset names no environment, or none that is
+                registered here.
+            UntrustedEnvironmentError: Making it would run code which only the dataset names.
+        """
+        requirements = self._storage.metadata.get("requirements")
+        if isinstance(requirements, list):
+            check_requirements([str(requirement) for requirement in requirements])
+        spec = (self.eval_env_spec if eval_env else None) or self.env_spec
+        if spec is None:
+            raise EnvironmentNotRecoverableError(
+                f"dataset {self.id!r} does not say which environment it comes from"
+            )
+        return recover_environment(spec, trust_entry_point=trust_entry_point, **kwargs)
+
+    def update_dataset_from_collector_env(self, collector_env: EpisodeSource) -> None:
+        """Add what a collector has recorded since the last time, as a checkpoint.
+
+        The episodes are durable when this returns, and the collector's buffers are cleared then
+        and not before. An episode that is still going on is ended as truncated.
+
+        Args:
+            collector_env: A collector around an environment with this dataset's spaces.
+
+        Raises:
+            IncompatibleDatasetsError: The spaces differ.
+            DataError: A column has another dtype or shape than in the dataset.
+            DatasetWriteError: The file system refused; the collector still has the episodes.
+        """
+        source = collector_env.finished_episodes()
+        if source.total_episodes:
+            self._append(self._storage.append_storage(source))
+        collector_env.forget_episodes()
+
+    def update_dataset_from_buffer(self, buffer: Iterable[Episode]) -> None:
+        """Add episodes that were put together by hand, all or none.
+
+        Args:
+            buffer: `EpisodeBuffer` or `EpisodeData` objects.
+
+        Raises:
+            DataError: An episode does not fit the spaces or the stored data.
+            DatasetWriteError: The file system refused; nothing was added.
+        """
+        self._append(self._storage.append_episodes(buffer))
+
+    def _append(self, added: range) -> None:
+        if isinstance(self._indices, range) and self._indices == range(len(self._indices)):
+            self._indices = range(self._storage.total_episodes)
+        else:
+            self._indices = np.append(self.episode_indices, np.array(added, dtype=np.int64))
+
+    def compact(self) -> None:
+        """Join the small shards that many checkpoints leave; episodes and views stay as they are.
+
+        Raises:
+            DatasetWriteError: The file system refused; the dataset is as it was.
+        """
+        self._storage.compact()
