@@ -14,6 +14,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
+
+from minari_collect.space_check import array_problem, value_problem
 from minari_core.columns import (
     FIXED_SPACES,
     Array,
@@ -28,16 +30,12 @@ from minari_core.columns.dynamic import freeze
 from minari_core.columns.fixed import as_numeric_array
 from minari_core.errors import DataError
 
-from minari_collect.space_check import array_problem, value_problem
-
 Keep: TypeAlias = npt.NDArray[np.bool_] | None
 """Which rows of a range are wanted; all if None."""
 
 Write: TypeAlias = Callable[[int, Any], None]
 
-_INTEGERS = frozenset(
-    {int, bool, *(np.dtype(code).type for code in "bBhHiIlLqQ")},
-)
+_INTEGERS: frozenset[type] = frozenset([int, bool, *(np.dtype(code).type for code in "bBhHiIlLqQ")])
 _LARGEST_EXACT_INTEGER = 2**53
 _NBYTES_OF_VALUE = 256
 # What a memoryview stores without changing it, by the dtype of the array below it.
@@ -191,7 +189,7 @@ class FixedRecorder(ColumnRecorder):
             self.write = self._array_writer(rows)
 
     def _scalar_writer(self, rows: Array, exact_types: frozenset[type]) -> Write:
-        view = memoryview(rows)
+        view: Any = rows.data
         column = FixedColumn(rows.dtype)
         name = self._name
         holds_floats = rows.dtype == np.float64
@@ -339,7 +337,7 @@ class DictRecorder(ColumnRecorder):
 class TupleRecorder(ColumnRecorder):
     """Values of a Tuple space, each place on its own."""
 
-    def __init__(self, space: spaces.Tuple, name: str, capacity: int) -> None:
+    def __init__(self, space: spaces.Tuple[Any], name: str, capacity: int) -> None:
         """Prepare a recorder for each place."""
         self._name = name
         self._parts = [
@@ -388,7 +386,8 @@ class TupleRecorder(ColumnRecorder):
 def _frozen(value: Any) -> object:
     """A copy of a value of a space, with the named tuples of Graph spaces kept."""
     if isinstance(value, spaces.GraphInstance):
-        return spaces.GraphInstance(*(freeze(part) for part in value))
+        parts: list[Any] = [freeze(part) for part in value]
+        return spaces.GraphInstance(*parts)
     if isinstance(value, tuple):
         return tuple([_frozen(item) for item in value])
     if isinstance(value, dict):

@@ -7,14 +7,14 @@ from typing import Any
 
 import gymnasium
 from gymnasium.envs.registration import EnvSpec
+
+from minari_collect.data_collector import DataCollectorV0
 from minari_core.creation import create_dataset_from_source
 from minari_core.dataset import MinariDataset
 from minari_core.dataset_id import chosen_id
 from minari_core.description import DatasetDescription
 from minari_core.errors import RecordingError
 from minari_core.scores import Policy
-
-from minari_collect.data_collector import DataCollectorV0
 
 
 def create_dataset_from_collector_env(

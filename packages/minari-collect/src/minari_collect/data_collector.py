@@ -8,16 +8,16 @@ from typing import Any
 
 import gymnasium
 from gymnasium import spaces
+
+from minari_collect.callbacks import EpisodeMetadataCallback, StepDataCallback
+from minari_collect.episode_recorder import EpisodeRecorder
+from minari_collect.staging import CollectorStaging
 from minari_core.caller_warnings import warn_caller
 from minari_core.encoding import check_seed
 from minari_core.errors import MetadataError, RecordingError
 from minari_core.formats import check_format
 from minari_core.gymnasium_compat import env_spec_to_json
 from minari_core.storage import Storage
-
-from minari_collect.callbacks import EpisodeMetadataCallback, StepDataCallback
-from minari_collect.episode_recorder import EpisodeRecorder
-from minari_collect.staging import CollectorStaging
 
 _STEP_KEYS = ("observation", "action", "reward", "terminated", "truncated", "info")
 

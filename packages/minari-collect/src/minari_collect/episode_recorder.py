@@ -13,14 +13,14 @@ from typing import Any, Protocol
 
 import numpy as np
 from gymnasium import spaces
+
+from minari_collect.column_recorders import ColumnRecorder, FixedRecorder, Keep, recorder_for
+from minari_collect.info_recorder import InfoRecorder
 from minari_core.caller_warnings import warn_caller
 from minari_core.columns import Array, Column, FixedColumn, Schema, join_pieces
 from minari_core.encoding import encode_entries
 from minari_core.errors import RecordingError
 from minari_core.shard_data import ShardData
-
-from minari_collect.column_recorders import ColumnRecorder, FixedRecorder, Keep, recorder_for
-from minari_collect.info_recorder import InfoRecorder
 
 _FIRST_CAPACITY = 256
 _SMALLEST_LIMIT = 3
@@ -363,7 +363,9 @@ class EpisodeRecorder:
             steps=flags.shape[1],
             episodes=len(self._finished),
         )
-        self._sink.write(data, None if unfinished is None else (unfinished.seed, unfinished.options))
+        self._sink.write(
+            data, None if unfinished is None else (unfinished.seed, unfinished.options)
+        )
         self._warn(row_stop, step_stop, keep, dropped)
 
     def _warn(self, row_stop: int, step_stop: int, keep: Keep, dropped: dict[str, str]) -> None:

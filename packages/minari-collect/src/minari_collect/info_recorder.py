@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
 from minari_core.columns import Array, Column, StructColumn
 from minari_core.columns.dynamic import encode_dynamic, freeze
 

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+
+from minari_collect.staging import FOLDER_PREFIX, JOURNAL_NAME
 from minari_core.columnar_storage import LOCK_NAME
 from minari_core.columns import Array, Column, JsonObject, Schema, schema_from_json
 from minari_core.dataset import MinariDataset
@@ -34,8 +35,6 @@ from minari_core.publishing import check_id_is_free, publish
 from minari_core.shard_data import ShardData
 from minari_core.shard_folder import ShardFolder
 from minari_core.storage import Storage
-
-from minari_collect.staging import FOLDER_PREFIX, JOURNAL_NAME
 
 
 @dataclass(frozen=True, slots=True)

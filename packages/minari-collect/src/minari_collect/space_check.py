@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from gymnasium import spaces
-from minari_core.columns import Array
 
 
-def array_problem(space: spaces.Space[Any], rows: Array) -> str | None:
+def array_problem(space: spaces.Space[Any], rows: npt.NDArray[Any]) -> str | None:
     """What is wrong with rows of a Box, Discrete, MultiDiscrete or MultiBinary space.
 
     Args:
@@ -46,7 +46,7 @@ def value_problem(space: spaces.Space[Any], value: object) -> str | None:
     return None if inside else f"{value!r} is not in {space}"
 
 
-def _box_problem(space: spaces.Box, rows: Array) -> str | None:
+def _box_problem(space: spaces.Box, rows: npt.NDArray[Any]) -> str | None:
     if not np.can_cast(rows.dtype, space.dtype):
         return f"dtype {rows.dtype} does not fit the {space.dtype} of {space}"
     if rows.dtype.kind in "iu" and rows.dtype == space.dtype:
@@ -57,7 +57,7 @@ def _box_problem(space: spaces.Box, rows: Array) -> str | None:
     return _first_outside(space, rows, (rows >= space.low) & (rows <= space.high))
 
 
-def _first_outside(space: spaces.Space[Any], rows: Array, inside: Any) -> str | None:
+def _first_outside(space: spaces.Space[Any], rows: npt.NDArray[Any], inside: Any) -> str | None:
     if inside.all():
         return None
     row = int(np.argmin(inside.reshape(len(rows), -1).all(axis=1)))

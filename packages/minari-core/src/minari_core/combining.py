@@ -50,7 +50,9 @@ def combine_datasets(
     check_id_is_free(new_id)
     chosen_format = check_format(data_format)
     if not datasets_to_combine:
-        raise IncompatibleDatasetsError("there is nothing to combine: the list of datasets is empty")
+        raise IncompatibleDatasetsError(
+            "there is nothing to combine: the list of datasets is empty"
+        )
     first = datasets_to_combine[0]
     for dataset in datasets_to_combine[1:]:
         for name in ("observation_space", "action_space"):
@@ -100,9 +102,7 @@ def split_dataset(
         )
     places = np.random.default_rng(seed).permutation(len(dataset))
     borders = np.cumsum([0, *wanted])
-    return [
-        dataset[places[start:stop]] for start, stop in zip(borders, borders[1:], strict=False)
-    ]
+    return [dataset[places[start:stop]] for start, stop in zip(borders, borders[1:], strict=False)]
 
 
 def _shared_metadata(datasets: Sequence[MinariDataset]) -> dict[str, JsonValue]:

@@ -117,5 +117,7 @@ class CompressedRows:
                 raise DatasetDamagedError(f"{self._name}: chunk {index} has another size")
             decoded = decompressor.decompress(frame)
         except zstandard.ZstdError as error:
-            raise DatasetDamagedError(f"{self._name}: chunk {index} is damaged ({error})") from error
+            raise DatasetDamagedError(
+                f"{self._name}: chunk {index} is damaged ({error})"
+            ) from error
         return np.frombuffer(decoded, dtype=self._dtype).reshape(ROWS_PER_CHUNK, *self._shape)

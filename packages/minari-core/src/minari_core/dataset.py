@@ -216,14 +216,15 @@ class MinariDataset:
         """Read all episodes, one by one."""
         return self.iterate_episodes()
 
+    # An array is tried first, because one of no dimensions would also do as an index.
+    @overload
+    def __getitem__(self, index: slice | list[int] | npt.NDArray[Any]) -> MinariDataset: ...
+
     @overload
     def __getitem__(self, index: SupportsIndex) -> EpisodeData: ...
 
-    @overload
-    def __getitem__(self, index: slice | list[int] | npt.NDArray[np.generic]) -> MinariDataset: ...
-
     def __getitem__(
-        self, index: SupportsIndex | slice | list[int] | npt.NDArray[np.generic]
+        self, index: SupportsIndex | slice | list[int] | npt.NDArray[Any]
     ) -> EpisodeData | MinariDataset:
         """An episode by its place, or a view by a slice, a list of places or a mask.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from gymnasium import spaces
@@ -172,7 +172,9 @@ def _length(episode: Episode, index: int) -> int:
     try:
         length = len(episode)
     except TypeError as error:
-        raise DataError(f"episode {index}: rewards {episode.rewards!r} is no array or list") from error
+        raise DataError(
+            f"episode {index}: rewards {episode.rewards!r} is no array or list"
+        ) from error
     if length == 0:
         raise DataError(f"episode {index} has no steps; an episode has at least one")
     check_seed(episode.seed)
@@ -209,7 +211,7 @@ def _transposed_dict(
 
 
 def _transposed_tuple(
-    block: object, space: spaces.Tuple, where: str, index: int
+    block: object, space: spaces.Tuple[Any], where: str, index: int
 ) -> Sequence[object]:
     size = len(space.spaces)
     if isinstance(block, tuple) and len(block) == size:
@@ -243,7 +245,9 @@ def _encode_fixed(
 def _stack(space: spaces.Space[object], block: object, where: str, index: int) -> Array:
     """A list of rows as one array, if all have one dtype and shape."""
     if not isinstance(block, list | tuple):
-        raise DataError(f"episode {index}: {where} is a {type(block).__name__}, not an array or list")
+        raise DataError(
+            f"episode {index}: {where} is a {type(block).__name__}, not an array or list"
+        )
     column = column_for_values(space, block)
     try:
         if isinstance(column, FixedColumn) and len(block) > 0:
@@ -268,7 +272,9 @@ def _encode_rewards(blocks: Sequence[object], counts: Sequence[int]) -> Encoded:
     for index, (block, count) in enumerate(zip(blocks, counts, strict=True)):
         array = as_numeric_array(block, f"episode {index}: rewards")
         if array.dtype != _REWARD_DTYPE:
-            array = FixedColumn(_REWARD_DTYPE, array.shape).exact(array, f"episode {index}: rewards")
+            array = FixedColumn(_REWARD_DTYPE, array.shape).exact(
+                array, f"episode {index}: rewards"
+            )
         _check_count(len(array), count, "rewards", index)
         if array.shape[1:] != (pieces[0] if pieces else array).shape[1:]:
             raise DataError(f"episode {index}: rewards of shape {array.shape[1:]} a step")
@@ -339,8 +345,7 @@ def _info_rows(column: object, count: int, name: str, index: int) -> Iterable[ob
         rows = [{key: part[row] for key, part in parts.items()} for row in range(count)]
         return [{key: value for key, value in row.items() if value is not None} for row in rows]
     if isinstance(column, np.ma.MaskedArray):
-        absent = np.ma.getmaskarray(column)  # type: ignore[no-untyped-call]  # numpy leaves it so
-        whole = absent.reshape(len(column), -1).all(axis=1)
+        whole = np.ma.getmaskarray(column).reshape(len(column), -1).all(axis=1).tolist()
         _check_info_rows(len(column), count, name, index)
         return [None if gone else row for gone, row in zip(whole, column.data, strict=True)]
     if isinstance(column, np.ndarray | list | tuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,14 +18,15 @@ class EpisodeData:
 
     A space's values are shown in its own structure: arrays with one row a step for Box,
     Discrete, MultiDiscrete and MultiBinary, a dict or tuple of such arrays for Dict and Tuple,
-    and a list with one value a step for Text, Sequence, Graph and OneOf.
+    and a list with one value a step for Text, Sequence, Graph and OneOf. The types of
+    observations and actions are Any, because only the space knows them.
     """
 
     id: int
     """The episode's index in the stored dataset, which views of it keep."""
-    observations: object
+    observations: Any
     """T+1 observations; the last one is what the last action led to."""
-    actions: object
+    actions: Any
     """T actions."""
     rewards: npt.NDArray[np.float64]
     """Shape (T,), or (T, k) for vector rewards."""
@@ -32,15 +34,15 @@ class EpisodeData:
     """Shape (T,)."""
     truncations: npt.NDArray[np.bool_]
     """Shape (T,)."""
-    infos: dict[str, object] = field(default_factory=dict)
+    infos: dict[str, Any] = field(default_factory=dict)
     """T+1 rows a key, the first of the reset; masked arrays and None where a key was missing."""
     seed: int | None = None
     """The seed that `reset` was given."""
-    options: dict[str, object] | None = None
+    options: dict[str, Any] | None = None
     """The options that `reset` was given."""
-    metadata: dict[str, object] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
     """What the episode metadata callback returned."""
-    extras: dict[str, object] = field(default_factory=dict)
+    extras: dict[str, Any] = field(default_factory=dict)
     """T+1 rows of each further column that a step callback returned."""
 
     def __len__(self) -> int:
@@ -69,12 +71,12 @@ class EpisodeMetadata:
     """The number of steps."""
     seed: int | None
     """The seed that `reset` was given."""
-    options: dict[str, object] | None
+    options: dict[str, Any] | None
     """The options that `reset` was given."""
-    metadata: dict[str, object]
+    metadata: dict[str, Any]
     """What the episode metadata callback returned."""
 
-    def __getitem__(self, key: str) -> object:
+    def __getitem__(self, key: str) -> Any:
         """One value that the episode metadata callback returned.
 
         Raises:
@@ -175,9 +177,7 @@ def _append(column: object, value: object) -> object:
         return {key: _append(parts.get(key), part) for key, part in value.items()}
     if isinstance(value, tuple):
         places = column if isinstance(column, tuple) else (None,) * len(value)
-        return tuple(
-            _append(place, part) for place, part in zip(places, value, strict=True)
-        )
+        return tuple(_append(place, part) for place, part in zip(places, value, strict=True))
     if isinstance(value, np.ndarray):
         value = value.copy()
     if isinstance(column, list):

@@ -52,7 +52,11 @@ class EpisodeIndex:
         self._first_steps = list(accumulate((steps for _, steps, _ in counts), initial=0))
         self._first_episodes = list(accumulate((number for _, _, number in counts), initial=0))
         steps, rows = self._first_steps[-1], self._first_rows[-1]
-        if (len(lengths) and lengths.min() < 1) or starts[-1] != steps or rows != steps + len(lengths):
+        if (
+            (len(lengths) and lengths.min() < 1)
+            or starts[-1] != steps
+            or rows != steps + len(lengths)
+        ):
             raise DatasetDamagedError(
                 f"the episodes' lengths add up to {starts[-1]} steps of {len(lengths)} episodes, "
                 f"but the shards have {steps} steps and {rows} rows"

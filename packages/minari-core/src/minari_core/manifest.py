@@ -11,7 +11,7 @@ import os
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from minari_core.columns import JsonObject, JsonValue, Schema, schema_from_json
@@ -238,7 +238,9 @@ def _read_json(path: Path) -> JsonObject:
         with open(path, "rb") as file:
             text = file.read(_LARGEST + 1)
     except FileNotFoundError as error:
-        raise DatasetNotFoundError(f"{path.parent} holds no dataset: {path.name} is missing") from error
+        raise DatasetNotFoundError(
+            f"{path.parent} holds no dataset: {path.name} is missing"
+        ) from error
     except OSError as error:
         raise DatasetDamagedError(f"{path} cannot be read: {error}") from error
     if len(text) > _LARGEST:

@@ -212,7 +212,7 @@ def _blocks(pieces: Sequence[Array]) -> Iterator[memoryview]:
 
 
 def _bytes_of(array: Array) -> memoryview:
-    return memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
 def _seal(file: FileIO, *, durable: bool) -> tuple[int, int]:

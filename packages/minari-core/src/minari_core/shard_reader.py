@@ -106,9 +106,7 @@ def open_shard(folder: Path, entry: ShardEntry, schema: Schema) -> ShardReader:
             table_offset, chunks = entry.arrays[index + 1]
             table = _contiguous(contents, path, specs[index + 1], table_offset, chunks)
             name = f"{path}: {spec.path}"
-            arrays.append(
-                CompressedRows(contents, table, rows, spec.dtype, spec.row_shape, name)
-            )
+            arrays.append(CompressedRows(contents, table, rows, spec.dtype, spec.row_shape, name))
         else:
             arrays.append(_contiguous(contents, path, spec, offset, rows))
     return ShardReader(str(path), schema, arrays, (entry.rows, entry.steps, entry.episodes))

@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-from minari_core.columns import Schema, StructColumn, join_pieces
+from minari_core.columns import Column, Schema, StructColumn, join_pieces
 from minari_core.episode import EpisodeData, EpisodeMetadata
 from minari_core.episode_index import EpisodeIndex, Piece
 from minari_core.errors import EpisodeIndexError
@@ -151,7 +151,7 @@ class ShardedStorage(Storage):
 
 
 def _merged(columns: Sequence[object]) -> StructColumn:
-    fields = {}
+    fields: dict[str, Column] = {}
     for column in columns:
         if isinstance(column, StructColumn):
             for key, part in column.fields.items():

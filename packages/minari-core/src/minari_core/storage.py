@@ -71,9 +71,7 @@ class Storage(ABC):
         """The steps of each episode, shape (total_episodes,); read-only."""
 
     @abstractmethod
-    def read_episodes(
-        self, indices: Iterable[int], *, copy: bool = True
-    ) -> Iterator[EpisodeData]:
+    def read_episodes(self, indices: Iterable[int], *, copy: bool = True) -> Iterator[EpisodeData]:
         """Read episodes in the order of their indices.
 
         Args:

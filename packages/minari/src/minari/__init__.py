@@ -7,6 +7,7 @@ Everything that is documented is here, by name; it comes from the packages ``min
 
 from __future__ import annotations
 
+from minari._version import __version__
 from minari_collect import (
     DataCollectorV0,
     EpisodeMetadataCallback,
@@ -32,8 +33,6 @@ from minari_core import (
     load_dataset,
     split_dataset,
 )
-
-from minari._version import __version__
 
 __all__ = [
     "DataCollectorV0",

@@ -14,7 +14,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, TypeAlias, Union, runtime_checkable
+from typing import ClassVar, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +22,9 @@ import numpy.typing as npt
 from minari_core.errors import DatasetDamagedError
 
 Array: TypeAlias = npt.NDArray[np.generic]
-JsonValue: TypeAlias = Union[
-    None, bool, int, float, str, list["JsonValue"], Mapping[str, "JsonValue"]
-]
+JsonValue: TypeAlias = (
+    None | bool | int | float | str | list["JsonValue"] | Mapping[str, "JsonValue"]
+)
 JsonObject: TypeAlias = dict[str, JsonValue]
 
 Reader: TypeAlias = Callable[[int, int], object]
@@ -44,7 +44,7 @@ class CompressedArray(Protocol):
         ...
 
 
-StoredArray: TypeAlias = Union[Array, CompressedArray]
+StoredArray: TypeAlias = Array | CompressedArray
 
 
 @dataclass(frozen=True, slots=True)

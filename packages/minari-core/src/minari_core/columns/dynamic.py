@@ -117,9 +117,7 @@ def _note_unstorable(values: Sequence[object], where: str, dropped: dict[str, st
 
 
 def _has_text_keys(values: Sequence[object]) -> bool:
-    return all(
-        isinstance(key, str) for value in values if isinstance(value, dict) for key in value
-    )
+    return all(isinstance(key, str) for value in values if isinstance(value, dict) for key in value)
 
 
 def _encode_struct(
@@ -199,9 +197,7 @@ def _is_exact(array: Array, dtype: np.dtype[np.generic]) -> bool:
     return bool(np.all((back == array) | (array != array)))
 
 
-def _only_json(
-    values: Sequence[object], where: str, dropped: dict[str, str]
-) -> list[object]:
+def _only_json(values: Sequence[object], where: str, dropped: dict[str, str]) -> list[object]:
     kept: list[object] = []
     for value in values:
         try:

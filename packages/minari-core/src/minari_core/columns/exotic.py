@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium.spaces import GraphInstance
@@ -25,6 +25,7 @@ from minari_core.columns.fixed import FixedColumn
 from minari_core.columns.nested import MASK_DTYPE, StructColumn, TupleColumn
 from minari_core.columns.variable import OFFSET_DTYPE, bind_offsets, offsets_of
 from minari_core.errors import DataError
+
 
 def _rows_of(stacked: object, count: int) -> list[object]:
     """The elements of a column's value: an array's rows, a dict's or tuple's parts by row."""
@@ -93,7 +94,8 @@ class SequenceColumn(Column):
             bounds = offsets[start : stop + 1].tolist()
             if self.stacked:
                 return [
-                    read_elements(begin, end) for begin, end in zip(bounds, bounds[1:], strict=False)
+                    read_elements(begin, end)
+                    for begin, end in zip(bounds, bounds[1:], strict=False)
                 ]
             count = bounds[-1] - bounds[0]
             elements = _rows_of(read_elements(bounds[0], bounds[-1]), count)
@@ -157,7 +159,9 @@ class GraphColumn(Column):
         encoded.append(
             np.array([graph.edge_links is not None for graph in graphs], dtype=MASK_DTYPE)
         )
-        given_links = [[] if graph.edge_links is None else graph.edge_links for graph in graphs]
+        given_links: list[object] = [
+            [] if graph.edge_links is None else graph.edge_links for graph in graphs
+        ]
         return encoded + links.encode(given_links, f"{where}.edge_links")
 
     def bind(self, arrays: Iterator[StoredArray], rows: int, *, copy: bool) -> Reader:
@@ -231,16 +235,14 @@ class OneOfColumn(Column):
     def bind(self, arrays: Iterator[StoredArray], rows: int, *, copy: bool) -> Reader:
         chosen = plain_array(next(arrays), rows)
         readers = [
-            SequenceColumn(column, stacked=False).bind(arrays, rows, copy=copy) for column in self.options
+            SequenceColumn(column, stacked=False).bind(arrays, rows, copy=copy)
+            for column in self.options
         ]
 
         def read(start: int, stop: int) -> object:
             choices = chosen[start:stop]
             options = [_as_list(read_option(start, stop)) for read_option in readers]
-            return [
-                (choice, options[int(choice)][row][0])  # type: ignore[index]  # a tuple of one
-                for row, choice in enumerate(choices)
-            ]
+            return [(choice, options[int(choice)][row][0]) for row, choice in enumerate(choices)]
 
         return read
 
@@ -248,5 +250,5 @@ class OneOfColumn(Column):
         return [None] * count
 
 
-def _as_list(value: object) -> list[object]:
+def _as_list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []

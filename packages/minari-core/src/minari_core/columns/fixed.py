@@ -100,7 +100,9 @@ class FixedColumn(Column):
 def fixed_column(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> FixedColumn:
     """The column for rows of this dtype and shape: images are compressed, the rest is not."""
     image = (
-        dtype == np.uint8 and len(shape) >= 2 and int(np.prod(shape, dtype=np.int64)) >= _SMALLEST_IMAGE
+        dtype == np.uint8
+        and len(shape) >= 2
+        and int(np.prod(shape, dtype=np.int64)) >= _SMALLEST_IMAGE
     )
     return FixedColumn(dtype, shape, compressed=image)
 

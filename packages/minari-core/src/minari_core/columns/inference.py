@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
@@ -74,11 +75,12 @@ def column_for_values(space: spaces.Space[object], values: Sequence[object]) -> 
     if isinstance(space, spaces.Graph):
         return _graph_for_values(space, values)
     if ONE_OF is not None and isinstance(space, ONE_OF):
+        options: tuple[spaces.Space[Any], ...] = getattr(space, "spaces", ())
         pairs = [value for value in values if isinstance(value, tuple) and len(value) == 2]
         return OneOfColumn(
             tuple(
                 column_for_values(part, [value for choice, value in pairs if choice == index])
-                for index, part in enumerate(space.spaces)
+                for index, part in enumerate(options)
             )
         )
     raise SpaceError(f"values of a {type(space).__name__} space cannot be stored: {space}")
@@ -111,9 +113,7 @@ def _stacked_column(space: spaces.Space[object], values: Sequence[object]) -> Co
 
 def _graph_for_values(space: spaces.Graph, values: Sequence[object]) -> GraphColumn:
     graphs = [value for value in values if isinstance(value, spaces.GraphInstance)]
-    links = {
-        graph.edge_links.dtype for graph in graphs if isinstance(graph.edge_links, np.ndarray)
-    }
+    links = {graph.edge_links.dtype for graph in graphs if isinstance(graph.edge_links, np.ndarray)}
     return GraphColumn(
         nodes=_fixed_for_values(space.node_space, [graph.nodes for graph in graphs]),
         edges=(

@@ -54,7 +54,9 @@ class StructColumn(Column):
         return encoded
 
     def bind(self, arrays: Iterator[StoredArray], rows: int, *, copy: bool) -> Reader:
-        readers = [(key, column.bind(arrays, rows, copy=copy)) for key, column in self.fields.items()]
+        readers = [
+            (key, column.bind(arrays, rows, copy=copy)) for key, column in self.fields.items()
+        ]
         return lambda start, stop: {key: read(start, stop) for key, read in readers}
 
     def missing(self, count: int) -> object:

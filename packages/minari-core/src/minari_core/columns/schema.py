@@ -29,6 +29,9 @@ AXES: Mapping[str, Axis] = {
 }
 """Along what each part of a shard runs: T+1 rows an episode, T steps, or one entry."""
 
+_SIMPLE_COLUMNS: Mapping[str, Column] = {
+    column.kind: column for column in (TextColumn(), BytesColumn(), JsonColumn())
+}
 _KINDS_OF_NUMBERS = "biufc"
 _DEEPEST = 64
 
@@ -77,8 +80,8 @@ def _column_of_kind(described: Mapping[str, object], where: str, depth: int) -> 
     kind = described["kind"]
     if kind == "fixed":
         return _fixed(described, where)
-    if kind in ("text", "bytes", "json"):
-        return {"text": TextColumn, "bytes": BytesColumn, "json": JsonColumn}[str(kind)]()
+    if isinstance(kind, str) and kind in _SIMPLE_COLUMNS:
+        return _SIMPLE_COLUMNS[kind]
     if kind == "ragged":
         return RaggedColumn(_dtype(described["dtype"]), _count(described["dimensions"]))
     if kind == "masked":

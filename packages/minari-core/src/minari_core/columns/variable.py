@@ -92,7 +92,9 @@ class _BlobColumn(Column):
                     for begin, end in zip(bounds, bounds[1:], strict=False)
                 ]
             except ValueError as error:
-                raise DatasetDamagedError(f"rows {start} to {stop} hold no {self.kind}: {error}") from error
+                raise DatasetDamagedError(
+                    f"rows {start} to {stop} hold no {self.kind}: {error}"
+                ) from error
 
         return read
 
@@ -203,4 +205,3 @@ class RaggedColumn(Column):
 
     def missing(self, count: int) -> object:
         return [None] * count
-
