@@ -44,6 +44,8 @@ def collect(environment_id: str, dataset_name: str, episodes: int, seed: int) ->
                     collector_env=env,
                     algorithm_name="random policy",
                     author="Minari contributors",
+                    author_email="contact@farama.org",
+                    code_permalink="https://github.com/Farama-Foundation/Minari/blob/main/examples",
                 )
             else:
                 dataset.update_dataset_from_collector_env(env)

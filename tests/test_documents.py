@@ -70,7 +70,14 @@ def before_combine() -> None:
             while not over:
                 _, _, terminated, truncated, _ = env.step(env.action_space.sample())
                 over = terminated or truncated
-        minari.create_dataset_from_collector_env(dataset_name=dataset_id, collector_env=env)
+        minari.create_dataset_from_collector_env(
+            dataset_name=dataset_id,
+            collector_env=env,
+            algorithm_name="random policy",
+            author="Farama",
+            author_email="contact@farama.org",
+            code_permalink="https://github.com/Farama-Foundation/Minari",
+        )
         env.close()
 
 
@@ -90,6 +97,8 @@ def is_local(block: Block) -> bool:
     return block.source not in LEFT_TO_THE_REMOTE
 
 
+# Whoever follows the documents leaves nothing out that the library asks for.
+@pytest.mark.filterwarnings("error:the dataset has no:minari.MinariWarning")
 @pytest.mark.parametrize(
     "document", DOCUMENTS, ids=lambda document: str(document.relative_to(REPOSITORY))
 )

@@ -34,6 +34,8 @@ ARROWS = {
     "minari_hub": frozenset({"minari_core"}),
     "minari": frozenset({"minari_core", "minari_collect", "minari_hub"}),
 }
+# The modules that know HDF5; mypy looks past h5py's missing types for their sake only.
+STORAGE_MODULES = frozenset({"shard_file.py", "hdf5_storage.py"})
 every_package = pytest.mark.parametrize("package", PACKAGES)
 every_module = pytest.mark.parametrize("module", sorted(MODULES))
 
@@ -133,7 +135,7 @@ def test_h5py_is_imported_by_the_storage_modules_only() -> None:
         if any(name.partition(".")[0] == "h5py" for name in imported_names(file))
     }
 
-    assert all(importer.startswith("storage/") for importer in importers), importers
+    assert importers <= STORAGE_MODULES
 
 
 @every_package
@@ -210,6 +212,7 @@ def test_minari_gives_the_names_that_the_documentation_uses() -> None:
     } <= set(minari.__all__)
 
 
+@pytest.mark.filterwarnings("ignore:the dataset has no:minari.MinariWarning")
 @pytest.mark.slow
 def test_core_installed_alone_reads_a_dataset(tmp_path: Path, datasets_root: Path) -> None:
     env = minari.DataCollectorV0(gym.make("CartPole-v1"))
