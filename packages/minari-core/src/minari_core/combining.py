@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -102,7 +103,7 @@ def split_dataset(
         )
     places = np.random.default_rng(seed).permutation(len(dataset))
     borders = np.cumsum([0, *wanted])
-    return [dataset[places[start:stop]] for start, stop in zip(borders, borders[1:], strict=False)]
+    return [dataset[places[start:stop]] for start, stop in pairwise(borders)]
 
 
 def _shared_metadata(datasets: Sequence[MinariDataset]) -> dict[str, JsonValue]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, SupportsIndex, TypeAlias, overload
+from typing import Any, TypeAlias, overload
 
 import gymnasium
 import numpy as np
@@ -216,15 +216,14 @@ class MinariDataset:
         """Read all episodes, one by one."""
         return self.iterate_episodes()
 
-    # An array is tried first, because one of no dimensions would also do as an index.
+    @overload
+    def __getitem__(self, index: int | np.integer[Any]) -> EpisodeData: ...
+
     @overload
     def __getitem__(self, index: slice | list[int] | npt.NDArray[Any]) -> MinariDataset: ...
 
-    @overload
-    def __getitem__(self, index: SupportsIndex) -> EpisodeData: ...
-
     def __getitem__(
-        self, index: SupportsIndex | slice | list[int] | npt.NDArray[Any]
+        self, index: int | np.integer[Any] | slice | list[int] | npt.NDArray[Any]
     ) -> EpisodeData | MinariDataset:
         """An episode by its place, or a view by a slice, a list of places or a mask.
 

@@ -69,7 +69,8 @@ def parse_dataset_id(dataset_id: str) -> DatasetId:
     """
     if not isinstance(dataset_id, str):
         raise DatasetIdError(
-            f"a dataset id is a string such as 'D4RL/door/human-v2', not {type(dataset_id).__name__}"
+            f"dataset id {dataset_id!r} is a {type(dataset_id).__name__}, not a string such as "
+            "'D4RL/door/human-v2'"
         )
     namespace, _, last = dataset_id.rpartition("/")
     match = _NAME_AND_VERSION.fullmatch(last)

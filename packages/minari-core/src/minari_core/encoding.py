@@ -345,7 +345,8 @@ def _info_rows(column: object, count: int, name: str, index: int) -> Iterable[ob
         rows = [{key: part[row] for key, part in parts.items()} for row in range(count)]
         return [{key: value for key, value in row.items() if value is not None} for row in rows]
     if isinstance(column, np.ma.MaskedArray):
-        whole = np.ma.getmaskarray(column).reshape(len(column), -1).all(axis=1).tolist()
+        absent = np.asarray(np.ma.getmaskarray(column))
+        whole: list[bool] = absent.reshape(len(column), -1).all(axis=1).tolist()
         _check_info_rows(len(column), count, name, index)
         return [None if gone else row for gone, row in zip(whole, column.data, strict=True)]
     if isinstance(column, np.ndarray | list | tuple):

@@ -11,7 +11,7 @@ Each class is also the built-in that people already catch::
     ├── FormatError (ValueError)                a data format or format version unknown here
     ├── DatasetWriteError (OSError)             the disk refused; nothing was committed
     ├── DatasetBusyError (TimeoutError)         another process holds the dataset's lock
-    ├── MetadataError (ValueError)              metadata that cannot be kept as JSON, or is of the wrong type
+    ├── MetadataError (ValueError)              metadata that is not JSON, or of the wrong type
     ├── SpaceError (ValueError)                 a space that cannot be stored, or does not fit
     ├── IncompatibleDatasetsError (ValueError)  datasets that cannot be combined
     ├── DataError (ValueError)                  a value that cannot be stored without loss

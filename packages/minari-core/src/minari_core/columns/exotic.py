@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -93,15 +94,12 @@ class SequenceColumn(Column):
         def read(start: int, stop: int) -> object:
             bounds = offsets[start : stop + 1].tolist()
             if self.stacked:
-                return [
-                    read_elements(begin, end)
-                    for begin, end in zip(bounds, bounds[1:], strict=False)
-                ]
+                return [read_elements(begin, end) for begin, end in pairwise(bounds)]
             count = bounds[-1] - bounds[0]
             elements = _rows_of(read_elements(bounds[0], bounds[-1]), count)
             return [
                 tuple(elements[begin - bounds[0] : end - bounds[0]])
-                for begin, end in zip(bounds, bounds[1:], strict=False)
+                for begin, end in pairwise(bounds)
             ]
 
         return read

@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -87,10 +88,7 @@ class _BlobColumn(Column):
             first = bounds[0]
             blob = values[first : bounds[-1]].tobytes()
             try:
-                return [
-                    load(blob[begin - first : end - first])
-                    for begin, end in zip(bounds, bounds[1:], strict=False)
-                ]
+                return [load(blob[begin - first : end - first]) for begin, end in pairwise(bounds)]
             except ValueError as error:
                 raise DatasetDamagedError(
                     f"rows {start} to {stop} hold no {self.kind}: {error}"
