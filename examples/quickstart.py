@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -26,9 +25,7 @@ def lunar_lander_id() -> str:
 
 def collect(environment_id: str, dataset_name: str, episodes: int, seed: int) -> MinariDataset:
     """Record a random policy, and commit what was recorded every few episodes."""
-    env: DataCollectorV0[Any, Any] = DataCollectorV0(
-        gym.make(environment_id), record_infos=True, max_buffer_steps=100_000
-    )
+    env = DataCollectorV0(gym.make(environment_id), record_infos=True, max_buffer_steps=100_000)
     env.action_space.seed(seed)
     dataset: MinariDataset | None = None
     for episode in range(episodes):
