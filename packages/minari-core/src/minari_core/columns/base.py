@@ -23,7 +23,7 @@ from minari_core.errors import DatasetDamagedError
 
 Array: TypeAlias = npt.NDArray[np.generic]
 JsonValue: TypeAlias = (
-    None | bool | int | float | str | list["JsonValue"] | Mapping[str, "JsonValue"]
+    bool | int | float | str | list["JsonValue"] | Mapping[str, "JsonValue"] | None
 )
 JsonObject: TypeAlias = dict[str, JsonValue]
 
