@@ -346,7 +346,7 @@ def _info_rows(column: object, count: int, name: str, index: int) -> Iterable[ob
         return [{key: value for key, value in row.items() if value is not None} for row in rows]
     if isinstance(column, np.ma.MaskedArray):
         absent = np.asarray(np.ma.getmaskarray(column))
-        whole = list(absent.reshape(len(column), -1).all(axis=1))
+        whole: list[bool] = np.atleast_1d(absent.reshape(len(column), -1).all(axis=1)).tolist()
         _check_info_rows(len(column), count, name, index)
         return [None if gone else row for gone, row in zip(whole, column.data, strict=True)]
     if isinstance(column, np.ndarray | list | tuple):
