@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -23,9 +24,11 @@ def lunar_lander_id() -> str:
     raise SystemExit("this Gymnasium registers no LunarLander-v2 or -v3")
 
 
-def collect(environment_id: str, dataset_name: str, episodes: int, seed: int) -> MinariDataset:
+def collect(
+    bare_env: gym.Env[Any, Any], dataset_name: str, episodes: int, seed: int
+) -> MinariDataset:
     """Record a random policy, and commit what was recorded every few episodes."""
-    env = DataCollectorV0(gym.make(environment_id), record_infos=True, max_buffer_steps=100_000)
+    env = DataCollectorV0(bare_env, record_infos=True, max_buffer_steps=100_000)
     env.action_space.seed(seed)
     dataset: MinariDataset | None = None
     for episode in range(episodes):
@@ -71,14 +74,15 @@ def run() -> None:
         raise SystemExit(f"delete these first, or choose another root: {', '.join(sorted(taken))}")
 
     print(f"\nCollecting {environment_id}, a checkpoint every {EPISODES_PER_CHECKPOINT} episodes")
-    describe("collected", collect(environment_id, name, EPISODES, seed=0))
+    describe("collected", collect(gym.make(environment_id), name, EPISODES, seed=0))
 
     print("\nWhat the root holds")
     for dataset_id in minari.list_local_datasets():
         print(f"  {dataset_id}")
 
     dataset = minari.load_dataset(name)
-    describe("\nloaded", dataset)
+    print()
+    describe("loaded", dataset)
 
     dataset.set_seed(42)
     print("\nFive episodes, drawn at random")
@@ -100,17 +104,15 @@ def run() -> None:
     describe("test", test)
 
     env = dataset.recover_environment()
-    env.reset(seed=0)
-    _, reward, *_ = env.step(env.action_space.sample())
-    print(f"\nrecovered  {env.spec.id if env.spec else env}, whose first reward is {reward:.3f}")
-    env.close()
+    print(f"\nRecovered {env.spec.id if env.spec else env}, and collecting more in it")
+    more = collect(env, more_name, EPISODES_PER_CHECKPOINT, seed=EPISODES)
+    describe("collected", more)
 
-    more = collect(environment_id, more_name, EPISODES_PER_CHECKPOINT, seed=1000)
     combined = minari.combine_datasets(
         datasets_to_combine=[better, more], new_dataset_name=all_name
     )
-    describe("\ncombined", combined)
-    print("           the better half, and ten episodes more")
+    describe("combined", combined)
+    print("           the better half and the ten more")
 
 
 def main() -> None:
