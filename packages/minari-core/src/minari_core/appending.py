@@ -17,6 +17,7 @@ TARGET_SHARD_NBYTES = 64 << 20
 """How much raw data goes into a shard, where the amount can be chosen."""
 
 _NBYTES_OF_OBJECT = 64
+_NBYTES_OF_FLAGS = 10
 _STRICT_PARTS = ("observations", "actions", "rewards")
 
 
@@ -37,13 +38,17 @@ def shards_of(
     """
     dropped: dict[str, str] = {}
     batch: list[Episode] = []
-    waiting = 0
+    waiting = step_nbytes = 0.0
     for episode in episodes:
+        count = len(batch)
+        # Looking at each episode would cost more than writing it; its steps are like others'.
+        if count & (count - 1) == 0:
+            step_nbytes = max(step_nbytes, _step_nbytes(episode))
         batch.append(episode)
-        waiting += _approximate_nbytes(episode)
+        waiting += len(episode) * step_nbytes
         if waiting >= TARGET_SHARD_NBYTES:
             yield encode_episodes(batch, observation_space, action_space, dropped)
-            batch, waiting = [], 0
+            batch, waiting, step_nbytes = [], 0.0, 0.0
     if batch:
         yield encode_episodes(batch, observation_space, action_space, dropped)
     warn_dropped(dropped)
@@ -89,19 +94,21 @@ def _check_columns(known: Column, new: Column, where: str) -> None:
         raise DataError(f"{where} is {new.kind}, but {known.kind} in the dataset")
 
 
+def _step_nbytes(episode: Episode) -> float:
+    """About how much memory a step of an episode takes."""
+    columns = (episode.observations, episode.actions, episode.infos, episode.extras)
+    total = sum(map(_approximate_nbytes, columns), 0)
+    return total / max(len(episode), 1) + _NBYTES_OF_FLAGS
+
+
 def _approximate_nbytes(value: object) -> int:
     if isinstance(value, np.ndarray):
         return value.nbytes
     if isinstance(value, Mapping):
-        return sum(map(_approximate_nbytes, value.values()))
+        return sum(map(_approximate_nbytes, value.values()), 0)
     if isinstance(value, str | bytes):
         return len(value)
     if isinstance(value, Sequence):
-        # A sample is enough to tell a list of images from a list of numbers.
+        # One row is enough to tell a list of images from a list of numbers.
         return len(value) * (_approximate_nbytes(value[0]) if len(value) else 0)
-    if hasattr(value, "rewards"):
-        return sum(
-            _approximate_nbytes(getattr(value, name))
-            for name in ("observations", "actions", "rewards", "infos", "extras")
-        )
     return _NBYTES_OF_OBJECT

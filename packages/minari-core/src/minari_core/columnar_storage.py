@@ -126,6 +126,7 @@ class ColumnarStorage(ShardFolder):
             addition = Addition(self._folder, start, durable=True)
             try:
                 yield addition
+                addition.finish()
                 manifest = replace(self._manifest, layout=addition.layout)
                 sync_folder(self._folder)
                 write_manifest(self._folder, manifest)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
+import numpy.typing as npt
 from gymnasium import spaces
 
 from minari_core.columns import (
@@ -230,6 +231,8 @@ def _encode_fixed(
     ]
     dtype, shape = arrays[0].dtype, arrays[0].shape[1:]
     for index, (array, count) in enumerate(zip(arrays, counts, strict=True)):
+        if array.shape == (count, *shape) and array.dtype is dtype:
+            continue
         if array.ndim == 0 or len(array) != count:
             _check_count(len(array) if array.ndim else 0, count, where, index)
         if array.dtype != dtype or array.shape[1:] != shape:
@@ -267,24 +270,38 @@ def _stack(space: spaces.Space[object], block: object, where: str, index: int) -
         raise DataError(f"episode {index}: {error}") from error
 
 
+def _is_ready(
+    block: object, dtype: np.dtype[np.generic], count: int
+) -> TypeGuard[npt.NDArray[np.generic]]:
+    """Whether a block is already the array that a shard holds."""
+    return isinstance(block, np.ndarray) and block.dtype is dtype and block.shape == (count,)
+
+
 def _encode_rewards(blocks: Sequence[object], counts: Sequence[int]) -> Encoded:
     pieces: list[Array] = []
     for index, (block, count) in enumerate(zip(blocks, counts, strict=True)):
+        if _is_ready(block, _REWARD_DTYPE, count):
+            pieces.append(block)
+            continue
         array = as_numeric_array(block, f"episode {index}: rewards")
         if array.dtype != _REWARD_DTYPE:
             array = FixedColumn(_REWARD_DTYPE, array.shape).exact(
                 array, f"episode {index}: rewards"
             )
         _check_count(len(array), count, "rewards", index)
-        if array.shape[1:] != (pieces[0] if pieces else array).shape[1:]:
-            raise DataError(f"episode {index}: rewards of shape {array.shape[1:]} a step")
         pieces.append(array)
+    shapes = {piece.shape[1:] for piece in pieces}
+    if len(shapes) > 1:
+        raise DataError(f"rewards have different shapes a step: {sorted(shapes)}")
     return FixedColumn(_REWARD_DTYPE, pieces[0].shape[1:]), [pieces]
 
 
 def _encode_flags(blocks: Sequence[object], counts: Sequence[int], where: str) -> Encoded:
     pieces: list[Array] = []
     for index, (block, count) in enumerate(zip(blocks, counts, strict=True)):
+        if _is_ready(block, _FLAG_DTYPE, count):
+            pieces.append(block)
+            continue
         array = as_numeric_array(block, f"episode {index}: {where}")
         if array.ndim != 1:
             raise DataError(f"episode {index}: {where} has shape {array.shape}, not ({count},)")

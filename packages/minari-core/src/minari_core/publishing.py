@@ -72,6 +72,7 @@ def publish(
         storage = new_storage(data, {**metadata, "dataset_id": dataset_id}, data_format)
         fill(storage)
         storage.save()
+        sync_folder(staged)
         with _namespace_of(dataset_id):
             try:
                 os.rename(staged, target)

@@ -12,7 +12,6 @@ import os
 import uuid
 import zlib
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -30,8 +29,9 @@ from minari_core.shard_data import ShardData
 ALIGNMENT = 64
 """Every array starts at a multiple of this, for vector instructions and direct reads."""
 
-_READ_SIZE = 1 << 22
-_BATCH_NBYTES = 1 << 22
+_READ_SIZE = 1 << 18
+_BATCH_NBYTES = 1 << 20
+_SMALLEST_WRITE = 1 << 15
 
 
 @dataclass(slots=True)
@@ -43,14 +43,13 @@ class _Placed:
     pieces: Sequence[Array]
 
 
-def write_shard(folder: Path, data: ShardData, schema_index: int, *, durable: bool) -> ShardEntry:
-    """Write a shard into a folder, or leave nothing there.
+def write_shard(folder: Path, data: ShardData, schema_index: int) -> ShardEntry:
+    """Write a shard into a folder, or leave nothing there; it is not yet flushed to the disk.
 
     Args:
         folder: An existing folder.
         data: What to write.
         schema_index: The index of the data's schema in the manifest.
-        durable: Whether the file must outlive a power cut when this returns.
 
     Returns:
         The manifest's entry of the shard.
@@ -64,7 +63,7 @@ def write_shard(folder: Path, data: ShardData, schema_index: int, *, durable: bo
         with open(path, "r+b", buffering=0) as file:
             for array in placed:
                 _write_pieces(file, array)
-            nbytes, checksum = _seal(file, durable=durable)
+            nbytes, checksum = checksum_of(file)
     except BaseException as error:
         path.unlink(missing_ok=True)
         if isinstance(error, OSError | RuntimeError):  # h5py gives either for a full disk
@@ -87,7 +86,8 @@ def write_shard(folder: Path, data: ShardData, schema_index: int, *, durable: bo
 
 def sync_file(path: Path) -> None:
     """Make a file's contents outlive a power cut."""
-    descriptor = os.open(path, os.O_RDWR)
+    # Only Windows wants a file to be writable for that.
+    descriptor = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
     try:
         os.fsync(descriptor)
     finally:
@@ -98,9 +98,11 @@ def checksum_of(file: BinaryIO | FileIO) -> tuple[int, int]:
     """The size and the CRC-32 of an open file."""
     file.seek(0)
     nbytes, checksum = 0, 0
-    while block := file.read(_READ_SIZE):
-        checksum = zlib.crc32(block, checksum)
-        nbytes += len(block)
+    # One small buffer stays in the processor's cache, where a new one a block would not.
+    buffer = memoryview(bytearray(_READ_SIZE))
+    while count := file.readinto(buffer):  # type: ignore[union-attr]  # every binary file has it
+        checksum = zlib.crc32(buffer[:count], checksum)
+        nbytes += count
     return nbytes, checksum
 
 
@@ -194,33 +196,17 @@ def _blocks(pieces: Sequence[Array]) -> Iterator[memoryview]:
     small: list[Array] = []
     waiting = 0
     for piece in pieces:
-        if piece.nbytes == 0:
-            continue
-        if piece.nbytes >= _BATCH_NBYTES:
-            if small:
-                yield _bytes_of(np.concatenate(small))
-                small, waiting = [], 0
-            yield _bytes_of(np.ascontiguousarray(piece))
-            continue
-        small.append(piece)
-        waiting += piece.nbytes
-        if waiting >= _BATCH_NBYTES:
+        if waiting and (piece.nbytes >= _SMALLEST_WRITE or waiting >= _BATCH_NBYTES):
             yield _bytes_of(np.concatenate(small))
             small, waiting = [], 0
+        if piece.nbytes >= _SMALLEST_WRITE:
+            yield _bytes_of(piece)
+        elif piece.nbytes:
+            small.append(piece)
+            waiting += piece.nbytes
     if small:
-        yield _bytes_of(small[0] if len(small) == 1 else np.concatenate(small))
+        yield _bytes_of(np.concatenate(small))
 
 
 def _bytes_of(array: Array) -> memoryview:
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
-
-
-def _seal(file: FileIO, *, durable: bool) -> tuple[int, int]:
-    """Size and checksum of the file; the disk flushes it while they are computed."""
-    if not durable:
-        return checksum_of(file)
-    with ThreadPoolExecutor(1) as executor:
-        flushed = executor.submit(os.fsync, file.fileno())
-        sealed = checksum_of(file)
-        flushed.result()
-    return sealed

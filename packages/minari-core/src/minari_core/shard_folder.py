@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
@@ -25,7 +26,6 @@ from minari_core.manifest import (
     ShardEntry,
     check_updatable,
     checked_metadata,
-    sync_folder,
     write_manifest,
 )
 from minari_core.shard_data import ShardData
@@ -56,8 +56,10 @@ class Addition:
         self._shards = list(layout.shards)
         self._files = {shard.file for shard in layout.shards}
         self._episodes = layout.total_episodes
-        self._durable = durable
         self._created: list[Path] = []
+        # Flushing a shard takes as long as writing it, so the next one is made meanwhile.
+        self._flusher = ThreadPoolExecutor(1) if durable else None
+        self._flushed: list[Future[None]] = []
 
     @property
     def layout(self) -> Layout:
@@ -77,7 +79,7 @@ class Addition:
             DatasetWriteError: The file system refused.
         """
         schema = self._schema_index(data.schema)
-        entry = write_shard(self._folder, data, schema, durable=self._durable)
+        entry = write_shard(self._folder, data, schema)
         self._created.append(self._folder / entry.file)
         self._append(entry)
 
@@ -96,19 +98,37 @@ class Addition:
                 try:
                     _link_or_copy(source.data_path / entry.file, target)
                     self._created.append(target)
-                    if self._durable:
-                        sync_file(target)
                 except OSError as error:
                     raise DatasetWriteError(f"could not put {target} in place: {error}") from error
             self._append(replace(entry, schema=schema))
 
+    def finish(self) -> None:
+        """Return when everything that was added outlives a power cut, if it has to.
+
+        Raises:
+            DatasetWriteError: The disk refused.
+        """
+        try:
+            for flushed in self._flushed:
+                flushed.result()
+        except OSError as error:
+            raise DatasetWriteError(
+                f"could not flush shards in {self._folder} to the disk: {error}"
+            ) from error
+        if self._flusher is not None:
+            self._flusher.shutdown()
+
     def discard(self) -> None:
         """Remove the files that were added."""
+        if self._flusher is not None:
+            self._flusher.shutdown(cancel_futures=True)
         for path in self._created:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
 
     def _append(self, entry: ShardEntry) -> None:
+        if self._flusher is not None and entry.file not in self._files:
+            self._flushed.append(self._flusher.submit(sync_file, self._folder / entry.file))
         self._shards.append(entry)
         self._files.add(entry.file)
         self._episodes += entry.episodes
@@ -311,7 +331,6 @@ class ShardFolder(ShardedStorage):
 
     def save(self) -> None:
         """Write the manifest, so that others can open the folder as a dataset."""
-        sync_folder(self._folder)
         write_manifest(self._folder, self._manifest)
 
     @contextmanager
@@ -325,6 +344,7 @@ class ShardFolder(ShardedStorage):
         addition = Addition(self._folder, start, durable=self._durable)
         try:
             yield addition
+            addition.finish()
         except BaseException:
             addition.discard()
             raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -63,7 +63,7 @@ class ShardedStorage(Storage):
             ]
             joined = np.zeros(0, dtype=np.int64)
             if lengths:
-                joined = np.concatenate(cast("list[npt.NDArray[np.int64]]", lengths))
+                joined = np.concatenate(lengths)
             joined.flags.writeable = False
             self._index = EpisodeIndex(joined, counts)
         return self._index
@@ -78,20 +78,35 @@ class ShardedStorage(Storage):
         for episode in indices:
             number = self._checked(episode)
             rows, steps = index.locate(number)
-            seed, options, metadata = self._entry(*index.entry(number))
-            yield EpisodeData(
-                number,
-                self._read("observations", rows, copy),
-                self._read("actions", steps, copy),
-                cast("npt.NDArray[np.float64]", self._read("rewards", steps, copy)),
-                cast("npt.NDArray[np.bool_]", self._read("terminations", steps, copy)),
-                cast("npt.NDArray[np.bool_]", self._read("truncations", steps, copy)),
-                cast("dict[str, object]", self._read("infos", rows, copy)),
-                seed,
-                options,
-                metadata,
-                cast("dict[str, object]", self._read("extras", rows, copy)),
-            )
+            shard, place = index.entry(number)
+            if len(rows) == len(steps) == 1 and len(self.schemas()) == 1:
+                # Nearly all episodes lie in one shard, so nothing has to be put together.
+                _, row, row_stop = rows[0]
+                _, step, step_stop = steps[0]
+                readers = self.shard(shard).readers(copy=copy)
+                yield EpisodeData(
+                    number,
+                    readers["observations"](row, row_stop),
+                    readers["actions"](step, step_stop),
+                    readers["rewards"](step, step_stop),
+                    readers["terminations"](step, step_stop),
+                    readers["truncations"](step, step_stop),
+                    readers["infos"](row, row_stop),
+                    *_described(readers["episodes"](place, place + 1), 0),
+                    readers["extras"](row, row_stop),
+                )
+            else:
+                yield EpisodeData(
+                    number,
+                    self._read("observations", rows, copy),
+                    self._read("actions", steps, copy),
+                    self._read("rewards", steps, copy),
+                    self._read("terminations", steps, copy),
+                    self._read("truncations", steps, copy),
+                    self._read("infos", rows, copy),
+                    *_described(self._entries(shard, place, place + 1), 0),
+                    self._read("extras", rows, copy),
+                )
 
     def read_episode_metadata(self, indices: Iterable[int]) -> Iterator[EpisodeMetadata]:
         """Read what is stored about episodes without reading their steps."""
@@ -103,8 +118,8 @@ class ShardedStorage(Storage):
             wanted = [number for _, number in run]
             while wanted:
                 shard, place = index.entry(wanted[0])
-                room = self.shard_counts()[shard][2] - place
-                taken, wanted = wanted[: min(room, _ENTRIES_READ_AT_ONCE)], wanted[room:]
+                count = min(self.shard_counts()[shard][2] - place, _ENTRIES_READ_AT_ONCE)
+                taken, wanted = wanted[:count], wanted[count:]
                 entries = self._entries(shard, place, place + len(taken))
                 for row, number in enumerate(taken):
                     described = _described(entries, row)
@@ -117,7 +132,7 @@ class ShardedStorage(Storage):
             raise EpisodeIndexError(f"there is no episode {number} among {total} stored episodes")
         return number
 
-    def _read(self, part: str, pieces: list[Piece], copy: bool) -> object:
+    def _read(self, part: str, pieces: list[Piece], copy: bool) -> Any:
         values = []
         for shard, start, stop in pieces:
             value = self.shard(shard).readers(copy=copy)[part](start, stop)
@@ -126,14 +141,9 @@ class ShardedStorage(Storage):
             values.append(value)
         return values[0] if len(values) == 1 else join_pieces(values)
 
-    def _entry(
-        self, shard: int, place: int
-    ) -> tuple[int | None, dict[str, object] | None, dict[str, object]]:
-        return _described(self._entries(shard, place, place + 1), 0)
-
-    def _entries(self, shard: int, start: int, stop: int) -> Mapping[str, object]:
-        entries = self.shard(shard).readers(copy=False)["episodes"](start, stop)
-        return cast("Mapping[str, object]", entries)
+    def _entries(self, shard: int, start: int, stop: int) -> dict[str, Any]:
+        entries: dict[str, Any] = self.shard(shard).readers(copy=False)["episodes"](start, stop)
+        return entries
 
     def _union(self, part: str) -> StructColumn:
         """The keys that any shard has in a part whose keys may differ."""
@@ -165,7 +175,7 @@ def _merged(columns: Sequence[object]) -> StructColumn:
 
 def _completed(value: object, union: StructColumn, count: int) -> dict[str, object]:
     """A shard's dict of columns with the keys that only other shards have."""
-    present = cast("Mapping[str, object]", value)
+    present: Any = value
     completed: dict[str, object] = {}
     for key, column in union.fields.items():
         if key not in present:
@@ -178,7 +188,7 @@ def _completed(value: object, union: StructColumn, count: int) -> dict[str, obje
 
 
 def _described(
-    entries: Mapping[str, object], row: int
+    entries: dict[str, Any], row: int
 ) -> tuple[int | None, dict[str, object] | None, dict[str, object]]:
     """Seed, options and metadata of one of the episodes in some entries."""
     seed = _cell(entries["seed"], row) if "seed" in entries else None

@@ -14,7 +14,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, TypeAlias, runtime_checkable
+from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -27,8 +27,11 @@ JsonValue: TypeAlias = (
 )
 JsonObject: TypeAlias = dict[str, JsonValue]
 
-Reader: TypeAlias = Callable[[int, int], object]
-"""Reads rows ``start`` to ``stop`` of one shard, as the value an episode shows."""
+Reader: TypeAlias = Callable[[int, int], Any]
+"""Reads rows ``start`` to ``stop`` of one shard, as the value an episode shows.
+
+Its type is Any, because only the column that made it knows.
+"""
 
 
 @runtime_checkable
