@@ -1,21 +1,35 @@
-"""Remote datasets: list, download, upload and verify them.
+"""Remote datasets: list, download and upload them.
 
-This release holds the package's place and its version. What it will hold:
-
-* a remote, which is an address such as ``gs://bucket`` and the few calls that reach it;
-* ``list_remote_datasets``: the ids on a remote, with their metadata;
-* ``download_dataset``: a dataset into the local root, resumed where it stopped and checked
-  against the checksums of its manifest before it is seen;
-* ``upload_dataset``: a local dataset to a remote, the manifest last, so that a reader finds
+* `list_remote_datasets`: the ids on a remote, with their metadata;
+* `get_remote_metadata`: the metadata of one dataset there;
+* `download_dataset`: a dataset into the local root, resumed where it stopped and checked
+  before it is seen;
+* `upload_dataset`: a local dataset to a remote, the manifest last, so that a reader finds
   the whole dataset or none of it;
-* ``verify``: the files of a dataset against its manifest;
-* the command line ``minari-hub`` over the four.
+* `open_remote`: what the four are built on, for other uses of a remote.
 
-It depends on ``minari_core`` and never on ``minari_collect``.
+A remote is chosen by its URL: ``gs://bucket/prefix`` (or ``gcp://``), ``hf://organization``,
+``file:///a/folder``, or whatever ``fsspec`` opens. The package depends on ``minari_core`` and
+never on ``minari_collect``; the libraries of a remote are imported when it is first used.
 """
 
 from __future__ import annotations
 
 from minari_hub._version import __version__
+from minari_hub.download import download_dataset
+from minari_hub.listing import get_remote_metadata, list_remote_datasets
+from minari_hub.remote import Remote, RemoteObject
+from minari_hub.upload import upload_dataset
+from minari_hub.urls import DEFAULT_REMOTE, open_remote
 
-__all__ = ["__version__"]
+__all__ = [
+    "DEFAULT_REMOTE",
+    "Remote",
+    "RemoteObject",
+    "__version__",
+    "download_dataset",
+    "get_remote_metadata",
+    "list_remote_datasets",
+    "open_remote",
+    "upload_dataset",
+]

@@ -1,0 +1,134 @@
+"""The seam between datasets and where they are kept: a `Remote`, and the objects in it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from minari_core.manifest import MANIFEST_NAME
+from minari_hub.checksums import Checksum
+
+if TYPE_CHECKING:
+    from minari_hub.part_file import PartFile
+
+MANIFEST_SUFFIX = f"/data/{MANIFEST_NAME}"
+"""How the name of a dataset's manifest ends, behind the dataset's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteObject:
+    """What a remote says of one object; nothing of it is to be trusted."""
+
+    name: str
+    """Its name relative to the remote's root, parts joined by ``/``."""
+    size: int
+    """Its size in bytes."""
+    version: str = ""
+    """Text that is another one when the content is another one; ``""`` where unknown."""
+    checksum: Checksum | None = None
+    """The checksum of its content, where the remote keeps one."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """What was attached to it when it was created."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetEntry:
+    """A dataset that a remote seems to hold."""
+
+    dataset_id: str
+    """What lies in front of `MANIFEST_SUFFIX`; perhaps no valid id."""
+    attached: Mapping[str, str] = field(default_factory=dict)
+    """What is attached to the dataset's manifest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A local file on its way to a remote."""
+
+    path: Path
+    """The file."""
+    name: str
+    """The name that its object gets, relative to the remote's root."""
+    size: int
+    """The size of the file."""
+
+
+class Remote(ABC):
+    """A place that keeps objects under names, as a bucket does.
+
+    Names are relative to the remote's root and their parts are joined by ``/``. Every method
+    may be called from several threads at once. A request that fails in passing is made again;
+    what is raised after that is a `minari_core.errors.RemoteError`, and
+    `minari_core.errors.RemoteAccessError` where the remote refuses.
+    """
+
+    url: str
+    """Where it is, without credentials."""
+
+    @abstractmethod
+    def list(self, prefix: str = "", *, suffix: str = "") -> Iterator[RemoteObject]:
+        """The objects whose names begin and end so, in no order, page by page.
+
+        Args:
+            prefix: How the names begin; it need not end with a part.
+            suffix: How the names end.
+        """
+
+    def datasets(self, prefix: str = "") -> Iterator[DatasetEntry]:
+        """The datasets whose ids begin with a text.
+
+        Args:
+            prefix: How the ids begin.
+        """
+        for found in self.list(prefix, suffix=MANIFEST_SUFFIX):
+            yield DatasetEntry(found.name[: -len(MANIFEST_SUFFIX)], found.metadata)
+
+    @abstractmethod
+    def read(self, name: str, start: int, stop: int) -> bytes:
+        """Bytes ``start`` to ``stop`` of an object, or fewer where it ends before.
+
+        Raises:
+            RemoteObjectNotFoundError: There is no such object.
+        """
+
+    @abstractmethod
+    def download(self, wanted: Sequence[tuple[RemoteObject, PartFile]]) -> list[Exception | None]:
+        """Append to files what they lack of objects, several at a time.
+
+        Each file is given its bytes in order, from `PartFile.position` on, as they arrive.
+
+        Returns:
+            For each object, what went wrong, or None. A file that lacks something still can go
+            on from where it is.
+        """
+
+    @abstractmethod
+    def upload(
+        self, uploads: Sequence[Upload], report: Callable[[int], None]
+    ) -> list[Exception | None]:
+        """Create objects from files, several at a time; one that exists is not replaced.
+
+        Args:
+            uploads: The files.
+            report: Called with numbers of bytes that were sent, from any thread.
+
+        Returns:
+            For each file, what went wrong, or None; for an object that exists already, a
+            `minari_core.errors.RemoteObjectExistsError`.
+        """
+
+    @abstractmethod
+    def create(self, name: str, content: bytes, metadata: Mapping[str, str]) -> None:
+        """Create one object: if several try, one succeeds.
+
+        Args:
+            name: Its name.
+            content: What it holds.
+            metadata: What to attach to it, at most 8 KiB; a remote that cannot, does not.
+
+        Raises:
+            RemoteObjectExistsError: It exists already.
+        """

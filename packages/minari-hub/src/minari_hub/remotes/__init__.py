@@ -1,0 +1,1 @@
+"""The remotes, one module for each kind."""
