@@ -44,6 +44,14 @@ class ShardReader:
         self._counts = dict(zip(("rows", "steps", "episodes"), counts, strict=True))
         self._readers: dict[bool, dict[str, Reader]] = {}
 
+    def array(self, path: str) -> StoredArray | None:
+        """One of the flat arrays by its path, or None if the shard has no such array."""
+        specs = (spec for spec in self.schema.arrays() if not spec.derived)
+        for spec, array in zip(specs, self._arrays, strict=True):
+            if spec.path == path:
+                return array
+        return None
+
     def readers(self, *, copy: bool) -> dict[str, Reader]:
         """What reads each part of the shard.
 

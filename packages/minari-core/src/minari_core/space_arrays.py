@@ -166,7 +166,7 @@ def array_from_json(
     """
     uniform = not isinstance(value, list)
     flat = [value] if uniform else _flatten(value, shape, where)
-    marked = np.zeros(len(flat), dtype=np.bool_)
+    marked: npt.NDArray[np.bool_] = np.zeros(len(flat), dtype=np.bool_)
     if marker is not None and dtype.kind == "i":
         marked = np.array([element == marker for element in flat], dtype=np.bool_)
         flat = [0 if element == marker else element for element in flat]

@@ -174,8 +174,7 @@ def join_pieces(pieces: Sequence[object]) -> object:
     if isinstance(first, np.ndarray):
         arrays = [piece for piece in pieces if isinstance(piece, np.ndarray)]
         if any(isinstance(piece, np.ma.MaskedArray) for piece in arrays):
-            # numpy leaves its masked arrays untyped.
-            return np.ma.concatenate(arrays)  # type: ignore[no-untyped-call]
+            return np.ma.concatenate(arrays)
         return np.concatenate(arrays)
     if isinstance(first, Mapping):
         mappings = [piece for piece in pieces if isinstance(piece, Mapping)]
