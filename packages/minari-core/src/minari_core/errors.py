@@ -20,6 +20,12 @@ Each class is also the built-in that people already catch::
     ├── RecordingError (RuntimeError)           a collector used out of order
     ├── EnvironmentNotRecoverableError (ValueError)
     │   └── UntrustedEnvironmentError           a spec that would run code its data names
+    ├── RemoteError (ConnectionError)           a remote out of reach, or that answers wrongly
+    │   ├── RemoteAccessError (PermissionError)
+    │   ├── RemoteObjectNotFoundError (FileNotFoundError)
+    │   └── RemoteObjectExistsError (FileExistsError)
+    ├── RemoteUrlError (ValueError)             a URL that names no remote
+    ├── UntrustedNameError (ValueError)         a file name that a remote must not choose
     └── MissingDependencyError (ImportError)    an extra that is not installed
 """
 
@@ -42,9 +48,15 @@ __all__ = [
     "MinariError",
     "MissingDependencyError",
     "RecordingError",
+    "RemoteAccessError",
+    "RemoteError",
+    "RemoteObjectExistsError",
+    "RemoteObjectNotFoundError",
+    "RemoteUrlError",
     "SamplingError",
     "SpaceError",
     "UntrustedEnvironmentError",
+    "UntrustedNameError",
 ]
 
 
@@ -61,7 +73,7 @@ class DatasetExistsError(MinariError, FileExistsError):
 
 
 class DatasetNotFoundError(MinariError, FileNotFoundError):
-    """No dataset of this id under the datasets' root."""
+    """No dataset of this id under the datasets' root, or on the remote that was asked."""
 
 
 class DatasetDamagedError(MinariError, OSError):
@@ -118,6 +130,30 @@ class EnvironmentNotRecoverableError(MinariError, ValueError):
 
 class UntrustedEnvironmentError(EnvironmentNotRecoverableError):
     """An environment spec that would run code which only the dataset names."""
+
+
+class RemoteError(MinariError, ConnectionError):
+    """A remote that cannot be reached, or whose answers are not what they should be."""
+
+
+class RemoteAccessError(RemoteError, PermissionError):
+    """A remote refuses who asks, or there are no usable credentials."""
+
+
+class RemoteObjectNotFoundError(RemoteError, FileNotFoundError):
+    """A remote has no object of this name."""
+
+
+class RemoteObjectExistsError(RemoteError, FileExistsError):
+    """A remote has an object of this name already; nothing is ever overwritten."""
+
+
+class RemoteUrlError(MinariError, ValueError):
+    """A URL that names no remote known here."""
+
+
+class UntrustedNameError(MinariError, ValueError):
+    """A file name from a remote that leads elsewhere, or that is no plain name everywhere."""
 
 
 class MissingDependencyError(MinariError, ImportError):
