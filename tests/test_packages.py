@@ -35,7 +35,7 @@ ARROWS = {
     "minari": frozenset({"minari_core", "minari_collect", "minari_hub"}),
 }
 # The modules that know HDF5; mypy looks past h5py's missing types for their sake only.
-STORAGE_MODULES = frozenset({"shard_file.py", "hdf5_storage.py"})
+STORAGE_MODULES = frozenset({"shard_file.py", "shard_structure.py", "hdf5_storage.py"})
 every_package = pytest.mark.parametrize("package", PACKAGES)
 every_module = pytest.mark.parametrize("module", sorted(MODULES))
 
