@@ -28,6 +28,8 @@ def shards_of(
 ) -> Iterator[ShardData]:
     """Encode a stream of episodes, about `TARGET_SHARD_NBYTES` at a time.
 
+    Arrays of episodes that are in memory anyway, because they come in a list, do not count.
+
     Args:
         episodes: Any number of episodes.
         observation_space: The space of the observations.
@@ -37,13 +39,14 @@ def shards_of(
         DataError: An episode does not fit its spaces.
     """
     dropped: dict[str, str] = {}
+    count_arrays = not isinstance(episodes, Sequence)
     batch: list[Episode] = []
     waiting = step_nbytes = 0.0
     for episode in episodes:
         count = len(batch)
         # Looking at each episode would cost more than writing it; its steps are like others'.
         if count & (count - 1) == 0:
-            step_nbytes = max(step_nbytes, _step_nbytes(episode))
+            step_nbytes = max(step_nbytes, _step_nbytes(episode, count_arrays))
         batch.append(episode)
         waiting += len(episode) * step_nbytes
         if waiting >= TARGET_SHARD_NBYTES:
@@ -94,21 +97,21 @@ def _check_columns(known: Column, new: Column, where: str) -> None:
         raise DataError(f"{where} is {new.kind}, but {known.kind} in the dataset")
 
 
-def _step_nbytes(episode: Episode) -> float:
-    """About how much memory a step of an episode takes."""
+def _step_nbytes(episode: Episode, count_arrays: bool) -> float:
+    """About how much memory it takes to encode a step of an episode."""
     columns = (episode.observations, episode.actions, episode.infos, episode.extras)
-    total = sum(map(_approximate_nbytes, columns), 0)
+    total = sum(_approximate_nbytes(column, count_arrays) for column in columns)
     return total / max(len(episode), 1) + _NBYTES_OF_FLAGS
 
 
-def _approximate_nbytes(value: object) -> int:
+def _approximate_nbytes(value: object, count_arrays: bool) -> int:
     if isinstance(value, np.ndarray):
-        return value.nbytes
+        return value.nbytes if count_arrays else 0
     if isinstance(value, Mapping):
-        return sum(map(_approximate_nbytes, value.values()), 0)
+        return sum(_approximate_nbytes(part, count_arrays) for part in value.values())
     if isinstance(value, str | bytes):
         return len(value)
     if isinstance(value, Sequence):
         # One row is enough to tell a list of images from a list of numbers.
-        return len(value) * (_approximate_nbytes(value[0]) if len(value) else 0)
+        return len(value) * (_approximate_nbytes(value[0], True) if len(value) else 0)
     return _NBYTES_OF_OBJECT

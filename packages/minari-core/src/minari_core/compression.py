@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 import zstandard
 
 from minari_core.columns import Array
@@ -14,6 +16,8 @@ from minari_core.errors import DatasetDamagedError
 
 ZSTD_FILTER = 32015
 ZSTD_LEVEL = 3
+
+_ROWS_PER_BLOCK = 64
 
 # zstandard's compressors and decompressors are not safe to share between threads.
 _per_thread = threading.local()
@@ -33,9 +37,10 @@ def compressed_chunks(pieces: Sequence[Array]) -> Iterator[bytes]:
     filled = 0
     for piece in pieces:
         taken = 0
-        while taken < len(piece):
-            count = min(ROWS_PER_CHUNK - filled, len(piece) - taken)
-            chunk[filled : filled + count] = piece[taken : taken + count]
+        rows = np.asarray(piece)
+        while taken < len(rows):
+            count = min(ROWS_PER_CHUNK - filled, len(rows) - taken)
+            chunk[filled : filled + count] = rows[taken : taken + count]
             filled += count
             taken += count
             if filled == ROWS_PER_CHUNK:
@@ -91,6 +96,16 @@ class CompressedRows:
         """The number of rows."""
         return self._rows
 
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """The shape of a row."""
+        return self._shape
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        """The type of an element."""
+        return self._dtype
+
     def read(self, start: int, stop: int) -> Array:
         """Decode rows ``start`` to ``stop`` into a fresh array.
 
@@ -105,6 +120,24 @@ class CompressedRows:
             rows[begin - start : end - start] = self._chunk(index)[begin - first : end - first]
         return rows
 
+    def take(self, rows: npt.NDArray[np.int64]) -> Array:
+        """Decode single rows into a fresh array; neighbours that share a chunk cost one."""
+        taken = np.empty((len(rows), *self._shape), dtype=self._dtype)
+        known, chunk = -1, taken
+        for place in np.argsort(rows, kind="stable").tolist():
+            index, row = divmod(int(rows[place]), ROWS_PER_CHUNK)
+            if index != known:
+                known, chunk = index, self._chunk(index)
+            taken[place] = chunk[row]
+        return taken
+
+    def blocks(self) -> list[Array]:
+        """All rows as pieces that decode themselves only when numpy reads them."""
+        starts = range(0, self._rows, _ROWS_PER_BLOCK)
+        blocks = [_Block(self, start, min(start + _ROWS_PER_BLOCK, self._rows)) for start in starts]
+        # A block is what numpy calls array-like, which the pieces of a shard need not be more than.
+        return cast("list[Array]", blocks)
+
     def _chunk(self, index: int) -> Array:
         offset, size = self._chunks[index].tolist()
         frame = self._file[offset : offset + size]
@@ -116,8 +149,26 @@ class CompressedRows:
             if zstandard.frame_content_size(frame) != self._chunk_nbytes:
                 raise DatasetDamagedError(f"{self._name}: chunk {index} has another size")
             decoded = decompressor.decompress(frame)
-        except zstandard.ZstdError as error:
+        except (zstandard.ZstdError, MemoryError) as error:
             raise DatasetDamagedError(
                 f"{self._name}: chunk {index} is damaged ({error})"
             ) from error
         return np.frombuffer(decoded, dtype=self._dtype).reshape(ROWS_PER_CHUNK, *self._shape)
+
+
+class _Block:
+    """Some rows, decoded whenever numpy asks for them, so that no more than these are in memory."""
+
+    def __init__(self, rows: CompressedRows, start: int, stop: int) -> None:
+        self._rows = rows
+        self._start = start
+        self._stop = stop
+        self.shape = (stop - start, *rows.row_shape)
+        self.dtype = rows.dtype
+        self.nbytes = int(np.prod(self.shape, dtype=np.int64)) * rows.dtype.itemsize
+
+    def __len__(self) -> int:
+        return self._stop - self._start
+
+    def __array__(self, dtype: object = None, copy: bool | None = None) -> Array:
+        return self._rows.read(self._start, self._stop)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import gymnasium
@@ -99,7 +99,9 @@ def create_dataset_from_buffers(
         requirements=requirements,
     )
     metadata = described.metadata(spec_of(env), observations, actions)
-    episodes = (_episode(item, index) for index, item in enumerate(buffer))
+    episodes: Iterable[Episode] = (_episode(item, index) for index, item in enumerate(buffer))
+    if isinstance(buffer, Sequence):
+        episodes = list(episodes)
     folder = publish(
         new_id, metadata, chosen_format, lambda storage: storage.append_episodes(episodes)
     )

@@ -22,10 +22,11 @@ from minari_core.columns import (
     column_for_values,
     fixed_column,
 )
-from minari_core.columns.dynamic import Unstorable, encode_dynamic, freeze
+from minari_core.columns.dynamic import encode_dynamic, freeze
 from minari_core.columns.fixed import as_numeric_array
 from minari_core.episode import EpisodeBuffer, EpisodeData
 from minari_core.errors import DataError
+from minari_core.json_values import is_plain_key
 from minari_core.shard_data import ShardData
 
 Episode: TypeAlias = EpisodeBuffer | EpisodeData
@@ -163,13 +164,22 @@ def check_seed(seed: int | None) -> None:
     """Raise unless a seed fits the 64 bits that an episode's entry has for it.
 
     Raises:
-        DataError: It is negative, or 2**64 or more.
+        DataError: It is not a whole number, is negative, or 2**64 or more.
     """
-    if seed is not None and not 0 <= seed < 2**64:
+    if seed is None:
+        return
+    if isinstance(seed, bool | np.bool_) or not isinstance(seed, int | np.integer):
+        raise DataError(f"seed {seed!r} is a {type(seed).__name__}, not a whole number")
+    if not 0 <= seed < 2**64:
         raise DataError(f"seed {seed} is not between 0 and 2**64 - 1, so it cannot be recorded")
 
 
 def _length(episode: Episode, index: int) -> int:
+    if not isinstance(episode, EpisodeBuffer | EpisodeData):
+        raise DataError(
+            f"episode {index} is a {type(episode).__name__}, not an EpisodeBuffer, an EpisodeData "
+            "or a dict"
+        )
     try:
         length = len(episode)
     except TypeError as error:
@@ -178,7 +188,17 @@ def _length(episode: Episode, index: int) -> int:
         ) from error
     if length == 0:
         raise DataError(f"episode {index} has no steps; an episode has at least one")
-    check_seed(episode.seed)
+    try:
+        check_seed(episode.seed)
+    except DataError as error:
+        raise DataError(f"episode {index}: {error}") from error
+    for name in ("infos", "extras", "options", "metadata"):
+        value = getattr(episode, name)
+        if value is not None and not isinstance(value, Mapping):
+            hint = ", each key with its rows" if name in ("infos", "extras") else ""
+            raise DataError(
+                f"episode {index}: {name} is a {type(value).__name__}, not a dict{hint}"
+            )
     return length
 
 
@@ -189,7 +209,7 @@ def _check_count(found: int, wanted: int, where: str, index: int) -> None:
 
 
 def _as_list(block: object, where: str, index: int) -> list[object]:
-    if isinstance(block, np.ndarray):
+    if isinstance(block, np.ndarray) and block.ndim:
         return block.tolist() if block.dtype.kind in "UO" else list(block)
     if isinstance(block, list | tuple):
         return list(block)
@@ -233,6 +253,8 @@ def _encode_fixed(
     for index, (array, count) in enumerate(zip(arrays, counts, strict=True)):
         if array.shape == (count, *shape) and array.dtype is dtype:
             continue
+        if np.ma.is_masked(array):
+            raise DataError(f"episode {index}: {where} is a masked array with missing values")
         if array.ndim == 0 or len(array) != count:
             _check_count(len(array) if array.ndim else 0, count, where, index)
         if array.dtype != dtype or array.shape[1:] != shape:
@@ -302,7 +324,8 @@ def _encode_flags(blocks: Sequence[object], counts: Sequence[int], where: str) -
         if _is_ready(block, _FLAG_DTYPE, count):
             pieces.append(block)
             continue
-        array = as_numeric_array(block, f"episode {index}: {where}")
+        # True beside 1 is no loss here, where only two values are allowed.
+        array = as_numeric_array(block, f"episode {index}: {where}", mixed=True)
         if array.ndim != 1:
             raise DataError(f"episode {index}: {where} has shape {array.shape}, not ({count},)")
         _check_count(len(array), count, where, index)
@@ -322,6 +345,9 @@ def _encode_infos(
 ) -> Encoded:
     """Encode dicts of rows; an episode without a key has no value in any of its rows."""
     keys = dict.fromkeys(key for block in blocks if block for key in block)
+    for key in [key for key in keys if not is_plain_key(key)]:
+        dropped.setdefault(f"{where}[{key!r}]", "its key is not text that JSON can keep")
+        del keys[key]
     fields: dict[str, Column] = {}
     pieces: list[list[Array]] = []
     for key in keys:
@@ -361,15 +387,13 @@ def _info_rows(column: object, count: int, name: str, index: int) -> Iterable[ob
         parts = {key: list(_info_rows(part, count, name, index)) for key, part in column.items()}
         rows = [{key: part[row] for key, part in parts.items()} for row in range(count)]
         return [{key: value for key, value in row.items() if value is not None} for row in rows]
-    if isinstance(column, np.ma.MaskedArray):
-        absent = np.asarray(np.ma.getmaskarray(column))
-        whole: list[bool] = np.atleast_1d(absent.reshape(len(column), -1).all(axis=1)).tolist()
-        _check_info_rows(len(column), count, name, index)
-        return [None if gone else row for gone, row in zip(whole, column.data, strict=True)]
-    if isinstance(column, np.ndarray | list | tuple):
+    if isinstance(column, list | tuple) or (isinstance(column, np.ndarray) and column.ndim):
         _check_info_rows(len(column), count, name, index)
         return [freeze(row) for row in column]
-    return [freeze(Unstorable(column))] * count
+    raise DataError(
+        f"episode {index}: {name} is one {type(column).__name__}, not an array or list of {count} "
+        "rows"
+    )
 
 
 def _check_info_rows(found: int, wanted: int, name: str, index: int) -> None:

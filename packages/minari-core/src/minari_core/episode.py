@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from minari_core.columns.dynamic import freeze
 from minari_core.errors import DataError
+
+_STEP_KEYS = ("observation", "action", "reward", "terminated", "truncated")
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -139,7 +143,13 @@ class EpisodeBuffer:
 
         Returns:
             The buffer itself.
+
+        Raises:
+            DataError: A key is missing, or what is there already cannot be appended to.
         """
+        absent = [key for key in _STEP_KEYS if key not in step_data]
+        if absent:
+            raise DataError(f"the step has the keys {sorted(step_data)}, without {absent}")
         for name in ("rewards", "terminations", "truncations"):
             if not isinstance(getattr(self, name), list):
                 raise DataError(f"{name} is an array, which cannot be appended to; use a list")
@@ -155,37 +165,41 @@ class EpisodeBuffer:
         return self
 
     def _append_info(self, info: object) -> None:
-        if not isinstance(info, Mapping) or (not info and not self.infos):
+        given = info if isinstance(info, Mapping) else {}
+        if not given and not self.infos:
             return
         rows = len(self)
         infos = dict(self.infos or {})
-        for key in dict.fromkeys([*infos, *info]):
+        for key in dict.fromkeys([*infos, *given]):
             column = infos.get(key)
-            values = list(column) if isinstance(column, np.ndarray) else column
+            values = list(column) if isinstance(column, np.ndarray) and column.ndim else column
             if not isinstance(values, list):
                 values = [] if values is None else [values]
             values += [None] * (rows - len(values))
-            values.append(info.get(key))
+            values.append(freeze(given.get(key)))
             infos[key] = values
         self.infos = infos
 
 
 def _append(column: object, value: object) -> object:
-    """Append one row to a column that may be a structure of lists."""
-    if isinstance(value, Mapping):
-        parts = column if isinstance(column, Mapping) else {}
-        return {key: _append(parts.get(key), part) for key, part in value.items()}
-    if isinstance(value, tuple):
-        places = column if isinstance(column, tuple) else (None,) * len(value)
-        return tuple(_append(place, part) for place, part in zip(places, value, strict=True))
-    if isinstance(value, np.ndarray):
-        value = value.copy()
+    """Append one row to a column: a list of rows, or a dict or tuple of such columns.
+
+    What is there already says which: a dict or tuple that is no list is a structure of columns,
+    or the first row itself, given bare.
+    """
     if isinstance(column, list):
-        column.append(value)
+        column.append(deepcopy(value))
         return column
+    if isinstance(value, Mapping) and (column is None or isinstance(column, Mapping)):
+        parts = {} if column is None else column
+        if column is not None and parts.keys() != value.keys():
+            raise DataError(f"a row with the keys {list(value)} behind rows with {list(parts)}")
+        return {key: _append(parts.get(key), part) for key, part in value.items()}
+    if type(value) is tuple and type(column) is tuple and len(value) == len(column):
+        return tuple(_append(place, part) for place, part in zip(column, value, strict=True))
     if column is None:
-        return [value]
-    return [column, value]
+        return [deepcopy(value)]
+    return [column, deepcopy(value)]
 
 
 def _describe(value: object) -> str:

@@ -26,8 +26,8 @@ class EpisodeIndex:
         "_first_episodes",
         "_first_rows",
         "_first_steps",
-        "_starts",
         "lengths",
+        "starts",
     )
 
     def __init__(
@@ -46,8 +46,11 @@ class EpisodeIndex:
         """
         starts = np.zeros(len(lengths) + 1, dtype=np.int64)
         np.cumsum(lengths, out=starts[1:])
-        self._starts = starts
+        starts.flags.writeable = False
+        self.starts = starts
+        """The first step of each episode, and the number of all, shape (episodes + 1,)."""
         self.lengths = lengths
+        """The steps of each episode, shape (episodes,)."""
         self._first_rows = list(accumulate((rows for rows, _, _ in counts), initial=0))
         self._first_steps = list(accumulate((steps for _, steps, _ in counts), initial=0))
         self._first_episodes = list(accumulate((number for _, _, number in counts), initial=0))
@@ -80,7 +83,7 @@ class EpisodeIndex:
         first_shard = 0
         for shard in range(1, len(self._first_rows)):
             episode = self._first_episodes[shard]
-            start = int(self._starts[episode])
+            start = int(self.starts[episode])
             at_border = self._first_rows[shard] == start + episode
             if at_border and self._first_steps[shard] == start:
                 first_episode = self._first_episodes[first_shard]
@@ -94,7 +97,7 @@ class EpisodeIndex:
         Returns:
             The pieces of its T+1 rows, and of its T steps; mostly one of each.
         """
-        start, stop = self._starts[episode : episode + 2].tolist()
+        start, stop = self.starts[episode : episode + 2].tolist()
         return (
             _pieces(self._first_rows, start + episode, stop + episode + 1),
             _pieces(self._first_steps, start, stop),

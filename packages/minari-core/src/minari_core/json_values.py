@@ -2,21 +2,31 @@
 
 Plain values look as in any JSON. What JSON cannot say is an object with one ``$`` key:
 ``{"$array": {"dtype": "<f8", "shape": [2], "data": [0.5, 1.0]}}``, ``{"$tuple": [1, 2]}``,
-``{"$float": "nan"}`` for values that are not finite, and ``{"$dict": [[key, value], …]}`` for
-a dict with keys that are not text or that start with ``$``.
+``{"$float": "nan"}`` for values that are not finite, ``{"$int": "0x1f…"}`` for whole numbers
+beyond 64 bits, ``{"$text": [code points]}`` for text with two surrogates in a row, which JSON
+reads back as the one character that they encode, and ``{"$dict": [[key, value], …]}`` for a dict
+with keys that are not text, that start with ``$``, or that have such surrogates.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
+from typing import TypeGuard
 
 import numpy as np
 
 from minari_core.errors import DataError
 
 _ARRAY_KINDS = "biufU"
+# Reading is recursive, and must have room wherever it is called from.
+_DEEPEST = 100
+# An array of text takes as much memory as its dtype says, whatever is in it.
+_LARGEST_TEXT_ARRAY_NBYTES = 1 << 24
+_LARGEST_PLAIN_INT = 1 << 64
+_JOINED_BY_JSON = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 
 def to_json_text(value: object, where: str) -> str:
@@ -28,12 +38,15 @@ def to_json_text(value: object, where: str) -> str:
         where: The value's name for an error message.
 
     Raises:
-        DataError: A value of another type is in it; the message says where.
+        DataError: A value of another type is in it, or it is nested more than 100 deep; the
+            message says where.
     """
-    try:
-        return json.dumps(_mark(value, where), allow_nan=False, separators=(",", ":"))
-    except RecursionError as error:
-        raise DataError(f"{where}: nested too deep for JSON") from error
+    return json.dumps(_mark(value, where, 0), allow_nan=False, separators=(",", ":"))
+
+
+def is_plain_key(key: object) -> TypeGuard[str]:
+    """Whether a key is text that JSON reads back as it was."""
+    return isinstance(key, str) and _JOINED_BY_JSON.search(key) is None
 
 
 def from_json_text(text: str) -> object:
@@ -73,38 +86,50 @@ def plain(value: object, where: str) -> object:
     raise DataError(f"{where}: {type(value).__name__} {value!r} is not JSON")
 
 
-def _mark(value: object, where: str) -> object:
-    if value is None or isinstance(value, bool | str):
+def _mark(value: object, where: str, depth: int) -> object:
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, str):
+        return {"$text": list(map(ord, value))} if _JOINED_BY_JSON.search(value) else str(value)
     if isinstance(value, np.generic | np.ndarray):
-        return _mark_array(np.asarray(value), where)
+        return _mark_array(value, where)
     if isinstance(value, int):
-        return int(value)
+        return int(value) if abs(value) <= _LARGEST_PLAIN_INT else {"$int": hex(value)}
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else {"$float": repr(float(value))}
+    if depth >= _DEEPEST:
+        raise DataError(f"{where[:200]}: nested more than {_DEEPEST} deep")
+    depth += 1
     if isinstance(value, list):
-        return [_mark(item, f"{where}[{index}]") for index, item in enumerate(value)]
+        return [_mark(item, f"{where}[{index}]", depth) for index, item in enumerate(value)]
     if isinstance(value, tuple):
-        return {"$tuple": [_mark(item, f"{where}[{index}]") for index, item in enumerate(value)]}
+        items = [_mark(item, f"{where}[{index}]", depth) for index, item in enumerate(value)]
+        return {"$tuple": items}
     if isinstance(value, Mapping):
-        if all(isinstance(key, str) and not key.startswith("$") for key in value):
-            return {key: _mark(item, f"{where}.{key}") for key, item in value.items()}
+        if all(is_plain_key(key) and not key.startswith("$") for key in value):
+            return {key: _mark(item, f"{where}.{key}", depth) for key, item in value.items()}
         pairs = [
-            [_mark(key, f"{where} key"), _mark(item, f"{where}.{key}")]
+            [_mark(key, f"{where} key", depth), _mark(item, f"{where}[{key!r}]", depth)]
             for key, item in value.items()
         ]
         return {"$dict": pairs}
-    raise DataError(f"{where}: {type(value).__name__} {value!r} cannot be kept as JSON")
+    raise DataError(f"{where}: {type(value).__name__} {str(value)[:200]} cannot be kept as JSON")
 
 
-def _mark_array(array: np.ndarray[tuple[int, ...], np.dtype[np.generic]], where: str) -> object:
+def _mark_array(value: object, where: str) -> object:
+    if np.ma.is_masked(value):
+        raise DataError(f"{where}: a masked array cannot be kept as JSON")
+    array = np.asarray(value)
     if array.dtype.kind == "U" and array.ndim == 0:
-        return str(array[()])
-    if array.dtype.kind not in _ARRAY_KINDS or (
-        array.dtype.itemsize > 8 and array.dtype.kind != "U"
-    ):
+        return _mark(str(array[()]), where, 0)
+    kind, itemsize = array.dtype.kind, array.dtype.itemsize
+    if kind not in _ARRAY_KINDS or (itemsize > 8 and kind != "U"):
         raise DataError(f"{where}: an array of dtype {array.dtype} cannot be kept as JSON")
-    data = [_mark(item, where) for item in array.ravel().tolist()]
+    if kind == "U" and itemsize * max(array.size, 1) > _LARGEST_TEXT_ARRAY_NBYTES:
+        raise DataError(
+            f"{where}: an array of text with {array.nbytes} bytes is too large for JSON"
+        )
+    data = [_mark(item, where, 0) for item in array.ravel().tolist()]
     return {"$array": {"dtype": array.dtype.str, "shape": list(array.shape), "data": data}}
 
 
@@ -119,6 +144,10 @@ def _unmark(value: object) -> object:
             return tuple(_unmark(item) for item in content)
         if key == "$float":
             return float(content)
+        if key == "$int":
+            return int(content, 16)
+        if key == "$text":
+            return "".join(map(chr, content))
         if key == "$dict":
             return {_unmark(name): _unmark(item) for name, item in content}
         if key == "$array":
@@ -130,7 +159,10 @@ def _unmark_array(content: Mapping[str, object]) -> object:
     dtype, shape, data = content["dtype"], content["shape"], content["data"]
     if not isinstance(dtype, str) or not isinstance(shape, list) or not isinstance(data, list):
         raise ValueError(f"not an array: {content!r}")
-    if np.dtype(dtype).kind not in _ARRAY_KINDS:
+    stored = np.dtype(dtype)
+    if stored.kind not in _ARRAY_KINDS:
         raise ValueError(f"an array of dtype {dtype}")
+    if stored.kind == "U" and stored.itemsize * max(len(data), 1) > _LARGEST_TEXT_ARRAY_NBYTES:
+        raise ValueError(f"an array of dtype {dtype} and {len(data)} elements")
     array = np.array([_unmark(item) for item in data], dtype=dtype).reshape(shape)
     return array[()] if not shape else array

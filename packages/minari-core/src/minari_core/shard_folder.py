@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import ClassVar
 
@@ -30,6 +31,7 @@ from minari_core.manifest import (
 )
 from minari_core.shard_data import ShardData
 from minari_core.shard_file import sync_file, write_shard
+from minari_core.shard_joining import joinable_runs, joined
 from minari_core.shard_reader import ShardReader, open_shard
 from minari_core.sharded_storage import ShardedStorage
 from minari_core.space_json import space_from_json
@@ -83,24 +85,50 @@ class Addition:
         self._created.append(self._folder / entry.file)
         self._append(entry)
 
-    def link(self, source: ShardFolder, first: int, stop: int) -> None:
+    def take_over(self, source: ShardFolder, first: int, stop: int) -> None:
         """Take over shards ``first`` to ``stop`` of another folder without copying their data.
+
+        Where there are many small ones among them, those are joined.
 
         Raises:
             DataError: They do not fit the shards before them.
             DatasetWriteError: The file system refused.
         """
-        for entry in source.layout.shards[first:stop]:
-            schema = self._schema_index(source.layout.schemas[entry.schema])
-            target = self._folder / entry.file
-            # A shard may be there already, when a dataset is combined with itself.
-            if entry.file not in self._files:
-                try:
-                    _link_or_copy(source.data_path / entry.file, target)
-                    self._created.append(target)
-                except OSError as error:
-                    raise DatasetWriteError(f"could not put {target} in place: {error}") from error
-            self._append(replace(entry, schema=schema))
+        shards = source.layout.shards[first:stop]
+        is_small = [shard.nbytes < _SMALL_SHARD_NBYTES for shard in shards]
+        if sum(is_small) <= _MOST_SMALL_SHARDS:
+            is_small = [False] * len(shards)
+        for small, places in groupby(range(len(shards)), key=is_small.__getitem__):
+            numbers = [first + place for place in places]
+            if small:
+                self.join(source, numbers)
+                continue
+            for number in numbers:
+                self._link(source, source.layout.shards[number])
+
+    def join(self, source: ShardFolder, numbers: Sequence[int]) -> None:
+        """Write shards of another folder as one, or as few as their columns allow.
+
+        Raises:
+            DatasetWriteError: The file system refused.
+        """
+        layout = source.layout
+        entries = [layout.shards[number] for number in numbers]
+        described = [(layout.schemas[entry.schema], entry.episodes) for entry in entries]
+        for run in joinable_runs(described):
+            self.write(joined([source.shard(numbers[place]) for place in run]))
+
+    def _link(self, source: ShardFolder, entry: ShardEntry) -> None:
+        number = self._schema_index(source.layout.schemas[entry.schema])
+        target = self._folder / entry.file
+        # A shard may be there already, when a dataset is combined with itself.
+        if entry.file not in self._files:
+            try:
+                _link_or_copy(source.data_path / entry.file, target)
+                self._created.append(target)
+            except OSError as error:
+                raise DatasetWriteError(f"could not put {target} in place: {error}") from error
+        self._append(replace(entry, schema=number))
 
     def finish(self) -> None:
         """Return when everything that was added outlives a power cut, if it has to.
@@ -263,7 +291,7 @@ class ShardFolder(ShardedStorage):
             first_new = addition.total_episodes
             for whole, first, stop in source.runs(chosen):
                 if whole:
-                    addition.link(source, first, stop)
+                    addition.take_over(source, first, stop)
                 else:
                     episodes = source.read_episodes(chosen[first:stop], copy=False)
                     for data in shards_of(episodes, self.observation_space, self.action_space):
@@ -273,37 +301,36 @@ class ShardFolder(ShardedStorage):
     def runs(self, indices: npt.NDArray[np.int64]) -> Iterator[tuple[bool, int, int]]:
         """Cut a list of episodes into whole shards and the rest.
 
-        Where there are many small shards, they count as the rest, so that they are joined.
-
         Yields:
             ``(True, first, stop)`` for shards whose episodes are all wanted, in their order;
             ``(False, first, stop)`` for places in ``indices`` whose episodes must be copied.
         """
-        runs = list(self.index.whole_shards())
-        small = [run for run in runs if self._is_small(run[0], run[1])]
-        if len(small) > _MOST_SMALL_SHARDS:
-            runs = [run for run in runs if not self._is_small(run[0], run[1])]
         groups = {
             first_episode: (shard, shard_stop, stop_episode)
-            for shard, shard_stop, first_episode, stop_episode in runs
+            for shard, shard_stop, first_episode, stop_episode in self.index.whole_shards()
         }
         place = copied = 0
+        shards: tuple[int, int] | None = None
         while place < len(indices):
-            group = groups.get(int(indices[place]))
-            size = group[2] - int(indices[place]) if group else 0
-            if group is None or not _counts_up(indices[place : place + size], size):
+            episode = int(indices[place])
+            group = groups.get(episode)
+            size = group[2] - episode if group else 0
+            is_whole = group is not None and _counts_up(indices[place : place + size], size)
+            if shards is not None and not (is_whole and group and group[0] == shards[1]):
+                yield True, *shards
+                shards = None
+            if group is None or not is_whole:
                 place += 1
                 continue
             if copied < place:
                 yield False, copied, place
-            yield True, group[0], group[1]
+            shards = group[:2] if shards is None else (shards[0], group[1])
             place += size
             copied = place
+        if shards is not None:
+            yield True, *shards
         if copied < place:
             yield False, copied, place
-
-    def _is_small(self, first: int, stop: int) -> bool:
-        return stop - first == 1 and self.layout.shards[first].nbytes < _SMALL_SHARD_NBYTES
 
     def truncate(self, shards: int) -> None:
         """Forget all but the first shards, and remove the files of the others."""
@@ -319,11 +346,12 @@ class ShardFolder(ShardedStorage):
         self._take(replace(self._manifest, metadata=metadata))
 
     def compact(self) -> None:
-        """Join small shards; episodes keep their indices."""
+        """Join all shards that can be; episodes keep their indices.
+
+        Shards stay apart only where a column appears that the shards before do not have.
+        """
         with self._adding(keep=False) as addition:
-            everything = self.read_episodes(range(self.total_episodes), copy=False)
-            for data in shards_of(everything, self.observation_space, self.action_space):
-                addition.write(data)
+            addition.join(self, range(len(self.layout.shards)))
 
     def refresh(self) -> bool:
         """False: nothing else adds to it."""

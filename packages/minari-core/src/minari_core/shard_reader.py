@@ -44,6 +44,21 @@ class ShardReader:
         self._counts = dict(zip(("rows", "steps", "episodes"), counts, strict=True))
         self._readers: dict[bool, dict[str, Reader]] = {}
 
+    def arrays_of(self, part: str) -> list[StoredArray]:
+        """The flat arrays of a part of the schema that are not derived, in their order."""
+        specs = [spec for spec in self.schema.arrays() if not spec.derived]
+        inside = f"{part}/"
+        return [
+            array
+            for spec, array in zip(specs, self._arrays, strict=True)
+            if spec.path == part or spec.path.startswith(inside)
+        ]
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """How many rows, steps and episodes there are."""
+        return self._counts["rows"], self._counts["steps"], self._counts["episodes"]
+
     def array(self, path: str) -> StoredArray | None:
         """One of the flat arrays by its path, or None if the shard has no such array."""
         specs = (spec for spec in self.schema.arrays() if not spec.derived)

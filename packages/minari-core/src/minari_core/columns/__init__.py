@@ -11,11 +11,11 @@ from minari_core.columns.base import (
     JsonValue,
     Reader,
     StoredArray,
-    join_pieces,
 )
 from minari_core.columns.exotic import GraphColumn, OneOfColumn, SequenceColumn
 from minari_core.columns.fixed import FixedColumn, fixed_column
 from minari_core.columns.inference import FIXED_SPACES, column_for_values
+from minari_core.columns.joining import join_pieces
 from minari_core.columns.nested import MaskedColumn, StructColumn, TupleColumn
 from minari_core.columns.schema import AXES, Axis, Schema, schema_from_json
 from minari_core.columns.variable import BytesColumn, JsonColumn, RaggedColumn, TextColumn

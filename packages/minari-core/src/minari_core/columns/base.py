@@ -46,6 +46,14 @@ class CompressedArray(Protocol):
         """Rows ``start`` to ``stop`` as a fresh array."""
         ...
 
+    def take(self, rows: npt.NDArray[np.int64]) -> Array:
+        """Single rows as a fresh array."""
+        ...
+
+    def blocks(self) -> list[Array]:
+        """All rows as pieces that decode themselves only when numpy reads them."""
+        ...
+
 
 StoredArray: TypeAlias = Array | CompressedArray
 
@@ -64,6 +72,8 @@ class ArraySpec:
     """Rows in a compressed chunk, or 0 for a contiguous array."""
     derived: bool = False
     """Whether a shard's writer makes it, as the table of chunks; columns never see it."""
+    offsets: bool = False
+    """Whether it holds offsets into an array behind it, one more than there are rows."""
 
 
 class Column(ABC):
@@ -161,29 +171,3 @@ def escape_key(key: str) -> str:
         else character
         for character in key
     )
-
-
-def join_pieces(pieces: Sequence[object]) -> object:
-    """Put together what one column gave from successive shards.
-
-    Arrays are concatenated, lists are chained, dicts and tuples are joined part by part.
-    """
-    first = pieces[0]
-    if len(pieces) == 1:
-        return first
-    if isinstance(first, np.ndarray):
-        arrays = [piece for piece in pieces if isinstance(piece, np.ndarray)]
-        if any(isinstance(piece, np.ma.MaskedArray) for piece in arrays):
-            return np.ma.concatenate(arrays)
-        return np.concatenate(arrays)
-    if isinstance(first, Mapping):
-        mappings = [piece for piece in pieces if isinstance(piece, Mapping)]
-        return {key: join_pieces([piece[key] for piece in mappings]) for key in first}
-    if isinstance(first, tuple):
-        tuples = [piece for piece in pieces if isinstance(piece, tuple)]
-        return tuple(join_pieces(parts) for parts in zip(*tuples, strict=True))
-    joined: list[object] = []
-    for piece in pieces:
-        if isinstance(piece, list):
-            joined.extend(piece)
-    return joined

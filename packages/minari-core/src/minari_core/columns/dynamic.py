@@ -14,7 +14,9 @@ dicts with text keys                           struct of columns
 a mixture, lists that are not numbers          json
 =============================================  ==================
 
-None means that the row has no value. What none of these can hold is dropped, and named.
+None means that the row has no value. Lists of numbers become arrays (not in metadata), and an
+array without elements takes the dtype of the key's other arrays. What none of the columns can
+hold is dropped, and named.
 """
 
 from __future__ import annotations
@@ -24,14 +26,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from minari_core.columns.base import Array, Column
+from minari_core.columns.exact import exactly, is_faithful
 from minari_core.columns.fixed import fixed_column
 from minari_core.columns.nested import MaskedColumn, StructColumn
 from minari_core.columns.variable import BytesColumn, JsonColumn, RaggedColumn, TextColumn
 from minari_core.errors import DataError
-from minari_core.json_values import to_json_text
+from minari_core.json_values import is_plain_key, to_json_text
 
 _NUMERIC_KINDS = "biufc"
+_MOST_DIMENSIONS = 31
 _IMMUTABLE = frozenset({float, int, bool, str, bytes, type(None)})
+# A schema is read back recursively, so what is nested deeper is kept as JSON.
+_DEEPEST_STRUCT = 16
 
 
 class Unstorable:
@@ -48,8 +54,10 @@ def freeze(value: object) -> object:
     kind = value.__class__
     if kind in _IMMUTABLE or isinstance(value, np.generic | Unstorable):
         return value
+    if isinstance(value, np.ma.MaskedArray):
+        return _freeze_masked(value)
     if isinstance(value, np.ndarray):
-        return Unstorable(value) if value.dtype.kind not in "biufcU" else value.copy()
+        return Unstorable(value) if value.dtype.kind not in "biufcU" else np.array(value)
     try:
         if isinstance(value, dict):
             return {freeze(key): freeze(item) for key, item in value.items()}
@@ -66,8 +74,22 @@ def freeze(value: object) -> object:
     return Unstorable(value)
 
 
+def _freeze_masked(value: np.ma.MaskedArray[tuple[int, ...], np.dtype[np.generic]]) -> object:
+    """An array of which nothing is masked; None is a value that is masked as a whole."""
+    if not np.ma.is_masked(value):
+        return freeze(np.array(value.data))
+    if np.all(np.ma.getmaskarray(value)):
+        return None
+    return Unstorable(value)
+
+
 def encode_dynamic(
-    values: Sequence[object], where: str, dropped: dict[str, str], *, lists_are_json: bool = False
+    values: Sequence[object],
+    where: str,
+    dropped: dict[str, str],
+    *,
+    lists_are_json: bool = False,
+    depth: int = 0,
 ) -> tuple[Column, list[Array]] | None:
     """Choose the column of some frozen values, and encode them.
 
@@ -75,7 +97,9 @@ def encode_dynamic(
         values: One value a row, None where there is none.
         where: The key's name.
         dropped: Gets the name of each key that lost a value, with the reason.
-        lists_are_json: Keep lists of numbers as lists, as metadata does; else they are arrays.
+        lists_are_json: Keep lists of numbers as lists and dicts as they are, as metadata does;
+            else lists are arrays, and a dict without a value is the same as none.
+        depth: In how many dicts the values lie.
 
     Returns:
         The column and its arrays, or None if no row has a value that can be stored.
@@ -86,11 +110,13 @@ def encode_dynamic(
     if Unstorable in kinds:
         _note_unstorable(values, where, dropped)
         values = [None if isinstance(value, Unstorable) else value for value in values]
-        return encode_dynamic(values, where, dropped, lists_are_json=lists_are_json)
+        return encode_dynamic(values, where, dropped, lists_are_json=lists_are_json, depth=depth)
     if not kinds:
         return None
-    if all(issubclass(kind, dict) for kind in kinds) and _has_text_keys(values):
-        return _encode_struct(values, where, dropped, lists_are_json)
+    is_struct = kinds == {dict} and depth < _DEEPEST_STRUCT and _has_plain_keys(values)
+    # A struct cannot tell a row without a dict from one whose dict is empty.
+    if is_struct and not (lists_are_json and depth and _all_json(values, where)):
+        return _encode_struct(values, where, dropped, lists_are_json, depth)
     if kinds <= {str, np.str_}:
         column: Column = TextColumn()
     elif kinds == {bytes}:
@@ -116,12 +142,25 @@ def _note_unstorable(values: Sequence[object], where: str, dropped: dict[str, st
             return
 
 
-def _has_text_keys(values: Sequence[object]) -> bool:
-    return all(isinstance(key, str) for value in values if isinstance(value, dict) for key in value)
+def _has_plain_keys(values: Sequence[object]) -> bool:
+    return all(is_plain_key(key) for value in values if isinstance(value, dict) for key in value)
+
+
+def _all_json(values: Sequence[object], where: str) -> bool:
+    """Whether a dict is missing or empty, and JSON can keep all of them."""
+    if all(values):
+        return False
+    refused: dict[str, str] = {}
+    _only_json(values, where, refused)
+    return not refused
 
 
 def _encode_struct(
-    values: Sequence[object], where: str, dropped: dict[str, str], lists_are_json: bool
+    values: Sequence[object],
+    where: str,
+    dropped: dict[str, str],
+    lists_are_json: bool,
+    depth: int,
 ) -> tuple[Column, list[Array]]:
     dicts = [value if isinstance(value, dict) else {} for value in values]
     keys = dict.fromkeys(key for value in dicts for key in value)
@@ -133,6 +172,7 @@ def _encode_struct(
             f"{where}[{key!r}]",
             dropped,
             lists_are_json=lists_are_json,
+            depth=depth + 1,
         )
         if encoded is not None:
             fields[key] = encoded[0]
@@ -158,14 +198,16 @@ def _encode_numeric(
         return None
     filled = {array.dtype for array in given if array.size} or {array.dtype for array in given}
     dtype = np.result_type(*filled)
-    if len(filled) > 1 and not all(_is_exact(array, dtype) for array in given):
+    if any(exactly(array, dtype) is None for array in given if array.size):
         return None
     shapes = {array.shape for array in given}
-    if len(shapes) == 1:
-        (shape,) = shapes
+    (shape, *others) = shapes
+    # A mask cannot say that a row without elements is missing.
+    if not others and not (has_missing and 0 in shape):
         present = np.array([array is not None for array in arrays])
         stacked: Array = np.zeros((len(values), *shape), dtype=dtype)
-        stacked[present] = given
+        if given[0].size:
+            stacked[present] = given
         fixed = fixed_column(dtype, shape)
         return (MaskedColumn(fixed), [present, stacked]) if has_missing else (fixed, [stacked])
     dimensions = {len(shape) for shape in shapes}
@@ -184,17 +226,11 @@ def _as_numeric(value: object) -> Array | None:
         array: Array = np.asarray(value)
     except (ValueError, OverflowError):
         return None
-    return array if array.dtype.kind in _NUMERIC_KINDS else None
-
-
-def _is_exact(array: Array, dtype: np.dtype[np.generic]) -> bool:
-    if array.dtype == dtype:
-        return True
-    if array.dtype.kind == "b" or dtype.kind == "b":
-        return False
-    cast = array.astype(dtype)
-    back = cast.astype(array.dtype)
-    return bool(np.all((back == array) | (array != array)))
+    if array.dtype.kind not in _NUMERIC_KINDS or array.ndim > _MOST_DIMENSIONS:
+        return None
+    if isinstance(value, list | tuple) and not is_faithful(value, array.dtype):
+        return None
+    return array
 
 
 def _only_json(values: Sequence[object], where: str, dropped: dict[str, str]) -> list[object]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,36 +22,47 @@ from minari_core.columns.base import (
     StoredArray,
     plain_array,
 )
-from minari_core.columns.fixed import FixedColumn
+from minari_core.columns.fixed import FixedColumn, shown
+from minari_core.columns.joining import rows_of
 from minari_core.columns.nested import MASK_DTYPE, StructColumn, TupleColumn
 from minari_core.columns.variable import OFFSET_DTYPE, bind_offsets, offsets_of
-from minari_core.errors import DataError
+from minari_core.errors import DataError, DatasetDamagedError
 
 
-def _rows_of(stacked: object, count: int) -> list[object]:
-    """The elements of a column's value: an array's rows, a dict's or tuple's parts by row."""
-    if isinstance(stacked, np.ndarray | list):
+def _rows_of_stack(stacked: object, column: Column) -> list[object]:
+    """The elements of a stacked value: an array's rows, a dict's or tuple's parts by element.
+
+    Raises:
+        DataError: The value is not stacked as its space says.
+    """
+    if isinstance(column, StructColumn) and isinstance(stacked, Mapping):
+        if stacked.keys() == column.fields.keys():
+            parts = [_rows_of_stack(stacked[key], part) for key, part in column.fields.items()]
+            return [dict(zip(column.fields, rows, strict=True)) for rows in _zipped(parts)]
+    elif isinstance(column, TupleColumn) and isinstance(stacked, tuple):
+        if len(stacked) == len(column.items):
+            pairs = zip(stacked, column.items, strict=True)
+            return list(_zipped([_rows_of_stack(part, item) for part, item in pairs]))
+    elif not isinstance(column, StructColumn | TupleColumn) and (
+        isinstance(stacked, list | tuple) or (isinstance(stacked, np.ndarray) and stacked.ndim)
+    ):
         return list(stacked)
-    if isinstance(stacked, Mapping):
-        parts = {key: _rows_of(part, count) for key, part in stacked.items()}
-        return [{key: rows[index] for key, rows in parts.items()} for index in range(count)]
-    if isinstance(stacked, tuple):
-        columns = [_rows_of(part, count) for part in stacked]
-        return [tuple(rows[index] for rows in columns) for index in range(count)]
-    raise DataError(f"{type(stacked).__name__} {stacked!r} has no rows")
+    raise DataError(f"{type(stacked).__name__} {shown(stacked)} is not stacked as its space says")
 
 
-def _length_of(stacked: object, column: Column) -> int:
-    """How many elements a stacked value has."""
-    if isinstance(stacked, Mapping) and isinstance(column, StructColumn):
-        for key, part in column.fields.items():
-            return _length_of(stacked[key], part)
-        return 0
-    if isinstance(stacked, tuple) and isinstance(column, TupleColumn):
-        return _length_of(stacked[0], column.items[0]) if column.items else 0
-    if isinstance(stacked, np.ndarray | list | tuple):
-        return len(stacked)
-    raise DataError(f"{type(stacked).__name__} {stacked!r} is not a sequence")
+def _zipped(parts: Sequence[Sequence[object]]) -> Iterator[tuple[object, ...]]:
+    if len({len(part) for part in parts}) > 1:
+        raise DataError(f"the parts of a stack have {sorted(map(len, parts))} elements")
+    return zip(*parts, strict=True)
+
+
+def _as_stack(value: object) -> object:
+    """What a column gave for some elements, with the tuples that Gymnasium stacks them in."""
+    if isinstance(value, list):
+        return tuple(value)
+    if isinstance(value, Mapping):
+        return {key: _as_stack(part) for key, part in value.items()}
+    return tuple([_as_stack(part) for part in value]) if isinstance(value, tuple) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +80,7 @@ class SequenceColumn(Column):
         return {"kind": self.kind, "element": self.element.to_json(), "stacked": self.stacked}
 
     def arrays(self, path: str) -> Iterator[ArraySpec]:
-        yield ArraySpec(f"{path}/offsets", OFFSET_DTYPE, ())
+        yield ArraySpec(f"{path}/offsets", OFFSET_DTYPE, (), offsets=True)
         yield from self.element.arrays(f"{path}/element")
 
     def encode(self, values: Sequence[object], where: str) -> list[Array]:
@@ -77,12 +88,14 @@ class SequenceColumn(Column):
         lengths: list[int] = []
         for value in values:
             if self.stacked:
-                length = _length_of(value, self.element)
-                rows = _rows_of(value, length)
+                try:
+                    rows = _rows_of_stack(value, self.element)
+                except DataError as error:
+                    raise DataError(f"{where}: {error}") from error
             elif isinstance(value, tuple | list | np.ndarray):
                 rows = list(value)
             else:
-                raise DataError(f"{where}: {type(value).__name__} {value!r} is not a sequence")
+                raise DataError(f"{where}: {type(value).__name__} {shown(value)} is not a sequence")
             lengths.append(len(rows))
             elements += rows
         return [offsets_of(lengths), *self.element.encode(elements, f"{where}[…]")]
@@ -94,9 +107,9 @@ class SequenceColumn(Column):
         def read(start: int, stop: int) -> object:
             bounds = offsets[start : stop + 1].tolist()
             if self.stacked:
-                return [read_elements(begin, end) for begin, end in pairwise(bounds)]
+                return [_as_stack(read_elements(begin, end)) for begin, end in pairwise(bounds)]
             count = bounds[-1] - bounds[0]
-            elements = _rows_of(read_elements(bounds[0], bounds[-1]), count)
+            elements = rows_of(read_elements(bounds[0], bounds[-1]), count)
             return [
                 tuple(elements[begin - bounds[0] : end - bounds[0]])
                 for begin, end in pairwise(bounds)
@@ -142,7 +155,9 @@ class GraphColumn(Column):
         graphs: list[GraphInstance] = []
         for value in values:
             if not isinstance(value, GraphInstance):
-                raise DataError(f"{where}: {type(value).__name__} {value!r} is not a GraphInstance")
+                raise DataError(
+                    f"{where}: {type(value).__name__} {shown(value)} is not a GraphInstance"
+                )
             if value.edges is not None and self.edges is None:
                 raise DataError(f"{where}: a graph with edges in a space without an edge space")
             graphs.append(value)
@@ -215,7 +230,9 @@ class OneOfColumn(Column):
         contents: list[object] = []
         for value in values:
             if not isinstance(value, tuple) or len(value) != 2:
-                raise DataError(f"{where}: {value!r} is not an (index, value) pair")
+                raise DataError(f"{where}: {shown(value)} is not an (index, value) pair")
+            if not isinstance(value[0], int | np.integer):
+                raise DataError(f"{where}: option {shown(value[0])} is not a whole number")
             index = int(value[0])
             if not 0 <= index < len(self.options):
                 raise DataError(f"{where}: option {index} of {len(self.options)}")
@@ -232,10 +249,16 @@ class OneOfColumn(Column):
 
     def bind(self, arrays: Iterator[StoredArray], rows: int, *, copy: bool) -> Reader:
         chosen = plain_array(next(arrays), rows)
-        readers = [
-            SequenceColumn(column, stacked=False).bind(arrays, rows, copy=copy)
-            for column in self.options
-        ]
+        readers: list[Reader] = []
+        for index, column in enumerate(self.options):
+            counted: list[StoredArray] = [next(arrays)]
+            # Each row that chose an option has one element of it, and the other rows have none.
+            if not np.array_equal(np.diff(plain_array(counted[0], rows + 1)), chosen == index):
+                raise DatasetDamagedError(f"the rows of option {index} are not those that chose it")
+            option = SequenceColumn(column, stacked=False)
+            readers.append(option.bind(chain(counted, arrays), rows, copy=copy))
+        if rows and not 0 <= chosen.min() <= chosen.max() < len(self.options):
+            raise DatasetDamagedError(f"a row chose an option that is not among the {len(readers)}")
 
         def read(start: int, stop: int) -> object:
             choices = chosen[start:stop]

@@ -17,12 +17,15 @@ from minari_core.columns.base import (
     StoredArray,
     with_rows,
 )
+from minari_core.columns.exact import exactly, is_faithful
 from minari_core.errors import DataError
 
 CHUNK_TABLE_DTYPE = np.dtype("<u8")
 ROWS_PER_CHUNK = 8
 _SMALLEST_IMAGE = 4096
 _STORABLE_KINDS = "biufc"
+_MOST_DIMENSIONS = 31
+_LONGEST_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +75,10 @@ class FixedColumn(Column):
             raise DataError(f"{where}: a value of shape {array.shape} in a column of {self.shape}")
         if array.dtype == self.dtype:
             return array
-        with np.errstate(all="ignore"):
-            cast = array.astype(self.dtype)
-            same = (cast == array) | ((cast != cast) & (array != array))
-        if not np.all(same) or (self.dtype.kind == "b") != (array.dtype.kind == "b"):
+        cast = exactly(array, self.dtype)
+        if cast is None:
             raise DataError(
-                f"{where}: {array.dtype} value {value!r} cannot be stored as {self.dtype} "
+                f"{where}: {array.dtype} value {shown(value)} cannot be stored as {self.dtype} "
                 "without changing it"
             )
         return cast
@@ -91,6 +92,9 @@ class FixedColumn(Column):
         return lambda start, stop: array[start:stop]
 
     def missing(self, count: int) -> object:
+        if 0 in self.shape:
+            # A row without elements has no element that could be masked.
+            return [None] * count
         return np.ma.MaskedArray(
             np.zeros((count, *self.shape), dtype=self.dtype),
             mask=np.ones((count, *self.shape), dtype=bool),
@@ -98,7 +102,15 @@ class FixedColumn(Column):
 
 
 def fixed_column(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> FixedColumn:
-    """The column for rows of this dtype and shape: images are compressed, the rest is not."""
+    """The column for rows of this dtype and shape: images are compressed, the rest is not.
+
+    Raises:
+        DataError: A row has more dimensions than HDF5 can store.
+    """
+    if len(shape) > _MOST_DIMENSIONS:
+        raise DataError(
+            f"rows of {len(shape)} dimensions cannot be stored; at most {_MOST_DIMENSIONS}"
+        )
     image = (
         dtype == np.uint8
         and len(shape) >= 2
@@ -107,18 +119,40 @@ def fixed_column(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> FixedCo
     return FixedColumn(dtype, shape, compressed=image)
 
 
-def as_numeric_array(value: object, where: str) -> Array:
+def as_numeric_array(value: object, where: str, *, mixed: bool = False) -> Array:
     """The value as a numpy array of numbers or booleans, its dtype untouched.
 
+    Args:
+        value: An array, a number, or nested lists of numbers.
+        where: The value's name for an error message.
+        mixed: Whether a list may mix numbers that no common dtype holds, because the caller
+            checks them against what it allows.
+
     Raises:
-        DataError: The value is not numeric, or is ragged.
+        DataError: The value is not numeric, is ragged or masked, or has numbers that no common
+            dtype holds.
     """
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise DataError(f"{where}: a masked array has rows without a value, which only infos may")
     try:
         array: Array = np.asarray(value)
-    except ValueError as error:
-        raise DataError(f"{where}: {value!r} is not an array of one shape ({error})") from error
+    except (ValueError, OverflowError) as error:
+        raise DataError(
+            f"{where}: {shown(value)} is not an array of one shape ({error})"
+        ) from error
     if array.dtype.kind not in _STORABLE_KINDS:
         raise DataError(
-            f"{where}: {type(value).__name__} {value!r} is not numeric (dtype {array.dtype})"
+            f"{where}: {type(value).__name__} {shown(value)} is not numeric (dtype {array.dtype})"
+        )
+    if not mixed and isinstance(value, list | tuple) and not is_faithful(value, array.dtype):
+        raise DataError(
+            f"{where}: {shown(value)} mixes numbers that no dtype holds together; numpy would "
+            f"change them to {array.dtype}"
         )
     return array
+
+
+def shown(value: object) -> str:
+    """The value for an error message, cut short."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"

@@ -108,7 +108,10 @@ def _stacked_column(space: spaces.Space[object], values: Sequence[object]) -> Co
                 for index, part in enumerate(space.spaces)
             )
         )
-    return column_for_values(space, values)
+    if isinstance(space, FIXED_SPACES):
+        return column_for_values(space, values)
+    elements = [part for value in values if isinstance(value, tuple | list) for part in value]
+    return column_for_values(space, elements)
 
 
 def _graph_for_values(space: spaces.Graph, values: Sequence[object]) -> GraphColumn:

@@ -18,7 +18,7 @@ from minari_core.columns.base import (
     escape_key,
     plain_array,
 )
-from minari_core.columns.fixed import FixedColumn
+from minari_core.columns.fixed import FixedColumn, shown
 from minari_core.errors import DataError
 
 MASK_DTYPE = np.dtype("?")
@@ -46,7 +46,7 @@ class StructColumn(Column):
     def encode(self, values: Sequence[object], where: str) -> list[Array]:
         for value in values:
             if not isinstance(value, Mapping) or value.keys() != self.fields.keys():
-                raise DataError(f"{where}: {value!r} is not a dict of {list(self.fields)}")
+                raise DataError(f"{where}: {shown(value)} is not a dict of {list(self.fields)}")
         encoded: list[Array] = []
         for key, column in self.fields.items():
             parts = [value[key] for value in values if isinstance(value, Mapping)]
@@ -82,7 +82,7 @@ class TupleColumn(Column):
     def encode(self, values: Sequence[object], where: str) -> list[Array]:
         for value in values:
             if not isinstance(value, tuple | list) or len(value) != len(self.items):
-                raise DataError(f"{where}: {value!r} is not a tuple of {len(self.items)}")
+                raise DataError(f"{where}: {shown(value)} is not a tuple of {len(self.items)}")
         encoded: list[Array] = []
         for index, column in enumerate(self.items):
             parts = [value[index] for value in values if isinstance(value, tuple | list)]

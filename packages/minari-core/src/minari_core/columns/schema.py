@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -33,7 +34,10 @@ _SIMPLE_COLUMNS: Mapping[str, Column] = {
     column.kind: column for column in (TextColumn(), BytesColumn(), JsonColumn())
 }
 _KINDS_OF_NUMBERS = "biufc"
-_DEEPEST = 64
+# A space may be nested 100 deep, and each of its levels is one column.
+_DEEPEST = 110
+_MOST_DIMENSIONS = 31
+_LARGEST_ROW_NBYTES = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,10 @@ def schema_from_json(described: object) -> Schema:
     """
     if not isinstance(described, dict) or set(described) != set(AXES):
         raise DatasetDamagedError(f"a schema does not have the parts {sorted(AXES)}")
-    return Schema({name: _column(described[name], name, 0) for name in described})
+    try:
+        return Schema({name: _column(described[name], name, 0) for name in described})
+    except RecursionError as error:
+        raise DatasetDamagedError("a schema is nested too deep") from error
 
 
 def _column(described: object, where: str, depth: int) -> Column:
@@ -83,7 +90,10 @@ def _column_of_kind(described: Mapping[str, object], where: str, depth: int) -> 
     if isinstance(kind, str) and kind in _SIMPLE_COLUMNS:
         return _SIMPLE_COLUMNS[kind]
     if kind == "ragged":
-        return RaggedColumn(_dtype(described["dtype"]), _count(described["dimensions"]))
+        dimensions = _count(described["dimensions"])
+        if not 1 <= dimensions <= _MOST_DIMENSIONS:
+            raise ValueError(f"{dimensions} dimensions")
+        return RaggedColumn(_dtype(described["dtype"]), dimensions)
     if kind == "masked":
         return MaskedColumn(_column(described["value"], where, depth))
     if kind == "struct":
@@ -131,11 +141,12 @@ def _fixed(described: object, where: str) -> FixedColumn:
             f"column {where!r} has chunks of {rows_per_chunk!r} rows; this version reads "
             f"chunks of {ROWS_PER_CHUNK}"
         )
-    return FixedColumn(
-        _dtype(described["dtype"]),
-        tuple(_count(size) for size in shape),
-        compressed=rows_per_chunk is not None,
-    )
+    dtype, row_shape = _dtype(described["dtype"]), tuple(_count(size) for size in shape)
+    # What a file says must not choose how much memory one row takes.
+    largest = dtype.itemsize * math.prod(max(size, 1) for size in row_shape)
+    if len(row_shape) > _MOST_DIMENSIONS or largest > _LARGEST_ROW_NBYTES:
+        raise ValueError(f"no row has shape {str(shape)[:80]}")
+    return FixedColumn(dtype, row_shape, compressed=rows_per_chunk is not None)
 
 
 def _dtype(text: object) -> np.dtype[np.generic]:

@@ -5,6 +5,7 @@ All of them lie as one flat array of values, and ``rows + 1`` offsets into it.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from minari_core.columns.base import (
     StoredArray,
     plain_array,
 )
-from minari_core.columns.fixed import as_numeric_array
+from minari_core.columns.fixed import as_numeric_array, shown
 from minari_core.errors import DataError, DatasetDamagedError
 from minari_core.json_values import from_json_text, to_json_text
 
@@ -49,6 +50,8 @@ def bind_offsets(array: StoredArray, rows: int, elements: int | None = None) -> 
         raise DatasetDamagedError(
             f"offsets run from {offsets[0]} to {offsets[-1]}, not from 0 to {elements}"
         )
+    if np.any(np.less(offsets[1:], offsets[:-1])):
+        raise DatasetDamagedError("offsets fall from one row to the next")
     return offsets
 
 
@@ -68,7 +71,7 @@ class _BlobColumn(Column):
 
     def arrays(self, path: str) -> Iterator[ArraySpec]:
         yield ArraySpec(f"{path}/values", _BYTE, ())
-        yield ArraySpec(f"{path}/offsets", OFFSET_DTYPE, ())
+        yield ArraySpec(f"{path}/offsets", OFFSET_DTYPE, (), offsets=True)
 
     def encode(self, values: Sequence[object], where: str) -> list[Array]:
         # None stands for a missing value, which a mask beside this column marks.
@@ -108,7 +111,7 @@ class TextColumn(_BlobColumn):
 
     def dump(self, value: object, where: str) -> bytes:
         if not isinstance(value, str):
-            raise DataError(f"{where}: {type(value).__name__} {value!r} is not text")
+            raise DataError(f"{where}: {type(value).__name__} {shown(value)} is not text")
         return value.encode("utf-8", "surrogatepass")
 
     def load(self, blob: bytes) -> object:
@@ -123,7 +126,7 @@ class BytesColumn(_BlobColumn):
 
     def dump(self, value: object, where: str) -> bytes:
         if not isinstance(value, bytes):
-            raise DataError(f"{where}: {type(value).__name__} {value!r} is not bytes")
+            raise DataError(f"{where}: {type(value).__name__} {shown(value)} is not bytes")
         return value
 
     def load(self, blob: bytes) -> object:
@@ -160,7 +163,7 @@ class RaggedColumn(Column):
 
     def arrays(self, path: str) -> Iterator[ArraySpec]:
         yield ArraySpec(f"{path}/values", self.dtype, ())
-        yield ArraySpec(f"{path}/offsets", OFFSET_DTYPE, ())
+        yield ArraySpec(f"{path}/offsets", OFFSET_DTYPE, (), offsets=True)
         yield ArraySpec(f"{path}/shapes", OFFSET_DTYPE, (self.dimensions,))
 
     def encode(self, values: Sequence[object], where: str) -> list[Array]:
@@ -189,15 +192,18 @@ class RaggedColumn(Column):
 
         def read(start: int, stop: int) -> object:
             bounds = offsets[start : stop + 1].tolist()
-            shown: list[object] = []
+            read_rows: list[object] = []
             for index, begin in enumerate(bounds[:-1]):
                 flat = values[begin : bounds[index + 1]]
-                try:
-                    row = flat.reshape(shapes[start + index])
-                except ValueError as error:
-                    raise DatasetDamagedError(f"row {start + index}: {error}") from error
-                shown.append(row.copy() if copy else row)
-            return shown
+                shape = shapes[start + index].tolist()
+                # A negative size would be one that numpy works out by itself.
+                if math.prod(shape) != len(flat) or min(shape) < 0:
+                    raise DatasetDamagedError(
+                        f"row {start + index} has {len(flat)} elements, but shape {tuple(shape)}"
+                    )
+                row = flat.reshape(shape)
+                read_rows.append(row.copy() if copy else row)
+            return read_rows
 
         return read
 

@@ -1,0 +1,279 @@
+"""Transitions: single steps, n steps, stacks of frames, and goals from the future."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from minari_core.errors import SamplingError
+from minari_core.sampling.gathering import Gatherer, gatherer_for
+from minari_core.sampling.rank_index import Positions
+from minari_core.sampling.steps import EpisodeSteps, EpisodeWeights, draw_positions
+from minari_core.sharded_storage import ShardedStorage
+
+Goals: TypeAlias = Literal["uniform", "geometric", "final"]
+
+PARTS = (
+    "observations",
+    "actions",
+    "rewards",
+    "next_observations",
+    "terminations",
+    "truncations",
+)
+"""What a batch of transitions has, unless other columns are asked for."""
+
+_OF_STEPS = ("actions", "rewards", "terminations", "truncations")
+
+
+@dataclass(slots=True)
+class TransitionBatch:
+    """B transitions, as arrays of shape (B, …) in the structure of the spaces.
+
+    A part that was not asked for is None. The types of observations and actions are Any, because
+    only the spaces know them.
+    """
+
+    observations: Any = None
+    """The observations before the steps; with ``stack``, of shape (B, stack, …)."""
+    actions: Any = None
+    """The actions of the steps."""
+    rewards: Any = None
+    """The rewards, float64; with ``n_step``, the discounted sums of up to n of them."""
+    next_observations: Any = None
+    """The observations after the steps, or after up to n of them."""
+    terminations: Any = None
+    """Whether the last of the steps terminated its episode; then nothing is to be bootstrapped."""
+    truncations: Any = None
+    """Whether the last of the steps truncated its episode; bootstrapping goes on from there."""
+    columns: dict[str, Any] = field(default_factory=dict)
+    """Further columns by the names that were asked for; of infos and extras the row after the
+    step, as `step` returned it."""
+    discounts: Any = None
+    """With ``n_step``: the discount of the value of `next_observations`, shape (B,); 0 where the
+    last step terminated its episode."""
+    goals: Any = None
+    """With ``goals``: observations from the same episodes, after the steps."""
+    episode_ids: Any = None
+    """The stored index of each transition's episode, int64 of shape (B,)."""
+    time_steps: Any = None
+    """The number of each step in its episode, int64 of shape (B,)."""
+
+    def __len__(self) -> int:
+        """The number of transitions."""
+        return len(self.episode_ids)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransitionOptions:
+    """What to read of each transition; the arguments of `MinariDataset.sample_transitions`."""
+
+    columns: tuple[str, ...] | None = None
+    """Parts and columns to read; `PARTS` if None."""
+    n_step: int = 1
+    """Over how many steps to sum rewards."""
+    discount: float = 0.99
+    """The discount of n-step returns."""
+    stack: int = 0
+    """How many frames to stack; 0 for no axis of frames."""
+    goals: Goals | None = None
+    """How to choose goals."""
+    goal_discount: float = 0.99
+    """With geometric goals, how likely each further step is."""
+    goal_column: str = "observations"
+    """Which column goals are taken from."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            SamplingError: One makes no sense.
+        """
+        if self.n_step < 1:
+            raise SamplingError(f"n_step is {self.n_step}, not at least 1")
+        if self.stack < 0:
+            raise SamplingError(f"stack is {self.stack}, not at least 1 (or 0 for none)")
+        if not 0 <= self.discount <= 1:
+            raise SamplingError(f"discount is {self.discount}, not between 0 and 1")
+        if not 0 <= self.goal_discount < 1:
+            raise SamplingError(f"goal_discount is {self.goal_discount}, not from 0 to below 1")
+        if self.goals not in (None, "uniform", "geometric", "final"):
+            raise SamplingError(f"goals is {self.goals!r}, not 'uniform', 'geometric' or 'final'")
+
+
+class TransitionSampler:
+    """Reads transitions of a dataset or view by their positions, or at random.
+
+    Thread-safe for `read`: it holds no position.
+    """
+
+    def __init__(
+        self, storage: ShardedStorage, episodes: Positions | range, options: TransitionOptions
+    ) -> None:
+        """Bind the columns.
+
+        Args:
+            storage: Where the data is.
+            episodes: The view's episodes.
+            options: What to read of each transition.
+
+        Raises:
+            SamplingError: There is no column of a name.
+        """
+        self.steps = EpisodeSteps(storage, episodes)
+        """The steps of the view."""
+        self.options = options
+        """What is read of each transition."""
+        names = PARTS if options.columns is None else options.columns
+        self._of_rows: dict[str, Gatherer] = {}
+        self._of_steps: dict[str, Gatherer] = {}
+        self._of_columns: dict[str, tuple[Gatherer, str]] = {}
+        for name in names:
+            if name in ("observations", "next_observations"):
+                self._of_rows[name] = gatherer_for(storage, "observations")
+            elif name in _OF_STEPS:
+                self._of_steps[name] = gatherer_for(storage, name)
+            else:
+                self._of_columns[name] = self._column(storage, name)
+        self._rewards = gatherer_for(storage, "rewards")
+        self._terminations = gatherer_for(storage, "terminations")
+        self._goals = gatherer_for(storage, options.goal_column) if options.goals else None
+
+    @staticmethod
+    def _column(storage: ShardedStorage, name: str) -> tuple[Gatherer, str]:
+        part, _, rest = name.partition("/")
+        if part == "next_observations":
+            return gatherer_for(storage, f"observations/{rest}"), part
+        return gatherer_for(storage, name), part
+
+    def __len__(self) -> int:
+        """The number of transitions."""
+        return self.steps.total
+
+    def sample(
+        self,
+        generator: np.random.Generator,
+        batch_size: int,
+        weights: EpisodeWeights | None = None,
+        out: TransitionBatch | None = None,
+    ) -> TransitionBatch:
+        """Draw transitions with repetition.
+
+        Args:
+            generator: Where randomness comes from.
+            batch_size: How many.
+            weights: How likely each episode is; by its length if None.
+            out: A batch of the same size to fill again.
+        """
+        positions = draw_positions(generator, self.steps, batch_size, weights)
+        return self.read(positions, generator, out)
+
+    def read(
+        self,
+        positions: Positions,
+        generator: np.random.Generator | None = None,
+        out: TransitionBatch | None = None,
+    ) -> TransitionBatch:
+        """Read transitions by their positions.
+
+        Args:
+            positions: Steps of the view, from 0 to ``len(self) - 1``, shape (B,).
+            generator: Chooses goals, if goals are asked for.
+            out: A batch of the same size to fill again.
+        """
+        steps = self.steps
+        places, first = steps.locate(positions)
+        rows = steps.rows(places, first)
+        batch = TransitionBatch() if out is None else out
+        if self.options.n_step == 1:
+            last, next_rows = first, rows + 1
+        else:
+            last = self._read_returns(batch, places, first)
+            next_rows = rows + (last - first) + 1
+        for name, gatherer in self._of_rows.items():
+            wanted = rows if name == "observations" else next_rows
+            if self.options.stack:
+                wanted = self._stacked(wanted, places)
+            setattr(batch, name, gatherer.take(wanted, getattr(batch, name)))
+        for name, gatherer in self._of_steps.items():
+            if name == "rewards" and self.options.n_step > 1:
+                continue
+            wanted = first if name == "actions" else last
+            setattr(batch, name, gatherer.take(wanted, getattr(batch, name)))
+        for name, (gatherer, part) in self._of_columns.items():
+            if part == "observations":
+                wanted = rows
+            elif part == "next_observations":
+                wanted = next_rows
+            else:
+                wanted = first if part in _OF_STEPS else rows + 1
+            batch.columns[name] = gatherer.take(wanted, batch.columns.get(name))
+        if self._goals is not None:
+            batch.goals = self._goals.take(self._goal_rows(places, first, rows, generator))
+        batch.episode_ids = steps.episodes.take(places)
+        batch.time_steps = first - steps.first_steps.take(places)
+        return batch
+
+    def _read_returns(
+        self, batch: TransitionBatch, places: Positions, first: Positions
+    ) -> Positions:
+        """Read n-step returns; the last step that each of them covers."""
+        steps, options = self.steps, self.options
+        ends = steps.first_steps.take(places) + steps.lengths.take(places)
+        last = np.minimum(first + options.n_step, ends) - 1
+        window = first[:, None] + np.arange(options.n_step)
+        rewards = self._rewards.take(np.minimum(window, last[:, None]))
+        powers = options.discount ** np.arange(options.n_step)
+        factors = np.where(window <= last[:, None], powers, 0.0)
+        batch.rewards = np.einsum("bn...,bn->b...", rewards, factors)
+        terminated = self._terminations.take(last)
+        batch.discounts = np.where(terminated, 0.0, options.discount ** (last - first + 1))
+        return last
+
+    def _stacked(self, rows: Positions, places: Positions) -> Positions:
+        """The rows of the frames up to each row; before the first, the first one again."""
+        steps = self.steps
+        first_rows = steps.rows(places, steps.first_steps.take(places))
+        back = np.arange(self.options.stack - 1, -1, -1)
+        return np.maximum(rows[:, None] - back, first_rows[:, None])
+
+    def _goal_rows(
+        self,
+        places: Positions,
+        first: Positions,
+        rows: Positions,
+        generator: np.random.Generator | None,
+    ) -> Positions:
+        """A row after each step in the same episode (Andrychowicz et al., 2017, "future")."""
+        steps, options = self.steps, self.options
+        ahead = steps.first_steps.take(places) + steps.lengths.take(places) - first
+        if options.goals == "final":
+            return rows + ahead
+        if generator is None:
+            raise SamplingError(f"{options.goals} goals are random, but no generator is given")
+        if options.goals == "uniform":
+            return rows + generator.integers(1, ahead + 1)
+        if options.goal_discount == 0:
+            return rows + 1
+        # The geometric distribution, cut off at the end of the episode, by inverting its
+        # distribution function: P(k) = (1 - d) d^(k-1) / (1 - d^ahead).
+        reach = -np.expm1(ahead * np.log(options.goal_discount))
+        drawn = np.log1p(-generator.random(len(ahead)) * reach) / np.log(options.goal_discount)
+        return rows + np.clip(np.floor(drawn).astype(np.int64) + 1, 1, ahead)
+
+
+def columns_of(columns: Sequence[str] | None) -> tuple[str, ...] | None:
+    """The columns of a call as options keep them.
+
+    Raises:
+        SamplingError: It is a single text, or empty.
+    """
+    if columns is None:
+        return None
+    if isinstance(columns, str) or not columns:
+        raise SamplingError(f"columns is {columns!r}, not a list of names")
+    return tuple(columns)
