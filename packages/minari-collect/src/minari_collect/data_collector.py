@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 import os
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,9 +16,10 @@ from minari_collect.episode_recorder import EpisodeRecorder
 from minari_collect.staging import CollectorStaging
 from minari_core.caller_warnings import warn_caller
 from minari_core.encoding import check_seed
-from minari_core.errors import MetadataError, RecordingError
+from minari_core.errors import DataError, MetadataError, RecordingError
 from minari_core.formats import check_format
 from minari_core.gymnasium_compat import env_spec_to_json
+from minari_core.json_values import from_json_text, to_json_text
 from minari_core.storage import Storage
 
 _STEP_KEYS = ("observation", "action", "reward", "terminated", "truncated", "info")
@@ -32,6 +35,8 @@ class DataCollectorV0(gymnasium.Wrapper[Any, Any, Any, Any]):
     An episode ends when a step terminates or truncates it. It is ended as truncated when `reset`
     is called before that, and when a dataset is created or extended. Stepping on without a reset
     then begins a new episode at the last observation.
+
+    A forked process begins without what its parent has recorded, which stays the parent's.
 
     Example:
         >>> import gymnasium
@@ -67,7 +72,8 @@ class DataCollectorV0(gymnasium.Wrapper[Any, Any, Any, Any]):
             episode_metadata_callback: Makes what is stored of each episode; a class or an object.
             record_infos: Whether to record the infos, too.
             max_buffer_steps: How many steps to hold in memory before they go to a temporary file,
-                also within an episode; about 64 MB worth of them if None.
+                also within an episode; about 64 MB worth of them if None. 1 counts as 2, because
+                the newest step may still have to be marked as the last.
             max_buffer_episodes: How many finished episodes to hold in memory.
             observation_space: The space of the recorded observations, if a callback changes them.
             action_space: The space of the recorded actions, if a callback changes them.
@@ -89,8 +95,11 @@ class DataCollectorV0(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._step_data_callback = _made(step_data_callback)
         self._has_own_step_data = type(self._step_data_callback) is not StepDataCallback
         self._record_infos = record_infos
-        recorded_observations = observation_space or env.observation_space
-        recorded_actions = action_space or env.action_space
+        # An empty Dict or Tuple space is false.
+        recorded_observations = (
+            env.observation_space if observation_space is None else observation_space
+        )
+        recorded_actions = env.action_space if action_space is None else action_space
         self._staging = CollectorStaging(recorded_observations, recorded_actions, _spec_json(env))
         self._recorder = EpisodeRecorder(
             recorded_observations,
@@ -101,7 +110,7 @@ class DataCollectorV0(gymnasium.Wrapper[Any, Any, Any, Any]):
             max_episodes=max_buffer_episodes,
         )
         self._is_closed = False
-        self._process = os.getpid()
+        _collectors.add(self)
 
     @property
     def buffered_steps(self) -> int:
@@ -155,19 +164,27 @@ class DataCollectorV0(gymnasium.Wrapper[Any, Any, Any, Any]):
 
         Raises:
             RecordingError: The collector is closed.
-            DataError: The seed does not fit 64 bits, or the observation cannot be recorded.
+            DataError: The seed does not fit 64 bits, or the options cannot be kept as JSON; then
+                the environment is not reset. Or the observation cannot be recorded; then only
+                another reset begins an episode.
+            DatasetWriteError: A full buffer cannot be written; likewise.
         """
         if self._is_closed:
             raise RecordingError("this collector is closed; wrap the environment anew to go on")
-        check_seed(seed)
-        observation, info = self.env.reset(seed=seed, options=options)
-        recorded, recorded_info, extras = observation, info, None
-        if self._has_own_step_data:
-            data = self._step_data_callback(env=self.env, obs=observation, info=info)
-            recorded, recorded_info = _required(data, "observation"), data.get("info", {})
-            extras = {key: value for key, value in data.items() if key not in _STEP_KEYS}
-        infos = recorded_info if self._record_infos else None
-        self._recorder.begin(recorded, infos, extras, seed, options)
+        recorded_seed, recorded_options = _checked_seed(seed), _copied_options(options)
+        try:
+            observation, info = self.env.reset(seed=seed, options=options)
+            recorded, recorded_info, extras = observation, info, None
+            if self._has_own_step_data:
+                data = self._step_data_callback(env=self.env, obs=observation, info=info)
+                recorded, recorded_info = _required(data, "observation"), data.get("info")
+                extras = {key: value for key, value in data.items() if key not in _STEP_KEYS}
+            infos = recorded_info if self._record_infos else None
+            self._recorder.begin(recorded, infos, extras, recorded_seed, recorded_options)
+        except BaseException:
+            # The environment is no longer where the episode before it was.
+            self._recorder.abandon()
+            raise
         return observation, info
 
     def _add_own(self, action: Any, result: tuple[Any, Any, bool, bool, dict[str, Any]]) -> None:
@@ -222,17 +239,59 @@ class DataCollectorV0(gymnasium.Wrapper[Any, Any, Any, Any]):
             return
         unsaved = self.unsaved_episodes
         self._is_closed = True
-        if unsaved:
-            warn_caller(
-                f"closed with {unsaved} recorded episodes that are in no dataset; they are dropped"
-            )
-        self.discard()
-        super().close()
+        try:
+            if unsaved:
+                warn_caller(
+                    f"closed with {unsaved} recorded episodes that are in no dataset; "
+                    "they are dropped"
+                )
+        finally:
+            self.discard()
+            super().close()
+
+    def _leave_to_parent(self) -> None:
+        """Begin anew in a forked process."""
+        self._recorder.clear()
+        self._staging.leave()
+
+
+_collectors: weakref.WeakSet[DataCollectorV0] = weakref.WeakSet()
+
+
+def _leave_all_to_parent() -> None:
+    for collector in list(_collectors):
+        collector._leave_to_parent()
+
+
+# Systems without fork have no such function.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_all_to_parent)
 
 
 def _made(callback: Any) -> Any:
     """An object of a callback that is given as a class or as an object."""
     return callback() if isinstance(callback, type) else callback
+
+
+def _checked_seed(seed: Any) -> int | None:
+    if seed is None:
+        return None
+    try:
+        # A numpy integer is as good, but no JSON.
+        number = operator.index(seed)
+    except TypeError as error:
+        raise DataError(f"seed {seed!r} is not a whole number, so it cannot be recorded") from error
+    check_seed(number)
+    return int(number)
+
+
+def _copied_options(options: object) -> dict[str, object] | None:
+    if options is None:
+        return None
+    if not isinstance(options, Mapping):
+        raise DataError(f"options {options!r} is no dict, so it cannot be recorded")
+    copied = from_json_text(to_json_text(options, "options"))
+    return copied if isinstance(copied, dict) else None
 
 
 def _required(data: Mapping[str, Any], key: str) -> Any:

@@ -7,17 +7,19 @@ out when a shard is made. The recorder knows no environment and no file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
 from gymnasium import spaces
 
-from minari_collect.column_recorders import ColumnRecorder, FixedRecorder, Keep, recorder_for
+from minari_collect.column_recorder import ColumnRecorder, Keep
+from minari_collect.column_recorders import recorder_for
+from minari_collect.fixed_recorder import FixedRecorder
 from minari_collect.info_recorder import InfoRecorder
+from minari_collect.recorded_episode import RecordedEpisode, RecordedSpan
 from minari_core.caller_warnings import warn_caller
-from minari_core.columns import Array, Column, FixedColumn, Schema, join_pieces
+from minari_core.columns import Array, Column, FixedColumn, Schema
 from minari_core.encoding import encode_entries
 from minari_core.errors import RecordingError
 from minari_core.shard_data import ShardData
@@ -49,21 +51,6 @@ class ShardSink(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Episode:
-    """A finished episode whose last rows are still in the buffer."""
-
-    first_row: int
-    last_row: int
-    spilled_steps: int
-    seed: int | None
-    options: Mapping[str, object] | None
-
-    @property
-    def total_steps(self) -> int:
-        return self.last_row - self.first_row + self.spilled_steps
-
-
 class EpisodeRecorder:
     """Turns a stream of resets and steps into shards. Not safe to share between threads."""
 
@@ -84,11 +71,13 @@ class EpisodeRecorder:
             action_space: The space of the actions.
             sink: Where full buffers go.
             describe: Makes the metadata of each episode, when it is written.
-            max_steps: How many steps to hold in memory; about 64 MB worth of them if None.
+            max_steps: How many steps to hold in memory; about 64 MB worth of them if None. 1
+                counts as 2, because the newest step may still have to be marked as the last.
             max_episodes: How many finished episodes to hold in memory.
         """
         self._limit = None if max_steps is None else max(max_steps + 1, _SMALLEST_LIMIT)
         self._capacity = min(_FIRST_CAPACITY, self._limit or _FIRST_CAPACITY)
+        self._allocated = self._capacity
         self._max_episodes = max_episodes
         self._sink = sink
         self._describe = describe
@@ -104,9 +93,10 @@ class EpisodeRecorder:
 
         self._rows = 0
         self._written_rows = 0
-        self._open: _Episode | None = None
-        self._finished: list[_Episode] = []
+        self._open: RecordedSpan | None = None
+        self._finished: list[RecordedSpan] = []
         self._can_go_on = False
+        self._is_heavy = False
 
     def _make_flags(self, capacity: int) -> None:
         self._flags = np.zeros((2, capacity), dtype=bool)
@@ -139,6 +129,7 @@ class EpisodeRecorder:
             DataError: The observation does not fit its column.
         """
         self.end()
+        self._drop_empty()
         if self._rows == self._capacity:
             self._make_room()
         row = self._rows
@@ -151,7 +142,8 @@ class EpisodeRecorder:
         if extras:
             self._extras.write(row, extras)
         self._rows = row + 1
-        self._open = _Episode(row, row, 0, seed, options)
+        self._open = RecordedSpan(row, row, 0, seed, options)
+        self._bound()
 
     def add(
         self,
@@ -177,7 +169,7 @@ class EpisodeRecorder:
         if row == self._capacity:
             self._make_room()
             row = self._rows
-        elif self._infos.nbytes > _DEFAULT_NBYTES and self._limit is None and row > 2:
+        elif self._is_heavy and row >= _SMALLEST_LIMIT:
             self._spill()
             row = self._rows
         step = row - 1
@@ -188,20 +180,17 @@ class EpisodeRecorder:
         self._observations.write(row, observation)
         if info:
             self._infos.write(row, info)
+            self._is_heavy = self._infos.nbytes > _DEFAULT_NBYTES
         if extras:
             self._extras.write(row, extras)
+            self._is_heavy = self._infos.nbytes + self._extras.nbytes > _DEFAULT_NBYTES
         self._rows = row + 1
         if terminated or truncated:
             self._finish()
 
     def end(self) -> None:
-        """End the episode that is going on, if any, as truncated; without steps, drop it."""
-        if self._open is None:
-            return
+        """End the episode that is going on as truncated, if it has a step."""
         if self._steps_of_open() == 0:
-            self._open = None
-            self._rows -= 1
-            self._can_go_on = False
             return
         self._truncations[self._rows - 2] = True
         self._finish()
@@ -212,28 +201,33 @@ class EpisodeRecorder:
             self._open.last_row = self._rows - 1
             self._truncations[self._rows - 2] = True
             self._finished.append(self._open)
-        elif self._open is not None:
-            self._rows -= 1
-        self._open = None
-        self._can_go_on = False
+            self._open = None
+        self._drop_empty()
 
     def flush(self) -> None:
-        """Write all finished episodes; none may be going on.
+        """Write all finished episodes; none that has a step may be going on.
 
         Raises:
             DatasetWriteError: The file system refused; nothing is lost.
         """
-        if self._finished:
-            self._write(self._rows, self._rows - 1, None)
-            self._keep_rows(self._rows - 1, self._rows)
-            self._rows = 0
+        if not self._finished:
+            return
+        if self._open is not None:
+            self._write_before(self._open)
+            return
+        self._write(self._rows, self._rows - 1, None)
+        # The last observation stays behind the end, for an episode that goes on from it.
+        self._keep_rows(self._rows - 1, self._rows)
+        self._rows = 0
 
     def clear(self) -> None:
         """Drop all that is in memory."""
         self._rows = self._written_rows = 0
         self._open = None
         self._finished = []
-        self._can_go_on = False
+        self._can_go_on = self._is_heavy = False
+        for column in (self._infos, self._extras):
+            column.move(0, 0)
 
     def show(self, part: str, start: int, stop: int) -> object:
         """A copy of some rows of a part that are in memory."""
@@ -255,6 +249,13 @@ class EpisodeRecorder:
     def _steps_of_open(self) -> int:
         episode = self._open
         return 0 if episode is None else self._rows - 1 - episode.first_row + episode.spilled_steps
+
+    def _drop_empty(self) -> None:
+        """Forget the beginning of an episode without steps, and whatever could be gone on from."""
+        if self._open is not None:
+            self._open = None
+            self._rows -= 1
+        self._can_go_on = False
 
     def _finish(self) -> None:
         episode = self._open
@@ -279,13 +280,15 @@ class EpisodeRecorder:
             for column in (self._observations, self._infos, self._extras):
                 column.copy_row(self._rows - 1, self._rows)
         # With an empty buffer, the last observation has been kept in row 0.
-        self._open = _Episode(self._rows, self._rows, 0, None, None)
+        self._open = RecordedSpan(self._rows, self._rows, 0, None, None)
         self._rows += 1
 
     def _make_room(self) -> None:
         limit = self._limit or self._default_limit()
         if self._capacity < limit:
-            self._grow(min(2 * self._capacity, limit))
+            self._capacity = min(2 * self._capacity, limit)
+            if self._capacity > self._allocated:
+                self._grow(self._capacity)
         else:
             self._spill()
 
@@ -296,9 +299,7 @@ class EpisodeRecorder:
         first = self._open.first_row
         if first > self._rows // 2 or first == self._rows - 2 > 0:
             # Only whole episodes are written while the one that goes on is the smaller part.
-            self._write(first, first - 1, None)
-            self._keep_rows(first, self._rows)
-            self._open.first_row = 0
+            self._write_before(self._open)
         else:
             self._write(self._rows - 1, self._rows - 2, self._open)
             self._open.spilled_steps += self._rows - 2 - first
@@ -306,6 +307,17 @@ class EpisodeRecorder:
             # The last step stays here, so that the episode can still be ended as truncated.
             self._keep_rows(self._rows - 2, self._rows)
             self._written_rows = 1
+
+    def _write_before(self, open_episode: RecordedSpan) -> None:
+        first = open_episode.first_row
+        self._write(first, first - 1, None)
+        self._keep_rows(first, self._rows)
+        open_episode.first_row = 0
+
+    def _bound(self) -> None:
+        """Use less of the first buffer where rows are so large that it is too much already."""
+        if self._limit is None and self._capacity > max(self._default_limit(), self._rows):
+            self._capacity = max(self._default_limit(), self._rows)
 
     def _default_limit(self) -> int:
         row_nbytes = self._observations.row_nbytes + self._actions.row_nbytes
@@ -317,7 +329,7 @@ class EpisodeRecorder:
         flags = self._flags
         self._make_flags(capacity)
         self._flags[:, : flags.shape[1]] = flags
-        self._capacity = capacity
+        self._allocated = capacity
 
     def _keep_rows(self, start: int, stop: int) -> None:
         for column in (self._observations, self._actions, self._rewards, self._infos, self._extras):
@@ -326,8 +338,9 @@ class EpisodeRecorder:
         self._rows = stop - start
         self._written_rows = 0
         self._finished = []
+        self._is_heavy = False
 
-    def _write(self, row_stop: int, step_stop: int, unfinished: _Episode | None) -> None:
+    def _write(self, row_stop: int, step_stop: int, unfinished: RecordedSpan | None) -> None:
         """Write rows and steps up to a place, and the entries of the finished episodes."""
         keep: Keep = None
         gaps = [e.last_row for e in self._finished if e.last_row < step_stop]
@@ -335,7 +348,8 @@ class EpisodeRecorder:
             keep = np.ones(step_stop, dtype=bool)
             keep[gaps] = False
         first = self._written_rows
-        metadata = [dict(self._describe(_Recorded(self, episode))) for episode in self._finished]
+        shown = [RecordedEpisode(self, episode) for episode in self._finished]
+        metadata = [dict(self._describe(episode)) for episode in shown]
         flags = self._flags[:, :step_stop]
         flags = flags if keep is None else flags[:, keep]
         dropped: dict[str, str] = {}
@@ -363,10 +377,11 @@ class EpisodeRecorder:
             steps=flags.shape[1],
             episodes=len(self._finished),
         )
+        # Before it is written: a warning may be an error, and then nothing has happened yet.
+        self._warn(row_stop, step_stop, keep, dropped)
         self._sink.write(
             data, None if unfinished is None else (unfinished.seed, unfinished.options)
         )
-        self._warn(row_stop, step_stop, keep, dropped)
 
     def _warn(self, row_stop: int, step_stop: int, keep: Keep, dropped: dict[str, str]) -> None:
         """Warn once of each column that is outside its space or cannot be kept."""
@@ -386,47 +401,3 @@ class EpisodeRecorder:
             return False
         self._warned.add(name)
         return True
-
-
-class _Recorded(Mapping[str, Any]):
-    """A finished episode as its metadata callback sees it; parts are copied when looked at."""
-
-    _ROW_PARTS = ("observations", "infos", "extras")
-    _STEP_PARTS = ("actions", "rewards", "terminations", "truncations")
-    _KEYS = (*_ROW_PARTS, *_STEP_PARTS, "seed", "options", "total_steps")
-
-    def __init__(self, recorder: EpisodeRecorder, episode: _Episode) -> None:
-        self._recorder = recorder
-        self._episode = episode
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._KEYS)
-
-    def __len__(self) -> int:
-        return len(self._KEYS)
-
-    def __getitem__(self, key: str) -> Any:
-        episode = self._episode
-        if key in self._ROW_PARTS:
-            # Row 0 of an episode that began in an earlier shard has been written there.
-            start = episode.first_row + (episode.spilled_steps > 0)
-            count = episode.spilled_steps + 1 if episode.spilled_steps else 0
-            return self._joined(key, count, start, episode.last_row + 1)
-        if key in self._STEP_PARTS:
-            return self._joined(key, episode.spilled_steps, episode.first_row, episode.last_row)
-        if key in self._KEYS:
-            return getattr(episode, key)
-        raise KeyError(key)
-
-    def _joined(self, part: str, spilled: int, start: int, stop: int) -> object:
-        in_memory = self._recorder.show(part, start, stop)
-        if not spilled:
-            return in_memory
-        tail = self._recorder.show_tail(part, spilled)
-        if isinstance(tail, dict) and isinstance(in_memory, dict) and part in ("infos", "extras"):
-            missing, missing_tail = [None] * (stop - start), [None] * spilled
-            return {
-                name: [*tail.get(name, missing_tail), *in_memory.get(name, missing)]
-                for name in dict.fromkeys([*tail, *in_memory])
-            }
-        return join_pieces([tail, in_memory])

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from minari_core.columns import Array, Column, StructColumn
-from minari_core.columns.dynamic import encode_dynamic, freeze
+from minari_core.columns.dynamic import Unstorable, encode_dynamic, freeze
 
-_IMMUTABLE = frozenset({float, int, bool, str, bytes, np.float64, np.float32, np.int64, np.bool_})
+_IMMUTABLE = frozenset({float, int, bool, np.float64, np.float32, np.int64, np.bool_})
+_NBYTES_OF_NUMBER = 32
 
 
 class InfoRecorder:
@@ -25,22 +26,22 @@ class InfoRecorder:
         self.dropped: dict[str, str] = {}
         """The keys of which something could not be kept, with the reason."""
         self.nbytes = 0
-        """About how much memory the arrays among the values take."""
+        """About how much memory the values take that are not single numbers."""
         self._name = name
         self._columns: dict[str, list[object]] = {}
 
     def write(self, row: int, info: Mapping[str, Any]) -> None:
         """Copy a dict into a row; it never raises, whatever the values are."""
         columns = self._columns
-        for key, value in info.items():
+        for key, value in self._items(info):
             values = columns.get(key)
             if values is None:
                 values = self._new_column(key)
                 if values is None:
                     continue
-            if value.__class__ not in _IMMUTABLE:
-                value = freeze(value)
-                self.nbytes += getattr(value, "nbytes", 0)
+            # The type itself: an object may say anything of its class, or raise.
+            if type(value) not in _IMMUTABLE:
+                value = self._frozen(value)
             missing = row - len(values)
             if missing == 0:
                 values.append(value)
@@ -49,6 +50,23 @@ class InfoRecorder:
                 values.append(value)
             else:
                 values[row] = value
+
+    def _items(self, info: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+        if type(info) is dict:
+            return info.items()
+        try:
+            return list(info.items())
+        except Exception as error:
+            self.dropped.setdefault(self._name, f"{type(info).__name__} is no dict ({error!r})")
+            return ()
+
+    def _frozen(self, value: object) -> object:
+        try:
+            frozen = freeze(value)
+            self.nbytes += _nbytes_of(frozen)
+        except Exception:  # an object may raise anything when it is looked at
+            return Unstorable(value)
+        return frozen
 
     def _new_column(self, key: object) -> list[object] | None:
         if not isinstance(key, str):
@@ -63,11 +81,19 @@ class InfoRecorder:
         for key, values in self._columns.items():
             rows = values[start:stop]
             rows += [None] * (stop - start - len(rows))
-            encoded = encode_dynamic(rows, f"{self._name}[{key!r}]", self.dropped)
+            encoded = self._encoded(key, rows)
             if encoded is not None:
                 fields[key] = encoded[0]
                 arrays += encoded[1]
         return StructColumn(fields), arrays
+
+    def _encoded(self, key: str, rows: list[object]) -> tuple[Column, list[Array]] | None:
+        name = f"{self._name}[{key!r}]"
+        try:
+            return encode_dynamic(rows, name, self.dropped)
+        except Exception as error:
+            self.dropped.setdefault(name, f"{type(error).__name__}: {error}")
+            return None
 
     def show(self, start: int, stop: int) -> dict[str, object]:
         """Some rows of each key, as lists."""
@@ -96,3 +122,32 @@ class InfoRecorder:
             if source < len(values) and values[source] is not None
         }
         self.write(target, row)
+
+
+def rows_of(column: object, count: int) -> list[object]:
+    """The rows of a column that was read, as `InfoRecorder.show` has them.
+
+    Args:
+        column: An array, a list, or a dict of them.
+        count: How many rows it has.
+    """
+    if isinstance(column, np.ma.MaskedArray):
+        mask = np.ma.getmaskarray(column).reshape(count, -1)
+        return [None if mask[row].any() else value for row, value in enumerate(column.data)]
+    if isinstance(column, Mapping):
+        parts = {key: rows_of(part, count) for key, part in column.items()}
+        rows = [{key: part[row] for key, part in parts.items()} for row in range(count)]
+        known = [{key: value for key, value in row.items() if value is not None} for row in rows]
+        return [row or None for row in known]
+    return list(column) if isinstance(column, list | np.ndarray) else [None] * count
+
+
+def _nbytes_of(value: object) -> int:
+    """About how much memory a frozen value takes."""
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    if isinstance(value, dict):
+        return sum(map(_nbytes_of, value.values()))
+    if isinstance(value, list | tuple):
+        return sum(map(_nbytes_of, value))
+    return len(value) if isinstance(value, str | bytes) else _NBYTES_OF_NUMBER

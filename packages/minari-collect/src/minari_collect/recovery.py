@@ -65,21 +65,9 @@ def list_recoverable() -> list[RecoverableRecording]:
     for folder in sorted(staging_root().glob(f"{FOLDER_PREFIX}*")):
         try:
             with _abandoned(folder):
-                journal = _read_journal(folder)
+                recordings.append(_read_journal(folder).described(folder.name))
         except MinariError:
             continue
-        spec = journal.metadata.get("env_spec")
-        layout = journal.storage.layout
-        recordings.append(
-            RecoverableRecording(
-                id=folder.name,
-                started=journal.started,
-                env_id=env_spec_from_json(spec).id if isinstance(spec, str) else None,
-                total_episodes=layout.total_episodes + (journal.steps_of_unfinished() > 0),
-                total_steps=layout.total_steps,
-                nbytes=sum(shard.nbytes for shard in layout.shards),
-            )
-        )
     return recordings
 
 
@@ -184,11 +172,28 @@ class _Journal:
                 schemas.append(schema_from_json(line["schema"]))
                 continue
             arrays_of = [sum(1 for _ in schema.arrays()) for schema in schemas]
-            shards.append(read_entry(_object(line, "shard"), arrays_of))
+            entry = read_entry(_object(line, "shard"), arrays_of)
+            if not _is_whole(folder / entry.file, entry.nbytes):
+                # After a power cut; what comes behind it would not be of the same episodes.
+                break
+            shards.append(entry)
             unfinished = line["unfinished"]
             self._unfinished = unfinished if isinstance(unfinished, dict) else None
         layout = Layout(tuple(schemas), tuple(shards), uuid.uuid4().hex)
         self.storage = ShardFolder(folder, Manifest(self.metadata, layout))
+
+    def described(self, recording_id: str) -> RecoverableRecording:
+        """What there is to recover."""
+        spec = self.metadata.get("env_spec")
+        layout = self.storage.layout
+        return RecoverableRecording(
+            id=recording_id,
+            started=self.started,
+            env_id=env_spec_from_json(spec).id if isinstance(spec, str) else None,
+            total_episodes=layout.total_episodes + (self.steps_of_unfinished() > 0),
+            total_steps=layout.total_steps,
+            nbytes=sum(shard.nbytes for shard in layout.shards),
+        )
 
     def steps_of_unfinished(self) -> int:
         """The steps behind those of the finished episodes."""
@@ -258,6 +263,13 @@ def _read_journal(folder: Path) -> _Journal:
         return _Journal(folder, lines)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DatasetDamagedError(f"{path} is damaged: {error}") from error
+
+
+def _is_whole(path: Path, nbytes: int) -> bool:
+    try:
+        return path.stat().st_size == nbytes
+    except OSError:
+        return False
 
 
 def _folder_of(recording_id: str) -> Path:

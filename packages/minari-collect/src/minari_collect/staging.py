@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from gymnasium import spaces
 
+from minari_collect.info_recorder import rows_of
 from minari_core.columnar_storage import LOCK_NAME
 from minari_core.columns import JsonObject, join_pieces
 from minari_core.errors import DatasetWriteError
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 FOLDER_PREFIX = "collect-"
 JOURNAL_NAME = "journal.jsonl"
+
+_locks_of_others: list[BaseFileLock] = []
 
 
 class CollectorStaging:
@@ -59,10 +62,7 @@ class CollectorStaging:
         }
         if env_spec is not None:
             self._metadata["env_spec"] = env_spec
-        # A folder that does not exist yet is never read from while there are no shards.
-        self._folder = Path()
-        self._lock: BaseFileLock | None = None
-        self._storage = self._empty()
+        self._begin_anew()
 
     def _empty(self) -> ShardFolder:
         layout = Layout(uid=uuid.uuid4().hex)
@@ -100,6 +100,7 @@ class CollectorStaging:
     def read_tail(self, part: str, count: int) -> object:
         """The last rows of a part of all shards; see `ShardSink.read_tail`."""
         pieces: list[object] = []
+        counts: list[int] = []
         storage = self._storage
         for number in range(len(storage.layout.shards) - 1, -1, -1):
             rows, steps, _ = storage.shard_counts()[number]
@@ -107,18 +108,42 @@ class CollectorStaging:
             taken = min(count, available)
             read = storage.shard(number).readers(copy=True)[part]
             pieces.insert(0, read(available - taken, available))
+            counts.insert(0, taken)
             count -= taken
             if count == 0:
                 break
-        return join_pieces(pieces)
+        if part not in ("infos", "extras"):
+            return join_pieces(pieces)
+        # Keys, and the columns of a key, may differ from shard to shard; rows do not.
+        keys = dict.fromkeys(key for piece in pieces if isinstance(piece, dict) for key in piece)
+        return {
+            key: [
+                row
+                for piece, rows in zip(pieces, counts, strict=True)
+                for row in rows_of(piece.get(key) if isinstance(piece, dict) else None, rows)
+            ]
+            for key in keys
+        }
+
+    def leave(self) -> None:
+        """Begin anew, and leave the folder to the process that made it."""
+        if self._lock is not None:
+            # A lock that is collected may be released, and that would be the other process's.
+            _locks_of_others.append(self._lock)
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        # A folder that does not exist yet is never read from while there are no shards.
+        self._folder = Path()
+        self._lock: BaseFileLock | None = None
+        self._storage = self._empty()
 
     def clear(self) -> None:
         """Remove all that is staged."""
         if self._lock is None:
             return
         folder, lock = self._folder, self._lock
-        self._folder, self._lock = Path(), None
-        self._storage = self._empty()
+        self._begin_anew()
         # Without its journal an unlocked folder is no recording that somebody might recover.
         with suppress(OSError):
             (folder / JOURNAL_NAME).unlink(missing_ok=True)

@@ -1,0 +1,99 @@
+"""A finished episode as its metadata callback sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from minari_core.columns import join_pieces
+
+
+@dataclass(slots=True)
+class RecordedSpan:
+    """An episode whose last rows are still in the buffer."""
+
+    first_row: int
+    """Its first row in the buffer."""
+    last_row: int
+    """Its last row in the buffer, once it is finished."""
+    spilled_steps: int
+    """How many of its steps have been written already."""
+    seed: int | None
+    """The seed that `reset` was given."""
+    options: Mapping[str, object] | None
+    """The options that `reset` was given."""
+
+    @property
+    def total_steps(self) -> int:
+        """How many steps it has, once it is finished."""
+        return self.last_row - self.first_row + self.spilled_steps
+
+
+class Rows(Protocol):
+    """What has the rows of an episode: in memory, and those that were written."""
+
+    def show(self, part: str, start: int, stop: int) -> object:
+        """A copy of some rows of a part that are in memory."""
+        ...
+
+    def show_tail(self, part: str, count: int) -> object:
+        """The last rows of a part that were written."""
+        ...
+
+
+class RecordedEpisode(Mapping[str, Any]):
+    """The parts of an episode; each is read or copied when it is looked at."""
+
+    _ROW_PARTS: ClassVar = ("observations", "infos", "extras")
+    _STEP_PARTS: ClassVar = ("actions", "rewards", "terminations", "truncations")
+    _KEYS: ClassVar = (*_ROW_PARTS, *_STEP_PARTS, "seed", "options", "total_steps")
+
+    def __init__(self, rows: Rows, span: RecordedSpan) -> None:
+        """Show an episode.
+
+        Args:
+            rows: What has its rows.
+            span: Where it lies.
+        """
+        self._rows = rows
+        self._span = span
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of the parts."""
+        return iter(self._KEYS)
+
+    def __len__(self) -> int:
+        """The number of parts."""
+        return len(self._KEYS)
+
+    def __getitem__(self, key: str) -> Any:
+        """One part.
+
+        Raises:
+            KeyError: There is no such part.
+        """
+        span = self._span
+        if key in self._ROW_PARTS:
+            # Row 0 of an episode that began in an earlier shard has been written there.
+            start = span.first_row + (span.spilled_steps > 0)
+            count = span.spilled_steps + 1 if span.spilled_steps else 0
+            return self._joined(key, count, start, span.last_row + 1)
+        if key in self._STEP_PARTS:
+            return self._joined(key, span.spilled_steps, span.first_row, span.last_row)
+        if key in self._KEYS:
+            return getattr(span, key)
+        raise KeyError(key)
+
+    def _joined(self, part: str, written: int, start: int, stop: int) -> object:
+        in_memory = self._rows.show(part, start, stop)
+        if not written:
+            return in_memory
+        tail = self._rows.show_tail(part, written)
+        if part in ("infos", "extras") and isinstance(tail, dict) and isinstance(in_memory, dict):
+            absent, absent_in_tail = [None] * (stop - start), [None] * written
+            return {
+                key: [*tail.get(key, absent_in_tail), *in_memory.get(key, absent)]
+                for key in dict.fromkeys([*tail, *in_memory])
+            }
+        return join_pieces([tail, in_memory])
