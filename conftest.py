@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,13 @@ from hypothesis import settings
 # The machines that run this are shared: a slow example is no failure.
 settings.register_profile("minari", deadline=None)
 settings.load_profile("minari")
+
+# The modules of extras are only there with their extras.
+collect_ignore = [
+    f"packages/minari-core/src/minari_core/{extra}.py"
+    for extra in ("jax", "torch")
+    if find_spec(extra) is None
+]
 
 
 @pytest.fixture(autouse=True)

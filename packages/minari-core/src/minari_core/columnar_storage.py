@@ -96,6 +96,10 @@ class ColumnarStorage(ShardFolder):
         self._take(manifest)
         return True
 
+    def newer_episodes(self) -> int:
+        """How many episodes others have added that `refresh` would take in."""
+        return self._current().layout.total_episodes - self.total_episodes
+
     def save(self) -> None:
         """Do nothing: whatever is added is saved at once."""
 

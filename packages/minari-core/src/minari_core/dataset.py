@@ -29,6 +29,7 @@ from minari_core.errors import (
 )
 from minari_core.formats import open_storage
 from minari_core.gymnasium_compat import env_spec_from_json
+from minari_core.sampling.methods import TrainingMethods
 from minari_core.storage import Storage
 
 Indices: TypeAlias = npt.NDArray[np.int64]
@@ -60,7 +61,7 @@ class MinariDatasetSpec:
     """The version of Minari that created it."""
 
 
-class MinariDataset:
+class MinariDataset(TrainingMethods):
     """Episodes of a stored dataset: all of them, or some in a chosen order.
 
     A filtered, sliced or split dataset is a view: it copies no data, has the episodes of its own
@@ -101,6 +102,11 @@ class MinariDataset:
                 f"of {total} episodes"
             )
         self._generator = np.random.default_rng()
+        self._samplers = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but what is bound to this process."""
+        return {**self.__dict__, "_samplers": {}}
 
     def _ends(self) -> tuple[int, int]:
         if isinstance(self._indices, range):
@@ -246,6 +252,7 @@ class MinariDataset:
         view = copying.copy(self)
         view._indices = indices
         view._generator = copying.deepcopy(self._generator)
+        view._samplers = {}
         return view
 
     def iterate_episodes(
@@ -390,6 +397,7 @@ class MinariDataset:
         self._append(self._storage.append_episodes(buffer))
 
     def _append(self, added: range) -> None:
+        self._samplers = {}
         if isinstance(self._indices, range) and self._indices == range(len(self._indices)):
             self._indices = range(self._storage.total_episodes)
         else:

@@ -9,6 +9,7 @@ from itertools import accumulate
 import numpy as np
 import numpy.typing as npt
 
+from minari_core.columns import Axis
 from minari_core.errors import DatasetDamagedError
 
 Piece = tuple[int, int, int]
@@ -23,6 +24,7 @@ class EpisodeIndex:
     """
 
     __slots__ = (
+        "_borders",
         "_first_episodes",
         "_first_rows",
         "_first_steps",
@@ -54,6 +56,11 @@ class EpisodeIndex:
         self._first_rows = list(accumulate((rows for rows, _, _ in counts), initial=0))
         self._first_steps = list(accumulate((steps for _, steps, _ in counts), initial=0))
         self._first_episodes = list(accumulate((number for _, _, number in counts), initial=0))
+        self._borders: dict[Axis, npt.NDArray[np.int64]] = {
+            "rows": np.array(self._first_rows),
+            "steps": np.array(self._first_steps),
+            "episodes": np.array(self._first_episodes),
+        }
         steps, rows = self._first_steps[-1], self._first_rows[-1]
         if (
             (len(lengths) and lengths.min() < 1)
@@ -64,6 +71,14 @@ class EpisodeIndex:
                 f"the episodes' lengths add up to {starts[-1]} steps of {len(lengths)} episodes, "
                 f"but the shards have {steps} steps and {rows} rows"
             )
+
+    def firsts(self, axis: Axis) -> npt.NDArray[np.int64]:
+        """The first row, step or episode of each shard, and the number of all.
+
+        Returns:
+            Shape (shards + 1,); always the same object for an axis.
+        """
+        return self._borders[axis]
 
     def __len__(self) -> int:
         """The number of episodes."""
@@ -97,9 +112,13 @@ class EpisodeIndex:
         Returns:
             The pieces of its T+1 rows, and of its T steps; mostly one of each.
         """
-        start, stop = self.starts[episode : episode + 2].tolist()
+        return self.locate_run(episode, episode)
+
+    def locate_run(self, first: int, last: int) -> tuple[list[Piece], list[Piece]]:
+        """The rows and the steps of consecutive episodes, as `locate` gives them for one."""
+        start, stop = int(self.starts[first]), int(self.starts[last + 1])
         return (
-            _pieces(self._first_rows, start + episode, stop + episode + 1),
+            _pieces(self._first_rows, start + first, stop + last + 1),
             _pieces(self._first_steps, start, stop),
         )
 

@@ -173,16 +173,21 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     target = folder / MANIFEST_NAME
     before = target.read_bytes() if target.exists() else None
     try:
-        _replace(target, text)
+        replace_file(target, text)
     except OSError as error:
         # The new manifest may already be in place when its folder cannot be flushed.
         if before is not None and target.read_bytes() != before:
             with suppress(OSError):
-                _replace(target, before)
+                replace_file(target, before)
         raise DatasetWriteError(f"could not write {target}: {error}") from error
 
 
-def _replace(target: Path, text: bytes) -> None:
+def replace_file(target: Path, text: bytes) -> None:
+    """Replace a file as a whole, in one step that outlives a power cut.
+
+    Raises:
+        OSError: The file system refused.
+    """
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
     try:
         with open(temporary, "wb") as file:

@@ -127,6 +127,10 @@ class MemoryStorage(ShardedStorage):
         self._shards, self._readers = (), {}
         self.append_episodes(episodes)
 
+    def fingerprint(self) -> str:
+        """Text that changes whenever the stored episodes do."""
+        return f"memory {id(self)} {self.total_episodes} {self.total_steps}"
+
     def refresh(self) -> bool:
         """False: nothing else can add to it."""
         return False

@@ -353,6 +353,11 @@ class ShardFolder(ShardedStorage):
         with self._adding(keep=False) as addition:
             addition.join(self, range(len(self.layout.shards)))
 
+    def fingerprint(self) -> str:
+        """Text that changes whenever the stored episodes do."""
+        shards = [(shard.file, shard.crc32, shard.rows) for shard in self.layout.shards]
+        return f"{self.layout.uid} {shards}"
+
     def refresh(self) -> bool:
         """False: nothing else adds to it."""
         return False

@@ -138,6 +138,14 @@ class Storage(ABC):
         """Make a new storage complete and durable, before its folder is shown to others."""
 
     @abstractmethod
+    def fingerprint(self) -> str:
+        """Text that changes whenever the stored episodes do."""
+
+    def newer_episodes(self) -> int:
+        """How many episodes others have added that `refresh` would take in."""
+        return 0
+
+    @abstractmethod
     def refresh(self) -> bool:
         """Take in what other processes added; whether there was anything."""
 

@@ -1,1 +1,24 @@
+"""Reading for training: transitions, windows and batches, straight out of the flat columns."""
 
+from __future__ import annotations
+
+from minari_core.sampling.batches import Batches
+from minari_core.sampling.sequences import SequenceBatch, SequenceOptions, SequenceSampler
+from minari_core.sampling.statistics import ColumnStatistics, Normalizer
+from minari_core.sampling.transitions import (
+    TransitionBatch,
+    TransitionOptions,
+    TransitionSampler,
+)
+
+__all__ = [
+    "Batches",
+    "ColumnStatistics",
+    "Normalizer",
+    "SequenceBatch",
+    "SequenceOptions",
+    "SequenceSampler",
+    "TransitionBatch",
+    "TransitionOptions",
+    "TransitionSampler",
+]

@@ -29,18 +29,54 @@ Rows = npt.NDArray[np.int64]
 ASSEMBLED_NBYTES = 64 << 20
 """Columns in many shards are put together in memory if they are not larger than this."""
 
-_MOST_SEGMENTS = 1
+
+class Selection:
+    """Rows to gather, and where they lie among the shards, which many columns share."""
+
+    __slots__ = ("_groups", "rows")
+
+    def __init__(self, rows: Rows) -> None:
+        """Select rows.
+
+        Args:
+            rows: Numbers of rows counted through all shards, of any shape.
+        """
+        self.rows = rows
+        self._groups: dict[int, list[tuple[int, Rows, Rows]]] = {}
+
+    def groups(self, firsts: Rows) -> list[tuple[int, Rows, Rows]]:
+        """The rows shard by shard.
+
+        Args:
+            firsts: The first row of each shard, and the number of all.
+
+        Returns:
+            For each shard with rows: its number, their places in the selection, and their
+            numbers in the shard.
+        """
+        if id(firsts) not in self._groups:
+            flat = self.rows.reshape(-1)
+            numbers = np.searchsorted(firsts, flat, side="right") - 1
+            order = np.argsort(numbers, kind="stable")
+            borders = np.flatnonzero(np.diff(numbers[order], prepend=-1, append=-1))
+            groups: list[tuple[int, Rows, Rows]] = []
+            for start, stop in pairwise(borders.tolist()):
+                places = order[start:stop]
+                number = int(numbers[places[0]])
+                groups.append((number, places, flat[places] - firsts[number]))
+            self._groups[id(firsts)] = groups
+        return self._groups[id(firsts)]
 
 
 class Gatherer(ABC):
     """Rows of one column. Thread-safe: it holds no position."""
 
     @abstractmethod
-    def take(self, rows: Rows, out: Any = None) -> Any:
+    def take(self, selection: Selection, out: Any = None) -> Any:
         """Gather rows.
 
         Args:
-            rows: Numbers of rows counted through all shards, of any shape.
+            selection: The rows.
             out: What an earlier call with rows of the same shape returned, to be filled again.
 
         Returns:
@@ -53,19 +89,20 @@ class FixedGatherer(Gatherer):
     """Rows of one dtype and shape."""
 
     def __init__(
-        self, segments: Sequence[StoredArray | None], counts: Sequence[int], column: FixedColumn
+        self, segments: Sequence[StoredArray | None], firsts: Rows, column: FixedColumn
     ) -> None:
         """Take the arrays of one column.
 
         Args:
             segments: The array of each shard; None where a shard does not have the column.
-            counts: How many rows each shard has.
+            firsts: The first row of each shard, and the number of all; the same array for all
+                columns along an axis, so that they share what `Selection` finds.
             column: Their dtype and shape.
         """
         self._dtype = column.dtype
         self._shape = column.shape
         self._segments = list(segments)
-        self._firsts = np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
+        self._firsts = firsts
         plain = [segment for segment in self._segments if isinstance(segment, np.ndarray)]
         is_plain = len(plain) == len(self._segments)
         total = sum(segment.nbytes for segment in plain)
@@ -80,26 +117,20 @@ class FixedGatherer(Gatherer):
         """An array for rows of a shape."""
         return np.empty((*shape, *self._shape), dtype=self._dtype)
 
-    def take(self, rows: Rows, out: Any = None) -> Any:
+    def take(self, selection: Selection, out: Any = None) -> Any:
         whole = self._whole
         if whole is not None:
             if out is None:
-                return whole.take(rows, axis=0)
+                return whole.take(selection.rows, axis=0)
             # All rows are inside; any other mode would gather into a buffer first.
-            return whole.take(rows, axis=0, out=out, mode="clip")
+            return whole.take(selection.rows, axis=0, out=out, mode="clip")
         if out is None:
-            out = self.empty(rows.shape)
-        flat_out = out.reshape(-1, *self._shape)
-        flat = rows.reshape(-1)
-        numbers = np.searchsorted(self._firsts, flat, side="right") - 1
-        order = np.argsort(numbers, kind="stable")
-        borders = np.flatnonzero(np.diff(numbers[order], prepend=-1, append=-1))
-        for start, stop in pairwise(borders.tolist()):
-            places = order[start:stop]
-            number = int(numbers[places[0]])
-            flat_out[places] = self._take_from(number, flat[places] - self._firsts[number])
-        if not np.shares_memory(flat_out, out):
-            out[...] = flat_out.reshape(out.shape)
+            out = self.empty(selection.rows.shape)
+        flat = out.reshape(-1, *self._shape)
+        for number, places, rows in selection.groups(self._firsts):
+            flat[places] = self._take_from(number, rows)
+        if not np.shares_memory(flat, out):
+            out[...] = flat.reshape(out.shape)
         return out
 
     def _take_from(self, number: int, rows: Rows) -> Array:
@@ -123,9 +154,9 @@ class MaskedGatherer(Gatherer):
         self._present = present
         self._values = values
 
-    def take(self, rows: Rows, out: Any = None) -> Any:
-        values = self._values.take(rows)
-        absent = ~self._present.take(rows).astype(bool)
+    def take(self, selection: Selection, out: Any = None) -> Any:
+        values = self._values.take(selection)
+        absent = ~self._present.take(selection).astype(bool)
         extra = values.ndim - absent.ndim
         mask = np.broadcast_to(absent.reshape(*absent.shape, *(1,) * extra), values.shape)
         return np.ma.MaskedArray(values, mask=mask.copy())
@@ -137,10 +168,10 @@ class StructGatherer(Gatherer):
     def __init__(self, fields: Mapping[str, Gatherer]) -> None:
         self._items = list(fields.items())
 
-    def take(self, rows: Rows, out: Any = None) -> Any:
+    def take(self, selection: Selection, out: Any = None) -> Any:
         if out is None:
-            return {key: field.take(rows) for key, field in self._items}
-        return {key: field.take(rows, out[key]) for key, field in self._items}
+            return {key: field.take(selection) for key, field in self._items}
+        return {key: field.take(selection, out[key]) for key, field in self._items}
 
 
 class TupleGatherer(Gatherer):
@@ -149,23 +180,27 @@ class TupleGatherer(Gatherer):
     def __init__(self, items: Sequence[Gatherer]) -> None:
         self._places = list(items)
 
-    def take(self, rows: Rows, out: Any = None) -> Any:
+    def take(self, selection: Selection, out: Any = None) -> Any:
         if out is None:
-            return tuple([item.take(rows) for item in self._places])
-        return tuple([item.take(rows, part) for item, part in zip(self._places, out, strict=True)])
+            return tuple([item.take(selection) for item in self._places])
+        parts = zip(self._places, out, strict=True)
+        return tuple([item.take(selection, part) for item, part in parts])
 
 
 class ValueGatherer(Gatherer):
     """Rows of text, sequences, graphs and whatever else has no fixed shape, as nested lists."""
 
-    def __init__(self, readers: Sequence[Callable[[int], object]], counts: Sequence[int]) -> None:
-        """Take what reads a single row of each shard."""
+    def __init__(self, readers: Sequence[Callable[[int], object]], firsts: Rows) -> None:
+        """Take what reads a single row of each shard, and the first row of each."""
         self._readers = list(readers)
-        self._firsts = np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
+        self._firsts = firsts
 
-    def take(self, rows: Rows, out: Any = None) -> Any:
+    def take(self, selection: Selection, out: Any = None) -> Any:
+        return self._take(selection.rows)
+
+    def _take(self, rows: Rows) -> list[Any]:
         if rows.ndim > 1:
-            return [self.take(part) for part in rows]
+            return [self._take(part) for part in rows]
         numbers = (np.searchsorted(self._firsts, rows, side="right") - 1).tolist()
         firsts = self._firsts[numbers].tolist()
         return [
@@ -235,7 +270,8 @@ def _fixed_gatherer(
     fixed: Sequence[FixedColumn],
     columns: Sequence[Column],
 ) -> Gatherer:
-    counts = _counts(storage, part)
+    firsts = storage.index.firsts(AXES[part])
+    counts = np.diff(firsts).tolist()
     dtype = np.result_type(*(column.dtype for column in fixed))
     column = FixedColumn(dtype, fixed[0].shape, fixed[0].compressed)
     values: list[StoredArray | None] = []
@@ -247,7 +283,7 @@ def _fixed_gatherer(
         values.append(masked if whole is None else whole)
         has_all = np.full(count, whole is not None)
         present.append(has_all if masked is None else shard.array(f"{path}/present"))
-    gathered = FixedGatherer(values, counts, column)
+    gathered = FixedGatherer(values, firsts, column)
     if gathered.has_gaps or any(isinstance(item, MaskedColumn) for item in columns):
         return MaskedGatherer(FixedGatherer(present, counts, FixedColumn(np.dtype(bool))), gathered)
     return gathered
@@ -275,13 +311,8 @@ def _value_gatherer(storage: ShardedStorage, part: str, keys: list[str]) -> Gath
 
         return read_row
 
-    counts = _counts(storage, part)
-    return ValueGatherer([reader(number) for number in range(len(counts))], counts)
-
-
-def _counts(storage: ShardedStorage, part: str) -> list[int]:
-    axis = ("rows", "steps", "episodes").index(AXES[part])
-    return [counts[axis] for counts in storage.shard_counts()]
+    firsts = storage.index.firsts(AXES[part])
+    return ValueGatherer([reader(number) for number in range(len(firsts) - 1)], firsts)
 
 
 def _inner(column: Column, keys: Sequence[str]) -> Column | None:

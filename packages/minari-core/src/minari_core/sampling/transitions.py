@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from minari_core.errors import SamplingError
-from minari_core.sampling.gathering import Gatherer, gatherer_for
+from minari_core.sampling.gathering import Gatherer, Selection, gatherer_for
 from minari_core.sampling.rank_index import Positions
 from minari_core.sampling.steps import EpisodeSteps, EpisodeWeights, draw_positions
 from minari_core.sharded_storage import ShardedStorage
@@ -27,7 +26,37 @@ PARTS = (
 )
 """What a batch of transitions has, unless other columns are asked for."""
 
-_OF_STEPS = ("actions", "rewards", "terminations", "truncations")
+# Where the columns of a part are read: the row before or after, the first or the last step, or
+# the row of what the first step returned.
+_BEFORE, _AFTER, _FIRST, _LAST, _RETURNED = range(5)
+_WHERE = {
+    "observations": _BEFORE,
+    "next_observations": _AFTER,
+    "actions": _FIRST,
+    "rewards": _FIRST,
+    "terminations": _LAST,
+    "truncations": _LAST,
+    "infos": _RETURNED,
+    "extras": _RETURNED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPlace:
+    """Where the transitions of a batch are, kept to be looked up only if somebody asks."""
+
+    steps: EpisodeSteps
+    """The steps of the view."""
+    places: Positions
+    """The place of each transition's episode in the view."""
+    first: Positions
+    """The step of each transition, counted through the storage."""
+
+
+def _place_of(batch: TransitionBatch) -> BatchPlace:
+    if batch.place is None:
+        raise SamplingError("the batch has not been read yet")
+    return batch.place
 
 
 @dataclass(slots=True)
@@ -58,14 +87,23 @@ class TransitionBatch:
     last step terminated its episode."""
     goals: Any = None
     """With ``goals``: observations from the same episodes, after the steps."""
-    episode_ids: Any = None
-    """The stored index of each transition's episode, int64 of shape (B,)."""
-    time_steps: Any = None
-    """The number of each step in its episode, int64 of shape (B,)."""
+    place: BatchPlace | None = None
+    """Where the transitions are; `episode_ids` and `time_steps` show it."""
+
+    @property
+    def episode_ids(self) -> Positions:
+        """The stored index of each transition's episode, int64 of shape (B,)."""
+        return _place_of(self).steps.episodes.take(_place_of(self).places)
+
+    @property
+    def time_steps(self) -> Positions:
+        """The number of each step in its episode, int64 of shape (B,)."""
+        place = _place_of(self)
+        return place.first - place.steps.first_steps.take(place.places)
 
     def __len__(self) -> int:
         """The number of transitions."""
-        return len(self.episode_ids)
+        return len(_place_of(self).places)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,26 +167,15 @@ class TransitionSampler:
         self.options = options
         """What is read of each transition."""
         names = PARTS if options.columns is None else options.columns
-        self._of_rows: dict[str, Gatherer] = {}
-        self._of_steps: dict[str, Gatherer] = {}
-        self._of_columns: dict[str, tuple[Gatherer, str]] = {}
-        for name in names:
-            if name in ("observations", "next_observations"):
-                self._of_rows[name] = gatherer_for(storage, "observations")
-            elif name in _OF_STEPS:
-                self._of_steps[name] = gatherer_for(storage, name)
-            else:
-                self._of_columns[name] = self._column(storage, name)
+        # The returns of several steps are summed from rewards, not read as a column.
+        summed = ("rewards",) if options.n_step > 1 else ()
+        bound = [(name, _gatherer(storage, name), _WHERE[name.partition("/")[0]]) for name in names]
+        self._parts = [item for item in bound if item[0] in PARTS and item[0] not in summed]
+        self._columns = [item for item in bound if item[0] not in PARTS]
+        self._reads_returned = any(where == _RETURNED for _, _, where in bound)
         self._rewards = gatherer_for(storage, "rewards")
         self._terminations = gatherer_for(storage, "terminations")
         self._goals = gatherer_for(storage, options.goal_column) if options.goals else None
-
-    @staticmethod
-    def _column(storage: ShardedStorage, name: str) -> tuple[Gatherer, str]:
-        part, _, rest = name.partition("/")
-        if part == "next_observations":
-            return gatherer_for(storage, f"observations/{rest}"), part
-        return gatherer_for(storage, name), part
 
     def __len__(self) -> int:
         """The number of transitions."""
@@ -194,29 +221,37 @@ class TransitionSampler:
         else:
             last = self._read_returns(batch, places, first)
             next_rows = rows + (last - first) + 1
-        for name, gatherer in self._of_rows.items():
-            wanted = rows if name == "observations" else next_rows
-            if self.options.stack:
-                wanted = self._stacked(wanted, places)
-            setattr(batch, name, gatherer.take(wanted, getattr(batch, name)))
-        for name, gatherer in self._of_steps.items():
-            if name == "rewards" and self.options.n_step > 1:
-                continue
-            wanted = first if name == "actions" else last
-            setattr(batch, name, gatherer.take(wanted, getattr(batch, name)))
-        for name, (gatherer, part) in self._of_columns.items():
-            if part == "observations":
-                wanted = rows
-            elif part == "next_observations":
-                wanted = next_rows
-            else:
-                wanted = first if part in _OF_STEPS else rows + 1
-            batch.columns[name] = gatherer.take(wanted, batch.columns.get(name))
+        self._read_columns(batch, places, (rows, next_rows), (first, last))
         if self._goals is not None:
-            batch.goals = self._goals.take(self._goal_rows(places, first, rows, generator))
-        batch.episode_ids = steps.episodes.take(places)
-        batch.time_steps = first - steps.first_steps.take(places)
+            goal_rows = self._goal_rows(places, first, rows, generator)
+            batch.goals = self._goals.take(Selection(goal_rows), batch.goals)
+        batch.place = BatchPlace(steps, places, first)
         return batch
+
+    def _read_columns(
+        self,
+        batch: TransitionBatch,
+        places: Positions,
+        rows: tuple[Positions, Positions],
+        steps: tuple[Positions, Positions],
+    ) -> None:
+        """Read the columns, each at the row or step before or after its transition."""
+        before = rows[0] if not self.options.stack else self._stacked(rows[0], places)
+        after = rows[1] if not self.options.stack else self._stacked(rows[1], places)
+        first = Selection(steps[0])
+        last = first if steps[0] is steps[1] else Selection(steps[1])
+        # What a step returned as its info lies in the row behind it.
+        selections = (
+            Selection(before),
+            Selection(after),
+            first,
+            last,
+            Selection(rows[0] + 1) if self._reads_returned else first,
+        )
+        for name, gatherer, where in self._parts:
+            setattr(batch, name, gatherer.take(selections[where], getattr(batch, name)))
+        for name, gatherer, where in self._columns:
+            batch.columns[name] = gatherer.take(selections[where], batch.columns.get(name))
 
     def _read_returns(
         self, batch: TransitionBatch, places: Positions, first: Positions
@@ -224,22 +259,23 @@ class TransitionSampler:
         """Read n-step returns; the last step that each of them covers."""
         steps, options = self.steps, self.options
         ends = steps.first_steps.take(places) + steps.lengths.take(places)
-        last = np.minimum(first + options.n_step, ends) - 1
+        last: Positions = np.minimum(first + options.n_step, ends) - 1
         window = first[:, None] + np.arange(options.n_step)
-        rewards = self._rewards.take(np.minimum(window, last[:, None]))
+        rewards = self._rewards.take(Selection(np.minimum(window, last[:, None])))
         powers = options.discount ** np.arange(options.n_step)
         factors = np.where(window <= last[:, None], powers, 0.0)
         batch.rewards = np.einsum("bn...,bn->b...", rewards, factors)
-        terminated = self._terminations.take(last)
+        terminated = self._terminations.take(Selection(last))
         batch.discounts = np.where(terminated, 0.0, options.discount ** (last - first + 1))
         return last
 
     def _stacked(self, rows: Positions, places: Positions) -> Positions:
-        """The rows of the frames up to each row; before the first, the first one again."""
+        """The rows of the frames up to each row; before an episode's first, that one again."""
         steps = self.steps
         first_rows = steps.rows(places, steps.first_steps.take(places))
         back = np.arange(self.options.stack - 1, -1, -1)
-        return np.maximum(rows[:, None] - back, first_rows[:, None])
+        stacked: Positions = np.maximum(rows[:, None] - back, first_rows[:, None])
+        return stacked
 
     def _goal_rows(
         self,
@@ -263,7 +299,14 @@ class TransitionSampler:
         # distribution function: P(k) = (1 - d) d^(k-1) / (1 - d^ahead).
         reach = -np.expm1(ahead * np.log(options.goal_discount))
         drawn = np.log1p(-generator.random(len(ahead)) * reach) / np.log(options.goal_discount)
-        return rows + np.clip(np.floor(drawn).astype(np.int64) + 1, 1, ahead)
+        goal_rows: Positions = rows + np.clip(np.floor(drawn).astype(np.int64) + 1, 1, ahead)
+        return goal_rows
+
+
+def _gatherer(storage: ShardedStorage, name: str) -> Gatherer:
+    part, slash, rest = name.partition("/")
+    stored = "observations" if part == "next_observations" else part
+    return gatherer_for(storage, stored + slash + rest)
 
 
 def columns_of(columns: Sequence[str] | None) -> tuple[str, ...] | None:

@@ -1,0 +1,188 @@
+"""Epochs: every transition or window exactly once, in an order that depends on a seed alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+
+from minari_core.errors import SamplingError
+from minari_core.sampling.permutation import Permutation
+from minari_core.sampling.rank_index import Positions
+from minari_core.sampling.steps import check_batch_size
+
+Batch = TypeVar("Batch", covariant=True)
+
+_POSITIONS_AT_ONCE = 1 << 14
+_STATE_VERSION = 1
+
+
+class Sampler(Protocol[Batch]):
+    """What reads batches by position: a `TransitionSampler` or a `SequenceSampler`."""
+
+    def __len__(self) -> int:
+        """The number of positions."""
+        ...
+
+    def read(self, positions: Positions) -> Batch:
+        """Read a batch."""
+        ...
+
+
+class Batches(Generic[Batch]):
+    """An iterator over the batches of some epochs.
+
+    Among ``world_size`` ranks, rank r takes the positions r, r + world_size, … of each epoch's
+    order, so ranks share nothing and leave nothing out. Memory does not grow with the dataset.
+
+    Not safe to share between threads: it holds its place.
+    """
+
+    def __init__(
+        self,
+        sampler: Sampler[Batch],
+        batch_size: int,
+        *,
+        seed: int,
+        identity: str,
+        epochs: int | None = 1,
+        shuffle: bool = True,
+        drop_last: bool = False,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        """Begin with the first epoch.
+
+        Args:
+            sampler: Reads the batches.
+            batch_size: Transitions or windows in a batch, of this rank.
+            seed: What the order depends on.
+            identity: Tells the dataset, view and options from others, for `load_state_dict`.
+            epochs: How often to visit everything; without end if None.
+            shuffle: Whether the order is random; else it is that of the dataset.
+            drop_last: Leave out a last batch that is not full; with several ranks, all have the
+                same number of batches then.
+            rank: Which of the ranks this is, from 0.
+            world_size: How many ranks there are.
+
+        Raises:
+            SamplingError: A number makes no sense, or there is nothing to visit.
+        """
+        check_batch_size(batch_size)
+        if not 0 <= rank < world_size:
+            raise SamplingError(f"rank {rank} of {world_size} ranks")
+        if epochs is not None and epochs < 1:
+            raise SamplingError(f"epochs is {epochs}, not at least 1")
+        if len(sampler) == 0:
+            raise SamplingError("there is nothing to visit: the dataset or view is empty")
+        self._sampler = sampler
+        self._size = len(sampler)
+        self._batch_size = batch_size
+        self._seed = seed
+        self._identity = identity
+        self._epochs = epochs
+        self._shuffle = shuffle
+        self._drop_last = drop_last
+        self._rank = rank
+        self._world_size = world_size
+        self._epoch = 0
+        self._batch = 0
+        self._order: tuple[int, Permutation] | None = None
+        self._known: tuple[int, int, Positions] | None = None
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """How many batches this rank has in an epoch."""
+        size, share = self._size, self._batch_size
+        if self._drop_last:
+            return size // self._world_size // share
+        mine = (size - self._rank + self._world_size - 1) // self._world_size
+        return -(-mine // share)
+
+    def __len__(self) -> int:
+        """How many batches this rank has in all epochs.
+
+        Raises:
+            SamplingError: There is no end of epochs.
+        """
+        if self._epochs is None:
+            raise SamplingError("epochs is None, so there is no last batch to count to")
+        return self.batches_per_epoch * self._epochs
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Go on from the present place."""
+        return self
+
+    def __next__(self) -> Batch:
+        """Read the next batch."""
+        if self._batch >= self.batches_per_epoch:
+            self._epoch, self._batch = self._epoch + 1, 0
+        if self.batches_per_epoch == 0 or (
+            self._epochs is not None and self._epoch >= self._epochs
+        ):
+            raise StopIteration
+        positions = self._positions(self._epoch, self._batch)
+        batch = self._sampler.read(positions)
+        self._batch += 1
+        return batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """The present place, small and plain JSON."""
+        return {
+            "version": _STATE_VERSION,
+            "identity": self._identity,
+            "settings": self._settings(),
+            "epoch": self._epoch,
+            "batch": self._batch,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a place that `state_dict` gave.
+
+        Raises:
+            SamplingError: The state is of another dataset, view or setting; the message says of
+                which.
+        """
+        if state.get("version") != _STATE_VERSION:
+            raise SamplingError(
+                f"a state of version {state.get('version')!r}, not {_STATE_VERSION}"
+            )
+        if state["identity"] != self._identity:
+            raise SamplingError(
+                f"the state is of {state['identity']!r}, but these batches are of "
+                f"{self._identity!r}"
+            )
+        if state["settings"] != self._settings():
+            raise SamplingError(
+                f"the state is of settings {state['settings']}, but these are {self._settings()}"
+            )
+        self._epoch, self._batch = int(state["epoch"]), int(state["batch"])
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "batch_size": self._batch_size,
+            "seed": self._seed,
+            "shuffle": self._shuffle,
+            "drop_last": self._drop_last,
+            "rank": self._rank,
+            "world_size": self._world_size,
+            "size": self._size,
+        }
+
+    def _positions(self, epoch: int, batch: int) -> Positions:
+        """The positions of a batch; the orders of many are computed together."""
+        at_once = max(1, _POSITIONS_AT_ONCE // self._batch_size)
+        block, place = divmod(batch, at_once)
+        if self._known is None or self._known[:2] != (epoch, block):
+            first = block * at_once * self._batch_size
+            stop = first + at_once * self._batch_size
+            mine = np.arange(first, stop, dtype=np.int64) * self._world_size + self._rank
+            mine = mine[mine < self._size]
+            self._known = (epoch, block, self._permutation(epoch)(mine) if self._shuffle else mine)
+        return self._known[2][place * self._batch_size : (place + 1) * self._batch_size]
+
+    def _permutation(self, epoch: int) -> Permutation:
+        if self._order is None or self._order[0] != epoch:
+            self._order = epoch, Permutation(self._size, self._seed, epoch)
+        return self._order[1]

@@ -1,0 +1,226 @@
+"""Mean, standard deviation, minimum and maximum of columns, and normalising by them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from minari_core.columns import AXES
+from minari_core.columns.base import escape_key
+from minari_core.errors import SamplingError
+from minari_core.json_values import from_json_text, to_json_text
+from minari_core.manifest import replace_file
+from minari_core.sampling.gathering import gatherer_for
+from minari_core.sharded_storage import ShardedStorage
+
+CACHE_NAME = ".statistics.json"
+
+_ROWS_AT_ONCE = 1 << 13
+_FIELDS = ("mean", "std", "min", "max")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ColumnStatistics:
+    """Statistics over the rows of a column of numbers, for each element of a row.
+
+    Of observations, infos and extras all T+1 rows of an episode count.
+    """
+
+    mean: npt.NDArray[np.float64]
+    """The mean, in the shape of a row."""
+    std: npt.NDArray[np.float64]
+    """The standard deviation of the population (divided by the number of rows)."""
+    min: npt.NDArray[np.float64]
+    """The smallest value."""
+    max: npt.NDArray[np.float64]
+    """The largest value."""
+    count: int
+    """How many rows there are; missing ones do not count."""
+
+
+class Normalizer:
+    """Shifts and scales values to mean 0 and standard deviation 1."""
+
+    def __init__(self, statistics: ColumnStatistics, epsilon: float = 1e-6) -> None:
+        """Normalise by the statistics of a column.
+
+        Args:
+            statistics: Those of the column.
+            epsilon: The smallest standard deviation to divide by.
+        """
+        self._mean = statistics.mean
+        self._scale = np.maximum(statistics.std, epsilon)
+
+    def normalize(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """``(values - mean) / std``, for values of shape (…, *row)."""
+        normal: npt.NDArray[np.float64] = (np.asarray(values) - self._mean) / self._scale
+        return normal
+
+    def denormalize(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """The inverse of `normalize`."""
+        original: npt.NDArray[np.float64] = np.asarray(values) * self._scale + self._mean
+        return original
+
+
+def column_statistics(
+    storage: ShardedStorage, episodes: Sequence[int], columns: Sequence[str]
+) -> dict[str, ColumnStatistics]:
+    """The statistics of every numeric leaf of some columns, in one pass over the data.
+
+    Args:
+        storage: Where the data is.
+        episodes: Which episodes count.
+        columns: Parts, or columns inside them.
+
+    Returns:
+        For each leaf its path, such as ``observations/camera``, and its statistics. Leaves that
+        are not numbers are left out.
+
+    Raises:
+        SamplingError: There is no column of a name, or there are no episodes.
+    """
+    if len(episodes) == 0:
+        raise SamplingError("there are no statistics of a dataset or view without episodes")
+    found: dict[str, _Running] = {}
+    for name in columns:
+        gatherer_for(storage, name)  # refuses a name that does not exist
+        part, *keys = name.split("/")
+        for value in _blocks(storage, episodes, part):
+            for path, leaf in _leaves(part, value):
+                if [part, *keys] == path.split("/")[: len(keys) + 1]:
+                    found.setdefault(path, _Running()).add(leaf)
+    return {path: running.finished() for path, running in found.items() if running.count}
+
+
+def cached_statistics(
+    storage: ShardedStorage, columns: Sequence[str], fingerprint: str
+) -> dict[str, ColumnStatistics]:
+    """The statistics of a whole dataset, from its folder if they are there and still true.
+
+    Args:
+        storage: Where the data is.
+        columns: Parts, or columns inside them.
+        fingerprint: Changes with the data.
+    """
+    path = None if storage.data_path is None else storage.data_path / CACHE_NAME
+    cache = {} if path is None else _read_cache(path, fingerprint)
+    missing = [name for name in columns if name not in cache]
+    for name in missing:
+        cache[name] = column_statistics(storage, range(storage.total_episodes), [name])
+    if missing and path is not None:
+        # A dataset that cannot be written to has no cache, and is as good without.
+        with suppress(OSError):
+            _write_cache(path, fingerprint, cache)
+    return {path: leaf for name in columns for path, leaf in cache[name].items()}
+
+
+class _Running:
+    """Statistics of rows that come in blocks (Chan et al., 1979, "Updating formulae")."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._mean: Any = 0.0
+        self._squares: Any = 0.0
+        self._min: Any = np.inf
+        self._max: Any = -np.inf
+
+    def add(self, rows: npt.NDArray[Any]) -> None:
+        if isinstance(rows, np.ma.MaskedArray):
+            absent = np.asarray(np.ma.getmaskarray(rows))
+            rows = np.asarray(rows.data)[~absent.reshape(len(rows), -1).any(axis=1)]
+        if len(rows) == 0:
+            return
+        values = rows.astype(np.float64)
+        with np.errstate(all="ignore"):
+            count = len(values)
+            mean = values.mean(axis=0)
+            shift = mean - self._mean
+            total = self.count + count
+            self._squares = (
+                self._squares
+                + np.square(values - mean).sum(axis=0)
+                + shift * shift * (self.count * count / total)
+            )
+            self._mean = self._mean + shift * (count / total)
+            self._min = np.minimum(self._min, values.min(axis=0))
+            self._max = np.maximum(self._max, values.max(axis=0))
+        self.count = total
+
+    def finished(self) -> ColumnStatistics:
+        std = np.sqrt(self._squares / self.count)
+        return ColumnStatistics(
+            mean=np.asarray(self._mean),
+            std=np.asarray(std),
+            min=np.asarray(self._min),
+            max=np.asarray(self._max),
+            count=self.count,
+        )
+
+
+def _blocks(storage: ShardedStorage, episodes: Sequence[int], part: str) -> Iterator[object]:
+    """The rows of a part, a block at a time; neighbouring episodes are read together."""
+    first = 0
+    for place in range(1, len(episodes) + 1):
+        if place < len(episodes) and episodes[place] == episodes[place - 1] + 1:
+            continue
+        of_rows, of_steps = storage.index.locate_run(int(episodes[first]), int(episodes[place - 1]))
+        pieces = of_rows if AXES[part] == "rows" else of_steps
+        for shard, start, stop in pieces:
+            read = storage.shard(shard).readers(copy=False)[part]
+            for begin in range(start, stop, _ROWS_AT_ONCE):
+                yield read(begin, min(begin + _ROWS_AT_ONCE, stop))
+        first = place
+
+
+def _leaves(path: str, value: object) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from _leaves(f"{path}/{escape_key(key)}", part)
+    elif isinstance(value, tuple):
+        for index, part in enumerate(value):
+            yield from _leaves(f"{path}/_index_{index}", part)
+
+
+def _read_cache(path: Path, fingerprint: str) -> dict[str, dict[str, ColumnStatistics]]:
+    try:
+        content: Any = json.loads(path.read_bytes())
+        if content["fingerprint"] != fingerprint:
+            return {}
+        return {
+            name: {leaf: _from_json(described) for leaf, described in leaves.items()}
+            for name, leaves in content["columns"].items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _write_cache(
+    path: Path, fingerprint: str, cache: Mapping[str, Mapping[str, ColumnStatistics]]
+) -> None:
+    columns = {
+        name: {leaf: _to_json(statistics) for leaf, statistics in leaves.items()}
+        for name, leaves in cache.items()
+    }
+    text = json.dumps({"fingerprint": fingerprint, "columns": columns})
+    replace_file(path, text.encode("ascii"))
+
+
+def _to_json(statistics: ColumnStatistics) -> dict[str, Any]:
+    fields = {name: to_json_text(getattr(statistics, name), name) for name in _FIELDS}
+    return {**fields, "count": statistics.count}
+
+
+def _from_json(described: Mapping[str, Any]) -> ColumnStatistics:
+    fields: dict[str, Any] = {
+        name: np.asarray(from_json_text(described[name]), np.float64) for name in _FIELDS
+    }
+    return ColumnStatistics(**fields, count=int(described["count"]))
