@@ -39,9 +39,13 @@ class InfoRecorder:
                 values = self._new_column(key)
                 if values is None:
                     continue
-            # The type itself: an object may say anything of its class, or raise.
-            if type(value) not in _IMMUTABLE:
-                value = self._frozen(value)
+            try:
+                # The type itself: an object may say anything of its class.
+                if type(value) not in _IMMUTABLE:
+                    value = freeze(value)
+                    self.nbytes += _nbytes_of(value)
+            except Exception:  # an object may raise anything when it is looked at
+                value = Unstorable(value)
             missing = row - len(values)
             if missing == 0:
                 values.append(value)
@@ -59,14 +63,6 @@ class InfoRecorder:
         except Exception as error:
             self.dropped.setdefault(self._name, f"{type(info).__name__} is no dict ({error!r})")
             return ()
-
-    def _frozen(self, value: object) -> object:
-        try:
-            frozen = freeze(value)
-            self.nbytes += _nbytes_of(frozen)
-        except Exception:  # an object may raise anything when it is looked at
-            return Unstorable(value)
-        return frozen
 
     def _new_column(self, key: object) -> list[object] | None:
         if not isinstance(key, str):
