@@ -19,6 +19,7 @@ from typing import TypeGuard
 import numpy as np
 
 from minari_core.errors import DataError
+from minari_core.showing import shown
 
 _ARRAY_KINDS = "biufU"
 # Reading is recursive, and must have room wherever it is called from.
@@ -78,12 +79,12 @@ def plain(value: object, where: str) -> object:
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
-                raise DataError(f"{where}: the key {key!r} is not text")
+                raise DataError(f"{where}: the key {shown(key)} is not text")
         return {str(key): plain(item, f"{where}.{key}") for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         items = sorted(value, key=repr) if isinstance(value, set | frozenset) else value
         return [plain(item, f"{where}[{index}]") for index, item in enumerate(items)]
-    raise DataError(f"{where}: {type(value).__name__} {value!r} is not JSON")
+    raise DataError(f"{where}: {type(value).__name__} {shown(value)} is not JSON")
 
 
 def _mark(value: object, where: str, depth: int) -> object:
@@ -109,11 +110,11 @@ def _mark(value: object, where: str, depth: int) -> object:
         if all(is_plain_key(key) and not key.startswith("$") for key in value):
             return {key: _mark(item, f"{where}.{key}", depth) for key, item in value.items()}
         pairs = [
-            [_mark(key, f"{where} key", depth), _mark(item, f"{where}[{key!r}]", depth)]
+            [_mark(key, f"{where} key", depth), _mark(item, f"{where}[{shown(key)}]", depth)]
             for key, item in value.items()
         ]
         return {"$dict": pairs}
-    raise DataError(f"{where}: {type(value).__name__} {str(value)[:200]} cannot be kept as JSON")
+    raise DataError(f"{where}: {type(value).__name__} {shown(value)} cannot be kept as JSON")
 
 
 def _mark_array(value: object, where: str) -> object:

@@ -115,8 +115,12 @@ def encode_dynamic(
         return None
     is_struct = kinds == {dict} and depth < _DEEPEST_STRUCT and _has_plain_keys(values)
     # A struct cannot tell a row without a dict from one whose dict is empty.
-    if is_struct and not (lists_are_json and depth and _all_json(values, where)):
-        return _encode_struct(values, where, dropped, lists_are_json, depth)
+    tells_empty = is_struct and lists_are_json and depth > 0 and not all(values)
+    if is_struct and not (tells_empty and _are_json(values, where)):
+        struct, parts = _encode_struct(values, where, dropped, lists_are_json, depth)
+        if not (tells_empty and has_missing):
+            return struct, parts
+        return MaskedColumn(struct), [np.array([v is not None for v in values]), *parts]
     if kinds <= {str, np.str_}:
         column: Column = TextColumn()
     elif kinds == {bytes}:
@@ -146,10 +150,7 @@ def _has_plain_keys(values: Sequence[object]) -> bool:
     return all(is_plain_key(key) for value in values if isinstance(value, dict) for key in value)
 
 
-def _all_json(values: Sequence[object], where: str) -> bool:
-    """Whether a dict is missing or empty, and JSON can keep all of them."""
-    if all(values):
-        return False
+def _are_json(values: Sequence[object], where: str) -> bool:
     refused: dict[str, str] = {}
     _only_json(values, where, refused)
     return not refused

@@ -22,11 +22,12 @@ from minari_core.columns.base import (
     StoredArray,
     plain_array,
 )
-from minari_core.columns.fixed import FixedColumn, shown
+from minari_core.columns.fixed import FixedColumn
 from minari_core.columns.joining import rows_of
 from minari_core.columns.nested import MASK_DTYPE, StructColumn, TupleColumn
 from minari_core.columns.variable import OFFSET_DTYPE, bind_offsets, offsets_of
 from minari_core.errors import DataError, DatasetDamagedError
+from minari_core.showing import shown
 
 
 def _rows_of_stack(stacked: object, column: Column) -> list[object]:

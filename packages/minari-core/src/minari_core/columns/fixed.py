@@ -19,13 +19,13 @@ from minari_core.columns.base import (
 )
 from minari_core.columns.exact import exactly, is_faithful
 from minari_core.errors import DataError
+from minari_core.showing import shown
 
 CHUNK_TABLE_DTYPE = np.dtype("<u8")
 ROWS_PER_CHUNK = 8
 _SMALLEST_IMAGE = 4096
 _STORABLE_KINDS = "biufc"
 _MOST_DIMENSIONS = 31
-_LONGEST_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +150,3 @@ def as_numeric_array(value: object, where: str, *, mixed: bool = False) -> Array
             f"change them to {array.dtype}"
         )
     return array
-
-
-def shown(value: object) -> str:
-    """The value for an error message, cut short."""
-    text = repr(value)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"

@@ -18,8 +18,10 @@ from minari_core.columns.base import (
     escape_key,
     plain_array,
 )
-from minari_core.columns.fixed import FixedColumn, shown
+from minari_core.columns.fixed import FixedColumn
+from minari_core.columns.joining import rows_of
 from minari_core.errors import DataError
+from minari_core.showing import shown
 
 MASK_DTYPE = np.dtype("?")
 
@@ -102,7 +104,7 @@ class MaskedColumn(Column):
     """A column in which some rows have no value; a flag a row says which have one."""
 
     value: Column
-    """A fixed or variable column; what lies in its rows without a value has no meaning."""
+    """The column of the values; what lies in its rows without a value has no meaning."""
 
     kind: ClassVar[str] = "masked"
 
@@ -135,12 +137,11 @@ class MaskedColumn(Column):
                     absent.reshape(-1, *(1 for _ in value.shape[1:])), value.shape
                 )
                 return np.ma.MaskedArray(value, mask=mask.copy())
-            if isinstance(value, list):
-                return [
-                    row if is_given else None
-                    for row, is_given in zip(value, given.tolist(), strict=True)
-                ]
-            return value
+            rows = rows_of(value, stop - start)
+            return [
+                row if is_given else None
+                for row, is_given in zip(rows, given.tolist(), strict=True)
+            ]
 
         return read
 

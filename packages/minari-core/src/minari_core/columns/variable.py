@@ -24,9 +24,10 @@ from minari_core.columns.base import (
     StoredArray,
     plain_array,
 )
-from minari_core.columns.fixed import as_numeric_array, shown
+from minari_core.columns.fixed import as_numeric_array
 from minari_core.errors import DataError, DatasetDamagedError
 from minari_core.json_values import from_json_text, to_json_text
+from minari_core.showing import shown
 
 OFFSET_DTYPE = np.dtype("<i8")
 _BYTE = np.dtype("u1")
