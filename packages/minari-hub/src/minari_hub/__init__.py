@@ -4,9 +4,10 @@
 * `get_remote_metadata`: the metadata of one dataset there;
 * `download_dataset`: a dataset into the local root, resumed where it stopped and checked
   before it is seen;
+* `ensure_downloaded`: the same, unless it is here;
 * `upload_dataset`: a local dataset to a remote, the manifest last, so that a reader finds
   the whole dataset or none of it;
-* `open_remote`: what the four are built on, for other uses of a remote.
+* `open_remote`: what these are built on, for other uses of a remote.
 
 A remote is chosen by its URL: ``gs://bucket/prefix`` (or ``gcp://``), ``hf://organization``,
 ``file:///a/folder``, or whatever ``fsspec`` opens. The package depends on ``minari_core`` and
@@ -16,7 +17,7 @@ never on ``minari_collect``; the libraries of a remote are imported when it is f
 from __future__ import annotations
 
 from minari_hub._version import __version__
-from minari_hub.download import download_dataset
+from minari_hub.download import download_dataset, ensure_downloaded
 from minari_hub.listing import get_remote_metadata, list_remote_datasets
 from minari_hub.remote import Remote, RemoteObject
 from minari_hub.upload import upload_dataset
@@ -28,6 +29,7 @@ __all__ = [
     "RemoteObject",
     "__version__",
     "download_dataset",
+    "ensure_downloaded",
     "get_remote_metadata",
     "list_remote_datasets",
     "open_remote",

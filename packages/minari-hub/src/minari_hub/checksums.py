@@ -1,15 +1,85 @@
-"""Checksums as remotes keep them."""
+"""Checksums as remotes keep them, and computing the same of a file."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol, TypeAlias, get_args
+
+Algorithm: TypeAlias = Literal["crc32c", "md5", "sha256", "git-sha1"]
+"""``git-sha1`` is what git names a file's content by."""
+
+ALGORITHMS: tuple[str, ...] = get_args(Algorithm)
+_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Checksum:
     """A checksum of a known kind."""
 
-    algorithm: str
-    """``crc32c``, ``md5``, ``sha256`` or ``git-sha1``."""
+    algorithm: Algorithm
+    """How it is computed."""
     digest: str
-    """In hexadecimal."""
+    """In hexadecimal, lower case."""
+
+    def matches(self, path: Path) -> bool:
+        """Whether a file has this checksum."""
+        return checksum_of(path, self.algorithm) == self
+
+
+class Hasher(Protocol):
+    """What computes a checksum from data that is given in order."""
+
+    def update(self, data: bytes, /) -> None:
+        """Take in the next bytes."""
+
+    def hexdigest(self) -> str:
+        """The checksum of what was taken in, in hexadecimal."""
+
+
+class _Crc32c:
+    def __init__(self) -> None:
+        # A compiled extension: imported where it is used.
+        from google_crc32c import extend
+
+        self._extend = extend
+        self._value = 0
+
+    def update(self, data: bytes, /) -> None:
+        self._value = self._extend(self._value, data)
+
+    def hexdigest(self) -> str:
+        return f"{self._value:08x}"
+
+
+def new_hasher(algorithm: Algorithm, size: int) -> Hasher:
+    """Start a checksum.
+
+    Args:
+        algorithm: How it is computed.
+        size: The size of the whole content, which git puts in front of it.
+    """
+    if algorithm == "crc32c":
+        return _Crc32c()
+    if algorithm == "git-sha1":
+        hasher = hashlib.sha1(usedforsecurity=False)
+        hasher.update(b"blob %d\0" % size)
+        return hasher
+    return hashlib.new(algorithm, usedforsecurity=False)
+
+
+def checksum_of(path: Path, algorithm: Algorithm) -> Checksum:
+    """The checksum of a file."""
+    hasher = new_hasher(algorithm, path.stat().st_size)
+    for block in blocks_of(path):
+        hasher.update(block)
+    return Checksum(algorithm, hasher.hexdigest())
+
+
+def blocks_of(path: Path) -> Iterator[bytes]:
+    """The content of a file, a piece at a time."""
+    with open(path, "rb") as file:
+        while block := file.read(_BLOCK):
+            yield block

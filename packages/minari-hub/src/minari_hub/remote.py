@@ -6,10 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 
 from minari_core.manifest import MANIFEST_NAME
-from minari_hub.checksums import Checksum
+from minari_hub.checksums import Checksum, new_hasher
 
 if TYPE_CHECKING:
     from minari_hub.part_file import PartFile
@@ -32,6 +33,16 @@ class RemoteObject:
     """The checksum of its content, where the remote keeps one."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """What was attached to it when it was created."""
+
+    def matches(self, content: bytes) -> bool:
+        """Whether this is its content, as far as its size and checksum tell."""
+        if len(content) != self.size:
+            return False
+        if self.checksum is None:
+            return True
+        hasher = new_hasher(self.checksum.algorithm, self.size)
+        hasher.update(content)
+        return hasher.hexdigest() == self.checksum.digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +80,7 @@ class Remote(ABC):
     """Where it is, without credentials."""
 
     @abstractmethod
-    def list(self, prefix: str = "", *, suffix: str = "") -> Iterator[RemoteObject]:
+    def find(self, prefix: str = "", *, suffix: str = "") -> Iterator[RemoteObject]:
         """The objects whose names begin and end so, in no order, page by page.
 
         Args:
@@ -83,7 +94,7 @@ class Remote(ABC):
         Args:
             prefix: How the ids begin.
         """
-        for found in self.list(prefix, suffix=MANIFEST_SUFFIX):
+        for found in self.find(prefix, suffix=MANIFEST_SUFFIX):
             yield DatasetEntry(found.name[: -len(MANIFEST_SUFFIX)], found.metadata)
 
     @abstractmethod
@@ -95,25 +106,30 @@ class Remote(ABC):
         """
 
     @abstractmethod
-    def download(self, wanted: Sequence[tuple[RemoteObject, PartFile]]) -> list[Exception | None]:
-        """Append to files what they lack of objects, several at a time.
+    def download(self, files: Sequence[PartFile], stop: Event) -> list[Exception | None]:
+        """Append to files what they lack of their objects, several at a time.
 
         Each file is given its bytes in order, from `PartFile.position` on, as they arrive.
 
+        Args:
+            files: Files that are not complete.
+            stop: Set here when the caller is interrupted; the files then refuse more.
+
         Returns:
-            For each object, what went wrong, or None. A file that lacks something still can go
-            on from where it is.
+            For each file, what went wrong, or None. A file that still lacks something can go on
+            from where it is.
         """
 
     @abstractmethod
     def upload(
-        self, uploads: Sequence[Upload], report: Callable[[int], None]
+        self, uploads: Sequence[Upload], report: Callable[[int], None], stop: Event
     ) -> list[Exception | None]:
         """Create objects from files, several at a time; one that exists is not replaced.
 
         Args:
             uploads: The files.
             report: Called with numbers of bytes that were sent, from any thread.
+            stop: Set here when the caller is interrupted.
 
         Returns:
             For each file, what went wrong, or None; for an object that exists already, a

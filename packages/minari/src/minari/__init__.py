@@ -7,6 +7,7 @@ Everything that is documented is here, by name; it comes from the packages ``min
 
 from __future__ import annotations
 
+from minari._loading import load_dataset
 from minari._version import __version__
 from minari_collect import (
     DataCollectorV0,
@@ -32,7 +33,6 @@ from minari_core import (
     delete_dataset,
     get_normalized_score,
     list_local_datasets,
-    load_dataset,
     split_dataset,
     verify_dataset,
 )
@@ -53,10 +53,17 @@ from minari_core.errors import (
     MinariError,
     MissingDependencyError,
     RecordingError,
+    RemoteAccessError,
+    RemoteError,
+    RemoteObjectExistsError,
+    RemoteObjectNotFoundError,
+    RemoteUrlError,
     SamplingError,
     SpaceError,
     UntrustedEnvironmentError,
+    UntrustedNameError,
 )
+from minari_hub import download_dataset, list_remote_datasets, upload_dataset
 
 __all__ = [
     "DataCollectorV0",
@@ -84,10 +91,16 @@ __all__ = [
     "MissingDependencyError",
     "RecordingError",
     "RecoverableRecording",
+    "RemoteAccessError",
+    "RemoteError",
+    "RemoteObjectExistsError",
+    "RemoteObjectNotFoundError",
+    "RemoteUrlError",
     "SamplingError",
     "SpaceError",
     "StepDataCallback",
     "UntrustedEnvironmentError",
+    "UntrustedNameError",
     "VerificationProblem",
     "VerificationReport",
     "__version__",
@@ -96,11 +109,14 @@ __all__ = [
     "create_dataset_from_collector_env",
     "delete_dataset",
     "discard",
+    "download_dataset",
     "get_normalized_score",
     "list_local_datasets",
     "list_recoverable",
+    "list_remote_datasets",
     "load_dataset",
     "recover",
     "split_dataset",
+    "upload_dataset",
     "verify_dataset",
 ]

@@ -1,0 +1,184 @@
+"""A plain folder as a remote, for instance on a file system that a cluster shares."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Event
+from typing import BinaryIO
+
+from minari_core.errors import (
+    RemoteAccessError,
+    RemoteError,
+    RemoteObjectExistsError,
+    RemoteObjectNotFoundError,
+    UntrustedNameError,
+)
+from minari_hub.part_file import PartFile
+from minari_hub.remote import Remote, RemoteObject, Upload
+from minari_hub.upload_file import UploadFile
+from minari_hub.workers import run_many
+
+_BLOCK = 1 << 20
+
+
+class FolderRemote(Remote):
+    """A folder whose files are the objects.
+
+    Hidden files and whatever is reached through a link are no objects. A file system keeps no
+    checksums and nothing attached to a file.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """Name the folder, which need not exist before something is created in it.
+
+        Args:
+            root: The folder; this path itself may be a link.
+        """
+        self._root = root.absolute()
+        self.url = self._root.as_uri()
+
+    def find(self, prefix: str = "", *, suffix: str = "") -> Iterator[RemoteObject]:
+        """The files whose names begin and end so; see `Remote.find`."""
+        folder, _, _ = prefix.rpartition("/")
+        if any(part in ("", ".", "..") for part in folder.split("/")) and folder:
+            return
+        waiting = [folder]
+        while waiting:
+            folder = waiting.pop()
+            for entry in self._children(folder):
+                name = f"{folder}/{entry.name}" if folder else entry.name
+                if not (name.startswith(prefix) or prefix.startswith(f"{name}/")):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(name)
+                elif (
+                    name.startswith(prefix)
+                    and name.endswith(suffix)
+                    and entry.is_file(follow_symlinks=False)
+                ):
+                    # A file may be gone since its folder was read.
+                    with suppress(FileNotFoundError):
+                        status = entry.stat(follow_symlinks=False)
+                        yield RemoteObject(name, status.st_size, _version(status))
+
+    def read(self, name: str, start: int, stop: int) -> bytes:
+        """A part of a file; see `Remote.read`."""
+        with self._open(name) as file:
+            file.seek(start)
+            return file.read(max(0, stop - start))
+
+    def download(self, files: Sequence[PartFile], stop: Event) -> list[Exception | None]:
+        """Copy what files lack; see `Remote.download`."""
+        return run_many(self._copy, files, stop)
+
+    def upload(
+        self, uploads: Sequence[Upload], report: Callable[[int], None], stop: Event
+    ) -> list[Exception | None]:
+        """Copy files into the folder; see `Remote.upload`."""
+
+        def copy(upload: Upload) -> None:
+            with UploadFile(upload.path, report, stop) as source:
+                self._place(upload.name, iter(lambda: source.read(_BLOCK), b""))
+
+        return run_many(copy, uploads, stop)
+
+    def create(self, name: str, content: bytes, metadata: Mapping[str, str]) -> None:
+        """Create one file; see `Remote.create`."""
+        self._place(name, iter([content]))
+
+    def _children(self, folder: str) -> list[os.DirEntry[str]]:
+        try:
+            with os.scandir(self._root / folder) as entries:
+                return [entry for entry in entries if not entry.name.startswith(".")]
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if folder:
+                return []
+            raise RemoteObjectNotFoundError(
+                f"could not list {self.url}: there is no such folder"
+            ) from error
+        except OSError as error:
+            if folder:
+                return []
+            raise _translated(error, f"list {self.url}") from error
+
+    def _copy(self, file: PartFile) -> None:
+        source = file.source
+        with self._open(source.name) as remote:
+            if source.version and _version(os.fstat(remote.fileno())) != source.version:
+                raise RemoteError(f"{source.name!r} of {self.url} was changed meanwhile")
+            remote.seek(file.position)
+            while not file.is_complete:
+                block = remote.read(_BLOCK)
+                if not block:
+                    raise RemoteError(f"{source.name!r} of {self.url} ends before its size")
+                file.write(block)
+
+    @contextmanager
+    def _open(self, name: str) -> Iterator[BinaryIO]:
+        path = self._path(name)
+        try:
+            file = open(path, "rb", buffering=0)  # noqa: SIM115
+        except OSError as error:
+            raise _translated(error, f"read {name!r} of {self.url}") from error
+        with file:
+            yield file
+
+    def _place(self, name: str, blocks: Iterator[bytes]) -> None:
+        """Write a file under a hidden name, and give it its own in a step that one can win."""
+        path = self._path(name)
+        if path.exists():
+            raise RemoteObjectExistsError(f"{name!r} exists on {self.url}")
+        temporary = path.with_name(f".{uuid.uuid4().hex}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(temporary, "xb") as file:
+                for block in blocks:
+                    file.write(block)
+                file.flush()
+                os.fsync(file.fileno())
+            try:
+                os.link(temporary, path)
+            except FileExistsError:
+                raise
+            except OSError:
+                # No links here. Creating the name is still a step that only one can win.
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+                os.replace(temporary, path)
+        except OSError as error:
+            raise _translated(error, f"create {name!r} on {self.url}") from error
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+    def _path(self, name: str) -> Path:
+        """The path of a name, which neither it nor a link leads out of the folder."""
+        parts = name.split("/")
+        if any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts):
+            raise UntrustedNameError(f"{name!r} leads out of {self.url}")
+        path = self._root
+        for part in parts:
+            path = path / part
+            if path.is_symlink():
+                raise UntrustedNameError(f"{name!r} of {self.url} is reached through a link")
+        return path
+
+
+def _version(status: os.stat_result) -> str:
+    return f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"
+
+
+def _translated(error: OSError, what: str) -> RemoteError:
+    if isinstance(error, RemoteError):
+        return error
+    message = f"could not {what}: {error.strerror or error}"
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return RemoteObjectNotFoundError(message)
+    if isinstance(error, FileExistsError):
+        return RemoteObjectExistsError(message)
+    if isinstance(error, PermissionError):
+        return RemoteAccessError(message)
+    return RemoteError(message)

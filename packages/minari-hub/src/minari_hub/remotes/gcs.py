@@ -1,0 +1,356 @@
+"""Buckets of Google Cloud Storage, through its client library."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import http.client
+import io
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from threading import Event, Lock
+from typing import cast
+
+import google.auth
+import requests
+import urllib3
+from google.api_core import exceptions as api_exceptions
+from google.api_core.retry import Retry
+from google.auth import exceptions as auth_exceptions
+from google.auth.credentials import AnonymousCredentials, Credentials
+from google.cloud import storage
+from google.cloud.storage import exceptions as storage_exceptions
+from google.cloud.storage import transfer_manager
+from google.oauth2.credentials import Credentials as TokenCredentials
+
+from minari_core.errors import (
+    RemoteAccessError,
+    RemoteError,
+    RemoteObjectExistsError,
+    RemoteObjectNotFoundError,
+)
+from minari_hub.checksums import Checksum, new_hasher
+from minari_hub.part_file import PartFile
+from minari_hub.remote import Remote, RemoteObject, Upload
+from minari_hub.retrying import PASSING_STATUS, Faults, Patience
+from minari_hub.upload_file import UploadFile
+from minari_hub.workers import WORKERS, in_background
+
+APPLICATION_DEFAULT = "application-default"
+"""The token that stands for the application-default credentials of this machine."""
+
+_SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
+_FIELDS = "items(name,size,generation,crc32c,metadata),nextPageToken"
+_TIMEOUT = (15.0, 60.0)
+# Larger files are sent in pieces of this size, each held in memory while it is under way.
+_PIECE = 8 << 20
+_PASSING = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+    ConnectionError,
+    TimeoutError,
+)
+
+
+class GcsRemote(Remote):
+    """A bucket, or what lies below a prefix in it."""
+
+    def __init__(self, bucket: str, prefix: str = "", token: str | None = None) -> None:
+        """Name the bucket; nothing is sent yet.
+
+        Args:
+            bucket: Its name.
+            prefix: The path of the remote's root in it, without slashes at its ends.
+            token: The path of a credentials file, `APPLICATION_DEFAULT`, or an OAuth2 access
+                token; None is anonymous.
+        """
+        self.url = f"gs://{bucket}/{prefix}".rstrip("/")
+        self._bucket_name = bucket
+        self._prefix = f"{prefix}/" if prefix else ""
+        self._token = token
+        self._lock = Lock()
+        self._client: storage.Client | None = None
+
+    def find(self, prefix: str = "", *, suffix: str = "") -> Iterator[RemoteObject]:
+        """The objects whose names begin and end so; see `Remote.find`."""
+        faults = Faults()
+        with self._asking(f"list {self.url}", faults):
+            blobs = self._connect().list_blobs(
+                self._bucket_name,
+                prefix=self._prefix + prefix or None,
+                # Servers that do not know it send everything.
+                match_glob=f"**{suffix}" if suffix else None,
+                fields=_FIELDS,
+                retry=_retry(faults),
+                timeout=_TIMEOUT,
+            )
+            for blob in blobs:
+                if blob.name.startswith(self._prefix + prefix) and blob.name.endswith(suffix):
+                    yield self._described(blob)
+
+    def read(self, name: str, start: int, stop: int) -> bytes:
+        """A part of an object; see `Remote.read`."""
+        if stop <= start:
+            return b""
+        faults = Faults()
+        content = _Bounded(stop - start, name)
+        with self._asking(f"read {name!r} of {self.url}", faults):
+            try:
+                self._blob(name).download_to_file(
+                    content,
+                    start=start,
+                    end=stop - 1,
+                    raw_download=True,
+                    checksum=None,
+                    retry=_retry(faults),
+                    timeout=_TIMEOUT,
+                )
+            except api_exceptions.RequestRangeNotSatisfiable:
+                return b""
+        return content.getvalue()
+
+    def download(self, files: Sequence[PartFile], stop: Event) -> list[Exception | None]:
+        """Fetch what files lack; see `Remote.download`."""
+        by_start: dict[int, list[int]] = {}
+        for index, file in enumerate(files):
+            by_start.setdefault(file.position, []).append(index)
+        outcomes: list[Exception | None] = [None] * len(files)
+        for start, indices in sorted(by_start.items()):
+            faults = Faults()
+            pairs = [
+                (self._blob(files[index].source.name, files[index].source.version), files[index])
+                for index in indices
+            ]
+            # The transfer manager makes range requests for one start at a time. It checks
+            # no checksum of a range; the file has its own.
+            arguments = {
+                "start": start or None,
+                "raw_download": True,
+                "checksum": None,
+                "retry": _retry(faults),
+                "timeout": _TIMEOUT,
+            }
+            results = in_background(
+                functools.partial(
+                    transfer_manager.download_many,
+                    pairs,
+                    download_kwargs=arguments,
+                    worker_type=transfer_manager.THREAD,
+                    max_workers=WORKERS,
+                ),
+                stop,
+            )
+            for index, result in zip(indices, results, strict=True):
+                name = files[index].source.name
+                outcomes[index] = self._outcome(result, f"read {name!r} of {self.url}", faults)
+        return outcomes
+
+    def upload(
+        self, uploads: Sequence[Upload], report: Callable[[int], None], stop: Event
+    ) -> list[Exception | None]:
+        """Create objects from files; see `Remote.upload`."""
+        # Small files go in one request each, which needs their size and thus their path.
+        large = [index for index, upload in enumerate(uploads) if upload.size > _PIECE]
+        small = [index for index, upload in enumerate(uploads) if upload.size <= _PIECE]
+        outcomes: list[Exception | None] = [None] * len(uploads)
+        for first in range(0, len(small), 4 * WORKERS):
+            batch = small[first : first + 4 * WORKERS]
+            sources: list[str | UploadFile] = [str(uploads[index].path) for index in batch]
+            self._upload_batch(uploads, batch, sources, outcomes, stop)
+            report(sum(uploads[index].size for index in batch))
+        for first in range(0, len(large), 4 * WORKERS):
+            batch = large[first : first + 4 * WORKERS]
+            with ExitStack() as open_files:
+                sources = [
+                    open_files.enter_context(UploadFile(uploads[index].path, report, stop))
+                    for index in batch
+                ]
+                self._upload_batch(uploads, batch, sources, outcomes, stop)
+        return outcomes
+
+    def _upload_batch(
+        self,
+        uploads: Sequence[Upload],
+        batch: Sequence[int],
+        sources: Sequence[str | UploadFile],
+        outcomes: list[Exception | None],
+        stop: Event,
+    ) -> None:
+        faults = Faults()
+        pairs = []
+        for index, source in zip(batch, sources, strict=True):
+            blob = self._blob(uploads[index].name)
+            blob.chunk_size = _PIECE
+            pairs.append((source, blob))
+        arguments = {
+            "if_generation_match": 0,
+            "checksum": "crc32c",
+            "content_type": "application/octet-stream",
+            "retry": _retry(faults),
+            "timeout": _TIMEOUT,
+        }
+        results = in_background(
+            functools.partial(
+                transfer_manager.upload_many,
+                pairs,
+                upload_kwargs=arguments,
+                worker_type=transfer_manager.THREAD,
+                max_workers=WORKERS,
+            ),
+            stop,
+        )
+        for index, result in zip(batch, results, strict=True):
+            what = f"create {uploads[index].name!r} on {self.url}"
+            outcomes[index] = self._outcome(result, what, faults)
+
+    def create(self, name: str, content: bytes, metadata: Mapping[str, str]) -> None:
+        """Create one object; see `Remote.create`."""
+        faults = Faults()
+        blob = self._blob(name)
+        blob.metadata = dict(metadata)
+        try:
+            with self._asking(f"create {name!r} on {self.url}", faults):
+                blob.upload_from_string(
+                    content,
+                    content_type="application/json",
+                    if_generation_match=0,
+                    checksum="crc32c",
+                    retry=_retry(faults),
+                    timeout=_TIMEOUT,
+                )
+        except RemoteObjectExistsError:
+            # An earlier try may have succeeded without the answer reaching us.
+            hasher = new_hasher("crc32c", len(content))
+            hasher.update(content)
+            written = Checksum("crc32c", hasher.hexdigest())
+            found = [each for each in self.find(name) if each.name == name]
+            if not faults.count or not found or found[0].checksum != written:
+                raise
+
+    def _connect(self) -> storage.Client:
+        with self._lock:
+            if self._client is None:
+                # Without a project the library would look for one on this machine.
+                self._client = storage.Client(
+                    project="none", credentials=self._credentials(self._token)
+                )
+            return self._client
+
+    def _credentials(self, token: str | None) -> Credentials:
+        if token is None:
+            return AnonymousCredentials()
+        try:
+            if token == APPLICATION_DEFAULT:
+                credentials, _ = google.auth.default(scopes=[_SCOPE])
+                return credentials
+            if os.path.isfile(token):
+                loaded, _ = google.auth.load_credentials_from_file(token, scopes=[_SCOPE])
+                return cast(Credentials, loaded)
+        except (auth_exceptions.GoogleAuthError, OSError, ValueError) as error:
+            raise RemoteAccessError(
+                f"there are no usable credentials for {self.url}: {error}"
+            ) from error
+        if os.sep in token or token.endswith(".json"):
+            raise RemoteAccessError(f"there is no credentials file {token}")
+        return TokenCredentials(token)
+
+    def _blob(self, name: str, version: str = "") -> storage.Blob:
+        generation = int(version) if version else None
+        return (
+            self._connect()
+            .bucket(self._bucket_name)
+            .blob(self._prefix + name, generation=generation)
+        )
+
+    def _described(self, blob: storage.Blob) -> RemoteObject:
+        checksum = None
+        if blob.crc32c:
+            checksum = Checksum("crc32c", base64.b64decode(blob.crc32c).hex())
+        return RemoteObject(
+            name=blob.name[len(self._prefix) :],
+            size=int(blob.size or 0),
+            version=str(blob.generation or ""),
+            checksum=checksum,
+            metadata={str(key): str(value) for key, value in (blob.metadata or {}).items()},
+        )
+
+    def _outcome(self, result: object, what: str, faults: Faults) -> Exception | None:
+        if not isinstance(result, Exception):
+            return None
+        return self._translated(result, what, faults) or result
+
+    @contextmanager
+    def _asking(self, what: str, faults: Faults) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            translated = self._translated(error, what, faults)
+            if translated is None:
+                raise
+            raise translated from error
+
+    def _translated(self, error: Exception, what: str, faults: Faults) -> RemoteError | None:
+        """The error of this project for one of the client library; None if it is neither's."""
+        if isinstance(error, api_exceptions.RetryError) and isinstance(error.cause, Exception):
+            error = error.cause
+        message = f"could not {what}: {_said(error)}{faults.summary()}"
+        if isinstance(error, RemoteError):
+            return error
+        if isinstance(error, api_exceptions.NotFound):
+            return RemoteObjectNotFoundError(f"{message}; it is not there, or only for others")
+        if isinstance(error, api_exceptions.PreconditionFailed):
+            return RemoteObjectExistsError(f"{message}; it exists already")
+        if isinstance(error, api_exceptions.Unauthorized | api_exceptions.Forbidden):
+            hint = "give token=" if self._token is None else "the token may lack the permission"
+            return RemoteAccessError(f"{message}; {hint}")
+        if isinstance(error, auth_exceptions.GoogleAuthError):
+            return RemoteAccessError(message)
+        if isinstance(error, api_exceptions.GoogleAPIError | storage_exceptions.InvalidResponse):
+            return RemoteError(message)
+        if isinstance(error, storage_exceptions.DataCorruption | _PASSING):
+            return RemoteError(message)
+        return None
+
+
+class _Bounded(io.BytesIO):
+    """Bytes in memory, however many a server sends."""
+
+    def __init__(self, most: int, name: str) -> None:
+        super().__init__()
+        self._most = most
+        self._name = name
+
+    def write(self, data: bytes, /) -> int:  # type: ignore[override]  # the client writes bytes
+        if self.tell() + len(data) > self._most:
+            raise RemoteError(f"the remote sends more of {self._name!r} than was asked for")
+        return super().write(data)
+
+
+def _retry(faults: Faults) -> Retry:
+    patience = Patience.current()
+    return Retry(
+        predicate=_is_passing,
+        initial=patience.first_wait,
+        maximum=patience.longest_wait,
+        multiplier=2.0,
+        timeout=patience.give_up_after,
+        on_error=faults.note,
+    )
+
+
+def _is_passing(error: BaseException) -> bool:
+    if isinstance(error, RemoteError):
+        return False
+    if isinstance(error, api_exceptions.GoogleAPICallError):
+        return error.code in PASSING_STATUS
+    if isinstance(error, storage_exceptions.InvalidResponse):
+        return error.response.status_code in PASSING_STATUS
+    return isinstance(error, auth_exceptions.TransportError | _PASSING)
+
+
+def _said(error: Exception) -> str:
+    """What an error says, in one line of bounded length."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else f"{text[:300]}…"

@@ -1,0 +1,108 @@
+"""For how long, and how often, a request that fails in passing is made again."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from minari_core.errors import RemoteError
+
+GIVE_UP_VARIABLE = "MINARI_REMOTE_GIVE_UP_AFTER"
+"""The environment variable that says for how many seconds to keep trying."""
+
+PASSING_STATUS = frozenset({408, 429, 500, 502, 503, 504})
+"""The HTTP status codes of faults that may be over at the next try."""
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait, and for how long in all."""
+
+    give_up_after: float = 90.0
+    """Seconds after which a fault is no longer taken as a passing one."""
+    first_wait: float = 0.4
+    """Seconds before the second try, at most."""
+    longest_wait: float = 15.0
+    """Seconds between later tries, at most; each wait is up to twice the one before."""
+
+    @classmethod
+    def current(cls) -> Patience:
+        """As the environment says.
+
+        Raises:
+            RemoteError: It says something that is not a number of seconds.
+        """
+        text = os.environ.get(GIVE_UP_VARIABLE)
+        if not text:
+            return cls()
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = -1.0
+        if not 0 <= seconds < 1e6:
+            raise RemoteError(f"{GIVE_UP_VARIABLE}={text!r} is not a number of seconds")
+        return cls(give_up_after=seconds)
+
+
+class Faults:
+    """Counts the faults of one piece of work, for the message if it fails in the end."""
+
+    def __init__(self) -> None:
+        """Nothing went wrong yet."""
+        self._lock = threading.Lock()
+        self._started = time.monotonic()
+        self.count = 0
+
+    def note(self, error: Exception) -> None:
+        """Count a fault after which the request is made again."""
+        with self._lock:
+            self.count += 1
+
+    def summary(self) -> str:
+        """What was tried, as the end of a sentence."""
+        seconds = time.monotonic() - self._started
+        if not self.count:
+            return ""
+        return (
+            f" (tried {self.count + 1} times in {seconds:.0f} s; the environment variable "
+            f"{GIVE_UP_VARIABLE} says for how long)"
+        )
+
+
+def keep_trying(
+    work: Callable[[], Result],
+    is_passing: Callable[[Exception], bool],
+    faults: Faults,
+    patience: Patience | None = None,
+) -> Result:
+    """Do some work, again and again while it fails in passing.
+
+    Args:
+        work: What to do; it can be done twice.
+        is_passing: Whether an error may be over at the next try.
+        faults: Where to count.
+        patience: For how long; None is what the environment says.
+    """
+    patience = patience or Patience.current()
+    stop = time.monotonic() + patience.give_up_after
+    wait = patience.first_wait
+    while True:
+        try:
+            return work()
+        except Exception as error:
+            if not is_passing(error):
+                raise
+            # Not all at once: many workers may have failed together.
+            seconds = wait * random.uniform(0.5, 1.0)
+            if time.monotonic() + seconds > stop:
+                raise
+            faults.note(error)
+            time.sleep(seconds)
+            wait = min(2 * wait, patience.longest_wait)

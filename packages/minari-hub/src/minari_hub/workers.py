@@ -1,0 +1,75 @@
+"""Doing pieces of work several at a time, in a way that Ctrl-C ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from threading import Event
+from typing import TypeVar
+
+WORKERS = 8
+"""How many objects are under way at a time."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def run_many(
+    work: Callable[[Item], object], items: Sequence[Item], stop: Event | None = None
+) -> list[Exception | None]:
+    """Do the same with every item, several at a time.
+
+    Args:
+        work: What to do.
+        items: With what.
+        stop: Set when the caller is interrupted, so that work under way can end.
+
+    Returns:
+        For each item, the error that it raised, or None.
+    """
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="minari-hub") as pool:
+        futures = [pool.submit(work, item) for item in items]
+        until_done(futures, stop)
+    return [_error_of(future) for future in futures]
+
+
+def map_many(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> list[Result]:
+    """The results of the same work on every item, several at a time, in order."""
+    with ThreadPoolExecutor(workers, thread_name_prefix="minari-hub") as pool:
+        futures = [pool.submit(work, item) for item in items]
+        until_done(futures, None)
+    return [future.result() for future in futures]
+
+
+def in_background(work: Callable[[], Result], stop: Event) -> Result:
+    """Do work that waits for threads of its own, so that Ctrl-C reaches who waits for it.
+
+    Args:
+        work: What to do.
+        stop: Set on an interrupt; the work must end soon after.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="minari-hub") as pool:
+        future = pool.submit(work)
+        until_done([future], stop)
+    return future.result()
+
+
+def until_done(futures: Sequence[Future[Result]], stop: Event | None) -> None:
+    """Wait for all; on an interrupt, cancel what has not begun and tell the rest to stop."""
+    try:
+        # Without a timeout, Windows would not wake up for Ctrl-C.
+        while wait(futures, timeout=0.5).not_done:
+            pass
+    except BaseException:
+        if stop is not None:
+            stop.set()
+        for future in futures:
+            future.cancel()
+        raise
+
+
+def _error_of(future: Future[Result]) -> Exception | None:
+    error = future.exception()
+    if error is not None and not isinstance(error, Exception):
+        raise error
+    return error

@@ -1,0 +1,36 @@
+"""Loading a dataset, downloaded first where that is asked for."""
+
+from __future__ import annotations
+
+from minari_core import MinariDataset
+from minari_core import load_dataset as load_local_dataset
+from minari_core.dataset_id import chosen_id
+from minari_hub import ensure_downloaded
+
+
+def load_dataset(
+    dataset_name: str | None = None,
+    download: bool = False,
+    *,
+    dataset_id: str | None = None,
+) -> MinariDataset:
+    """Open a local dataset; no step of it is read.
+
+    Args:
+        dataset_name: The dataset's id; with ``download``, also a full URL such as
+            ``gs://bucket/D4RL/door/human-v2``.
+        download: Whether to download it if it is not here. Which remote is asked, and with
+            which credentials, say ``MINARI_REMOTE`` and ``MINARI_REMOTE_TOKEN``.
+        dataset_id: Another name of ``dataset_name``.
+
+    Raises:
+        DatasetIdError: The id is malformed.
+        DatasetNotFoundError: There is no such dataset.
+        DatasetDamagedError: Its metadata is malformed.
+        FormatError: Nothing installed reads its format.
+        RemoteError: It was to be downloaded, and the remote cannot be read.
+    """
+    wanted = chosen_id(dataset_name, dataset_id)
+    if download:
+        wanted = ensure_downloaded(wanted)
+    return load_local_dataset(wanted)
