@@ -1,0 +1,118 @@
+"""Measure everything that is promised, beside its bare limit and the public Minari.
+
+python benchmarks/run.py                    # all topics
+python benchmarks/run.py --only reading     # one of them
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+
+import collecting
+import imports
+import listing
+import memory
+import reading
+import writing
+from peer import Peer, PeerError, installed_peer
+from report import Figure, file_system, machine, not_reached, results, table
+from setting import Setting
+
+_TOPICS = {
+    "collecting": collecting.measure,
+    "writing": writing.measure,
+    "reading": reading.measure,
+    "listing": listing.measure,
+    "memory": memory.measure,
+    "imports": imports.measure,
+}
+_RESULTS = Path(__file__).with_name("RESULTS.md")
+
+
+def main() -> int:
+    """Run the topics that are asked for and print their table."""
+    options = _options()
+    warnings.simplefilter("ignore")
+    parent = options.root or _folder_on_disk()
+    with tempfile.TemporaryDirectory(prefix="minari-bench-", dir=parent) as folder:
+        root = Path(folder)
+        # Fresh processes import compiled modules, as those of an installed package are.
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        os.environ["PYTHONPYCACHEPREFIX"] = str(root / "bytecode")
+        described = machine(root.parent)
+        for name, value in described.items():
+            print(f"{name}: {value}")
+        print(flush=True)
+        peer = None if options.without_public else _peer(root, quick=options.quick)
+        setting = Setting(root, options.quick, peer)
+        start = time.perf_counter()
+        figures: list[Figure] = []
+        for topic in options.only or _TOPICS:
+            print(f"measuring {topic} …", flush=True)
+            for figure in _TOPICS[topic](setting):
+                print(f"  {figure.work}: {figure.minari}, {figure.compared}", flush=True)
+                figures.append(figure)
+        minutes = (time.perf_counter() - start) / 60
+        if peer is not None:
+            peer.close()
+    print(f"\n{table(figures)}\n\n{not_reached(figures)}")
+    complaints = list(dict.fromkeys(setting.complaints))
+    for complaint in complaints:
+        print(complaint)
+    print(f"took {minutes:.1f} minutes")
+    if options.json:
+        text = json.dumps({"machine": described, "figures": [asdict(one) for one in figures]})
+        options.json.write_text(text, encoding="utf-8")
+    if options.write_results:
+        _RESULTS.write_text(results(figures, complaints, described, minutes), encoding="utf-8")
+        print(f"wrote {_RESULTS}")
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument(
+        "--only", action="append", choices=_TOPICS, help="a topic; can be given several times"
+    )
+    parser.add_argument("--quick", action="store_true", help="small data, to see that it works")
+    parser.add_argument("--without-public", action="store_true", help="leave out the public Minari")
+    parser.add_argument("--root", type=Path, help="a folder on the disk to measure on")
+    parser.add_argument("--json", type=Path, help="a file for the figures as JSON")
+    parser.add_argument(
+        "--write-results", action="store_true", help=f"write {_RESULTS.name}; not with --quick"
+    )
+    options = parser.parse_args()
+    if options.write_results and (options.quick or options.only or options.without_public):
+        parser.error("--write-results needs the whole run")
+    return options
+
+
+def _peer(root: Path, *, quick: bool) -> Peer | None:
+    try:
+        python = installed_peer()
+        folder = root / "public"
+        folder.mkdir()
+        return Peer(python, folder, quick=quick)
+    except PeerError as error:
+        print(f"The public Minari is left out, because it cannot be installed: {error}", flush=True)
+        return None
+
+
+def _folder_on_disk() -> Path:
+    """Where temporary files go; beside the repository if that is only memory."""
+    folder = Path(tempfile.gettempdir())
+    in_memory = any(f"({kind})" in file_system(folder) for kind in ("tmpfs", "ramfs"))
+    beside = Path(__file__).resolve().parents[2]
+    return beside if in_memory and os.access(beside, os.W_OK) else folder
+
+
+if __name__ == "__main__":
+    sys.exit(main())
