@@ -101,6 +101,7 @@ def create_dataset_from_buffers(
     metadata = described.metadata(spec_of(env), observations, actions)
     episodes: Iterable[Episode] = (_episode(item, index) for index, item in enumerate(buffer))
     if isinstance(buffer, Sequence):
+        # What is in memory anyway is written in one go.
         episodes = list(episodes)
     folder = publish(
         new_id, metadata, chosen_format, lambda storage: storage.append_episodes(episodes)

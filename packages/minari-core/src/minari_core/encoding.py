@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias, TypeGuard
+from typing import Any, TypeAlias, cast
 
 import numpy as np
-import numpy.typing as npt
 from gymnasium import spaces
 
 from minari_core.columns import (
@@ -36,6 +35,7 @@ LENGTH_DTYPE = np.dtype("<i8")
 SEED_DTYPE = np.dtype("<u8")
 _REWARD_DTYPE = np.dtype("<f8")
 _FLAG_DTYPE = np.dtype("?")
+_DICTS = ("infos", "extras", "options", "metadata")
 
 
 def encode_episodes(
@@ -56,7 +56,7 @@ def encode_episodes(
         DataError: An episode's columns disagree in length, dtype or shape; the message names
             the episode (counted from 0 in ``episodes``) and the column.
     """
-    lengths = [_length(episode, index) for index, episode in enumerate(episodes)]
+    lengths = _lengths(episodes)
     rows = [length + 1 for length in lengths]
     parts: dict[str, Encoded] = {
         "observations": encode_blocks(
@@ -174,6 +174,27 @@ def check_seed(seed: int | None) -> None:
         raise DataError(f"seed {seed} is not between 0 and 2**64 - 1, so it cannot be recorded")
 
 
+def _lengths(episodes: Sequence[Episode]) -> list[int]:
+    """The steps of each episode, once all of them are sound.
+
+    Asking what types there are at all is quicker than asking each episode, and enough to know
+    that nearly all batches are sound.
+    """
+    kinds = set(map(type, episodes))
+    dicts_or_none = (dict, type(None))
+    if kinds <= {EpisodeBuffer, EpisodeData} and all(
+        {type(getattr(episode, name)) for episode in episodes} <= set(dicts_or_none)
+        for name in _DICTS
+    ):
+        seeds = {episode.seed for episode in episodes} - {None}
+        rewards = [episode.rewards for episode in episodes]
+        if set(map(type, seeds)) <= {int} and set(map(type, rewards)) <= {np.ndarray, list}:
+            lengths = list(map(len, rewards))
+            if min(lengths) > 0 and (not seeds or (min(seeds) >= 0 and max(seeds) < 2**64)):
+                return lengths
+    return [_length(episode, index) for index, episode in enumerate(episodes)]
+
+
 def _length(episode: Episode, index: int) -> int:
     if not isinstance(episode, EpisodeBuffer | EpisodeData):
         raise DataError(
@@ -192,7 +213,7 @@ def _length(episode: Episode, index: int) -> int:
         check_seed(episode.seed)
     except DataError as error:
         raise DataError(f"episode {index}: {error}") from error
-    for name in ("infos", "extras", "options", "metadata"):
+    for name in _DICTS:
         value = getattr(episode, name)
         if value is not None and not isinstance(value, Mapping):
             hint = ", each key with its rows" if name in ("infos", "extras") else ""
@@ -245,14 +266,41 @@ def _transposed_tuple(
 def _encode_fixed(
     space: spaces.Space[object], blocks: Sequence[object], counts: Sequence[int], where: str
 ) -> Encoded:
+    arrays = _uniform(blocks, counts)
+    if arrays is None:
+        arrays = _checked_arrays(space, blocks, counts, where)
+    dtype, shape = arrays[0].dtype, arrays[0].shape[1:]
+    if dtype.kind not in "biufc":
+        raise DataError(f"{where}: dtype {dtype} is not numeric")
+    return fixed_column(dtype, shape), [arrays]
+
+
+def _uniform(blocks: Sequence[object], counts: Sequence[int]) -> list[Array] | None:
+    """The blocks, if they are arrays of one dtype and shape with as many rows as they must have.
+
+    Asking what there is at all is quicker than asking each block.
+    """
+    if set(map(type, blocks)) != {np.ndarray}:
+        return None
+    arrays = cast("list[Array]", list(blocks))
+    dimensions = {array.ndim for array in arrays}
+    if len({array.dtype for array in arrays}) > 1 or len(dimensions) > 1 or 0 in dimensions:
+        return None
+    if 1 not in dimensions and len({array.shape[1:] for array in arrays}) > 1:
+        return None
+    return arrays if list(map(len, arrays)) == list(counts) else None
+
+
+def _checked_arrays(
+    space: spaces.Space[object], blocks: Sequence[object], counts: Sequence[int], where: str
+) -> list[Array]:
+    """The blocks as arrays of one dtype and shape, or an error that names the first that is not."""
     arrays = [
         block if isinstance(block, np.ndarray) else _stack(space, block, where, index)
         for index, block in enumerate(blocks)
     ]
     dtype, shape = arrays[0].dtype, arrays[0].shape[1:]
     for index, (array, count) in enumerate(zip(arrays, counts, strict=True)):
-        if array.shape == (count, *shape) and array.dtype is dtype:
-            continue
         if np.ma.is_masked(array):
             raise DataError(f"episode {index}: {where} is a masked array with missing values")
         if array.ndim == 0 or len(array) != count:
@@ -262,9 +310,7 @@ def _encode_fixed(
                 f"episode {index}: {where} is {array.dtype} of shape {array.shape[1:]} a row, but "
                 f"{dtype} of shape {shape} in the episodes before; convert them to one dtype"
             )
-    if dtype.kind not in "biufc":
-        raise DataError(f"{where}: dtype {dtype} is not numeric")
-    return fixed_column(dtype, shape), [arrays]
+    return arrays
 
 
 def _stack(space: spaces.Space[object], block: object, where: str, index: int) -> Array:
@@ -292,19 +338,12 @@ def _stack(space: spaces.Space[object], block: object, where: str, index: int) -
         raise DataError(f"episode {index}: {error}") from error
 
 
-def _is_ready(
-    block: object, dtype: np.dtype[np.generic], count: int
-) -> TypeGuard[npt.NDArray[np.generic]]:
-    """Whether a block is already the array that a shard holds."""
-    return isinstance(block, np.ndarray) and block.dtype is dtype and block.shape == (count,)
-
-
 def _encode_rewards(blocks: Sequence[object], counts: Sequence[int]) -> Encoded:
+    ready = _uniform(blocks, counts)
+    if ready is not None and ready[0].dtype == _REWARD_DTYPE:
+        return FixedColumn(_REWARD_DTYPE, ready[0].shape[1:]), [ready]
     pieces: list[Array] = []
     for index, (block, count) in enumerate(zip(blocks, counts, strict=True)):
-        if _is_ready(block, _REWARD_DTYPE, count):
-            pieces.append(block)
-            continue
         array = as_numeric_array(block, f"episode {index}: rewards")
         if array.dtype != _REWARD_DTYPE:
             array = FixedColumn(_REWARD_DTYPE, array.shape).exact(
@@ -319,11 +358,11 @@ def _encode_rewards(blocks: Sequence[object], counts: Sequence[int]) -> Encoded:
 
 
 def _encode_flags(blocks: Sequence[object], counts: Sequence[int], where: str) -> Encoded:
+    ready = _uniform(blocks, counts)
+    if ready is not None and ready[0].dtype == _FLAG_DTYPE and ready[0].ndim == 1:
+        return FixedColumn(_FLAG_DTYPE), [ready]
     pieces: list[Array] = []
     for index, (block, count) in enumerate(zip(blocks, counts, strict=True)):
-        if _is_ready(block, _FLAG_DTYPE, count):
-            pieces.append(block)
-            continue
         # True beside 1 is no loss here, where only two values are allowed.
         array = as_numeric_array(block, f"episode {index}: {where}", mixed=True)
         if array.ndim != 1:

@@ -11,7 +11,7 @@ import json
 import os
 import uuid
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -43,13 +43,20 @@ class _Placed:
     pieces: Sequence[Array]
 
 
-def write_shard(folder: Path, data: ShardData, schema_index: int) -> ShardEntry:
+def write_shard(
+    folder: Path,
+    data: ShardData,
+    schema_index: int,
+    on_written: Callable[[Path], object] | None = None,
+) -> ShardEntry:
     """Write a shard into a folder, or leave nothing there; it is not yet flushed to the disk.
 
     Args:
         folder: An existing folder.
         data: What to write.
         schema_index: The index of the data's schema in the manifest.
+        on_written: Called with the file's path when all bytes are written, before they are read
+            again for the checksum; what flushes them can run at the same time.
 
     Returns:
         The manifest's entry of the shard.
@@ -63,6 +70,8 @@ def write_shard(folder: Path, data: ShardData, schema_index: int) -> ShardEntry:
         with open(path, "r+b", buffering=0) as file:
             for array in placed:
                 _write_pieces(file, array)
+            if on_written is not None:
+                on_written(path)
             nbytes, checksum = checksum_of(file)
     except BaseException as error:
         path.unlink(missing_ok=True)
@@ -193,19 +202,14 @@ def _write_pieces(file: FileIO, array: _Placed) -> None:
 
 def _blocks(pieces: Sequence[Array]) -> Iterator[memoryview]:
     """The bytes of pieces, with small ones joined so that each write is worth its call."""
-    small: list[Array] = []
-    waiting = 0
-    for piece in pieces:
-        if waiting and (piece.nbytes >= _SMALLEST_WRITE or waiting >= _BATCH_NBYTES):
-            yield _bytes_of(np.concatenate(small))
-            small, waiting = [], 0
-        if piece.nbytes >= _SMALLEST_WRITE:
-            yield _bytes_of(piece)
-        elif piece.nbytes:
-            small.append(piece)
-            waiting += piece.nbytes
-    if small:
-        yield _bytes_of(np.concatenate(small))
+    total = sum(map(len, pieces))
+    row_nbytes = pieces[0].nbytes // max(len(pieces[0]), 1) if len(pieces) else 0
+    if total * row_nbytes >= len(pieces) * _SMALLEST_WRITE:
+        yield from map(_bytes_of, pieces)
+        return
+    at_once = max(1, _BATCH_NBYTES * len(pieces) // max(total * row_nbytes, 1))
+    for start in range(0, len(pieces), at_once):
+        yield _bytes_of(np.concatenate(pieces[start : start + at_once]))
 
 
 def _bytes_of(array: Array) -> memoryview:

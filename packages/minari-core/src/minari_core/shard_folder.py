@@ -81,7 +81,7 @@ class Addition:
             DatasetWriteError: The file system refused.
         """
         schema = self._schema_index(data.schema)
-        entry = write_shard(self._folder, data, schema)
+        entry = write_shard(self._folder, data, schema, self._flush)
         self._created.append(self._folder / entry.file)
         self._append(entry)
 
@@ -126,6 +126,7 @@ class Addition:
             try:
                 _link_or_copy(source.data_path / entry.file, target)
                 self._created.append(target)
+                self._flush(target)
             except OSError as error:
                 raise DatasetWriteError(f"could not put {target} in place: {error}") from error
         self._append(replace(entry, schema=number))
@@ -154,9 +155,11 @@ class Addition:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
 
+    def _flush(self, path: Path) -> None:
+        if self._flusher is not None:
+            self._flushed.append(self._flusher.submit(sync_file, path))
+
     def _append(self, entry: ShardEntry) -> None:
-        if self._flusher is not None and entry.file not in self._files:
-            self._flushed.append(self._flusher.submit(sync_file, self._folder / entry.file))
         self._shards.append(entry)
         self._files.add(entry.file)
         self._episodes += entry.episodes
