@@ -186,7 +186,7 @@ def _lengths(episodes: Sequence[Episode]) -> list[int]:
         {type(getattr(episode, name)) for episode in episodes} <= set(dicts_or_none)
         for name in _DICTS
     ):
-        seeds = {episode.seed for episode in episodes} - {None}
+        seeds = [episode.seed for episode in episodes if episode.seed is not None]
         rewards = [episode.rewards for episode in episodes]
         if set(map(type, seeds)) <= {int} and set(map(type, rewards)) <= {np.ndarray, list}:
             lengths = list(map(len, rewards))

@@ -46,31 +46,30 @@ class EpisodeIndex:
         Raises:
             DatasetDamagedError: The lengths do not add up to the shards' rows.
         """
+        self._first_rows = list(accumulate((rows for rows, _, _ in counts), initial=0))
+        self._first_steps = list(accumulate((steps for _, steps, _ in counts), initial=0))
+        self._first_episodes = list(accumulate((number for _, _, number in counts), initial=0))
+        steps, rows = self._first_steps[-1], self._first_rows[-1]
+        shortest, longest = (lengths.min(), lengths.max()) if len(lengths) else (1, 0)
         starts = np.zeros(len(lengths) + 1, dtype=np.int64)
         np.cumsum(lengths, out=starts[1:])
+        # A length that is beyond all steps is looked for by itself, because sums overflow.
+        is_sound = shortest >= 1 and longest <= steps
+        if not is_sound or starts[-1] != steps or rows != steps + len(lengths):
+            raise DatasetDamagedError(
+                f"the lengths of {len(lengths)} episodes, from {shortest} to {longest}, do not fit "
+                f"the {steps} steps and {rows} rows of the shards"
+            )
         starts.flags.writeable = False
         self.starts = starts
         """The first step of each episode, and the number of all, shape (episodes + 1,)."""
         self.lengths = lengths
         """The steps of each episode, shape (episodes,)."""
-        self._first_rows = list(accumulate((rows for rows, _, _ in counts), initial=0))
-        self._first_steps = list(accumulate((steps for _, steps, _ in counts), initial=0))
-        self._first_episodes = list(accumulate((number for _, _, number in counts), initial=0))
         self._borders: dict[Axis, npt.NDArray[np.int64]] = {
             "rows": np.array(self._first_rows),
             "steps": np.array(self._first_steps),
             "episodes": np.array(self._first_episodes),
         }
-        steps, rows = self._first_steps[-1], self._first_rows[-1]
-        if (
-            (len(lengths) and lengths.min() < 1)
-            or starts[-1] != steps
-            or rows != steps + len(lengths)
-        ):
-            raise DatasetDamagedError(
-                f"the episodes' lengths add up to {starts[-1]} steps of {len(lengths)} episodes, "
-                f"but the shards have {steps} steps and {rows} rows"
-            )
 
     def firsts(self, axis: Axis) -> npt.NDArray[np.int64]:
         """The first row, step or episode of each shard, and the number of all.
