@@ -16,6 +16,8 @@ from minari_core.errors import DatasetDamagedError
 
 ZSTD_FILTER = 32015
 ZSTD_LEVEL = 3
+# A zstd block of 4 bytes stands for 128 KiB at most, so a frame grows by less than 2**15.
+_MOST_EXPANDED = 15
 
 _ROWS_PER_BLOCK = 64
 
@@ -91,6 +93,9 @@ class CompressedRows:
             raise DatasetDamagedError(f"{name} has a chunk that no file can hold")
         if len(chunks) and int(chunks.sum(axis=1).max()) > len(file):
             raise DatasetDamagedError(f"{name} has a chunk beyond the end of its file")
+        # What a file says must not choose how much memory is taken before a chunk is decoded.
+        if len(chunks) and self._chunk_nbytes > (int(chunks[:, 1].min()) + 8) << _MOST_EXPANDED:
+            raise DatasetDamagedError(f"{name} has a chunk that is too small for its rows")
 
     def __len__(self) -> int:
         """The number of rows."""
