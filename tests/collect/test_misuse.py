@@ -361,20 +361,21 @@ def test_updating_a_dataset_of_other_spaces_is_refused_and_loses_nothing(
 
 
 def test_updating_with_another_dtype_is_refused_and_loses_nothing(datasets_root: Path) -> None:
-    space = spaces.Box(-9, 9, (3,), np.float64)
-    for dtype in (np.float64, np.float32):
-        env = Scripted(space, moments=[Moment(np.zeros(3, dtype)) for _ in range(3)])
+    def recorded_as(dtype: type[np.floating[Any]]) -> DataCollectorV0:
+        env = Scripted(spaces.Box(-9, 9, (3,), np.float64))
+        env.tell(*[Moment(np.zeros(3, dtype)) for _ in range(2)])
         collector = DataCollectorV0(env)
         collector.reset(seed=1)
         collector.step(0)
-        if dtype is np.float64:
-            dataset = create_dataset_from_collector_env("tests/a-v0", collector)
-        else:
-            with pytest.raises(DataError, match="float32"):
-                dataset.update_dataset_from_collector_env(collector)
-            shards = list((datasets_root / "tests/a-v0/data").glob("*.h5"))
-            assert len(shards) == len(load_dataset("tests/a-v0")) == 1
-            create_dataset_from_collector_env("tests/b-v0", collector)
+        return collector
+
+    dataset = create_dataset_from_collector_env("tests/a-v0", recorded_as(np.float64))
+    other = recorded_as(np.float32)
+    with pytest.raises(DataError, match="float32"):
+        dataset.update_dataset_from_collector_env(other)
+    assert len(list((datasets_root / "tests/a-v0/data").glob("*.h5"))) == 1
+    assert len(load_dataset("tests/a-v0")) == 1
+    create_dataset_from_collector_env("tests/b-v0", other)
 
     assert load_dataset("tests/b-v0")[0].observations.dtype == np.float32
 

@@ -59,7 +59,8 @@ def list_recoverable() -> list[RecoverableRecording]:
     """List what collectors of processes that are gone have left, oldest first.
 
     Recordings of collectors that are still alive are not in it. Buffers that were in memory when
-    their process was killed are lost; `max_buffer_steps` bounds how much that is.
+    their process was killed are lost; `max_buffer_steps` bounds how much that is. A recording
+    whose process was killed before it had written any step has none, and can only be discarded.
     """
     recordings: list[RecoverableRecording] = []
     for folder in sorted(staging_root().glob(f"{FOLDER_PREFIX}*")):
