@@ -89,7 +89,7 @@ def _load(setting: Setting) -> list[Figure]:
         ),
         Figure(
             work="its memory, before any step is read",
-            minari=f"{megabytes(memory)}, of Python's {megabytes(python)}",
+            minari=f"{megabytes(memory)} (tracemalloc: {megabytes(python)} at the peak)",
             compared=megabytes(memory),
             target=f"under {megabytes(_MOST_LOADED)}",
             reached=None if memory is None else memory < _MOST_LOADED,
