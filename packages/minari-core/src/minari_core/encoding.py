@@ -189,7 +189,7 @@ def _lengths(episodes: Sequence[Episode]) -> list[int]:
         seeds = [episode.seed for episode in episodes if episode.seed is not None]
         rewards = [episode.rewards for episode in episodes]
         if set(map(type, seeds)) <= {int} and set(map(type, rewards)) <= {np.ndarray, list}:
-            lengths = list(map(len, rewards))
+            lengths = [len(episode) for episode in episodes]
             if min(lengths) > 0 and (not seeds or (min(seeds) >= 0 and max(seeds) < 2**64)):
                 return lengths
     return [_length(episode, index) for index, episode in enumerate(episodes)]

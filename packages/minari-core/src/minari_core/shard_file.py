@@ -181,11 +181,14 @@ def _create(
     properties: h5py.h5p.PropDCID,
     links: h5py.h5p.PropLCID,
 ) -> h5py.h5d.DatasetID:
+    shape = (rows, *spec.row_shape)
+    # HDF5 wants room for at least one whole chunk, which a short array has only if it may grow.
+    largest = (h5py.h5s.UNLIMITED, *spec.row_shape) if spec.rows_per_chunk else shape
     return h5py.h5d.create(
         file.id,
         spec.path.encode("utf-8"),
         h5py.h5t.py_create(spec.dtype, logical=True),
-        h5py.h5s.create_simple((rows, *spec.row_shape)),
+        h5py.h5s.create_simple(shape, largest),
         properties,
         links,
     )
