@@ -1,0 +1,59 @@
+"""The options that several commands take, and the completion of dataset ids in a shell."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Annotated, TypeAlias
+
+import typer
+
+from minari_core.local_datasets import list_local_datasets
+
+
+def local_ids(incomplete: str) -> Iterator[str]:
+    """The ids of local datasets that begin with what was typed, for the shell's completion."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield from list_local_datasets(prefix=incomplete)
+
+
+LocalIds: TypeAlias = Annotated[
+    list[str],
+    typer.Argument(metavar="ID", help="Ids of local datasets.", autocompletion=local_ids),
+]
+"""Ids of one or more local datasets."""
+
+RemoteOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--remote",
+        metavar="URL",
+        help="The remote, such as gs://bucket/prefix, hf://organization or file:///folder. "
+        "Without it $MINARI_REMOTE, else the public remote.",
+        show_default=False,
+    ),
+]
+"""The URL of a remote."""
+
+TokenOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--token",
+        metavar="TOKEN",
+        help="Proves who asks: a credentials file, application-default, or an access token. "
+        "Better put into $MINARI_REMOTE_TOKEN, where other users do not see it.",
+        show_default=False,
+    ),
+]
+"""What proves to a remote who asks."""
+
+JsonOption: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Write JSON to stdout, for scripts.")
+]
+"""Whether the result is for a script."""
+
+YesOption: TypeAlias = Annotated[
+    bool, typer.Option("--yes", "-y", help="Do not ask for a confirmation.")
+]
+"""Whether to go on without asking."""

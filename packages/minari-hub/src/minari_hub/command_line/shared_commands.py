@@ -1,0 +1,256 @@
+"""The commands that ``minari`` and ``minari-hub`` share: list, download, upload, verify."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Annotated
+
+import typer
+
+from minari_core._version import __version__ as core_version
+from minari_core.columns import JsonValue
+from minari_core.errors import MinariError
+from minari_core.local_datasets import list_local_datasets
+from minari_core.locations import DATA_FOLDER, dataset_folder, datasets_root
+from minari_core.verification import VerificationReport, verify_dataset
+from minari_hub._version import __version__ as hub_version
+from minari_hub.command_line.dataset_table import print_datasets
+from minari_hub.command_line.exit_codes import ExitCode, say_error
+from minari_hub.command_line.options import JsonOption, LocalIds, RemoteOption, TokenOption
+from minari_hub.command_line.terminal import (
+    byte_progress,
+    file_size,
+    one_line,
+    output_console,
+    say,
+    write_json,
+)
+from minari_hub.download import download_dataset
+from minari_hub.listing import list_remote_datasets
+from minari_hub.upload import upload_dataset
+from minari_hub.urls import DEFAULT_REMOTE, REMOTE_VARIABLE, is_url
+
+LOCAL, REMOTE = "local", "remote"
+
+
+def add_shared_commands(app: typer.Typer, *, default_place: str) -> None:
+    """Add the commands to a command line.
+
+    Args:
+        app: Where to.
+        default_place: What ``list`` lists if it is not told.
+    """
+
+    @app.command("list")
+    def list_datasets(
+        place: Annotated[
+            str,
+            typer.Argument(
+                metavar="PLACE", help="local, remote, or the URL of a remote, as gs://bucket."
+            ),
+        ] = default_place,
+        prefix: Annotated[
+            str | None, typer.Option(help="Only ids that begin with this text.", metavar="TEXT")
+        ] = None,
+        latest: Annotated[
+            bool, typer.Option("--latest", help="Only the highest version of each dataset.")
+        ] = False,
+        compatible: Annotated[
+            bool, typer.Option("--compatible", help="Only what this installation can read.")
+        ] = False,
+        token: TokenOption = None,
+        as_json: JsonOption = False,
+    ) -> None:
+        """List local or remote datasets."""
+        sizes: dict[str, int] = {}
+        if place == LOCAL:
+            datasets = list_local_datasets(latest_version=latest, prefix=prefix)
+            where = str(datasets_root())
+            if not as_json:
+                sizes = {dataset_id: local_size(dataset_id) for dataset_id in datasets}
+        elif place == REMOTE or is_url(place):
+            url = None if place == REMOTE else place
+            datasets = list_remote_datasets(
+                remote_path=url,
+                prefix=prefix,
+                latest_version=latest,
+                compatible_minari_version=compatible,
+                token=token,
+            )
+            where = remote_url(url)
+        else:
+            raise typer.BadParameter(
+                f"{one_line(place)!r} is neither {LOCAL}, {REMOTE}, nor a URL such as gs://bucket",
+                param_hint="PLACE",
+            )
+        show_datasets(datasets, sizes, where, as_json=as_json)
+
+    app.command("download")(download)
+    app.command("upload")(upload)
+    app.command("verify")(verify)
+
+
+def show_datasets(
+    datasets: Mapping[str, Mapping[str, JsonValue]],
+    sizes: Mapping[str, int],
+    where: str,
+    *,
+    as_json: bool,
+) -> None:
+    """Show what was listed.
+
+    Args:
+        datasets: The metadata of each dataset by its id.
+        sizes: The bytes of each dataset of which they are known.
+        where: Where they are.
+        as_json: Show everything that is known, for a script.
+    """
+    if as_json:
+        write_json(datasets)
+    elif not datasets:
+        say(f"no dataset in {where}")
+    else:
+        print_datasets(datasets, sizes, output_console())
+        say(f"{number_of(len(datasets), 'dataset')} in {where}", style="dim")
+
+
+def download(
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="ID", help="Ids, or URLs of datasets, as gs://bucket/D4RL/door/human-v2."
+        ),
+    ],
+    remote: RemoteOption = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace local datasets of the same ids.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    token: TokenOption = None,
+) -> None:
+    """Download datasets from a remote.
+
+    A download that was interrupted goes on where it was; every file is checked.
+    """
+    with _EachByItself() as each:
+        for name in names:
+            with each:
+                download_dataset(name, force, remote_path=remote, token=token, progress=not quiet)
+                say(f"{name} is in {datasets_root()}")
+
+
+def upload(
+    names: LocalIds,
+    remote: RemoteOption = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    token: TokenOption = None,
+) -> None:
+    """Upload local datasets to a remote.
+
+    Nothing on the remote is ever replaced, and nobody sees half a dataset.
+    """
+    with _EachByItself() as each:
+        for name in names:
+            with each:
+                upload_dataset(name, remote_path=remote, token=token, progress=not quiet)
+                say(f"{name} is on {remote_url(remote)}")
+
+
+def verify(names: LocalIds, as_json: JsonOption = False) -> None:
+    """Check that local datasets are sound.
+
+    Sizes, checksums, arrays and counts are compared, and everything that is wrong is said. The
+    exit code is 1 if anything is.
+    """
+    reports: list[VerificationReport] = []
+    with _EachByItself() as each:
+        for name in names:
+            with each:
+                with byte_progress(name) as progress:
+                    report = verify_dataset(name, progress=progress)
+                reports.append(report)
+                if not as_json:
+                    print_report(report)
+                if not report.ok:
+                    each.note(ExitCode.FAILED)
+        if as_json:
+            write_json([report.to_json() for report in reports])
+
+
+def print_report(report: VerificationReport) -> None:
+    """Print what a verification found: problems to stdout, remarks to stderr."""
+    console = output_console()
+    name = one_line(report.dataset_id)
+    for problem in report.problems:
+        console.print(f"{name}: {one_line(problem)}", soft_wrap=True)
+    if report.ok:
+        console.print(
+            f"{name}: ok ({number_of(report.total_episodes, 'episode')}, "
+            f"{number_of(report.total_steps, 'step')}, {number_of(report.files, 'file')}, "
+            f"{file_size(report.nbytes)})",
+            soft_wrap=True,
+            style="green",
+        )
+    else:
+        found = number_of(len(report.problems), "problem")
+        console.print(f"{name}: {found}", soft_wrap=True, style="bold red")
+    for remark in report.remarks:
+        say(f"{name}: {remark}", style="yellow")
+
+
+def number_of(count: int, noun: str) -> str:
+    """A count with its noun.
+
+    Example:
+        >>> number_of(1, "dataset"), number_of(1200, "step")
+        ('1 dataset', '1,200 steps')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def remote_url(url: str | None) -> str:
+    """The remote that is meant: the given one, else ``$MINARI_REMOTE``, else the public one."""
+    return url or os.environ.get(REMOTE_VARIABLE) or DEFAULT_REMOTE
+
+
+def local_size(dataset_id: str) -> int:
+    """The bytes that a local dataset's files have."""
+    folder = dataset_folder(dataset_id) / DATA_FOLDER
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def versions() -> dict[str, str]:
+    """The versions of the packages that this command line is made of."""
+    return {"minari-hub": hub_version, "minari-core": core_version}
+
+
+class _EachByItself:
+    """Goes on with the next dataset when one fails, and exits with the worst code at the end.
+
+    That is 1 if any operation failed or any problem was found, else 2 or 3 if an id was malformed
+    or not found.
+    """
+
+    def __init__(self) -> None:
+        self._codes: list[ExitCode] = []
+        self._depth = 0
+
+    def note(self, code: ExitCode) -> None:
+        """Remember an exit code."""
+        self._codes.append(code)
+
+    def __enter__(self) -> _EachByItself:
+        self._depth += 1
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> bool:
+        self._depth -= 1
+        if self._depth:
+            if isinstance(error, MinariError | OSError):
+                self.note(say_error(error))
+                return True
+            return False
+        if error is None and self._codes:
+            raise typer.Exit(min(self._codes))
+        return False

@@ -1,0 +1,4 @@
+"""The command line ``minari``: that of ``minari-hub``, and what needs local datasets.
+
+Nothing here is imported by ``import minari``.
+"""

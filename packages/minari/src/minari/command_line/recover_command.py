@@ -1,0 +1,112 @@
+"""``minari recover``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import minari_collect
+from minari_collect import RecoverableRecording
+from minari_core.columns import JsonObject
+from minari_hub.command_line.dataset_table import TableColumn, table_that_fits
+from minari_hub.command_line.options import JsonOption, YesOption
+from minari_hub.command_line.shared_commands import number_of
+from minari_hub.command_line.terminal import (
+    confirm,
+    file_size,
+    one_line,
+    output_console,
+    say,
+    write_json,
+)
+
+
+def recover(
+    recording: Annotated[
+        str | None,
+        typer.Argument(metavar="RECORDING", help="What to recover; without it, list them."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="ID", help="The id of the new dataset.")
+    ] = None,
+    algorithm_name: Annotated[str | None, typer.Option(metavar="TEXT")] = None,
+    author: Annotated[list[str] | None, typer.Option(metavar="NAME")] = None,
+    author_email: Annotated[list[str] | None, typer.Option(metavar="ADDRESS")] = None,
+    code_permalink: Annotated[str | None, typer.Option(metavar="URL")] = None,
+    description: Annotated[str | None, typer.Option(metavar="TEXT")] = None,
+    discard: Annotated[bool, typer.Option("--discard", help="Drop the recording instead.")] = False,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make datasets of what crashes have left.
+
+    Lists what collectors of processes that are gone had written, makes a dataset of one of
+    these recordings, or drops it.
+    """
+    if recording is None:
+        if name is not None or discard:
+            raise typer.BadParameter("say which recording", param_hint="RECORDING")
+        _show(minari_collect.list_recoverable(), as_json=as_json)
+        return
+    if discard == (name is not None):
+        raise typer.BadParameter("give either --name or --discard", param_hint="RECORDING")
+    if discard:
+        found = {each.id: each for each in minari_collect.list_recoverable()}.get(recording)
+        what = "" if found is None else f" ({_amount(found)})"
+        if found is not None:
+            confirm(f"Drop the recording {recording}{what}", yes=yes)
+        minari_collect.discard(recording)
+        say(f"{recording} is dropped")
+        return
+    dataset = minari_collect.recover(
+        recording,
+        name,
+        algorithm_name=algorithm_name,
+        author=author or None,
+        author_email=author_email or None,
+        code_permalink=code_permalink,
+        description=description,
+    )
+    say(
+        f"{dataset.id} has {number_of(dataset.total_episodes, 'episode')}, "
+        f"{number_of(dataset.total_steps, 'step')}"
+    )
+
+
+def _show(recordings: list[RecoverableRecording], *, as_json: bool) -> None:
+    if as_json:
+        write_json([_as_json(recording) for recording in recordings])
+        return
+    if not recordings:
+        say("there is nothing to recover")
+        return
+    console = output_console()
+    columns = [
+        TableColumn("Recording", tuple(one_line(each.id) for each in recordings)),
+        TableColumn("Episodes", tuple(f"{each.total_episodes:,}" for each in recordings), True),
+        TableColumn("Steps", tuple(f"{each.total_steps:,}" for each in recordings), True),
+        TableColumn("Environment", tuple(one_line(each.env_id or "") for each in recordings)),
+        TableColumn("Started", tuple(one_line(each.started) for each in recordings)),
+        TableColumn("Size", tuple(file_size(each.nbytes) for each in recordings), True),
+    ]
+    console.print(table_that_fits(columns, console.width))
+    say("minari recover RECORDING --name ID makes a dataset of one", style="dim")
+
+
+def _amount(recording: RecoverableRecording) -> str:
+    return (
+        f"{number_of(recording.total_episodes, 'episode')}, "
+        f"{number_of(recording.total_steps, 'step')}"
+    )
+
+
+def _as_json(recording: RecoverableRecording) -> JsonObject:
+    return {
+        "id": recording.id,
+        "started": recording.started,
+        "env_id": recording.env_id,
+        "total_episodes": recording.total_episodes,
+        "total_steps": recording.total_steps,
+        "nbytes": recording.nbytes,
+    }
