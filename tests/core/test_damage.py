@@ -274,7 +274,6 @@ CHANGES = {
         ("shards", 0, "arrays"),
         ("shards", 0, "arrays", 0),
         *(("shards", 0, "arrays", index, place) for index in range(0, 26, 3) for place in (0, 1)),
-        ("schemas", 0, "rewards", "shape"),
         ("schemas", 0, "rewards", "dtype"),
         ("schemas", 0, "observations", "fields", "position", "shape", 0),
         ("schemas", 0, "observations", "fields", "image", "rows_per_chunk"),

@@ -270,8 +270,6 @@ def _encode_fixed(
     if arrays is None:
         arrays = _checked_arrays(space, blocks, counts, where)
     dtype, shape = arrays[0].dtype, arrays[0].shape[1:]
-    if dtype.kind not in "biufc":
-        raise DataError(f"{where}: dtype {dtype} is not numeric")
     return fixed_column(dtype, shape), [arrays]
 
 
@@ -283,6 +281,8 @@ def _uniform(blocks: Sequence[object], counts: Sequence[int]) -> list[Array] | N
     if set(map(type, blocks)) != {np.ndarray}:
         return None
     arrays = cast("list[Array]", list(blocks))
+    if arrays[0].dtype.kind not in "biufc":
+        return None
     dimensions = {array.ndim for array in arrays}
     if len({array.dtype for array in arrays}) > 1 or len(dimensions) > 1 or 0 in dimensions:
         return None
@@ -303,6 +303,8 @@ def _checked_arrays(
     for index, (array, count) in enumerate(zip(arrays, counts, strict=True)):
         if np.ma.is_masked(array):
             raise DataError(f"episode {index}: {where} is a masked array with missing values")
+        if array.dtype.kind not in "biufc":
+            raise DataError(f"episode {index}: {where} has dtype {array.dtype}, which is no number")
         if array.ndim == 0 or len(array) != count:
             _check_count(len(array) if array.ndim else 0, count, where, index)
         if array.dtype != dtype or array.shape[1:] != shape:
@@ -326,13 +328,12 @@ def _stack(space: spaces.Space[object], block: object, where: str, index: int) -
             dtypes = {row.dtype for row in block if isinstance(row, np.ndarray | np.generic)}
             if len(dtypes) > 1:
                 raise DataError(f"{where} changes dtype between rows: {sorted(map(str, dtypes))}")
-            if not dtypes and first.dtype.kind == "f" and column.dtype.kind != "f":
-                column = FixedColumn(first.dtype, first.shape)
-            elif not dtypes and first.dtype.kind == "f" and column.dtype.itemsize < 8:
-                # A Python float has 64 bits, whatever its space says.
-                column = FixedColumn(np.dtype(np.float64), first.shape)
-            else:
-                column = FixedColumn(column.dtype, first.shape)
+            if not dtypes:
+                whole = as_numeric_array(block, where)
+                if whole.dtype.kind in "fc":
+                    # A Python float has 64 bits, whatever its space says.
+                    return whole
+            column = FixedColumn(column.dtype, first.shape)
         return column.encode(block, where)[0]
     except DataError as error:
         raise DataError(f"episode {index}: {error}") from error
