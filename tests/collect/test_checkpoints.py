@@ -5,14 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from minari_collect import DataCollectorV0, create_dataset_from_collector_env
 from minari_core.dataset import MinariDataset
 from minari_core.local_datasets import load_dataset
 from tests.collect.comparing import assert_same
-from tests.collect.environments import Counter, run_episode
+from tests.collect.environments import Counter, Moment, Scripted, run_episode
 
 pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no")
 
@@ -140,3 +142,35 @@ def test_two_processes_extend_one_dataset_and_a_reader_sees_only_whole_checkpoin
     assert lengths == sorted(lengths)
     for episode in dataset:
         assert episode.observations.tolist() == [[episode.seed, step] for step in range(6)]
+
+
+@pytest.mark.parametrize("max_buffer_steps", [None, 2])
+def test_infos_may_come_in_another_order_in_each_checkpoint(max_buffer_steps: int | None) -> None:
+    env = Scripted()
+    collector = DataCollectorV0(env, record_infos=True, max_buffer_steps=max_buffer_steps)
+    infos: list[dict[str, Any]] = [
+        {"a": 1, "b": 2, "inner": {"c": "x", "d": "y"}},
+        {"inner": {"d": "y", "c": "x"}, "b": 2, "a": 1},
+    ]
+    dataset: MinariDataset | None = None
+    for info in infos:
+        env.tell(*[Moment(np.zeros(3, np.float32), info=info) for _ in range(4)])
+        collector.reset()
+        for _ in range(3):
+            collector.step(0)
+        if dataset is None:
+            dataset = create_dataset_from_collector_env("tests/parts-v0", collector)
+        else:
+            dataset.update_dataset_from_collector_env(collector)
+    assert dataset is not None
+    for _ in range(2):
+        for episode in dataset:
+            assert_same(
+                episode.infos,
+                {
+                    "a": np.full(4, 1),
+                    "b": np.full(4, 2),
+                    "inner": {"c": ["x"] * 4, "d": ["y"] * 4},
+                },
+            )
+        dataset.compact()
