@@ -146,14 +146,14 @@ def test_two_processes_extend_one_dataset_and_a_reader_sees_only_whole_checkpoin
 
 @pytest.mark.parametrize("max_buffer_steps", [None, 2])
 def test_infos_may_come_in_another_order_in_each_checkpoint(max_buffer_steps: int | None) -> None:
-    env = Scripted()
-    collector = DataCollectorV0(env, record_infos=True, max_buffer_steps=max_buffer_steps)
     infos: list[dict[str, Any]] = [
         {"a": 1, "b": 2, "inner": {"c": "x", "d": "y"}},
         {"inner": {"d": "y", "c": "x"}, "b": 2, "a": 1},
     ]
     dataset: MinariDataset | None = None
     for info in infos:
+        env = Scripted()
+        collector = DataCollectorV0(env, record_infos=True, max_buffer_steps=max_buffer_steps)
         env.tell(*[Moment(np.zeros(3, np.float32), info=info) for _ in range(4)])
         collector.reset()
         for _ in range(3):
