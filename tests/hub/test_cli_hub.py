@@ -257,6 +257,20 @@ def test_a_listing_that_nobody_reads_to_its_end_ends_quietly(datasets_root: Path
     assert "Traceback" not in said
 
 
+def test_a_remote_out_of_reach_is_one_line_and_no_traceback(datasets_root: Path) -> None:
+    # Nothing listens on this port.
+    unreachable = {
+        "STORAGE_EMULATOR_HOST": "http://127.0.0.1:9",
+        "MINARI_REMOTE_GIVE_UP_AFTER": "1",
+    }
+
+    done = in_process("minari_hub", "list", "gs://bucket", environment=unreachable)
+
+    assert done.code == 1
+    assert done.err.startswith("error: could not list gs://bucket")
+    assert done.err.count("\n") == 1
+
+
 def test_every_command_has_help_that_names_its_options(hub: CommandLine) -> None:
     overview = hub("--help")
     assert overview.code == 0
