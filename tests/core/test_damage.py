@@ -27,6 +27,7 @@ from minari_core.episode import EpisodeBuffer, EpisodeData
 from minari_core.errors import DatasetDamagedError, DatasetNotFoundError, FormatError, MinariError
 from minari_core.expectations import expect_same_episode
 from minari_core.formats import open_storage
+from minari_core.manifest import layout_checksum
 from minari_core.space_json import space_to_json
 
 SPACE = spaces.Dict(
@@ -114,6 +115,9 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 
 def _write(folder: Path, manifest: Any) -> None:
+    # With a checksum that fits, so that it is not what every one of these tests tests.
+    if isinstance(manifest, dict) and isinstance(manifest.get("columnar"), dict):
+        manifest["columnar"]["crc32"] = layout_checksum(manifest["columnar"])
     (folder / "metadata.json").write_text(json.dumps(manifest))
 
 

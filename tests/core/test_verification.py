@@ -20,6 +20,7 @@ from minari_core import VerificationReport, verify_dataset
 from minari_core.columnar_storage import LOCK_NAME
 from minari_core.columns import Schema, schema_from_json
 from minari_core.errors import DatasetIdError, DatasetNotFoundError, FormatError
+from minari_core.manifest import layout_checksum
 
 pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no:minari_core.MinariWarning")
 
@@ -84,6 +85,9 @@ class Stored:
     def edit_manifest(self, edit: Callable[[dict[str, Any]], object]) -> None:
         content = self.manifest
         edit(content)
+        # With a checksum that fits, as whoever edits a manifest on purpose gives it.
+        if isinstance(content.get("columnar"), dict):
+            content["columnar"]["crc32"] = layout_checksum(content["columnar"])
         (self.folder / "metadata.json").write_text(json.dumps(content))
 
     def shard(self, number: int) -> Path:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
@@ -10,6 +11,7 @@ from gymnasium import spaces
 from minari_core.caller_warnings import warn_caller
 from minari_core.columns import Column, FixedColumn, Schema, StructColumn, TupleColumn
 from minari_core.encoding import Episode, encode_episodes
+from minari_core.episode import EpisodeBuffer, EpisodeData
 from minari_core.errors import DataError
 from minari_core.shard_data import ShardData
 
@@ -40,20 +42,36 @@ def shards_of(
     """
     dropped: dict[str, str] = {}
     count_arrays = not isinstance(episodes, Sequence)
+
+    def encode(batch: Sequence[Episode], first: int) -> ShardData:
+        try:
+            return encode_episodes(batch, observation_space, action_space, dropped)
+        except DataError as error:
+            if first == 0:
+                raise
+            raise DataError(f"{error} (counted from the episode that is number {first})") from error
+
     batch: list[Episode] = []
     waiting = step_nbytes = 0.0
+    first = 0
     for episode in episodes:
+        if not isinstance(episode, EpisodeBuffer | EpisodeData):
+            raise DataError(
+                f"episode {first + len(batch)} is a {type(episode).__name__}, not an "
+                "EpisodeBuffer, an EpisodeData or a dict"
+            )
         count = len(batch)
         # Looking at each episode would cost more than writing it; its steps are like others'.
         if count & (count - 1) == 0:
             step_nbytes = max(step_nbytes, _step_nbytes(episode, count_arrays))
         batch.append(episode)
-        waiting += len(episode) * step_nbytes
+        waiting += _steps_of(episode) * step_nbytes
         if waiting >= TARGET_SHARD_NBYTES:
-            yield encode_episodes(batch, observation_space, action_space, dropped)
+            yield encode(batch, first)
+            first += len(batch)
             batch, waiting, step_nbytes = [], 0.0, 0.0
     if batch:
-        yield encode_episodes(batch, observation_space, action_space, dropped)
+        yield encode(batch, first)
     warn_dropped(dropped)
 
 
@@ -62,6 +80,33 @@ def warn_dropped(dropped: Mapping[str, str]) -> None:
     if dropped:
         names = "; ".join(f"{name}: {reason}" for name, reason in dropped.items())
         warn_caller(f"values that no column can hold were left out ({names})")
+
+
+def check_shapes(
+    shards: Iterable[ShardData],
+    observation_space: spaces.Space[object],
+    action_space: spaces.Space[object],
+) -> Iterator[ShardData]:
+    """Pass on shards whose rows have the shapes that their spaces give them.
+
+    Raises:
+        DataError: A column has rows of another shape.
+    """
+    for shard in shards:
+        _check_shape(observation_space, shard.schema.parts["observations"], "observations")
+        _check_shape(action_space, shard.schema.parts["actions"], "actions")
+        yield shard
+
+
+def _check_shape(space: spaces.Space[Any], column: Column, where: str) -> None:
+    if isinstance(space, spaces.Dict) and isinstance(column, StructColumn):
+        for key, part in space.spaces.items():
+            _check_shape(part, column.fields[key], f"{where}[{key!r}]")
+    elif isinstance(space, spaces.Tuple) and isinstance(column, TupleColumn):
+        for index, part in enumerate(space.spaces):
+            _check_shape(part, column.items[index], f"{where}[{index}]")
+    elif isinstance(column, FixedColumn) and column.shape != tuple(space.shape or ()):
+        raise DataError(f"{where} has rows of shape {column.shape}, but its space is {space}")
 
 
 def check_fit(established: Schema | None, schema: Schema) -> None:
@@ -101,7 +146,15 @@ def _step_nbytes(episode: Episode, count_arrays: bool) -> float:
     """About how much memory it takes to encode a step of an episode."""
     columns = (episode.observations, episode.actions, episode.infos, episode.extras)
     total = sum(_approximate_nbytes(column, count_arrays) for column in columns)
-    return total / max(len(episode), 1) + _NBYTES_OF_FLAGS
+    return total / max(_steps_of(episode), 1) + _NBYTES_OF_FLAGS
+
+
+def _steps_of(episode: Episode) -> int:
+    """The steps of an episode that nobody has checked yet."""
+    rewards: object = episode.rewards
+    if isinstance(rewards, np.ndarray):
+        return rewards.size
+    return len(rewards) if isinstance(rewards, Sized) else 0
 
 
 def _approximate_nbytes(value: object, count_arrays: bool) -> int:

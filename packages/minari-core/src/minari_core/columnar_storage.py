@@ -132,7 +132,8 @@ class ColumnarStorage(ShardFolder):
                 yield addition
                 addition.finish()
                 manifest = replace(self._manifest, layout=addition.layout)
-                sync_folder(self._folder)
+                with _as_write_error(self._folder):
+                    sync_folder(self._folder)
                 write_manifest(self._folder, manifest)
             except BaseException:
                 addition.discard()
@@ -169,3 +170,11 @@ class ColumnarStorage(ShardFolder):
             yield
         finally:
             lock.release()
+
+
+@contextmanager
+def _as_write_error(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DatasetWriteError(f"{folder} could not be flushed to the disk: {error}") from error

@@ -58,7 +58,6 @@ class ColumnarCheck:
         """Look at everything, and hand over whatever is wrong."""
         if not self._layout.uid:
             self._add(MANIFEST_NAME, "it does not list the shards of its columnar data")
-        self._check_totals()
         self._check_schemas()
         self._check_files()
         for number, entry in enumerate(self._layout.shards):
@@ -77,15 +76,6 @@ class ColumnarCheck:
 
     def _schema(self, entry: ShardEntry) -> Schema:
         return self._layout.schemas[entry.schema]
-
-    def _check_totals(self) -> None:
-        for key, found in (
-            ("total_episodes", self._layout.total_episodes),
-            ("total_steps", self._layout.total_steps),
-        ):
-            stated = self._manifest.metadata.get(key)
-            if stated != found:
-                self._add(MANIFEST_NAME, f"its {key} is {stated}, but its shards have {found}")
 
     def _check_schemas(self) -> None:
         shards = self._layout.shards

@@ -162,8 +162,8 @@ def _spaces(
     environment = env if isinstance(env, gymnasium.Env) else gymnasium.make(env)
     try:
         return (
-            observation_space or environment.observation_space,
-            action_space or environment.action_space,
+            environment.observation_space if observation_space is None else observation_space,
+            environment.action_space if action_space is None else action_space,
         )
     finally:
         if environment is not env:

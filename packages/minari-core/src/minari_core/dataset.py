@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy as copying
+import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -101,6 +102,7 @@ class MinariDataset(TrainingMethods):
                 f"episode indices from {min(self._ends())} to {max(self._ends())} in a dataset "
                 f"of {total} episodes"
             )
+        self._is_whole = episode_indices is None
         self._generator = np.random.default_rng()
         self._samplers = {}
 
@@ -239,18 +241,36 @@ class MinariDataset(TrainingMethods):
         if isinstance(index, slice):
             return self._view(self._indices[index])
         if isinstance(index, list | np.ndarray):
-            try:
-                return self._view(self.episode_indices[np.asarray(index)])
-            except IndexError as error:
-                raise EpisodeIndexError(f"{error} ({len(self)} episodes)") from error
-        place = index.__index__()
+            return self._view(self._chosen(np.asarray(index)))
+        try:
+            place = operator.index(index)
+        except TypeError as error:
+            raise EpisodeIndexError(
+                f"{index!r} is no place of an episode; give a number, a slice, a list of "
+                "numbers or a mask"
+            ) from error
         if not -len(self) <= place < len(self):
             raise EpisodeIndexError(f"there is no episode {place} among {len(self)} episodes")
         return next(self._storage.read_episodes([int(self._indices[place])]))
 
+    def _chosen(self, places: npt.NDArray[Any]) -> Indices:
+        if places.size == 0:
+            places = places.astype(np.int64)
+        if places.ndim != 1 or places.dtype.kind not in "iub":
+            raise EpisodeIndexError(
+                f"an array of {places.dtype} and shape {places.shape} chooses no episodes; give "
+                "numbers or a mask in one dimension"
+            )
+        try:
+            chosen: Indices = self.episode_indices[places]
+            return chosen
+        except IndexError as error:
+            raise EpisodeIndexError(f"{error} ({len(self)} episodes)") from error
+
     def _view(self, indices: range | Indices) -> MinariDataset:
         view = copying.copy(self)
         view._indices = indices
+        view._is_whole = False
         view._generator = copying.deepcopy(self._generator)
         view._samplers = {}
         return view
@@ -398,7 +418,7 @@ class MinariDataset(TrainingMethods):
 
     def _append(self, added: range) -> None:
         self._samplers = {}
-        if isinstance(self._indices, range) and self._indices == range(len(self._indices)):
+        if self._is_whole:
             self._indices = range(self._storage.total_episodes)
         else:
             self._indices = np.append(self.episode_indices, np.array(added, dtype=np.int64))

@@ -15,6 +15,7 @@ _RESERVED_NAMES = frozenset(
 _PART = re.compile(r"\w[\w-]*")
 _NAME_AND_VERSION = re.compile(r"(?P<name>.+)-v(?P<version>0|[1-9][0-9]*)")
 _LONGEST_PART = 120
+_DATA_FOLDER = "data"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -113,6 +114,10 @@ def _check_part(part: str, whole: str) -> None:
     if len(part) > _LONGEST_PART:
         raise DatasetIdError(
             f"part {part[:20]!r}… of the id has {len(part)} characters, more than {_LONGEST_PART}"
+        )
+    if part.lower() == _DATA_FOLDER:
+        raise DatasetIdError(
+            f"part {part!r} of {whole!r} is the name of the folder inside every dataset"
         )
     if part.lower() in _RESERVED_NAMES:
         raise DatasetIdError(f"part {part!r} of {whole!r} is a name that Windows reserves")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import gymnasium
+import numpy as np
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 
@@ -95,6 +96,10 @@ class DatasetDescription:
             raise MetadataError(
                 f"num_episodes_average_score is {self.num_episodes_average_score}, not at least 1"
             )
+        for name in ("ref_min_score", "ref_max_score"):
+            score = getattr(self, name)
+            if isinstance(score, bool) or not isinstance(score, int | float | np.number | None):
+                raise MetadataError(f"{name} is {score!r}, not a number")
         episodes = self.num_episodes_average_score
         lowest, highest = self.ref_min_score, self.ref_max_score
         if self.expert_policy is not None:

@@ -346,6 +346,8 @@ def _encode_rewards(blocks: Sequence[object], counts: Sequence[int]) -> Encoded:
     pieces: list[Array] = []
     for index, (block, count) in enumerate(zip(blocks, counts, strict=True)):
         array = as_numeric_array(block, f"episode {index}: rewards")
+        if array.dtype.kind == "b":
+            array = array.astype(_REWARD_DTYPE)
         if array.dtype != _REWARD_DTYPE:
             array = FixedColumn(_REWARD_DTYPE, array.shape).exact(
                 array, f"episode {index}: rewards"

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import uuid
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from minari_core.columns import JsonObject, JsonValue, Schema, schema_from_json
 from minari_core.errors import (
@@ -44,7 +47,9 @@ _FIXED_KEYS = frozenset(
         "total_steps",
     }
 )
+_TOTALS = ("total_episodes", "total_steps")
 _LARGEST = 1 << 30
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +167,14 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         layout = manifest.layout
         content["total_episodes"] = layout.total_episodes
         content["total_steps"] = layout.total_steps
-        content[_LAYOUT_KEY] = {
+        described: JsonObject = {
             "version": FORMAT_VERSION,
             "features": [],
             "uid": layout.uid,
             "schemas": [schema.to_json() for schema in layout.schemas],
             "shards": [shard.to_json() for shard in layout.shards],
         }
+        content[_LAYOUT_KEY] = {**described, "crc32": layout_checksum(described)}
     text = json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
     target = folder / MANIFEST_NAME
     before = target.read_bytes() if target.exists() else None
@@ -180,6 +186,12 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
             with suppress(OSError):
                 replace_file(target, before)
         raise DatasetWriteError(f"could not write {target}: {error}") from error
+
+
+def layout_checksum(described: Mapping[str, object]) -> int:
+    """The CRC-32 of the text of a layout as JSON without white space, but for its own key."""
+    others = {key: value for key, value in described.items() if key != "crc32"}
+    return zlib.crc32(json.dumps(others, separators=(",", ":")).encode("ascii"))
 
 
 def replace_file(target: Path, text: bytes) -> None:
@@ -200,8 +212,15 @@ def replace_file(target: Path, text: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(
+    folder: Path, on_contradiction: Callable[[str], object] | None = None
+) -> Manifest:
     """Read the manifest of a dataset.
+
+    Args:
+        folder: The dataset's folder.
+        on_contradiction: Called with what the manifest says against itself, for whoever wants to
+            read on; if None, that is an error.
 
     Raises:
         DatasetNotFoundError: The folder has none.
@@ -211,13 +230,35 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST_NAME
     content = _read_json(path)
     described = content.pop(_LAYOUT_KEY, None)
+    if described is None and content.get("data_format") != _LAYOUT_KEY:
+        return Manifest(content)
     try:
-        layout = Layout() if described is None else _read_layout(described)
+        if not isinstance(described, dict):
+            found = str(described)[:40]
+            raise TypeError(f"it does not list the shards; {_LAYOUT_KEY!r} is {found}")
+        layout = _read_layout(described)
+        contradictions = list(_contradictions(content, described, layout))
     except FormatError as error:
         raise FormatError(f"{path}: {error}") from error
     except (DatasetDamagedError, KeyError, TypeError, ValueError) as error:
         raise DatasetDamagedError(f"{path} is damaged: {error}") from error
-    return Manifest(content, layout)
+    if contradictions and on_contradiction is None:
+        raise DatasetDamagedError(f"{path} is damaged: {'; '.join(contradictions)}")
+    for contradiction in contradictions:
+        if on_contradiction is not None:
+            on_contradiction(contradiction)
+    # The layout counts; numbers beside it would only grow old.
+    return Manifest({k: v for k, v in content.items() if k not in _TOTALS}, layout)
+
+
+def _contradictions(
+    content: Mapping[str, JsonValue], described: Mapping[str, object], layout: Layout
+) -> Iterator[str]:
+    for key, count in zip(_TOTALS, (layout.total_episodes, layout.total_steps), strict=True):
+        if content.get(key) != count:
+            yield f"its {key} is {content.get(key)}, but its shards have {count}"
+    if described["crc32"] != layout_checksum(described):
+        yield f"the checksum of {_LAYOUT_KEY!r} is not that of its text"
 
 
 def read_metadata(folder: Path) -> dict[str, JsonValue]:
@@ -225,6 +266,16 @@ def read_metadata(folder: Path) -> dict[str, JsonValue]:
     content = _read_json(folder / MANIFEST_NAME)
     content.pop(_LAYOUT_KEY, None)
     return content
+
+
+def sync_file(path: Path) -> None:
+    """Make a file's contents outlive a power cut."""
+    # Only Windows wants a file to be writable for that.
+    descriptor = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sync_folder(folder: Path) -> None:
@@ -241,15 +292,17 @@ def sync_folder(folder: Path) -> None:
 def _read_json(path: Path) -> JsonObject:
     try:
         with open(path, "rb") as file:
-            text = file.read(_LARGEST + 1)
+            if os.fstat(file.fileno()).st_size > _LARGEST:
+                raise DatasetDamagedError(f"{path} is larger than {_LARGEST} bytes")
+            text = file.read()
     except FileNotFoundError as error:
         raise DatasetNotFoundError(
             f"{path.parent} holds no dataset: {path.name} is missing"
         ) from error
     except OSError as error:
+        if isinstance(error, DatasetDamagedError):
+            raise
         raise DatasetDamagedError(f"{path} cannot be read: {error}") from error
-    if len(text) > _LARGEST:
-        raise DatasetDamagedError(f"{path} is larger than {_LARGEST} bytes")
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -266,11 +319,9 @@ def _read_json(path: Path) -> JsonObject:
     return content
 
 
-def _read_layout(described: object) -> Layout:
-    if not isinstance(described, dict):
-        raise TypeError(f"{_LAYOUT_KEY!r} is not an object")
+def _read_layout(described: Mapping[str, Any]) -> Layout:
     version = described["version"]
-    if not isinstance(version, int) or version < 1:
+    if type(version) is not int or version < 1:
         raise ValueError(f"format version {version!r}")
     if version > FORMAT_VERSION:
         needed = ", ".join(map(str, described.get("features", []))) or "unnamed"
@@ -278,6 +329,9 @@ def _read_layout(described: object) -> Layout:
             f"columnar format version {version} is newer than {FORMAT_VERSION}, the newest that "
             f"this minari-core reads (features it needs: {needed}); upgrade minari-core"
         )
+    for key in ("schemas", "shards"):
+        if not isinstance(described[key], list):
+            raise TypeError(f"{key!r} is not a list")
     schemas = tuple(schema_from_json(schema) for schema in described["schemas"])
     arrays_of = [sum(1 for _ in schema.arrays()) for schema in schemas]
     shards = tuple(read_entry(entry, arrays_of) for entry in described["shards"])
@@ -296,7 +350,7 @@ def read_entry(entry: Mapping[str, object], arrays_of: list[int]) -> ShardEntry:
         ValueError: A value makes no sense, or the file name leaves the dataset's folder.
     """
     file, schema, arrays = entry["file"], _count(entry["schema"]), entry["arrays"]
-    if not isinstance(file, str) or Path(file).name != file or file.startswith(".") or "\\" in file:
+    if not isinstance(file, str) or not _FILE_NAME.fullmatch(file):
         raise ValueError(f"shard file name {file!r} leaves the dataset's folder")
     if schema >= len(arrays_of) or not isinstance(arrays, list):
         raise ValueError(f"shard {file} has no schema {schema}")

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from gymnasium import spaces
 
-from minari_core.appending import check_fit, shards_of
+from minari_core.appending import check_fit, check_shapes, shards_of
 from minari_core.columns import JsonValue, Schema
 from minari_core.encoding import Episode
 from minari_core.manifest import check_updatable, checked_metadata
@@ -114,7 +114,10 @@ class MemoryStorage(ShardedStorage):
 
     def append_episodes(self, episodes: Iterable[Episode]) -> range:
         """Add episodes, all or none; see `Storage.append_episodes`."""
-        return self.add(shards_of(episodes, self._observation_space, self._action_space))
+        observations, actions = self._observation_space, self._action_space
+        return self.add(
+            check_shapes(shards_of(episodes, observations, actions), observations, actions)
+        )
 
     def update_metadata(self, changes: Mapping[str, object]) -> None:
         """Replace some keys of the metadata; see `Storage.update_metadata`."""

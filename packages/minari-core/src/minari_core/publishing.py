@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -16,6 +17,9 @@ from minari_core.formats import new_storage
 from minari_core.locations import DATA_FOLDER, dataset_folder, datasets_root, staging_root
 from minari_core.manifest import MANIFEST_NAME, sync_folder
 from minari_core.storage import Storage
+
+_SECONDS_KEPT = 24 * 3600.0
+"""For how long a folder without changes may still be somebody's work."""
 
 
 def check_id_is_free(dataset_id: str) -> None:
@@ -66,41 +70,69 @@ def publish(
     """
     check_id_is_free(dataset_id)
     target = dataset_folder(dataset_id)
-    with _staging(dataset_id) as staged:
+    with _staging() as staged:
         data = staged / DATA_FOLDER
-        data.mkdir()
+        with _writing(dataset_id):
+            data.mkdir(parents=True)
         storage = new_storage(data, {**metadata, "dataset_id": dataset_id}, data_format)
         fill(storage)
-        storage.save()
-        sync_folder(staged)
-        with _namespace_of(dataset_id):
-            try:
-                os.rename(staged, target)
-            except OSError as error:
-                if target.exists():
-                    raise DatasetExistsError(
-                        f"dataset {dataset_id!r} was created by somebody else meanwhile"
-                    ) from error
-                raise
-        sync_folder(target.parent)
+        with _writing(dataset_id):
+            storage.save()
+            sync_folder(staged)
+            _show(dataset_id, staged, target)
     return target / DATA_FOLDER
 
 
+def _show(dataset_id: str, staged: Path, target: Path) -> None:
+    with _namespace_of(dataset_id):
+        try:
+            os.rename(staged, target)
+        except OSError as error:
+            if target.exists():
+                raise DatasetExistsError(
+                    f"dataset {dataset_id!r} was created by somebody else meanwhile"
+                ) from error
+            raise
+        try:
+            sync_folder(target.parent)
+        except OSError:
+            # Who is told that it failed must not find it there.
+            os.rename(target, staged)
+            raise
+
+
 @contextmanager
-def _staging(dataset_id: str) -> Iterator[Path]:
-    """A hidden folder that is gone afterwards, unless it was renamed."""
+def _staging() -> Iterator[Path]:
+    """The name of a hidden folder that is gone afterwards, unless it was renamed."""
+    _sweep()
     folder = staging_root() / f"create-{uuid.uuid4().hex}"
     try:
-        folder.mkdir(parents=True)
         yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep() -> None:
+    """Remove what processes that were killed have left half created or half deleted."""
+    long_ago = time.time() - _SECONDS_KEPT
+    for pattern in ("create-*", "delete-*"):
+        for folder in staging_root().glob(pattern):
+            with suppress(OSError):
+                if folder.stat().st_mtime < long_ago:
+                    shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _writing(dataset_id: str) -> Iterator[None]:
+    """Say of a system's error that it kept a dataset from being written."""
+    try:
+        yield
     except OSError as error:
         if isinstance(error, MinariError):
             raise
         raise DatasetWriteError(
             f"dataset {dataset_id!r} could not be written: {error}; nothing was left behind"
         ) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -5,37 +5,39 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from minari_core.appending import check_fit, shards_of
+from minari_core.appending import check_fit, check_shapes, shards_of
 from minari_core.columns import JsonValue, Schema
 from minari_core.encoding import Episode
-from minari_core.errors import DatasetDamagedError, DatasetWriteError
+from minari_core.errors import DatasetDamagedError, DatasetWriteError, SpaceError
 from minari_core.manifest import (
     Layout,
     Manifest,
     ShardEntry,
     check_updatable,
     checked_metadata,
+    sync_file,
     write_manifest,
 )
 from minari_core.shard_data import ShardData
-from minari_core.shard_file import sync_file, write_shard
 from minari_core.shard_joining import joinable_runs, joined
 from minari_core.shard_reader import ShardReader, open_shard
 from minari_core.sharded_storage import ShardedStorage
 from minari_core.space_json import space_from_json
 from minari_core.storage import Storage, check_spaces
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 _SMALL_SHARD_NBYTES = 1 << 20
 _MOST_SMALL_SHARDS = 16
@@ -60,7 +62,7 @@ class Addition:
         self._episodes = layout.total_episodes
         self._created: list[Path] = []
         # Flushing a shard takes as long as writing it, so the next one is made meanwhile.
-        self._flusher = ThreadPoolExecutor(1) if durable else None
+        self._flusher = _flusher() if durable else None
         self._flushed: list[Future[None]] = []
 
     @property
@@ -80,6 +82,9 @@ class Addition:
             DataError: It does not fit the shards before it.
             DatasetWriteError: The file system refused.
         """
+        # HDF5 takes long to import, and who only reads does without it.
+        from minari_core.shard_file import write_shard
+
         schema = self._schema_index(data.schema)
         entry = write_shard(self._folder, data, schema, self._flush)
         self._created.append(self._folder / entry.file)
@@ -130,6 +135,16 @@ class Addition:
             except OSError as error:
                 raise DatasetWriteError(f"could not put {target} in place: {error}") from error
         self._append(replace(entry, schema=number))
+
+    def adopt(self, layout: Layout) -> None:
+        """Add shards that lie in this folder already.
+
+        Raises:
+            DataError: They do not fit the shards before them.
+        """
+        for entry in layout.shards:
+            number = self._schema_index(layout.schemas[entry.schema])
+            self._append(replace(entry, schema=number))
 
     def finish(self) -> None:
         """Return when everything that was added outlives a power cut, if it has to.
@@ -227,7 +242,10 @@ class ShardFolder(ShardedStorage):
         text = self._manifest.metadata.get(key)
         if not isinstance(text, str):
             raise DatasetDamagedError(f"{self._folder}: metadata has no {key}")
-        return space_from_json(text)
+        try:
+            return space_from_json(text, key)
+        except SpaceError as error:
+            raise DatasetDamagedError(f"{self._folder}: {error}") from error
 
     @property
     def data_path(self) -> Path:
@@ -267,7 +285,9 @@ class ShardFolder(ShardedStorage):
 
     def append_episodes(self, episodes: Iterable[Episode]) -> range:
         """Add episodes, all or none; see `Storage.append_episodes`."""
-        return self.add(shards_of(episodes, self.observation_space, self.action_space))
+        observations, actions = self.observation_space, self.action_space
+        shards = shards_of(episodes, observations, actions)
+        return self.add(check_shapes(shards, observations, actions))
 
     def add(self, shards: Iterable[ShardData]) -> range:
         """Add shards, all or none.
@@ -282,6 +302,20 @@ class ShardFolder(ShardedStorage):
             first = addition.total_episodes
             for data in shards:
                 addition.write(data)
+        return range(first, addition.total_episodes)
+
+    def adopt(self, layout: Layout) -> range:
+        """Add shards that lie in this folder already, where another object has put them.
+
+        Args:
+            layout: The shards, which follow one another.
+
+        Returns:
+            The indices of the episodes that end in them.
+        """
+        with self._adding() as addition:
+            first = addition.total_episodes
+            addition.adopt(layout)
         return range(first, addition.total_episodes)
 
     def append_storage(self, source: Storage, indices: Sequence[int] | None = None) -> range:
@@ -393,6 +427,12 @@ class ShardFolder(ShardedStorage):
             # Windows does not remove what a process has mapped; it is swept up the next time.
             with suppress(OSError):
                 (self._folder / shard.file).unlink(missing_ok=True)
+
+
+def _flusher() -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor  # slow to import, for writers only
+
+    return ThreadPoolExecutor(1)
 
 
 def _counts_up(indices: npt.NDArray[np.int64], size: int) -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import mmap
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +23,7 @@ class ShardReader:
     Thread-safe: it holds no position, and its arrays are read-only or never written to.
     """
 
-    __slots__ = ("_arrays", "_counts", "_name", "_readers", "schema")
+    __slots__ = ("_arrays", "_counts", "_readers", "name", "schema")
 
     def __init__(
         self,
@@ -39,7 +41,8 @@ class ShardReader:
             counts: How many rows, steps and episodes it has.
         """
         self.schema = schema
-        self._name = name
+        self.name = name
+        """What the shard is called in an error message."""
         self._arrays = arrays
         self._counts = dict(zip(("rows", "steps", "episodes"), counts, strict=True))
         self._readers: dict[bool, dict[str, Reader]] = {}
@@ -67,6 +70,19 @@ class ShardReader:
                 return array
         return None
 
+    def read(self, part: str, start: int, stop: int, *, copy: bool) -> Any:
+        """Read rows of a part; see `readers`.
+
+        Raises:
+            DatasetDamagedError: They cannot be read; the message names the shard.
+        """
+        try:
+            return self.readers(copy=copy)[part](start, stop)
+        except DatasetDamagedError as error:
+            if self.name in str(error):
+                raise
+            raise DatasetDamagedError(f"{self.name}: {part}: {error}") from error
+
     def readers(self, *, copy: bool) -> dict[str, Reader]:
         """What reads each part of the shard.
 
@@ -83,7 +99,7 @@ class ShardReader:
                 try:
                     bound[part] = column.bind(arrays, self._counts[AXES[part]], copy=copy)
                 except DatasetDamagedError as error:
-                    raise DatasetDamagedError(f"{self._name}: {part}: {error}") from error
+                    raise DatasetDamagedError(f"{self.name}: {part}: {error}") from error
             self._readers[copy] = bound
         return self._readers[copy]
 
@@ -102,9 +118,10 @@ def open_shard(folder: Path, entry: ShardEntry, schema: Schema) -> ShardReader:
             points outside it.
     """
     path = folder / entry.file
-    if path.is_symlink():
-        raise DatasetDamagedError(f"{path} is a link; a shard lies in its dataset's own folder")
     try:
+        # Neither a link that leaves the folder nor a pipe that never answers is followed.
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            raise DatasetDamagedError(f"{path} is no plain file, as a shard is")
         with open(path, "rb") as file:
             found = os.fstat(file.fileno()).st_size
             if found != entry.nbytes:

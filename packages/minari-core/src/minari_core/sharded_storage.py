@@ -13,7 +13,7 @@ import numpy.typing as npt
 from minari_core.columns import Column, Schema, StructColumn, join_pieces
 from minari_core.episode import EpisodeData, EpisodeMetadata
 from minari_core.episode_index import EpisodeIndex, Piece
-from minari_core.errors import EpisodeIndexError
+from minari_core.errors import DatasetDamagedError, EpisodeIndexError
 from minari_core.shard_reader import ShardReader
 from minari_core.storage import Storage
 
@@ -65,7 +65,11 @@ class ShardedStorage(Storage):
             if lengths:
                 joined = np.concatenate(lengths)
             joined.flags.writeable = False
-            self._index = EpisodeIndex(joined, counts)
+            try:
+                self._index = EpisodeIndex(joined, counts)
+            except DatasetDamagedError as error:
+                where = self.data_path or self.data_format
+                raise DatasetDamagedError(f"{where}: {error}") from error
         return self._index
 
     def episode_lengths(self) -> npt.NDArray[np.int64]:
@@ -76,37 +80,43 @@ class ShardedStorage(Storage):
         """Read episodes in the order of their indices; see `Storage.read_episodes`."""
         index = self.index
         for episode in indices:
-            number = self._checked(episode)
-            rows, steps = index.locate(number)
-            shard, place = index.entry(number)
-            if len(rows) == len(steps) == 1 and len(self.schemas()) == 1:
-                # Nearly all episodes lie in one shard, so nothing has to be put together.
-                _, row, row_stop = rows[0]
-                _, step, step_stop = steps[0]
-                readers = self.shard(shard).readers(copy=copy)
-                yield EpisodeData(
-                    number,
-                    readers["observations"](row, row_stop),
-                    readers["actions"](step, step_stop),
-                    readers["rewards"](step, step_stop),
-                    readers["terminations"](step, step_stop),
-                    readers["truncations"](step, step_stop),
-                    readers["infos"](row, row_stop),
-                    *_described(readers["episodes"](place, place + 1), 0),
-                    readers["extras"](row, row_stop),
-                )
-            else:
-                yield EpisodeData(
-                    number,
-                    self._read("observations", rows, copy),
-                    self._read("actions", steps, copy),
-                    self._read("rewards", steps, copy),
-                    self._read("terminations", steps, copy),
-                    self._read("truncations", steps, copy),
-                    self._read("infos", rows, copy),
-                    *_described(self._entries(shard, place, place + 1), 0),
-                    self._read("extras", rows, copy),
-                )
+            yield self._read_episode(index, self._checked(episode), copy)
+
+    def _read_episode(self, index: EpisodeIndex, number: int, copy: bool) -> EpisodeData:
+        rows, steps = index.locate(number)
+        shard, place = index.entry(number)
+        is_together = len(rows) == len(steps) == 1 and rows[0][0] == steps[0][0] == shard
+        if not is_together or len(self.schemas()) > 1:
+            return EpisodeData(
+                number,
+                self._read("observations", rows, copy),
+                self._read("actions", steps, copy),
+                self._read("rewards", steps, copy),
+                self._read("terminations", steps, copy),
+                self._read("truncations", steps, copy),
+                self._read("infos", rows, copy),
+                *described_entry(self._entries(shard, place, place + 1), 0),
+                self._read("extras", rows, copy),
+            )
+        # Nearly all episodes lie in one shard, so nothing has to be put together.
+        _, row, row_stop = rows[0]
+        _, step, step_stop = steps[0]
+        reader = self.shard(shard)
+        readers = reader.readers(copy=copy)
+        try:
+            return EpisodeData(
+                number,
+                readers["observations"](row, row_stop),
+                readers["actions"](step, step_stop),
+                readers["rewards"](step, step_stop),
+                readers["terminations"](step, step_stop),
+                readers["truncations"](step, step_stop),
+                readers["infos"](row, row_stop),
+                *described_entry(readers["episodes"](place, place + 1), 0),
+                readers["extras"](row, row_stop),
+            )
+        except DatasetDamagedError as error:
+            raise DatasetDamagedError(f"episode {number} in {reader.name}: {error}") from error
 
     def read_episode_metadata(self, indices: Iterable[int]) -> Iterator[EpisodeMetadata]:
         """Read what is stored about episodes without reading their steps."""
@@ -122,7 +132,7 @@ class ShardedStorage(Storage):
                 taken, wanted = wanted[:count], wanted[count:]
                 entries = self._entries(shard, place, place + len(taken))
                 for row, number in enumerate(taken):
-                    described = _described(entries, row)
+                    described = described_entry(entries, row)
                     yield EpisodeMetadata(number, int(lengths[number]), *described)
 
     def _checked(self, episode: int) -> int:
@@ -135,14 +145,15 @@ class ShardedStorage(Storage):
     def _read(self, part: str, pieces: list[Piece], copy: bool) -> Any:
         values = []
         for shard, start, stop in pieces:
-            value = self.shard(shard).readers(copy=copy)[part](start, stop)
+            value = self.shard(shard).read(part, start, stop, copy=copy)
             if part in _DYNAMIC_PARTS and len(self.schemas()) > 1:
                 value = _completed(value, self._union(part), stop - start)
             values.append(value)
-        return values[0] if len(values) == 1 else join_pieces(values)
+        counts = [stop - start for _, start, stop in pieces]
+        return values[0] if len(values) == 1 else join_pieces(values, counts)
 
     def _entries(self, shard: int, start: int, stop: int) -> dict[str, Any]:
-        entries: dict[str, Any] = self.shard(shard).readers(copy=False)["episodes"](start, stop)
+        entries: dict[str, Any] = self.shard(shard).read("episodes", start, stop, copy=False)
         return entries
 
     def _union(self, part: str) -> StructColumn:
@@ -187,7 +198,7 @@ def _completed(value: object, union: StructColumn, count: int) -> dict[str, obje
     return completed
 
 
-def _described(
+def described_entry(
     entries: dict[str, Any], row: int
 ) -> tuple[int | None, dict[str, object] | None, dict[str, object]]:
     """Seed, options and metadata of one of the episodes in some entries."""

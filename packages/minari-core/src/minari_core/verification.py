@@ -155,7 +155,7 @@ class _Verification:
     def run(self) -> VerificationReport:
         manifest = Manifest({})
         try:
-            manifest = read_manifest(self._folder)
+            manifest = read_manifest(self._folder, lambda words: self._add(MANIFEST_NAME, words))
         except FormatError:
             raise
         except Exception as error:
@@ -184,8 +184,8 @@ class _Verification:
             data_path=str(self._folder),
             data_format=str(manifest.metadata.get("data_format", "")),
             files=len(sizes),
-            total_episodes=_total(manifest, "total_episodes"),
-            total_steps=_total(manifest, "total_steps"),
+            total_episodes=manifest.layout.total_episodes or _total(manifest, "total_episodes"),
+            total_steps=manifest.layout.total_steps or _total(manifest, "total_steps"),
             nbytes=sum(sizes.values()),
             problems=tuple(self._problems),
             remarks=tuple(self._remarks),

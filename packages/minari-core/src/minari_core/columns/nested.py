@@ -26,14 +26,26 @@ from minari_core.showing import shown
 MASK_DTYPE = np.dtype("?")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class StructColumn(Column):
-    """A dict with the same keys in every row; each key is a column of its own."""
+    """A dict with the same keys in every row; each key is a column of its own.
+
+    Two are equal if they have the same columns in the same order, because the flat arrays of a
+    shard lie in that order.
+    """
 
     fields: Mapping[str, Column]
     """The columns, in the order in which a value shows its keys."""
 
     kind: ClassVar[str] = "struct"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, StructColumn):
+            return NotImplemented
+        return list(self.fields.items()) == list(other.fields.items())
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.fields.items()))
 
     def to_json(self) -> JsonObject:
         return {
