@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from typing import cast
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count, pairwise
+from typing import TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ import zstandard
 
 from minari_core.columns import Array
 from minari_core.columns.fixed import ROWS_PER_CHUNK
+from minari_core.decoding import chunk_cache, do_all
 from minari_core.errors import DatasetDamagedError
 
 ZSTD_FILTER = 32015
@@ -20,6 +22,9 @@ ZSTD_LEVEL = 3
 _MOST_EXPANDED = 15
 
 _ROWS_PER_BLOCK = 64
+
+_WHOLE_CHUNK = list(range(ROWS_PER_CHUNK))
+_numbers = count()
 
 # zstandard's compressors and decompressors are not safe to share between threads.
 _per_thread = threading.local()
@@ -54,9 +59,21 @@ def compressed_chunks(pieces: Sequence[Array]) -> Iterator[bytes]:
 
 
 class CompressedRows:
-    """Rows that lie in zstd chunks of a mapped file; they are decoded as they are read."""
+    """Rows that lie in zstd chunks of a mapped file; they are decoded as they are read.
 
-    __slots__ = ("_chunk_nbytes", "_chunks", "_dtype", "_file", "_name", "_rows", "_shape")
+    Thread-safe: chunks are decoded in several threads, into memory of their own.
+    """
+
+    __slots__ = (
+        "_chunks",
+        "_dtype",
+        "_file",
+        "_name",
+        "_number",
+        "_rows",
+        "_shape",
+        "chunk_nbytes",
+    )
 
     def __init__(
         self,
@@ -85,8 +102,10 @@ class CompressedRows:
         self._dtype = dtype
         self._shape = shape
         self._name = name
-        self._chunk_nbytes = ROWS_PER_CHUNK * int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        self.chunk_nbytes = ROWS_PER_CHUNK * int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        """The size of a decoded chunk."""
         self._chunks = chunks
+        self._number = next(_numbers)
         if len(chunks) != -(-rows // ROWS_PER_CHUNK):
             raise DatasetDamagedError(f"{name} has {len(chunks)} chunks for {rows} rows")
         if len(chunks) and int(chunks.max()) >= 2**62:
@@ -94,7 +113,7 @@ class CompressedRows:
         if len(chunks) and int(chunks.sum(axis=1).max()) > len(file):
             raise DatasetDamagedError(f"{name} has a chunk beyond the end of its file")
         # What a file says must not choose how much memory is taken before a chunk is decoded.
-        if len(chunks) and self._chunk_nbytes > (int(chunks[:, 1].min()) + 8) << _MOST_EXPANDED:
+        if len(chunks) and self.chunk_nbytes > (int(chunks[:, 1].min()) + 8) << _MOST_EXPANDED:
             raise DatasetDamagedError(f"{name} has a chunk that is too small for its rows")
 
     def __len__(self) -> int:
@@ -117,24 +136,57 @@ class CompressedRows:
         Raises:
             DatasetDamagedError: A chunk is not what was written.
         """
-        stop = min(stop, self._rows)
-        rows = np.empty((max(stop - start, 0), *self._shape), dtype=self._dtype)
-        for index in range(start // ROWS_PER_CHUNK, -(-stop // ROWS_PER_CHUNK)):
-            first = index * ROWS_PER_CHUNK
-            begin, end = max(start, first), min(stop, first + ROWS_PER_CHUNK)
-            rows[begin - start : end - start] = self._chunk(index)[begin - first : end - first]
-        return rows
+        rows = np.arange(start, min(stop, self._rows))
+        return self.take(rows)
 
     def take(self, rows: npt.NDArray[np.int64]) -> Array:
-        """Decode single rows into a fresh array; neighbours that share a chunk cost one."""
+        """Decode single rows into a fresh array; rows that share a chunk cost one.
+
+        Raises:
+            DatasetDamagedError: A chunk is not what was written.
+        """
         taken = np.empty((len(rows), *self._shape), dtype=self._dtype)
-        known, chunk = -1, taken
-        for place in np.argsort(rows, kind="stable").tolist():
-            index, row = divmod(int(rows[place]), ROWS_PER_CHUNK)
-            if index != known:
-                known, chunk = index, self._chunk(index)
-            taken[place] = chunk[row]
+        decode_rows([(self, rows, np.arange(len(rows)))], taken)
         return taken
+
+    def decode(self, index: int, buffer: npt.NDArray[np.uint8]) -> None:
+        """Decode a chunk into memory of `chunk_nbytes` bytes.
+
+        Raises:
+            DatasetDamagedError: The chunk is not what was written.
+        """
+        offset, size = self._chunks[index].tolist()
+        frame = self._file[offset : offset + size]
+        decompressor = getattr(_per_thread, "decompressor", None)
+        if decompressor is None:
+            decompressor = _per_thread.decompressor = zstandard.ZstdDecompressor()
+        try:
+            reader = decompressor.stream_reader(frame)
+            filled = reader.readinto(buffer)
+            # At its end, the checksum is compared.
+            is_whole = filled == len(buffer) and not reader.read(1)
+        except (zstandard.ZstdError, MemoryError) as error:
+            raise DatasetDamagedError(
+                f"{self._name}: chunk {index} is damaged ({error})"
+            ) from error
+        if not is_whole:
+            raise DatasetDamagedError(f"{self._name}: chunk {index} has another size")
+
+    def use(self, index: int, copy_from: Callable[[Array], None]) -> None:
+        """Look at the rows of a chunk, decoded now or lately.
+
+        Args:
+            index: The number of the chunk.
+            copy_from: Takes out what is wanted; it must not keep the array.
+        """
+        chunk_cache().use(
+            (self._number, index),
+            self.chunk_nbytes,
+            lambda buffer: self.decode(index, buffer),
+            lambda buffer: copy_from(
+                buffer.view(self._dtype).reshape(ROWS_PER_CHUNK, *self._shape)
+            ),
+        )
 
     def blocks(self) -> list[Array]:
         """All rows as pieces that decode themselves only when numpy reads them."""
@@ -143,22 +195,51 @@ class CompressedRows:
         # A block is what numpy calls array-like, which the pieces of a shard need not be more than.
         return cast("list[Array]", blocks)
 
-    def _chunk(self, index: int) -> Array:
-        offset, size = self._chunks[index].tolist()
-        frame = self._file[offset : offset + size]
-        decompressor = getattr(_per_thread, "decompressor", None)
-        if decompressor is None:
-            decompressor = _per_thread.decompressor = zstandard.ZstdDecompressor()
-        try:
-            # A frame says how large it becomes; a damaged one must not choose how much we allocate.
-            if zstandard.frame_content_size(frame) != self._chunk_nbytes:
-                raise DatasetDamagedError(f"{self._name}: chunk {index} has another size")
-            decoded = decompressor.decompress(frame)
-        except (zstandard.ZstdError, MemoryError) as error:
-            raise DatasetDamagedError(
-                f"{self._name}: chunk {index} is damaged ({error})"
-            ) from error
-        return np.frombuffer(decoded, dtype=self._dtype).reshape(ROWS_PER_CHUNK, *self._shape)
+
+def decode_rows(
+    requests: Sequence[tuple[CompressedRows, npt.NDArray[np.int64], npt.NDArray[np.int64]]],
+    out: Array,
+) -> None:
+    """Decode rows of several columns or shards at once, on all processors.
+
+    Args:
+        requests: Where rows are, their numbers there, and their places in ``out``.
+        out: Contiguous rows, which are filled.
+
+    Raises:
+        DatasetDamagedError: A chunk is not what was written.
+    """
+    jobs: list[_Job] = []
+    nbytes = 0
+    for source, rows, places in requests:
+        indices = rows // ROWS_PER_CHUNK
+        order = np.argsort(indices, kind="stable")
+        borders = np.flatnonzero(np.diff(indices[order], prepend=-1, append=-1)).tolist()
+        numbers = indices[order].tolist()
+        inside, wanted = (rows[order] % ROWS_PER_CHUNK).tolist(), places[order].tolist()
+        jobs += [
+            (source, numbers[first], inside[first:stop], wanted[first:stop])
+            for first, stop in pairwise(borders)
+        ]
+        nbytes += (len(borders) - 1) * source.chunk_nbytes
+
+    def decode(job: _Job) -> None:
+        source, number, inside, wanted = job
+        first = wanted[0]
+        if inside == _WHOLE_CHUNK and wanted == list(range(first, first + ROWS_PER_CHUNK)):
+            source.decode(number, out[first : first + ROWS_PER_CHUNK].reshape(-1).view(np.uint8))
+            return
+
+        def copy_from(chunk: Array) -> None:
+            for row, place in zip(inside, wanted, strict=True):
+                out[place] = chunk[row]
+
+        source.use(number, copy_from)
+
+    do_all(decode, jobs, nbytes)
+
+
+_Job: TypeAlias = tuple[CompressedRows, int, list[int], list[int]]
 
 
 class _Block:

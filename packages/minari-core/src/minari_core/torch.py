@@ -14,7 +14,9 @@ import numpy as np
 
 from minari_core.dataset import MinariDataset
 from minari_core.errors import MissingDependencyError, SamplingError
+from minari_core.sampling.batches import Batches
 from minari_core.sampling.conversion import convert_batch
+from minari_core.sampling.steps import whole_number
 
 try:
     import torch
@@ -37,7 +39,13 @@ def to_tensors(value: Any) -> Any:
         A batch as a dict of what it has; arrays as tensors; masked arrays as a dict of ``values``
         and ``present``; text and other values as they are.
     """
-    return convert_batch(value, torch.from_numpy)
+    return convert_batch(value, _to_tensor)
+
+
+def _to_tensor(array: np.ndarray[Any, Any]) -> Any:
+    # PyTorch knows the byte order of the machine only.
+    native = array.dtype.newbyteorder("=")
+    return torch.from_numpy(array.astype(native, copy=False))
 
 
 def collate(batch: Any) -> Any:
@@ -89,9 +97,9 @@ class TransitionDataset(Dataset[Any]):
 class BatchDataset(IterableDataset[Any]):
     """Iterable: whole batches of transitions or windows, each visited once an epoch.
 
-    Give ``batch_size=None`` to the `DataLoader`. Its workers share the batches among them, as
-    ranks do. Call `set_epoch` before each epoch for another order, as for PyTorch's
-    `DistributedSampler`.
+    Give ``batch_size=None`` to the `DataLoader`. Its workers take turns, so that the batches and
+    their order are the same with any number of them. Call `set_epoch` before each epoch for
+    another order, as for PyTorch's `DistributedSampler`.
     """
 
     def __init__(
@@ -114,44 +122,51 @@ class BatchDataset(IterableDataset[Any]):
             world_size: How many processes there are; likewise.
             **options: ``shuffle, drop_last, length, padding, columns, n_step, discount, stack``
                 and ``returns_to_go``, as for `MinariDataset.batches`.
+
+        Raises:
+            SamplingError: As for `MinariDataset.batches`, or there is an option ``epochs``.
         """
         if "epochs" in options:
             raise SamplingError("an iteration of a DataLoader is one epoch; epochs cannot be given")
         distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+        if rank is None:
+            rank = torch.distributed.get_rank() if distributed else 0
+        if world_size is None:
+            world_size = torch.distributed.get_world_size() if distributed else 1
         self._dataset = dataset
         self._batch_size = batch_size
-        self._seed = seed
-        self._epoch = 0
-        self._rank = rank if rank is not None else _distributed("get_rank", distributed, 0)
-        self._world_size = (
-            world_size if world_size is not None else _distributed("get_world_size", distributed, 1)
-        )
-        self._options = options
-        self._batches(self._rank, self._world_size)  # refuses bad options here and not in a worker
+        self._seed = whole_number("seed", seed, 0)
+        # Workers that persist were given the dataset once, yet must hear of the next epoch.
+        self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
+        self._options = {**options, "rank": rank, "world_size": world_size}
+        self._length = self._batches().batches_per_epoch
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the order of the next iteration."""
-        self._epoch = epoch
+        """Choose the order of the next iteration.
+
+        Args:
+            epoch: A number from 0.
+
+        Raises:
+            SamplingError: It is negative, or no whole number.
+        """
+        self._epoch[0] = whole_number("epoch", epoch, 0)
+
+    def __len__(self) -> int:
+        """How many batches this process has in an epoch."""
+        return self._length
 
     def __iter__(self) -> Iterator[Any]:
-        """The batches of this process and worker."""
+        """The batches of this process, or of this worker of it."""
         worker = get_worker_info()
-        workers, number = (1, 0) if worker is None else (worker.num_workers, worker.id)
-        rank = self._rank * workers + number
-        for batch in self._batches(rank, self._world_size * workers):
+        number, workers = (0, 1) if worker is None else (worker.id, worker.num_workers)
+        for batch in self._batches().share(number, workers):
             yield to_tensors(batch)
 
-    def _batches(self, rank: int, world_size: int) -> Any:
-        seed = int(
-            np.random.SeedSequence((self._seed, self._epoch)).generate_state(1, np.uint64)[0]
-        )
-        return self._dataset.batches(
-            self._batch_size, seed=seed, rank=rank, world_size=world_size, **self._options
-        )
-
-
-def _distributed(name: str, initialised: bool, otherwise: int) -> int:
-    return int(getattr(torch.distributed, name)()) if initialised else otherwise
+    def _batches(self) -> Batches[Any]:
+        sequence = np.random.SeedSequence((self._seed, int(self._epoch)))
+        seed = int(sequence.generate_state(1, np.uint64)[0])
+        return self._dataset.batches(self._batch_size, seed=seed, **self._options)
 
 
 def _first(value: Any) -> Any:

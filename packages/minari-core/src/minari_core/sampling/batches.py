@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from minari_core.errors import SamplingError
 from minari_core.sampling.permutation import Permutation
 from minari_core.sampling.rank_index import Positions
-from minari_core.sampling.steps import check_batch_size
+from minari_core.sampling.steps import whole_number
 
 Batch = TypeVar("Batch", covariant=True)
 
@@ -69,11 +69,15 @@ class Batches(Generic[Batch]):
         Raises:
             SamplingError: A number makes no sense, or there is nothing to visit.
         """
-        check_batch_size(batch_size)
-        if not 0 <= rank < world_size:
-            raise SamplingError(f"rank {rank} of {world_size} ranks")
-        if epochs is not None and epochs < 1:
-            raise SamplingError(f"epochs is {epochs}, not at least 1")
+        batch_size = whole_number("batch_size", batch_size, 1)
+        seed = whole_number("seed", seed, 0)
+        rank, world_size = whole_number("rank", rank, 0), whole_number("world_size", world_size, 1)
+        if rank >= world_size:
+            raise SamplingError(
+                f"rank is {rank}, but {world_size} ranks have 0 to {world_size - 1}"
+            )
+        if epochs is not None:
+            epochs = whole_number("epochs", epochs, 1)
         if len(sampler) == 0:
             raise SamplingError("there is nothing to visit: the dataset or view is empty")
         self._sampler = sampler
@@ -82,8 +86,8 @@ class Batches(Generic[Batch]):
         self._seed = seed
         self._identity = identity
         self._epochs = epochs
-        self._shuffle = shuffle
-        self._drop_last = drop_last
+        self._shuffle = bool(shuffle)
+        self._drop_last = bool(drop_last)
         self._rank = rank
         self._world_size = world_size
         self._epoch = 0
@@ -114,6 +118,28 @@ class Batches(Generic[Batch]):
         """Go on from the present place."""
         return self
 
+    def share(self, number: int, count: int) -> Iterator[Batch]:
+        """Every so-manieth batch from the present place on, without moving it.
+
+        The worker ``number`` of ``count`` workers of one rank reads these: taken in turns, they
+        are the batches of the rank in their order, however many workers there are.
+
+        Args:
+            number: Which share, from 0 to ``count - 1``.
+            count: How many shares there are.
+        """
+        epoch, batch = self._epoch, self._batch
+        place = number
+        while self._epochs is None or epoch < self._epochs:
+            left = self.batches_per_epoch - batch
+            for offset in range(place, left, count):
+                yield self._sampler.read(self._positions(epoch, batch + offset))
+            # How far the next batch of this share lies in the next epoch.
+            place = place - left if place >= left else (place - left) % count
+            epoch, batch = epoch + 1, 0
+            if self.batches_per_epoch == 0:
+                return
+
     def __next__(self) -> Batch:
         """Read the next batch."""
         if self._batch >= self.batches_per_epoch:
@@ -137,16 +163,19 @@ class Batches(Generic[Batch]):
             "batch": self._batch,
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a place that `state_dict` gave.
 
         Raises:
             SamplingError: The state is of another dataset, view or setting; the message says of
                 which.
         """
-        if state.get("version") != _STATE_VERSION:
+        keys = ("version", "identity", "settings", "epoch", "batch")
+        if not set(keys) <= set(state):
+            raise SamplingError(f"{str(state)[:80]!r} is no state; state_dict gives one")
+        if state["version"] != _STATE_VERSION:
             raise SamplingError(
-                f"a state of version {state.get('version')!r}, not {_STATE_VERSION}"
+                f"the state is of version {state['version']!r}, not {_STATE_VERSION}"
             )
         if state["identity"] != self._identity:
             raise SamplingError(
@@ -157,7 +186,11 @@ class Batches(Generic[Batch]):
             raise SamplingError(
                 f"the state is of settings {state['settings']}, but these are {self._settings()}"
             )
-        self._epoch, self._batch = int(state["epoch"]), int(state["batch"])
+        epoch = whole_number("epoch of the state", state["epoch"], 0)
+        batch = whole_number("batch of the state", state["batch"], 0)
+        if batch > self.batches_per_epoch:
+            raise SamplingError(f"the state is at batch {batch} of {self.batches_per_epoch}")
+        self._epoch, self._batch = epoch, batch
 
     def _settings(self) -> dict[str, Any]:
         return {

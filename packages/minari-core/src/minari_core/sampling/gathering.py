@@ -3,73 +3,92 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from minari_core.columns import (
-    AXES,
-    Array,
-    Column,
-    FixedColumn,
-    MaskedColumn,
-    StoredArray,
-    StructColumn,
-    TupleColumn,
-)
+from minari_core.columns import Array, FixedColumn, StoredArray
 from minari_core.columns.base import escape_key
-from minari_core.errors import DataError, SamplingError
-from minari_core.sharded_storage import ShardedStorage
+from minari_core.compression import CompressedRows, decode_rows
+from minari_core.errors import SamplingError
+from minari_core.sampling.spanning import SpannedArrays, can_span
 
 Rows = npt.NDArray[np.int64]
 
-ASSEMBLED_NBYTES = 64 << 20
-"""Columns in many shards are put together in memory if they are not larger than this."""
+
+class ShardNumbers(ABC):
+    """The shards of some episodes, which the rows of these episodes lie in."""
+
+    @abstractmethod
+    def numbers(self) -> Rows | None:
+        """The shard of each episode, shape (B,); None if an episode lies in more than one."""
 
 
 class Selection:
-    """Rows to gather, and where they lie among the shards, which many columns share."""
+    """Rows along one axis to gather, and where they lie among the shards.
 
-    __slots__ = ("_groups", "rows")
+    Many columns share one, so that the shards are looked for once.
+    """
 
-    def __init__(self, rows: Rows) -> None:
+    __slots__ = ("_groups", "_numbers", "_of_episodes", "rows")
+
+    def __init__(self, rows: Rows, of_episodes: ShardNumbers | None = None) -> None:
         """Select rows.
 
         Args:
-            rows: Numbers of rows counted through all shards, of any shape.
+            rows: Numbers of rows counted through all shards, of shape (B, …).
+            of_episodes: The shards of the B episodes that they belong to, if that is known.
         """
         self.rows = rows
-        self._groups: dict[int, list[tuple[int, Rows, Rows]]] = {}
+        self._of_episodes = of_episodes
+        self._numbers: Rows | None = None
+        self._groups: list[tuple[int, Rows, Rows]] | None = None
+
+    def numbers(self, firsts: Rows) -> Rows:
+        """The shard of each row, in a shape that broadcasts to that of the rows.
+
+        Args:
+            firsts: The first row of each shard, and the number of all.
+        """
+        if self._numbers is None:
+            known = None if self._of_episodes is None else self._of_episodes.numbers()
+            if known is not None:
+                self._numbers = known.reshape(-1, *(1,) * (self.rows.ndim - 1))
+            else:
+                self._numbers = np.searchsorted(firsts, self.rows, side="right") - 1
+        return self._numbers
 
     def groups(self, firsts: Rows) -> list[tuple[int, Rows, Rows]]:
         """The rows shard by shard.
 
         Args:
-            firsts: The first row of each shard, and the number of all.
+            firsts: As for `numbers`.
 
         Returns:
             For each shard with rows: its number, their places in the selection, and their
             numbers in the shard.
         """
-        if id(firsts) not in self._groups:
+        if self._groups is None:
             flat = self.rows.reshape(-1)
-            numbers = np.searchsorted(firsts, flat, side="right") - 1
+            numbers = np.broadcast_to(self.numbers(firsts), self.rows.shape).reshape(-1)
             order = np.argsort(numbers, kind="stable")
             borders = np.flatnonzero(np.diff(numbers[order], prepend=-1, append=-1))
-            groups: list[tuple[int, Rows, Rows]] = []
+            self._groups = []
             for start, stop in pairwise(borders.tolist()):
                 places = order[start:stop]
                 number = int(numbers[places[0]])
-                groups.append((number, places, flat[places] - firsts[number]))
-            self._groups[id(firsts)] = groups
-        return self._groups[id(firsts)]
+                self._groups.append((number, places, flat[places] - firsts[number]))
+        return self._groups
 
 
 class Gatherer(ABC):
     """Rows of one column. Thread-safe: it holds no position."""
+
+    is_decoded: bool = False
+    """Whether rows are decompressed, so that asking for neighbours at once saves time."""
 
     @abstractmethod
     def take(self, selection: Selection, out: Any = None) -> Any:
@@ -82,109 +101,171 @@ class Gatherer(ABC):
         Returns:
             Arrays of shape (*rows.shape, …) in the structure of the column; nested lists for
             columns whose values have no fixed shape.
+
+        Raises:
+            SamplingError: ``out`` has another shape, dtype or structure.
         """
+
+    @abstractmethod
+    def leaves(self, path: str) -> Iterator[tuple[str, FixedGatherer | MaskedGatherer]]:
+        """The columns of arrays in this one, with their paths."""
 
 
 class FixedGatherer(Gatherer):
     """Rows of one dtype and shape."""
 
     def __init__(
-        self, segments: Sequence[StoredArray | None], firsts: Rows, column: FixedColumn
+        self,
+        segments: Sequence[StoredArray | None],
+        firsts: Rows,
+        column: FixedColumn,
+        may_assemble: Callable[[int], bool],
     ) -> None:
         """Take the arrays of one column.
 
         Args:
             segments: The array of each shard; None where a shard does not have the column.
-            firsts: The first row of each shard, and the number of all; the same array for all
-                columns along an axis, so that they share what `Selection` finds.
+            firsts: The first row of each shard, and the number of all.
             column: Their dtype and shape.
+            may_assemble: Whether so many bytes may be copied into memory, as one array.
         """
-        self._dtype = column.dtype
-        self._shape = column.shape
+        self.dtype = column.dtype
+        """The type of an element."""
+        self.row_shape = column.shape
+        """The shape of a row."""
         self._segments = list(segments)
         self._firsts = firsts
-        plain = [segment for segment in self._segments if isinstance(segment, np.ndarray)]
-        is_plain = len(plain) == len(self._segments)
-        total = sum(segment.nbytes for segment in plain)
         self._whole: Array | None = None
-        if is_plain and len(plain) == 1:
+        self._spanned: SpannedArrays | None = None
+        self.is_decoded = any(isinstance(segment, CompressedRows) for segment in segments)
+        plain = [segment for segment in self._segments if isinstance(segment, np.ndarray)]
+        if len(plain) < len(self._segments) or any(item.dtype != self.dtype for item in plain):
+            return
+        if len(plain) == 1:
             self._whole = plain[0]
-        elif is_plain and plain and total <= ASSEMBLED_NBYTES:
-            # Gathering from a thousand small arrays costs a thousand calls.
+        elif may_assemble(sum(segment.nbytes for segment in plain)):
             self._whole = np.concatenate(plain)
-
-    def empty(self, shape: tuple[int, ...]) -> Array:
-        """An array for rows of a shape."""
-        return np.empty((*shape, *self._shape), dtype=self._dtype)
+        elif can_span(plain):
+            self._spanned = SpannedArrays(plain, firsts)
 
     def take(self, selection: Selection, out: Any = None) -> Any:
-        whole = self._whole
-        if whole is not None:
-            if out is None:
-                return whole.take(selection.rows, axis=0)
-            # All rows are inside; any other mode would gather into a buffer first.
-            return whole.take(selection.rows, axis=0, out=out, mode="clip")
+        rows, whole = selection.rows, self._whole
         if out is None:
-            out = self.empty(selection.rows.shape)
-        flat = out.reshape(-1, *self._shape)
-        for number, places, rows in selection.groups(self._firsts):
-            flat[places] = self._take_from(number, rows)
-        if not np.shares_memory(flat, out):
-            out[...] = flat.reshape(out.shape)
+            if whole is not None:
+                return whole.take(rows, axis=0)
+            if self._spanned is not None:
+                return self._spanned.take(rows, selection.numbers(self._firsts))
+            return self._take_grouped(
+                selection, np.empty((*rows.shape, *self.row_shape), self.dtype)
+            )
+        self._check(out, rows.shape)
+        if whole is not None:
+            # All rows are inside; any other mode would gather into a buffer first.
+            return whole.take(rows, axis=0, out=out, mode="clip")
+        if self._spanned is not None:
+            out[...] = self._spanned.take(rows, selection.numbers(self._firsts))
+            return out
+        if out.flags.c_contiguous:
+            return self._take_grouped(selection, out)
+        out[...] = self.take(selection)
         return out
 
-    def _take_from(self, number: int, rows: Rows) -> Array:
-        segment = self._segments[number]
-        if segment is None:
-            return np.zeros((len(rows), *self._shape), dtype=self._dtype)
-        if isinstance(segment, np.ndarray):
-            return segment.take(rows, axis=0)
-        return segment.take(rows)
+    def _take_grouped(self, selection: Selection, out: Array) -> Array:
+        flat = out.reshape(-1, *self.row_shape)
+        compressed: list[tuple[CompressedRows, Rows, Rows]] = []
+        for number, places, rows in selection.groups(self._firsts):
+            segment = self._segments[number]
+            if segment is None:
+                flat[places] = 0
+            elif isinstance(segment, CompressedRows):
+                compressed.append((segment, rows, places))
+            else:
+                flat[places] = segment.take(rows, axis=0)  # type: ignore[call-arg]  # an array
+        if compressed:
+            decode_rows(compressed, flat)
+        return out
 
-    @property
-    def has_gaps(self) -> bool:
-        """Whether a shard does not have the column."""
-        return any(segment is None for segment in self._segments)
+    def _check(self, out: Any, shape: tuple[int, ...]) -> None:
+        wanted = (*shape, *self.row_shape)
+        if not isinstance(out, np.ndarray) or out.shape != wanted or out.dtype != self.dtype:
+            found = f"{out.dtype} of shape {out.shape}" if isinstance(out, np.ndarray) else out
+            raise SamplingError(
+                f"out has {found} where {self.dtype} of shape {wanted} belongs; give a batch of "
+                "the same size and arguments"
+            )
+
+    def leaves(self, path: str) -> Iterator[tuple[str, FixedGatherer | MaskedGatherer]]:
+        yield path, self
 
 
 class MaskedGatherer(Gatherer):
     """Rows of a fixed column of which some have no value, as masked arrays."""
 
     def __init__(self, present: FixedGatherer, values: FixedGatherer) -> None:
+        """Take the flags that say which rows have a value, and the values."""
         self._present = present
         self._values = values
+        self.dtype = values.dtype
+        """The type of an element."""
+        self.row_shape = values.row_shape
+        """The shape of a row."""
+        self.is_decoded = values.is_decoded
 
     def take(self, selection: Selection, out: Any = None) -> Any:
-        values = self._values.take(selection)
+        data = None
+        if out is not None:
+            if not isinstance(out, np.ma.MaskedArray):
+                raise SamplingError("out has no masked array where some values may be missing")
+            data = np.asarray(out.data)
+        values = self._values.take(selection, data)
         absent = ~self._present.take(selection).astype(bool)
         extra = values.ndim - absent.ndim
         mask = np.broadcast_to(absent.reshape(*absent.shape, *(1,) * extra), values.shape)
         return np.ma.MaskedArray(values, mask=mask.copy())
+
+    def leaves(self, path: str) -> Iterator[tuple[str, FixedGatherer | MaskedGatherer]]:
+        yield path, self
 
 
 class StructGatherer(Gatherer):
     """Rows of a dict of columns."""
 
     def __init__(self, fields: Mapping[str, Gatherer]) -> None:
+        """Take the columns by their keys."""
         self._items = list(fields.items())
+        self.is_decoded = any(field.is_decoded for field in fields.values())
 
     def take(self, selection: Selection, out: Any = None) -> Any:
         if out is None:
             return {key: field.take(selection) for key, field in self._items}
-        return {key: field.take(selection, out[key]) for key, field in self._items}
+        if not isinstance(out, dict) or len(out) != len(self._items):
+            raise SamplingError(f"out has no dict of {[key for key, _ in self._items]}")
+        return {key: field.take(selection, out.get(key)) for key, field in self._items}
+
+    def leaves(self, path: str) -> Iterator[tuple[str, FixedGatherer | MaskedGatherer]]:
+        for key, field in self._items:
+            yield from field.leaves(f"{path}/{escape_key(key)}")
 
 
 class TupleGatherer(Gatherer):
     """Rows of a tuple of columns."""
 
     def __init__(self, items: Sequence[Gatherer]) -> None:
+        """Take the columns by their places."""
         self._places = list(items)
+        self.is_decoded = any(item.is_decoded for item in items)
 
     def take(self, selection: Selection, out: Any = None) -> Any:
         if out is None:
             return tuple([item.take(selection) for item in self._places])
+        if not isinstance(out, tuple) or len(out) != len(self._places):
+            raise SamplingError(f"out has no tuple of {len(self._places)}")
         parts = zip(self._places, out, strict=True)
         return tuple([item.take(selection, part) for item, part in parts])
+
+    def leaves(self, path: str) -> Iterator[tuple[str, FixedGatherer | MaskedGatherer]]:
+        for index, item in enumerate(self._places):
+            yield from item.leaves(f"{path}/_index_{index}")
 
 
 class ValueGatherer(Gatherer):
@@ -196,163 +277,54 @@ class ValueGatherer(Gatherer):
         self._firsts = firsts
 
     def take(self, selection: Selection, out: Any = None) -> Any:
-        return self._take(selection.rows)
-
-    def _take(self, rows: Rows) -> list[Any]:
-        if rows.ndim > 1:
-            return [self._take(part) for part in rows]
-        numbers = (np.searchsorted(self._firsts, rows, side="right") - 1).tolist()
-        firsts = self._firsts[numbers].tolist()
-        return [
-            self._readers[number](row - first)
-            for row, number, first in zip(rows.tolist(), numbers, firsts, strict=True)
+        rows = selection.rows
+        numbers = np.broadcast_to(selection.numbers(self._firsts), rows.shape)
+        values = [
+            self._readers[number](row - int(self._firsts[number]))
+            for row, number in zip(rows.ravel().tolist(), numbers.ravel().tolist(), strict=True)
         ]
+        for size in reversed(rows.shape[1:]):
+            values = [values[start : start + size] for start in range(0, len(values), size)]
+        return values
+
+    def leaves(self, path: str) -> Iterator[tuple[str, FixedGatherer | MaskedGatherer]]:
+        yield from ()
 
 
-def gatherer_for(storage: ShardedStorage, name: str) -> Gatherer:
-    """What gathers a column of a storage by its name.
-
-    Args:
-        storage: Where the column is.
-        name: A part of a shard, such as ``observations``, or a column inside it, such as
-            ``infos/x_position`` or ``observations/camera``; ``/`` in a key is written ``%2F``.
-
-    Raises:
-        SamplingError: There is no such column; the message says which there are.
-    """
-    part, *keys = name.split("/")
-    if part not in AXES or part == "episodes":
-        known = ", ".join(key for key in AXES if key != "episodes")
-        raise SamplingError(f"there is no column {name!r}; parts are {known}")
-    columns = [_inner(schema.parts[part], keys) for schema in storage.schemas()]
-    known_columns = [column for column in columns if column is not None]
-    if not known_columns:
-        raise SamplingError(
-            f"there is no column {name!r}; {part} has {_names(storage, part) or 'no columns'}"
-        )
-    return _gatherer(storage, part, keys, known_columns)
+def take_pair(gatherer: Gatherer, before: Rows, after: Rows) -> tuple[Any, Any]:
+    """Gather two selections of one shape at once, so that what they share is decoded once."""
+    both = gatherer.take(Selection(np.concatenate((before, after))))
+    return _split(both, len(before))
 
 
-def _gatherer(
-    storage: ShardedStorage, part: str, keys: list[str], columns: Sequence[Column]
-) -> Gatherer:
-    first = columns[0]
-    if all(isinstance(column, StructColumn) for column in columns):
-        fields: dict[str, list[Column]] = {}
-        for column in columns:
-            if isinstance(column, StructColumn):
-                for key, field in column.fields.items():
-                    fields.setdefault(key, []).append(field)
-        return StructGatherer(
-            {
-                key: _gatherer(storage, part, [*keys, escape_key(key)], group)
-                for key, group in fields.items()
-            }
-        )
-    if isinstance(first, TupleColumn):
-        return TupleGatherer(
-            [
-                _gatherer(storage, part, [*keys, f"_index_{index}"], [item])
-                for index, item in enumerate(first.items)
-            ]
-        )
-    inner = {column.value if isinstance(column, MaskedColumn) else column for column in columns}
-    fixed = [column for column in inner if isinstance(column, FixedColumn)]
-    if len(fixed) == len(inner) and len({column.shape for column in fixed}) == 1:
-        return _fixed_gatherer(storage, "/".join([part, *keys]), part, fixed, columns)
-    return _value_gatherer(storage, part, keys)
+def _split(value: Any, first: int) -> tuple[Any, Any]:
+    """What was gathered for some rows, as what the first of them and the others gave."""
+    if isinstance(value, dict):
+        parts = {key: _split(part, first) for key, part in value.items()}
+        one, other = ({key: pair[side] for key, pair in parts.items()} for side in (0, 1))
+        return one, other
+    if isinstance(value, tuple):
+        pairs = [_split(part, first) for part in value]
+        return tuple([one for one, _ in pairs]), tuple([other for _, other in pairs])
+    return value[:first], value[first:]
 
 
-def _fixed_gatherer(
-    storage: ShardedStorage,
-    path: str,
-    part: str,
-    fixed: Sequence[FixedColumn],
-    columns: Sequence[Column],
-) -> Gatherer:
-    firsts = storage.index.firsts(AXES[part])
-    counts = np.diff(firsts).tolist()
-    dtype = np.result_type(*(column.dtype for column in fixed))
-    column = FixedColumn(dtype, fixed[0].shape, fixed[0].compressed)
-    values: list[StoredArray | None] = []
-    present: list[StoredArray | None] = []
-    for number, count in enumerate(counts):
-        shard = storage.shard(number)
-        whole = _first_array(shard.array, path, f"{path}/frames")
-        masked = _first_array(shard.array, f"{path}/value", f"{path}/value/frames")
-        values.append(masked if whole is None else whole)
-        has_all = np.full(count, whole is not None)
-        present.append(has_all if masked is None else shard.array(f"{path}/present"))
-    gathered = FixedGatherer(values, firsts, column)
-    if gathered.has_gaps or any(isinstance(item, MaskedColumn) for item in columns):
-        return MaskedGatherer(FixedGatherer(present, counts, FixedColumn(np.dtype(bool))), gathered)
-    return gathered
-
-
-def _first_array(get: Callable[[str], StoredArray | None], *paths: str) -> StoredArray | None:
-    return next((array for array in map(get, paths) if array is not None), None)
-
-
-def _value_gatherer(storage: ShardedStorage, part: str, keys: list[str]) -> Gatherer:
-    def reader(number: int) -> Callable[[int], object]:
-        read = storage.shard(number).readers(copy=True)[part]
-
-        def read_row(row: int) -> object:
-            value = read(row, row + 1)
-            for key in keys:
-                if isinstance(value, Mapping):
-                    named = {escape_key(name): item for name, item in value.items()}
-                    value = named.get(key)
-                elif isinstance(value, tuple):
-                    value = value[int(key.removeprefix("_index_"))]
-                if value is None:
-                    return None
-            return value[0]
-
-        return read_row
-
-    firsts = storage.index.firsts(AXES[part])
-    return ValueGatherer([reader(number) for number in range(len(firsts) - 1)], firsts)
-
-
-def _inner(column: Column, keys: Sequence[str]) -> Column | None:
-    for key in keys:
-        if isinstance(column, StructColumn):
-            fields = {escape_key(name): field for name, field in column.fields.items()}
-            if key not in fields:
-                return None
-            column = fields[key]
-        elif isinstance(column, TupleColumn) and key.startswith("_index_"):
-            place = key.removeprefix("_index_")
-            if not place.isdigit() or int(place) >= len(column.items):
-                return None
-            column = column.items[int(place)]
-        else:
-            return None
-    return column
-
-
-def _names(storage: ShardedStorage, part: str) -> str:
-    names: dict[str, None] = {}
-    for schema in storage.schemas():
-        column = schema.parts[part]
-        if isinstance(column, StructColumn):
-            names.update(dict.fromkeys(f"{part}/{escape_key(key)}" for key in column.fields))
-        elif isinstance(column, TupleColumn):
-            names.update(dict.fromkeys(f"{part}/_index_{i}" for i in range(len(column.items))))
-    return ", ".join(names)
-
-
-def sharded(storage: object) -> ShardedStorage:
-    """The storage as one that columns can be gathered from.
+def fill_again(out: Any, value: Any) -> Any:
+    """Copy what was gathered into arrays that the caller gave; the arrays, filled.
 
     Raises:
-        DataError: It is in a format of whole episodes.
+        SamplingError: They have another shape, dtype or structure.
     """
-    if not isinstance(storage, ShardedStorage):
-        name = getattr(storage, "data_format", type(storage).__name__)
-        raise DataError(
-            f"transitions cannot be sampled from data format {name!r}; convert the dataset to "
-            "'columnar' first"
-        )
-    return storage
+    if isinstance(value, dict) and isinstance(out, dict) and out.keys() == value.keys():
+        return {key: fill_again(out[key], part) for key, part in value.items()}
+    if isinstance(value, tuple) and isinstance(out, tuple) and len(out) == len(value):
+        return tuple([fill_again(one, part) for one, part in zip(out, value, strict=True)])
+    if not isinstance(value, np.ndarray):
+        return value
+    if isinstance(out, np.ndarray) and (out.shape, out.dtype) == (value.shape, value.dtype):
+        cast("Array", out)[...] = value
+        return out
+    raise SamplingError(
+        f"out does not fit {value.dtype} of shape {value.shape}; give a batch of the same size and "
+        "arguments"
+    )

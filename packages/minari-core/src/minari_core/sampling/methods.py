@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from minari_core.sampling.batches import Batches
-from minari_core.sampling.gathering import sharded
+from minari_core.sampling.binding import sharded
 from minari_core.sampling.rank_index import Positions
 from minari_core.sampling.sequences import (
     Padding,
@@ -23,7 +23,7 @@ from minari_core.sampling.statistics import (
     cached_statistics,
     column_statistics,
 )
-from minari_core.sampling.steps import EpisodeWeights
+from minari_core.sampling.steps import EpisodeSteps, EpisodeWeights
 from minari_core.sampling.transitions import (
     Goals,
     TransitionBatch,
@@ -31,7 +31,10 @@ from minari_core.sampling.transitions import (
     TransitionSampler,
     columns_of,
 )
+from minari_core.sharded_storage import ShardedStorage
 from minari_core.storage import Storage
+
+_MOST_REMEMBERED = 16
 
 Made = TypeVar("Made")
 
@@ -93,8 +96,8 @@ class TrainingMethods:
             goal_column=goal_column,
         )
         sampler = self._transition_sampler(options)
-        drawn = self._weights(weights, sampler)
-        return sampler.sample(self._generator, batch_size, drawn, out)
+        shares = None if weights is None else self._transition_weights(weights)
+        return sampler.sample(self._generator, batch_size, shares, out)
 
     def sample_sequences(
         self,
@@ -114,7 +117,8 @@ class TrainingMethods:
             length: How many steps in each.
             columns: What to read, as for `sample_transitions`; all but ``next_observations`` if
                 None.
-            weights: As for `sample_transitions`; needs padding.
+            weights: As for `sample_transitions`. Without padding, ``"episodes"`` are those that
+                hold a window, and only they may be given a weight.
             padding: ``None`` for whole windows only; ``"after"`` for windows that begin at any
                 step and are padded behind the episode's end; ``"before"`` for windows that end at
                 any step and are padded before its beginning.
@@ -134,7 +138,10 @@ class TrainingMethods:
             discount=discount,
         )
         sampler = self._sequence_sampler(options)
-        return sampler.sample(self._generator, batch_size, self._weights(weights, sampler))
+        shares = None
+        if weights is not None and not _is_uniform(weights):
+            shares = EpisodeWeights(weights, sampler.counts, sampler.starts)
+        return sampler.sample(self._generator, batch_size, shares)
 
     def batches(
         self,
@@ -204,7 +211,7 @@ class TrainingMethods:
             sampler,
             batch_size,
             seed=int(self._generator.integers(2**63)) if seed is None else seed,
-            identity=f"{self._fingerprint()} {sampler.options}",
+            identity=self._identity(sampler.options),
             epochs=epochs,
             shuffle=shuffle,
             drop_last=drop_last,
@@ -234,8 +241,7 @@ class TrainingMethods:
         is_whole = isinstance(self._indices, range) and len(self._indices) > 0
         if is_whole and self._indices == range(storage.total_episodes):
             return cached_statistics(storage, names, self._fingerprint())
-        episodes = self._indices if isinstance(self._indices, range) else self._indices.tolist()
-        return column_statistics(storage, episodes, names)
+        return column_statistics(storage, self._indices, names)
 
     def newer_episodes(self) -> int:
         """How many episodes others have added since this object was made; it goes on without."""
@@ -264,24 +270,48 @@ class TrainingMethods:
         )
 
     def _transition_sampler(self, options: TransitionOptions) -> TransitionSampler:
-        if options not in self._samplers:
+        def make() -> TransitionSampler:
             storage = sharded(self._storage)
-            self._samplers[options] = TransitionSampler(storage, self._indices, options)
-        return cast("TransitionSampler", self._samplers[options])
+            return TransitionSampler(storage, self._indices, options, self._steps(storage))
+
+        return self._remembered(options, make)
 
     def _sequence_sampler(self, options: SequenceOptions) -> SequenceSampler:
-        if options not in self._samplers:
+        def make() -> SequenceSampler:
             storage = sharded(self._storage)
-            self._samplers[options] = SequenceSampler(storage, self._indices, options)
-        return cast("SequenceSampler", self._samplers[options])
+            return SequenceSampler(storage, self._indices, options, self._steps(storage))
 
-    @staticmethod
-    def _weights(
-        weights: str | npt.ArrayLike | None, sampler: TransitionSampler | SequenceSampler
-    ) -> EpisodeWeights | None:
-        if weights is None or (isinstance(weights, str) and weights == "transitions"):
+        return self._remembered(options, make)
+
+    def _steps(self, storage: ShardedStorage) -> EpisodeSteps:
+        return self._remembered("steps", lambda: EpisodeSteps(storage, self._indices))
+
+    def _transition_weights(self, weights: str | npt.ArrayLike) -> EpisodeWeights | None:
+        if _is_uniform(weights):
             return None
-        return EpisodeWeights(weights, sampler.steps)
+        steps = self._steps(sharded(self._storage))
+        if isinstance(weights, str):
+            # These depend on the dataset alone; numbers of the caller's may have changed.
+            return self._remembered(
+                ("weights", weights),
+                lambda: EpisodeWeights(weights, steps.lengths, steps.view_starts),
+            )
+        return EpisodeWeights(weights, steps.lengths, steps.view_starts)
+
+    def _remembered(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """What was made for a key before; the oldest is forgotten when there are many."""
+        made = self._samplers.get(key)
+        if made is None:
+            made = make()
+            for oldest in [*self._samplers][: 1 - _MOST_REMEMBERED]:
+                self._samplers.pop(oldest, None)
+            self._samplers[key] = made
+        return cast("Made", made)
+
+    def _identity(self, options: TransitionOptions | SequenceOptions) -> str:
+        """What a sampler reads, for people, and a fingerprint of it."""
+        name = self._storage.metadata.get("dataset_id", "")
+        return f"{name} ({len(self._indices)} episodes, {self._fingerprint()}) {options}"
 
     def _fingerprint(self) -> str:
         """Text that changes with the stored data and with the view."""
@@ -291,3 +321,7 @@ class TrainingMethods:
         else:
             digest.update(self._indices.tobytes())
         return digest.hexdigest()[:32]
+
+
+def _is_uniform(weights: str | npt.ArrayLike) -> bool:
+    return isinstance(weights, str) and weights == "transitions"

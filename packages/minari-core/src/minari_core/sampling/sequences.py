@@ -9,14 +9,23 @@ import numpy as np
 import numpy.typing as npt
 
 from minari_core.errors import SamplingError
-from minari_core.sampling.gathering import Gatherer, Selection, gatherer_for
+from minari_core.sampling.binding import gatherer_for
+from minari_core.sampling.gathering import Gatherer, Selection, take_pair
 from minari_core.sampling.rank_index import Positions, RankIndex
-from minari_core.sampling.steps import EpisodeSteps, EpisodeWeights, draw_positions
+from minari_core.sampling.steps import (
+    EpisodeSteps,
+    EpisodeWeights,
+    ShardsOfSteps,
+    checked_positions,
+    draw_positions,
+    whole_number,
+)
 from minari_core.sampling.transitions import PARTS
 from minari_core.sharded_storage import ShardedStorage
 
 Padding: TypeAlias = Literal["after", "before"]
 
+_REWARDS_AT_ONCE = 1 << 14
 _OF_STEPS = ("actions", "rewards", "terminations", "truncations")
 
 
@@ -80,8 +89,7 @@ class SequenceOptions:
         Raises:
             SamplingError: One makes no sense.
         """
-        if self.length < 1:
-            raise SamplingError(f"length is {self.length}; a window has at least 1 step")
+        whole_number("length", self.length, 1)
         if self.padding not in (None, "after", "before"):
             raise SamplingError(f"padding is {self.padding!r}, not 'after', 'before' or None")
         if not 0 <= self.discount <= 1:
@@ -99,7 +107,11 @@ class SequenceSampler:
     """
 
     def __init__(
-        self, storage: ShardedStorage, episodes: Positions | range, options: SequenceOptions
+        self,
+        storage: ShardedStorage,
+        episodes: Positions | range,
+        options: SequenceOptions,
+        steps: EpisodeSteps | None = None,
     ) -> None:
         """Bind the columns.
 
@@ -107,32 +119,42 @@ class SequenceSampler:
             storage: Where the data is.
             episodes: The view's episodes.
             options: What to read of each window.
+            steps: Their steps, if they have been laid out already.
 
         Raises:
             SamplingError: There is no column of a name, or every episode is shorter than a
                 window that is not padded.
         """
-        self.steps = EpisodeSteps(storage, episodes)
+        self.steps = EpisodeSteps(storage, episodes) if steps is None else steps
         """The steps of the view."""
         self.options = options
         """What is read of each window."""
         defaults = tuple(name for name in PARTS if name != "next_observations")
-        names = defaults if options.columns is None else options.columns
-        self._gatherers = {name: _gatherer(storage, name) for name in names}
-        self._rewards = gatherer_for(storage, "rewards")
+        names = defaults if options.columns is None else tuple(dict.fromkeys(options.columns))
+        self._gatherers = {name: gatherer_for(storage, name) for name in names}
+        self._pairs = [
+            (name, f"next_{name}", gatherer)
+            for name, gatherer in self._gatherers.items()
+            if gatherer.is_decoded and self._gatherers.get(f"next_{name}") is gatherer
+        ]
+        self._paired = {name for pair in self._pairs for name in pair[:2]}
+        self._rewards = gatherer_for(storage, "rewards") if options.returns_to_go else None
+        self.counts = self.steps.lengths
+        """How many windows each episode of the view has, shape (episodes,)."""
+        self.starts = self.steps.view_starts
+        """The first window of each episode of the view."""
         self._whole: RankIndex | None = None
         if options.padding is None:
-            counts = np.maximum(self.steps.lengths - options.length + 1, 0)
-            self._holders = np.flatnonzero(counts)
-            if self.steps.total and not len(self._holders):
+            self.counts = np.maximum(self.steps.lengths - options.length + 1, 0)
+            self.starts = np.cumsum(self.counts) - self.counts
+            holders = np.flatnonzero(self.counts)
+            if self.steps.total and not len(holders):
                 raise SamplingError(
                     f"windows of {options.length} steps are longer than every episode (the longest "
                     f"has {int(self.steps.lengths.max())} steps); ask for padding or shorter ones"
                 )
-            self._whole = RankIndex(counts[self._holders])
-            self._skipped = self.steps.view_starts[self._holders] - (
-                np.cumsum(counts[self._holders]) - counts[self._holders]
-            )
+            self._whole = RankIndex(self.counts[holders])
+            self._skipped = self.steps.view_starts[holders] - self.starts[holders]
 
     def __len__(self) -> int:
         """The number of windows."""
@@ -150,22 +172,24 @@ class SequenceSampler:
             generator: Where randomness comes from.
             batch_size: How many.
             weights: How likely each episode is; by its number of windows if None.
-        """
-        if weights is not None and self._whole is not None:
-            raise SamplingError(
-                "weights need padding='after' or 'before', so that all episodes fit"
-            )
-        if weights is not None or self._whole is None:
-            return self.read(draw_positions(generator, self.steps, batch_size, weights))
-        draw_positions(generator, self.steps, batch_size, None) if not len(self) else None
-        return self.read(generator.integers(0, len(self), size=batch_size))
 
-    def read(self, positions: Positions) -> SequenceBatch:
+        Raises:
+            SamplingError: There is nothing to sample.
+        """
+        return self._read(draw_positions(generator, len(self), batch_size, weights))
+
+    def read(self, positions: npt.ArrayLike) -> SequenceBatch:
         """Read windows by their positions.
 
         Args:
             positions: From 0 to ``len(self) - 1``, shape (B,).
+
+        Raises:
+            SamplingError: A position is outside.
         """
+        return self._read(checked_positions(positions, len(self)))
+
+    def _read(self, positions: Positions) -> SequenceBatch:
         steps, length = self.steps, self.options.length
         if self._whole is not None:
             positions = positions + self._skipped.take(self._whole.runs(positions))
@@ -173,19 +197,23 @@ class SequenceSampler:
         offsets = np.arange(length)
         if self.options.padding == "before":
             offsets = offsets - (length - 1)
-        wanted = anchor[:, None] + offsets
+        window = anchor[:, None] + offsets
         first = steps.first_steps.take(places)
-        last = first + steps.lengths.take(places) - 1
         batch = SequenceBatch(episode_ids=steps.episodes.take(places))
-        window = wanted
+        padded = None
         if self._whole is None:
+            wanted, last = window, first + steps.lengths.take(places) - 1
             window = np.clip(wanted, first[:, None], last[:, None])
-        batch.mask = window == wanted
-        padded = None if self._whole is not None or batch.mask.all() else ~batch.mask
+            batch.mask = window == wanted
+            padded = None if batch.mask.all() else ~batch.mask
+        else:
+            batch.mask = np.ones(window.shape, dtype=bool)
         batch.time_steps = window - first[:, None]
-        self._read_columns(batch, window, steps.rows(places, first) - first, padded)
-        if self.options.returns_to_go:
-            batch.returns_to_go = self._returns_to_go(window, last, padded)
+        shift = steps.rows(places, first) - first
+        self._read_columns(batch, window, shift, ShardsOfSteps(steps, places), padded)
+        if self._rewards is not None:
+            last = first + steps.lengths.take(places) - 1
+            batch.returns_to_go = self._returns_to_go(self._rewards, window, last, padded)
         if padded is not None:
             batch.time_steps[padded] = 0
         return batch
@@ -195,41 +223,44 @@ class SequenceSampler:
         batch: SequenceBatch,
         window: Positions,
         shift: Positions,
+        shards: ShardsOfSteps,
         padded: npt.NDArray[np.bool_] | None,
     ) -> None:
-        of_steps = Selection(window)
+        of_steps = Selection(window, shards)
         rows = window + shift[:, None]
-        before, after = Selection(rows), Selection(rows + 1)
+        before, after = Selection(rows, shards), Selection(rows + 1, shards)
         for name, gatherer in self._gatherers.items():
-            part, _, rest = name.partition("/")
+            if name in self._paired:
+                continue
+            part = name.partition("/")[0]
             if part in _OF_STEPS:
                 value = gatherer.take(of_steps)
                 if padded is not None and part != "actions":
                     value[padded] = 0
             else:
                 value = gatherer.take(before if part == "observations" else after)
-            if rest or part not in PARTS:
-                batch.columns[name] = value
-            else:
-                setattr(batch, name, value)
+            _put(batch, name, value)
+        for name, next_name, gatherer in self._pairs:
+            value, next_value = take_pair(gatherer, rows, rows + 1)
+            _put(batch, name, value)
+            _put(batch, next_name, next_value)
 
     def _returns_to_go(
-        self, window: Positions, last: Positions, padded: npt.NDArray[np.bool_] | None
+        self,
+        gatherer: Gatherer,
+        window: Positions,
+        last: Positions,
+        padded: npt.NDArray[np.bool_] | None,
     ) -> npt.NDArray[np.float64]:
         """Sums of rewards to the end of the episode (Chen et al., 2021, section 3)."""
         discount = self.options.discount
-        rewards = self._rewards.take(Selection(window))
+        rewards: npt.NDArray[np.float64] = gatherer.take(Selection(window))
         if padded is not None:
             rewards[padded] = 0
         # What lies behind each window is summed first; then the sums run backwards through it.
-        ends = window[:, -1]
         going_on = np.zeros_like(rewards[:, 0])
-        for place in np.flatnonzero(ends < last).tolist():
-            behind = np.arange(ends[place] + 1, last[place] + 1)
-            values = self._rewards.take(Selection(behind))
-            powers = discount ** np.arange(len(behind))
-            going_on[place] = np.tensordot(powers, values, axes=1)
-        returns: npt.NDArray[np.float64] = np.empty_like(rewards)
+        self._add_behind(going_on, gatherer, window[:, -1] + 1, last + 1)
+        returns = np.empty_like(rewards)
         for place in range(self.options.length - 1, -1, -1):
             summed = rewards[:, place] + discount * going_on
             if padded is not None:
@@ -241,8 +272,30 @@ class SequenceSampler:
             returns[padded] = 0
         return returns
 
+    def _add_behind(
+        self,
+        total: npt.NDArray[np.float64],
+        gatherer: Gatherer,
+        begins: Positions,
+        ends: Positions,
+    ) -> None:
+        """Add the discounted sum of the rewards of each of some runs of steps; some are empty."""
+        discount = self.options.discount
+        counts = np.maximum(ends - begins, 0)
+        # All runs are read together, a block of their steps at a time.
+        block = max(1, _REWARDS_AT_ONCE // len(begins))
+        for start in range(0, int(counts.max()), block):
+            open_runs = np.flatnonzero(counts > start)
+            offsets = np.arange(start, min(start + block, int(counts.max())))
+            wanted = begins[open_runs, None] + offsets
+            inside = offsets < counts[open_runs, None]
+            rewards = gatherer.take(Selection(np.minimum(wanted, ends[open_runs, None] - 1)))
+            rewards[~inside] = 0
+            total[open_runs] += np.einsum("bn...,n->b...", rewards, discount**offsets)
 
-def _gatherer(storage: ShardedStorage, name: str) -> Gatherer:
-    part, slash, rest = name.partition("/")
-    stored = "observations" if part == "next_observations" else part
-    return gatherer_for(storage, stored + slash + rest)
+
+def _put(batch: SequenceBatch, name: str, value: Any) -> None:
+    if name in PARTS:
+        setattr(batch, name, value)
+    else:
+        batch.columns[name] = value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,16 +14,19 @@ import numpy as np
 import numpy.typing as npt
 
 from minari_core.columns import AXES
-from minari_core.columns.base import escape_key
 from minari_core.errors import SamplingError
 from minari_core.json_values import from_json_text, to_json_text
 from minari_core.manifest import replace_file
-from minari_core.sampling.gathering import gatherer_for
+from minari_core.sampling.binding import gatherer_for
+from minari_core.sampling.gathering import FixedGatherer, MaskedGatherer, Selection
+from minari_core.sampling.rank_index import Positions, RankIndex
+from minari_core.sampling.steps import EpisodeSteps
 from minari_core.sharded_storage import ShardedStorage
 
 CACHE_NAME = ".statistics.json"
 
-_ROWS_AT_ONCE = 1 << 13
+_ELEMENTS_AT_ONCE = 1 << 18
+_REAL_KINDS = "biuf"
 _FIELDS = ("mean", "std", "min", "max")
 
 
@@ -70,33 +74,42 @@ class Normalizer:
 
 
 def column_statistics(
-    storage: ShardedStorage, episodes: Sequence[int], columns: Sequence[str]
+    storage: ShardedStorage, episodes: Positions | range, columns: Sequence[str]
 ) -> dict[str, ColumnStatistics]:
     """The statistics of every numeric leaf of some columns, in one pass over the data.
 
     Args:
         storage: Where the data is.
-        episodes: Which episodes count.
+        episodes: Which episodes count; one that is given twice counts twice.
         columns: Parts, or columns inside them.
 
     Returns:
         For each leaf its path, such as ``observations/camera``, and its statistics. Leaves that
-        are not numbers are left out.
+        are not real numbers of one shape are left out.
 
     Raises:
         SamplingError: There is no column of a name, or there are no episodes.
     """
+    if "next_observations" in {name.partition("/")[0] for name in columns}:
+        raise SamplingError("next_observations have no statistics; give observations")
+    gatherers = {name: gatherer_for(storage, name) for name in columns}
     if len(episodes) == 0:
         raise SamplingError("there are no statistics of a dataset or view without episodes")
-    found: dict[str, _Running] = {}
-    for name in columns:
-        gatherer_for(storage, name)  # refuses a name that does not exist
-        part, *keys = name.split("/")
-        for value in _blocks(storage, episodes, part):
-            for path, leaf in _leaves(part, value):
-                if [part, *keys] == path.split("/")[: len(keys) + 1]:
-                    found.setdefault(path, _Running()).add(leaf)
-    return {path: running.finished() for path, running in found.items() if running.count}
+    steps = EpisodeSteps(storage, episodes)
+    found: dict[str, ColumnStatistics] = {}
+    for name, gatherer in gatherers.items():
+        is_of_rows = AXES[name.partition("/")[0]] == "rows"
+        # Of rows, each episode has one more than of steps.
+        lengths = steps.lengths + is_of_rows
+        firsts = steps.first_steps + (steps.episodes if is_of_rows else 0)
+        for path, leaf in gatherer.leaves(name):
+            if leaf.dtype.kind in _REAL_KINDS:
+                running = _Running()
+                for rows in _blocks(lengths, firsts, _rows_at_once(leaf)):
+                    running.add(leaf.take(Selection(rows)))
+                if running.count:
+                    found[path] = running.finished()
+    return found
 
 
 def cached_statistics(
@@ -134,10 +147,10 @@ class _Running:
     def add(self, rows: npt.NDArray[Any]) -> None:
         if isinstance(rows, np.ma.MaskedArray):
             absent = np.asarray(np.ma.getmaskarray(rows))
-            rows = np.asarray(rows.data)[~absent.reshape(len(rows), -1).any(axis=1)]
+            rows = np.asarray(rows.data)[~absent.any(axis=tuple(range(1, rows.ndim)))]
         if len(rows) == 0:
             return
-        values = rows.astype(np.float64)
+        values = np.asarray(rows).astype(np.float64)
         with np.errstate(all="ignore"):
             count = len(values)
             mean = values.mean(axis=0)
@@ -164,30 +177,24 @@ class _Running:
         )
 
 
-def _blocks(storage: ShardedStorage, episodes: Sequence[int], part: str) -> Iterator[object]:
-    """The rows of a part, a block at a time; neighbouring episodes are read together."""
-    first = 0
-    for place in range(1, len(episodes) + 1):
-        if place < len(episodes) and episodes[place] == episodes[place - 1] + 1:
-            continue
-        of_rows, of_steps = storage.index.locate_run(int(episodes[first]), int(episodes[place - 1]))
-        pieces = of_rows if AXES[part] == "rows" else of_steps
-        for shard, start, stop in pieces:
-            read = storage.shard(shard).readers(copy=False)[part]
-            for begin in range(start, stop, _ROWS_AT_ONCE):
-                yield read(begin, min(begin + _ROWS_AT_ONCE, stop))
-        first = place
+def _rows_at_once(leaf: FixedGatherer | MaskedGatherer) -> int:
+    elements = math.prod(leaf.row_shape)
+    return max(1, _ELEMENTS_AT_ONCE // max(1, elements))
 
 
-def _leaves(path: str, value: object) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-        yield path, value
-    elif isinstance(value, Mapping):
-        for key, part in value.items():
-            yield from _leaves(f"{path}/{escape_key(key)}", part)
-    elif isinstance(value, tuple):
-        for index, part in enumerate(value):
-            yield from _leaves(f"{path}/_index_{index}", part)
+def _blocks(lengths: Positions, firsts: Positions, most: int) -> Iterator[Positions]:
+    """The rows of some runs, at most so many at a time.
+
+    Args:
+        lengths: The rows of each run.
+        firsts: The first row of each run.
+        most: How many rows a block has, but for the last.
+    """
+    runs = RankIndex(lengths)
+    shifts = firsts - (np.cumsum(lengths) - lengths)
+    for start in range(0, runs.total, most):
+        positions = np.arange(start, min(start + most, runs.total), dtype=np.int64)
+        yield positions + shifts.take(runs.runs(positions))
 
 
 def _read_cache(path: Path, fingerprint: str) -> dict[str, dict[str, ColumnStatistics]]:

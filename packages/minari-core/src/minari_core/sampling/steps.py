@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import operator
 
 import numpy as np
 import numpy.typing as npt
 
 from minari_core.errors import SamplingError
+from minari_core.sampling.gathering import ShardNumbers
 from minari_core.sampling.rank_index import Positions, RankIndex
 from minari_core.sharded_storage import ShardedStorage
 
@@ -15,7 +16,17 @@ from minari_core.sharded_storage import ShardedStorage
 class EpisodeSteps:
     """Where the steps of a view's episodes lie among all rows and steps of a storage."""
 
-    __slots__ = ("_identity", "_rank", "episodes", "first_steps", "lengths", "total", "view_starts")
+    __slots__ = (
+        "_firsts",
+        "_identity",
+        "_rank",
+        "_shards",
+        "episodes",
+        "first_steps",
+        "lengths",
+        "total",
+        "view_starts",
+    )
 
     def __init__(self, storage: ShardedStorage, episodes: Positions | range) -> None:
         """Lay out the episodes of a view.
@@ -24,10 +35,12 @@ class EpisodeSteps:
             storage: Where they are.
             episodes: Their indices, in the view's order.
         """
-        lengths = storage.episode_lengths()
+        index = storage.index
+        lengths, starts = index.lengths, index.starts
         self._identity = isinstance(episodes, range) and episodes == range(len(lengths))
-        starts = storage.index.starts
-        self.episodes = np.asarray(episodes, dtype=np.int64)
+        if isinstance(episodes, range):
+            episodes = np.arange(episodes.start, episodes.stop, episodes.step, dtype=np.int64)
+        self.episodes = episodes
         """The stored index of each episode, shape (episodes,)."""
         self.lengths = lengths if self._identity else lengths[self.episodes]
         """The steps of each episode."""
@@ -41,6 +54,8 @@ class EpisodeSteps:
             """The first step of each episode, counted through the view."""
         else:
             self.view_starts = np.cumsum(self.lengths) - self.lengths
+        self._firsts = index.firsts("rows"), index.firsts("steps")
+        self._shards: tuple[Positions | None] | None = None
 
     def locate(self, positions: Positions) -> tuple[Positions, Positions]:
         """The place of each position among the view's episodes, and its step in the storage.
@@ -58,72 +73,168 @@ class EpisodeSteps:
         """The row of the observation before each step; the one after it is the next row."""
         return steps + (places if self._identity else self.episodes.take(places))
 
+    def shards(self) -> Positions | None:
+        """The shard of each episode, shape (episodes,); None if an episode lies in several."""
+        if self._shards is None:
+            last_steps = self.first_steps + self.lengths - 1
+            found = [
+                np.searchsorted(firsts, places, side="right") - 1
+                for firsts, places in (
+                    (self._firsts[1], self.first_steps),
+                    (self._firsts[1], last_steps),
+                    (self._firsts[0], self.first_steps + self.episodes),
+                    (self._firsts[0], last_steps + self.episodes + 1),
+                )
+            ]
+            is_whole = all(np.array_equal(found[0], others) for others in found[1:])
+            self._shards = (found[0] if is_whole else None,)
+        return self._shards[0]
+
+
+class ShardsOfSteps(ShardNumbers):
+    """The shards of the episodes of a batch, looked up when the first column asks."""
+
+    __slots__ = ("_known", "_places", "_steps")
+
+    def __init__(self, steps: EpisodeSteps, places: Positions) -> None:
+        """Take the places of the episodes in the view."""
+        self._steps = steps
+        self._places = places
+        self._known: Positions | None = None
+
+    def numbers(self) -> Positions | None:
+        """The shard of each episode, shape (B,); None if an episode lies in more than one."""
+        if self._known is None:
+            shards = self._steps.shards()
+            if shards is not None:
+                self._known = shards.take(self._places)
+        return self._known
+
 
 class EpisodeWeights:
-    """Draws steps so that each episode has the share that it is given.
+    """Draws positions so that each episode has the share that it is given.
 
-    Within an episode all steps are as likely.
+    Within an episode all steps, or all windows, are as likely.
     """
 
-    def __init__(self, weights: npt.ArrayLike | str, steps: EpisodeSteps) -> None:
+    __slots__ = ("_borders", "_counts", "_starts")
+
+    def __init__(
+        self, weights: npt.ArrayLike | str, counts: Positions, starts: Positions | None = None
+    ) -> None:
         """Prepare to draw.
 
         Args:
-            weights: ``"episodes"`` for the same share for each episode, or one share an episode.
-            steps: The steps to draw from.
+            weights: ``"episodes"`` for the same share for each episode that has a position, or
+                one share an episode.
+            counts: How many positions each episode has.
+            starts: The first position of each; they follow one another if None.
 
         Raises:
             SamplingError: The shares do not fit the episodes, are negative, or are all zero.
         """
-        count = len(steps.lengths)
+        episodes = len(counts)
+        self._counts = counts
+        self._starts = np.cumsum(counts) - counts if starts is None else starts
         if isinstance(weights, str):
             if weights != "episodes":
                 raise SamplingError(
                     f"weights is {weights!r}; give 'transitions', 'episodes', or a number for each "
                     "episode"
                 )
-            shares = np.ones(count)
+            shares = (counts > 0).astype(np.float64)
         else:
-            shares = np.asarray(weights, dtype=np.float64)
-        if shares.shape != (count,):
-            raise SamplingError(f"weights of shape {shares.shape} for {count} episodes")
-        if not (np.isfinite(shares).all() and (shares >= 0).all() and shares.sum() > 0):
-            raise SamplingError("weights must be finite, not negative, and not all zero")
-        self._borders = np.cumsum(shares) / shares.sum()
+            shares = _numbers(weights)
+        if shares.shape != (episodes,):
+            raise SamplingError(f"weights of shape {shares.shape} for {episodes} episodes")
+        bad = np.flatnonzero(~(np.isfinite(shares) & (shares >= 0)))
+        if len(bad):
+            raise SamplingError(
+                f"the weight of episode {bad[0]} of the view is {shares[bad[0]]}; weights are "
+                "finite and not negative"
+            )
+        nowhere = np.flatnonzero((shares > 0) & (counts == 0))
+        if len(nowhere):
+            raise SamplingError(
+                f"episode {nowhere[0]} of the view has weight {shares[nowhere[0]]}, but no window "
+                "fits into it; give it weight 0, or ask for padding"
+            )
+        # Scaled first, so that a sum of large weights does not overflow.
+        largest = shares.max(initial=0.0)
+        if largest == 0:
+            raise SamplingError(f"the weights of all {episodes} episodes are 0")
+        self._borders = np.cumsum(shares / largest)
+        self._borders /= self._borders[-1]
         # Rounding must not leave a gap above the last border.
         self._borders[np.flatnonzero(shares)[-1] :] = 1.0
-        self._steps = steps
 
     def draw(self, generator: np.random.Generator, size: int) -> Positions:
-        """Draw positions of steps, with repetition."""
+        """Draw positions, with repetition."""
         places = np.searchsorted(self._borders, generator.random(size), side="right")
-        within = generator.integers(0, self._steps.lengths[places])
-        drawn: Positions = self._steps.view_starts[places] + within
+        within = generator.integers(0, self._counts[places])
+        drawn: Positions = self._starts[places] + within
         return drawn
 
 
 def draw_positions(
-    generator: np.random.Generator, steps: EpisodeSteps, size: int, weights: Any
+    generator: np.random.Generator, total: int, size: int, weights: EpisodeWeights | None
 ) -> Positions:
-    """Draw steps with repetition, uniformly or by weights.
+    """Draw positions with repetition, uniformly or by weights.
+
+    Args:
+        generator: Where randomness comes from.
+        total: How many positions there are.
+        size: How many to draw.
+        weights: How likely each episode is; by its positions if None.
 
     Raises:
-        SamplingError: There is nothing to draw from, or the size is not positive.
+        SamplingError: There is nothing to draw from, or the size is not a positive number.
     """
-    check_batch_size(size)
-    if steps.total == 0:
+    size = whole_number("batch_size", size, 1)
+    if total == 0:
         raise SamplingError("there is no step to sample: the dataset or view is empty")
     if weights is None:
-        return generator.integers(0, steps.total, size=size)
-    drawn: Positions = weights.draw(generator, size)
-    return drawn
+        return generator.integers(0, total, size=size)
+    return weights.draw(generator, size)
 
 
-def check_batch_size(size: int) -> None:
-    """Raise unless a batch has at least one element.
+def checked_positions(positions: npt.ArrayLike, total: int) -> Positions:
+    """Positions as an array, if all of them are there.
 
     Raises:
-        SamplingError: It has not.
+        SamplingError: They are no row of whole numbers, or one is outside.
     """
-    if size < 1:
-        raise SamplingError(f"batch_size is {size}; a batch has at least 1 element")
+    given = np.asarray(positions)
+    if given.ndim != 1 or (given.dtype.kind not in "iu" and given.size):
+        raise SamplingError(
+            f"positions are {given.dtype} of shape {given.shape}, not whole numbers of shape (B,)"
+        )
+    if given.size:
+        smallest, largest = int(given.min()), int(given.max())
+        if smallest < 0 or largest >= total:
+            raise SamplingError(
+                f"positions run from {smallest} to {largest}, but there are only 0 to {total - 1}"
+            )
+    return given.astype(np.int64, copy=False)
+
+
+def whole_number(name: str, value: object, smallest: int) -> int:
+    """A number as Python's own, if it is whole and not too small.
+
+    Raises:
+        SamplingError: It is not.
+    """
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]  # anything may come from a caller
+    except TypeError as error:
+        raise SamplingError(f"{name} is {value!r}, not a whole number") from error
+    if isinstance(value, bool) or number < smallest:
+        raise SamplingError(f"{name} is {value!r}, not at least {smallest}")
+    return number
+
+
+def _numbers(weights: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    try:
+        return np.asarray(weights, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise SamplingError(f"weights are no numbers: {error}") from error

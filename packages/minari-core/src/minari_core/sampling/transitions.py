@@ -7,11 +7,20 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from minari_core.errors import SamplingError
-from minari_core.sampling.gathering import Gatherer, Selection, gatherer_for
+from minari_core.sampling.binding import gatherer_for
+from minari_core.sampling.gathering import Gatherer, Selection, fill_again, take_pair
 from minari_core.sampling.rank_index import Positions
-from minari_core.sampling.steps import EpisodeSteps, EpisodeWeights, draw_positions
+from minari_core.sampling.steps import (
+    EpisodeSteps,
+    EpisodeWeights,
+    ShardsOfSteps,
+    checked_positions,
+    draw_positions,
+    whole_number,
+)
 from minari_core.sharded_storage import ShardedStorage
 
 Goals: TypeAlias = Literal["uniform", "geometric", "final"]
@@ -83,8 +92,8 @@ class TransitionBatch:
     """Further columns by the names that were asked for; of infos and extras the row after the
     step, as `step` returned it."""
     discounts: Any = None
-    """With ``n_step``: the discount of the value of `next_observations`, shape (B,); 0 where the
-    last step terminated its episode."""
+    """With ``n_step`` above 1, beside rewards or next observations: the discount of the value of
+    `next_observations`, float64 of shape (B,); 0 where the last step terminated its episode."""
     goals: Any = None
     """With ``goals``: observations from the same episodes, after the steps."""
     place: BatchPlace | None = None
@@ -131,10 +140,8 @@ class TransitionOptions:
         Raises:
             SamplingError: One makes no sense.
         """
-        if self.n_step < 1:
-            raise SamplingError(f"n_step is {self.n_step}, not at least 1")
-        if self.stack < 0:
-            raise SamplingError(f"stack is {self.stack}, not at least 1 (or 0 for none)")
+        whole_number("n_step", self.n_step, 1)
+        whole_number("stack", self.stack, 0)
         if not 0 <= self.discount <= 1:
             raise SamplingError(f"discount is {self.discount}, not between 0 and 1")
         if not 0 <= self.goal_discount < 1:
@@ -150,7 +157,11 @@ class TransitionSampler:
     """
 
     def __init__(
-        self, storage: ShardedStorage, episodes: Positions | range, options: TransitionOptions
+        self,
+        storage: ShardedStorage,
+        episodes: Positions | range,
+        options: TransitionOptions,
+        steps: EpisodeSteps | None = None,
     ) -> None:
         """Bind the columns.
 
@@ -158,24 +169,43 @@ class TransitionSampler:
             storage: Where the data is.
             episodes: The view's episodes.
             options: What to read of each transition.
+            steps: Their steps, if they have been laid out already.
 
         Raises:
             SamplingError: There is no column of a name.
         """
-        self.steps = EpisodeSteps(storage, episodes)
+        self.steps = EpisodeSteps(storage, episodes) if steps is None else steps
         """The steps of the view."""
         self.options = options
         """What is read of each transition."""
-        names = PARTS if options.columns is None else options.columns
-        # The returns of several steps are summed from rewards, not read as a column.
-        summed = ("rewards",) if options.n_step > 1 else ()
-        bound = [(name, _gatherer(storage, name), _WHERE[name.partition("/")[0]]) for name in names]
-        self._parts = [item for item in bound if item[0] in PARTS and item[0] not in summed]
-        self._columns = [item for item in bound if item[0] not in PARTS]
-        self._reads_returned = any(where == _RETURNED for _, _, where in bound)
-        self._rewards = gatherer_for(storage, "rewards")
-        self._terminations = gatherer_for(storage, "terminations")
+        names = PARTS if options.columns is None else tuple(dict.fromkeys(options.columns))
+        bound = {name: gatherer_for(storage, name) for name in names}
+        self._unread = tuple(name for name in PARTS if name not in names)
         self._goals = gatherer_for(storage, options.goal_column) if options.goals else None
+        self._rewards: Gatherer | None = None
+        self._terminations: Gatherer | None = None
+        if options.n_step > 1:
+            # The returns of several steps are summed from rewards, not read as a column.
+            self._rewards = bound.pop("rewards", None)
+            if self._rewards is not None or "next_observations" in bound:
+                self._terminations = gatherer_for(storage, "terminations")
+        # What is decompressed is read at once before and after its transition: the two rows are
+        # mostly in one chunk.
+        self._pairs = [
+            (name, f"next_{name}", gatherer)
+            for name, gatherer in bound.items()
+            if gatherer.is_decoded and bound.get(f"next_{name}") is gatherer
+        ]
+        paired = {name for pair in self._pairs for name in pair[:2]}
+        single = [
+            (name, gatherer, _WHERE[name.partition("/")[0]])
+            for name, gatherer in bound.items()
+            if name not in paired
+        ]
+        self._parts = [item for item in single if item[0] in PARTS]
+        self._columns = [item for item in single if item[0] not in PARTS]
+        self._column_names = tuple(name for name in bound if name not in PARTS)
+        self._reads_returned = any(where == _RETURNED for _, _, where in single)
 
     def __len__(self) -> int:
         """The number of transitions."""
@@ -195,13 +225,16 @@ class TransitionSampler:
             batch_size: How many.
             weights: How likely each episode is; by its length if None.
             out: A batch of the same size to fill again.
+
+        Raises:
+            SamplingError: There is nothing to sample, or ``out`` does not fit.
         """
-        positions = draw_positions(generator, self.steps, batch_size, weights)
-        return self.read(positions, generator, out)
+        positions = draw_positions(generator, self.steps.total, batch_size, weights)
+        return self._read(positions, generator, out)
 
     def read(
         self,
-        positions: Positions,
+        positions: npt.ArrayLike,
         generator: np.random.Generator | None = None,
         out: TransitionBatch | None = None,
     ) -> TransitionBatch:
@@ -211,71 +244,116 @@ class TransitionSampler:
             positions: Steps of the view, from 0 to ``len(self) - 1``, shape (B,).
             generator: Chooses goals, if goals are asked for.
             out: A batch of the same size to fill again.
+
+        Raises:
+            SamplingError: A position is outside, ``out`` does not fit, or goals are random and no
+                generator is given.
         """
+        return self._read(checked_positions(positions, self.steps.total), generator, out)
+
+    def _read(
+        self,
+        positions: Positions,
+        generator: np.random.Generator | None,
+        out: TransitionBatch | None,
+    ) -> TransitionBatch:
         steps = self.steps
         places, first = steps.locate(positions)
         rows = steps.rows(places, first)
-        batch = TransitionBatch() if out is None else out
+        batch = TransitionBatch() if out is None else self._emptied(out)
         if self.options.n_step == 1:
             last, next_rows = first, rows + 1
         else:
-            last = self._read_returns(batch, places, first)
+            ends = steps.first_steps.take(places) + steps.lengths.take(places)
+            last = np.minimum(first + self.options.n_step, ends) - 1
             next_rows = rows + (last - first) + 1
-        self._read_columns(batch, places, (rows, next_rows), (first, last))
+            self._read_returns(batch, first, last)
+        shards = ShardsOfSteps(steps, places)
+        self._read_columns(batch, shards, self._stacked(places, rows, next_rows), rows, first, last)
         if self._goals is not None:
             goal_rows = self._goal_rows(places, first, rows, generator)
-            batch.goals = self._goals.take(Selection(goal_rows), batch.goals)
+            batch.goals = self._goals.take(Selection(goal_rows, shards), batch.goals)
         batch.place = BatchPlace(steps, places, first)
         return batch
+
+    def _emptied(self, out: TransitionBatch) -> TransitionBatch:
+        """A batch to fill again, without what this call does not read."""
+        for name in self._unread:
+            setattr(out, name, None)
+        if out.columns:
+            kept = {name: out.columns.get(name) for name in self._column_names}
+            out.columns = {name: value for name, value in kept.items() if value is not None}
+        if self._terminations is None:
+            out.discounts = None
+        if self._goals is None:
+            out.goals = None
+        return out
 
     def _read_columns(
         self,
         batch: TransitionBatch,
-        places: Positions,
-        rows: tuple[Positions, Positions],
-        steps: tuple[Positions, Positions],
+        shards: ShardsOfSteps,
+        observed: tuple[Positions, Positions],
+        rows: Positions,
+        first: Positions,
+        last: Positions,
     ) -> None:
         """Read the columns, each at the row or step before or after its transition."""
-        before = rows[0] if not self.options.stack else self._stacked(rows[0], places)
-        after = rows[1] if not self.options.stack else self._stacked(rows[1], places)
-        first = Selection(steps[0])
-        last = first if steps[0] is steps[1] else Selection(steps[1])
+        before, after = observed
+        of_first = Selection(first, shards)
         # What a step returned as its info lies in the row behind it.
         selections = (
-            Selection(before),
-            Selection(after),
-            first,
-            last,
-            Selection(rows[0] + 1) if self._reads_returned else first,
+            Selection(before, shards),
+            Selection(after, shards),
+            of_first,
+            of_first if last is first else Selection(last, shards),
+            Selection(rows + 1, shards) if self._reads_returned else of_first,
         )
         for name, gatherer, where in self._parts:
             setattr(batch, name, gatherer.take(selections[where], getattr(batch, name)))
         for name, gatherer, where in self._columns:
             batch.columns[name] = gatherer.take(selections[where], batch.columns.get(name))
+        for name, next_name, gatherer in self._pairs:
+            values = take_pair(gatherer, before, after)
+            for key, value in zip((name, next_name), values, strict=True):
+                known = getattr(batch, key) if key in PARTS else batch.columns.get(key)
+                filled = value if known is None else fill_again(known, value)
+                if key in PARTS:
+                    setattr(batch, key, filled)
+                else:
+                    batch.columns[key] = filled
 
-    def _read_returns(
-        self, batch: TransitionBatch, places: Positions, first: Positions
-    ) -> Positions:
-        """Read n-step returns; the last step that each of them covers."""
-        steps, options = self.steps, self.options
-        ends = steps.first_steps.take(places) + steps.lengths.take(places)
-        last: Positions = np.minimum(first + options.n_step, ends) - 1
-        window = first[:, None] + np.arange(options.n_step)
-        rewards = self._rewards.take(Selection(np.minimum(window, last[:, None])))
-        powers = options.discount ** np.arange(options.n_step)
-        factors = np.where(window <= last[:, None], powers, 0.0)
-        batch.rewards = np.einsum("bn...,bn->b...", rewards, factors)
-        terminated = self._terminations.take(Selection(last))
-        batch.discounts = np.where(terminated, 0.0, options.discount ** (last - first + 1))
-        return last
+    def _read_returns(self, batch: TransitionBatch, first: Positions, last: Positions) -> None:
+        """Sum the rewards of the steps from first to last, and say what comes behind counts."""
+        options = self.options
+        if self._rewards is not None:
+            window = first[:, None] + np.arange(options.n_step)
+            rewards = self._rewards.take(Selection(np.minimum(window, last[:, None])))
+            powers = options.discount ** np.arange(options.n_step)
+            factors = np.where(window <= last[:, None], powers, 0.0)
+            # A reward that is not finite would be NaN behind the end of its episode, too.
+            rewards[window > last[:, None]] = 0
+            summed = np.einsum("bn...,bn->b...", rewards, factors)
+            batch.rewards = summed if batch.rewards is None else fill_again(batch.rewards, summed)
+        if self._terminations is not None:
+            terminated = self._terminations.take(Selection(last))
+            discounts = np.where(terminated, 0.0, options.discount ** (last - first + 1))
+            known = batch.discounts
+            batch.discounts = discounts if known is None else fill_again(known, discounts)
 
-    def _stacked(self, rows: Positions, places: Positions) -> Positions:
+    def _stacked(
+        self, places: Positions, rows: Positions, next_rows: Positions
+    ) -> tuple[Positions, Positions]:
         """The rows of the frames up to each row; before an episode's first, that one again."""
+        if not self.options.stack:
+            return rows, next_rows
         steps = self.steps
-        first_rows = steps.rows(places, steps.first_steps.take(places))
+        first_rows = steps.rows(places, steps.first_steps.take(places))[:, None]
         back = np.arange(self.options.stack - 1, -1, -1)
-        stacked: Positions = np.maximum(rows[:, None] - back, first_rows[:, None])
-        return stacked
+        return (
+            np.maximum(rows[:, None] - back, first_rows),
+            np.maximum(next_rows[:, None] - back, first_rows),
+        )
 
     def _goal_rows(
         self,
@@ -303,20 +381,18 @@ class TransitionSampler:
         return goal_rows
 
 
-def _gatherer(storage: ShardedStorage, name: str) -> Gatherer:
-    part, slash, rest = name.partition("/")
-    stored = "observations" if part == "next_observations" else part
-    return gatherer_for(storage, stored + slash + rest)
-
-
 def columns_of(columns: Sequence[str] | None) -> tuple[str, ...] | None:
     """The columns of a call as options keep them.
 
     Raises:
-        SamplingError: It is a single text, or empty.
+        SamplingError: It is a single text, empty, or has something else than names.
     """
     if columns is None:
         return None
-    if isinstance(columns, str) or not columns:
+    if (
+        isinstance(columns, str)
+        or len(columns) == 0
+        or not all(isinstance(n, str) for n in columns)
+    ):
         raise SamplingError(f"columns is {columns!r}, not a list of names")
     return tuple(columns)
