@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +14,11 @@ from minari_core.appending import check_fit
 from minari_core.column_checks import PlacedArray, part_problems
 from minari_core.columns import AXES, ArraySpec, Schema, StoredArray
 from minari_core.compression import CompressedRows
-from minari_core.errors import DatasetChangedError, DatasetDamagedError, MinariError
+from minari_core.errors import DatasetChangedError, DatasetDamagedError
 from minari_core.manifest import MANIFEST_NAME, Manifest, ShardEntry, read_manifest
 from minari_core.shard_file import checksum_of
 from minari_core.shard_structure import structure_problems
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""Told how many bytes were checked, and how many there are."""
+from minari_core.verification import Progress, described
 
 _LENGTHS = "episodes/length"
 
@@ -283,8 +281,3 @@ def _contiguous(
         )
     flat = np.frombuffer(contents, dtype=spec.dtype, count=elements, offset=offset)
     return flat.reshape(rows, *spec.row_shape)
-
-
-def described(error: Exception) -> str:
-    """An error of this project speaks for itself; of another one, its class says more."""
-    return str(error) if isinstance(error, MinariError) else f"{type(error).__name__}: {error}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import importlib.metadata
 import inspect
 import json
 import sys
@@ -283,6 +282,8 @@ def _problem(text: str) -> str | None:
             return None
     except (InvalidRequirement, InvalidMarker, UndefinedEnvironmentName, TypeError):
         return f"{shortened(text)} is not a requirement"
+    import importlib.metadata  # slow to import, for datasets with requirements only
+
     try:
         version = importlib.metadata.version(requirement.name)
     except importlib.metadata.PackageNotFoundError:

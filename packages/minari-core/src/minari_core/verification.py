@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from minari_core.columnar_storage import LOCK_NAME, ColumnarStorage
-from minari_core.columnar_verification import ColumnarCheck, Progress, described
 from minari_core.columns import JsonObject
 from minari_core.dataset_id import chosen_id
 from minari_core.errors import (
     DatasetNotFoundError,
     FormatError,
+    MinariError,
 )
 from minari_core.formats import open_storage
 from minari_core.gymnasium_compat import env_spec_from_json
 from minari_core.locations import DATA_FOLDER, dataset_folder, datasets_root
 from minari_core.manifest import MANIFEST_NAME, Manifest, read_manifest
 from minari_core.space_json import space_from_json
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Told how many bytes were checked, and how many there are."""
 
 _LEFTOVERS = "shard-*.h5"
 
@@ -142,6 +147,11 @@ def _silent(done: int, total: int) -> None:
     """Progress that nobody asked for."""
 
 
+def described(error: Exception) -> str:
+    """An error of this project speaks for itself; of another one, its class says more."""
+    return str(error) if isinstance(error, MinariError) else f"{type(error).__name__}: {error}"
+
+
 class _Verification:
     """The verification of one dataset, and what it has found so far."""
 
@@ -163,6 +173,9 @@ class _Verification:
             return self._report(manifest)
         self._check_metadata(manifest)
         if manifest.metadata.get("data_format") == ColumnarStorage.data_format:
+            # It opens HDF5 files, and HDF5 takes long to import.
+            from minari_core.columnar_verification import ColumnarCheck
+
             ColumnarCheck(self._folder, manifest, self._progress, self._add).run()
             self._look_for_foreign_files(manifest)
         else:
