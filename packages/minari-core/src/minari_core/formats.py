@@ -3,17 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
+from typing import Protocol
 
 from minari_core.columnar_storage import ColumnarStorage
 from minari_core.columns import JsonValue
 from minari_core.errors import FormatError
-from minari_core.manifest import read_metadata
+from minari_core.manifest import MANIFEST_NAME, read_metadata
 from minari_core.storage import Storage
 
 DEFAULT_FORMAT = ColumnarStorage.data_format
 
-_FORMATS = {ColumnarStorage.data_format: ColumnarStorage}
+BEFORE_NAMED = "hdf5"
+"""The only format there was while metadata did not name one."""
+
+_MODULES = {
+    ColumnarStorage.data_format: ("minari_core.columnar_storage", "ColumnarStorage"),
+    "hdf5": ("minari_core.public_formats.hdf5_storage", "Hdf5Storage"),
+    "arrow": ("minari_core.public_formats.arrow_storage", "ArrowStorage"),
+    "parquet": ("minari_core.public_formats.arrow_storage", "ParquetStorage"),
+}
+_MAIN_FILE = "main_data.hdf5"
+
+
+class _StorageClass(Protocol):
+    """What a class of storages offers beside its instances."""
+
+    def open(self, folder: Path) -> Storage:
+        """Open a dataset."""
+        ...
+
+    def create(self, folder: Path, metadata: Mapping[str, JsonValue]) -> Storage:
+        """Start an empty dataset."""
+        ...
+
+
+def known_formats() -> tuple[str, ...]:
+    """The names of all formats."""
+    return tuple(_MODULES)
 
 
 def check_format(data_format: str | None) -> str:
@@ -21,14 +49,40 @@ def check_format(data_format: str | None) -> str:
 
     Raises:
         FormatError: There is no such format.
+        MissingDependencyError: It needs a package that is not installed; the message names it.
     """
     if data_format is None:
         return DEFAULT_FORMAT
-    if data_format not in _FORMATS:
+    if data_format not in _MODULES:
         raise FormatError(
-            f"data format {data_format!r} is unknown here; known formats: {', '.join(_FORMATS)}"
+            f"data format {data_format!r} is unknown here; known formats: {', '.join(_MODULES)}"
         )
+    _storage_class(data_format)
     return data_format
+
+
+def holds_dataset(folder: Path) -> bool:
+    """Whether a ``data`` folder looks like that of a dataset, in whatever format."""
+    return (folder / MANIFEST_NAME).is_file() or (folder / _MAIN_FILE).is_file()
+
+
+def describe_dataset(folder: Path) -> dict[str, JsonValue]:
+    """Read the metadata of a dataset as its files say it, whatever its format.
+
+    Args:
+        folder: The ``data`` folder of a dataset.
+
+    Raises:
+        DatasetNotFoundError: The folder holds no dataset.
+        DatasetDamagedError: Its metadata is malformed.
+    """
+    if not (folder / MANIFEST_NAME).exists() and (folder / _MAIN_FILE).is_file():
+        from minari_core.public_formats.root_attributes import root_metadata
+
+        return root_metadata(folder, folder / _MAIN_FILE)
+    metadata = read_metadata(folder)
+    metadata.pop("minari_core", None)
+    return metadata
 
 
 def open_storage(folder: Path) -> Storage:
@@ -41,19 +95,32 @@ def open_storage(folder: Path) -> Storage:
         DatasetNotFoundError: The folder holds no dataset.
         DatasetDamagedError: Its metadata is malformed.
         FormatError: Its format, or the version of it, cannot be read by what is installed.
+        MissingDependencyError: Its format needs a package that is not installed.
     """
-    data_format = read_metadata(folder).get("data_format")
-    if data_format not in _FORMATS:
+    if not (folder / MANIFEST_NAME).exists() and (folder / _MAIN_FILE).is_file():
+        return _storage_class(BEFORE_NAMED).open(folder)
+    data_format = read_metadata(folder).get("data_format", BEFORE_NAMED)
+    if data_format not in _MODULES:
         raise FormatError(
             f"{folder} is in data format {data_format!r}, which this version of minari-core does "
-            f"not read; known formats: {', '.join(_FORMATS)}"
+            f"not read; known formats: {', '.join(_MODULES)}"
         )
-    return _FORMATS[str(data_format)].open(folder)
+    return _storage_class(str(data_format)).open(folder)
 
 
 def new_storage(folder: Path, metadata: Mapping[str, JsonValue], data_format: str) -> Storage:
     """Start a dataset in an empty folder that nobody else looks into.
 
     It is readable by others after `Storage.save`.
+
+    Raises:
+        SpaceError: The format cannot hold a space; the message names it.
     """
-    return _FORMATS[check_format(data_format)].create(folder, metadata)
+    return _storage_class(check_format(data_format)).create(folder, metadata)
+
+
+def _storage_class(data_format: str) -> _StorageClass:
+    """The class of a format's storages, imported when it is needed first."""
+    module, name = _MODULES[data_format]
+    found: _StorageClass = getattr(import_module(module), name)
+    return found

@@ -19,8 +19,8 @@ from minari_core.errors import (
     DatasetWriteError,
     MinariError,
 )
+from minari_core.formats import describe_dataset, holds_dataset
 from minari_core.locations import DATA_FOLDER, dataset_folder, datasets_root, staging_root
-from minari_core.manifest import MANIFEST_NAME, read_metadata
 
 _MOST_FOLDERS_DEEP = 32
 
@@ -42,7 +42,7 @@ def load_dataset(
     """
     wanted = chosen_id(dataset_name, dataset_id)
     folder = dataset_folder(wanted)
-    if not (folder / DATA_FOLDER / MANIFEST_NAME).exists():
+    if not holds_dataset(folder / DATA_FOLDER):
         raise DatasetNotFoundError(
             f"there is no dataset {wanted!r} under {datasets_root()}; list_local_datasets() "
             "shows which there are"
@@ -72,7 +72,7 @@ def list_local_datasets(
         if prefix is not None and not dataset_id.startswith(prefix):
             continue
         try:
-            metadata = read_metadata(root / dataset_id / DATA_FOLDER)
+            metadata = describe_dataset(root / dataset_id / DATA_FOLDER)
             if metadata.get("dataset_id", dataset_id) != dataset_id:
                 raise DatasetDamagedError(f"its metadata says {metadata['dataset_id']!r}")
             found[dataset_id] = metadata
@@ -128,7 +128,7 @@ def _ids_below(root: Path) -> Iterator[str]:
             child = f"{name}/{entry.name}" if name else entry.name
             if not entry.is_dir():
                 continue
-            if os.path.isfile(os.path.join(entry.path, DATA_FOLDER, MANIFEST_NAME)):
+            if holds_dataset(Path(entry.path, DATA_FOLDER)):
                 try:
                     parse_dataset_id(child)
                 except DatasetIdError:

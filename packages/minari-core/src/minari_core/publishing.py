@@ -13,9 +13,9 @@ from pathlib import Path
 from minari_core.columns import JsonValue
 from minari_core.dataset_id import parse_dataset_id
 from minari_core.errors import DatasetExistsError, DatasetWriteError, MinariError
-from minari_core.formats import new_storage
+from minari_core.formats import holds_dataset, new_storage
 from minari_core.locations import DATA_FOLDER, dataset_folder, datasets_root, staging_root
-from minari_core.manifest import MANIFEST_NAME, sync_folder
+from minari_core.manifest import sync_folder
 from minari_core.storage import Storage
 
 _SECONDS_KEPT = 24 * 3600.0
@@ -39,7 +39,7 @@ def check_id_is_free(dataset_id: str) -> None:
         )
     parent = folder.parent
     while parent != datasets_root():
-        if (parent / DATA_FOLDER / MANIFEST_NAME).exists():
+        if holds_dataset(parent / DATA_FOLDER):
             name = parent.relative_to(datasets_root()).as_posix()
             raise DatasetExistsError(
                 f"dataset {dataset_id!r} cannot be created inside the dataset {name!r}"

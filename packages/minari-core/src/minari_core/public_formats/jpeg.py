@@ -1,0 +1,83 @@
+"""Images as JPEG, which the public Minari stores unless it is told not to."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from minari_core.errors import DataError, DatasetDamagedError, MissingDependencyError
+
+_START = b"\xff\xd8\xff"
+
+
+def is_jpeg(data: bytes) -> bool:
+    """Whether bytes begin as a JPEG file does."""
+    return data[:3] == _START
+
+
+def decode_jpegs(
+    frames: Iterable[bytes], shape: tuple[int, ...] | None, where: str
+) -> npt.NDArray[np.uint8]:
+    """Decode one image a row.
+
+    Args:
+        frames: JPEG files; bytes behind the end of an image are ignored.
+        shape: The shape of an image, or None if it is not known.
+        where: The column's name for an error message.
+
+    Raises:
+        DatasetDamagedError: A row is no JPEG file, or an image of another shape.
+        MissingDependencyError: Pillow is not installed.
+    """
+    image_module = _pillow(where)
+    images: list[npt.NDArray[np.uint8]] = []
+    for row, frame in enumerate(frames):
+        try:
+            with image_module.open(io.BytesIO(frame), formats=["JPEG"]) as image:
+                images.append(np.asarray(image, dtype=np.uint8))
+        except (OSError, ValueError, SyntaxError) as error:
+            raise DatasetDamagedError(f"{where}: row {row} is no JPEG image: {error}") from error
+        if shape is not None and images[-1].size != np.prod(shape, dtype=np.int64):
+            raise DatasetDamagedError(
+                f"{where}: row {row} is an image of shape {images[-1].shape}, not {shape}"
+            )
+    if len({image.shape for image in images}) > 1:
+        raise DatasetDamagedError(f"{where}: the images have different shapes")
+    stacked = np.stack(images) if images else np.zeros((0, *(shape or ())), dtype=np.uint8)
+    return stacked if shape is None else stacked.reshape(len(images), *shape)
+
+
+def encode_jpegs(images: npt.NDArray[Any], where: str) -> list[bytes]:
+    """Encode one image a row as the public Minari does, which loses detail.
+
+    Raises:
+        DataError: Images of this shape have no JPEG form.
+        MissingDependencyError: Pillow is not installed.
+    """
+    image_module = _pillow(where)
+    encoded: list[bytes] = []
+    for image in images:
+        buffer = io.BytesIO()
+        try:
+            image_module.fromarray(image).save(buffer, format="JPEG")
+        except (OSError, TypeError, ValueError) as error:
+            raise DataError(
+                f"{where}: images of shape {image.shape} cannot be stored as JPEG ({error}); "
+                "store them without jpeg_encoding"
+            ) from error
+        encoded.append(buffer.getvalue())
+    return encoded
+
+
+def _pillow(where: str) -> Any:
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{where}: images stored as JPEG need Pillow; pip install 'minari-core[jpeg]'"
+        ) from error
+    return Image
