@@ -7,12 +7,14 @@ from minari_collect.callbacks import EpisodeMetadataCallback, StepDataCallback
 from minari_collect.creation import create_dataset_from_collector_env
 from minari_collect.data_collector import DataCollectorV0
 from minari_collect.recovery import RecoverableRecording, discard, list_recoverable, recover
+from minari_collect.vector_collector import VectorDataCollector
 
 __all__ = [
     "DataCollectorV0",
     "EpisodeMetadataCallback",
     "RecoverableRecording",
     "StepDataCallback",
+    "VectorDataCollector",
     "__version__",
     "create_dataset_from_collector_env",
     "discard",

@@ -9,6 +9,7 @@ import gymnasium
 from gymnasium.envs.registration import EnvSpec
 
 from minari_collect.data_collector import DataCollectorV0
+from minari_collect.vector_collector import VectorDataCollector
 from minari_core.creation import create_dataset_from_source
 from minari_core.dataset import MinariDataset
 from minari_core.dataset_id import chosen_id
@@ -19,7 +20,7 @@ from minari_core.scores import Policy
 
 def create_dataset_from_collector_env(
     dataset_name: str | None = None,
-    collector_env: DataCollectorV0 | None = None,
+    collector_env: DataCollectorV0 | VectorDataCollector | None = None,
     *,
     dataset_id: str | None = None,
     algorithm_name: str | None = None,
@@ -43,7 +44,7 @@ def create_dataset_from_collector_env(
 
     Args:
         dataset_name: The id of the new dataset, ``(namespace/…)name-vN``.
-        collector_env: The collector.
+        collector_env: The collector, of one environment or of many.
         dataset_id: Another name of ``dataset_name``.
         algorithm_name: The algorithm that chose the actions.
         author: Who made the dataset, one or several.
@@ -71,9 +72,14 @@ def create_dataset_from_collector_env(
             its episodes, no dataset is left behind, and trying again is safe.
     """
     new_id = chosen_id(dataset_name, dataset_id)
-    if not isinstance(collector_env, DataCollectorV0):
+    if isinstance(collector_env, VectorDataCollector):
+        env_spec = collector_env.recorded_spec
+    elif isinstance(collector_env, DataCollectorV0):
+        env_spec = collector_env.env.spec
+    else:
         raise RecordingError(
-            f"collector_env is {collector_env!r}, not an environment wrapped in DataCollectorV0"
+            f"collector_env is {collector_env!r}, not an environment wrapped in DataCollectorV0 "
+            "or environments wrapped in VectorDataCollector"
         )
     described = DatasetDescription(
         algorithm_name=algorithm_name,
@@ -89,5 +95,5 @@ def create_dataset_from_collector_env(
         requirements=requirements,
     )
     return create_dataset_from_source(
-        new_id, collector_env, collector_env.env.spec, described, collector_env.data_format
+        new_id, collector_env, env_spec, described, collector_env.data_format
     )

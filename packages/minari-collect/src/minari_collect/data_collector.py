@@ -22,7 +22,7 @@ from minari_core.gymnasium_compat import env_spec_to_json
 from minari_core.json_values import from_json_text, to_json_text
 from minari_core.storage import Storage
 
-_STEP_KEYS = ("observation", "action", "reward", "terminated", "truncated", "info")
+STEP_KEYS = ("observation", "action", "reward", "terminated", "truncated", "info")
 
 
 class DataCollectorV0(gymnasium.Wrapper[Any, Any, Any, Any]):
@@ -92,7 +92,7 @@ class DataCollectorV0(gymnasium.Wrapper[Any, Any, Any, Any]):
             if limit is not None and limit < 1:
                 raise RecordingError(f"{name} is {limit}; a buffer holds at least 1, or None")
         self.data_format = check_format(data_format)
-        self._step_data_callback = _made(step_data_callback)
+        self._step_data_callback = made(step_data_callback)
         self._has_own_step_data = type(self._step_data_callback) is not StepDataCallback
         self._record_infos = record_infos
         # An empty Dict or Tuple space is false.
@@ -105,7 +105,7 @@ class DataCollectorV0(gymnasium.Wrapper[Any, Any, Any, Any]):
             recorded_observations,
             recorded_actions,
             self._staging,
-            _made(episode_metadata_callback),
+            made(episode_metadata_callback),
             max_steps=max_buffer_steps,
             max_episodes=max_buffer_episodes,
         )
@@ -171,14 +171,14 @@ class DataCollectorV0(gymnasium.Wrapper[Any, Any, Any, Any]):
         """
         if self._is_closed:
             raise RecordingError("this collector is closed; wrap the environment anew to go on")
-        recorded_seed, recorded_options = _checked_seed(seed), _copied_options(options)
+        recorded_seed, recorded_options = checked_seed(seed), copied_options(options)
         try:
             observation, info = self.env.reset(seed=seed, options=options)
             recorded, recorded_info, extras = observation, info, None
             if self._has_own_step_data:
                 data = self._step_data_callback(env=self.env, obs=observation, info=info)
-                recorded, recorded_info = _required(data, "observation"), data.get("info")
-                extras = {key: value for key, value in data.items() if key not in _STEP_KEYS}
+                recorded, recorded_info = required(data, "observation"), data.get("info")
+                extras = {key: value for key, value in data.items() if key not in STEP_KEYS}
             infos = recorded_info if self._record_infos else None
             self._recorder.begin(recorded, infos, extras, recorded_seed, recorded_options)
         except BaseException:
@@ -199,13 +199,13 @@ class DataCollectorV0(gymnasium.Wrapper[Any, Any, Any, Any]):
             truncated=truncated,
         )
         self._recorder.add(
-            _required(data, "observation"),
-            _required(data, "action"),
-            _required(data, "reward"),
-            _required(data, "terminated"),
-            _required(data, "truncated"),
+            required(data, "observation"),
+            required(data, "action"),
+            required(data, "reward"),
+            required(data, "terminated"),
+            required(data, "truncated"),
             data.get("info") if self._record_infos else None,
-            {key: value for key, value in data.items() if key not in _STEP_KEYS},
+            {key: value for key, value in data.items() if key not in STEP_KEYS},
         )
 
     def finished_episodes(self) -> Storage:
@@ -268,12 +268,17 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_leave_all_to_parent)
 
 
-def _made(callback: Any) -> Any:
+def made(callback: Any) -> Any:
     """An object of a callback that is given as a class or as an object."""
     return callback() if isinstance(callback, type) else callback
 
 
-def _checked_seed(seed: Any) -> int | None:
+def checked_seed(seed: Any) -> int | None:
+    """A seed as it is recorded.
+
+    Raises:
+        DataError: It is no whole number of 64 bits.
+    """
     if seed is None:
         return None
     try:
@@ -285,7 +290,12 @@ def _checked_seed(seed: Any) -> int | None:
     return int(number)
 
 
-def _copied_options(options: object) -> dict[str, object] | None:
+def copied_options(options: object) -> dict[str, object] | None:
+    """The options of a reset as they are recorded.
+
+    Raises:
+        DataError: They cannot be kept as JSON.
+    """
     if options is None:
         return None
     if not isinstance(options, Mapping):
@@ -294,7 +304,12 @@ def _copied_options(options: object) -> dict[str, object] | None:
     return copied if isinstance(copied, dict) else None
 
 
-def _required(data: Mapping[str, Any], key: str) -> Any:
+def required(data: Mapping[str, Any], key: str) -> Any:
+    """What a callback has to return.
+
+    Raises:
+        RecordingError: It did not.
+    """
     if key not in data:
         raise RecordingError(
             f"the step_data_callback returned the keys {sorted(data)}, without {key!r}; call "

@@ -7,7 +7,8 @@ import shutil
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ from minari_core.formats import check_format
 from minari_core.gymnasium_compat import env_spec_from_json
 from minari_core.json_values import from_json_text
 from minari_core.locations import staging_root
-from minari_core.manifest import Layout, Manifest, read_entry
+from minari_core.manifest import Layout, Manifest, ShardEntry, read_entry
 from minari_core.publishing import check_id_is_free, publish
 from minari_core.shard_data import ShardData
 from minari_core.shard_folder import ShardFolder
@@ -120,7 +121,7 @@ def recover(
         spec = journal.metadata.get("env_spec")
         storage = journal.storage
         unfinished = journal.steps_of_unfinished()
-        if storage.layout.total_episodes == 0 and unfinished == 0:
+        if storage.layout.total_episodes == 0 and unfinished == 0 and not journal.lanes:
             raise DatasetNotFoundError(f"recording {recording_id!r} has no step to recover")
         metadata = described.metadata(
             env_spec_from_json(spec) if isinstance(spec, str) else None,
@@ -134,6 +135,9 @@ def recover(
             target.append_storage(storage, range(finished))
             rest = storage.read_episodes(range(finished, storage.total_episodes))
             target.append_episodes(_cut(episode) for episode in rest)
+            for lane in journal.lanes:
+                lane.enter_unfinished()
+                target.append_episodes(_cut(episode) for episode in lane.storage.read_episodes([0]))
 
         dataset = MinariDataset(publish(new_id, metadata, chosen_format, fill))
         (folder / JOURNAL_NAME).unlink()
@@ -157,44 +161,26 @@ def discard(recording_id: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-class _Journal:
-    """What a recording's journal says."""
+class _Unended:
+    """Shards whose last steps may be of an episode without an entry."""
 
-    def __init__(self, folder: Path, lines: list[JsonObject]) -> None:
-        header, *rest = lines
-        self.metadata = _object(header, "metadata")
-        self.started = str(header["started"])
+    def __init__(self, folder: Path, metadata: JsonObject) -> None:
+        self.metadata = metadata
         self._folder = folder
+        self._schemas: list[Schema] = []
+        self._shards: list[ShardEntry] = []
         self._unfinished: JsonObject | None = None
-        schemas: list[Schema] = []
-        shards = []
-        for line in rest:
-            if "schema" in line:
-                schemas.append(schema_from_json(line["schema"]))
-                continue
-            arrays_of = [sum(1 for _ in schema.arrays()) for schema in schemas]
-            entry = read_entry(_object(line, "shard"), arrays_of)
-            if not _is_whole(folder / entry.file, entry.nbytes):
-                # After a power cut; what comes behind it would not be of the same episodes.
-                break
-            shards.append(entry)
-            unfinished = line["unfinished"]
-            self._unfinished = unfinished if isinstance(unfinished, dict) else None
-        layout = Layout(tuple(schemas), tuple(shards), uuid.uuid4().hex)
-        self.storage = ShardFolder(folder, Manifest(self.metadata, layout))
 
-    def described(self, recording_id: str) -> RecoverableRecording:
-        """What there is to recover."""
-        spec = self.metadata.get("env_spec")
-        layout = self.storage.layout
-        return RecoverableRecording(
-            id=recording_id,
-            started=self.started,
-            env_id=env_spec_from_json(spec).id if isinstance(spec, str) else None,
-            total_episodes=layout.total_episodes + (self.steps_of_unfinished() > 0),
-            total_steps=layout.total_steps,
-            nbytes=sum(shard.nbytes for shard in layout.shards),
-        )
+    def add(self, entry: ShardEntry, unfinished: object) -> None:
+        """Take in the next shard."""
+        self._shards.append(entry)
+        self._unfinished = unfinished if isinstance(unfinished, dict) else None
+
+    @cached_property
+    def storage(self) -> ShardFolder:
+        """All of them, once they are complete."""
+        layout = Layout(tuple(self._schemas), tuple(self._shards), uuid.uuid4().hex)
+        return ShardFolder(self._folder, Manifest(self.metadata, layout))
 
     def steps_of_unfinished(self) -> int:
         """The steps behind those of the finished episodes."""
@@ -231,6 +217,80 @@ class _Journal:
                 arrays += [[array] for array in column.encode([], name)]
         parts["episodes"] = entries
         self.storage.add([ShardData(Schema(parts), arrays, rows=0, steps=0, episodes=1)])
+
+
+class _Lane(_Unended):
+    """The pieces of one episode that went on while those of other environments ended."""
+
+    def add_piece(self, line: JsonObject) -> None:
+        """Take in the next piece."""
+        entry = self._entry(_object(line, "piece"), schema_from_json(line["schema"]))
+        if entry is not None:
+            self.add(entry, line["unfinished"])
+
+    def _entry(self, described: JsonObject, schema: Schema) -> ShardEntry | None:
+        entry = read_entry(described, [sum(1 for _ in schema.arrays())])
+        # After a power cut a piece may be missing, and the ones behind it are of no use then.
+        if self._is_cut or not _is_whole(self._folder / entry.file, entry.nbytes):
+            self._is_cut = True
+            return None
+        if schema not in self._schemas:
+            self._schemas.append(schema)
+        return replace(entry, schema=self._schemas.index(schema))
+
+    _is_cut = False
+
+
+class _Journal(_Unended):
+    """What a recording's journal says."""
+
+    def __init__(self, folder: Path, lines: list[JsonObject]) -> None:
+        header, *rest = lines
+        super().__init__(folder, _object(header, "metadata"))
+        self.started = str(header["started"])
+        lanes: dict[object, _Lane] = {}
+        for line in rest:
+            if "piece" in line:
+                lanes.setdefault(line["lane"], _Lane(folder, self.metadata)).add_piece(line)
+            elif not self._take_line(line):
+                # After a power cut; what comes behind it would not be of the same episodes.
+                break
+            elif "shards" in line:
+                del lanes[line["lane"]]
+        self.lanes = [lane for lane in lanes.values() if lane.steps_of_unfinished()]
+        """Episodes of a vector environment that were going on beside those that ended."""
+
+    def _take_line(self, line: JsonObject) -> bool:
+        """Take in the shards of a line, if all are there."""
+        schemas = line["schemas"] if "schemas" in line else [line.get("schema")]
+        if isinstance(schemas, list):
+            self._schemas += [schema_from_json(schema) for schema in schemas if schema]
+        arrays_of = [sum(1 for _ in schema.arrays()) for schema in self._schemas]
+        described = line["shards"] if "shards" in line else [line.get("shard")]
+        entries = [
+            read_entry(entry, arrays_of)
+            for entry in (described if isinstance(described, list) else [])
+            if isinstance(entry, dict)
+        ]
+        if not all(_is_whole(self._folder / entry.file, entry.nbytes) for entry in entries):
+            return False
+        for entry in entries:
+            self.add(entry, line.get("unfinished"))
+        return True
+
+    def described(self, recording_id: str) -> RecoverableRecording:
+        """What there is to recover."""
+        spec = self.metadata.get("env_spec")
+        layouts = [self.storage.layout, *(lane.storage.layout for lane in self.lanes)]
+        unfinished = (self.steps_of_unfinished() > 0) + len(self.lanes)
+        return RecoverableRecording(
+            id=recording_id,
+            started=self.started,
+            env_id=env_spec_from_json(spec).id if isinstance(spec, str) else None,
+            total_episodes=layouts[0].total_episodes + unfinished,
+            total_steps=sum(layout.total_steps for layout in layouts),
+            nbytes=sum(shard.nbytes for layout in layouts for shard in layout.shards),
+        )
 
 
 @contextmanager

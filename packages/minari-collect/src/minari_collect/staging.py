@@ -11,7 +11,9 @@ import json
 import os
 import shutil
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,6 +56,7 @@ class CollectorStaging:
             action_space: The space of the actions.
             env_spec: The environment's spec as JSON.
         """
+        self._storage: ShardFolder
         self._metadata: JsonObject = {
             "dataset_id": "staged-v0",
             "data_format": ShardFolder.data_format,
@@ -79,7 +82,7 @@ class CollectorStaging:
         Raises:
             DatasetWriteError: The file system refused.
         """
-        try:
+        with _telling():
             if self._lock is None:
                 self._make_folder()
             before = self._storage.layout
@@ -89,41 +92,68 @@ class CollectorStaging:
             except BaseException:
                 self._storage.truncate(len(before.shards))
                 raise
-        except OSError as error:
-            if isinstance(error, DatasetWriteError):
+
+    def write_lane(self, lane: int, data: ShardData, unfinished: tuple[int | None, object]) -> None:
+        """Keep a piece of an episode that goes on while others end; see `LaneSink.write_lane`.
+
+        Raises:
+            DatasetWriteError: The file system refused.
+        """
+        with _telling():
+            if self._lock is None:
+                self._make_folder()
+            tail = self._lanes.get(lane) or self._empty()
+            tail.add([data])
+            try:
+                entry = tail.layout.shards[-1]
+                schema = tail.layout.schemas[entry.schema].to_json()
+                self._write_journal(
+                    {
+                        "piece": replace(entry, schema=0).to_json(),
+                        "schema": schema,
+                        "lane": lane,
+                        "unfinished": _described(unfinished),
+                    }
+                )
+            except BaseException:
+                tail.truncate(len(tail.layout.shards) - 1)
                 raise
-            raise DatasetWriteError(
-                f"recorded steps could not be staged in {staging_root()}: {error}; they are still "
-                "in memory"
-            ) from error
+        self._lanes[lane] = tail
+
+    def close_lane(self, lane: int, data: ShardData) -> None:
+        """Keep the last piece of such an episode; see `LaneSink.close_lane`.
+
+        Raises:
+            DatasetWriteError: The file system refused.
+        """
+        tail, before = self._lanes[lane], self._storage.layout
+        pieces = len(tail.layout.shards)
+        with _telling():
+            tail.add([data])
+            try:
+                self._storage.adopt(tail.layout)
+                layout = self._storage.layout
+                # One line, so that the episode is never both whole and in pieces.
+                self._write_journal(
+                    {
+                        "schemas": [s.to_json() for s in layout.schemas[len(before.schemas) :]],
+                        "shards": [s.to_json() for s in layout.shards[len(before.shards) :]],
+                        "lane": lane,
+                    }
+                )
+            except BaseException:
+                self._storage = ShardFolder(self._folder, Manifest(self._metadata, before))
+                tail.truncate(pieces)
+                raise
+        del self._lanes[lane]
+
+    def read_lane_tail(self, lane: int, part: str, count: int) -> object:
+        """The last rows of a part of what was written of a lane's episode."""
+        return _tail_of(self._lanes[lane], part, count)
 
     def read_tail(self, part: str, count: int) -> object:
         """The last rows of a part of all shards; see `ShardSink.read_tail`."""
-        pieces: list[object] = []
-        counts: list[int] = []
-        storage = self._storage
-        for number in range(len(storage.layout.shards) - 1, -1, -1):
-            rows, steps, _ = storage.shard_counts()[number]
-            available = rows if part in ("observations", "infos", "extras") else steps
-            taken = min(count, available)
-            read = storage.shard(number).readers(copy=True)[part]
-            pieces.insert(0, read(available - taken, available))
-            counts.insert(0, taken)
-            count -= taken
-            if count == 0:
-                break
-        if part not in ("infos", "extras"):
-            return join_pieces(pieces)
-        # Keys, and the columns of a key, may differ from shard to shard; rows do not.
-        keys = dict.fromkeys(key for piece in pieces if isinstance(piece, dict) for key in piece)
-        return {
-            key: [
-                row
-                for piece, rows in zip(pieces, counts, strict=True)
-                for row in rows_of(piece.get(key) if isinstance(piece, dict) else None, rows)
-            ]
-            for key in keys
-        }
+        return _tail_of(self._storage, part, count)
 
     def leave(self) -> None:
         """Begin anew, and leave the folder to the process that made it."""
@@ -137,6 +167,7 @@ class CollectorStaging:
         self._folder = Path()
         self._lock: BaseFileLock | None = None
         self._storage = self._empty()
+        self._lanes: dict[int, ShardFolder] = {}
 
     def clear(self) -> None:
         """Remove all that is staged."""
@@ -172,18 +203,36 @@ class CollectorStaging:
 
     def _journal(self, before: Layout, unfinished: tuple[int | None, object] | None) -> None:
         layout = self._storage.layout
-        lines = [_line({"schema": s.to_json()}) for s in layout.schemas[len(before.schemas) :]]
+        lines: list[JsonObject] = [
+            {"schema": schema.to_json()} for schema in layout.schemas[len(before.schemas) :]
+        ]
         entry = layout.shards[-1].to_json()
-        lines.append(_line({"shard": entry, "unfinished": _described(unfinished)}))
+        self._write_journal(*lines, {"shard": entry, "unfinished": _described(unfinished)})
+
+    def _write_journal(self, *lines: JsonObject) -> None:
         with open(self._folder / JOURNAL_NAME, "ab", buffering=0) as file:
             end = file.seek(0, os.SEEK_END)
-            text = b"".join(lines)
+            text = b"".join(map(_line, lines))
             try:
                 if file.write(text) != len(text):
                     raise OSError(f"{file.name} could not be written to its end")
             except OSError:
                 file.truncate(end)
                 raise
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    """Say what could not be done where the file system refused."""
+    try:
+        yield
+    except DatasetWriteError:
+        raise
+    except OSError as error:
+        raise DatasetWriteError(
+            f"recorded steps could not be staged in {staging_root()}: {error}; they are still in "
+            "memory"
+        ) from error
 
 
 def _line(content: JsonObject) -> bytes:
@@ -195,3 +244,30 @@ def _described(unfinished: tuple[int | None, object] | None) -> JsonObject | Non
         return None
     seed, options = unfinished
     return {"seed": seed, "options": to_json_text(options, "options")}
+
+
+def _tail_of(storage: ShardFolder, part: str, count: int) -> object:
+    pieces: list[object] = []
+    counts: list[int] = []
+    for number in range(len(storage.layout.shards) - 1, -1, -1):
+        rows, steps, _ = storage.shard_counts()[number]
+        available = rows if part in ("observations", "infos", "extras") else steps
+        taken = min(count, available)
+        read = storage.shard(number).readers(copy=True)[part]
+        pieces.insert(0, read(available - taken, available))
+        counts.insert(0, taken)
+        count -= taken
+        if count == 0:
+            break
+    if part not in ("infos", "extras"):
+        return join_pieces(pieces)
+    # Keys, and the columns of a key, may differ from shard to shard; rows do not.
+    keys = dict.fromkeys(key for piece in pieces if isinstance(piece, dict) for key in piece)
+    return {
+        key: [
+            row
+            for piece, rows in zip(pieces, counts, strict=True)
+            for row in rows_of(piece.get(key) if isinstance(piece, dict) else None, rows)
+        ]
+        for key in keys
+    }

@@ -62,9 +62,16 @@ class ValueRecorder(ColumnRecorder):
         self._values += [None] * (capacity - len(self._values))
 
     def take(self, start: int, stop: int, keep: Keep = None) -> tuple[Column, list[Array]]:
-        values = self._taken(start, stop, keep)
+        return self.encoded(self._taken(start, stop, keep))
+
+    def encoded(self, values: list[object]) -> tuple[Column, list[Array]]:
+        """The column of values that were recorded here, and its arrays."""
         column = self._column or column_for_values(self._space, values)
         return column, column.encode(values, self._name)
+
+    def values(self, start: int, stop: int) -> list[object]:
+        """The values of some rows."""
+        return self._values[start:stop]
 
     def _taken(self, start: int, stop: int, keep: Keep) -> list[object]:
         values = self._values[start:stop]
@@ -86,7 +93,11 @@ class ValueRecorder(ColumnRecorder):
         self._values[target] = self._values[source]
 
     def problem(self, start: int, stop: int, keep: Keep) -> str | None:
-        for value in self._taken(start, stop, keep):
+        return self.problem_of(self._taken(start, stop, keep))
+
+    def problem_of(self, values: list[object]) -> str | None:
+        """What in some values is outside the space, or None."""
+        for value in values:
             found = value_problem(self._space, value)
             if found is not None:
                 return f"{self._name}: {found}"

@@ -1,0 +1,107 @@
+"""Which cells of a time-major buffer are whole episodes: flags in, indices out, no loops.
+
+Row ``r`` holds an observation of each environment and step ``s`` leads from row ``s`` to row
+``s + 1``. A step place is a *gap* if the environment was reset there, and an *end* if it is the
+last of its episode. Gaps lie only between episodes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """The whole episodes of a buffer in the order in which they ended, and what goes on."""
+
+    envs: Indices
+    """The environment of each episode."""
+    first: Indices
+    """Its first step place, which is also its first row."""
+    last: Indices
+    """Its last step place."""
+    going_on: Indices
+    """For each environment, the first row of the episode that goes on, shape (envs,)."""
+
+    def __len__(self) -> int:
+        """The number of episodes."""
+        return len(self.envs)
+
+    def part(self, start: int, stop: int) -> Segments:
+        """Some of the episodes."""
+        chosen = slice(start, stop)
+        return Segments(self.envs[chosen], self.first[chosen], self.last[chosen], self.going_on)
+
+
+def segments(
+    ends: npt.NDArray[np.bool_],
+    gaps: npt.NDArray[np.bool_],
+    cuts: npt.NDArray[np.bool_],
+    start: Indices,
+) -> Segments:
+    """Find the episodes.
+
+    Args:
+        ends: Which step places end an episode, shape (steps, envs).
+        gaps: Which step places are no steps, shape (steps, envs).
+        cuts: Which of the ends were decided after the step, shape (steps, envs).
+        start: The first row of each environment that has not been written, shape (envs,).
+    """
+    steps, num_envs = ends.shape
+    next_step = _next_steps(gaps)
+    environments = np.arange(num_envs)
+    ended = ends & (np.arange(steps)[:, None] >= start)
+    envs, last = np.nonzero(ended.T)
+    first = np.empty_like(last)
+    first[1:] = last[:-1] + 1
+    begins = np.ones(len(envs), dtype=bool)
+    begins[1:] = envs[1:] != envs[:-1]
+    first[begins] = start[envs[begins]]
+    first = _at(next_step, first, envs)
+    going_on = start.copy()
+    # Later episodes of an environment come behind the earlier ones, so the last one stays.
+    going_on[envs] = last + 1
+    order = np.lexsort((envs, cuts[last, envs], last))
+    return Segments(envs[order], first[order], last[order], _at(next_step, going_on, environments))
+
+
+def step_cells(found: Segments, num_envs: int) -> Indices:
+    """The cells of the steps of some episodes, one episode behind the other."""
+    lengths = found.last - found.first + 1
+    return _strided(found.first * num_envs + found.envs, lengths, num_envs)
+
+
+def row_cells(found: Segments, num_envs: int) -> Indices:
+    """The cells of the rows of some episodes: one more than steps an episode."""
+    lengths = found.last - found.first + 2
+    return _strided(found.first * num_envs + found.envs, lengths, num_envs)
+
+
+def _strided(starts: Indices, counts: Indices, stride: int) -> Indices:
+    """From each start a number of indices that lie one stride apart."""
+    indices = np.full(int(counts.sum()), stride, dtype=np.int64)
+    if len(counts) == 0:
+        return indices
+    begins = np.cumsum(counts[:-1])
+    indices[0] = starts[0]
+    indices[begins] = starts[1:] - (starts[:-1] + (counts[:-1] - 1) * stride)
+    return np.cumsum(indices)
+
+
+def _next_steps(gaps: npt.NDArray[np.bool_]) -> Indices | None:
+    """For each place the next one that is no gap, shape (steps + 1, envs); None without gaps."""
+    if not gaps.any():
+        return None
+    steps, num_envs = gaps.shape
+    places = np.full((steps + 1, num_envs), steps, dtype=np.int64)
+    places[:steps] = np.where(gaps, steps, np.arange(steps)[:, None])
+    return np.minimum.accumulate(places[::-1], axis=0)[::-1]
+
+
+def _at(next_step: Indices | None, places: Indices, envs: Indices) -> Indices:
+    return places if next_step is None else next_step[places, envs]
