@@ -13,7 +13,7 @@ import numpy.typing as npt
 from minari_core.columns import Column, Schema, StructColumn, join_pieces
 from minari_core.episode import EpisodeData, EpisodeMetadata
 from minari_core.episode_index import EpisodeIndex, Piece
-from minari_core.errors import DatasetDamagedError, EpisodeIndexError
+from minari_core.errors import DatasetChangedError, DatasetDamagedError, EpisodeIndexError
 from minari_core.shard_reader import ShardReader
 from minari_core.storage import Storage
 
@@ -55,22 +55,28 @@ class ShardedStorage(Storage):
     def index(self) -> EpisodeIndex:
         """Where each episode lies; made at its first use."""
         if self._index is None:
-            counts = self.shard_counts()
-            lengths = [
-                self._entries(number, 0, episodes)["length"]
-                for number, (_, _, episodes) in enumerate(counts)
-                if episodes
-            ]
-            joined = np.zeros(0, dtype=np.int64)
-            if lengths:
-                joined = np.concatenate(lengths)
-            joined.flags.writeable = False
             try:
-                self._index = EpisodeIndex(joined, counts)
-            except DatasetDamagedError as error:
-                where = self.data_path or self.data_format
-                raise DatasetDamagedError(f"{where}: {error}") from error
+                self._index = self._read_index()
+            except DatasetChangedError:
+                if not self.refresh():
+                    raise
+                self._index = self._read_index()
         return self._index
+
+    def _read_index(self) -> EpisodeIndex:
+        counts = self.shard_counts()
+        lengths = [
+            self._entries(number, 0, episodes)["length"]
+            for number, (_, _, episodes) in enumerate(counts)
+            if episodes
+        ]
+        joined = np.concatenate(lengths) if lengths else np.zeros(0, dtype=np.int64)
+        joined.flags.writeable = False
+        try:
+            return EpisodeIndex(joined, counts)
+        except DatasetDamagedError as error:
+            where = self.data_path or self.data_format
+            raise DatasetDamagedError(f"{where}: {error}") from error
 
     def episode_lengths(self) -> npt.NDArray[np.int64]:
         """The steps of each episode, shape (total_episodes,); read-only."""
@@ -78,9 +84,16 @@ class ShardedStorage(Storage):
 
     def read_episodes(self, indices: Iterable[int], *, copy: bool = True) -> Iterator[EpisodeData]:
         """Read episodes in the order of their indices; see `Storage.read_episodes`."""
-        index = self.index
         for episode in indices:
-            yield self._read_episode(index, self._checked(episode), copy)
+            number = self._checked(episode)
+            try:
+                read = self._read_episode(self.index, number, copy)
+            except DatasetChangedError:
+                if not self.refresh():
+                    raise
+                # The shards were joined meanwhile; episodes keep their numbers through that.
+                read = self._read_episode(self.index, number, copy)
+            yield read
 
     def _read_episode(self, index: EpisodeIndex, number: int, copy: bool) -> EpisodeData:
         rows, steps = index.locate(number)
@@ -130,7 +143,13 @@ class ShardedStorage(Storage):
                 shard, place = index.entry(wanted[0])
                 count = min(self.shard_counts()[shard][2] - place, _ENTRIES_READ_AT_ONCE)
                 taken, wanted = wanted[:count], wanted[count:]
-                entries = self._entries(shard, place, place + len(taken))
+                try:
+                    entries = self._entries(shard, place, place + len(taken))
+                except DatasetChangedError:
+                    if not self.refresh():
+                        raise
+                    index, wanted = self.index, taken + wanted
+                    continue
                 for row, number in enumerate(taken):
                     described = described_entry(entries, row)
                     yield EpisodeMetadata(number, int(lengths[number]), *described)
