@@ -167,14 +167,20 @@ class VectorFixed(VectorColumn):
         self._capacity = capacity
         self._dtype = dtype
         self._rows: npt.NDArray[Any] | None = None
-        self._batch: tuple[np.dtype[Any] | None, tuple[int, ...]] = (None, ())
+        # The dtype and shape of a batch, and another dtype that is known to change nothing.
+        self._batch: tuple[np.dtype[Any] | None, tuple[int, ...], np.dtype[Any] | None]
+        self._batch = (None, (), None)
         self._finals: list[Array] = []
         # What was gathered last: it is asked for to be written, and to be checked.
         self._gathered: tuple[Cells, Array] | None = None
 
     def write(self, row: int, batch: Any) -> None:
-        dtype, shape = self._batch
-        if batch.__class__ is np.ndarray and batch.dtype is dtype and batch.shape == shape:
+        dtype, shape, castable = self._batch
+        if (
+            batch.__class__ is np.ndarray
+            and batch.shape == shape
+            and (batch.dtype is dtype or batch.dtype is castable)
+        ):
             self._rows[row] = batch  # type: ignore[index]  # the dtype is known once there are rows
             return
         array = as_numeric_array(batch, self._name)
@@ -257,7 +263,7 @@ class VectorFixed(VectorColumn):
                 # A Discrete value may come as any kind of integer, and means the same.
                 dtype = space_dtype
             self._rows = np.empty((self._capacity, self._envs, *shape), dtype=dtype)
-            self._batch = (self._rows.dtype, (self._envs, *shape))
+            self._batch = (self._rows.dtype, (self._envs, *shape), None)
         return self._rows
 
     def _checked(self, values: Array, rows: npt.NDArray[Any]) -> Array:
@@ -267,6 +273,7 @@ class VectorFixed(VectorColumn):
             if values.dtype == dtype:
                 return values
             if self._dtype is not None and values.dtype in _EXACT_IN_FLOAT64:
+                self._batch = (*self._batch[:2], values.dtype)
                 return values.astype(dtype)
             if shape == () or (self._dtype is not None and values.dtype.kind in "iuf"):
                 return FixedColumn(dtype, values.shape).exact(values, self._name)

@@ -76,6 +76,8 @@ class VectorInfos:
         else:
             kept = [self._frozen(info) for info in infos]
         missing = row - len(self._rows)
+        if kept is None and missing >= 0:
+            return
         if missing < 0:
             self._rows[row] = kept
         else:
@@ -107,6 +109,8 @@ class VectorInfos:
 
     def take(self, wanted: Cells) -> tuple[Column, list[Array]]:
         """The column of some cells, and its arrays."""
+        if not self._rows and not self._cells and not self._finals:
+            return StructColumn({}), []
         fields: dict[str, Column] = {}
         arrays: list[Array] = []
         rows, envs = np.divmod(wanted.cells, self._envs)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from minari_core.columns import Array
 
-Rewards = npt.NDArray[np.generic]
+Rewards = npt.NDArray[Any]
 
 
 def reward_statistics(rewards: Rewards, lengths: npt.NDArray[np.int64]) -> dict[str, Array]:
@@ -17,14 +19,24 @@ def reward_statistics(rewards: Rewards, lengths: npt.NDArray[np.int64]) -> dict[
         rewards: The rewards of all episodes, one behind the other, float64 of shape (steps,).
         lengths: The steps of each episode.
     """
-    statistics: dict[str, npt.NDArray[np.float64]] = {
-        f"rewards_{name}": np.empty(len(lengths)) for name in ("sum", "mean", "std", "max", "min")
-    }
     first = np.cumsum(lengths) - lengths
-    # numpy sums the rows of a matrix as it sums an array, whereas `reduceat` goes in order.
-    for length in np.unique(lengths).tolist():
-        chosen = np.flatnonzero(lengths == length)
+    total, deviation = np.empty(len(lengths)), np.empty(len(lengths))
+    order = np.argsort(lengths, kind="stable")
+    bounds = np.flatnonzero(np.diff(lengths[order], prepend=-1)).tolist()
+    # numpy adds up the rows of a matrix as it adds up an array, whereas `reduceat` goes in order.
+    for start, stop in zip(bounds, [*bounds[1:], len(order)], strict=True):
+        chosen = order[start:stop]
+        length = int(lengths[chosen[0]])
         matrix = rewards[first[chosen][:, None] + np.arange(length)]
-        for name, values in statistics.items():
-            values[chosen] = getattr(matrix, name.removeprefix("rewards_"))(axis=1)
-    return dict(statistics)
+        sums = np.add.reduce(matrix, axis=1)
+        total[chosen] = sums
+        matrix -= (sums / length)[:, None]
+        matrix *= matrix
+        deviation[chosen] = np.sqrt(np.add.reduce(matrix, axis=1) / length)
+    return {
+        "rewards_sum": total,
+        "rewards_mean": total / lengths,
+        "rewards_std": deviation,
+        "rewards_max": np.maximum.reduceat(rewards, first),
+        "rewards_min": np.minimum.reduceat(rewards, first),
+    }

@@ -31,7 +31,7 @@ from minari_core.shard_data import ShardData
 
 _FIRST_ROWS = 64
 _SMALLEST_LIMIT = 4
-_DEFAULT_STEPS = 1 << 17
+_DEFAULT_STEPS = 1 << 18
 _FEWEST_ROWS = 1 << 10
 _DEFAULT_NBYTES = 64 << 20
 # Of many environments with images, pieces of some frames each would be many small files.
@@ -253,7 +253,7 @@ class VectorRecorder:
             raise RecordingError(
                 "step was called before reset; call envs.reset() to begin episodes"
             )
-        row = self._next_row()
+        row = self._rows if self._rows < self._capacity else self._next_row()
         step = row - 1
         if one_by_one:
             self._observations.write_each(row, observations)
@@ -267,8 +267,8 @@ class VectorRecorder:
         flags[4, step] = False
         flags[0, step] = terminations
         flags[1, step] = truncations
-        ends = flags[2, step]
-        np.logical_or(flags[0, step], flags[1, step], out=ends)
+        ends: Flags = flags[2, step]
+        np.logical_or(flags[0, step], flags[1, step], ends)
         if forced is not None:
             flags[1, step] |= forced & ~ends
             ends |= forced

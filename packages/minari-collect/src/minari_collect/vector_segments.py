@@ -53,7 +53,6 @@ def segments(
         start: The first row of each environment that has not been written, shape (envs,).
     """
     steps, num_envs = ends.shape
-    next_step = _next_steps(gaps)
     environments = np.arange(num_envs)
     ended = ends & (np.arange(steps)[:, None] >= start)
     envs, last = np.nonzero(ended.T)
@@ -62,12 +61,14 @@ def segments(
     begins = np.ones(len(envs), dtype=bool)
     begins[1:] = envs[1:] != envs[:-1]
     first[begins] = start[envs[begins]]
-    first = _at(next_step, first, envs)
+    first = _behind_gaps(first, envs, gaps)
     going_on = start.copy()
     # Later episodes of an environment come behind the earlier ones, so the last one stays.
     going_on[envs] = last + 1
     order = np.lexsort((envs, cuts[last, envs], last))
-    return Segments(envs[order], first[order], last[order], _at(next_step, going_on, environments))
+    return Segments(
+        envs[order], first[order], last[order], _behind_gaps(going_on, environments, gaps)
+    )
 
 
 def step_cells(found: Segments, num_envs: int) -> Indices:
@@ -93,15 +94,12 @@ def _strided(starts: Indices, counts: Indices, stride: int) -> Indices:
     return np.cumsum(indices)
 
 
-def _next_steps(gaps: npt.NDArray[np.bool_]) -> Indices | None:
-    """For each place the next one that is no gap, shape (steps + 1, envs); None without gaps."""
-    if not gaps.any():
-        return None
-    steps, num_envs = gaps.shape
-    places = np.full((steps + 1, num_envs), steps, dtype=np.int64)
-    places[:steps] = np.where(gaps, steps, np.arange(steps)[:, None])
-    return np.minimum.accumulate(places[::-1], axis=0)[::-1]
-
-
-def _at(next_step: Indices | None, places: Indices, envs: Indices) -> Indices:
-    return places if next_step is None else next_step[places, envs]
+def _behind_gaps(places: Indices, envs: Indices, gaps: npt.NDArray[np.bool_]) -> Indices:
+    """The first place from each one on that is no gap; there are few gaps in a row."""
+    steps = len(gaps)
+    while len(places) and steps:
+        in_gap = gaps[np.minimum(places, steps - 1), envs] & (places < steps)
+        if not in_gap.any():
+            break
+        places = places + in_gap
+    return places
