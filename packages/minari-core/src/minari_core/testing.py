@@ -115,7 +115,7 @@ class StorageConformance(ABC):
         """The storage as somebody sees it who finds it where it lies; itself if nobody can."""
         return storage
 
-    def tested_spaces(self) -> Mapping[str, spaces.Space[Any]]:
+    def spaces_to_hold(self) -> Mapping[str, spaces.Space[Any]]:
         """The spaces to test with, by name; fewer where a format cannot hold every kind."""
         return SPACES
 
@@ -160,7 +160,7 @@ class StorageConformance(ABC):
 
     def test_values_of_every_space_come_back_to_the_bit(self) -> None:
         """Observations and actions of every kind of space come back as they were."""
-        for name, space in self.tested_spaces().items():
+        for name, space in self.spaces_to_hold().items():
             space.seed(1)
             storage = self.new_storage(space, space)
             written: list[tuple[list[Any], list[Any]]] = []
@@ -282,7 +282,7 @@ class StorageConformance(ABC):
 
     def test_copies_can_be_written_to(self) -> None:
         """What is read with ``copy=True`` is the caller's own."""
-        for name, space in self.tested_spaces().items():
+        for name, space in self.spaces_to_hold().items():
             space.seed(2)
             storage = self.new_storage(space, _MOVE)
             buffer = simple_episode(1, 4)

@@ -46,15 +46,8 @@ def described_by(attributes: Mapping[str, Any]) -> tuple[Any, Any, dict[str, Any
     Raises:
         ValueError: The seed is no whole number.
     """
-    nested: dict[str, Any] = {}
-    for key, value in attributes.items():
-        *parents, last = key.split("/")
-        holder = nested
-        for parent in parents:
-            inner = holder.setdefault(parent, {})
-            holder = inner if isinstance(inner, dict) else {}
-        holder[last] = value.item() if isinstance(value, np.generic) else value
-    seed, options = nested.get("seed"), nested.get("options")
+    found = nested(attributes)
+    seed, options = found.get("seed"), found.get("options")
     if isinstance(seed, float | np.ndarray):
         whole = np.asarray(seed).reshape(-1)
         if whole.size != 1 or whole[0] != int(whole[0]):
@@ -62,8 +55,21 @@ def described_by(attributes: Mapping[str, Any]) -> tuple[Any, Any, dict[str, Any
         seed = int(whole[0])
     if seed is not None and not isinstance(seed, int):
         seed = int(seed) if isinstance(seed, str) and seed.isdecimal() else None
-    metadata = {key: value for key, value in nested.items() if key not in _RESERVED}
+    metadata = {key: value for key, value in found.items() if key not in _RESERVED}
     return seed, options if isinstance(options, dict) else None, metadata
+
+
+def nested(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes as dicts of what lies under one name, numbers as Python's own."""
+    found: dict[str, Any] = {}
+    for key, value in attributes.items():
+        *parents, last = key.split("/")
+        holder = found
+        for parent in parents:
+            inner = holder.setdefault(parent, {})
+            holder = inner if isinstance(inner, dict) else {}
+        holder[last] = value.item() if isinstance(value, np.generic) else value
+    return found
 
 
 def _flatten(values: Mapping[str, Any], prefix: str, attributes: Attributes) -> bool:

@@ -56,7 +56,7 @@ class Hdf5Storage(PublicStorage):
                 with damage_named(self._name(number)):
                     episodes.append(_named(self._name(number), reader.read, number))
         for episode in episodes:
-            yield episode if copy else _read_only(episode)
+            yield episode if copy else read_only(episode)
 
     def _read_attributes(self, numbers: Sequence[int]) -> Iterator[tuple[Attributes, Any]]:
         if not len(numbers):
@@ -205,7 +205,8 @@ def _named(where: str, read: Any, number: int) -> Any:
         raise DatasetDamagedError(f"{where}: {error}") from error
 
 
-def _read_only(episode: EpisodeData) -> EpisodeData:
+def read_only(episode: EpisodeData) -> EpisodeData:
+    """The episode, with arrays that cannot be written to."""
     for name in EpisodeData.__dataclass_fields__:
         _freeze(getattr(episode, name))
     return episode

@@ -34,7 +34,10 @@ from minari_core.sharded_storage import described_entry
 
 Path: TypeAlias = tuple[str, ...]
 Entry: TypeAlias = tuple[int | None, dict[str, Any] | None, dict[str, Any]]
-_ENTRY: Path = ("entry",)
+ENTRY: Path = ("entry",)
+"""The path of the seed, options and metadata."""
+
+_WIDEST = 8
 
 
 @dataclass(slots=True)
@@ -82,6 +85,8 @@ def public_part(
                 inner = public_part(value, column, here, kept)
                 if inner or not value:
                     shown[key] = inner
+                if not value:
+                    kept.add(here, StructColumn({}), [])
                 continue
             if _is_public(value):
                 shown[key] = value
@@ -98,7 +103,7 @@ def keep_entry(episode: EpisodeData, kept: Kept) -> None:
     """Keep the seed, options and metadata of an episode exactly."""
     described = [episode.seed], [episode.options], [episode.metadata]
     column, pieces = encode_entries([len(episode)], *described, {})
-    kept.add(_ENTRY, column, [piece[0] for piece in pieces])
+    kept.add(ENTRY, column, [piece[0] for piece in pieces])
 
 
 def keep_dict(values: Mapping[str, Any], struct: StructColumn, path: Path, kept: Kept) -> None:
@@ -130,10 +135,10 @@ def restore(
     entry: Entry | None = None
     for path, column in _columns(described):
         try:
-            read = column.bind(arrays, 1 if path == _ENTRY else rows, copy=copy)
+            read = column.bind(arrays, 1 if path == ENTRY else rows, copy=copy)
         except StopIteration as error:
             raise DatasetDamagedError(f"the arrays of {'/'.join(path)} are missing") from error
-        if path == _ENTRY:
+        if path == ENTRY:
             entry = described_entry(read(0, 1), 0)
             continue
         holder = infos if path[0] == "infos" else extras
@@ -160,7 +165,13 @@ def completed(value: Mapping[str, Any], union: StructColumn, rows: int) -> dict[
 
 def _is_public(value: object) -> bool:
     if isinstance(value, np.ndarray):
-        return not np.ma.is_masked(value) and value.dtype.kind in "biuf"
+        return (
+            not np.ma.is_masked(value)
+            and value.dtype.kind in "biuf"
+            and value.dtype.isnative
+            and value.dtype.itemsize <= _WIDEST
+            and value.size > 0
+        )
     return isinstance(value, list) and all(
         isinstance(row, str) and is_plain_text(row) for row in value
     )
@@ -209,7 +220,7 @@ def _columns(described: str) -> list[tuple[Path, Column]]:
 def _path(path: object) -> Path:
     if not isinstance(path, list) or not all(isinstance(key, str) for key in path):
         raise ValueError(f"{path!r} is no path")
-    if path != list(_ENTRY) and (len(path) < 2 or path[0] not in ("infos", "extras")):
+    if path != list(ENTRY) and (len(path) < 2 or path[0] not in ("infos", "extras")):
         raise ValueError(f"{path!r} is no path of an episode")
     return tuple(path)
 

@@ -28,6 +28,8 @@ def check_holdable(space: spaces.Space[Any], where: str, data_format: str) -> No
     """
     for part, name in _parts(space, where):
         reason = _obstacle(part)
+        if reason is None and data_format != "hdf5" and _is_hollow(part):
+            reason = f"Arrow has no column for an empty {type(part).__name__} space"
         if reason is not None:
             raise SpaceError(
                 f"{name} cannot be stored in data format {data_format!r}: {reason}; store it as "
@@ -57,6 +59,12 @@ def _obstacle(space: spaces.Space[Any]) -> str | None:
             if not is_plain_text(character):
                 return f"its charset has {character!r}, which the layout's strings cannot hold"
     return None
+
+
+def _is_hollow(space: spaces.Space[Any]) -> bool:
+    if isinstance(space, spaces.Dict | spaces.Tuple):
+        return not space.spaces
+    return space.shape is not None and 0 in space.shape
 
 
 def is_plain_text(text: str) -> bool:
