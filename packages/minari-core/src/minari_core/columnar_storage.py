@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from minari_core.addition import Addition
 from minari_core.columns import JsonValue
 from minari_core.errors import (
     DatasetBusyError,
@@ -24,7 +25,7 @@ from minari_core.manifest import (
     sync_folder,
     write_manifest,
 )
-from minari_core.shard_folder import Addition, ShardFolder
+from minari_core.shard_folder import ShardFolder
 from minari_core.shard_reader import ShardReader
 
 LOCK_NAME = ".lock"
