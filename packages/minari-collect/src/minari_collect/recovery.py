@@ -30,6 +30,7 @@ from minari_core.errors import (
 from minari_core.formats import check_format
 from minari_core.gymnasium_compat import env_spec_from_json
 from minari_core.json_values import from_json_text
+from minari_core.local_datasets import committed_recordings
 from minari_core.locations import staging_root
 from minari_core.manifest import Layout, Manifest, ShardEntry, read_entry
 from minari_core.publishing import check_id_is_free, publish
@@ -62,12 +63,18 @@ def list_recoverable() -> list[RecoverableRecording]:
     Recordings of collectors that are still alive are not in it. Buffers that were in memory when
     their process was killed are lost; `max_buffer_steps` bounds how much that is. A recording
     whose process was killed before it had written any step has none, and can only be discarded.
+    One whose process was killed just after its episodes were committed to a local dataset is not
+    in it, either.
     """
     recordings: list[RecoverableRecording] = []
-    for folder in sorted(staging_root().glob(f"{FOLDER_PREFIX}*")):
+    folders = sorted(staging_root().glob(f"{FOLDER_PREFIX}*"))
+    committed = committed_recordings() if folders else {}
+    for folder in folders:
         try:
             with _abandoned(folder):
-                recordings.append(_read_journal(folder).described(folder.name))
+                journal = _read_journal(folder)
+                if journal.uid not in committed:
+                    recordings.append(journal.described(folder.name))
         except MinariError:
             continue
     return recordings
@@ -118,6 +125,12 @@ def recover(
     folder = _folder_of(recording_id)
     with _abandoned(folder):
         journal = _read_journal(folder)
+        committed = committed_recordings()
+        if journal.uid in committed:
+            raise DatasetNotFoundError(
+                f"recording {recording_id!r} has nothing to recover: its episodes are in dataset "
+                f"{committed[journal.uid]!r}; discard it"
+            )
         spec = journal.metadata.get("env_spec")
         storage = journal.storage
         unfinished = journal.steps_of_unfinished()
@@ -248,6 +261,7 @@ class _Journal(_Unended):
         header, *rest = lines
         super().__init__(folder, _object(header, "metadata"))
         self.started = str(header["started"])
+        self.uid = str(header["uid"])
         lanes: dict[object, _Lane] = {}
         for line in rest:
             if "piece" in line:

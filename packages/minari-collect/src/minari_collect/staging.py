@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 FOLDER_PREFIX = "collect-"
 JOURNAL_NAME = "journal.jsonl"
 
+_NOWHERE = Path()
 _locks_of_others: list[BaseFileLock] = []
 
 
@@ -68,7 +69,7 @@ class CollectorStaging:
         self._begin_anew()
 
     def _empty(self) -> ShardFolder:
-        layout = Layout(uid=uuid.uuid4().hex)
+        layout = Layout(uid=self._uid)
         return ShardFolder(self._folder, Manifest(self._metadata, layout))
 
     @property
@@ -83,7 +84,7 @@ class CollectorStaging:
             DatasetWriteError: The file system refused.
         """
         with _telling():
-            if self._lock is None:
+            if self._folder == _NOWHERE:
                 self._make_folder()
             before = self._storage.layout
             self._storage.add([data])
@@ -100,7 +101,7 @@ class CollectorStaging:
             DatasetWriteError: The file system refused.
         """
         with _telling():
-            if self._lock is None:
+            if self._folder == _NOWHERE:
                 self._make_folder()
             tail = self._lanes.get(lane) or self._empty()
             tail.add([data])
@@ -164,7 +165,8 @@ class CollectorStaging:
 
     def _begin_anew(self) -> None:
         # A folder that does not exist yet is never read from while there are no shards.
-        self._folder = Path()
+        self._folder = _NOWHERE
+        self._uid = uuid.uuid4().hex
         self._lock: BaseFileLock | None = None
         self._storage = self._empty()
         self._lanes: dict[int, ShardFolder] = {}
@@ -192,7 +194,8 @@ class CollectorStaging:
             # The lock comes before the journal, which makes the folder a recording.
             lock.acquire()
             with open(folder / JOURNAL_NAME, "xb") as file:
-                file.write(_line({"metadata": self._metadata, "started": started.isoformat()}))
+                header = {"uid": self._uid, "started": started.isoformat()}
+                file.write(_line({"metadata": self._metadata, **header}))
         except BaseException:
             lock.release()
             shutil.rmtree(folder, ignore_errors=True)

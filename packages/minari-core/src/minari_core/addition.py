@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _SMALL_SHARD_NBYTES = 1 << 20
 _MOST_SMALL_SHARDS = 16
+_RECORDINGS_KEPT = 64
 
 
 class Addition:
@@ -40,6 +41,7 @@ class Addition:
         """
         self._folder = folder
         self._uid = layout.uid
+        self._recordings = list(layout.recordings)
         self._schemas = list(layout.schemas)
         self._shards = list(layout.shards)
         self._files = {shard.file for shard in layout.shards}
@@ -52,12 +54,18 @@ class Addition:
     @property
     def layout(self) -> Layout:
         """The shards before this addition, and those that were added."""
-        return Layout(tuple(self._schemas), tuple(self._shards), self._uid)
+        recordings = tuple(self._recordings[-_RECORDINGS_KEPT:])
+        return Layout(tuple(self._schemas), tuple(self._shards), self._uid, recordings)
 
     @property
     def total_episodes(self) -> int:
         """The episodes before this addition, and those that were added."""
         return self._episodes
+
+    def note_recording(self, uid: str) -> None:
+        """Remember that the episodes of a recording are committed together with this addition."""
+        if uid not in self._recordings:
+            self._recordings.append(uid)
 
     def write(self, data: ShardData) -> None:
         """Write a new shard.
@@ -94,6 +102,16 @@ class Addition:
                 continue
             for number in numbers:
                 self._link(source, source.layout.shards[number])
+
+    def link(self, source: ShardFolder) -> None:
+        """Take over all shards of another folder as they are, however small.
+
+        Raises:
+            DataError: They do not fit the shards before them.
+            DatasetWriteError: The file system refused.
+        """
+        for entry in source.layout.shards:
+            self._link(source, entry)
 
     def join(self, source: ShardFolder, numbers: Sequence[int]) -> None:
         """Write shards of another folder as one, or as few as their columns allow.

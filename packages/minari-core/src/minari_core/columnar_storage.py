@@ -39,6 +39,8 @@ class ColumnarStorage(ShardFolder):
     replaces the manifest. A reader keeps the manifest it has read until `refresh`.
     """
 
+    is_recording = False
+
     @staticmethod
     def create(folder: Path, metadata: Mapping[str, JsonValue]) -> ShardFolder:
         """Start an empty dataset in an empty folder, for one process to fill and then save.

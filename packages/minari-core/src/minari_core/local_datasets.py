@@ -21,6 +21,7 @@ from minari_core.errors import (
 )
 from minari_core.formats import describe_dataset, holds_dataset
 from minari_core.locations import DATA_FOLDER, dataset_folder, datasets_root, staging_root
+from minari_core.manifest import read_manifest
 
 _MOST_FOLDERS_DEEP = 32
 
@@ -112,6 +113,18 @@ def delete_dataset(dataset_name: str | None = None, *, dataset_id: str | None = 
         shutil.rmtree(trash)
     except OSError as error:
         raise DatasetWriteError(f"dataset {wanted!r} could not be deleted: {error}") from error
+
+
+def committed_recordings() -> dict[str, str]:
+    """The recordings whose episodes are in a local dataset, and the id of that dataset."""
+    committed: dict[str, str] = {}
+    for dataset_id in _ids_below(datasets_root()):
+        try:
+            layout = read_manifest(datasets_root() / dataset_id / DATA_FOLDER).layout
+        except MinariError:
+            continue
+        committed.update(dict.fromkeys(layout.recordings, dataset_id))
+    return committed
 
 
 def _ids_below(root: Path) -> Iterator[str]:

@@ -97,6 +97,9 @@ class Layout:
     """The shards, in the order of their rows."""
     uid: str = ""
     """Random text that tells this dataset from another that later takes its id."""
+    recordings: tuple[str, ...] = ()
+    """The `uid` of each of the last recordings that were committed to it, so that one whose
+    process was killed just then is not recovered into a second dataset."""
 
     @property
     def total_episodes(self) -> int:
@@ -171,6 +174,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
             "version": FORMAT_VERSION,
             "features": [],
             "uid": layout.uid,
+            "recordings": list(layout.recordings),
             "schemas": [schema.to_json() for schema in layout.schemas],
             "shards": [shard.to_json() for shard in layout.shards],
         }
@@ -329,13 +333,14 @@ def _read_layout(described: Mapping[str, Any]) -> Layout:
             f"columnar format version {version} is newer than {FORMAT_VERSION}, the newest that "
             f"this minari-core reads (features it needs: {needed}); upgrade minari-core"
         )
-    for key in ("schemas", "shards"):
+    for key in ("recordings", "schemas", "shards"):
         if not isinstance(described[key], list):
             raise TypeError(f"{key!r} is not a list")
     schemas = tuple(schema_from_json(schema) for schema in described["schemas"])
     arrays_of = [sum(1 for _ in schema.arrays()) for schema in schemas]
     shards = tuple(read_entry(entry, arrays_of) for entry in described["shards"])
-    return Layout(schemas, shards, str(described["uid"]))
+    recordings = tuple(str(recording) for recording in described["recordings"])
+    return Layout(schemas, shards, str(described["uid"]), recordings)
 
 
 def read_entry(entry: Mapping[str, object], arrays_of: list[int]) -> ShardEntry:

@@ -40,6 +40,8 @@ class ShardFolder(ShardedStorage):
     """
 
     data_format: ClassVar[str] = "columnar"
+    is_recording: ClassVar[bool] = True
+    """Whether the folder is somebody's recording, and not a dataset that others know of."""
 
     def __init__(self, folder: Path, manifest: Manifest, *, durable: bool = False) -> None:
         """Read from a folder.
@@ -164,6 +166,30 @@ class ShardFolder(ShardedStorage):
             addition.adopt(layout)
         return range(first, addition.total_episodes)
 
+    def append_linked(self, sources: Iterable[ShardFolder]) -> range:
+        """Add all episodes of other folders, all or none; every shard is linked as it is.
+
+        Nothing of their data is read, however small the shards are, so that shards of many
+        writers become one dataset for the price of their names.
+
+        Args:
+            sources: The folders, in the order of their episodes.
+
+        Returns:
+            The indices of the added episodes.
+
+        Raises:
+            IncompatibleDatasetsError: The spaces differ.
+            DataError: A column has another dtype or shape than in the shards before it.
+            DatasetWriteError: The file system refused.
+        """
+        with self._adding() as addition:
+            first = addition.total_episodes
+            for source in sources:
+                check_spaces(self, source)
+                addition.link(source)
+        return range(first, addition.total_episodes)
+
     def append_storage(self, source: Storage, indices: Sequence[int] | None = None) -> range:
         """Add episodes of another storage, all or none; whole shards are linked, not copied."""
         if not isinstance(source, ShardFolder):
@@ -171,6 +197,8 @@ class ShardFolder(ShardedStorage):
         check_spaces(self, source)
         chosen = np.arange(source.total_episodes) if indices is None else np.asarray(indices)
         with self._adding() as addition:
+            if source.is_recording:
+                addition.note_recording(source.layout.uid)
             first_new = addition.total_episodes
             for whole, first, stop in source.runs(chosen):
                 if whole:

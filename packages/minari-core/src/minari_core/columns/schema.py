@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -33,7 +34,7 @@ AXES: Mapping[str, Axis] = {
 _SIMPLE_COLUMNS: Mapping[str, Column] = {
     column.kind: column for column in (TextColumn(), BytesColumn(), JsonColumn())
 }
-_KINDS_OF_NUMBERS = "biufc"
+_NUMERIC_DTYPE = re.compile(r"[<>|=]?([biufc][0-9]{1,2}|\?)")
 # A space may be nested 100 deep, and each of its levels is one column.
 _DEEPEST = 110
 _MOST_DIMENSIONS = 31
@@ -152,10 +153,10 @@ def _fixed(described: object, where: str) -> FixedColumn:
 def _dtype(text: object) -> np.dtype[np.generic]:
     if not isinstance(text, str):
         raise TypeError(f"dtype {text!r} is not text")
-    dtype = np.dtype(text)
-    if dtype.kind not in _KINDS_OF_NUMBERS:
+    # numpy understands many more texts, and warns of some of them.
+    if not _NUMERIC_DTYPE.fullmatch(text):
         raise ValueError(f"dtype {text!r} is not numeric")
-    return dtype
+    return np.dtype(text)
 
 
 def _count(value: object) -> int:
