@@ -35,9 +35,18 @@ ARROWS = {
     "minari": frozenset({"minari_core", "minari_collect", "minari_hub"}),
 }
 # The modules that know HDF5; mypy looks past h5py's missing types for their sake only.
-STORAGE_MODULES = frozenset({"shard_file.py", "shard_structure.py", "hdf5_storage.py"})
+STORAGE_MODULES = frozenset(
+    {
+        "shard_file.py",
+        "shard_structure.py",
+        "flat_data/hdf5_file.py",
+        "public_formats/hdf5_file.py",
+        "public_formats/hdf5_storage.py",
+    }
+)
 # Modules that are called otherwise than what is installed for them.
 DISTRIBUTIONS = {
+    "PIL": "pillow",
     "google.api_core": "google-api-core",
     "google.auth": "google-auth",
     "google.cloud": "google-cloud-storage",

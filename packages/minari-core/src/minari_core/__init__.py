@@ -5,6 +5,7 @@ from __future__ import annotations
 from minari_core._version import __version__
 from minari_core.caller_warnings import MinariWarning
 from minari_core.combining import combine_datasets, split_dataset
+from minari_core.converting import convert_dataset
 from minari_core.creation import create_dataset_from_buffers
 from minari_core.dataset import MinariDataset, MinariDatasetSpec
 from minari_core.episode import EpisodeBuffer, EpisodeData, EpisodeMetadata
@@ -25,12 +26,21 @@ from minari_core.errors import (
     MetadataError,
     MinariError,
     MissingDependencyError,
+    NamespaceError,
     RecordingError,
     SamplingError,
     SpaceError,
     UntrustedEnvironmentError,
 )
+from minari_core.flat_data import create_dataset_from_arrays, import_flat_hdf5
 from minari_core.local_datasets import delete_dataset, list_local_datasets, load_dataset
+from minari_core.namespaces import (
+    create_namespace,
+    delete_namespace,
+    get_namespace_metadata,
+    list_local_namespaces,
+    update_namespace_metadata,
+)
 from minari_core.scores import get_normalized_score
 from minari_core.verification import VerificationProblem, VerificationReport, verify_dataset
 
@@ -57,6 +67,7 @@ __all__ = [
     "MinariError",
     "MinariWarning",
     "MissingDependencyError",
+    "NamespaceError",
     "RecordingError",
     "SamplingError",
     "SpaceError",
@@ -65,11 +76,19 @@ __all__ = [
     "VerificationReport",
     "__version__",
     "combine_datasets",
+    "convert_dataset",
+    "create_dataset_from_arrays",
     "create_dataset_from_buffers",
+    "create_namespace",
     "delete_dataset",
+    "delete_namespace",
+    "get_namespace_metadata",
     "get_normalized_score",
+    "import_flat_hdf5",
     "list_local_datasets",
+    "list_local_namespaces",
     "load_dataset",
     "split_dataset",
+    "update_namespace_metadata",
     "verify_dataset",
 ]

@@ -6,6 +6,7 @@ Each class is also the built-in that people already catch::
     ├── DatasetIdError (ValueError)             a malformed dataset id
     ├── DatasetExistsError (FileExistsError)    an id that is already taken
     ├── DatasetNotFoundError (FileNotFoundError)
+    ├── NamespaceError (ValueError)             a namespace that is there, is not, or is not empty
     ├── DatasetDamagedError (OSError)           what is on disk is not what was written
     ├── DatasetChangedError (RuntimeError)      another process replaced what was being read
     ├── FormatError (ValueError)                a data format or format version unknown here
@@ -47,6 +48,7 @@ __all__ = [
     "MetadataError",
     "MinariError",
     "MissingDependencyError",
+    "NamespaceError",
     "RecordingError",
     "RemoteAccessError",
     "RemoteError",
@@ -74,6 +76,10 @@ class DatasetExistsError(MinariError, FileExistsError):
 
 class DatasetNotFoundError(MinariError, FileNotFoundError):
     """No dataset of this id under the datasets' root, or on the remote that was asked."""
+
+
+class NamespaceError(MinariError, ValueError):
+    """A namespace that exists already, that does not exist, or that is not empty."""
 
 
 class DatasetDamagedError(MinariError, OSError):

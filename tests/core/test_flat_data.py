@@ -1,0 +1,108 @@
+"""Flat columns of many episodes become datasets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from minari_core import DataError, create_dataset_from_arrays, import_flat_hdf5
+
+pytestmark = pytest.mark.filterwarnings("ignore::minari_core.MinariWarning")
+
+TERMINALS = np.array([0, 0, 1, 0, 0, 0, 0], dtype=bool)
+TIMEOUTS = np.array([0, 0, 0, 0, 1, 0, 0], dtype=bool)
+
+
+@pytest.fixture(autouse=True)
+def _root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "datasets"))
+
+
+def columns() -> dict[str, Any]:
+    observations = np.arange(14, dtype=np.float32).reshape(7, 2)
+    following = np.concatenate([observations[1:], [[98, 99]]]).astype(np.float32)
+    following[[2, 4]] = -1
+    return {
+        "observations": observations,
+        "actions": np.arange(7, dtype=np.float32).reshape(7, 1),
+        "rewards": np.arange(7, dtype=np.float32),
+        "terminals": TERMINALS,
+        "timeouts": TIMEOUTS,
+        "next_observations": following,
+    }
+
+
+def write(path: Path, given: dict[str, Any]) -> Path:
+    with h5py.File(path, "w") as file:
+        for name, column in given.items():
+            file[name] = column
+        file["infos/qpos"] = np.arange(7.0)
+        file["metadata/algorithm"] = "SAC"
+    return path
+
+
+def test_episodes_end_with_terminals_timeouts_and_the_data(tmp_path: Path) -> None:
+    given = columns()
+    made = create_dataset_from_arrays("a-v0", **given, infos={"qpos": np.arange(7.0)})
+    imported = import_flat_hdf5(write(tmp_path / "flat.hdf5", given), "b-v0")
+    for dataset in (made, imported):
+        assert [len(episode) for episode in dataset] == [3, 2, 2]
+        assert [bool(episode.terminations[-1]) for episode in dataset] == [True, False, False]
+        assert [bool(episode.truncations[-1]) for episode in dataset] == [False, True, True]
+        first, second, third = dataset
+        assert first.observations.dtype == np.float32
+        assert first.observations[-1].tolist() == [-1, -1]
+        assert second.observations[0].tolist() == [6, 7]
+        assert third.observations[-1].tolist() == [98, 99]
+        assert np.concatenate([e.rewards for e in dataset]).tolist() == list(range(7))
+        assert first.infos["qpos"].tolist() == [0, 1, 2, None]
+        assert first.metadata == {"final_observation_known": True}
+        assert dataset.observation_space == spaces.Box(-np.inf, np.inf, (2,), np.float32)
+
+
+def test_without_next_observations_the_last_one_stands_there_twice_and_that_is_said() -> None:
+    given = columns()
+    del given["next_observations"]
+    dataset = create_dataset_from_arrays("a-v0", **given)
+    first = dataset[0]
+    assert first.observations.tolist() == [[0, 1], [2, 3], [4, 5], [4, 5]]
+    assert first.metadata == {"final_observation_known": False}
+
+
+def test_dicts_and_a_limit_of_steps() -> None:
+    dataset = create_dataset_from_arrays(
+        "a-v0",
+        observations={"x": np.arange(5.0), "y": (np.arange(5), np.zeros((5, 2), dtype=bool))},
+        actions=np.array([0, 2, 1, 0, 1]),
+        rewards=np.zeros(5),
+        terminals=[0, 0, 0, 0, 1],
+        max_episode_steps=2,
+        data_format="hdf5",
+    )
+    assert [len(episode) for episode in dataset] == [2, 2, 1]
+    assert [bool(episode.truncations[-1]) for episode in dataset] == [True, True, False]
+    assert dataset.action_space == spaces.Discrete(3)
+    assert dataset[1].observations["x"].tolist() == [2, 3, 3]
+
+
+def test_columns_that_do_not_fit_are_refused_by_name(tmp_path: Path) -> None:
+    given = columns()
+    for name, column in (
+        ("observations", given["observations"][:-1]),
+        ("rewards", np.zeros(6)),
+        ("timeouts", np.zeros(3)),
+        ("terminals", np.full(7, 2)),
+        ("next_observations", given["next_observations"] + 1),
+        ("actions", np.zeros(())),
+    ):
+        with pytest.raises(DataError, match=name):
+            create_dataset_from_arrays("a-v0", **{**given, name: column})
+    del given["rewards"]
+    with pytest.raises(DataError, match="has no rewards"):
+        import_flat_hdf5(write(tmp_path / "flat.hdf5", given), "b-v0")
+    assert not (tmp_path / "datasets" / "a-v0").exists()
