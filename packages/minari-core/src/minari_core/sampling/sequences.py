@@ -18,6 +18,7 @@ from minari_core.sampling.steps import (
     ShardsOfSteps,
     checked_positions,
     draw_positions,
+    fraction,
     whole_number,
 )
 from minari_core.sampling.transitions import PARTS
@@ -89,11 +90,11 @@ class SequenceOptions:
         Raises:
             SamplingError: One makes no sense.
         """
-        whole_number("length", self.length, 1)
+        # Numbers are kept as Python's own: the text of options is in the state of batches.
+        object.__setattr__(self, "length", whole_number("length", self.length, 1))
+        object.__setattr__(self, "discount", fraction("discount", self.discount))
         if self.padding not in (None, "after", "before"):
             raise SamplingError(f"padding is {self.padding!r}, not 'after', 'before' or None")
-        if not 0 <= self.discount <= 1:
-            raise SamplingError(f"discount is {self.discount}, not between 0 and 1")
 
 
 class SequenceSampler:

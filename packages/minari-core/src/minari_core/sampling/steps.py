@@ -233,6 +233,21 @@ def whole_number(name: str, value: object, smallest: int) -> int:
     return number
 
 
+def fraction(name: str, value: object) -> float:
+    """A number from 0 to 1 as Python's own.
+
+    Raises:
+        SamplingError: It is not.
+    """
+    try:
+        number = float(value)  # type: ignore[arg-type]  # anything may come from a caller
+    except (TypeError, ValueError) as error:
+        raise SamplingError(f"{name} is {value!r}, not a number") from error
+    if not 0 <= number <= 1:
+        raise SamplingError(f"{name} is {value!r}, not between 0 and 1")
+    return number
+
+
 def _numbers(weights: npt.ArrayLike) -> npt.NDArray[np.float64]:
     try:
         return np.asarray(weights, dtype=np.float64)

@@ -19,6 +19,7 @@ from minari_core.sampling.steps import (
     ShardsOfSteps,
     checked_positions,
     draw_positions,
+    fraction,
     whole_number,
 )
 from minari_core.sharded_storage import ShardedStorage
@@ -140,12 +141,13 @@ class TransitionOptions:
         Raises:
             SamplingError: One makes no sense.
         """
-        whole_number("n_step", self.n_step, 1)
-        whole_number("stack", self.stack, 0)
-        if not 0 <= self.discount <= 1:
-            raise SamplingError(f"discount is {self.discount}, not between 0 and 1")
-        if not 0 <= self.goal_discount < 1:
-            raise SamplingError(f"goal_discount is {self.goal_discount}, not from 0 to below 1")
+        # Numbers are kept as Python's own: the text of options is in the state of batches.
+        for name, smallest in (("n_step", 1), ("stack", 0)):
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), smallest))
+        for name in ("discount", "goal_discount"):
+            object.__setattr__(self, name, fraction(name, getattr(self, name)))
+        if self.goal_discount == 1:
+            raise SamplingError("goal_discount is 1, not below 1; give goals='uniform'")
         if self.goals not in (None, "uniform", "geometric", "final"):
             raise SamplingError(f"goals is {self.goals!r}, not 'uniform', 'geometric' or 'final'")
 

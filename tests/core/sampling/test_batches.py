@@ -1,0 +1,280 @@
+"""Epochs: everything once, in an order of the seed's, from any place on."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minari_core import SamplingError
+from minari_core.sampling import Batches
+from minari_core.sampling.permutation import Permutation
+from minari_core.sampling.rank_index import Positions
+from tests.core.sampling.recorded import VECTOR, record, stored
+
+
+class Numbers:
+    """A sampler whose batches are the positions themselves."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def __len__(self) -> int:
+        return self.size
+
+    def read(self, positions: Positions) -> list[int]:
+        numbers: list[int] = positions.tolist()
+        return numbers
+
+
+def batches_of(size: int, batch_size: int, **options: Any) -> Batches[list[int]]:
+    options = {"seed": 0, "identity": "numbers", **options}
+    return Batches(Numbers(size), batch_size, **options)
+
+
+sizes = st.integers(1, 60)
+
+
+@given(sizes, st.integers(0, 2**64))
+@settings(max_examples=200)
+def test_a_permutation_is_one(size: int, key: int) -> None:
+    assert sorted(Permutation(size, key)(np.arange(size)).tolist()) == list(range(size))
+
+
+def test_a_permutation_of_a_billion_takes_no_memory_and_is_one_to_one() -> None:
+    size = 10**9
+    tracemalloc.start()
+    permutation = Permutation(size, 7, 3)
+    positions = np.random.default_rng(0).choice(size, 100_000, replace=False)
+    images = permutation(positions)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 64 << 20
+    assert images.min() >= 0
+    assert images.max() < size
+    assert len(np.unique(images)) == len(positions)
+    # The same numbers in other calls, in another order.
+    assert np.array_equal(permutation(positions[::-1]), images[::-1])
+    # They are spread evenly, and near ones do not stay near.
+    counts = np.bincount(images // (size // 100), minlength=100)
+    assert np.all(np.abs(counts[:100] - 1000) < 5 * np.sqrt(1000))
+    near = permutation(np.arange(10_000))
+    assert np.abs(np.corrcoef(near[:-1], near[1:])[0, 1]) < 0.05
+
+
+def test_orders_of_different_keys_are_as_good_as_unrelated() -> None:
+    size = 1000
+    orders = [
+        Permutation(size, key, epoch)(np.arange(size)) for key in range(4) for epoch in (0, 1)
+    ]
+    for place, order in enumerate(orders):
+        for other in orders[:place]:
+            # Two unrelated orders agree in one place, on average.
+            assert np.count_nonzero(order == other) < 10
+
+
+def test_every_order_of_few_numbers_comes_up() -> None:
+    seen = {tuple(Permutation(3, key)(np.arange(3)).tolist()) for key in range(200)}
+    assert len(seen) == 6
+
+
+@given(
+    sizes, st.integers(1, 20), st.integers(1, 3), st.booleans(), st.booleans(), st.integers(1, 4)
+)
+@settings(max_examples=200)
+def test_an_epoch_visits_each_position_once_among_all_ranks(
+    size: int, batch_size: int, epochs: int, shuffle: bool, drop_last: bool, world_size: int
+) -> None:
+    visited: list[list[int]] = [[] for _ in range(epochs)]
+    counts = set()
+    for rank in range(world_size):
+        batches = batches_of(
+            size,
+            batch_size,
+            epochs=epochs,
+            shuffle=shuffle,
+            drop_last=drop_last,
+            rank=rank,
+            world_size=world_size,
+        )
+        count = batches.batches_per_epoch
+        counts.add(count)
+        found = list(batches)
+        assert len(batches) == len(found) == epochs * count
+        for place, batch in enumerate(found):
+            is_last = place % count == count - 1
+            assert len(batch) == batch_size or (is_last and not drop_last and batch)
+            visited[place // count] += batch
+        assert list(batches) == []
+    for epoch in visited:
+        if drop_last:
+            assert len(set(epoch)) == len(epoch) == world_size * batch_size * counts.pop()
+            counts.add(len(epoch) // world_size // batch_size)
+            assert size - len(epoch) < world_size * batch_size
+        else:
+            assert sorted(epoch) == list(range(size))
+        if world_size == 1 and not shuffle:
+            assert epoch == list(range(len(epoch)))
+
+
+def test_the_order_depends_on_the_seed_alone_and_changes_with_the_epoch() -> None:
+    first = list(batches_of(100, 7, seed=1, epochs=2))
+    assert first == list(batches_of(100, 7, seed=1, epochs=2))
+    assert first != list(batches_of(100, 7, seed=2, epochs=2))
+    assert first[:15] != first[15:]
+    # Neither the size of batches nor the number of ranks changes it.
+    order = [number for batch in first for number in batch]
+    assert order == [number for batch in batches_of(100, 3, seed=1, epochs=2) for number in batch]
+    ranks = [list(batches_of(100, 5, seed=1, rank=rank, world_size=4)) for rank in range(4)]
+    flat = [[number for batch in rank for number in batch] for rank in ranks]
+    assert [number for group in zip(*flat, strict=True) for number in group] == order[:100]
+
+
+@given(sizes, st.integers(1, 20), st.integers(1, 3), st.booleans(), st.booleans())
+@settings(max_examples=50)
+def test_batches_go_on_from_every_place(
+    size: int, batch_size: int, epochs: int, shuffle: bool, drop_last: bool
+) -> None:
+    options: dict[str, Any] = {"epochs": epochs, "shuffle": shuffle, "drop_last": drop_last}
+    whole = list(batches_of(size, batch_size, **options))
+    for place in range(len(whole) + 1):
+        batches = batches_of(size, batch_size, **options)
+        for _ in range(place):
+            next(batches)
+        state = json.loads(json.dumps(batches.state_dict()))
+        assert len(json.dumps(state)) < 1000
+        resumed = batches_of(size, batch_size, **options)
+        resumed.load_state_dict(state)
+        assert list(resumed) == whole[place:] == list(batches)
+
+
+@given(sizes, st.integers(1, 20), st.integers(1, 3), st.integers(1, 5), st.integers(0, 4))
+@settings(max_examples=100)
+def test_shares_taken_in_turns_are_the_batches_in_their_order(
+    size: int, batch_size: int, epochs: int, count: int, done: int
+) -> None:
+    batches = batches_of(size, batch_size, epochs=epochs)
+    for _ in range(min(done, len(batches))):
+        next(batches)
+    shares = [batches.share(number, count) for number in range(count)]
+    turns: list[list[int]] = []
+    place = 0
+    while (batch := next(shares[place % count], None)) is not None:
+        turns.append(batch)
+        place += 1
+    assert all(list(share) == [] for share in shares)
+    assert turns == list(batches)
+
+
+def test_epochs_without_end_go_on() -> None:
+    batches = batches_of(10, 4, epochs=None)
+    found = [next(batches) for _ in range(30)]
+    for first in range(0, 30, 3):
+        epoch = [number for batch in found[first : first + 3] for number in batch]
+        assert sorted(epoch) == list(range(10))
+    with pytest.raises(SamplingError, match="no last batch"):
+        len(batches)
+    shares = batches_of(10, 4, epochs=None).share(1, 2)
+    assert [next(shares) for _ in range(5)] == found[1:10:2]
+
+
+def test_memory_does_not_grow_with_the_dataset() -> None:
+    tracemalloc.start()
+    batches = batches_of(10**12, 256, epochs=None)
+    for _ in range(100):
+        next(batches)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 << 20
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"identity": "others"}, "the state is of 'others'"),
+        ({"settings": {}}, r"the state is of settings \{\}, but these are \{'batch_size': 4"),
+        ({"version": 2}, "the state is of version 2, not 1"),
+        ({"epoch": -1}, "epoch of the state is -1"),
+        ({"batch": 99}, "the state is at batch 99 of 3"),
+        ({"batch": "1"}, "batch of the state is '1'"),
+    ],
+)
+def test_a_state_of_something_else_is_refused(changes: dict[str, Any], message: str) -> None:
+    batches = batches_of(10, 4)
+    next(batches)
+    state = {**batches.state_dict(), **changes}
+    with pytest.raises(SamplingError, match=message):
+        batches.load_state_dict(state)
+    with pytest.raises(SamplingError, match="no state"):
+        batches.load_state_dict({"epoch": 1})
+    # It stays where it was.
+    assert batches.state_dict()["batch"] == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 0}, "batch_size is 0, not at least 1"),
+        ({"batch_size": 2.5}, r"batch_size is 2\.5, not a whole number"),
+        ({"epochs": 0}, "epochs is 0, not at least 1"),
+        ({"seed": -1}, "seed is -1, not at least 0"),
+        ({"seed": "1"}, "seed is '1', not a whole number"),
+        ({"rank": 2, "world_size": 2}, "rank is 2, but 2 ranks have 0 to 1"),
+        ({"rank": -1}, "rank is -1"),
+        ({"world_size": 0}, "world_size is 0"),
+        ({"size": 0}, "nothing to visit"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(options: dict[str, Any], message: str) -> None:
+    options = {"size": 10, "batch_size": 4, **options}
+    with pytest.raises(SamplingError, match=message):
+        batches_of(options.pop("size"), options.pop("batch_size"), **options)
+
+
+def test_numbers_of_numpy_are_as_good_as_pythons() -> None:
+    batches = batches_of(10, np.int64(4), seed=np.uint8(3), rank=np.int32(0))  # type: ignore[arg-type]
+    assert json.dumps(batches.state_dict())
+    assert list(batches) == list(batches_of(10, 4, seed=3))
+
+
+def test_a_dataset_gives_each_transition_once_and_its_batches_know_it_again() -> None:
+    recorded = record(VECTOR, VECTOR, [1, 4, 2, 9], 0, cuts=3)
+    with stored(recorded, on_disk=True) as dataset:
+        dataset.set_seed(4)
+        batches = dataset.batches(3, epochs=2)
+        next(batches)
+        state = json.loads(json.dumps(batches.state_dict()))
+        rest = [(b.episode_ids.tolist(), b.time_steps.tolist()) for b in batches]
+
+        dataset.set_seed(4)
+        again = dataset.batches(3, epochs=2)
+        again.load_state_dict(state)
+        assert [(b.episode_ids.tolist(), b.time_steps.tolist()) for b in again] == rest
+
+        visited = [
+            pair
+            for batch in dataset.batches(3)
+            for pair in zip(batch.episode_ids.tolist(), batch.time_steps.tolist(), strict=True)
+        ]
+        assert sorted(visited) == recorded.view(range(4))
+
+        seed = batches.state_dict()["settings"]["seed"]
+        for others in (
+            dataset[1:].batches(3, epochs=2, seed=seed),
+            dataset[[0, 1, 3, 2]].batches(3, epochs=2, seed=seed),
+            dataset.batches(3, epochs=2, seed=seed, n_step=2),
+            dataset.batches(3, epochs=2, seed=seed, columns=["rewards"]),
+            dataset.batches(3, epochs=2, seed=seed, length=2, padding="after"),
+        ):
+            with pytest.raises(SamplingError, match=r"state is of \S+/recorded-v0 \(4 episodes"):
+                others.load_state_dict(state)
+        numbers: dict[str, Any] = {"n_step": np.int64(1), "discount": np.float64(0.99)}
+        like_numpy = dataset.batches(3, epochs=2, seed=seed, **numbers)
+        like_numpy.load_state_dict(state)
+        with pytest.raises(SamplingError, match="the state is of settings"):
+            dataset.batches(3, seed=seed + 1).load_state_dict(state)

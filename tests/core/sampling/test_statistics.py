@@ -1,0 +1,265 @@
+"""Statistics of columns, where they are kept, and what normalises by them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import minari_core
+from minari_core import EpisodeBuffer, MinariDataset, SamplingError
+from minari_core.sampling import ColumnStatistics, Normalizer, statistics
+from minari_core.sampling.statistics import CACHE_NAME
+from tests.core.sampling.recorded import (
+    IMAGE,
+    NESTED,
+    VECTOR,
+    WITH_IMAGE,
+    Recorded,
+    record,
+    recordings,
+    stored,
+    views,
+)
+from tests.core.sampling.test_snapshots import DESCRIBED
+
+
+def leaves(rows: list[Any], path: str) -> dict[str, list[Any]]:
+    """The values of each numeric leaf of some rows; those that are missing are left out."""
+    found: dict[str, list[Any]] = {}
+    for row in rows:
+        if isinstance(row, dict | tuple):
+            items = row.items() if isinstance(row, dict) else enumerate(row)
+            for key, part in items:
+                name = f"_index_{key}" if isinstance(key, int) else key.replace("/", "%2F")
+                for inner, values in leaves([part], f"{path}/{name}").items():
+                    found.setdefault(inner, []).extend(values)
+        elif isinstance(row, int | float | np.ndarray | np.generic):
+            found.setdefault(path, []).append(row)
+    return found
+
+
+def expect_statistics(found: dict[str, ColumnStatistics], wanted: dict[str, list[Any]]) -> None:
+    for path, some in found.items():
+        values = np.array(wanted[path], dtype=np.float64)
+        assert some.count == len(values)
+        assert some.mean.shape == some.std.shape == some.min.shape == values.shape[1:]
+        np.testing.assert_allclose(some.mean, values.mean(axis=0), rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(some.std, values.std(axis=0), rtol=1e-7, atol=1e-9)
+        assert np.array_equal(some.min, values.min(axis=0))
+        assert np.array_equal(some.max, values.max(axis=0))
+
+
+@given(recordings(), st.data(), st.booleans(), st.booleans(), st.sampled_from([1, 7, 1 << 18]))
+@settings(max_examples=80)
+def test_statistics_are_those_of_all_rows(
+    recorded: Recorded, data: st.DataObject, on_disk: bool, assembled: bool, at_once: int
+) -> None:
+    chosen, indices = data.draw(views(len(recorded.episodes)))
+    names = ("observations", "actions", "rewards", "infos", "extras")
+    wanted: dict[str, list[Any]] = {}
+    for name in names:
+        rows = [row for index in indices for row in getattr(recorded.episodes[index], name)]
+        wanted |= leaves(rows, name)
+    with (
+        stored(recorded, on_disk=on_disk, assembled=assembled) as dataset,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(statistics, "_ELEMENTS_AT_ONCE", at_once)
+        found = dataset[chosen].statistics(names)
+    # What changes its shape or its type is no column of numbers.
+    open_ones = {"infos/changing", "infos/mixed", "infos/sometimes", "infos/image"}
+    text = {path for path in wanted if path not in found}
+    assert all(path in open_ones or _is_no_column(recorded, path) for path in text), text
+    expect_statistics(found, wanted)
+
+
+def _is_no_column(recorded: Recorded, path: str) -> bool:
+    part = path.partition("/")[0]
+    space = getattr(recorded, f"{part[:-1]}_space", None)
+    return isinstance(space, spaces.Text | spaces.Sequence | spaces.Tuple)
+
+
+def test_statistics_have_the_paths_of_the_leaves() -> None:
+    with stored(record(NESTED, WITH_IMAGE, [3, 2], 0), on_disk=True) as dataset:
+        assert set(dataset.statistics()) == {
+            "observations/achieved%2Fgoal",
+            "observations/parts/_index_0",
+            "observations/parts/_index_2",
+            "actions/camera",
+            "actions/speed",
+            "rewards",
+        }
+        found = dataset.statistics(["actions/speed", "observations/parts"])
+        assert set(found) == {
+            "actions/speed",
+            "observations/parts/_index_0",
+            "observations/parts/_index_2",
+        }
+
+
+def test_statistics_of_large_numbers_keep_their_digits() -> None:
+    recorded = record(VECTOR, VECTOR, [500, 1], 0)
+    for episode in recorded.episodes:
+        for row in episode.observations:
+            row += 1e8
+    with stored(recorded, on_disk=False) as dataset, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(statistics, "_ELEMENTS_AT_ONCE", 30)
+        values = np.array([row for episode in recorded.episodes for row in episode.observations])
+        found = dataset.statistics(["observations"])["observations"]
+        np.testing.assert_allclose(found.std, values.std(axis=0), rtol=1e-6)
+
+
+def test_statistics_of_images_never_hold_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = record(IMAGE, VECTOR, [40], 1)
+    monkeypatch.setattr(statistics, "_ELEMENTS_AT_ONCE", 64 * 64 * 10)
+    sizes = []
+    add = statistics._Running.add
+
+    def watched(running: Any, rows: Any) -> None:
+        sizes.append(len(rows))
+        add(running, rows)
+
+    monkeypatch.setattr(statistics._Running, "add", watched)
+    with stored(recorded, on_disk=True) as dataset:
+        dataset.statistics(["observations"])
+    assert sizes == [10, 10, 10, 10, 1]
+
+
+def _buffer(steps: int, value: float) -> EpisodeBuffer:
+    return EpisodeBuffer(
+        observations=np.full((steps + 1, 2), value),
+        actions=np.zeros(steps, np.int64),
+        rewards=np.arange(steps, dtype=np.float64),
+        terminations=np.zeros(steps, bool),
+        truncations=np.zeros(steps, bool),
+    )
+
+
+@pytest.fixture
+def dataset() -> MinariDataset:
+    return minari_core.create_dataset_from_buffers(
+        "tests/statistics-v0",
+        [_buffer(3, 1.0), _buffer(5, 2.0)],
+        observation_space=spaces.Box(-9, 9, (2,), np.float64),
+        action_space=spaces.Discrete(2),
+        **DESCRIBED,  # type: ignore[arg-type]  # each is text
+    )
+
+
+def _cache_of(dataset: MinariDataset) -> Path:
+    folder = dataset.storage.data_path
+    assert folder is not None
+    return folder / CACHE_NAME
+
+
+def _reads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """A list that grows with each pass over data."""
+    passes: list[tuple[str, ...]] = []
+    compute = statistics.column_statistics
+
+    def watched(storage: Any, episodes: Any, columns: Any) -> Any:
+        passes.append(tuple(columns))
+        return compute(storage, episodes, columns)
+
+    monkeypatch.setattr(statistics, "column_statistics", watched)
+    return passes
+
+
+def test_statistics_are_kept_beside_the_dataset(
+    dataset: MinariDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes = _reads(monkeypatch)
+    first = dataset.statistics(["observations"])
+    assert passes == [("observations",)]
+    assert _cache_of(dataset).is_file()
+    again = minari_core.load_dataset("tests/statistics-v0").statistics(["observations", "rewards"])
+    assert passes == [("observations",), ("rewards",)]
+    for name in ("mean", "std", "min", "max"):
+        one, other = getattr(first["observations"], name), getattr(again["observations"], name)
+        assert one.tobytes() == other.tobytes()
+        assert one.dtype == other.dtype == np.float64
+    assert first["observations"].count == again["observations"].count == 10
+    assert again["rewards"].mean == pytest.approx(13 / 8)
+
+
+def test_statistics_that_are_kept_are_never_those_of_other_data(dataset: MinariDataset) -> None:
+    old = minari_core.load_dataset("tests/statistics-v0")
+    assert dataset.statistics(["observations"])["observations"].max.tolist() == [2, 2]
+    dataset.update_dataset_from_buffer([_buffer(2, 7.0)])
+    assert dataset.statistics(["observations"])["observations"].max.tolist() == [7, 7]
+    # Who has not heard of the new episode keeps to what it has, and spoils nothing for others.
+    assert old.statistics(["observations"])["observations"].max.tolist() == [2, 2]
+    newest = minari_core.load_dataset("tests/statistics-v0")
+    assert newest.statistics(["observations"])["observations"].max.tolist() == [7, 7]
+
+
+def test_statistics_of_views_are_not_kept(dataset: MinariDataset) -> None:
+    assert dataset[:1].statistics(["observations"])["observations"].max.tolist() == [1, 1]
+    assert dataset[[1, 0]].statistics(["observations"])["observations"].count == 10
+    assert not _cache_of(dataset).exists()
+    assert dataset[[1, 1]].statistics(["rewards"])["rewards"].count == 10
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"null", b'{"fingerprint": 1}', b'{"fingerprint": "x"}']
+)
+def test_a_file_of_statistics_that_is_damaged_is_written_anew(
+    dataset: MinariDataset, content: bytes
+) -> None:
+    _cache_of(dataset).write_bytes(content)
+    assert dataset.statistics(["rewards"])["rewards"].count == 8
+    kept = _cache_of(dataset).read_bytes()
+    assert kept != content
+    _cache_of(dataset).write_bytes(kept.replace(b'"mean": "', b'"mean": "['))
+    assert dataset.statistics(["rewards"])["rewards"].mean == pytest.approx(13 / 8)
+
+
+def test_a_dataset_whose_folder_cannot_be_written_to_has_statistics(
+    dataset: MinariDataset,
+) -> None:
+    # A folder in its place cannot be replaced by a file, not even by root.
+    _cache_of(dataset).mkdir()
+    (_cache_of(dataset) / "occupied").touch()
+    for _ in range(2):
+        assert dataset.statistics(["rewards"])["rewards"].count == 8
+    folder = _cache_of(dataset).parent
+    assert [path.name for path in folder.iterdir() if path.name.startswith(f".{CACHE_NAME}")] == []
+
+
+def test_statistics_of_nothing_are_refused(dataset: MinariDataset) -> None:
+    with pytest.raises(SamplingError, match="without episodes"):
+        dataset[:0].statistics()
+    with pytest.raises(SamplingError, match="no column 'observations/x'; observations has no col"):
+        dataset.statistics(["observations/x"])
+    with pytest.raises(SamplingError, match="columns is 'rewards', not a list of names"):
+        dataset.statistics("rewards")
+    with pytest.raises(SamplingError, match="next_observations have no statistics"):
+        dataset.statistics(["next_observations"])
+
+
+@given(st.integers(0, 2**32), st.sampled_from([(), (3,), (2, 2)]))
+@settings(max_examples=40)
+def test_denormalizing_undoes_normalizing(seed: int, shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.standard_normal((50, *shape)) * 10.0 ** rng.integers(-3, 4) + rng.integers(-9, 9)
+    some = ColumnStatistics(
+        values.mean(axis=0), values.std(axis=0), values.min(axis=0), values.max(axis=0), 50
+    )
+    normalizer = Normalizer(some)
+    normal = normalizer.normalize(values)
+    np.testing.assert_allclose(normal.mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(normal.std(axis=0), 1, rtol=1e-6)
+    np.testing.assert_allclose(normalizer.denormalize(normal), values, rtol=1e-9, atol=1e-9)
+    assert normalizer.normalize(values[0]).shape == shape
+
+
+def test_a_column_that_never_changes_is_normalized_without_division_by_zero() -> None:
+    always = np.array([2.0, 2.0])
+    some = ColumnStatistics(always, np.zeros(2), always, always, 3)
+    assert Normalizer(some).normalize([2.0, 2.0]).tolist() == [0, 0]

@@ -1,0 +1,298 @@
+"""Transitions beside a slow and obvious way to read them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minari_core.sampling import TransitionBatch
+from tests.core.sampling.recorded import (
+    VECTOR,
+    WITH_IMAGE,
+    Recorded,
+    expect_info,
+    expect_row,
+    record,
+    recordings,
+    stored,
+    views,
+)
+
+PARTS = ["observations", "actions", "rewards", "next_observations", "terminations", "truncations"]
+
+
+def expect_transitions(
+    batch: TransitionBatch,
+    recorded: Recorded,
+    wanted: list[tuple[int, int]],
+    *,
+    n_step: int = 1,
+    discount: float = 0.99,
+    stack: int = 0,
+) -> None:
+    """Fail unless a batch has the transitions of some episodes and steps."""
+    assert len(batch) == len(wanted)
+    assert batch.episode_ids.tolist() == [index for index, _ in wanted]
+    assert batch.time_steps.tolist() == [step for _, step in wanted]
+    for place, (index, step) in enumerate(wanted):
+        episode = recorded.episodes[index]
+        last = min(step + n_step, len(episode)) - 1
+        expect_row(batch.actions, (place,), episode.actions[step], "actions")
+        expect_row(batch.terminations, (place,), np.bool_(episode.terminations[last]), "terminated")
+        expect_row(batch.truncations, (place,), np.bool_(episode.truncations[last]), "truncated")
+        for name, value, row in (
+            ("observations", batch.observations, step),
+            ("next_observations", batch.next_observations, last + 1),
+        ):
+            if not stack:
+                expect_row(value, (place,), episode.observations[row], name)
+            for frame in range(stack):
+                wanted_row = max(0, row - (stack - 1 - frame))
+                expect_row(value, (place, frame), episode.observations[wanted_row], name)
+        if n_step == 1:
+            expect_row(batch.rewards, (place,), episode.rewards[step], "rewards")
+            assert batch.discounts is None
+        else:
+            summed: Any = 0.0
+            for ahead in range(step, last + 1):
+                summed = summed + discount ** (ahead - step) * episode.rewards[ahead]
+            np.testing.assert_allclose(batch.rewards[place], summed, rtol=1e-12, atol=1e-12)
+            counts_on = 0.0 if episode.terminations[last] else discount ** (last - step + 1)
+            assert batch.discounts[place] == pytest.approx(counts_on, rel=1e-12)
+
+
+@given(recordings(), st.data(), st.booleans(), st.booleans())
+@settings(max_examples=120)
+def test_transitions_are_those_of_the_episodes(
+    recorded: Recorded, data: st.DataObject, on_disk: bool, assembled: bool
+) -> None:
+    chosen, indices = data.draw(views(len(recorded.episodes)))
+    options: dict[str, Any] = {
+        "n_step": data.draw(st.sampled_from([1, 1, 2, 3, 20])),
+        "discount": data.draw(st.sampled_from([0.0, 0.5, 0.99, 1.0])),
+        "stack": data.draw(st.sampled_from([0, 0, 1, 2, 4])),
+    }
+    with stored(recorded, on_disk=on_disk, assembled=assembled) as dataset:
+        view = dataset[chosen]
+        everything = recorded.view(indices)
+        assert view.total_steps == len(everything)
+        sampler = view.transition_sampler(**options)
+        expect_transitions(
+            sampler.read(np.arange(len(everything))), recorded, everything, **options
+        )
+        view.set_seed(data.draw(st.integers(0, 100)))
+        batch = view.sample_transitions(7, **options)
+        wanted = list(zip(batch.episode_ids.tolist(), batch.time_steps.tolist(), strict=True))
+        assert set(wanted) <= set(everything)
+        expect_transitions(batch, recorded, wanted, **options)
+
+
+@given(recordings(), st.booleans(), st.booleans())
+@settings(max_examples=60)
+def test_infos_and_extras_are_those_that_the_step_returned(
+    recorded: Recorded, on_disk: bool, assembled: bool
+) -> None:
+    with stored(recorded, on_disk=on_disk, assembled=assembled) as dataset:
+        keys = sorted(
+            {key for episode in recorded.episodes for row in episode.infos for key in row}
+        )
+        names = [f"infos/{key}" for key in keys]
+        everything = recorded.view(range(len(recorded.episodes)))
+        sampler = dataset.transition_sampler(columns=["infos", "extras/mean", *names])
+        batch = sampler.read(np.arange(len(everything)))
+        assert batch.observations is batch.actions is batch.rewards is None
+        for place, (index, step) in enumerate(everything):
+            episode = recorded.episodes[index]
+            expect_info(batch.columns["infos"], (place,), episode.infos[step + 1], "infos")
+            for key, name in zip(keys, names, strict=True):
+                wanted = episode.infos[step + 1].get(key)
+                expect_info(batch.columns[name], (place,), wanted, name)
+            expect_row(
+                batch.columns["extras/mean"], (place,), episode.extras[step + 1]["mean"], "extras"
+            )
+
+
+@given(recordings(), st.data(), st.booleans(), st.booleans())
+@settings(max_examples=60)
+def test_a_batch_is_filled_again_in_its_own_arrays(
+    recorded: Recorded, data: st.DataObject, on_disk: bool, assembled: bool
+) -> None:
+    options: dict[str, Any] = {
+        "n_step": data.draw(st.sampled_from([1, 3])),
+        "stack": data.draw(st.sampled_from([0, 2])),
+        "columns": [*PARTS, "infos", "extras"],
+    }
+    with stored(recorded, on_disk=on_disk, assembled=assembled) as dataset:
+        dataset.set_seed(1)
+        batch = dataset.sample_transitions(4, **options)
+        before = _arrays(batch)
+        again = dataset.sample_transitions(4, **options, out=batch)
+        assert again is batch
+        for path, array in _arrays(again).items():
+            assert np.shares_memory(array, before[path]) or array.size == 0, path
+        wanted = list(zip(batch.episode_ids.tolist(), batch.time_steps.tolist(), strict=True))
+        expect_transitions(
+            batch, recorded, wanted, n_step=options["n_step"], stack=options["stack"]
+        )
+        for place, (index, step) in enumerate(wanted):
+            wanted_info = recorded.episodes[index].infos[step + 1]
+            expect_info(batch.columns["infos"], (place,), wanted_info, "infos")
+
+
+def _arrays(batch: TransitionBatch) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+
+    def walk(path: str, value: Any) -> None:
+        if isinstance(value, dict):
+            for key, part in value.items():
+                walk(f"{path}/{key}", part)
+        elif isinstance(value, tuple):
+            for index, part in enumerate(value):
+                walk(f"{path}/{index}", part)
+        elif isinstance(value, np.ndarray):
+            found[path] = np.asarray(value)
+
+    for name in (*PARTS, "discounts", "goals", "columns"):
+        walk(name, getattr(batch, name))
+    return found
+
+
+def test_buffers_of_the_caller_are_filled_even_where_they_are_not_contiguous() -> None:
+    recorded = record(VECTOR, VECTOR, [5, 1, 9], 0, cuts=3)
+    for assembled in (True, False):
+        with stored(recorded, on_disk=True, assembled=assembled) as dataset:
+            buffer = np.zeros((4, 6))
+            mine = TransitionBatch(observations=buffer[:, ::2], rewards=np.zeros(4))
+            rewards = mine.rewards
+            batch = dataset.sample_transitions(4, out=mine)
+            wanted = list(zip(batch.episode_ids.tolist(), batch.time_steps.tolist(), strict=True))
+            expect_transitions(batch, recorded, wanted)
+            assert batch.rewards is rewards
+            assert np.array_equal(buffer[:, ::2], batch.observations)
+            assert not buffer[:, 1::2].any()
+
+
+def test_a_batch_that_is_filled_again_keeps_nothing_that_was_not_asked_for() -> None:
+    with stored(record(VECTOR, VECTOR, [5, 9], 0), on_disk=False) as dataset:
+        batch = dataset.sample_transitions(4, n_step=3, goals="final")
+        batch = dataset.sample_transitions(4, columns=["actions", "infos/always"], out=batch)
+        assert batch.observations is batch.rewards is batch.discounts is batch.goals is None
+        assert set(batch.columns) == {"infos/always"}
+        batch = dataset.sample_transitions(4, columns=["actions"], out=batch)
+        assert batch.columns == {}
+
+
+def test_what_is_sampled_is_the_callers_to_change() -> None:
+    recorded = record(WITH_IMAGE, VECTOR, [5, 9], 3, cuts=2)
+    for assembled in (True, False):
+        with stored(recorded, on_disk=True, assembled=assembled) as dataset:
+            for options in ({}, {"stack": 2}, {"n_step": 2}, {"goals": "final"}):
+                batch = dataset.sample_transitions(64, **options)
+                for array in _arrays(batch).values():
+                    array[...] = 1
+            sampler = dataset.transition_sampler()
+            everything = recorded.view([0, 1])
+            expect_transitions(sampler.read(np.arange(14)), recorded, everything)
+
+
+@given(recordings(vector_rewards=False), st.sampled_from(["uniform", "geometric", "final"]))
+@settings(max_examples=40)
+def test_goals_lie_behind_the_step_in_the_same_episode(recorded: Recorded, goals: Any) -> None:
+    with stored(recorded, on_disk=False) as dataset:
+        batch = dataset.sample_transitions(30, goals=goals, goal_discount=0.7)
+        pairs = zip(batch.episode_ids.tolist(), batch.time_steps.tolist(), strict=True)
+        for place, (index, step) in enumerate(pairs):
+            observations = recorded.episodes[index].observations
+            candidates = observations[-1:] if goals == "final" else observations[step + 1 :]
+            assert any(_is_row(batch.goals, place, candidate) for candidate in candidates)
+
+
+def _is_row(value: Any, place: int, wanted: Any) -> bool:
+    try:
+        expect_row(value, (place,), wanted, "goal")
+    except AssertionError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("discount", [0.0, 0.3, 0.9, 0.999])
+def test_goals_are_distributed_as_their_names_say(discount: float) -> None:
+    steps = 6
+    recorded = record(VECTOR, VECTOR, [steps], 0)
+    for step, observation in enumerate(recorded.episodes[0].observations):
+        observation[:] = step
+    with stored(recorded, on_disk=False) as dataset:
+        dataset.set_seed(5)
+        for goals in ("uniform", "geometric"):
+            batch = dataset.sample_transitions(60_000, goals=goals, goal_discount=discount)
+            ahead = (batch.goals[:, 0] - batch.time_steps).astype(int)
+            for step in range(steps):
+                found = np.bincount(ahead[batch.time_steps == step], minlength=steps + 1)[1:]
+                powers = discount ** np.arange(steps) if goals == "geometric" else np.ones(steps)
+                powers[steps - step :] = 0
+                wanted = powers / powers.sum()
+                deviation = np.sqrt(wanted * (1 - wanted) / found.sum())
+                assert np.all(np.abs(found / found.sum() - wanted) <= 5 * deviation + 1e-12)
+
+
+def test_goals_come_from_the_column_that_is_asked_for() -> None:
+    recorded = record(WITH_IMAGE, VECTOR, [3, 4], 0)
+    with stored(recorded, on_disk=True) as dataset:
+        batch = dataset.sample_transitions(20, goals="final", goal_column="observations/speed")
+        for place, index in enumerate(batch.episode_ids.tolist()):
+            wanted = recorded.episodes[index].observations[-1]["speed"]
+            expect_row(batch.goals, (place,), wanted, "goals")
+
+
+def test_a_reward_that_is_not_finite_stays_in_its_own_episode() -> None:
+    recorded = record(VECTOR, VECTOR, [2, 2], 0)
+    recorded.episodes[1].rewards[0] = np.float64(np.inf)
+    with stored(recorded, on_disk=False) as dataset:
+        batch = dataset.transition_sampler(n_step=4).read([0, 1, 2, 3])
+        assert np.isfinite(batch.rewards).tolist() == [True, True, False, True]
+        window = dataset.batches(4, shuffle=False, length=4, padding="after", returns_to_go=True)
+        returns = next(window).returns_to_go
+        assert np.isfinite(returns[:, 0]).tolist() == [True, True, False, True]
+
+
+def test_weights_are_the_shares_of_episodes() -> None:
+    recorded = record(VECTOR, VECTOR, [1, 10, 3, 6], 0)
+    drawn = 40_000
+    with stored(recorded, on_disk=False) as dataset:
+        dataset.set_seed(11)
+        for weights, shares in (
+            (None, [0.05, 0.5, 0.15, 0.3]),
+            ("transitions", [0.05, 0.5, 0.15, 0.3]),
+            ("episodes", [0.25] * 4),
+            ([0, 3, 0, 1], [0, 0.75, 0, 0.25]),
+            (np.array([1e300, 1e300, 0, 0]), [0.5, 0.5, 0, 0]),
+            (np.array([1e-300, 3e-300, 0, 0]), [0.25, 0.75, 0, 0]),
+        ):
+            batch = dataset.sample_transitions(drawn, weights=weights, columns=["rewards"])
+            found = np.bincount(batch.episode_ids, minlength=4) / drawn
+            wanted = np.array(shares)
+            assert np.all(np.abs(found - wanted) <= 5 * np.sqrt(wanted * (1 - wanted) / drawn))
+            # Within an episode, all steps are as likely.
+            steps = np.bincount(batch.time_steps[batch.episode_ids == 1], minlength=10)
+            share = steps.sum() / 10
+            assert np.all(np.abs(steps - share) <= 5 * np.sqrt(share))
+        view = dataset[[3, 0]]
+        batch = view.sample_transitions(100, weights=[0, 1])
+        assert set(batch.episode_ids.tolist()) == {0}
+
+
+def test_what_is_drawn_depends_on_the_seed_alone() -> None:
+    recorded = record(VECTOR, VECTOR, [4, 2, 9], 0, cuts=2)
+    for options in ({}, {"weights": "episodes"}, {"goals": "geometric"}, {"weights": [1, 2, 3]}):
+        drawn = []
+        for on_disk, assembled in ((False, True), (True, True), (True, False)):
+            with stored(recorded, on_disk=on_disk, assembled=assembled) as dataset:
+                dataset.set_seed(3)
+                batches = [dataset.sample_transitions(8, **options) for _ in range(3)]
+                drawn.append(np.concatenate([batch.observations for batch in batches]))
+        assert np.array_equal(drawn[0], drawn[1])
+        assert np.array_equal(drawn[0], drawn[2])
