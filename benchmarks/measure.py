@@ -28,6 +28,16 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
+def repeated(work: Callable[[], object], count: int) -> float:
+    """How many seconds a call takes on average, of many that are too short for the clock."""
+
+    def many() -> None:
+        for _ in range(count):
+            work()
+
+    return timed(many) / count
+
+
 def in_turns(
     works: Mapping[str, Work], rounds: int, *, at_most: Mapping[str, int] | None = None
 ) -> Times:
@@ -84,7 +94,8 @@ def in_fresh_process(
 
 
 def memory_of(field: str) -> int:
-    """A size of this process in bytes: ``VmRSS`` now, or ``VmHWM`` at its highest.
+    """A size of this process in bytes: ``VmRSS`` now, ``VmHWM`` at its highest, ``RssAnon``
+    without the pages of files, which are the operating system's to take back.
 
     `resource` alone would count what the parent process had, before this program replaced it.
     """

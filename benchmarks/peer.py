@@ -1,4 +1,4 @@
-"""The public Minari, in an environment and a process of its own."""
+"""Whom this project is compared with, each in an environment and a process of its own."""
 
 from __future__ import annotations
 
@@ -9,36 +9,76 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-PUBLIC_VERSION = "0.5.4"
-_SCRIPT = Path(__file__).with_name("public_minari.py")
 _COMPLETE = "complete.json"
 
 
 class PeerError(Exception):
-    """The public Minari cannot be installed or run."""
+    """A peer cannot be installed or run."""
 
 
-def installed_peer() -> Path:
-    """The Python of an environment with the public Minari; it is made at the first call.
+@dataclass(frozen=True)
+class Contender:
+    """Whom this project is compared with."""
 
-    Its HDF5 storage needs h5py and pillow, its collector JAX. The libraries that both
-    sides use are asked for in the versions that this environment has.
+    name: str
+    """What people call it."""
+    requirement: str
+    """What is installed, with its extras."""
+    version: str
+    """In which version."""
+    script: str
+    """The program beside this module that does the works with it."""
+    beside: tuple[str, ...] = ()
+    """What it needs and does not ask for."""
+    as_here: tuple[str, ...] = ()
+    """What both sides use, and is therefore asked for in the version that is installed here."""
+    with_pip: bool = False
+    """Whether pip alone finds its builds."""
+
+    @property
+    def title(self) -> str:
+        """Its name and version."""
+        return f"{self.name} {self.version}"
+
+
+PUBLIC_MINARI = Contender(
+    "the public Minari",
+    # Its HDF5 storage needs h5py and pillow, its collector JAX.
+    "minari[create]",
+    "0.5.4",
+    "public_minari.py",
+    beside=("pillow",),
+    as_here=("gymnasium[mujoco]", "numpy", "mujoco", "h5py"),
+)
+TORCHRL = Contender(
+    "TorchRL", "torchrl", "0.14.1", "torchrl_buffer.py", beside=("torch==2.13.0",), with_pip=True
+)
+D3RLPY = Contender(
+    "d3rlpy", "d3rlpy", "2.8.1", "d3rlpy_buffer.py", beside=("torch==2.13.0",), with_pip=True
+)
+PYAV = Contender("PyAV", "av", "18.1.0", "video.py", as_here=("numpy",))
+
+
+def installed(contender: Contender) -> Path:
+    """The Python of an environment with a peer; it is made at the first call.
 
     Raises:
         PeerError: It cannot be installed.
     """
-    requirements = [f"minari[create]=={PUBLIC_VERSION}", "pillow"]
-    for name in ("gymnasium[mujoco]", "numpy", "mujoco", "h5py"):
+    requirements = [f"{contender.requirement}=={contender.version}", *contender.beside]
+    for name in contender.as_here:
         try:
             version = importlib.metadata.version(name.partition("[")[0])
             requirements.append(f"{name}=={version}")
         except importlib.metadata.PackageNotFoundError:
             requirements.append(name)
     version = ".".join(map(str, sys.version_info[:2]))
-    folder = _cache() / "minari-benchmarks" / f"minari-{PUBLIC_VERSION}-python-{version}"
+    package = contender.requirement.partition("[")[0]
+    folder = _cache() / "minari-benchmarks" / f"{package}-{contender.version}-python-{version}"
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     complete = folder / _COMPLETE
     if complete.exists() and json.loads(complete.read_text()) == requirements:
@@ -47,7 +87,7 @@ def installed_peer() -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     uv = os.environ.get("HATCH_UV") or shutil.which("uv")
-    if uv:
+    if uv and not contender.with_pip:
         _run([uv, "venv", "--quiet", "--python", sys.executable, str(folder)])
         _run([uv, "pip", "install", "--quiet", "--python", str(python), *requirements])
     else:
@@ -58,22 +98,28 @@ def installed_peer() -> Path:
 
 
 class Peer:
-    """A process that does with the public Minari what it is asked for, one work at a time."""
+    """A process that does with a peer what it is asked for, one work at a time."""
 
-    def __init__(self, python: Path, root: Path, *, quick: bool) -> None:
+    def __init__(self, contender: Contender, root: Path, *, quick: bool) -> None:
         """Start it.
 
         Args:
-            python: The Python of its environment.
+            contender: Whom; it is installed if need be.
             root: Where its datasets lie.
             quick: Whether the workloads are the small ones.
+
+        Raises:
+            PeerError: It cannot be installed.
         """
-        self.python = python
+        self.contender = contender
+        self._python = installed(contender)
+        self._script = str(Path(__file__).with_name(contender.script))
+        root.mkdir()
         self._environment = peer_environment(root)
         self._errors = root / "errors.txt"
         with open(self._errors, "w") as errors:
             self._process = subprocess.Popen(
-                [str(python), str(_SCRIPT), "serve", str(int(quick))],
+                [str(self._python), self._script, "serve", str(int(quick))],
                 env=self._environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -89,7 +135,7 @@ class Peer:
         """
         process = self._process
         if process.stdin is None or process.stdout is None:
-            raise PeerError("the public Minari has no pipes")
+            raise PeerError(f"{self.contender.name} has no pipes")
         try:
             process.stdin.write(json.dumps({"work": work, **arguments}) + "\n")
             process.stdin.flush()
@@ -97,11 +143,12 @@ class Peer:
         except BrokenPipeError:
             line = ""
         if not line:
-            raise PeerError(f"the public Minari stopped: {self._errors.read_text()[-2000:]}")
+            told = self._errors.read_text()[-2000:]
+            raise PeerError(f"{self.contender.name} stopped: {told}")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise PeerError(
-                f"the public Minari cannot do {work!r} with {arguments}: {answer['error']}"
+                f"{self.contender.name} cannot do {work!r} with {arguments}: {answer['error']}"
             )
         return answer
 
@@ -112,7 +159,7 @@ class Peer:
     def in_fresh_process(self, *arguments: str) -> dict[str, Any]:
         """Run the script in a process of its own and return its figures."""
         finished = subprocess.run(
-            [str(self.python), *arguments],
+            [str(self._python), *arguments],
             env=self._environment,
             capture_output=True,
             text=True,
@@ -125,7 +172,7 @@ class Peer:
 
     def alone(self, work: str, *arguments: str) -> dict[str, Any]:
         """Do a work in a process that does nothing else."""
-        return self.in_fresh_process(str(_SCRIPT), work, *arguments)
+        return self.in_fresh_process(self._script, work, *arguments)
 
     def close(self) -> None:
         """Stop the process."""
@@ -135,7 +182,7 @@ class Peer:
 
 
 def peer_environment(root: Path) -> Mapping[str, str]:
-    """Variables for a process that must find the public packages, and not ours."""
+    """Variables for a process that must find the peer's packages, and not ours."""
     hidden = ("PYTHONPATH", "VIRTUAL_ENV", "PYTHONHOME")
     kept = {name: value for name, value in os.environ.items() if name not in hidden}
     return {**kept, "MINARI_DATASETS_PATH": str(root), "PYTHONWARNINGS": "ignore"}

@@ -12,14 +12,18 @@ import importlib
 import json
 import shutil
 import sys
-import traceback
 import warnings
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import gymnasium
+import numpy as np
 import workloads
+from gymnasium import spaces
 from measure import memory_of, size_of_folder, timed
+from serving import serve
 
 # Whoever checks types here has another package of this name.
 minari: Any = importlib.import_module("minari")
@@ -37,6 +41,7 @@ class Works:
         }
         self._collectors: dict[str, tuple[Any, list[Any]]] = {}
         self._buffers: dict[str, list[Any]] = {}
+        self._generator = np.random.default_rng(1)
 
     def collect(self, env: str, steps: int, infos: bool = False) -> dict[str, float]:
         """Step a collector."""
@@ -106,6 +111,56 @@ class Works:
             workloads.copy_datasets(small, root, datasets)
         return {"seconds": timed(lambda: minari.list_local_datasets(prefix="list"))}
 
+    def write_frames(self, file: str, ends: Sequence[int]) -> dict[str, float]:
+        """Make a dataset of the images of a file, as JPEG, which it does with images."""
+        frames = np.load(file)
+        buffers = []
+        for start, stop in pairwise([0, *ends]):
+            steps = stop - start - 1
+            buffers.append(
+                EpisodeBuffer(
+                    observations=frames[start:stop],
+                    actions=np.zeros(steps, dtype=np.int64),
+                    rewards=np.zeros(steps),
+                    terminations=np.zeros(steps, dtype=bool),
+                    truncations=np.zeros(steps, dtype=bool),
+                )
+            )
+        dataset_id = _dataset_of(file)
+        minari.create_dataset_from_buffers(
+            dataset_id,
+            buffers,
+            observation_space=spaces.Box(0, 255, frames.shape[1:], np.uint8),
+            action_space=spaces.Discrete(6),
+            data_format="hdf5",
+            **workloads.ABOUT,
+        )
+        return {"nbytes": size_of_folder(Path(get_dataset_path(dataset_id)))}
+
+    def frames_in_order(self, file: str, batch_size: int) -> dict[str, float]:
+        """Read all episodes of images; the seconds of one image."""
+        dataset = minari.load_dataset(_dataset_of(file))
+        seen = 0
+
+        def work() -> None:
+            nonlocal seen
+            for episode in dataset.iterate_episodes():
+                seen += len(episode.observations)
+
+        seconds = timed(work)
+        return {"seconds": seconds / seen}
+
+    def frames_at_random(self, file: str, batch_size: int) -> dict[str, float]:
+        """Read one image, and with it its episode, because nothing less is offered."""
+        dataset = minari.load_dataset(_dataset_of(file))
+        dataset.set_seed(int(self._generator.integers(1 << 31)))
+
+        def work() -> None:
+            (episode,) = dataset.sample_episodes(1)
+            episode.observations[self._generator.integers(len(episode.observations))]
+
+        return {"seconds": timed(work)}
+
     def _ensure(self, name: str) -> str:
         dataset_id = f"bench/{name}-v0"
         if not Path(get_dataset_path(dataset_id)).exists():
@@ -127,24 +182,13 @@ class Works:
         )
 
 
+def _dataset_of(file: str) -> str:
+    return f"bench/frames{Path(file).stem}-v0"
+
+
 def _delete(dataset_id: str) -> None:
     shutil.rmtree(get_dataset_path(dataset_id))
     gc.collect()
-
-
-def serve(*, quick: bool) -> None:
-    """Answer until the input ends."""
-    answers, sys.stdout = sys.stdout, sys.stderr
-    warnings.simplefilter("ignore")
-    works = Works(quick=quick)
-    for line in sys.stdin:
-        asked = json.loads(line)
-        try:
-            answer = getattr(works, asked.pop("work"))(**asked)
-        except Exception as error:
-            traceback.print_exc()
-            answer = {"error": f"{type(error).__name__}: {error}".splitlines()[0]}
-        print(json.dumps(answer), file=answers, flush=True)
 
 
 def memory(steps: int) -> dict[str, float]:
@@ -162,6 +206,6 @@ def memory(steps: int) -> dict[str, float]:
 
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
-        serve(quick=sys.argv[2] == "1")
+        serve(lambda: Works(quick=sys.argv[2] == "1"))
     else:
         print(json.dumps(memory(int(sys.argv[2]))))

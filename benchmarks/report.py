@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from peer import PUBLIC_VERSION
+from peer import PUBLIC_MINARI
 
 NOTHING = "—"
 _LIBRARIES = ("numpy", "gymnasium", "h5py", "zstandard", "filelock", "mujoco")
@@ -35,6 +35,8 @@ class Figure:
     """Whether it is; None where there is no target."""
     public: str = NOTHING
     """The public Minari's figure."""
+    others: str = NOTHING
+    """The figures of other peers."""
     obstacle: str = ""
     """What stands in the way if the target is not reached."""
     values: dict[str, float | None] = field(default_factory=dict)
@@ -50,15 +52,17 @@ def table(figures: Sequence[Figure]) -> str:
         "compared",
         "target",
         "reached",
-        f"public minari {PUBLIC_VERSION}",
+        f"public minari {PUBLIC_MINARI.version}",
+        "other peers",
     )
-    rows = [head]
+    rows: list[tuple[str, ...]] = [head]
     for one in figures:
         reached = {None: NOTHING, True: "yes", False: "**no**"}[one.reached]
-        rows.append(
-            (one.work, one.minari, one.limit, one.compared, one.target, reached, one.public)
-        )
-    widths = [max(len(row[place]) for row in rows) for place in range(len(head))]
+        cells = (one.work, one.minari, one.limit, one.compared, one.target, reached, one.public)
+        rows.append((*cells, one.others))
+    if all(one.others == NOTHING for one in figures):
+        rows = [row[:-1] for row in rows]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
         for row in rows
@@ -109,8 +113,8 @@ def results(
         "# Results",
         f"Made by `hatch run bench --write-results` in {minutes:.0f} minutes, and to be repeated "
         "with it.\nWhat is compared was run in turns, and the medians of several rounds are shown; "
-        "compare ratios, not milliseconds.\nThe public Minari did the same work with the same "
-        "data, in an environment of its own.",
+        "compare ratios, not milliseconds.\nEvery peer did the same work with the same data, in "
+        "an environment of its own.",
         table(figures),
         "## What was not reached",
         not_reached(figures),

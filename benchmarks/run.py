@@ -1,4 +1,4 @@
-"""Measure everything that is promised, beside its bare limit and the public Minari.
+"""Measure everything that is promised, beside its bare limit, the public Minari and other peers.
 
 python benchmarks/run.py                    # all topics
 python benchmarks/run.py --only reading     # one of them
@@ -21,8 +21,8 @@ import imports
 import listing
 import memory
 import reading
+import sampling
 import writing
-from peer import Peer, PeerError, installed_peer
 from report import Figure, file_system, machine, not_reached, results, table
 from setting import Setting
 
@@ -33,6 +33,7 @@ _TOPICS = {
     "listing": listing.measure,
     "memory": memory.measure,
     "imports": imports.measure,
+    "sampling": sampling.measure,
 }
 _RESULTS = Path(__file__).with_name("RESULTS.md")
 
@@ -51,8 +52,7 @@ def main() -> int:
         for name, value in described.items():
             print(f"{name}: {value}")
         print(flush=True)
-        peer = None if options.without_public else _peer(root, quick=options.quick)
-        setting = Setting(root, options.quick, peer)
+        setting = Setting(root, options.quick, with_peers=not options.without_peers)
         start = time.perf_counter()
         figures: list[Figure] = []
         for topic in options.only or _TOPICS:
@@ -61,12 +61,12 @@ def main() -> int:
                 print(f"  {figure.work}: {figure.minari}, {figure.compared}", flush=True)
                 figures.append(figure)
         minutes = (time.perf_counter() - start) / 60
-        if peer is not None:
-            peer.close()
+        described["peers"] = setting.close()
     print(f"\n{table(figures)}\n\n{not_reached(figures)}")
     complaints = list(dict.fromkeys(setting.complaints))
     for complaint in complaints:
         print(complaint)
+    print(f"peers: {described['peers']}")
     print(f"took {minutes:.1f} minutes")
     if options.json:
         text = json.dumps({"machine": described, "figures": [asdict(one) for one in figures]})
@@ -83,27 +83,16 @@ def _options() -> argparse.Namespace:
         "--only", action="append", choices=_TOPICS, help="a topic; can be given several times"
     )
     parser.add_argument("--quick", action="store_true", help="small data, to see that it works")
-    parser.add_argument("--without-public", action="store_true", help="leave out the public Minari")
+    parser.add_argument("--without-peers", action="store_true", help="leave out whoever is not us")
     parser.add_argument("--root", type=Path, help="a folder on the disk to measure on")
     parser.add_argument("--json", type=Path, help="a file for the figures as JSON")
     parser.add_argument(
         "--write-results", action="store_true", help=f"write {_RESULTS.name}; not with --quick"
     )
     options = parser.parse_args()
-    if options.write_results and (options.quick or options.only or options.without_public):
+    if options.write_results and (options.quick or options.only or options.without_peers):
         parser.error("--write-results needs the whole run")
     return options
-
-
-def _peer(root: Path, *, quick: bool) -> Peer | None:
-    try:
-        python = installed_peer()
-        folder = root / "public"
-        folder.mkdir()
-        return Peer(python, folder, quick=quick)
-    except PeerError as error:
-        print(f"The public Minari is left out, because it cannot be installed: {error}", flush=True)
-        return None
 
 
 def _folder_on_disk() -> Path:

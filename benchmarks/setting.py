@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from measure import PUBLIC, Work
-from peer import Peer, PeerError
+from peer import PUBLIC_MINARI, Contender, Peer, PeerError
 
 Answer = TypeVar("Answer")
 
@@ -25,11 +25,35 @@ class Setting:
     """An empty folder on a real disk."""
     quick: bool
     """Whether to take small workloads and few rounds."""
-    peer: Peer | None
-    """The public Minari; None if it is not there."""
+    with_peers: bool
+    """Whether to compare with others."""
     complaints: list[str] = field(default_factory=list)
     """What the peer could not do."""
     _numbers: Iterator[int] = field(default_factory=itertools.count)
+    _peers: dict[Contender, Peer | None] = field(default_factory=dict)
+
+    @property
+    def peer(self) -> Peer | None:
+        """The public Minari; None if it is not there."""
+        return self.against(PUBLIC_MINARI)
+
+    def against(self, contender: Contender) -> Peer | None:
+        """A peer that is running; None if it cannot be installed, which is told at the end."""
+        if contender not in self._peers:
+            folder = self.root / f"peer-{len(self._peers)}"
+            self._peers[contender] = (
+                self.attempt(lambda: Peer(contender, folder, quick=self.quick))
+                if self.with_peers
+                else None
+            )
+        return self._peers[contender]
+
+    def close(self) -> str:
+        """Stop the peers; which of them there were."""
+        running = [(contender, peer) for contender, peer in self._peers.items() if peer is not None]
+        for _, peer in running:
+            peer.close()
+        return ", ".join(contender.title for contender, _ in running) or "none"
 
     def rounds(self, full: int) -> int:
         """How many rounds to run."""

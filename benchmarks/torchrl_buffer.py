@@ -1,0 +1,69 @@
+"""Sampling with TorchRL's replay buffer; runs in its own environment, and answers in JSON."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from measure import repeated
+from saved import saved_columns
+from serving import serve
+
+
+class Works:
+    """What can be asked for."""
+
+    def __init__(self) -> None:
+        self._torch: Any = importlib.import_module("torch")
+        self._tensordict: Any = importlib.import_module("tensordict")
+        self._data: Any = importlib.import_module("torchrl.data")
+        self._transitions: Any = None
+        self._windows: Any = None
+
+    def load(self, folder: str, length: int) -> dict[str, float]:
+        """Fill one buffer for transitions and one for windows of a length, each in memory maps."""
+        columns = {
+            name: self._torch.from_numpy(column) for name, column in saved_columns(folder).items()
+        }
+        done = columns["terminations"] | columns["truncations"]
+        behind = {
+            "reward": columns["rewards"][:, None],
+            "terminated": columns["terminations"][:, None],
+            "truncated": columns["truncations"][:, None],
+            "done": done[:, None],
+        }
+        before = {"observation": columns["observations"], "action": columns["actions"]}
+        scratch = Path(folder) / "torchrl"
+        self._transitions = self._buffer(
+            scratch / "transitions",
+            {**before, "next": {**behind, "observation": columns["next_observations"]}},
+        )
+        # A window holds its observations once.
+        self._windows = self._buffer(
+            scratch / "windows",
+            {**before, "next": behind, "episode": columns["episodes"]},
+            sampler=self._data.SliceSampler(
+                slice_len=length, traj_key="episode", cache_values=True
+            ),
+        )
+        return {"steps": len(done)}
+
+    def transitions(self, batch_size: int, count: int) -> dict[str, float]:
+        """Sample batches; the seconds of one."""
+        return {"seconds": repeated(lambda: self._transitions.sample(batch_size), count)}
+
+    def windows(self, batch_size: int, length: int, count: int) -> dict[str, float]:
+        """Sample batches of windows; the seconds of one."""
+        return {"seconds": repeated(lambda: self._windows.sample(batch_size * length), count)}
+
+    def _buffer(self, folder: Path, columns: dict[str, Any], **options: Any) -> Any:
+        size = len(columns["action"])
+        storage = self._data.LazyMemmapStorage(size, scratch_dir=str(folder))
+        buffer = self._data.ReplayBuffer(storage=storage, **options)
+        buffer.extend(self._tensordict.TensorDict(columns, batch_size=[size]))
+        return buffer
+
+
+if __name__ == "__main__":
+    serve(Works)
