@@ -18,6 +18,8 @@ collect_ignore = [
     for extra in ("jax", "torch")
     if find_spec(extra) is None
 ]
+if find_spec("ray") is None:
+    collect_ignore.append("packages/minari-collect/src/minari_collect/ray.py")
 
 
 @pytest.fixture(autouse=True)

@@ -100,7 +100,7 @@ class DataCollectorV0(gymnasium.Wrapper[Any, Any, Any, Any]):
             env.observation_space if observation_space is None else observation_space
         )
         recorded_actions = env.action_space if action_space is None else action_space
-        self._staging = CollectorStaging(recorded_observations, recorded_actions, _spec_json(env))
+        self._staging = self._new_staging(recorded_observations, recorded_actions, _spec_json(env))
         self._recorder = EpisodeRecorder(
             recorded_observations,
             recorded_actions,
@@ -111,6 +111,15 @@ class DataCollectorV0(gymnasium.Wrapper[Any, Any, Any, Any]):
         )
         self._is_closed = False
         _collectors.add(self)
+
+    def _new_staging(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        env_spec: str | None,
+    ) -> CollectorStaging:
+        """Where full buffers go; a subclass may choose another place."""
+        return CollectorStaging(observation_space, action_space, env_spec)
 
     @property
     def buffered_steps(self) -> int:

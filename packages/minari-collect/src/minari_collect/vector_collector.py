@@ -162,7 +162,7 @@ class VectorDataCollector(_Wrapper):
         self._spaces = (single_observations, single_actions)
         self.recorded_spec = _single_spec(envs)
         """The spec of a single environment, if it is known."""
-        self._staging = CollectorStaging(
+        self._staging = self._new_staging(
             recorded_observations, recorded_actions, _spec_json(self.recorded_spec)
         )
         self._recorder = VectorRecorder(
@@ -178,6 +178,15 @@ class VectorDataCollector(_Wrapper):
         self._resets: Flags = np.zeros(self._num_envs, dtype=bool)
         self._is_closed = False
         _collectors.add(self)
+
+    def _new_staging(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        env_spec: str | None,
+    ) -> CollectorStaging:
+        """Where full buffers go; a subclass may choose another place."""
+        return CollectorStaging(observation_space, action_space, env_spec)
 
     @property
     def buffered_steps(self) -> int:

@@ -1,0 +1,120 @@
+"""Environments and policies that worker processes import."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from tests.collect.vector_twin import DictSpaces
+
+TROUBLE_VARIABLE = "MINARI_TESTS_TROUBLE"
+
+
+class Counting(gymnasium.Env[Any, Any]):
+    """Its length and its values follow from the seed of its reset."""
+
+    observation_space = spaces.Box(-np.inf, np.inf, (3,), np.float64)
+    action_space = spaces.Discrete(100)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.seed = seed
+        self.count = 0
+        self.length = int(self.np_random.integers(3, 30))
+        return self._observation(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.count += 1
+        return self._observation(), float(action), self.count >= self.length, False, {}
+
+    def _observation(self) -> Any:
+        return self.np_random.normal(size=3)
+
+
+class Troubled(Counting):
+    """Goes wrong at the seeds of some episodes, a number of times each.
+
+    The variable says ``kind:times:seed,seed,…``; what has happened is counted in files beside
+    the datasets, for all processes together.
+    """
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        result = super().step(action)
+        kind, times, seeds = os.environ[TROUBLE_VARIABLE].split(":")
+        if self.count == 2 and str(self.seed) in seeds.split(","):
+            marks = Path(os.environ["MINARI_DATASETS_PATH"]) / "marks"
+            marks.mkdir(parents=True, exist_ok=True)
+            if len(list(marks.glob(f"{self.seed}-*"))) < int(times):
+                (marks / f"{self.seed}-{time.monotonic_ns()}").touch()
+                go_wrong(kind)
+        return result
+
+
+def go_wrong(kind: str) -> None:
+    if kind == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif kind == "raise":
+        raise RuntimeError("the environment broke")
+    elif kind == "hang":
+        while True:
+            time.sleep(0.01)
+    elif kind == "freeze":
+        time.sleep(3600)
+
+
+class Slow(Counting):
+    """Takes its time with each step."""
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        time.sleep(0.004)
+        return super().step(action)
+
+
+def dict_spaces() -> DictSpaces:
+    return DictSpaces()
+
+
+class SumPolicy:
+    """Acts by what it has seen since the episode began, and by its seed."""
+
+    def __init__(self) -> None:
+        self.bonus = 0
+
+    def reset(self, seed: int) -> None:
+        self.bonus = seed % 7
+
+    def __call__(self, observation: Any, state: float | None) -> tuple[int, float]:
+        total = (state or 0.0) + float(np.sum(observation))
+        return (int(abs(total) * 10) + self.bonus) % 100, total
+
+
+def by_sign(observation: Any) -> int:
+    return int(observation[0] > 0)
+
+
+def by_signs(observations: Any) -> Any:
+    return (observations[:, 0] > 0).astype(np.int64)
+
+
+def fill_the_disk_once() -> Counting:
+    """An environment in a worker that can write no file, if it is the first one of all."""
+    marks = Path(os.environ["MINARI_DATASETS_PATH"]) / "marks"
+    marks.mkdir(parents=True, exist_ok=True)
+    try:
+        (marks / "full").mkdir()
+    except FileExistsError:
+        return Counting()
+    import resource
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    return Counting()

@@ -1,0 +1,351 @@
+"""Many workers make the dataset that one makes, whatever becomes of them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+
+from minari_collect import CollectProgress, DataCollectorV0, collect_dataset
+from minari_collect import create_dataset_from_collector_env as create
+from minari_collect.collect_task import episode_seeds
+from minari_collect.policies import PolicyRunner, load_policy
+from minari_core.dataset import MinariDataset
+from minari_core.errors import DataError, DatasetExistsError, RecordingError
+from minari_core.local_datasets import load_dataset
+from minari_core.verification import verify_dataset
+from tests.collect.collect_work import (
+    TROUBLE_VARIABLE,
+    Counting,
+    Slow,
+    SumPolicy,
+    Troubled,
+    by_sign,
+    by_signs,
+    dict_spaces,
+    fill_the_disk_once,
+)
+from tests.collect.vector_twin import assert_same_episodes
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:the dataset has no", "ignore:recorded as it is", "ignore:.*obs returned by"
+)
+HAS_MODES = hasattr(gymnasium.vector, "AutoresetMode")
+LANDER = "LunarLander-v3" if "LunarLander-v3" in gymnasium.registry else "LunarLander-v2"
+
+
+def fingerprint(dataset: MinariDataset) -> str:
+    """A hash of every bit of every episode."""
+    digest = hashlib.sha256()
+
+    def add(value: Any) -> None:
+        if isinstance(value, dict):
+            for key in sorted(value):
+                digest.update(key.encode())
+                add(value[key])
+        elif isinstance(value, tuple | list):
+            for item in value:
+                add(item)
+        elif isinstance(value, np.ndarray):
+            digest.update(f"{value.dtype}{value.shape}".encode() + np.ma.getdata(value).tobytes())
+        else:
+            digest.update(repr(value).encode())
+
+    for episode in dataset:
+        add([episode.observations, episode.actions, episode.rewards, episode.terminations])
+        add([episode.truncations, episode.infos, episode.seed, episode.metadata])
+    return digest.hexdigest()
+
+
+def one_by_one(make: Callable[[], Any], policy: Any, episodes: int, seed: int) -> MinariDataset:
+    """The dataset as a collector around one environment makes it."""
+    env = DataCollectorV0(make())
+    runner = PolicyRunner(policy, env.action_space)
+    for episode in range(episodes):
+        env_seed, policy_seed = episode_seeds(seed, episode)
+        runner.reset(policy_seed)
+        observation, _ = env.reset(seed=env_seed)
+        over = False
+        while not over:
+            observation, _, terminated, truncated, _ = env.step(runner(observation))
+            over = bool(terminated or truncated)
+    dataset = create("tests/one-by-one-v0", env)
+    env.close()
+    return dataset
+
+
+def leftovers(root: Path) -> list[str]:
+    return [path.name for path in (root / ".staging").glob("*")]
+
+
+@pytest.mark.parametrize(
+    ("env", "policy"),
+    [
+        ("CartPole-v1", by_sign),
+        (LANDER, None),
+        ("FrozenLake-v1", None),
+        (dict_spaces, None),
+        (Counting, SumPolicy()),
+    ],
+    ids=["CartPole", "LunarLander", "FrozenLake", "DictSpaces", "Counting"],
+)
+def test_two_workers_make_the_dataset_that_a_collector_makes(
+    env: Any, policy: Any, datasets_root: Path
+) -> None:
+    make = (lambda: gymnasium.make(env)) if isinstance(env, str) else env
+    dataset = collect_dataset(
+        "tests/many-v0", env, policy, total_episodes=12, workers=2, seed=4, episodes_per_task=3
+    )
+    wanted = one_by_one(make, policy, 12, 4)
+
+    assert_same_episodes(dataset, list(wanted))
+    assert dataset.env_spec == wanted.env_spec
+    assert leftovers(datasets_root) == []
+    assert not verify_dataset("tests/many-v0").problems
+
+
+@pytest.mark.skipif(not HAS_MODES, reason="resets by mask are newer")
+def test_how_many_workers_and_environments_there_are_changes_nothing() -> None:
+    executor = ThreadPoolExecutor(3)
+    ways: list[dict[str, Any]] = [
+        {"workers": 1},
+        {"workers": 2, "episodes_per_task": 1},
+        {"executor": executor, "episodes_per_task": 4},
+        {"executor": executor, "num_envs": 3},
+        {"executor": executor, "num_envs": 4, "work_dir_is_shared": False},
+    ]
+    datasets = [
+        collect_dataset(f"tests/a{place}-v0", "CartPole-v1", total_episodes=10, seed=1, **way)
+        for place, way in enumerate(ways)
+    ]
+
+    assert len({fingerprint(dataset) for dataset in datasets}) == 1
+
+
+@pytest.mark.skipif(not HAS_MODES, reason="resets by mask are newer")
+def test_a_policy_of_batches_gives_the_same_as_one_of_single_observations() -> None:
+    executor = ThreadPoolExecutor(2)
+    single = collect_dataset(
+        "tests/single-v0", "CartPole-v1", by_sign, total_episodes=9, seed=2, executor=executor
+    )
+    batched = collect_dataset(
+        "tests/batched-v0",
+        "CartPole-v1",
+        by_signs,
+        total_episodes=9,
+        seed=2,
+        executor=executor,
+        num_envs=4,
+    )
+
+    assert fingerprint(single) == fingerprint(batched)
+
+
+def test_steps_are_collected_in_the_first_whole_episodes_that_have_them() -> None:
+    executor = ThreadPoolExecutor(3)
+    many = collect_dataset("tests/many-v0", Counting, total_episodes=60, seed=3, executor=executor)
+    lengths = np.cumsum([len(episode) for episode in many])
+    wanted = int(np.searchsorted(lengths, 400)) + 1
+
+    dataset = collect_dataset(
+        "tests/steps-v0", Counting, total_steps=400, seed=3, executor=executor
+    )
+
+    assert len(dataset) == wanted
+    assert fingerprint(dataset) == fingerprint(many[:wanted])
+
+
+@pytest.mark.parametrize("kind", ["raise", "kill", "hang", "freeze"])
+def test_an_episode_that_fails_is_collected_again(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds = [str(episode_seeds(6, episode)[0]) for episode in (2, 7)]
+    monkeypatch.setenv(TROUBLE_VARIABLE, f"{kind}:1:{','.join(seeds)}")
+    wanted = collect_dataset(
+        "tests/wanted-v0", Counting, total_episodes=10, seed=6, executor=ThreadPoolExecutor(1)
+    )
+
+    dataset = collect_dataset(
+        "tests/troubled-v0",
+        Troubled,
+        total_episodes=10,
+        seed=6,
+        workers=2,
+        episodes_per_task=5,
+        episode_timeout=1.0 if kind in ("hang", "freeze") else None,
+    )
+
+    assert fingerprint(dataset) == fingerprint(wanted)
+
+
+def test_an_episode_that_always_fails_is_reported_by_its_seed_and_the_others_wait(
+    monkeypatch: pytest.MonkeyPatch, datasets_root: Path
+) -> None:
+    seed = episode_seeds(6, 4)[0]
+    monkeypatch.setenv(TROUBLE_VARIABLE, f"raise:1000:{seed}")
+    arguments: dict[str, Any] = {"total_episodes": 8, "seed": 6, "executor": ThreadPoolExecutor(2)}
+
+    with pytest.raises(RecordingError, match=rf"(?s)seed {seed}.*the environment broke"):
+        collect_dataset("tests/failing-v0", Troubled, **arguments)
+    with pytest.raises(DatasetExistsError, match="resume=True"):
+        collect_dataset("tests/failing-v0", Troubled, **arguments)
+    with pytest.warns(UserWarning, match=f"1 episodes failed.*seed {seed}"):
+        skipped = collect_dataset(
+            "tests/failing-v0", Troubled, **arguments, resume=True, skip_failed=True
+        )
+
+    assert [e.seed for e in skipped] == [episode_seeds(6, k)[0] for k in (0, 1, 2, 3, 5, 6, 7)]
+    assert leftovers(datasets_root) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of files are POSIX")
+def test_a_full_disk_at_one_worker_loses_nothing() -> None:
+    wanted = collect_dataset(
+        "tests/wanted-v0", Counting, total_episodes=8, seed=6, executor=ThreadPoolExecutor(1)
+    )
+
+    dataset = collect_dataset(
+        "tests/full-v0",
+        fill_the_disk_once,
+        total_episodes=8,
+        seed=6,
+        workers=2,
+        episodes_per_task=2,
+        max_attempts=6,
+    )
+
+    assert fingerprint(dataset) == fingerprint(wanted)
+
+
+PROGRAM = """
+import sys
+from minari_collect import collect_dataset
+from tests.collect.collect_work import Slow
+if __name__ == "__main__":
+    collect_dataset("tests/killed-v0", Slow, total_episodes=60, seed=9, workers=2,
+                    episodes_per_task=2, resume=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
+def test_a_run_that_was_stopped_goes_on_where_it_was(
+    how: signal.Signals, datasets_root: Path, tmp_path: Path
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    process = subprocess.Popen(
+        [sys.executable, str(program)], env=environment, stderr=subprocess.DEVNULL
+    )
+    folder = datasets_root / ".staging" / "run-tests%killed-v0"
+    deadline = time.monotonic() + 60
+    while len(list(folder.glob("episodes-*"))) < 4 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(how)
+    assert process.wait(60) != 0
+    kept = {path.name for path in folder.glob("episodes-*")}
+
+    told: list[CollectProgress] = []
+    dataset = collect_dataset(
+        "tests/killed-v0", Slow, total_episodes=60, workers=2, resume=True, progress=told.append
+    )
+    wanted = collect_dataset(
+        "tests/wanted-v0", Counting, total_episodes=60, seed=9, executor=ThreadPoolExecutor(1)
+    )
+
+    assert len(kept) >= 4
+    assert told[0].episodes >= 8
+    assert told[-1].episodes == 60
+    assert fingerprint(dataset) == fingerprint(wanted)
+
+
+class Unreliable(Executor):
+    """A thousand workers in this process: calls end in any order, fail, or end unheard."""
+
+    _max_workers = 1000
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.waiting: list[tuple[Future[Any], Callable[..., Any], Any]] = []
+        self.calls = 0
+
+    def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.waiting.append((future, function, args))
+        if len(self.waiting) >= 200:
+            self.run_some()
+        else:
+            future.add_done_callback(lambda _: None)
+        return future
+
+    def run_some(self) -> None:
+        self.random.shuffle(self.waiting)
+        while self.waiting:
+            future, function, args = self.waiting.pop()
+            self.calls += 1
+            luck = self.random.random()
+            if luck < 0.1:
+                future.set_exception(ConnectionError("the node is gone"))
+                continue
+            result = function(*args)
+            if luck < 0.2:
+                # It was done, and nobody heard of it.
+                future.set_exception(ConnectionError("the node is gone after its work"))
+            else:
+                future.set_result(result)
+
+
+def test_a_thousand_unreliable_workers_lose_and_double_nothing() -> None:
+    unreliable = Unreliable(1)
+    dataset = collect_dataset(
+        "tests/thousand-v0",
+        Counting,
+        total_episodes=2000,
+        seed=8,
+        executor=unreliable,
+        episodes_per_task=2,
+        max_attempts=20,
+    )
+
+    assert [episode.seed for episode in dataset] == [episode_seeds(8, k)[0] for k in range(2000)]
+    assert unreliable.calls > 1000
+    assert not verify_dataset("tests/thousand-v0").problems
+
+
+def test_what_cannot_be_collected_is_refused_at_once() -> None:
+    with pytest.raises(DataError, match="one of total_episodes and total_steps"):
+        collect_dataset("tests/a-v0", "CartPole-v1")
+    with pytest.raises(DataError, match="at least 1"):
+        collect_dataset("tests/a-v0", "CartPole-v1", total_episodes=0)
+    with pytest.raises(DataError, match="give env"):
+        collect_dataset("tests/a-v0", total_episodes=1)
+    with pytest.raises(RecordingError, match="module:callable"):
+        load_policy("nothing")
+    assert load_policy("tests.collect.collect_work:by_sign") is by_sign
+
+
+def test_a_dataset_can_be_loaded_and_added_to() -> None:
+    collect_dataset(
+        "tests/loaded-v0", Counting, total_episodes=3, seed=8, executor=ThreadPoolExecutor(1)
+    )
+    dataset = load_dataset("tests/loaded-v0")
+    env = DataCollectorV0(Counting())
+    env.reset(seed=1)
+    env.step(1)
+    dataset.update_dataset_from_collector_env(env)
+    env.close()
+
+    assert len(load_dataset("tests/loaded-v0")) == 4
