@@ -79,14 +79,10 @@ def expect_equal(found: MinariDataset, wanted: MinariDataset) -> None:
     assert found.total_steps == wanted.total_steps
     for one, other in zip(found, wanted, strict=True):
         expect_same_episode(one, other, ids=False)
-    for one, other in zip(
-        found.iterate_episode_metadata(), wanted.iterate_episode_metadata(), strict=True
-    ):
-        assert (one.seed, one.options, one.total_steps) == (
-            other.seed,
-            other.options,
-            other.total_steps,
-        )
+    said = zip(found.iterate_episode_metadata(), wanted.iterate_episode_metadata(), strict=True)
+    for entry, wanted_entry in said:
+        assert (entry.seed, entry.options) == (wanted_entry.seed, wanted_entry.options)
+        assert entry.total_steps == wanted_entry.total_steps
     for key in ("author", "description"):
         assert found.metadata[key] == wanted.metadata[key]
     assert found.observation_space == wanted.observation_space
@@ -126,7 +122,7 @@ def test_what_the_format_cannot_hold_is_refused_and_nothing_is_left(tmp_path: Pa
     dataset = create_dataset_from_buffers(
         "graph-v0", [buffer], observation_space=graph, action_space=spaces.Discrete(2)
     )
-    with pytest.raises(SpaceError, match="observation_space cannot be .* 'hdf5'"):
+    with pytest.raises(SpaceError, match=r"observation_space cannot be .* 'hdf5'"):
         convert_dataset(dataset, "new-v0", data_format="hdf5")
     assert sorted(path.name for path in tmp_path.iterdir()) == [".staging", "graph-v0"]
     assert not list((tmp_path / ".staging").iterdir())

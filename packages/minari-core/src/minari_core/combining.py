@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 
 from minari_core._version import __version__
 from minari_core.columns import JsonValue
-from minari_core.dataset import MinariDataset
+from minari_core.dataset import MinariDataset, storage_of
 from minari_core.dataset_id import chosen_id
 from minari_core.environments import merge_env_specs
 from minari_core.errors import IncompatibleDatasetsError, SamplingError
@@ -17,6 +18,8 @@ from minari_core.formats import check_format
 from minari_core.gymnasium_compat import env_spec_to_json
 from minari_core.publishing import check_id_is_free, publish
 from minari_core.storage import Storage
+
+Dataset = TypeVar("Dataset", bound=MinariDataset)
 
 
 def combine_datasets(
@@ -75,14 +78,12 @@ def combine_datasets(
 
     def fill(storage: Storage) -> None:
         for dataset in datasets_to_combine:
-            storage.append_storage(dataset.storage, dataset.episode_indices.tolist())
+            storage.append_storage(storage_of(dataset), dataset.episode_indices.tolist())
 
     return MinariDataset(publish(new_id, metadata, chosen_format, fill))
 
 
-def split_dataset(
-    dataset: MinariDataset, sizes: Iterable[int], seed: int | None = None
-) -> list[MinariDataset]:
+def split_dataset(dataset: Dataset, sizes: Iterable[int], seed: int | None = None) -> list[Dataset]:
     """Deal a dataset's episodes out at random.
 
     Args:

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from minari_core._version import __version__
 from minari_core.columns import JsonValue
-from minari_core.dataset import MinariDataset
+from minari_core.dataset import MinariDataset, storage_of
 from minari_core.dataset_id import chosen_id
 from minari_core.episode import EpisodeData
 from minari_core.formats import check_format
@@ -71,7 +71,7 @@ def convert_dataset(
     if jpeg_encoding:
         metadata["jpeg_encoding"] = True
     indices = dataset.episode_indices.tolist()
-    source = dataset.storage
+    source = storage_of(dataset)
 
     def fill(storage: Storage) -> None:
         if source.data_format == storage.data_format:

@@ -115,6 +115,8 @@ def create_dataset_from_source(
     env_spec: EnvSpec | None,
     description: DatasetDescription,
     data_format: str | None = None,
+    *,
+    jpeg_encoding: bool = False,
 ) -> MinariDataset:
     """Create a dataset from what a source, such as a collector, has recorded.
 
@@ -126,6 +128,7 @@ def create_dataset_from_source(
         env_spec: The environment that they come from.
         description: What is said about the dataset.
         data_format: How to store the data; ``"columnar"`` if None.
+        jpeg_encoding: Store images as JPEG, which loses detail, where the format can.
 
     Raises:
         DatasetExistsError: The id is taken.
@@ -140,6 +143,8 @@ def create_dataset_from_source(
             f"nothing was recorded for dataset {dataset_id!r}; step the environment first"
         )
     metadata = description.metadata(env_spec, recorded.observation_space, recorded.action_space)
+    if jpeg_encoding:
+        metadata["jpeg_encoding"] = True
     folder = publish(
         dataset_id, metadata, chosen_format, lambda storage: storage.append_storage(recorded)
     )

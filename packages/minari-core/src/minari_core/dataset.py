@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias, overload
+from typing import Any, TypeAlias, TypeVar, overload
 
 import gymnasium
 import numpy as np
@@ -34,6 +34,7 @@ from minari_core.sampling.methods import TrainingMethods
 from minari_core.storage import Storage
 
 Indices: TypeAlias = npt.NDArray[np.int64]
+_View = TypeVar("_View", bound="MinariDataset")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,11 +229,11 @@ class MinariDataset(TrainingMethods):
     def __getitem__(self, index: int | np.integer[Any]) -> EpisodeData: ...
 
     @overload
-    def __getitem__(self, index: slice | list[int] | npt.NDArray[Any]) -> MinariDataset: ...
+    def __getitem__(self: _View, index: slice | list[int] | npt.NDArray[Any]) -> _View: ...
 
     def __getitem__(
-        self, index: int | np.integer[Any] | slice | list[int] | npt.NDArray[Any]
-    ) -> EpisodeData | MinariDataset:
+        self: _View, index: int | np.integer[Any] | slice | list[int] | npt.NDArray[Any]
+    ) -> EpisodeData | _View:
         """An episode by its place, or a view by a slice, a list of places or a mask.
 
         Raises:
@@ -267,7 +268,7 @@ class MinariDataset(TrainingMethods):
         except IndexError as error:
             raise EpisodeIndexError(f"{error} ({len(self)} episodes)") from error
 
-    def _view(self, indices: range | Indices) -> MinariDataset:
+    def _view(self: _View, indices: range | Indices) -> _View:
         view = copying.copy(self)
         view._indices = indices
         view._is_whole = False
@@ -330,11 +331,11 @@ class MinariDataset(TrainingMethods):
         return list(self._storage.read_episodes(chosen))
 
     def filter_episodes(
-        self,
+        self: _View,
         condition: Callable[[EpisodeData], object] | None = None,
         *,
         metadata: Callable[[EpisodeMetadata], object] | None = None,
-    ) -> MinariDataset:
+    ) -> _View:
         """Keep the episodes that meet a condition.
 
         Args:
@@ -430,3 +431,8 @@ class MinariDataset(TrainingMethods):
             DatasetWriteError: The file system refused; the dataset is as it was.
         """
         self._storage.compact()
+
+
+def storage_of(dataset: MinariDataset) -> Storage:
+    """Where the data of a dataset lies, also where a subclass shows its storage in another way."""
+    return dataset._storage

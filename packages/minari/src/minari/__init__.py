@@ -7,33 +7,44 @@ Everything that is documented is here, by name; it comes from the packages ``min
 
 from __future__ import annotations
 
+from minari._creating import (
+    convert_dataset,
+    create_dataset_from_arrays,
+    create_dataset_from_collector_env,
+    import_flat_hdf5,
+    recover,
+)
 from minari._loading import load_dataset
 from minari._version import __version__
+from minari.data_collector import DataCollector
+from minari.dataset.minari_dataset import MinariDataset
+from minari.dataset.step_data import StepData
+from minari.utils import combine_datasets, create_dataset_from_buffers
 from minari_collect import (
     DataCollectorV0,
     EpisodeMetadataCallback,
     RecoverableRecording,
     StepDataCallback,
-    create_dataset_from_collector_env,
     discard,
     list_recoverable,
-    recover,
 )
 from minari_core import (
     EpisodeBuffer,
     EpisodeData,
     EpisodeMetadata,
-    MinariDataset,
     MinariDatasetSpec,
     MinariWarning,
     VerificationProblem,
     VerificationReport,
-    combine_datasets,
-    create_dataset_from_buffers,
+    create_namespace,
     delete_dataset,
+    delete_namespace,
+    get_namespace_metadata,
     get_normalized_score,
     list_local_datasets,
+    list_local_namespaces,
     split_dataset,
+    update_namespace_metadata,
     verify_dataset,
 )
 from minari_core.errors import (
@@ -52,6 +63,7 @@ from minari_core.errors import (
     MetadataError,
     MinariError,
     MissingDependencyError,
+    NamespaceError,
     RecordingError,
     RemoteAccessError,
     RemoteError,
@@ -66,6 +78,7 @@ from minari_core.errors import (
 from minari_hub import download_dataset, list_remote_datasets, upload_dataset
 
 __all__ = [
+    "DataCollector",
     "DataCollectorV0",
     "DataError",
     "DatasetBusyError",
@@ -89,6 +102,7 @@ __all__ = [
     "MinariError",
     "MinariWarning",
     "MissingDependencyError",
+    "NamespaceError",
     "RecordingError",
     "RecoverableRecording",
     "RemoteAccessError",
@@ -98,6 +112,7 @@ __all__ = [
     "RemoteUrlError",
     "SamplingError",
     "SpaceError",
+    "StepData",
     "StepDataCallback",
     "UntrustedEnvironmentError",
     "UntrustedNameError",
@@ -105,18 +120,26 @@ __all__ = [
     "VerificationReport",
     "__version__",
     "combine_datasets",
+    "convert_dataset",
+    "create_dataset_from_arrays",
     "create_dataset_from_buffers",
     "create_dataset_from_collector_env",
+    "create_namespace",
     "delete_dataset",
+    "delete_namespace",
     "discard",
     "download_dataset",
+    "get_namespace_metadata",
     "get_normalized_score",
+    "import_flat_hdf5",
     "list_local_datasets",
+    "list_local_namespaces",
     "list_recoverable",
     "list_remote_datasets",
     "load_dataset",
     "recover",
     "split_dataset",
+    "update_namespace_metadata",
     "upload_dataset",
     "verify_dataset",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minari_core import MinariDataset
+from minari.dataset.minari_dataset import MinariDataset, as_minari
 from minari_core import load_dataset as load_local_dataset
 from minari_core.dataset_id import chosen_id
 from minari_hub import ensure_downloaded
@@ -33,4 +33,4 @@ def load_dataset(
     wanted = chosen_id(dataset_name, dataset_id)
     if download:
         wanted = ensure_downloaded(wanted)
-    return load_local_dataset(wanted)
+    return as_minari(load_local_dataset(wanted))

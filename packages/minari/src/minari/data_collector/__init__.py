@@ -1,0 +1,9 @@
+"""Recording under the module paths of the public Minari."""
+
+from __future__ import annotations
+
+from minari.data_collector.data_collector import DataCollector
+from minari_collect import EpisodeMetadataCallback, StepDataCallback
+from minari_core import EpisodeBuffer
+
+__all__ = ["DataCollector", "EpisodeBuffer", "EpisodeMetadataCallback", "StepDataCallback"]

@@ -1,0 +1,7 @@
+"""Callbacks under the public Minari's module path."""
+
+from __future__ import annotations
+
+from minari_collect import EpisodeMetadataCallback
+
+__all__ = ["EpisodeMetadataCallback"]

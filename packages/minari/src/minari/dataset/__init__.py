@@ -1,0 +1,1 @@
+"""Datasets under the module paths of the public Minari; re-exports only."""

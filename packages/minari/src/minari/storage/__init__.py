@@ -1,0 +1,1 @@
+"""Local and remote datasets under the module paths of the public Minari; re-exports only."""

@@ -1,0 +1,156 @@
+"""Code that was written for the public Minari finds its names and what they did."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+import minari
+from minari.data_collector.callbacks.step_callback import StepDataCallback
+from minari.dataset.minari_storage import MinariStorage
+from minari.namespace import list_local_namespaces
+from minari.serialization import deserialize_space, serialize_space
+from minari.storage.datasets_root_dir import get_dataset_path
+
+NAMES = {
+    "minari": "DataCollector EpisodeData StepData MinariDataset StepDataCallback "
+    "EpisodeMetadataCallback download_dataset list_remote_datasets upload_dataset delete_dataset "
+    "list_local_datasets load_dataset combine_datasets create_dataset_from_buffers split_dataset "
+    "get_normalized_score EpisodeBuffer",
+    "minari.data_collector": "DataCollector EpisodeBuffer EpisodeMetadataCallback StepDataCallback",
+    "minari.data_collector.data_collector": "DataCollector",
+    "minari.data_collector.episode_buffer": "EpisodeBuffer",
+    "minari.data_collector.callbacks": "EpisodeMetadataCallback StepDataCallback",
+    "minari.dataset.minari_dataset": "MinariDataset MinariDatasetSpec parse_dataset_id "
+    "gen_dataset_id",
+    "minari.dataset.minari_storage": "MinariStorage",
+    "minari.dataset.episode_data": "EpisodeData",
+    "minari.dataset.step_data": "StepData",
+    "minari.serialization": "serialize_space deserialize_space",
+    "minari.namespace": "create_namespace list_local_namespaces get_namespace_metadata "
+    "update_namespace_metadata delete_namespace namespace_hierarchy validate_namespace",
+    "minari.storage.hosting": "download_dataset list_remote_datasets upload_dataset",
+    "minari.storage.local": "load_dataset list_local_datasets delete_dataset",
+    "minari.storage.datasets_root_dir": "get_dataset_path",
+    "minari.utils": "combine_datasets create_dataset_from_buffers split_dataset "
+    "get_normalized_score RandomPolicy get_average_reference_score",
+}
+
+pytestmark = pytest.mark.filterwarnings("ignore::minari.MinariWarning")
+
+
+@pytest.fixture(autouse=True)
+def _root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "root"))
+
+
+def collected(dataset_id: str, **options: Any) -> minari.MinariDataset:
+    env = minari.DataCollector(gymnasium.make("CartPole-v1"), **options)
+    for _ in range(3):
+        env.reset()
+        over = False
+        while not over:
+            _, _, terminated, truncated, _ = env.step(env.action_space.sample())
+            over = terminated or truncated
+    dataset = env.create_dataset(dataset_id, author={"Ada", "Bob"}, author_email="a@b.c")
+    env.close()
+    return dataset
+
+
+@pytest.mark.parametrize("module", NAMES)
+def test_the_names_of_the_public_minari_are_where_they_were(module: str) -> None:
+    found = importlib.import_module(module)
+    assert [name for name in NAMES[module].split() if not hasattr(found, name)] == []
+
+
+@pytest.mark.parametrize("data_format", ["columnar", "hdf5", "arrow", "parquet"])
+def test_a_storage_has_the_methods_that_it_had(data_format: str) -> None:
+    dataset = collected("space/cart-v0", data_format=data_format)
+    assert list_local_namespaces() == ["space"]
+    storage = minari.load_dataset("space/cart-v0").storage
+    assert storage.metadata["author"] == {"Ada", "Bob"}
+    assert storage.metadata["author_email"] == {"a@b.c"}
+    assert storage.metadata["observation_space"] == dataset.observation_space
+    assert storage.data_path == get_dataset_path("space/cart-v0") / "data"
+    assert storage.get_size() >= 0.0
+    first, *_ = storage.get_episodes([1])
+    assert first["id"] == 1
+    assert np.array_equal(first["observations"], dataset[1].observations)
+    said = list(storage.get_episode_metadata(range(3)))
+    assert [each["total_steps"] for each in said] == [len(episode) for episode in dataset]
+    assert all(isinstance(each["seed"], int) for each in said)
+    assert list(storage.apply(lambda episode: episode["id"], [2, 0])) == [2, 0]
+    storage.update_metadata({"description": "new", "author": {"Eve"}})
+    assert minari.load_dataset("space/cart-v0").storage.metadata["author"] == {"Eve"}
+    storage.update_episodes([dataset[0]])
+    assert storage.total_episodes == 4
+    assert len(minari.MinariDataset(storage)) == 4
+    assert len(minari.MinariDataset(storage.data_path)) == 4
+
+
+def test_a_storage_is_made_and_read_by_its_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    made = MinariStorage.new(folder, env_spec=gymnasium.spec("CartPole-v1"))
+    assert made.data_format == "hdf5"
+    made.update_from_storage(collected("cart-v0").storage)
+    read = MinariStorage.read(folder)
+    assert read.total_episodes == 3
+    assert read.read_raw_metadata(folder)["data_format"] == "hdf5"
+    with pytest.raises(minari.DatasetExistsError):
+        MinariStorage.new(folder, env_spec=gymnasium.spec("CartPole-v1"))
+
+
+def test_seeds_are_drawn_unless_that_is_turned_off() -> None:
+    env = minari.DataCollector(gymnasium.make("CartPole-v1"))
+    for options in (None, {"minari_autoseed": False}, {"minari_autoseed": True}):
+        env.reset(options=options)
+        env.step(0)
+    env.reset(seed=5)
+    env.step(0)
+    seeds = [episode.seed for episode in env.create_dataset("cart-v0")]
+    assert seeds[1] is None
+    assert seeds[3] == 5
+    assert seeds[0] is not None
+    assert seeds[2] is not None
+
+
+def test_a_seeded_episode_can_be_played_again() -> None:
+    dataset = collected("cart-v0")
+    env = dataset.recover_environment()
+    for episode in dataset:
+        observation, _ = env.reset(seed=episode.seed)
+        assert np.array_equal(observation, episode.observations[0])
+        for action, wanted in zip(episode.actions, episode.observations[1:], strict=True):
+            assert np.array_equal(env.step(action)[0], wanted)
+
+
+def test_a_collector_adds_to_a_dataset_and_views_keep_their_class() -> None:
+    dataset = collected("cart-v0", data_format="hdf5")
+    env = minari.DataCollector(dataset.recover_environment(), StepDataCallback)
+    env.reset()
+    env.step(0)
+    env.add_to_dataset(dataset)
+    assert len(dataset) == 4
+    for made in (
+        dataset,
+        dataset[1:],
+        dataset.filter_episodes(lambda episode: len(episode) > 1),
+        minari.split_dataset(dataset, [2])[0],
+        minari.combine_datasets([dataset, dataset[:1]], "both-v0"),
+        minari.convert_dataset(dataset, "new-v0"),
+        minari.load_dataset("cart-v0"),
+    ):
+        assert type(made) is minari.MinariDataset
+        assert isinstance(made.storage, MinariStorage)
+
+
+def test_spaces_go_to_json_and_back() -> None:
+    space = spaces.Dict(x=spaces.Tuple([spaces.Discrete(3), spaces.Text(4)]))
+    assert deserialize_space(serialize_space(space)) == space
+    assert deserialize_space(serialize_space(space, to_string=False)) == space
