@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import queue
 import time
 import uuid
 from collections.abc import Iterable, Mapping
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -257,6 +259,8 @@ class _Run:
     def __post_init__(self) -> None:
         self._pickled = to_bytes(self.recipe)
         self._name = uuid.uuid4().hex
+        # Of any thread; a queue that callbacks may fill while it is being read.
+        self._ended: queue.SimpleQueue[Future[TaskResult]] = queue.SimpleQueue()
         self._in_flight: dict[Future[TaskResult], tuple[Range, float]] = {}
 
     def drive(self, executor: Executor | None, workers: int) -> None:
@@ -274,10 +278,10 @@ class _Run:
                     self._submit(chosen, wanted, may_exit=own is not None)
                 if not self._in_flight:
                     break
-                done, _ = wait(
-                    self._in_flight, timeout=_SECONDS_BETWEEN_LOOKS, return_when=FIRST_COMPLETED
-                )
+                done = self._finished()
                 for future in done:
+                    if future not in self._in_flight:
+                        continue  # nobody waited for it any longer
                     wanted, _ = self._in_flight.pop(future)
                     if own is not None:
                         own.release(future)
@@ -307,6 +311,16 @@ class _Run:
         )
         future = executor.submit(run_task, task)
         self._in_flight[future] = (wanted, time.monotonic())
+        future.add_done_callback(self._ended.put)
+
+    def _finished(self) -> list[Future[TaskResult]]:
+        """Calls that have ended, after a while at the latest; each costs the same however many."""
+        finished: list[Future[TaskResult]] = []
+        with contextlib.suppress(queue.Empty):
+            finished.append(self._ended.get(timeout=_SECONDS_BETWEEN_LOOKS))
+            while True:
+                finished.append(self._ended.get_nowait())
+        return finished
 
     def _settle(self, future: Future[TaskResult], wanted: Range, *, is_own: bool) -> None:
         try:

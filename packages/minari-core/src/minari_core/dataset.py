@@ -276,6 +276,30 @@ class MinariDataset(TrainingMethods):
         view._samplers = {}
         return view
 
+    def shards(self, n: int) -> list[MinariDataset]:
+        """Cut the dataset into views of about the same number of steps, one for each reader.
+
+        Each view has consecutive episodes, all of them together have each episode once, and a
+        view costs little to send to another process, because it carries no data.
+
+        Args:
+            n: How many views; with more views than episodes, some are empty.
+
+        Raises:
+            ValueError: ``n`` is not at least 1.
+        """
+        if n < 1:
+            raise SamplingError(f"a dataset cannot be cut into {n} views; ask for at least 1")
+        steps = np.cumsum(self._storage.episode_lengths()[self.episode_indices])
+        total = int(steps[-1]) if len(steps) else 0
+        # An episode belongs to the view in which its middle lies.
+        middles = steps - np.diff(steps, prepend=0) / 2
+        bounds = np.searchsorted(middles, np.arange(1, n) * (total / n)).tolist()
+        return [
+            self._view(self._indices[first:stop])
+            for first, stop in zip([0, *bounds], [*bounds, len(steps)], strict=True)
+        ]
+
     def iterate_episodes(
         self, episode_indices: Iterable[int] | None = None, *, copy: bool = True
     ) -> Iterator[EpisodeData]:
