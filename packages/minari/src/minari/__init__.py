@@ -21,10 +21,13 @@ from minari.dataset.minari_dataset import MinariDataset
 from minari.dataset.step_data import StepData
 from minari.utils import combine_datasets, create_dataset_from_buffers
 from minari_collect import (
+    CollectProgress,
     DataCollectorV0,
     EpisodeMetadataCallback,
     RecoverableRecording,
     StepDataCallback,
+    VectorDataCollector,
+    collect_dataset,
     discard,
     list_recoverable,
 )
@@ -78,6 +81,7 @@ from minari_core.errors import (
 from minari_hub import download_dataset, list_remote_datasets, upload_dataset
 
 __all__ = [
+    "CollectProgress",
     "DataCollector",
     "DataCollectorV0",
     "DataError",
@@ -116,9 +120,11 @@ __all__ = [
     "StepDataCallback",
     "UntrustedEnvironmentError",
     "UntrustedNameError",
+    "VectorDataCollector",
     "VerificationProblem",
     "VerificationReport",
     "__version__",
+    "collect_dataset",
     "combine_datasets",
     "convert_dataset",
     "create_dataset_from_arrays",

@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from minari._version import __version__
+from minari.command_line.collect_command import collect
 from minari.command_line.conversion_commands import convert, import_file
 from minari.command_line.dataset_commands import combine, delete, split
 from minari.command_line.recover_command import recover
@@ -18,7 +19,7 @@ from minari_hub.command_line.shared_commands import LOCAL, add_shared_commands, 
 
 app = new_app("Work with datasets of offline reinforcement learning.")
 add_shared_commands(app, default_place=LOCAL)
-for command in (show, delete, combine, split, convert, recover):
+for command in (show, delete, combine, split, convert, collect, recover):
     app.command()(command)
 app.command("import")(import_file)
 

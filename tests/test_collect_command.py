@@ -1,0 +1,46 @@
+"""``minari collect``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import minari
+from minari.command_line.app import app
+from tests.command_line import CommandLine
+
+pytestmark = pytest.mark.filterwarnings("ignore::minari.MinariWarning")
+
+
+@pytest.fixture
+def command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> CommandLine:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "root"))
+    return CommandLine(app, "minari", capsys, monkeypatch)
+
+
+def test_a_dataset_is_collected_at_random_and_by_a_policy(command: CommandLine) -> None:
+    done = command(
+        "collect", "CartPole-v1", "cart/random-v0", "--episodes", "4", "--seed", "1",
+        "--workers", "1",
+    )  # fmt: skip
+    assert done.code == 0
+    assert "cart/random-v0 is made: 4 episodes" in done.out + done.err
+    by_policy = command(
+        "collect", "CartPole-v1", "cart/signs-v0", "--steps", "30", "--workers", "1",
+        "--policy", "tests.collect.collect_work:by_sign",
+    )  # fmt: skip
+    assert by_policy.code == 0
+    dataset = minari.load_dataset("cart/signs-v0")
+    assert dataset.total_steps >= 30
+    for episode in dataset:
+        assert (episode.actions == (episode.observations[:-1, 0] > 0)).all()
+
+
+def test_bad_use_is_told(command: CommandLine) -> None:
+    assert command("collect", "CartPole-v1", "a-v0").code == 2
+    unknown = command("collect", "CartPole-v1", "a-v0", "--steps", "3", "--policy", "nothing:here")
+    assert unknown.code == 1
+    assert "nothing:here" in unknown.err
