@@ -44,6 +44,7 @@ Call = Callable[[MinariDataset], Any]
         (lambda d: d.sample_transitions(2, goals="final", goal_column="goal"), "column 'goal'"),
         (lambda d: d.sample_transitions(2, columns="rewards"), "columns is 'rewards', not a list"),
         (lambda d: d.sample_transitions(2, columns=[]), r"columns is \[\], not a list of names"),
+        (lambda d: d.sample_transitions(2, columns=5), "columns is 5, not a list of names"),
         (lambda d: d.sample_transitions(2, columns=[1]), r"columns is \[1\], not a list of names"),
         (
             lambda d: d.sample_transitions(2, columns=["reward"]),

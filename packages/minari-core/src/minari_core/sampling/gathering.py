@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, cast
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from minari_core.errors import SamplingError
 from minari_core.sampling.spanning import SpannedArrays, can_span
 
 Rows = npt.NDArray[np.int64]
+Pair: TypeAlias = tuple[Any, Any]
 
 
 class ShardNumbers(ABC):
@@ -46,6 +47,11 @@ class Selection:
         self._of_episodes = of_episodes
         self._numbers: Rows | None = None
         self._groups: list[tuple[int, Rows, Rows]] | None = None
+
+    @property
+    def are_whole(self) -> bool:
+        """Whether the episodes of the rows are known, and none lies in more than one shard."""
+        return self._of_episodes is not None and self._of_episodes.numbers() is not None
 
     def numbers(self, firsts: Rows) -> Rows:
         """The shard of each row, in a shape that broadcasts to that of the rows.
@@ -87,8 +93,8 @@ class Selection:
 class Gatherer(ABC):
     """Rows of one column. Thread-safe: it holds no position."""
 
-    is_decoded: bool = False
-    """Whether rows are decompressed, so that asking for neighbours at once saves time."""
+    gains_from_pairs: bool = False
+    """Whether asking for rows and their neighbours at once saves time."""
 
     @abstractmethod
     def take(self, selection: Selection, out: Any = None) -> Any:
@@ -105,6 +111,19 @@ class Gatherer(ABC):
         Raises:
             SamplingError: ``out`` has another shape, dtype or structure.
         """
+
+    def take_pairs(
+        self, before: Selection, after: Selection, *, adjacent: bool, outs: Pair = (None, None)
+    ) -> Pair:
+        """Gather two selections of one shape, of the same episodes.
+
+        Args:
+            before: Some rows.
+            after: Rows near them.
+            adjacent: Whether each is the row behind the one before.
+            outs: As for `take`, one for each.
+        """
+        return self.take(before, outs[0]), self.take(after, outs[1])
 
     @abstractmethod
     def leaves(self, path: str) -> Iterator[tuple[str, FixedGatherer | MaskedGatherer]]:
@@ -137,7 +156,8 @@ class FixedGatherer(Gatherer):
         self._firsts = firsts
         self._whole: Array | None = None
         self._spanned: SpannedArrays | None = None
-        self.is_decoded = any(isinstance(segment, CompressedRows) for segment in segments)
+        self._is_decoded = any(isinstance(segment, CompressedRows) for segment in segments)
+        self.gains_from_pairs = self._is_decoded
         plain = [segment for segment in self._segments if isinstance(segment, np.ndarray)]
         if len(plain) < len(self._segments) or any(item.dtype != self.dtype for item in plain):
             return
@@ -147,6 +167,7 @@ class FixedGatherer(Gatherer):
             self._whole = np.concatenate(plain)
         elif can_span(plain):
             self._spanned = SpannedArrays(plain, firsts)
+            self.gains_from_pairs = True
 
     def take(self, selection: Selection, out: Any = None) -> Any:
         rows, whole = selection.rows, self._whole
@@ -168,6 +189,32 @@ class FixedGatherer(Gatherer):
         if out.flags.c_contiguous:
             return self._take_grouped(selection, out)
         out[...] = self.take(selection)
+        return out
+
+    def take_pairs(
+        self, before: Selection, after: Selection, *, adjacent: bool, outs: Pair = (None, None)
+    ) -> Pair:
+        if self._is_decoded:
+            # The two rows are mostly in one chunk.
+            count = len(before.rows)
+            both = self.take(Selection(np.concatenate((before.rows, after.rows))))
+            pair: Pair = (both[:count], both[count:])
+        elif self._spanned is not None and adjacent and before.are_whole:
+            numbers = before.numbers(self._firsts)
+            one, other = self._spanned.take_pairs(before.rows, numbers)
+            pair = (
+                (one if outs[0] is not None else np.ascontiguousarray(one)),
+                (other if outs[1] is not None else np.ascontiguousarray(other)),
+            )
+        else:
+            return super().take_pairs(before, after, adjacent=adjacent, outs=outs)
+        return self._filled(outs[0], pair[0]), self._filled(outs[1], pair[1])
+
+    def _filled(self, out: Any, value: Array) -> Any:
+        if out is None:
+            return value
+        self._check(out, value.shape[: value.ndim - len(self.row_shape)])
+        out[...] = value
         return out
 
     def _take_grouped(self, selection: Selection, out: Array) -> Array:
@@ -209,7 +256,6 @@ class MaskedGatherer(Gatherer):
         """The type of an element."""
         self.row_shape = values.row_shape
         """The shape of a row."""
-        self.is_decoded = values.is_decoded
 
     def take(self, selection: Selection, out: Any = None) -> Any:
         data = None
@@ -233,14 +279,30 @@ class StructGatherer(Gatherer):
     def __init__(self, fields: Mapping[str, Gatherer]) -> None:
         """Take the columns by their keys."""
         self._items = list(fields.items())
-        self.is_decoded = any(field.is_decoded for field in fields.values())
+        self.gains_from_pairs = any(field.gains_from_pairs for field in fields.values())
 
     def take(self, selection: Selection, out: Any = None) -> Any:
         if out is None:
             return {key: field.take(selection) for key, field in self._items}
-        if not isinstance(out, dict) or len(out) != len(self._items):
-            raise SamplingError(f"out has no dict of {[key for key, _ in self._items]}")
+        self._check(out)
         return {key: field.take(selection, out.get(key)) for key, field in self._items}
+
+    def take_pairs(
+        self, before: Selection, after: Selection, *, adjacent: bool, outs: Pair = (None, None)
+    ) -> Pair:
+        parts = [{} if out is None else self._check(out) for out in outs]
+        one: dict[str, Any] = {}
+        other: dict[str, Any] = {}
+        for key, field in self._items:
+            known = parts[0].get(key), parts[1].get(key)
+            one[key], other[key] = field.take_pairs(before, after, adjacent=adjacent, outs=known)
+        return one, other
+
+    def _check(self, out: Any) -> dict[str, Any]:
+        keys = [key for key, _ in self._items]
+        if not isinstance(out, dict) or list(out) != keys:
+            raise SamplingError(f"out has no dict of {keys}")
+        return out
 
     def leaves(self, path: str) -> Iterator[tuple[str, FixedGatherer | MaskedGatherer]]:
         for key, field in self._items:
@@ -253,15 +315,29 @@ class TupleGatherer(Gatherer):
     def __init__(self, items: Sequence[Gatherer]) -> None:
         """Take the columns by their places."""
         self._places = list(items)
-        self.is_decoded = any(item.is_decoded for item in items)
+        self.gains_from_pairs = any(item.gains_from_pairs for item in items)
 
     def take(self, selection: Selection, out: Any = None) -> Any:
         if out is None:
             return tuple([item.take(selection) for item in self._places])
+        parts = zip(self._places, self._check(out), strict=True)
+        return tuple([item.take(selection, part) for item, part in parts])
+
+    def take_pairs(
+        self, before: Selection, after: Selection, *, adjacent: bool, outs: Pair = (None, None)
+    ) -> Pair:
+        nothing = (None,) * len(self._places)
+        known = zip(*(nothing if out is None else self._check(out) for out in outs), strict=True)
+        pairs = [
+            item.take_pairs(before, after, adjacent=adjacent, outs=parts)
+            for item, parts in zip(self._places, known, strict=True)
+        ]
+        return tuple([one for one, _ in pairs]), tuple([other for _, other in pairs])
+
+    def _check(self, out: Any) -> tuple[Any, ...]:
         if not isinstance(out, tuple) or len(out) != len(self._places):
             raise SamplingError(f"out has no tuple of {len(self._places)}")
-        parts = zip(self._places, out, strict=True)
-        return tuple([item.take(selection, part) for item, part in parts])
+        return out
 
     def leaves(self, path: str) -> Iterator[tuple[str, FixedGatherer | MaskedGatherer]]:
         for index, item in enumerate(self._places):
@@ -291,40 +367,17 @@ class ValueGatherer(Gatherer):
         yield from ()
 
 
-def take_pair(gatherer: Gatherer, before: Rows, after: Rows) -> tuple[Any, Any]:
-    """Gather two selections of one shape at once, so that what they share is decoded once."""
-    both = gatherer.take(Selection(np.concatenate((before, after))))
-    return _split(both, len(before))
-
-
-def _split(value: Any, first: int) -> tuple[Any, Any]:
-    """What was gathered for some rows, as what the first of them and the others gave."""
-    if isinstance(value, dict):
-        parts = {key: _split(part, first) for key, part in value.items()}
-        one, other = ({key: pair[side] for key, pair in parts.items()} for side in (0, 1))
-        return one, other
-    if isinstance(value, tuple):
-        pairs = [_split(part, first) for part in value]
-        return tuple([one for one, _ in pairs]), tuple([other for _, other in pairs])
-    return value[:first], value[first:]
-
-
-def fill_again(out: Any, value: Any) -> Any:
-    """Copy what was gathered into arrays that the caller gave; the arrays, filled.
+def fill_again(out: Any, value: Array) -> Array:
+    """Copy an array into one that the caller gave; that one.
 
     Raises:
-        SamplingError: They have another shape, dtype or structure.
+        SamplingError: It has another shape or dtype.
     """
-    if isinstance(value, dict) and isinstance(out, dict) and out.keys() == value.keys():
-        return {key: fill_again(out[key], part) for key, part in value.items()}
-    if isinstance(value, tuple) and isinstance(out, tuple) and len(out) == len(value):
-        return tuple([fill_again(one, part) for one, part in zip(out, value, strict=True)])
-    if not isinstance(value, np.ndarray):
-        return value
-    if isinstance(out, np.ndarray) and (out.shape, out.dtype) == (value.shape, value.dtype):
-        cast("Array", out)[...] = value
-        return out
-    raise SamplingError(
-        f"out does not fit {value.dtype} of shape {value.shape}; give a batch of the same size and "
-        "arguments"
-    )
+    if not isinstance(out, np.ndarray) or (out.shape, out.dtype) != (value.shape, value.dtype):
+        raise SamplingError(
+            f"out does not fit {value.dtype} of shape {value.shape}; give a batch of the same size "
+            "and arguments"
+        )
+    filled: Array = out
+    filled[...] = value
+    return filled

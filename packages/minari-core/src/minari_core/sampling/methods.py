@@ -86,16 +86,23 @@ class TrainingMethods:
             SamplingError: A number makes no sense, a column does not exist, weights do not fit,
                 or there is nothing to sample.
         """
-        options = TransitionOptions(
-            columns=columns_of(columns),
-            n_step=n_step,
-            discount=discount,
-            stack=stack,
-            goals=goals,
-            goal_discount=goal_discount,
-            goal_column=goal_column,
-        )
-        sampler = self._transition_sampler(options)
+        # Making and hashing options takes as long as gathering a column, so what is asked for
+        # again and again is known by its arguments.
+        names = columns_of(columns)
+        key = (names, n_step, discount, stack, goals, goal_discount, goal_column)
+        sampler = self._sampler_of(key)
+        if sampler is None:
+            options = TransitionOptions(
+                columns=names,
+                n_step=n_step,
+                discount=discount,
+                stack=stack,
+                goals=goals,
+                goal_discount=goal_discount,
+                goal_column=goal_column,
+            )
+            sampler = self._transition_sampler(options)
+            self._remembered(key, lambda: sampler)
         shares = None if weights is None else self._transition_weights(weights)
         return sampler.sample(self._generator, batch_size, shares, out)
 
@@ -275,6 +282,12 @@ class TrainingMethods:
             return TransitionSampler(storage, self._indices, options, self._steps(storage))
 
         return self._remembered(options, make)
+
+    def _sampler_of(self, key: Hashable) -> TransitionSampler | None:
+        try:
+            return cast("TransitionSampler | None", self._samplers.get(key))
+        except TypeError:  # what cannot be hashed is refused by the options
+            return None
 
     def _sequence_sampler(self, options: SequenceOptions) -> SequenceSampler:
         def make() -> SequenceSampler:

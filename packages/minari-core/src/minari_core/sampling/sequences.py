@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from minari_core.errors import SamplingError
 from minari_core.sampling.binding import gatherer_for
-from minari_core.sampling.gathering import Gatherer, Selection, take_pair
+from minari_core.sampling.gathering import Gatherer, Selection
 from minari_core.sampling.rank_index import Positions, RankIndex
 from minari_core.sampling.steps import (
     EpisodeSteps,
@@ -136,7 +136,7 @@ class SequenceSampler:
         self._pairs = [
             (name, f"next_{name}", gatherer)
             for name, gatherer in self._gatherers.items()
-            if gatherer.is_decoded and self._gatherers.get(f"next_{name}") is gatherer
+            if gatherer.gains_from_pairs and self._gatherers.get(f"next_{name}") is gatherer
         ]
         self._paired = {name for pair in self._pairs for name in pair[:2]}
         self._rewards = gatherer_for(storage, "rewards") if options.returns_to_go else None
@@ -242,7 +242,7 @@ class SequenceSampler:
                 value = gatherer.take(before if part == "observations" else after)
             _put(batch, name, value)
         for name, next_name, gatherer in self._pairs:
-            value, next_value = take_pair(gatherer, rows, rows + 1)
+            value, next_value = gatherer.take_pairs(before, after, adjacent=True)
             _put(batch, name, value)
             _put(batch, next_name, next_value)
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from minari_core.columns import Array
 
 # numpy counts the bytes of an array in 63 bits, and addresses have 47.
-_LARGEST_ROW_NBYTES = 1 << 15
+_LARGEST_ROW_NBYTES = 1 << 14
 
 
 class SpannedArrays:
@@ -23,7 +23,7 @@ class SpannedArrays:
     looks at an element that is not a row: what lies between the arrays may not even be mapped.
     """
 
-    __slots__ = ("_bases", "_dtype", "_kept", "_memory", "_nbytes", "_shape")
+    __slots__ = ("_bases", "_dtype", "_kept", "_nbytes", "_pairs", "_rows", "_shape")
 
     def __init__(self, arrays: Sequence[Array], firsts: npt.NDArray[np.int64]) -> None:
         """Span arrays that `can_span` has said yes to.
@@ -40,10 +40,11 @@ class SpannedArrays:
         filled = [place for place, array in enumerate(arrays) if len(array)]
         ends = addresses + np.array([array.nbytes for array in arrays])
         lowest = int(addresses[filled].min())
-        rows = int(ends[filled].max()) - self._nbytes - lowest + 1
+        nbytes = int(ends[filled].max()) - lowest
         # Where row 0 would lie if all rows lay as those of the array do.
         self._bases = addresses - lowest - firsts[: len(arrays)] * self._nbytes
-        self._memory: Array = np.asarray(_Memory(lowest, rows, self._nbytes))
+        self._rows = _elements(lowest, nbytes, self._nbytes)
+        self._pairs = _elements(lowest, nbytes, 2 * self._nbytes)
 
     def take(self, rows: npt.NDArray[np.int64], numbers: npt.NDArray[np.int64]) -> Array:
         """Gather rows.
@@ -55,10 +56,32 @@ class SpannedArrays:
         Returns:
             A fresh array of shape (*rows.shape, *row).
         """
+        taken: Array = self._rows[self._places(rows, numbers)].view(self._dtype)
+        return taken.reshape(*rows.shape, *self._shape)
+
+    def take_pairs(
+        self, rows: npt.NDArray[np.int64], numbers: npt.NDArray[np.int64]
+    ) -> tuple[Array, Array]:
+        """Gather rows and the row behind each, which must be in the same array, in one go.
+
+        Args:
+            rows: As for `take`.
+            numbers: As for `take`.
+
+        Returns:
+            Two views of a fresh array, of shape (*rows.shape, *row) each.
+        """
+        taken: Array = self._pairs[self._places(rows, numbers)].view(self._dtype)
+        pairs = taken.reshape(-1, 2, *self._shape)
+        shape = (*rows.shape, *self._shape)
+        return pairs[:, 0].reshape(shape), pairs[:, 1].reshape(shape)
+
+    def _places(
+        self, rows: npt.NDArray[np.int64], numbers: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int64]:
         places = rows * self._nbytes
         places += self._bases.take(numbers)
-        taken: Array = self._memory[places].view(self._dtype)
-        return taken.reshape(*rows.shape, *self._shape)
+        return places
 
 
 def can_span(arrays: Sequence[Array]) -> bool:
@@ -74,6 +97,12 @@ def can_span(arrays: Sequence[Array]) -> bool:
 
 def _row_nbytes(array: Array) -> int:
     return int(np.prod(array.shape[1:], dtype=np.int64)) * array.dtype.itemsize
+
+
+def _elements(address: int, nbytes: int, size: int) -> Array:
+    """An array with an element of a size at each byte, as far as it is in there as a whole."""
+    elements: Array = np.asarray(_Memory(address, max(nbytes - size + 1, 0), size))
+    return elements
 
 
 class _Memory:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from minari_core.errors import SamplingError
 from minari_core.sampling.binding import gatherer_for
-from minari_core.sampling.gathering import Gatherer, Selection, fill_again, take_pair
+from minari_core.sampling.gathering import Gatherer, Selection, fill_again
 from minari_core.sampling.rank_index import Positions
 from minari_core.sampling.steps import (
     EpisodeSteps,
@@ -191,12 +191,10 @@ class TransitionSampler:
             self._rewards = bound.pop("rewards", None)
             if self._rewards is not None or "next_observations" in bound:
                 self._terminations = gatherer_for(storage, "terminations")
-        # What is decompressed is read at once before and after its transition: the two rows are
-        # mostly in one chunk.
         self._pairs = [
             (name, f"next_{name}", gatherer)
             for name, gatherer in bound.items()
-            if gatherer.is_decoded and bound.get(f"next_{name}") is gatherer
+            if gatherer.gains_from_pairs and bound.get(f"next_{name}") is gatherer
         ]
         paired = {name for pair in self._pairs for name in pair[:2]}
         single = [
@@ -315,15 +313,19 @@ class TransitionSampler:
             setattr(batch, name, gatherer.take(selections[where], getattr(batch, name)))
         for name, gatherer, where in self._columns:
             batch.columns[name] = gatherer.take(selections[where], batch.columns.get(name))
+        adjacent = last is first and not self.options.stack
         for name, next_name, gatherer in self._pairs:
-            values = take_pair(gatherer, before, after)
-            for key, value in zip((name, next_name), values, strict=True):
-                known = getattr(batch, key) if key in PARTS else batch.columns.get(key)
-                filled = value if known is None else fill_again(known, value)
-                if key in PARTS:
-                    setattr(batch, key, filled)
-                else:
-                    batch.columns[key] = filled
+            if name == "observations":
+                outs = batch.observations, batch.next_observations
+            else:
+                outs = batch.columns.get(name), batch.columns.get(next_name)
+            value, next_value = gatherer.take_pairs(
+                selections[_BEFORE], selections[_AFTER], adjacent=adjacent, outs=outs
+            )
+            if name == "observations":
+                batch.observations, batch.next_observations = value, next_value
+            else:
+                batch.columns[name], batch.columns[next_name] = value, next_value
 
     def _read_returns(self, batch: TransitionBatch, first: Positions, last: Positions) -> None:
         """Sum the rewards of the steps from first to last, and say what comes behind counts."""
@@ -391,10 +393,10 @@ def columns_of(columns: Sequence[str] | None) -> tuple[str, ...] | None:
     """
     if columns is None:
         return None
-    if (
-        isinstance(columns, str)
-        or len(columns) == 0
-        or not all(isinstance(n, str) for n in columns)
-    ):
+    try:
+        names = () if isinstance(columns, str) else tuple(columns)
+    except TypeError:
+        names = ()
+    if not names or not all(isinstance(name, str) for name in names):
         raise SamplingError(f"columns is {columns!r}, not a list of names")
-    return tuple(columns)
+    return names
