@@ -18,8 +18,8 @@ class Works:
         self._library: Any = importlib.import_module("d3rlpy.dataset")
         self._buffer: Any = None
 
-    def load(self, folder: str, length: int) -> dict[str, float]:
-        """Fill a buffer; it needs no telling of the length of windows."""
+    def load(self, folder: str, windows: int) -> dict[str, float]:
+        """Fill a buffer; it need not know how many windows will be asked for."""
         steps = saved_columns(folder)
         borders = np.flatnonzero(np.diff(steps["episodes"])) + 1
         parts = [

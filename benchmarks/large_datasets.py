@@ -114,7 +114,7 @@ def _many_episodes(setting: Setting) -> list[Figure]:
         }
         for dataset in datasets.values():
             dataset.compact()
-        return [_fall(setting, f"{steps:,} steps", datasets, "episodes")]
+        return [_fall(setting, f"{steps:,} steps", datasets, "episode")]
 
 
 def _many_shards(setting: Setting) -> list[Figure]:
@@ -128,7 +128,7 @@ def _many_shards(setting: Setting) -> list[Figure]:
         for _ in range(many - 1):
             parted.update_dataset_from_buffer(list(_episodes(share, _EPISODE_STEPS)))
         what = f"{episodes * _EPISODE_STEPS:,} steps"
-        return [_fall(setting, what, {1: one, many: parted}, "shards")]
+        return [_fall(setting, what, {1: one, many: parted}, "shard")]
 
 
 def _fall(setting: Setting, what: str, datasets: dict[int, Any], of: str) -> Figure:
@@ -144,14 +144,18 @@ def _fall(setting: Setting, what: str, datasets: dict[int, Any], of: str) -> Fig
     times = in_turns(works, setting.rounds(31))
     fall = 1 - 1 / ratio(times, str(many), to=str(few))
     return Figure(
-        work=f"sample_transitions({_BATCH_SIZE}) of {what} in {many:,} {of}",
+        work=f"sample_transitions({_BATCH_SIZE}) of {what} in {many:,} {of}s",
         minari=microseconds(median(times, str(many))),
-        limit=f"{microseconds(median(times, str(few)))} ({few:,} {of})",
+        limit=f"{microseconds(median(times, str(few)))} ({_counted(few, of)})",
         compared=f"throughput {-fall:+.1%}",
         target=f"at most {-_MOST_FALL:+.0%}",
         reached=fall <= _MOST_FALL,
         values={name: median(times, name) for name in times} | {"fall": fall},
     )
+
+
+def _counted(number: int, of: str) -> str:
+    return f"{number:,} {of}" + "s" * (number != 1)
 
 
 def _create(dataset_id: str, episodes: Iterator[Any]) -> Any:

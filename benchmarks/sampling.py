@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import frames
@@ -23,10 +24,36 @@ _WINDOWS, _LENGTH = 64, 20
 # Who is slow does fewer in a round.
 _COUNT, _PEER_COUNT = 200, 20
 
-_OTHERS = {
-    TORCHRL: ("LazyMemmapStorage, sample(256)", "SliceSampler"),
-    D3RLPY: ("sample_transition_batch(256)", "sample_trajectory_batch(64, 20)"),
-}
+
+@dataclass(frozen=True)
+class _Rival:
+    """A peer's way to draw a batch."""
+
+    contender: Contender
+    call: str
+    work: str
+    arguments: dict[str, int]
+    least: float | None = None
+    """How many times as fast this project must be; None if nothing was promised."""
+
+    @property
+    def name(self) -> str:
+        """What it is called among the works that are timed."""
+        return f"{self.contender.name}, {self.call}"
+
+
+_SAMPLE = {"batch_size": _BATCH_SIZE}
+_SLICES = {"batch_size": _WINDOWS, "length": _LENGTH}
+_OF_TRANSITIONS = (
+    _Rival(TORCHRL, f"LazyMemmapStorage, sample({_BATCH_SIZE})", "transitions", _SAMPLE, 6),
+    _Rival(TORCHRL, "the same in one thread", "transitions", {**_SAMPLE, "threads": 1}),
+    _Rival(D3RLPY, f"sample_transition_batch({_BATCH_SIZE})", "transitions", _SAMPLE, 6),
+)
+_OF_WINDOWS = (
+    _Rival(TORCHRL, "SliceSampler", "windows", _SLICES, 4),
+    _Rival(TORCHRL, "the same in one thread", "windows", {**_SLICES, "threads": 1}),
+    _Rival(D3RLPY, f"sample_trajectory_batch({_WINDOWS}, {_LENGTH})", "windows", _SLICES, 4),
+)
 
 
 def measure(setting: Setting) -> list[Figure]:
@@ -80,23 +107,23 @@ def _small_batches(setting: Setting) -> list[Figure]:
         dataset.set_seed(1)
         saved = root / "saved"
         save_columns({**by_hand.columns, "episodes": by_hand.episodes}, saved)
-        ready = [contender for contender in _OTHERS if _is_ready(setting, contender, saved)]
+        ready = [one for one in (TORCHRL, D3RLPY) if _is_ready(setting, one, saved)]
         return [
             *_compared(
                 setting,
                 f"sample_transitions({_BATCH_SIZE}) of 17 float64 + 6 float32",
                 lambda: dataset.sample_transitions(_BATCH_SIZE),
-                (by_hand.transitions, "numpy.take from RAM", 1.3),
-                {contender: (_OTHERS[contender][0], 6.0) for contender in _OTHERS},
-                {one: _asked(setting, one, "transitions", _BATCH_SIZE) for one in ready},
+                (by_hand.transitions, 1.3),
+                _OF_TRANSITIONS,
+                ready,
             ),
             *_compared(
                 setting,
                 f"sample_sequences({_WINDOWS}, {_LENGTH}) of the same",
                 lambda: dataset.sample_sequences(_WINDOWS, _LENGTH),
-                (by_hand.windows, "numpy.take from RAM", 1.5),
-                {contender: (_OTHERS[contender][1], 4.0) for contender in _OTHERS},
-                {one: _asked(setting, one, "windows", _WINDOWS, length=_LENGTH) for one in ready},
+                (by_hand.windows, 1.5),
+                _OF_WINDOWS,
+                ready,
             ),
         ]
 
@@ -105,68 +132,65 @@ def _is_ready(setting: Setting, contender: Contender, saved: Path) -> bool:
     peer = setting.against(contender)
     if peer is None:
         return False
-    return setting.attempt(lambda: peer.ask("load", folder=str(saved), length=_LENGTH)) is not None
+    return (
+        setting.attempt(lambda: peer.ask("load", folder=str(saved), windows=_WINDOWS)) is not None
+    )
 
 
-def _asked(
-    setting: Setting, contender: Contender, work: str, batch_size: int, **arguments: int
-) -> Work | None:
+def _asked(setting: Setting, rival: _Rival) -> Work | None:
     """A peer's work, after it has been done once; None if it cannot."""
-    peer = setting.against(contender)
+    peer = setting.against(rival.contender)
     if peer is None:
         return None
 
     def ask(count: int) -> float:
-        return peer.seconds(work, batch_size=batch_size, count=count, **arguments)
+        return peer.seconds(rival.work, count=count, **rival.arguments)
 
-    if setting.attempt(lambda: ask(1)) is None:
-        return None
-    return lambda: ask(_PEER_COUNT)
+    return None if setting.attempt(lambda: ask(1)) is None else lambda: ask(_PEER_COUNT)
 
 
 def _compared(
     setting: Setting,
     what: str,
     ours: Callable[[], object],
-    limit: tuple[Callable[[], object], str, float],
-    others: dict[Contender, tuple[str, float]],
-    asked: dict[Contender, Work | None],
+    limit: tuple[Callable[[], object], float],
+    rivals: Sequence[_Rival],
+    ready: Sequence[Contender],
 ) -> list[Figure]:
-    """A line beside the limit, and one beside each peer."""
-    by_hand, limit_name, most = limit
+    """A line beside numpy by hand, and one beside each peer."""
+    by_hand, most = limit
     count = 20 if setting.quick else _COUNT
     works: dict[str, Work] = {
         LIMIT: lambda: repeated(by_hand, count),
         MINARI: lambda: repeated(ours, count),
     }
-    works |= {one.name: work for one, work in asked.items() if work is not None}
+    for rival in rivals:
+        work = _asked(setting, rival) if rival.contender in ready else None
+        if work is not None:
+            works[rival.name] = work
     times = in_turns(works, setting.rounds(31))
     slower = ratio(times)
-    figures = [
-        Figure(
-            work=what,
-            minari=microseconds(median(times, MINARI)),
-            limit=f"{microseconds(median(times, LIMIT))} ({limit_name})",
-            compared=f"{slower:.2f} ×",
-            target=f"{most} ×",
-            reached=slower <= most,
-            values={name: median(times, name) for name in times} | {"ratio": slower},
-        )
-    ]
-    return figures + [
-        _beside(contender, times, call, least) for contender, (call, least) in others.items()
-    ]
+    first = Figure(
+        work=what,
+        minari=microseconds(median(times, MINARI)),
+        limit=f"{microseconds(median(times, LIMIT))} (numpy.take from RAM)",
+        compared=f"{slower:.2f} ×",
+        target=f"{most} ×",
+        reached=slower <= most,
+        values={name: median(times, name) for name in times} | {"ratio": slower},
+    )
+    return [first, *(_beside(rival, times) for rival in rivals)]
 
 
-def _beside(contender: Contender, times: Times, call: str, least: float) -> Figure:
-    theirs = median(times, contender.name)
-    faster = None if theirs is None else ratio(times, contender.name, to=MINARI)
+def _beside(rival: _Rival, times: Times) -> Figure:
+    theirs, least = median(times, rival.name), rival.least
+    faster = None if theirs is None else ratio(times, rival.name, to=MINARI)
     return Figure(
-        work=f"… beside {contender.title}, {call}",
+        work=f"… beside {rival.contender.title}, {rival.call}",
         minari=microseconds(median(times, MINARI)),
         compared=NOTHING if faster is None else f"{faster:.1f} × as fast",
-        target=f"{least:.0f} × as fast",
-        reached=None if faster is None else faster >= least,
+        target=NOTHING if least is None else f"{least:.0f} × as fast",
+        reached=None if faster is None or least is None else faster >= least,
         others=microseconds(theirs),
-        values={MINARI: median(times, MINARI), contender.name: theirs, "ratio": faster},
+        values={MINARI: median(times, MINARI), rival.name: theirs, "ratio": faster},
     )

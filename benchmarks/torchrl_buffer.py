@@ -18,11 +18,12 @@ class Works:
         self._torch: Any = importlib.import_module("torch")
         self._tensordict: Any = importlib.import_module("tensordict")
         self._data: Any = importlib.import_module("torchrl.data")
+        self._threads = int(self._torch.get_num_threads())
         self._transitions: Any = None
         self._windows: Any = None
 
-    def load(self, folder: str, length: int) -> dict[str, float]:
-        """Fill one buffer for transitions and one for windows of a length, each in memory maps."""
+    def load(self, folder: str, windows: int) -> dict[str, float]:
+        """Fill one buffer for transitions and one for some windows at once, each in memory maps."""
         columns = {
             name: self._torch.from_numpy(column) for name, column in saved_columns(folder).items()
         }
@@ -44,17 +45,23 @@ class Works:
             scratch / "windows",
             {**before, "next": behind, "episode": columns["episodes"]},
             sampler=self._data.SliceSampler(
-                slice_len=length, traj_key="episode", cache_values=True
+                num_slices=windows, traj_key="episode", cache_values=True
             ),
         )
         return {"steps": len(done)}
 
-    def transitions(self, batch_size: int, count: int) -> dict[str, float]:
+    def transitions(
+        self, batch_size: int, count: int, threads: int | None = None
+    ) -> dict[str, float]:
         """Sample batches; the seconds of one."""
+        self._torch.set_num_threads(threads or self._threads)
         return {"seconds": repeated(lambda: self._transitions.sample(batch_size), count)}
 
-    def windows(self, batch_size: int, length: int, count: int) -> dict[str, float]:
+    def windows(
+        self, batch_size: int, length: int, count: int, threads: int | None = None
+    ) -> dict[str, float]:
         """Sample batches of windows; the seconds of one."""
+        self._torch.set_num_threads(threads or self._threads)
         return {"seconds": repeated(lambda: self._windows.sample(batch_size * length), count)}
 
     def _buffer(self, folder: Path, columns: dict[str, Any], **options: Any) -> Any:
