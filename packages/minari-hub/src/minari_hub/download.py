@@ -22,6 +22,7 @@ from minari_core.errors import (
 )
 from minari_core.locations import DATA_FOLDER, dataset_folder
 from minari_core.manifest import MANIFEST_NAME, Layout, read_manifest
+from minari_core.publishing import check_id_is_free
 from minari_hub.fetching import fetch
 from minari_hub.installing import install
 from minari_hub.progress import TransferProgress
@@ -71,6 +72,7 @@ def download_dataset(
     Raises:
         DatasetIdError: The id is malformed.
         DatasetNotFoundError: The remote has no such dataset.
+        DatasetExistsError: Its id is that of something else here.
         DatasetWriteError: There is too little space, or the file system refuses.
         DatasetBusyError: Another process downloads it and does not get on.
         DatasetDamagedError: What the remote has is not what its manifest says.
@@ -128,8 +130,11 @@ def _download_locked(dataset: RemoteDataset, replaces: bool, progress: bool) -> 
     try:
         with staging.locked():
             # Who was waited for may have downloaded it.
-            if replaces or not _is_here(dataset.dataset_id):
-                _download(dataset, staging, replaces, progress)
+            if not _is_here(dataset.dataset_id):
+                check_id_is_free(dataset.dataset_id)
+            elif not replaces:
+                return
+            _download(dataset, staging, replaces, progress)
     except OSError as error:
         if isinstance(error, MinariError):
             raise

@@ -13,7 +13,7 @@ from minari_core.errors import MinariError, RemoteError
 from minari_hub.checksums import Hasher, blocks_of, new_hasher
 from minari_hub.remote import RemoteObject
 
-_BUFFER = 1 << 18
+_BUFFER = 1 << 17
 
 
 class TransferStoppedError(MinariError, RuntimeError):

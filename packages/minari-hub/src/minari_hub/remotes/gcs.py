@@ -236,6 +236,9 @@ class GcsRemote(Remote):
                 self._client = storage.Client(
                     project="none", credentials=self._credentials(self._token)
                 )
+                # Newer clients ask for the bucket's own metadata in the background, only to
+                # annotate traces with it: a request that not everybody is allowed to make.
+                self._client._bucket_metadata_cache = None
             return self._client
 
     def _credentials(self, token: str | None) -> Credentials:
@@ -309,7 +312,7 @@ class GcsRemote(Remote):
             return RemoteAccessError(message)
         if isinstance(error, api_exceptions.GoogleAPIError | storage_exceptions.InvalidResponse):
             return RemoteError(message)
-        if isinstance(error, storage_exceptions.DataCorruption | _PASSING):
+        if isinstance(error, (storage_exceptions.DataCorruption, *_PASSING)):
             return RemoteError(message)
         return None
 
@@ -347,7 +350,7 @@ def _is_passing(error: BaseException) -> bool:
         return error.code in PASSING_STATUS
     if isinstance(error, storage_exceptions.InvalidResponse):
         return error.response.status_code in PASSING_STATUS
-    return isinstance(error, auth_exceptions.TransportError | _PASSING)
+    return isinstance(error, (auth_exceptions.TransportError, *_PASSING))
 
 
 def _said(error: Exception) -> str:

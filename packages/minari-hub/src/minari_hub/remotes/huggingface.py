@@ -8,6 +8,7 @@ itself the dataset whose id it has.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Event
@@ -62,8 +63,9 @@ class HuggingFaceRemote(Remote):
         self._anonymous = token is None
         # The library reads False as "send none", and None as "send the stored one".
         given = False if token is None else None if token == APPLICATION_DEFAULT else token
-        self._api = HfApi(token=given)
-        self._files = HfFileSystem(token=given, skip_instance_cache=True)
+        endpoint = os.environ.get("HF_ENDPOINT")
+        self._api = HfApi(endpoint=endpoint, token=given)
+        self._files = HfFileSystem(endpoint=endpoint, token=given, skip_instance_cache=True)
 
     def find(self, prefix: str = "", *, suffix: str = "") -> Iterator[RemoteObject]:
         """The files whose names begin and end so; see `Remote.find`."""
