@@ -30,7 +30,7 @@ def test_a_dataset_is_converted(command: CommandLine) -> None:
     env.step(0)
     original = env.create_dataset("cart-v0")
     done = command("convert", "cart-v0", "new-v0", "--data-format", "hdf5")
-    assert (done.code, done.out) == (0, "new-v0 is made: 1 episode, hdf5\n")
+    assert (done.code, done.out, done.err) == (0, "", "new-v0 is made: 1 episode, hdf5\n")
     found = minari.load_dataset("new-v0")[0]
     assert np.array_equal(found.observations, original[0].observations)
     again = command("convert", "cart-v0", "new-v0")
@@ -49,7 +49,7 @@ def test_a_flat_file_is_imported(command: CommandLine, tmp_path: Path) -> None:
         file["rewards"] = np.ones(4, dtype=np.float32)
         file["terminals"] = np.array([False, True, False, True])
     done = command("import", str(path), "flat-v0", "--author", "Ada", "--max-episode-steps", "9")
-    assert (done.code, done.out) == (0, "flat-v0 is made: 2 episodes, columnar\n")
+    assert (done.code, done.out, done.err) == (0, "", "flat-v0 is made: 2 episodes, columnar\n")
     assert minari.load_dataset("flat-v0").metadata["author"] == ["Ada"]
     missing = command("import", str(tmp_path / "none.hdf5"), "none-v0")
     assert missing.code != 0

@@ -148,3 +148,16 @@ def may_be_left_out(value: Any) -> bool:
     if isinstance(value, Mapping):
         return any(map(may_be_left_out, value.values()))
     return isinstance(value, bytes | complex)
+
+
+def without_what_was_left_out(value: Any, found: Any) -> Any:
+    """The value without those parts of it that are not in what was found, but only if JSON
+    cannot say them.
+    """
+    if not may_be_left_out(value):
+        return value
+    if canonical(found) is None:
+        return None
+    if isinstance(value, Mapping) and isinstance(found, Mapping):
+        return {key: without_what_was_left_out(part, found.get(key)) for key, part in value.items()}
+    return value

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from minari_core.dataset import MinariDataset
+from minari_core.dataset import MinariDataset, storage_of
 from minari_core.sharded_storage import ShardedStorage
 from minari_core.storage import Storage
 
@@ -37,7 +37,7 @@ def local_statistics(dataset: MinariDataset, progress: Progress) -> EpisodeStati
     Raises:
         DatasetDamagedError: What is stored cannot be read.
     """
-    storage = dataset.storage
+    storage = storage_of(dataset)
     lengths = storage.episode_lengths()
     if isinstance(storage, ShardedStorage):
         return EpisodeStatistics(lengths, _returns_of_shards(storage, lengths, progress))
@@ -90,10 +90,11 @@ def _returns_of_episodes(
     recorded = [
         episode.metadata.get("rewards_sum") for episode in storage.read_episode_metadata(everything)
     ]
-    if recorded and all(type(total) in (int, float) for total in recorded):
+    done, total = 0, int(lengths.sum())
+    if recorded and all(type(value) in (int, float) for value in recorded):
+        progress(total, total)
         return np.array(recorded, dtype=np.float64)
     returns: list[npt.NDArray[np.float64]] = []
-    done, total = 0, int(lengths.sum())
     for episode in storage.read_episodes(everything, copy=False):
         returns.append(np.asarray(episode.rewards, dtype=np.float64).sum(axis=0))
         done += len(episode)
