@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# The machines that run this are shared: a slow example is no failure.
-settings.register_profile("minari", deadline=None)
+# The machines that run this are shared: a slow example is no failure. The same examples each time,
+# so that a change is judged by what it changes; --hypothesis-profile=explore looks for new ones.
+settings.register_profile("minari", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None)
 settings.load_profile("minari")
 
 # The modules of extras are only there with their extras.
