@@ -287,6 +287,32 @@ def test_returns_add_up_across_shards_and_blocks(monkeypatch: pytest.MonkeyPatch
         assert seen[-1] == (dataset.total_steps, dataset.total_steps)
 
 
+@pytest.mark.parametrize("metadata", [None, {"rewards_sum": 3.5}])
+def test_returns_of_a_public_format_are_told_to_the_end(metadata: dict[str, float] | None) -> None:
+    buffer = minari.EpisodeBuffer(
+        observations=np.zeros((3, 2), np.float32),
+        actions=[0, 1],
+        rewards=[1.0, 2.5],
+        terminations=[False, True],
+        truncations=[False, False],
+        metadata=metadata,
+    )
+    dataset = minari.create_dataset_from_buffers(
+        "public-v0",
+        [buffer],
+        observation_space=spaces.Box(-1, 1, (2,)),
+        action_space=spaces.Discrete(2),
+        data_format="hdf5",
+    )
+    seen: list[tuple[int, int]] = []
+
+    statistics = local_statistics(dataset, lambda *counts: seen.append(counts))
+
+    assert statistics.returns is not None
+    assert statistics.returns.tolist() == [3.5]
+    assert seen[-1] == (2, 2)
+
+
 def test_delete_asks_and_does_nothing_without_an_answer(cli: CommandLine) -> None:
     collect("cart/one-v0")
 
