@@ -17,7 +17,7 @@ _SPACE = spaces.Box(-np.inf, np.inf, (64,), np.float64)
 
 
 def collect(
-    dataset_id: str, env_id: str = "CartPole-v1", episodes: int = 3, **about: str
+    dataset_id: str, env_id: str = "CartPole-v1", episodes: int = 3, description: str | None = None
 ) -> minari.MinariDataset:
     """A dataset of a real environment."""
     env = minari.DataCollectorV0(gym.make(env_id), record_infos=True)
@@ -35,7 +35,7 @@ def collect(
         author="Farama",
         author_email="contact@farama.org",
         code_permalink="https://github.com/Farama-Foundation/Minari",
-        **about,
+        description=description,
     )
     env.close()
     return dataset

@@ -109,13 +109,21 @@ class FaultProxy(LoopbackServer):
         self.required_token: str | None = None
         """Refuse requests without this access token, as a private bucket does."""
         self.lock = Lock()
+        self.answering = 0
+        """How many answers are under way, some of them to clients that were killed."""
 
     def count(self, pattern: str) -> int:
         """How many requests matched."""
         return sum(1 for request in self.requests if re.search(pattern, request))
 
     def forget(self) -> None:
-        """Count from nothing again, and make no more faults."""
+        """Count from nothing again, and make no more faults.
+
+        What is still on its way to a client that was killed is waited for, and not counted.
+        """
+        deadline = time.monotonic() + 20
+        while self.answering and time.monotonic() < deadline:
+            time.sleep(0.002)
         with self.lock:
             self.requests, self.headers, self.faults, self.bytes_sent = [], [], [], 0
 
@@ -186,11 +194,17 @@ class _Handler(BaseHTTPRequestHandler):
             return
         body = answer.body if answer.cut_after is None else answer.body[: answer.cut_after]
         block = 1 << 16 if answer.seconds_per_block else max(len(body), 1)
-        for start in range(0, len(body), block):
-            time.sleep(answer.seconds_per_block)
-            self.wfile.write(body[start : start + block])
+        with self.server.lock:
+            self.server.answering += 1
+        try:
+            for start in range(0, len(body), block):
+                time.sleep(answer.seconds_per_block)
+                self.wfile.write(body[start : start + block])
+                with self.server.lock:
+                    self.server.bytes_sent += len(body[start : start + block])
+        finally:
             with self.server.lock:
-                self.server.bytes_sent += len(body[start : start + block])
+                self.server.answering -= 1
         if answer.cut_after is not None:
             self.wfile.flush()
             self.close_connection = True

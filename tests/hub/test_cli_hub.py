@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import minari
+from minari_core.locations import datasets_root as root
 from minari_hub.command_line.app import app
 from minari_hub.command_line.dataset_table import folded
 from minari_hub.command_line.terminal import printable
@@ -36,9 +37,7 @@ def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def shard_of(dataset_id: str) -> Path:
-    path = minari.load_dataset(dataset_id).storage.data_path
-    assert path is not None
-    return next(path.glob("*.h5"))
+    return next((root() / dataset_id / "data").glob("*.h5"))
 
 
 def test_it_works_without_the_packages_that_only_minari_needs(datasets_root: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -73,11 +73,35 @@ def account_file(token_server: TokenServer, tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture(params=["token", "file", "application default", "environment"])
+@pytest.fixture
+def user_file(tmp_path: Path) -> Path:
+    """What gcloud leaves, with an access token that is still good."""
+    path = tmp_path / "user.json"
+    path.write_text(
+        json.dumps(
+            {
+                "type": "authorized_user",
+                "client_id": "id",
+                "client_secret": "secret",
+                "refresh_token": "refresh",
+                "token": "secret-token",
+                "expiry": "2999-01-01T00:00:00Z",
+            }
+        )
+    )
+    return path
+
+
+@pytest.fixture(params=["token", "file", "user file", "application default", "environment"])
 def token(
-    request: pytest.FixtureRequest, account_file: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    account_file: Path,
+    user_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> str | None:
     """Every way to give credentials, all of which end in the same access token."""
+    if request.param == "user file":
+        return str(user_file)
     if request.param == "file":
         return str(account_file)
     if request.param == "application default":
@@ -124,14 +148,15 @@ def test_a_private_bucket_refuses_and_the_error_says_what_to_give(
     proxy.required_token = "secret-token"
     collect("x-v0")
 
-    for call in [
+    calls: list[Callable[[], object]] = [
         lambda: minari.list_remote_datasets(bucket.url),
         lambda: download_dataset("y-v0", remote_path=bucket.url),
         lambda: upload_dataset("x-v0", remote_path=bucket.url),
-    ]:
+    ]
+    for call in calls:
         with pytest.raises(minari.RemoteAccessError, match=r"401.*token="):
             call()
-    with pytest.raises(PermissionError):
+    with pytest.raises(PermissionError, match="refused or expired"):
         minari.list_remote_datasets(bucket.url, token="another-token")
 
 
@@ -157,6 +182,16 @@ def test_a_malformed_credentials_file_is_an_error_of_access(
     path.write_text(content)
 
     with pytest.raises(minari.RemoteAccessError, match="no usable credentials"):
+        minari.list_remote_datasets(bucket.url, token=str(path))
+
+
+def test_a_credentials_file_of_a_kind_that_names_programs_is_used_only_through_the_environment(
+    bucket: Bucket, tmp_path: Path
+) -> None:
+    path = tmp_path / "external.json"
+    path.write_text(json.dumps({"type": "external_account", "credential_source": {}}))
+
+    with pytest.raises(minari.RemoteAccessError, match="GOOGLE_APPLICATION_CREDENTIALS"):
         minari.list_remote_datasets(bucket.url, token=str(path))
 
 

@@ -113,9 +113,10 @@ class PartFile:
 
     def restart(self) -> None:
         """Throw away what it has."""
+        lost = self.position
         self._pending, self._pending_nbytes = [], 0
         self.close()
-        self._report(-self._written)
+        self._report(-lost)
         os.truncate(self.path, 0)
         self._written, self._hasher = 0, None
 

@@ -6,6 +6,7 @@ import base64
 import functools
 import http.client
 import io
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -23,6 +24,7 @@ from google.cloud import storage
 from google.cloud.storage import exceptions as storage_exceptions
 from google.cloud.storage import transfer_manager
 from google.oauth2.credentials import Credentials as TokenCredentials
+from google.oauth2.service_account import Credentials as ServiceAccount
 
 from minari_core.errors import (
     RemoteAccessError,
@@ -249,8 +251,7 @@ class GcsRemote(Remote):
                 credentials, _ = google.auth.default(scopes=[_SCOPE])
                 return credentials
             if os.path.isfile(token):
-                loaded, _ = google.auth.load_credentials_from_file(token, scopes=[_SCOPE])
-                return cast(Credentials, loaded)
+                return _credentials_in(token)
         except (auth_exceptions.GoogleAuthError, OSError, ValueError) as error:
             raise RemoteAccessError(
                 f"there are no usable credentials for {self.url}: {error}"
@@ -308,6 +309,16 @@ class GcsRemote(Remote):
         if isinstance(error, api_exceptions.Unauthorized | api_exceptions.Forbidden):
             hint = "give token=" if self._token is None else "the token may lack the permission"
             return RemoteAccessError(f"{message}; {hint}")
+        if isinstance(error, auth_exceptions.InvalidOperation) and self._token is None:
+            # What the library says of a 401 when it has nothing to prove who asks with.
+            return RemoteAccessError(
+                f"could not {what}: 401, it is not for everybody{faults.summary()}; give token="
+            )
+        if isinstance(error, auth_exceptions.RefreshError):
+            # It asks for a fresh access token after a 401, and otherwise when one is too old.
+            return RemoteAccessError(
+                f"{message}; the access token is refused or expired, and gives no other"
+            )
         if isinstance(error, auth_exceptions.GoogleAuthError):
             return RemoteAccessError(message)
         if isinstance(error, api_exceptions.GoogleAPIError | storage_exceptions.InvalidResponse):
@@ -329,6 +340,27 @@ class _Bounded(io.BytesIO):
         if self.tell() + len(data) > self._most:
             raise RemoteError(f"the remote sends more of {self._name!r} than was asked for")
         return super().write(data)
+
+
+def _credentials_in(path: str) -> Credentials:
+    """The credentials in a file: those of a service account, or of a user.
+
+    Raises:
+        ValueError: It holds no such credentials.
+    """
+    with open(path, encoding="utf-8") as file:
+        content = json.load(file)
+    kind = content.get("type") if isinstance(content, dict) else None
+    # By kind, because other kinds name programs to run and addresses to ask.
+    if kind == "service_account":
+        return cast(Credentials, ServiceAccount.from_service_account_info(content, scopes=[_SCOPE]))
+    if kind == "authorized_user":
+        return cast(Credentials, TokenCredentials.from_authorized_user_info(content, [_SCOPE]))
+    raise ValueError(
+        f"{path} has the type {str(kind)[:80]!r}, neither 'service_account' nor "
+        f"'authorized_user'; for another kind, set GOOGLE_APPLICATION_CREDENTIALS to it and give "
+        f"token={APPLICATION_DEFAULT!r}"
+    )
 
 
 def _retry(faults: Faults) -> Retry:
