@@ -27,6 +27,8 @@ class Block:
     """The nearest heading above it."""
     source: str
     """Its text, with its last line feed."""
+    needs: tuple[str, ...] = ()
+    """The modules of extras that it needs, which stand behind ``python`` on its fence."""
 
     @property
     def is_session(self) -> bool:
@@ -43,19 +45,21 @@ class Example:
 
 
 def python_blocks(file: Path) -> list[Block]:
-    """The blocks fenced by ```` ```python ````, in order."""
+    """The blocks fenced by ```` ```python ```` (````python torch```` with an extra), in order."""
     blocks = []
     heading = ""
     lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
     start: int | None = None
+    needs: tuple[str, ...] = ()
     fenced = False
     for number, line in enumerate(lines, start=1):
         if line.startswith("```"):
             if not fenced:
-                start = number + 1 if line.strip() == "```python" else None
+                language, *words = line.removeprefix("```").split() or [""]
+                start, needs = number + 1 if language == "python" else None, tuple(words)
             elif start is not None:
                 source = "".join(lines[start - 1 : number - 1])
-                blocks.append(Block(file, start, heading, source))
+                blocks.append(Block(file, start, heading, source, needs))
             fenced = not fenced
         elif not fenced and (match := re.match(r"#+ (.+)", line)):
             heading = match[1].strip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import gymnasium as gym
@@ -97,6 +98,11 @@ def is_local(block: Block) -> bool:
     return block.source not in LEFT_TO_THE_REMOTE
 
 
+def has_its_extras(block: Block) -> bool:
+    """The others run where what they need is installed: in the training environment."""
+    return all(find_spec(module) is not None for module in block.needs)
+
+
 # Nobody needs an author's address to see how something works.
 @pytest.mark.filterwarnings("ignore:the dataset has no:minari.MinariWarning")
 @pytest.mark.parametrize(
@@ -106,7 +112,7 @@ def test_every_local_python_block_of_a_document_runs_in_order(document: Path) ->
     preparations = dict(PREPARATIONS) if document == BASIC_USAGE else {}
     namespace: dict[str, object] = {"__name__": "__main__"}
 
-    for block in filter(is_local, python_blocks(document)):
+    for block in filter(has_its_extras, filter(is_local, python_blocks(document))):
         if prepare := preparations.pop(block.heading, None):
             prepare()
         run_block(
@@ -131,6 +137,17 @@ def test_only_the_named_blocks_of_basic_usage_are_left_to_a_remote() -> None:
     assert left_out == list(LEFT_TO_THE_REMOTE)
     for document in DOCUMENTS:
         assert document == BASIC_USAGE or all(map(is_local, python_blocks(document)))
+
+
+def test_only_the_page_on_training_has_blocks_that_need_extras() -> None:
+    needs = {
+        (document.name, module)
+        for document in DOCUMENTS
+        for block in python_blocks(document)
+        for module in block.needs
+    }
+
+    assert needs == {("training.md", "torch"), ("training.md", "jax")}
 
 
 def test_only_the_version_of_lunar_lander_is_replaced_and_only_where_it_must_be() -> None:
