@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
 
 from minari_core.dataset_id import parse_dataset_id
 from minari_core.errors import DatasetIdError, MissingDependencyError, RemoteUrlError
@@ -112,6 +111,9 @@ def addresses_of(url: str) -> Iterator[Address]:
 
 
 def _folder_of(url: str) -> Path:
+    # It brings an HTTP client with it, which takes longer to import than the rest of the hub.
+    from urllib.request import url2pathname
+
     split = urlsplit(url)
     if split.netloc not in ("", "localhost"):
         raise RemoteUrlError(

@@ -7,6 +7,9 @@ Everything that is documented is here, by name; it comes from the packages ``min
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from minari._creating import (
     convert_dataset,
     create_dataset_from_arrays,
@@ -78,7 +81,9 @@ from minari_core.errors import (
     UntrustedEnvironmentError,
     UntrustedNameError,
 )
-from minari_hub import download_dataset, list_remote_datasets, upload_dataset
+
+if TYPE_CHECKING:
+    from minari_hub import download_dataset, list_remote_datasets, upload_dataset
 
 __all__ = [
     "CollectProgress",
@@ -149,3 +154,19 @@ __all__ = [
     "upload_dataset",
     "verify_dataset",
 ]
+
+if not TYPE_CHECKING:
+    _LOADED_WHEN_USED = dict.fromkeys(
+        ("download_dataset", "list_remote_datasets", "upload_dataset"), "minari_hub"
+    )
+
+    def __getattr__(name: str) -> object:
+        """Load what not every program uses when it is first asked for."""
+        if name not in _LOADED_WHEN_USED:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = getattr(import_module(_LOADED_WHEN_USED[name]), name)
+        return globals()[name]
+
+    def __dir__() -> list[str]:
+        """Every name, loaded or not."""
+        return sorted({*globals(), *__all__})

@@ -5,7 +5,6 @@ from __future__ import annotations
 from minari.dataset.minari_dataset import MinariDataset, as_minari
 from minari_core import load_dataset as load_local_dataset
 from minari_core.dataset_id import chosen_id
-from minari_hub import ensure_downloaded
 
 
 def load_dataset(
@@ -32,5 +31,8 @@ def load_dataset(
     """
     wanted = chosen_id(dataset_name, dataset_id)
     if download:
+        # Most programs load what is here, and need nothing that talks to remotes.
+        from minari_hub import ensure_downloaded
+
         wanted = ensure_downloaded(wanted)
     return as_minari(load_local_dataset(wanted))
