@@ -26,6 +26,9 @@ __all__ = ["device_batches", "to_device"]
 def to_device(value: Any, device: Any = None) -> Any:
     """The arrays in a batch as arrays on a device.
 
+    On the CPU these may share the memory of the batch, as it suits JAX. So while they are in use,
+    the batch must not be changed, nor filled again.
+
     Args:
         value: A batch, or an array, or dicts and tuples of them.
         device: A device or sharding of JAX; its default if None.

@@ -7,7 +7,7 @@ that workers may be forked or spawned. Batches become tensors without a copy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -72,10 +72,14 @@ class TransitionDataset(Dataset[Any]):
             dataset: The dataset or view.
             **options: ``columns``, ``n_step``, ``discount`` and ``stack``, as for
                 `MinariDataset.batches`.
+
+        Raises:
+            SamplingError: A number makes no sense, or a column does not exist.
         """
         self._dataset = dataset
         self._options = options
-        self._length = dataset.total_steps
+        # A mistake is to be told here, not by a worker.
+        self._length = len(dataset.transition_sampler(**options))
 
     def __len__(self) -> int:
         """The number of transitions."""
@@ -100,6 +104,11 @@ class BatchDataset(IterableDataset[Any]):
     Give ``batch_size=None`` to the `DataLoader`. Its workers take turns, so that the batches and
     their order are the same with any number of them. Call `set_epoch` before each epoch for
     another order, as for PyTorch's `DistributedSampler`.
+
+    Example:
+        >>> from torch.utils.data import DataLoader  # doctest: +SKIP
+        >>> data = BatchDataset(dataset, 256, seed=0)  # doctest: +SKIP
+        >>> loader = DataLoader(data, batch_size=None, num_workers=2)  # doctest: +SKIP
     """
 
     def __init__(
@@ -136,13 +145,22 @@ class BatchDataset(IterableDataset[Any]):
         self._dataset = dataset
         self._batch_size = batch_size
         self._seed = whole_number("seed", seed, 0)
-        # Workers that persist were given the dataset once, yet must hear of the next epoch.
-        self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
+        # The epoch, and the first batch of it. Workers that persist were given the dataset once,
+        # yet must hear of the next epoch.
+        self._place = torch.zeros(2, dtype=torch.int64).share_memory_()
         self._options = {**options, "rank": rank, "world_size": world_size}
         self._length = self._batches().batches_per_epoch
 
+    @property
+    def epoch(self) -> int:
+        """Which epoch the next iteration is."""
+        return int(self._place[0])
+
     def set_epoch(self, epoch: int) -> None:
-        """Choose the order of the next iteration.
+        """Choose the epoch of the next iteration, and so its order.
+
+        Another epoch begins with its first batch; one that was resumed goes on where it was left.
+        Workers that are still at work on the present one may or may not follow at once.
 
         Args:
             epoch: A number from 0.
@@ -150,7 +168,42 @@ class BatchDataset(IterableDataset[Any]):
         Raises:
             SamplingError: It is negative, or no whole number.
         """
-        self._epoch[0] = whole_number("epoch", epoch, 0)
+        epoch = whole_number("epoch", epoch, 0)
+        if epoch != self.epoch:
+            self._place[1] = 0
+        self._place[0] = epoch
+
+    def state_dict(self, batches: int) -> dict[str, Any]:
+        """A place in the present epoch, small and plain JSON.
+
+        Args:
+            batches: How many batches of the epoch have been used. Only the caller knows: workers
+                have read more.
+
+        Raises:
+            SamplingError: The epoch does not have so many batches.
+        """
+        batches = whole_number("batches", batches, 0)
+        state = {**self._batches().state_dict(), "batch": batches}
+        self._batches().load_state_dict(state)
+        return {"epoch": self.epoch, "batches": state}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Begin the next iteration at a place that `state_dict` gave.
+
+        The number of workers may be another. `set_epoch` with the next epoch ends it.
+
+        Args:
+            state: The place.
+
+        Raises:
+            SamplingError: The state is of another dataset, view or setting.
+        """
+        if not {"epoch", "batches"} <= set(state):
+            raise SamplingError(f"{str(state)[:80]!r} is no state; state_dict gives one")
+        epoch = whole_number("epoch of the state", state["epoch"], 0)
+        self._batches(epoch).load_state_dict(state["batches"])
+        self._place[0], self._place[1] = epoch, int(state["batches"]["batch"])
 
     def __len__(self) -> int:
         """How many batches this process has in an epoch."""
@@ -160,11 +213,14 @@ class BatchDataset(IterableDataset[Any]):
         """The batches of this process, or of this worker of it."""
         worker = get_worker_info()
         number, workers = (0, 1) if worker is None else (worker.id, worker.num_workers)
-        for batch in self._batches().share(number, workers):
+        epoch, first = self._place.tolist()
+        batches = self._batches(epoch)
+        batches.load_state_dict({**batches.state_dict(), "batch": first})
+        for batch in batches.share(number, workers):
             yield to_tensors(batch)
 
-    def _batches(self) -> Batches[Any]:
-        sequence = np.random.SeedSequence((self._seed, int(self._epoch)))
+    def _batches(self, epoch: int | None = None) -> Batches[Any]:
+        sequence = np.random.SeedSequence((self._seed, self.epoch if epoch is None else epoch))
         seed = int(sequence.generate_state(1, np.uint64)[0])
         return self._dataset.batches(self._batch_size, seed=seed, **self._options)
 

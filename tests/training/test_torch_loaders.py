@@ -1,0 +1,271 @@
+"""PyTorch's DataLoader reads with workers, in several processes, and goes on after a stop."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import socket
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minari_core import MinariDataset, SamplingError, load_dataset
+from tests.training import walks
+
+torch: Any = pytest.importorskip("torch")
+
+from torch.utils.data import DataLoader, DistributedSampler, WeightedRandomSampler  # noqa: E402
+
+from minari_core.torch import BatchDataset, TransitionDataset, collate  # noqa: E402
+
+WORKERS = [
+    pytest.param({}, id="no workers"),
+    pytest.param({"num_workers": 2, "multiprocessing_context": "fork"}, id="fork"),
+    pytest.param(
+        {"num_workers": 3, "multiprocessing_context": "fork", "persistent_workers": True},
+        id="fork and persist",
+    ),
+    pytest.param(
+        {"num_workers": 2, "multiprocessing_context": "spawn", "persistent_workers": True},
+        id="spawn and persist",
+    ),
+]
+
+
+def epoch_of(loader: Any) -> list[list[tuple[int, int]]]:
+    return [walks.steps_of(batch) for batch in loader]
+
+
+def flat(batches: list[list[tuple[int, int]]]) -> list[tuple[int, int]]:
+    return [step for batch in batches for step in batch]
+
+
+@pytest.mark.parametrize("workers", WORKERS)
+def test_batches_and_their_order_are_the_same_with_any_workers(workers: dict[str, Any]) -> None:
+    dataset = walks.of_vectors()
+    alone = BatchDataset(dataset, 16, seed=7)
+    data = BatchDataset(dataset, 16, seed=7)
+    loader = DataLoader(data, batch_size=None, **workers)
+
+    epochs = []
+    for epoch in range(3):
+        alone.set_epoch(epoch)
+        data.set_epoch(epoch)
+        epochs.append(epoch_of(loader))
+        assert epochs[-1] == epoch_of(alone)
+        assert len(epochs[-1]) == len(data) == len(loader) == -(-walks.TOTAL // 16)
+        assert sorted(flat(epochs[-1])) == walks.EVERY_STEP
+    assert epochs[0] != epochs[1] != epochs[2]
+
+
+@pytest.mark.parametrize("workers", WORKERS)
+def test_a_map_style_dataset_is_shuffled_by_pytorch(workers: dict[str, Any]) -> None:
+    dataset = TransitionDataset(walks.of_vectors(), columns=["observations", "actions"])
+    loader = DataLoader(dataset, batch_size=16, shuffle=True, collate_fn=collate, **workers)
+
+    orders = [epoch_of(loader) for _ in range(2)]
+
+    assert orders[0] != orders[1]
+    for batches in orders:
+        assert sorted(flat(batches)) == walks.EVERY_STEP
+        assert {len(batch) for batch in batches[:-1]} == {16}
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_read_what_was_read_here_before(method: str) -> None:
+    dataset = walks.of_everything()
+    # Chunks have been decoded by threads of this process, which no child has.
+    dataset.sample_transitions(64, stack=4)
+    data = BatchDataset(dataset, 8, shuffle=False, stack=4)
+    loader = DataLoader(data, batch_size=None, num_workers=2, multiprocessing_context=method)
+
+    for batch, wanted in zip(loader, data, strict=True):
+        assert torch.equal(batch["observations"]["camera"], wanted["observations"]["camera"])
+        assert torch.equal(batch["observations"]["pair"][1], wanted["observations"]["pair"][1])
+        assert batch["observations"]["word"] == wanted["observations"]["word"]
+
+
+def test_windows_are_loaded_with_workers() -> None:
+    dataset = walks.of_vectors()
+    data = BatchDataset(dataset, 8, length=5, padding="after", returns_to_go=True)
+
+    batches = list(DataLoader(data, batch_size=None, num_workers=2))
+
+    firsts = {tuple(window[0]) for batch in batches for window in batch["actions"].tolist()}
+    assert firsts == set(walks.EVERY_STEP)
+    assert all(batch["mask"][:, 0].all() for batch in batches)
+    assert all(batch["returns_to_go"].dtype == torch.float64 for batch in batches)
+
+
+def test_pinning_passes_on_every_part() -> None:
+    # Without a GPU PyTorch warns, and pins nothing.
+    data = BatchDataset(walks.of_everything(), 16, shuffle=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pinned = list(DataLoader(data, batch_size=None, num_workers=2, pin_memory=True))
+
+    for batch, wanted in zip(pinned, data, strict=True):
+        assert torch.equal(batch["observations"]["camera"], wanted["observations"]["camera"])
+        assert torch.equal(batch["observations"]["pair"][0], wanted["observations"]["pair"][0])
+        assert batch["observations"]["word"] == wanted["observations"]["word"]
+        assert torch.equal(batch["terminations"], wanted["terminations"])
+
+
+@pytest.mark.parametrize("before", [0, 2])
+@pytest.mark.parametrize("after", [0, 3])
+@pytest.mark.parametrize("stop", [0, 1, 4, 7])
+def test_a_stopped_run_goes_on_at_the_next_batch(before: int, after: int, stop: int) -> None:
+    dataset = walks.of_vectors()
+    data = BatchDataset(dataset, 16, seed=3)
+    data.set_epoch(5)
+    wanted = epoch_of(data)
+    used = 0
+    for _ in DataLoader(data, batch_size=None, num_workers=before):
+        if used == stop:
+            break
+        used += 1
+    state = json.loads(json.dumps(data.state_dict(used)))
+
+    again = BatchDataset(load_dataset("walks/vectors-v0"), 16, seed=3)
+    again.load_state_dict(state)
+    loader = DataLoader(again, batch_size=None, num_workers=after)
+
+    assert again.epoch == 5
+    again.set_epoch(5)
+    assert epoch_of(loader) == wanted[used:]
+    for epoch in (6, 5):
+        data.set_epoch(epoch)
+        again.set_epoch(epoch)
+        assert epoch_of(loader) == epoch_of(data)
+
+
+def test_workers_that_persist_go_on_at_the_next_batch() -> None:
+    data = BatchDataset(walks.of_vectors(), 16, seed=3)
+    loader = DataLoader(data, batch_size=None, num_workers=2, persistent_workers=True)
+    wanted = epoch_of(loader)
+
+    data.load_state_dict(data.state_dict(3))
+
+    assert epoch_of(loader) == wanted[3:]
+
+
+def test_a_state_of_something_else_is_refused() -> None:
+    dataset = walks.of_vectors()
+    data = BatchDataset(dataset, 16, seed=3)
+    state = data.state_dict(2)
+
+    for other in (
+        BatchDataset(dataset[:3], 16, seed=3),
+        BatchDataset(dataset, 8, seed=3),
+        BatchDataset(dataset, 16, seed=4),
+        BatchDataset(dataset, 16, seed=3, rank=0, world_size=2),
+        BatchDataset(walks.of_vectors("walks/other-v0"), 16, seed=3),
+    ):
+        with pytest.raises(SamplingError, match="the state is of"):
+            other.load_state_dict(state)
+    with pytest.raises(SamplingError, match="at batch 8 of 7"):
+        data.state_dict(8)
+    with pytest.raises(SamplingError, match="is no state"):
+        data.load_state_dict(state["batches"])
+    assert epoch_of(data) == epoch_of(BatchDataset(dataset, 16, seed=3))
+
+
+def test_arguments_that_make_no_sense_are_refused_at_once() -> None:
+    dataset = walks.of_vectors()
+    data = BatchDataset(dataset, 16)
+
+    with pytest.raises(SamplingError, match="epoch is -1"):
+        data.set_epoch(-1)
+    with pytest.raises(SamplingError, match="epochs cannot be given"):
+        BatchDataset(dataset, 16, epochs=3)
+    with pytest.raises(SamplingError, match="batch_size is 0"):
+        BatchDataset(dataset, 0)
+    with pytest.raises(SamplingError, match="rank is 2"):
+        BatchDataset(dataset, 16, rank=2, world_size=2)
+    with pytest.raises(SamplingError, match="there is no column 'infos/nothing'"):
+        TransitionDataset(dataset, columns=["infos/nothing"])
+
+
+def test_datasets_pickle_small_and_read_the_same() -> None:
+    dataset: MinariDataset = walks.of_everything()
+    batches, transitions = BatchDataset(dataset, 16, seed=2), TransitionDataset(dataset)
+    batches.set_epoch(4)
+    wanted = epoch_of(batches), transitions[50]["rewards"]
+
+    texts = pickle.dumps(batches), pickle.dumps(transitions)
+    again, single = pickle.loads(texts[0]), pickle.loads(texts[1])
+
+    assert max(map(len, texts)) < 20_000
+    assert (epoch_of(again), single[50]["rewards"]) == wanted
+
+
+def test_ranks_of_pytorchs_own_sampler_share_a_map_style_dataset() -> None:
+    dataset = TransitionDataset(walks.of_vectors())
+    seen = []
+    for rank in range(4):
+        sampler = DistributedSampler(dataset, num_replicas=4, rank=rank, seed=1)
+        seen += flat(epoch_of(DataLoader(dataset, 9, sampler=sampler, collate_fn=collate)))
+
+    assert len(seen) == walks.TOTAL
+    assert sorted(seen) == walks.EVERY_STEP
+
+
+def test_weights_of_pytorchs_own_sampler_choose_transitions() -> None:
+    dataset = TransitionDataset(walks.of_vectors())
+    weights = [1.0 if episode == 2 else 0.0 for episode, _ in walks.EVERY_STEP]
+    sampler = WeightedRandomSampler(weights, 64)
+
+    seen = flat(epoch_of(DataLoader(dataset, 16, sampler=sampler, collate_fn=collate)))
+
+    assert {episode for episode, _ in seen} == {2}
+
+
+def read_as_rank(rank: int, port: int, dataset_id: str, folder: str) -> None:
+    """What each process of `torch.distributed` does."""
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2
+    )
+    data = BatchDataset(load_dataset(dataset_id), 8, seed=11)
+    loader = DataLoader(data, batch_size=None, num_workers=2, persistent_workers=True)
+    epochs = []
+    for epoch in range(2):
+        data.set_epoch(epoch)
+        epochs.append(epoch_of(loader))
+    counts = [torch.zeros(1, dtype=torch.int64) for _ in range(2)]
+    mine = torch.tensor([len(flat(epochs[0]))])
+    torch.distributed.all_gather(counts, mine)
+    Path(folder, f"{rank}.json").write_text(json.dumps([epochs, [int(n) for n in counts]]))
+    torch.distributed.destroy_process_group()
+
+
+def test_processes_of_pytorch_share_an_epoch_without_being_told_their_ranks(tmp_path: Path) -> None:
+    walks.of_vectors()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    torch.multiprocessing.spawn(
+        read_as_rank, args=(port, "walks/vectors-v0", str(tmp_path)), nprocs=2
+    )
+
+    read = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]
+    for epoch in range(2):
+        seen = [tuple(step) for epochs, _ in read for step in flat(epochs[epoch])]
+        assert sorted(seen) == walks.EVERY_STEP
+    assert all(sum(counts) == walks.TOTAL for _, counts in read)
+    assert read[0][0][0] != read[0][0][1]
+
+
+def test_workers_take_what_they_need_only() -> None:
+    """A view among workers reads its own episodes, each step once."""
+    view = walks.of_vectors().filter_episodes(lambda episode: len(episode) > 5)
+    data = BatchDataset(view, 10, seed=0, drop_last=True)
+
+    seen = flat(epoch_of(DataLoader(data, batch_size=None, num_workers=3)))
+
+    assert len(seen) == len(set(seen)) == 90
+    assert {episode for episode, _ in seen} == {1, 2, 4}
+    assert np.mean([episode == 4 for episode, _ in seen]) > 0.4
