@@ -427,9 +427,9 @@ def _gymnasium_errors(place: SpacePlace) -> Iterator[None]:
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise SpaceError(f"the key {shortened(twice)} is there twice")
+    fields: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in fields:
+            raise SpaceError(f"the key {shortened(key)} is there twice")
+        fields[key] = value
     return fields
