@@ -22,24 +22,6 @@ DOCUMENTS = sorted(
     [README, *REPOSITORY.glob("docs/**/*.md"), *REPOSITORY.glob("packages/*/README.md")]
 )
 
-# These blocks of docs/basic_usage.md ask a remote for the door-* datasets, and no remote can be
-# reached from here. Every other block runs.
-LEFT_TO_THE_REMOTE = (
-    """\
->>> import minari
->>> remote_datasets = minari.list_remote_datasets()
->>> remote_datasets.keys()
-dict_keys(['door-expert-v0', 'door-human-v0', 'door-cloned-v0'])
-""",
-    """\
->>> import minari
->>> minari.download_dataset(dataset_name="door-cloned-v0")
->>> local_datasets = minari.list_local_datasets()
->>> local_datasets.keys()
-dict_keys(['door-cloned-v0'])
-""",
-)
-
 # Gymnasium 1.0 took LunarLander-v2 away; where it is still there, no letter is changed.
 LUNAR_LANDER_V2_IS_GONE = "LunarLander-v2" not in gym.registry
 
@@ -51,40 +33,59 @@ def with_installed_environments(source: str) -> str:
     return re.sub(r"""(gym\.make\(['"]LunarLander)-v2(['"])""", r"\1-v3\2", source)
 
 
-def before_checkpoint() -> None:
+def collect(dataset_id: str) -> None:
+    """Any environment does: AdroitHandDoor is not a part of Gymnasium."""
+    env = minari.DataCollectorV0(gym.make("CartPole-v1"))
+    for seed in range(2):
+        env.reset(seed=seed)
+        over = False
+        while not over:
+            _, _, terminated, truncated, _ = env.step(env.action_space.sample())
+            over = terminated or truncated
+    minari.create_dataset_from_collector_env(
+        dataset_name=dataset_id,
+        collector_env=env,
+        algorithm_name="random policy",
+        author="Farama",
+        author_email="contact@farama.org",
+        code_permalink="https://github.com/Farama-Foundation/Minari",
+    )
+    env.close()
+
+
+def before_checkpoint(_folder: Path, _patch: pytest.MonkeyPatch) -> None:
     """The section collects the dataset of the section before it again, under the same id."""
     minari.delete_dataset("LunarLander-v2-test-v0")
 
 
-def before_combine() -> None:
-    """The section has the two downloaded datasets, and only them.
+def before_download(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """The section has a remote with three datasets, and no local dataset."""
+    patch.setenv("MINARI_DATASETS_PATH", str(folder / "downloads"))
+    patch.setenv("MINARI_REMOTE", (folder / "remote").as_uri())
+    for dataset_id in ("door-human-v0", "door-expert-v0", "door-cloned-v0"):
+        collect(dataset_id)
+        minari.upload_dataset(dataset_id)
+        minari.delete_dataset(dataset_id)
 
-    AdroitHandDoor is not a part of Gymnasium; any environment shows how to combine.
-    """
+
+def before_recover(_folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """The section has the datasets that were collected before something was downloaded."""
+    patch.undo()
+
+
+def before_combine(_folder: Path, _patch: pytest.MonkeyPatch) -> None:
+    """The section has the two downloaded datasets, and only them."""
     for dataset_id in minari.list_local_datasets():
         minari.delete_dataset(dataset_id)
     for dataset_id in ("door-human-v0", "door-expert-v0"):
-        env = minari.DataCollectorV0(gym.make("CartPole-v1"))
-        for seed in range(2):
-            env.reset(seed=seed)
-            over = False
-            while not over:
-                _, _, terminated, truncated, _ = env.step(env.action_space.sample())
-                over = terminated or truncated
-        minari.create_dataset_from_collector_env(
-            dataset_name=dataset_id,
-            collector_env=env,
-            algorithm_name="random policy",
-            author="Farama",
-            author_email="contact@farama.org",
-            code_permalink="https://github.com/Farama-Foundation/Minari",
-        )
-        env.close()
+        collect(dataset_id)
 
 
 # What a section of docs/basic_usage.md takes for granted, by its heading.
-PREPARATIONS: dict[str, Callable[[], None]] = {
+PREPARATIONS: dict[str, Callable[[Path, pytest.MonkeyPatch], None]] = {
     "Checkpoint Minari Dataset": before_checkpoint,
+    "Download Remote Datasets": before_download,
+    "Recover Gymnasium Environment": before_recover,
     "Combine Minari Datasets": before_combine,
 }
 
@@ -92,10 +93,6 @@ PREPARATIONS: dict[str, Callable[[], None]] = {
 def lists_local_datasets(source: str) -> bool:
     """The last statement of docs/basic_usage.md shows the keys of the dict that it gives."""
     return source == "minari.list_local_datasets()"
-
-
-def is_local(block: Block) -> bool:
-    return block.source not in LEFT_TO_THE_REMOTE
 
 
 def has_its_extras(block: Block) -> bool:
@@ -108,46 +105,26 @@ def has_its_extras(block: Block) -> bool:
 @pytest.mark.parametrize(
     "document", DOCUMENTS, ids=lambda document: str(document.relative_to(REPOSITORY))
 )
-def test_every_local_python_block_of_a_document_runs_in_order(document: Path) -> None:
+def test_every_python_block_of_a_document_runs_in_order(document: Path, tmp_path: Path) -> None:
     preparations = dict(PREPARATIONS) if document == BASIC_USAGE else {}
     namespace: dict[str, object] = {"__name__": "__main__"}
 
-    for block in filter(has_its_extras, filter(is_local, python_blocks(document))):
-        if prepare := preparations.pop(block.heading, None):
-            prepare()
-        run_block(
-            block,
-            namespace,
-            with_installed_environments,
-            is_mapping_shown_as_keys=lists_local_datasets,
-        )
+    with pytest.MonkeyPatch.context() as patch:
+        for block in filter(has_its_extras, python_blocks(document)):
+            if prepare := preparations.pop(block.heading, None):
+                prepare(tmp_path, patch)
+            run_block(
+                block,
+                namespace,
+                with_installed_environments,
+                is_mapping_shown_as_keys=lists_local_datasets,
+            )
 
     assert not preparations, "a section that is prepared for is no longer in the document"
 
 
 def test_basic_usage_is_the_document_that_was_agreed_on_to_the_letter() -> None:
     assert hashlib.sha256(BASIC_USAGE.read_bytes()).hexdigest() == BASIC_USAGE_SHA256
-
-
-def test_only_the_named_blocks_of_basic_usage_are_left_to_a_remote() -> None:
-    blocks = python_blocks(BASIC_USAGE)
-
-    assert len(blocks) == 9
-    left_out = [block.source for block in blocks if not is_local(block)]
-    assert left_out == list(LEFT_TO_THE_REMOTE)
-    for document in DOCUMENTS:
-        assert document == BASIC_USAGE or all(map(is_local, python_blocks(document)))
-
-
-def test_only_the_page_on_training_has_blocks_that_need_extras() -> None:
-    needs = {
-        (document.name, module)
-        for document in DOCUMENTS
-        for block in python_blocks(document)
-        for module in block.needs
-    }
-
-    assert needs == {("training.md", "torch"), ("training.md", "jax")}
 
 
 def test_only_the_version_of_lunar_lander_is_replaced_and_only_where_it_must_be() -> None:

@@ -159,6 +159,8 @@ def _download(dataset: RemoteDataset, staging: StagingArea, replaces: bool, prog
     if layout is not None:
         _check_shards(dataset, staging.data, wanted, layout)
     staging.complete()
+    if layout is not None:
+        leave_notice(staging.data)
     install(dataset.dataset_id, staging.dataset, replace=replaces)
     staging.remove()
     _logger.info("downloaded %s: %d files, %d bytes", dataset.shown, len(wanted), total)
