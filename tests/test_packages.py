@@ -42,6 +42,7 @@ STORAGE_MODULES = frozenset(
         "flat_data/hdf5_file.py",
         "public_formats/hdf5_file.py",
         "public_formats/hdf5_storage.py",
+        "public_formats/notice.py",
     }
 )
 # Modules that are called otherwise than what is installed for them.

@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium import spaces
 
 import minari
+from minari_core.formats import MAIN_FILE
 from minari_core.locations import datasets_root, staging_root
 
 _SPACE = spaces.Box(-np.inf, np.inf, (64,), np.float64)
@@ -70,12 +71,15 @@ def make_shards(dataset_id: str, shards: int = 4, steps: int = 600) -> minari.Mi
 
 
 def files_of(dataset_id: str) -> dict[str, bytes]:
-    """What a local dataset's files hold, but for its lock."""
+    """What a local dataset's files hold, but for its lock and the notice to other programs."""
     folder = datasets_root() / dataset_id / "data"
+    columnar = json.loads((folder / "metadata.json").read_bytes()).get("data_format") == "columnar"
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and not path.name.startswith(".")
+        if path.is_file()
+        and not path.name.startswith(".")
+        and not (columnar and path.name == MAIN_FILE)
     }
 
 

@@ -24,7 +24,8 @@ _MODULES = {
     "arrow": ("minari_core.public_formats.arrow_storage", "ArrowStorage"),
     "parquet": ("minari_core.public_formats.arrow_storage", "ParquetStorage"),
 }
-_MAIN_FILE = "main_data.hdf5"
+MAIN_FILE = "main_data.hdf5"
+"""The file of the public Minari's HDF5 layout."""
 
 
 class _StorageClass(Protocol):
@@ -63,7 +64,7 @@ def check_format(data_format: str | None) -> str:
 
 def holds_dataset(folder: Path) -> bool:
     """Whether a ``data`` folder looks like that of a dataset, in whatever format."""
-    return (folder / MANIFEST_NAME).is_file() or (folder / _MAIN_FILE).is_file()
+    return (folder / MANIFEST_NAME).is_file() or (folder / MAIN_FILE).is_file()
 
 
 def describe_dataset(folder: Path) -> dict[str, JsonValue]:
@@ -76,10 +77,10 @@ def describe_dataset(folder: Path) -> dict[str, JsonValue]:
         DatasetNotFoundError: The folder holds no dataset.
         DatasetDamagedError: Its metadata is malformed.
     """
-    if not (folder / MANIFEST_NAME).exists() and (folder / _MAIN_FILE).is_file():
+    if not (folder / MANIFEST_NAME).exists() and (folder / MAIN_FILE).is_file():
         from minari_core.public_formats.root_attributes import root_metadata
 
-        return root_metadata(folder, folder / _MAIN_FILE)
+        return root_metadata(folder, folder / MAIN_FILE)
     metadata = read_metadata(folder)
     metadata.pop("minari_core", None)
     return metadata
@@ -97,7 +98,7 @@ def open_storage(folder: Path) -> Storage:
         FormatError: Its format, or the version of it, cannot be read by what is installed.
         MissingDependencyError: Its format needs a package that is not installed.
     """
-    if not (folder / MANIFEST_NAME).exists() and (folder / _MAIN_FILE).is_file():
+    if not (folder / MANIFEST_NAME).exists() and (folder / MAIN_FILE).is_file():
         return _storage_class(BEFORE_NAMED).open(folder)
     data_format = read_metadata(folder).get("data_format", BEFORE_NAMED)
     if data_format not in _MODULES:

@@ -13,7 +13,7 @@ from pathlib import Path
 from minari_core.columns import JsonValue
 from minari_core.dataset_id import parse_dataset_id
 from minari_core.errors import DatasetExistsError, DatasetWriteError, MinariError
-from minari_core.formats import holds_dataset, new_storage
+from minari_core.formats import DEFAULT_FORMAT, holds_dataset, new_storage
 from minari_core.locations import DATA_FOLDER, dataset_folder, datasets_root, staging_root
 from minari_core.manifest import sync_folder
 from minari_core.storage import Storage
@@ -78,6 +78,10 @@ def publish(
         fill(storage)
         with _writing(dataset_id):
             storage.save()
+            if data_format == DEFAULT_FORMAT:
+                from minari_core.public_formats.notice import leave_notice  # only who writes
+
+                leave_notice(data)
             sync_folder(staged)
             _show(dataset_id, staged, target)
     return target / DATA_FOLDER

@@ -15,7 +15,7 @@ from minari_core.errors import (
     FormatError,
     MinariError,
 )
-from minari_core.formats import open_storage
+from minari_core.formats import MAIN_FILE, open_storage
 from minari_core.gymnasium_compat import env_spec_from_json
 from minari_core.locations import DATA_FOLDER, dataset_folder, datasets_root
 from minari_core.manifest import MANIFEST_NAME, Manifest, read_manifest
@@ -227,7 +227,7 @@ class _Verification:
 
     def _look_for_foreign_files(self, manifest: Manifest) -> None:
         named = {shard.file for shard in manifest.layout.shards}
-        named |= {MANIFEST_NAME, LOCK_NAME}
+        named |= {MANIFEST_NAME, LOCK_NAME, MAIN_FILE}
         for path in sorted(self._folder.iterdir()):
             if path.name in named or path.name.startswith(f".{MANIFEST_NAME}."):
                 continue

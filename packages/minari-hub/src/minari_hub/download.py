@@ -160,6 +160,8 @@ def _download(dataset: RemoteDataset, staging: StagingArea, replaces: bool, prog
         _check_shards(dataset, staging.data, wanted, layout)
     staging.complete()
     if layout is not None:
+        from minari_core.public_formats.notice import leave_notice  # listing needs no HDF5
+
         leave_notice(staging.data)
     install(dataset.dataset_id, staging.dataset, replace=replaces)
     staging.remove()

@@ -19,6 +19,7 @@ from gymnasium import spaces
 
 from minari_core.episode import EpisodeData
 from minari_core.errors import DatasetDamagedError
+from minari_core.formats import MAIN_FILE
 from minari_core.manifest import MANIFEST_NAME, sync_folder
 from minari_core.public_formats.attributes import Attributes
 from minari_core.public_formats.description import OWN_KEY, Description
@@ -29,9 +30,6 @@ from minari_core.public_formats.jpeg import encode_jpegs
 from minari_core.public_formats.kept import Kept
 from minari_core.public_formats.root_attributes import read_root_attributes
 from minari_core.public_formats.spaces import is_image_space
-
-MAIN_FILE = "main_data.hdf5"
-"""The file that holds the episodes."""
 
 _TEXT = h5py.string_dtype(encoding="utf-8")
 
