@@ -14,8 +14,6 @@ from gymnasium import spaces
 
 from tests.collect.vector_twin import DictSpaces
 
-TROUBLE_VARIABLE = "MINARI_TESTS_TROUBLE"
-
 
 class Counting(gymnasium.Env[Any, Any]):
     """Its length and its values follow from the seed of its reset."""
@@ -43,19 +41,19 @@ class Counting(gymnasium.Env[Any, Any]):
 class Troubled(Counting):
     """Goes wrong at the seeds of some episodes, a number of times each.
 
-    The variable says ``kind:times:seed,seed,…``; what has happened is counted in files beside
-    the datasets, for all processes together.
+    What has happened is counted in files, for all processes together.
     """
+
+    def __init__(self, kind: str, times: int, seeds: list[int], marks: str) -> None:
+        self.trouble = (kind, times, seeds, Path(marks))
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         result = super().step(action)
-        kind, times, seeds = os.environ[TROUBLE_VARIABLE].split(":")
-        if self.count == 2 and str(self.seed) in seeds.split(","):
-            marks = Path(os.environ["MINARI_DATASETS_PATH"]) / "marks"
-            marks.mkdir(parents=True, exist_ok=True)
-            if len(list(marks.glob(f"{self.seed}-*"))) < int(times):
-                (marks / f"{self.seed}-{time.monotonic_ns()}").touch()
-                go_wrong(kind)
+        kind, times, seeds, marks = self.trouble
+        is_troubled = self.count == 2 and self.seed in seeds
+        if is_troubled and len(list(marks.glob(f"{self.seed}-*"))) < times:
+            (marks / f"{self.seed}-{time.monotonic_ns()}").touch()
+            go_wrong(kind)
         return result
 
 
@@ -105,16 +103,27 @@ def by_signs(observations: Any) -> Any:
     return (observations[:, 0] > 0).astype(np.int64)
 
 
-def fill_the_disk_once() -> Counting:
+def fill_the_disk_once(marks: str) -> Counting:
     """An environment in a worker that can write no file, if it is the first one of all."""
-    marks = Path(os.environ["MINARI_DATASETS_PATH"]) / "marks"
-    marks.mkdir(parents=True, exist_ok=True)
-    try:
-        (marks / "full").mkdir()
-    except FileExistsError:
-        return Counting()
+    if is_first(Path(marks) / "full"):
+        limit_files()
+    return Counting()
+
+
+def limit_files() -> None:
+    """Let this process write no file of any size."""
     import resource
 
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
-    return Counting()
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, most))
+
+
+def is_first(mark: Path) -> bool:
+    """Whether no process has asked for this mark before."""
+    try:
+        mark.mkdir()
+    except FileExistsError:
+        return False
+    (mark / "pid").write_text(str(os.getpid()))
+    return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import random
 import signal
@@ -19,15 +18,12 @@ import numpy as np
 import pytest
 
 from minari_collect import CollectProgress, DataCollectorV0, collect_dataset
-from minari_collect import create_dataset_from_collector_env as create
-from minari_collect.collect_task import episode_seeds
-from minari_collect.policies import PolicyRunner, load_policy
-from minari_core.dataset import MinariDataset
+from minari_collect.collect_messages import episode_seeds
+from minari_collect.policies import load_policy
 from minari_core.errors import DataError, DatasetExistsError, RecordingError
 from minari_core.local_datasets import load_dataset
 from minari_core.verification import verify_dataset
 from tests.collect.collect_work import (
-    TROUBLE_VARIABLE,
     Counting,
     Slow,
     SumPolicy,
@@ -37,6 +33,7 @@ from tests.collect.collect_work import (
     dict_spaces,
     fill_the_disk_once,
 )
+from tests.collect.one_by_one import fingerprint, one_by_one
 from tests.collect.vector_twin import assert_same_episodes
 
 pytestmark = pytest.mark.filterwarnings(
@@ -44,46 +41,6 @@ pytestmark = pytest.mark.filterwarnings(
 )
 HAS_MODES = hasattr(gymnasium.vector, "AutoresetMode")
 LANDER = "LunarLander-v3" if "LunarLander-v3" in gymnasium.registry else "LunarLander-v2"
-
-
-def fingerprint(dataset: MinariDataset) -> str:
-    """A hash of every bit of every episode."""
-    digest = hashlib.sha256()
-
-    def add(value: Any) -> None:
-        if isinstance(value, dict):
-            for key in sorted(value):
-                digest.update(key.encode())
-                add(value[key])
-        elif isinstance(value, tuple | list):
-            for item in value:
-                add(item)
-        elif isinstance(value, np.ndarray):
-            digest.update(f"{value.dtype}{value.shape}".encode() + np.ma.getdata(value).tobytes())
-        else:
-            digest.update(repr(value).encode())
-
-    for episode in dataset:
-        add([episode.observations, episode.actions, episode.rewards, episode.terminations])
-        add([episode.truncations, episode.infos, episode.seed, episode.metadata])
-    return digest.hexdigest()
-
-
-def one_by_one(make: Callable[[], Any], policy: Any, episodes: int, seed: int) -> MinariDataset:
-    """The dataset as a collector around one environment makes it."""
-    env = DataCollectorV0(make())
-    runner = PolicyRunner(policy, env.action_space)
-    for episode in range(episodes):
-        env_seed, policy_seed = episode_seeds(seed, episode)
-        runner.reset(policy_seed)
-        observation, _ = env.reset(seed=env_seed)
-        over = False
-        while not over:
-            observation, _, terminated, truncated, _ = env.step(runner(observation))
-            over = bool(terminated or truncated)
-    dataset = create("tests/one-by-one-v0", env)
-    env.close()
-    return dataset
 
 
 def leftovers(root: Path) -> list[str]:
@@ -168,11 +125,8 @@ def test_steps_are_collected_in_the_first_whole_episodes_that_have_them() -> Non
 
 
 @pytest.mark.parametrize("kind", ["raise", "kill", "hang", "freeze"])
-def test_an_episode_that_fails_is_collected_again(
-    kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seeds = [str(episode_seeds(6, episode)[0]) for episode in (2, 7)]
-    monkeypatch.setenv(TROUBLE_VARIABLE, f"{kind}:1:{','.join(seeds)}")
+def test_an_episode_that_fails_is_collected_again(kind: str, tmp_path: Path) -> None:
+    seeds = [episode_seeds(6, episode)[0] for episode in (2, 7)]
     wanted = collect_dataset(
         "tests/wanted-v0", Counting, total_episodes=10, seed=6, executor=ThreadPoolExecutor(1)
     )
@@ -180,6 +134,7 @@ def test_an_episode_that_fails_is_collected_again(
     dataset = collect_dataset(
         "tests/troubled-v0",
         Troubled,
+        env_kwargs={"kind": kind, "times": 1, "seeds": seeds, "marks": str(tmp_path)},
         total_episodes=10,
         seed=6,
         workers=2,
@@ -191,11 +146,15 @@ def test_an_episode_that_fails_is_collected_again(
 
 
 def test_an_episode_that_always_fails_is_reported_by_its_seed_and_the_others_wait(
-    monkeypatch: pytest.MonkeyPatch, datasets_root: Path
+    datasets_root: Path, tmp_path: Path
 ) -> None:
     seed = episode_seeds(6, 4)[0]
-    monkeypatch.setenv(TROUBLE_VARIABLE, f"raise:1000:{seed}")
-    arguments: dict[str, Any] = {"total_episodes": 8, "seed": 6, "executor": ThreadPoolExecutor(2)}
+    arguments: dict[str, Any] = {
+        "env_kwargs": {"kind": "raise", "times": 1000, "seeds": [seed], "marks": str(tmp_path)},
+        "total_episodes": 8,
+        "seed": 6,
+        "executor": ThreadPoolExecutor(2),
+    }
 
     with pytest.raises(RecordingError, match=rf"(?s)seed {seed}.*the environment broke"):
         collect_dataset("tests/failing-v0", Troubled, **arguments)
@@ -211,7 +170,7 @@ def test_an_episode_that_always_fails_is_reported_by_its_seed_and_the_others_wai
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of files are POSIX")
-def test_a_full_disk_at_one_worker_loses_nothing() -> None:
+def test_a_full_disk_at_one_worker_loses_nothing(tmp_path: Path) -> None:
     wanted = collect_dataset(
         "tests/wanted-v0", Counting, total_episodes=8, seed=6, executor=ThreadPoolExecutor(1)
     )
@@ -219,11 +178,11 @@ def test_a_full_disk_at_one_worker_loses_nothing() -> None:
     dataset = collect_dataset(
         "tests/full-v0",
         fill_the_disk_once,
+        env_kwargs={"marks": str(tmp_path)},
         total_episodes=8,
         seed=6,
         workers=2,
         episodes_per_task=2,
-        max_attempts=6,
     )
 
     assert fingerprint(dataset) == fingerprint(wanted)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from minari_collect.collect_task import Part, put_in_place
+from minari_collect.collect_messages import RUN_NAME, Part
+from minari_collect.part_remote import PartRemote
+from minari_collect.part_transport import receive
 from minari_core.columnar_storage import LOCK_NAME
 from minari_core.columns import JsonValue
 from minari_core.errors import (
@@ -22,7 +24,6 @@ from minari_core.errors import (
 from minari_core.manifest import read_manifest, replace_file
 from minari_core.shard_folder import ShardFolder
 
-RUN_NAME = "run.json"
 _PART = re.compile(r"episodes-(\d{12,})-(\d{12,})")
 
 
@@ -84,35 +85,33 @@ class RunFolder:
         replace_file(self.path / RUN_NAME, json.dumps(dict(agreed)).encode())
 
     def parts(self) -> list[Part]:
-        """The complete parts that are there."""
+        """The complete parts that are there, each episode in one of them only.
+
+        A worker that was given up may have completed what others then collected again.
+        """
+        numbers = [
+            (int(matched[1]), int(matched[2]))
+            for folder in self.path.iterdir()
+            if (matched := _PART.fullmatch(folder.name))
+        ]
         found: list[Part] = []
-        for folder in sorted(self.path.iterdir()):
-            matched = _PART.fullmatch(folder.name)
-            if matched is None:
+        end = 0
+        for first, stop in sorted(numbers, key=lambda pair: (pair[0], -pair[1])):
+            if first < end:
                 continue
-            layout = read_manifest(folder).layout
-            part = Part(int(matched[1]), int(matched[2]), layout.total_steps)
-            if layout.total_episodes != part.stop - part.first:
-                raise DatasetDamagedError(f"{folder} has {layout.total_episodes} episodes")
-            found.append(part)
+            part = Part(first, stop, 0)
+            layout = self.storage(part).layout
+            if layout.total_episodes != stop - first:
+                raise DatasetDamagedError(
+                    f"{self.path / part.name} has {layout.total_episodes} episodes"
+                )
+            found.append(replace(part, steps=layout.total_steps))
+            end = stop
         return found
 
-    def receive(self, part: Part) -> Part:
-        """Write the files of a part that came with its result."""
-        if part.files is None:
-            return part
-        folder = self.path / f".part-{uuid.uuid4().hex}"
-        folder.mkdir()
-        try:
-            for name, content in part.files.items():
-                if Path(name).name != name or name.startswith("."):
-                    raise RecordingError(f"a worker sent a file of the name {name!r}")
-                (folder / name).write_bytes(content)
-            put_in_place(folder, self.path / part.name)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        return Part(part.first, part.stop, part.steps)
+    def receive(self, part: Part, remote: PartRemote | None = None) -> Part:
+        """Take in a part as its worker sent it; see `minari_collect.part_transport.receive`."""
+        return receive(part, self.path, remote)
 
     def storage(self, part: Part) -> ShardFolder:
         """The shards of a part."""

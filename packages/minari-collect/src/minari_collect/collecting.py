@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import queue
-import time
-import uuid
 from collections.abc import Iterable, Mapping
-from concurrent.futures import BrokenExecutor, Executor, Future
-from dataclasses import dataclass, replace
+from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +15,12 @@ from gymnasium.envs.registration import EnvSpec
 
 from minari_collect.callbacks import EpisodeMetadataCallback, StepDataCallback
 from minari_collect.collect_folder import RunFolder
+from minari_collect.collect_messages import EnvLike, Part, Recipe, Way
 from minari_collect.collect_progress import ProgressCallback, ProgressMeter
-from minari_collect.collect_schedule import Range, Schedule
-from minari_collect.collect_task import (
-    EnvLike,
-    Failure,
-    Part,
-    Recipe,
-    Task,
-    TaskResult,
-    episode_seeds,
-    run_task,
-    to_bytes,
-)
+from minari_collect.collect_run import CollectRun
+from minari_collect.collect_schedule import Schedule
+from minari_collect.part_remote import OpenRemote
 from minari_collect.policies import Policy
-from minari_collect.process_slots import ProcessSlots
 from minari_core.caller_warnings import warn_caller
 from minari_core.columns import JsonValue
 from minari_core.dataset import MinariDataset
@@ -47,9 +34,6 @@ from minari_core.publishing import check_id_is_free, publish
 from minari_core.shard_folder import ShardFolder
 from minari_core.storage import Storage
 
-_QUEUED_PER_WORKER = 2
-_SECONDS_BETWEEN_LOOKS = 0.5
-_GRACE_SECONDS = 30.0
 _REPORTED_FAILURES = 5
 
 
@@ -75,6 +59,7 @@ def collect_dataset(
     episodes_per_task: int | None = None,
     work_dir: str | os.PathLike[str] | None = None,
     work_dir_is_shared: bool = True,
+    remote: OpenRemote | None = None,
     progress: ProgressCallback | bool | None = None,
     step_data_callback: type[StepDataCallback] | StepDataCallback = StepDataCallback,
     episode_metadata_callback: (
@@ -130,8 +115,12 @@ def collect_dataset(
         episodes_per_task: How many episodes a worker collects at a time; chosen if None.
         work_dir: Where the shards wait; a hidden folder under the datasets' root if None. On
             another file system than the root they are copied at the end.
-        work_dir_is_shared: Whether the workers see the same ``work_dir``. If not, each uses its
-            own folder of that name, and the shards travel with the results.
+        work_dir_is_shared: Whether the workers see the same ``work_dir``. If not, each writes to
+            its own folder of that name, or its temporary folder, and the shards travel with the
+            results.
+        remote: Opens a remote through which the shards travel instead, such as
+            ``functools.partial(minari.open_remote, "gs://bucket/folder")``; what went through
+            it stays there.
         progress: Called with a `CollectProgress` whenever something is done; None shows a line
             on a terminal, True shows it anywhere, False nowhere.
         step_data_callback: As in `DataCollectorV0`.
@@ -188,6 +177,7 @@ def collect_dataset(
         reset_options=reset_options,
         max_episode_steps=max_episode_steps,
         episode_timeout=episode_timeout,
+        open_remote=remote,
         collector={
             "step_data_callback": step_data_callback,
             "episode_metadata_callback": episode_metadata_callback,
@@ -213,6 +203,7 @@ def collect_dataset(
         num_envs=num_envs,
         episodes_per_task=episodes_per_task,
     )
+    way = _way(remote, work_dir_is_shared)
     meter = ProgressMeter(progress, total_episodes, total_steps)
     fresh_seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> 1)
     with folder.opened(settled, resume=resume) as agreed:
@@ -221,9 +212,9 @@ def collect_dataset(
             folder.settle({**agreed, "seed": fresh_seed})
             known_seed = fresh_seed
         recipe = replace(recipe, seed=known_seed)
-        schedule.done(folder.parts(), ())
-        run = _Run(recipe, folder, schedule, meter, work_dir_is_shared)
-        run.drive(executor, count)
+        schedule.start_from(folder.parts())
+        work_folder = "" if way != "folder" and work_dir is None else str(folder.path)
+        CollectRun(recipe, folder, schedule, meter, way, work_folder).drive(executor, count)
         _check_failures(schedule, folder, skip_failed)
         parts = _wanted_parts(schedule, folder, total_episodes, total_steps)
         if not parts:
@@ -246,125 +237,10 @@ def default_work_dir(dataset_id: str) -> Path:
     return staging_root() / f"run-{dataset_id.replace('/', '%')}"
 
 
-@dataclass
-class _Run:
-    """A run that is going on."""
-
-    recipe: Recipe
-    folder: RunFolder
-    schedule: Schedule
-    meter: ProgressMeter
-    is_shared: bool
-
-    def __post_init__(self) -> None:
-        self._pickled = to_bytes(self.recipe)
-        self._name = uuid.uuid4().hex
-        # Of any thread; a queue that callbacks may fill while it is being read.
-        self._ended: queue.SimpleQueue[Future[TaskResult]] = queue.SimpleQueue()
-        self._in_flight: dict[Future[TaskResult], tuple[Range, float]] = {}
-
-    def drive(self, executor: Executor | None, workers: int) -> None:
-        """Collect all that is missing."""
-        self._tell()
-        own = ProcessSlots(workers) if executor is None else None
-        limit = workers if own is not None else workers * _QUEUED_PER_WORKER
-        chosen = own or executor
-        try:
-            while True:
-                while len(self._in_flight) < limit:
-                    wanted = self.schedule.next_range(len(self._in_flight))
-                    if wanted is None:
-                        break
-                    self._submit(chosen, wanted, may_exit=own is not None)
-                if not self._in_flight:
-                    break
-                done = self._finished()
-                for future in done:
-                    if future not in self._in_flight:
-                        continue  # nobody waited for it any longer
-                    wanted, _ = self._in_flight.pop(future)
-                    if own is not None:
-                        own.release(future)
-                    self._settle(future, wanted, is_own=own is not None)
-                if done:
-                    self._tell()
-                elif own is None:
-                    self._give_up_on_the_silent()
-        finally:
-            for future in self._in_flight:
-                future.cancel()
-            if own is not None:
-                own.shutdown()
-        self._tell(is_last=True)
-
-    def _submit(self, executor: Executor | None, wanted: Range, *, may_exit: bool) -> None:
-        if executor is None:
-            raise RecordingError("there is no executor")
-        task = Task(
-            recipe=self._pickled,
-            run=self._name,
-            first=wanted.first,
-            stop=wanted.stop,
-            folder=str(self.folder.path),
-            send_files=not self.is_shared,
-            may_exit=may_exit,
-        )
-        future = executor.submit(run_task, task)
-        self._in_flight[future] = (wanted, time.monotonic())
-        future.add_done_callback(self._ended.put)
-
-    def _finished(self) -> list[Future[TaskResult]]:
-        """Calls that have ended, after a while at the latest; each costs the same however many."""
-        finished: list[Future[TaskResult]] = []
-        with contextlib.suppress(queue.Empty):
-            finished.append(self._ended.get(timeout=_SECONDS_BETWEEN_LOOKS))
-            while True:
-                finished.append(self._ended.get_nowait())
-        return finished
-
-    def _settle(self, future: Future[TaskResult], wanted: Range, *, is_own: bool) -> None:
-        try:
-            result = future.result()
-        except BrokenExecutor as error:
-            if not is_own:
-                raise RecordingError(
-                    f"the executor is broken ({error}), and only its owner can start another; "
-                    "what is complete waits for resume=True"
-                ) from error
-            self._lose(wanted, f"its worker process ended: {error}")
-        except Exception as error:
-            self._lose(wanted, f"its worker failed: {type(error).__name__}: {error}")
-        else:
-            self.schedule.done(map(self.folder.receive, result.parts), result.failures)
-
-    def _lose(self, wanted: Range, reason: str) -> None:
-        self.schedule.lost(
-            wanted,
-            [
-                Failure(episode, episode_seeds(self.recipe.seed, episode)[0], reason)
-                for episode in range(wanted.first, wanted.stop)
-            ],
-        )
-
-    def _give_up_on_the_silent(self) -> None:
-        """Count tasks as lost that an engine says nothing of, long after they should be done."""
-        if self.recipe.episode_timeout is None:
-            return
-        for future, (wanted, since) in list(self._in_flight.items()):
-            if not future.running():
-                self._in_flight[future] = (wanted, time.monotonic())
-                continue
-            patience = _GRACE_SECONDS + self.recipe.episode_timeout * (len(wanted) + 1)
-            if time.monotonic() - since > patience:
-                future.cancel()
-                del self._in_flight[future]
-                self._lose(wanted, f"nothing was heard of its worker for {patience:.0f} seconds")
-
-    def _tell(self, *, is_last: bool = False) -> None:
-        schedule = self.schedule
-        self.meter.update(
-            schedule.episodes, schedule.steps, len(schedule.failures), is_last=is_last
-        )
+def _way(remote: OpenRemote | None, is_shared: bool) -> Way:
+    if remote is not None:
+        return "remote"
+    return "folder" if is_shared else "result"
 
 
 def _check_amount(
@@ -403,16 +279,21 @@ def _check_failures(schedule: Schedule, folder: RunFolder, skip_failed: bool) ->
     failures = schedule.failures
     if not failures:
         return
+    so_far = f"the {schedule.episodes} others wait in {folder.path} for resume=True"
     told = [f"episode {f.episode} (seed {f.seed}):\n{f.reason}" for f in failures]
     if len(told) > _REPORTED_FAILURES:
         told[_REPORTED_FAILURES:] = [f"and {len(told) - _REPORTED_FAILURES} more"]
     text = "\n".join(told)
+    if schedule.is_hopeless:
+        raise RecordingError(
+            f"{len(failures)} episodes failed and none succeeded meanwhile, so the run was "
+            f"stopped; {so_far}:\n{text}"
+        )
     if skip_failed:
         warn_caller(f"{len(failures)} episodes failed and are not in the dataset:\n{text}")
         return
     raise RecordingError(
-        f"{len(failures)} episodes failed; the {schedule.episodes} others wait in {folder.path} "
-        f"for resume=True, perhaps with skip_failed=True:\n{text}"
+        f"{len(failures)} episodes failed; {so_far}, perhaps with skip_failed=True:\n{text}"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import signal
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from typing import Any, TypeVar
@@ -27,7 +28,8 @@ class ProcessSlots(Executor):
             workers: How many processes.
         """
         self._context = multiprocessing.get_context("spawn")
-        self._free: list[ProcessPoolExecutor | None] = [None] * workers
+        # First come, first served: where something is wrong, a call ends soonest.
+        self._free: deque[ProcessPoolExecutor | None] = deque([None] * workers)
         self._busy: list[ProcessPoolExecutor] = []
 
     def submit(
@@ -40,7 +42,7 @@ class ProcessSlots(Executor):
         """
         if not self._free:
             raise RecordingError("all worker processes are busy")
-        pool = self._free.pop()
+        pool = self._free.popleft()
         if pool is None:
             pool = ProcessPoolExecutor(1, mp_context=self._context, initializer=_ignore_interrupt)
         future = pool.submit(function, *args, **kwargs)
@@ -68,7 +70,7 @@ class ProcessSlots(Executor):
         for started in (*self._busy, *self._free):
             if started is not None:
                 started.shutdown(wait=wait, cancel_futures=True)
-        self._busy, self._free = [], []
+        self._busy, self._free = [], deque()
 
 
 def _ignore_interrupt() -> None:
