@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 from gymnasium import spaces
@@ -19,6 +20,7 @@ from minari_collect import (
     DataCollectorV0,
     EpisodeMetadataCallback,
     StepDataCallback,
+    VectorDataCollector,
     create_dataset_from_collector_env,
 )
 from minari_core.caller_warnings import MinariWarning
@@ -33,7 +35,9 @@ _numbers = itertools.count()
 pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no")
 
 
-def saved(collector: DataCollectorV0, dataset_id: str = "tests/callbacks-v0") -> MinariDataset:
+def saved(
+    collector: DataCollectorV0 | VectorDataCollector, dataset_id: str = "tests/callbacks-v0"
+) -> MinariDataset:
     create_dataset_from_collector_env(dataset_id, collector)
     collector.close()
     return load_dataset(dataset_id)
@@ -455,6 +459,55 @@ def test_what_cannot_be_stored_is_dropped_with_one_warning_that_names_the_key() 
     )
 
 
+# JSON reads the two surrogates back as the one character.
+TWO_KEYS_OF_ONE_TEXT = {"\ud83d\ude00": 1, "\U0001f600": 2}
+
+
+class OddKeys(StepDataCallback):
+    """Adds the keys to the extras and to the infos."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        data = super().__call__(*args, **kwargs)
+        data["info"] = {**data["info"], **TWO_KEYS_OF_ONE_TEXT, "in": TWO_KEYS_OF_ONE_TEXT}
+        return {**data, **TWO_KEYS_OF_ONE_TEXT}
+
+
+class OddInfos(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Adds the keys to the infos of steps."""
+
+    def step(self, action: Any) -> Any:
+        *others, info = self.env.step(action)
+        return (*others, {**info, **TWO_KEYS_OF_ONE_TEXT, "in": TWO_KEYS_OF_ONE_TEXT})
+
+
+@pytest.mark.parametrize("num_envs", [1, 2])
+@pytest.mark.parametrize("callback", [StepDataCallback, OddKeys])
+def test_keys_that_json_cannot_keep_are_dropped_and_the_dataset_opens(
+    num_envs: int, callback: type[StepDataCallback]
+) -> None:
+    def make() -> gymnasium.Env[Any, Any]:
+        return OddInfos(Counter(4))
+
+    collector: Any
+    if num_envs == 1:
+        collector = DataCollectorV0(make(), callback, record_infos=True)
+        collector.reset()
+        actions: Any = 0
+    else:
+        envs = gymnasium.vector.SyncVectorEnv([make] * num_envs)
+        collector = VectorDataCollector(envs, callback, record_infos=True)
+        collector.reset()
+        actions = np.zeros(num_envs, np.int64)
+    for _ in range(3):
+        collector.step(actions)
+    with pytest.warns(MinariWarning, match="not text that JSON can keep"):
+        episode = saved(collector)[0]
+
+    assert sorted(episode.infos) == ["count", "in", "\U0001f600"]
+    assert episode.infos["in"][-1] == TWO_KEYS_OF_ONE_TEXT
+    assert list(episode.extras or {}) == ([] if callback is StepDataCallback else ["\U0001f600"])
+
+
 def test_infos_are_copied_at_once() -> None:
     array, inner = np.zeros(2), [1, {"x": np.zeros(1)}]
     env = Scripted()
@@ -515,7 +568,11 @@ values = st.recursive(
 )
 @given(
     infos=st.lists(
-        st.dictionaries(st.sampled_from(["a", "b/c", "", ".", 7]) | st.text(max_size=3), values),
+        st.dictionaries(
+            st.sampled_from(["a", "b/c", "", ".", 7, "\ud83d\ude00", "\U0001f600"])
+            | st.text(max_size=3),
+            values,
+        ),
         min_size=2,
         max_size=6,
     ),

@@ -9,11 +9,10 @@ import numpy as np
 
 from minari_core.columns import Array, Column, StructColumn
 from minari_core.columns.dynamic import Unstorable, encode_dynamic, freeze
-from minari_core.json_values import is_plain_key
+from minari_core.json_values import NOT_PLAIN, is_plain_key
 
 _IMMUTABLE = frozenset({float, int, bool, np.float64, np.float32, np.int64, np.bool_})
 _NBYTES_OF_NUMBER = 32
-KEY_IS_REFUSED = "its key is not text that JSON can keep"
 
 
 class InfoRecorder:
@@ -68,7 +67,7 @@ class InfoRecorder:
 
     def _new_column(self, key: object) -> list[object] | None:
         if not is_plain_key(key):
-            self.dropped.setdefault(f"{self._name}[{key!r}]", KEY_IS_REFUSED)
+            self.dropped.setdefault(f"{self._name}[{key!r}]", NOT_PLAIN)
             return None
         return self._columns.setdefault(key, [])
 

@@ -13,11 +13,10 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from minari_collect.info_recorder import KEY_IS_REFUSED
 from minari_collect.vector_columns import Cells
 from minari_core.columns import Array, Column, MaskedColumn, StructColumn, fixed_column
 from minari_core.columns.dynamic import Unstorable, encode_dynamic, freeze
-from minari_core.json_values import is_plain_key
+from minari_core.json_values import NOT_PLAIN, is_plain_key
 
 FINAL_OBSERVATION_KEYS = ("final_obs", "final_observation")
 FINAL_INFO_KEY = "final_info"
@@ -121,7 +120,7 @@ class VectorInfos:
         infos: list[Info | None] | None = None
         for key in self._keys(used, wanted):
             if not is_plain_key(key):
-                self.dropped.setdefault(f"{self._name}[{key!r}]", KEY_IS_REFUSED)
+                self.dropped.setdefault(f"{self._name}[{key!r}]", NOT_PLAIN)
                 continue
             encoded = self._encoded_at_once(key, used, rows, envs, wanted)
             if encoded is None:
@@ -236,7 +235,7 @@ class VectorInfos:
         frozen: Info = {}
         for key, value in items:
             if not isinstance(key, str):
-                self.dropped.setdefault(f"{self._name}[{key!r}]", KEY_IS_REFUSED)
+                self.dropped.setdefault(f"{self._name}[{key!r}]", NOT_PLAIN)
                 continue
             frozen[key] = _frozen_value(value)
             self.nbytes += _NBYTES_OF_VALUE + (value.nbytes if isinstance(value, np.ndarray) else 0)
@@ -248,7 +247,7 @@ class VectorInfos:
             if key in _NOT_BATCHED:
                 continue
             if not isinstance(key, str):
-                self.dropped.setdefault(f"{self._name}[{key!r}]", KEY_IS_REFUSED)
+                self.dropped.setdefault(f"{self._name}[{key!r}]", NOT_PLAIN)
                 continue
             if key.startswith("_") and key[1:] in infos and is_mask(value, self._envs):
                 continue

@@ -21,6 +21,9 @@ import numpy as np
 from minari_core.errors import DataError
 from minari_core.showing import shown
 
+NOT_PLAIN = "its key is not text that JSON can keep"
+"""Why a column is left out whose key is not plain; see `is_plain_key`."""
+
 _ARRAY_KINDS = "biufU"
 # Reading is recursive, and must have room wherever it is called from.
 _DEEPEST = 100

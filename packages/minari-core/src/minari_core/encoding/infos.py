@@ -10,7 +10,7 @@ from minari_core.columns import Array, Column, StructColumn, fixed_column
 from minari_core.columns.dynamic import encode_dynamic, freeze
 from minari_core.encoding.blocks import Encoded
 from minari_core.errors import DataError
-from minari_core.json_values import is_plain_key
+from minari_core.json_values import NOT_PLAIN, is_plain_key
 
 
 def encode_infos(
@@ -22,7 +22,7 @@ def encode_infos(
     """Encode dicts of rows; an episode without a key has no value in any of its rows."""
     keys = dict.fromkeys(key for block in blocks if block for key in block)
     for key in [key for key in keys if not is_plain_key(key)]:
-        dropped.setdefault(f"{where}[{key!r}]", "its key is not text that JSON can keep")
+        dropped.setdefault(f"{where}[{key!r}]", NOT_PLAIN)
         del keys[key]
     fields: dict[str, Column] = {}
     pieces: list[list[Array]] = []
