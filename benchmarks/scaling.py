@@ -1,0 +1,245 @@
+"""What it costs to record many environments at once, and to collect with many workers.
+
+``scaling.py coordinator EPISODES`` prints the peak memory of a process that coordinates such a run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from measure import LIMIT, MINARI, in_fresh_process, in_turns, median, memory_of, ratio, timed
+
+import minari
+
+if TYPE_CHECKING:
+    from report import Figure
+    from setting import Setting
+
+_CHEETAH = "HalfCheetah-v5"
+_MOST_OVER_CARTPOLES, _MOST_OVER_CHEETAHS = 0.25, 0.03
+_FEWEST_TIMES_ONE_WORKER = 1.8
+_MOST_SECONDS_TO_PUBLISH = 2.0
+_PARTS = 1000
+_SEED = 1
+
+
+def measure(setting: Setting) -> list[Figure]:
+    """Vector environments, two workers beside one, a thousand shards, and the coordinator."""
+    figures = [_vector(setting, "CartPole-v1", 64, _MOST_OVER_CARTPOLES)]
+    try:
+        gymnasium.make(_CHEETAH).close()
+    except gymnasium.error.DependencyNotInstalled:
+        setting.complaints.append(f"{_CHEETAH} needs gymnasium[mujoco]; it was left out")
+    else:
+        figures.append(_vector(setting, _CHEETAH, 8, _MOST_OVER_CHEETAHS))
+        figures.append(_workers(setting))
+    return [*figures, _publishing(setting), _coordinator(setting)]
+
+
+def _vector(setting: Setting, env_id: str, num_envs: int, most_over: float) -> Figure:
+    """A loop over sampled actions; whatever a full buffer costs is in it."""
+    from report import Figure, microseconds
+
+    is_native = env_id == "CartPole-v1"
+    steps = (8192 if is_native else 1000) // (40 if setting.quick else 1)
+
+    def made() -> Any:
+        mode = "vector_entry_point" if is_native else "sync"
+        return gymnasium.make_vec(env_id, num_envs=num_envs, vectorization_mode=mode)
+
+    def run(envs: Any) -> Callable[[], None]:
+        envs.action_space.seed(_SEED)
+        actions = [envs.action_space.sample() for _ in range(256)]
+
+        def loop() -> None:
+            envs.reset(seed=_SEED)
+            for step in range(steps):
+                envs.step(actions[step % 256])
+
+        return loop
+
+    with setting.datasets():
+        bare, envs = made(), minari.VectorDataCollector(made())
+        bare_loop, loop = run(bare), run(envs)
+
+        def recorded() -> float:
+            seconds = timed(loop)
+            envs.discard()
+            return seconds / steps
+
+        times = in_turns(
+            {LIMIT: lambda: timed(bare_loop) / steps, MINARI: recorded},
+            setting.rounds(15 if is_native else 25),
+        )
+        bare.close()
+        envs.close()
+    over = ratio(times) - 1
+    return Figure(
+        work=f"recorded step of {num_envs} {env_id}, "
+        + ("natively vectorised" if is_native else "SyncVectorEnv"),
+        minari=microseconds(median(times, MINARI)),
+        limit=f"{microseconds(median(times, LIMIT))} (bare vector environment)",
+        compared=f"+ {over:.1%}",
+        target=f"+ {most_over:.0%}",
+        reached=over <= most_over,
+        values={name: median(times, name) for name in times} | {"over": over},
+    )
+
+
+def _workers(setting: Setting) -> Figure:
+    """From the call until the dataset is there, the start of the processes included."""
+    from report import Figure
+
+    episodes = 4 if setting.quick else 120
+    with setting.datasets():
+
+        def collected(workers: int) -> Callable[[], float]:
+            def work() -> float:
+                dataset_id = f"bench/workers{workers}-v0"
+                seconds = timed(
+                    lambda: minari.collect_dataset(
+                        dataset_id, _CHEETAH, total_episodes=episodes, workers=workers, seed=_SEED
+                    )
+                )
+                minari.delete_dataset(dataset_id)
+                return seconds
+
+            return work
+
+        times = in_turns({LIMIT: collected(1), MINARI: collected(2)}, setting.rounds(5))
+    faster = statistics.median(a / b for a, b in zip(times[LIMIT], times[MINARI], strict=True))
+    seconds = median(times, MINARI) or 0.0
+    alone = median(times, LIMIT) or 0.0
+    return Figure(
+        work=f"{episodes} {_CHEETAH} episodes of 1000 steps by two workers, all overheads counted",
+        minari=f"{seconds:.2f} s",
+        limit=f"{alone:.2f} s (one worker)",
+        compared=f"{faster:.2f} ×",
+        target=f"{_FEWEST_TIMES_ONE_WORKER} ×",
+        reached=faster >= _FEWEST_TIMES_ONE_WORKER,
+        obstacle="Two processes must have two idle processors for this.",
+        values={MINARI: seconds, LIMIT: alone, "faster": faster},
+    )
+
+
+class Blobs(gymnasium.Env[Any, Any]):
+    """Episodes of ten steps with 8 kB each."""
+
+    observation_space = spaces.Box(0, 1, (1000,), np.float64)
+    action_space = spaces.Discrete(2)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.count = 0
+        return self.np_random.random(1000), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.count += 1
+        return self.np_random.random(1000), 1.0, self.count == 10, False, {}
+
+
+class _StoppedError(Exception):
+    """Ends a run before it is published."""
+
+
+def _publishing(setting: Setting) -> Figure:
+    """Going on with a run in which everything is collected already: reading, joining, linking."""
+    from report import Figure
+
+    parts = 20 if setting.quick else _PARTS
+    arguments: dict[str, Any] = {"total_episodes": parts, "episodes_per_task": 1, "seed": _SEED}
+
+    def stop(progress: minari.CollectProgress) -> None:
+        if progress.episodes == parts:
+            raise _StoppedError
+
+    times: list[float] = []
+    written: list[int] = []
+    with setting.datasets() as root, ThreadPoolExecutor(2) as executor:
+        kept, work = root / "kept", root / "work"
+        with contextlib.suppress(_StoppedError):
+            minari.collect_dataset(
+                "bench/parts-v0", Blobs, executor=executor, work_dir=kept, progress=stop,
+                **arguments,
+            )  # fmt: skip
+        nbytes = sum(file.stat().st_size for file in kept.glob("episodes-*/*.h5"))
+        for _ in range(setting.rounds(5)):
+            shutil.copytree(kept, work)
+            os.sync()
+            before = _bytes_written()
+            start = time.perf_counter()
+            minari.collect_dataset(
+                "bench/parts-v0", Blobs, executor=executor, work_dir=work, resume=True, **arguments
+            )
+            times.append(time.perf_counter() - start)
+            written.append(_bytes_written() - before)
+            minari.delete_dataset("bench/parts-v0")
+    seconds = statistics.median(times)
+    return Figure(
+        work=f"publishing {parts} shards of {parts} workers",
+        minari=f"{seconds:.2f} s",
+        compared=f"{seconds:.2f} s, {statistics.median(written) / 1e6:.1f} MB written of "
+        f"{nbytes / 1e6:.1f} MB collected",
+        target=f"{_MOST_SECONDS_TO_PUBLISH:.0f} s",
+        reached=seconds <= _MOST_SECONDS_TO_PUBLISH,
+        values={MINARI: seconds, "written": statistics.median(written), "collected": nbytes},
+    )
+
+
+def _bytes_written() -> int:
+    """What this process has given to the file system so far, where the system tells."""
+    counters = Path("/proc/self/io")
+    if not counters.exists():
+        return 0
+    lines = dict(line.split(": ") for line in counters.read_text().splitlines())
+    return int(lines["wchar"])
+
+
+def _coordinator(setting: Setting) -> Figure:
+    """The peak memory of a process whose workers collect four times as much."""
+    from report import Figure, megabytes
+
+    episodes = 100 if setting.quick else 2000
+    peaks: list[dict[str, float]] = []
+    for count in (episodes, 4 * episodes):
+        with setting.datasets():
+            peaks.append(in_fresh_process([__file__, "coordinator", str(count)]))
+    small, large = (each["peak"] for each in peaks)
+    return Figure(
+        work=f"peak memory of the coordinator of {megabytes(peaks[1]['nbytes'])}",
+        minari=megabytes(large),
+        limit=f"{megabytes(small)} (of {megabytes(peaks[0]['nbytes'])})",
+        compared=f"+ {megabytes(large - small)}",
+        values={MINARI: large, LIMIT: small},
+    )
+
+
+def _coordinate(episodes: int) -> Iterator[tuple[str, float]]:
+    dataset = minari.collect_dataset("bench/blobs-v0", Blobs, total_episodes=episodes, workers=1)
+    yield "peak", memory_of("VmHWM")
+    yield (
+        "nbytes",
+        sum(file.stat().st_size for file in Path(dataset.spec.data_path or "").glob("*.h5")),
+    )
+
+
+if __name__ == "__main__":
+    import warnings
+
+    warnings.simplefilter("ignore")
+    print(json.dumps(dict(_coordinate(int(sys.argv[2])))))
