@@ -17,8 +17,8 @@ settings.load_profile("minari")
 # The modules of extras are only there with their extras.
 collect_ignore = [
     f"packages/minari-core/src/minari_core/{extra}.py"
-    for extra in ("jax", "torch")
-    if find_spec(extra) is None
+    for extra in ("jax", "torch", "integrations/d3rlpy", "integrations/torchrl")
+    if find_spec(extra.removeprefix("integrations/")) is None
 ]
 if find_spec("ray") is None:
     collect_ignore.append("packages/minari-collect/src/minari_collect/ray.py")

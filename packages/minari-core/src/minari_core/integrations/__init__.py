@@ -1,0 +1,1 @@
+"""Datasets for other libraries; each module needs the extra of its name."""
