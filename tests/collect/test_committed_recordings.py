@@ -1,4 +1,4 @@
-"""A process that is killed between committing its episodes and forgetting them."""
+"""Processes that are killed between committing episodes and forgetting them."""
 
 from __future__ import annotations
 
@@ -28,28 +28,86 @@ minari.create_dataset_from_collector_env("committed-v0", env, author="a")
 """
 
 
+KILLED_WHILE_RECORDING = """
+import os, signal
+import gymnasium, minari
+
+env = minari.DataCollectorV0(gymnasium.make("CartPole-v1"), max_buffer_steps=20)
+for seed in range(5):
+    env.reset(seed=seed)
+    while not any(env.step(env.action_space.sample())[2:4]):
+        pass
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+# One environment has no end, so that what is written of it is a lane of the recording.
+KILLED_WHILE_RECORDING_MANY = """
+import os, signal
+import gymnasium, minari
+
+def make(steps):
+    return lambda: gymnasium.make("Pendulum-v1", max_episode_steps=steps)
+
+envs = gymnasium.vector.SyncVectorEnv([make(10), make(1000)])
+envs = minari.VectorDataCollector(envs, max_buffer_steps=20)
+envs.reset(seed=1)
+for _ in range(90):
+    envs.step(envs.action_space.sample())
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+# All that Python renames and removes is audited.
+KILLED_BEFORE = """
+import os, signal, sys
+import minari
+
+def kill(event, arguments):
+    if event == wanted and any(str(argument).endswith(name) for argument in arguments):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+recording, wanted, name = sys.argv[1:]
+sys.addaudithook(kill)
+minari.recover(recording, "recovered-v0")
+"""
+
+
+def run_killed(code: str, *arguments: str) -> None:
+    killed = subprocess.run([sys.executable, "-W", "ignore", "-c", code, *arguments])
+    assert killed.returncode == -9
+
+
+def is_clean(datasets_root: Path) -> bool:
+    return list((datasets_root / ".staging").iterdir()) == []
+
+
 @pytest.fixture
 def recording(datasets_root: Path) -> str:
-    killed = subprocess.run([sys.executable, "-W", "ignore", "-c", KILLED_BEFORE_FORGETTING])
-    assert killed.returncode == -9
+    run_killed(KILLED_BEFORE_FORGETTING)
     assert len(minari.load_dataset("committed-v0")) == 5
     (folder,) = (datasets_root / ".staging").glob("collect-*")
     return folder.name
 
 
-def test_what_is_committed_already_is_not_listed_as_recoverable(recording: str) -> None:
+def test_what_is_committed_already_is_not_listed_but_removed(
+    recording: str, datasets_root: Path
+) -> None:
     assert minari.list_recoverable() == []
+    assert is_clean(datasets_root)
+    assert len(minari.load_dataset("committed-v0")) == 5
 
 
-def test_what_is_committed_already_is_not_recovered_into_a_second_dataset(recording: str) -> None:
+def test_what_is_committed_already_is_not_recovered_into_a_second_dataset(
+    recording: str, datasets_root: Path
+) -> None:
     with pytest.raises(minari.DatasetNotFoundError, match="are in dataset 'committed-v0'"):
         minari.recover(recording, "doubled-v0")
     assert list(minari.list_local_datasets()) == ["committed-v0"]
+    assert is_clean(datasets_root)
 
 
 def test_what_is_committed_already_can_be_discarded(recording: str, datasets_root: Path) -> None:
     minari.discard(recording)
-    assert list((datasets_root / ".staging").iterdir()) == []
+    assert is_clean(datasets_root)
     assert len(minari.load_dataset("committed-v0")) == 5
 
 
@@ -57,3 +115,28 @@ def test_a_recording_is_recovered_once_its_dataset_is_deleted(recording: str) ->
     minari.delete_dataset("committed-v0")
     assert [found.id for found in minari.list_recoverable()] == [recording]
     assert len(minari.recover(recording, "recovered-v0")) == 5
+
+
+@pytest.mark.parametrize("code", [KILLED_WHILE_RECORDING, KILLED_WHILE_RECORDING_MANY])
+def test_a_recovery_that_is_killed_after_its_commit_is_not_repeated(
+    code: str, datasets_root: Path
+) -> None:
+    run_killed(code)
+    (found,) = minari.list_recoverable()
+    run_killed(KILLED_BEFORE, found.id, "os.remove", "journal.jsonl")
+    assert len(minari.load_dataset("recovered-v0")) == found.total_episodes
+
+    with pytest.raises(minari.DatasetNotFoundError, match="are in dataset 'recovered-v0'"):
+        minari.recover(found.id, "doubled-v0")
+    assert minari.list_recoverable() == []
+    assert list(minari.list_local_datasets()) == ["recovered-v0"]
+    assert is_clean(datasets_root)
+
+
+def test_a_recovery_that_is_killed_before_its_commit_is_repeated(datasets_root: Path) -> None:
+    run_killed(KILLED_WHILE_RECORDING)
+    (found,) = minari.list_recoverable()
+    run_killed(KILLED_BEFORE, found.id, "os.rename", "recovered-v0")
+
+    assert minari.list_recoverable() == [found]
+    assert len(minari.recover(found.id, "recovered-v0")) == found.total_episodes

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +24,7 @@ from minari_core.errors import (
     DatasetBusyError,
     DatasetDamagedError,
     DatasetNotFoundError,
+    DatasetWriteError,
     MinariError,
 )
 from minari_core.formats import check_format
@@ -64,7 +64,7 @@ def list_recoverable() -> list[RecoverableRecording]:
     their process was killed are lost; `max_buffer_steps` bounds how much that is. A recording
     whose process was killed before it had written any step has none, and can only be discarded.
     One whose process was killed just after its episodes were committed to a local dataset is not
-    in it, either.
+    in it, either, and is removed.
     """
     recordings: list[RecoverableRecording] = []
     folders = sorted(staging_root().glob(f"{FOLDER_PREFIX}*"))
@@ -73,7 +73,9 @@ def list_recoverable() -> list[RecoverableRecording]:
         try:
             with _abandoned(folder):
                 journal = _read_journal(folder)
-                if journal.uid not in committed:
+                if journal.uid in committed:
+                    _forget(folder)
+                else:
                     recordings.append(journal.described(folder.name))
         except MinariError:
             continue
@@ -111,6 +113,7 @@ def recover(
         DatasetNotFoundError: There is no such recording, or nothing in it.
         DatasetBusyError: Its collector is still alive.
         DatasetExistsError: The id of the dataset is taken.
+        DatasetWriteError: The file system refused; the recording is still there.
     """
     new_id = chosen_id(dataset_name, dataset_id)
     check_id_is_free(new_id)
@@ -127,9 +130,10 @@ def recover(
         journal = _read_journal(folder)
         committed = committed_recordings()
         if journal.uid in committed:
+            _forget(folder)
             raise DatasetNotFoundError(
                 f"recording {recording_id!r} has nothing to recover: its episodes are in dataset "
-                f"{committed[journal.uid]!r}; discard it"
+                f"{committed[journal.uid]!r}; it has been removed"
             )
         spec = journal.metadata.get("env_spec")
         storage = journal.storage
@@ -153,8 +157,9 @@ def recover(
                 target.append_episodes(_cut(episode) for episode in lane.storage.read_episodes([0]))
 
         dataset = MinariDataset(publish(new_id, metadata, chosen_format, fill))
-        (folder / JOURNAL_NAME).unlink()
-    shutil.rmtree(folder, ignore_errors=True)
+        # Should it stay, the dataset knows that it is committed, and the next list removes it.
+        with suppress(DatasetWriteError):
+            _forget(folder)
     return dataset
 
 
@@ -167,18 +172,20 @@ def discard(recording_id: str) -> None:
     Raises:
         DatasetNotFoundError: There is no such recording.
         DatasetBusyError: Its collector is still alive.
+        DatasetWriteError: The file system refused.
     """
     folder = _folder_of(recording_id)
     with _abandoned(folder):
-        (folder / JOURNAL_NAME).unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
+        _forget(folder)
 
 
 class _Unended:
     """Shards whose last steps may be of an episode without an entry."""
 
-    def __init__(self, folder: Path, metadata: JsonObject) -> None:
+    def __init__(self, folder: Path, metadata: JsonObject, uid: str) -> None:
         self.metadata = metadata
+        self.uid = uid
+        """Tells a dataset that the episodes are committed to which recording they are of."""
         self._folder = folder
         self._schemas: list[Schema] = []
         self._shards: list[ShardEntry] = []
@@ -192,7 +199,7 @@ class _Unended:
     @cached_property
     def storage(self) -> ShardFolder:
         """All of them, once they are complete."""
-        layout = Layout(tuple(self._schemas), tuple(self._shards), uuid.uuid4().hex)
+        layout = Layout(tuple(self._schemas), tuple(self._shards), self.uid)
         return ShardFolder(self._folder, Manifest(self.metadata, layout))
 
     def steps_of_unfinished(self) -> int:
@@ -235,6 +242,10 @@ class _Unended:
 class _Lane(_Unended):
     """The pieces of one episode that went on while those of other environments ended."""
 
+    def __init__(self, folder: Path, metadata: JsonObject, uid: str) -> None:
+        super().__init__(folder, metadata, uid)
+        self._is_cut = False
+
     def add_piece(self, line: JsonObject) -> None:
         """Take in the next piece."""
         entry = self._entry(_object(line, "piece"), schema_from_json(line["schema"]))
@@ -251,21 +262,19 @@ class _Lane(_Unended):
             self._schemas.append(schema)
         return replace(entry, schema=self._schemas.index(schema))
 
-    _is_cut = False
-
 
 class _Journal(_Unended):
     """What a recording's journal says."""
 
     def __init__(self, folder: Path, lines: list[JsonObject]) -> None:
         header, *rest = lines
-        super().__init__(folder, _object(header, "metadata"))
+        super().__init__(folder, _object(header, "metadata"), str(header["uid"]))
         self.started = str(header["started"])
-        self.uid = str(header["uid"])
         lanes: dict[object, _Lane] = {}
         for line in rest:
             if "piece" in line:
-                lanes.setdefault(line["lane"], _Lane(folder, self.metadata)).add_piece(line)
+                lane = lanes.setdefault(line["lane"], _Lane(folder, self.metadata, self.uid))
+                lane.add_piece(line)
             elif not self._take_line(line):
                 # After a power cut; what comes behind it would not be of the same episodes.
                 break
@@ -309,7 +318,7 @@ class _Journal(_Unended):
 
 @contextmanager
 def _abandoned(folder: Path) -> Iterator[None]:
-    """Hold the lock of a recording whose collector is gone."""
+    """Hold the lock of a recording whose collector is gone; remove it if it is forgotten then."""
     from filelock import FileLock, Timeout  # only who writes needs it
 
     if not (folder / JOURNAL_NAME).exists():
@@ -321,10 +330,23 @@ def _abandoned(folder: Path) -> Iterator[None]:
         raise DatasetBusyError(
             f"recording {folder.name!r} belongs to a collector that is still alive"
         ) from error
+    except OSError as error:
+        raise DatasetWriteError(f"recording {folder.name!r} cannot be locked: {error}") from error
     try:
         yield
     finally:
+        is_forgotten = not (folder / JOURNAL_NAME).exists()
         lock.release()
+        if is_forgotten:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _forget(folder: Path) -> None:
+    """Make a folder no recording any more; its lock must be held."""
+    try:
+        (folder / JOURNAL_NAME).unlink()
+    except OSError as error:
+        raise DatasetWriteError(f"recording {folder.name!r} cannot be removed: {error}") from error
 
 
 def _read_journal(folder: Path) -> _Journal:
