@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from gymnasium import spaces as gym_spaces
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from minari_core.caller_warnings import MinariWarning
 from minari_core.columnar_storage import ColumnarStorage
 from minari_core.columns.joining import rows_of
+from minari_core.dataset import MinariDataset
 from minari_core.episode import EpisodeBuffer
 from minari_core.expectations import expect_same, expect_same_episode, rows_of_space
 from minari_core.memory_storage import MemoryStorage
@@ -97,6 +99,30 @@ def test_values_of_any_space_come_back_to_the_bit(
                 expect_same(found, observations[index], f"observations of {index}")
                 found = rows_of_space(action_space, episode.actions, count)
                 expect_same(found, actions[index], f"actions of {index}")
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">f8", ">i2", "<f4"])
+@pytest.mark.parametrize("steps", [3, 5000])
+def test_numbers_of_either_byte_order_come_back(dtype: str, steps: int) -> None:
+    rows = np.arange(2 * (steps + 1)).reshape(-1, 2).astype(dtype)
+    lists = [row[: index % 3] for index, row in enumerate(rows)]
+    infos = {"fixed": rows, "ragged": lists}
+    space = gym_spaces.Box(-np.inf, np.inf, (2,), np.dtype(dtype).newbyteorder("=").type)
+    with new_storage(space, DISCRETE) as storage:
+        for count in (1, 3):
+            buffer = counted(steps, observations=rows, infos=infos)
+            storage.append_episodes([buffer] * count)
+        storage.compact()
+        again = reopened(storage)
+        for episode in again.read_episodes(range(4)):
+            assert episode.observations.dtype == rows.dtype
+            assert np.array_equal(episode.observations, rows)
+            assert np.array_equal(episode.infos["fixed"], rows)
+            for found, row in zip(episode.infos["ragged"], lists, strict=True):
+                assert np.array_equal(found, row)
+        assert storage.data_path is not None
+        sampled = MinariDataset(storage.data_path).sample_transitions(64)
+        assert np.array_equal(sampled.observations, rows[sampled.time_steps])
 
 
 @given(spaces(), lengths, seeds)

@@ -277,6 +277,25 @@ def test_swapped_shards_are_told_apart(stored: Stored) -> None:
     ]
 
 
+def test_shards_that_hold_the_same_are_sound() -> None:
+    episode = minari_core.EpisodeBuffer(
+        observations=np.zeros(4),
+        actions=[0, 1, 2],
+        rewards=[0.0, 0.0, 1.0],
+        terminations=[False, False, True],
+        truncations=[False, False, False],
+    )
+    dataset = minari_core.create_dataset_from_buffers(
+        DATASET_ID,
+        [episode],
+        observation_space=spaces.Box(0, 1, ()),
+        action_space=ACTION_SPACE,
+    )
+    dataset.update_dataset_from_buffer([episode])
+
+    assert verify().ok
+
+
 def test_a_shard_that_is_a_link_is_refused(stored: Stored, tmp_path: Path) -> None:
     outside = tmp_path / "outside.h5"
     shutil.move(stored.shard(1), outside)

@@ -110,7 +110,9 @@ class ColumnarCheck:
                 ) from error
             raise DatasetDamagedError("it is missing") from error
         other = known.get((nbytes, checksum))
-        if other is not None and other != entry.file:
+        # What was recorded twice gives two shards that are alike.
+        is_right = (nbytes, checksum) == (entry.nbytes, entry.crc32)
+        if other is not None and other != entry.file and not is_right:
             raise DatasetDamagedError(f"it has the contents of {other}")
         if nbytes != entry.nbytes:
             change = "was cut short" if nbytes < entry.nbytes else "has grown"

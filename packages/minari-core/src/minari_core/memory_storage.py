@@ -104,7 +104,7 @@ class MemoryStorage(ShardedStorage):
         for data in shards:
             check_fit(established, data.schema)
             established = established or data.schema
-            whole = [[np.concatenate(pieces)] for pieces in data.pieces]
+            whole = [[np.concatenate(pieces, dtype=pieces[0].dtype)] for pieces in data.pieces]
             for (array,) in whole:
                 array.flags.writeable = False
             added.append(ShardData(data.schema, whole, data.rows, data.steps, data.episodes))

@@ -22,7 +22,7 @@ import numpy as np
 
 from minari_core.columns import Array, ArraySpec
 from minari_core.compression import ZSTD_FILTER, ZSTD_LEVEL, compressed_chunks
-from minari_core.errors import DatasetWriteError
+from minari_core.errors import DataError, DatasetWriteError
 from minari_core.manifest import FORMAT_VERSION, NO_OFFSET, ShardEntry
 from minari_core.shard_data import ShardData
 
@@ -42,6 +42,7 @@ class _Placed:
     offset: int
     rows: int
     pieces: Sequence[Array]
+    dtype: np.dtype[np.generic]
 
 
 def write_shard(
@@ -124,7 +125,7 @@ def _lay_out(path: Path, data: ShardData) -> list[_Placed]:
                 pieces = next(remaining)
             if spec.rows_per_chunk:
                 table = _write_compressed(file, spec, pieces, links)
-                placed.append(_Placed(NO_OFFSET, sum(map(len, pieces)), ()))
+                placed.append(_Placed(NO_OFFSET, sum(map(len, pieces)), (), spec.dtype))
             else:
                 placed.append(_place(file, spec, pieces, links))
     return placed
@@ -141,7 +142,7 @@ def _place(
     properties.set_obj_track_times(False)
     dataset = _create(file, spec, rows, properties, links)
     # HDF5 gives no place to an array without elements.
-    return _Placed(dataset.get_offset() or 0, rows, pieces)
+    return _Placed(dataset.get_offset() or 0, rows, pieces, spec.dtype)
 
 
 def _write_compressed(
@@ -188,22 +189,26 @@ def _create(
 def _write_pieces(file: FileIO, array: _Placed) -> None:
     if array.pieces:
         file.seek(array.offset)
-    for block in _blocks(array.pieces):
+    for block in _blocks(array.pieces, array.dtype):
         _write_all(file, block)
 
 
-def _blocks(pieces: Sequence[Array]) -> Iterator[list[memoryview]]:
+def _blocks(pieces: Sequence[Array], dtype: np.dtype[np.generic]) -> Iterator[list[memoryview]]:
     """The bytes of pieces, as many for each call as it is worth.
 
     Few large writes do not only cost fewer calls: the system keeps the file in larger pages, and
     reads through a map of it are a third faster.
     """
+    other = {piece.dtype for piece in pieces} - {dtype}
+    if other:
+        raise DataError(f"pieces of {other.pop()} for an array of {dtype}")
     total = sum(map(len, pieces))
     row_nbytes = pieces[0].nbytes // max(len(pieces[0]), 1) if len(pieces) else 0
     if total * row_nbytes < len(pieces) * _SMALLEST_PIECE or not hasattr(os, "writev"):
         at_once = max(1, _BATCH_NBYTES * len(pieces) // max(total * row_nbytes, 1))
         for start in range(0, len(pieces), at_once):
-            yield [_bytes_of(np.concatenate(pieces[start : start + at_once]))]
+            # numpy would give arrays of the other byte order its own.
+            yield [_bytes_of(np.concatenate(pieces[start : start + at_once], dtype=dtype))]
         return
     for start in range(0, len(pieces), _PIECES_A_CALL):
         yield [_bytes_of(piece) for piece in pieces[start : start + _PIECES_A_CALL]]

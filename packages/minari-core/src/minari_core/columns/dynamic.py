@@ -198,7 +198,8 @@ def _encode_numeric(
     if len(given) != sum(value is not None for value in values):
         return None
     filled = {array.dtype for array in given if array.size} or {array.dtype for array in given}
-    dtype = np.result_type(*filled)
+    # numpy's common dtype is always of its own byte order.
+    dtype = next(iter(filled)) if len(filled) == 1 else np.result_type(*filled)
     if any(exactly(array, dtype) is None for array in given if array.size):
         return None
     shapes = {array.shape for array in given}

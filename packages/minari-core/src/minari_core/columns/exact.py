@@ -39,7 +39,7 @@ def exactly(array: Array, dtype: np.dtype[np.generic]) -> Array | None:
             inside = _is_inside(cast, array.dtype)
             same &= inside & (np.where(inside, cast, 0).astype(array.dtype) == array)
         elif source == "f" and target in _WHOLE:
-            same &= _is_inside(array, dtype)
+            same &= _is_inside(array, dtype) & ~(np.signbit(array) & (array == 0))
     return cast if np.all(same) else None
 
 

@@ -119,4 +119,5 @@ def _joined_arrays(arrays: Sequence[Array]) -> Array | None:
         # numpy leaves its masked arrays untyped.
         concatenate: Callable[[Sequence[Array]], Array] = np.ma.concatenate
         return concatenate(arrays)
-    return np.concatenate(arrays)
+    # numpy would give arrays of the other byte order its own.
+    return np.concatenate(arrays, dtype=dtypes.pop() if len(dtypes) == 1 else None)

@@ -172,7 +172,10 @@ class RaggedColumn(Column):
         arrays = [nothing if value is None else self._exact(value, where) for value in values]
         shapes = np.array([array.shape for array in arrays], dtype=OFFSET_DTYPE)
         return [
-            np.concatenate([array.ravel() for array in arrays]) if arrays else nothing.ravel(),
+            # numpy would give arrays of the other byte order its own.
+            np.concatenate(
+                [nothing.ravel(), *(array.ravel() for array in arrays)], dtype=self.dtype
+            ),
             offsets_of([array.size for array in arrays]),
             shapes.reshape(len(arrays), self.dimensions),
         ]

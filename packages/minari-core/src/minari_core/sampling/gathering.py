@@ -164,7 +164,7 @@ class FixedGatherer(Gatherer):
         if len(plain) == 1:
             self._whole = plain[0]
         elif may_assemble(sum(segment.nbytes for segment in plain)):
-            self._whole = np.concatenate(plain)
+            self._whole = np.concatenate(plain, dtype=self.dtype)
         elif can_span(plain):
             self._spanned = SpannedArrays(plain, firsts)
             self.gains_from_pairs = True
