@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -63,8 +65,11 @@ def check_format(data_format: str | None) -> str:
 
 
 def holds_dataset(folder: Path) -> bool:
-    """Whether a ``data`` folder looks like that of a dataset, in whatever format."""
-    return (folder / MANIFEST_NAME).is_file() or (folder / MAIN_FILE).is_file()
+    """Whether a ``data`` folder looks like that of a dataset, in whatever format.
+
+    A folder that may not be looked into does: who opens it is told what is the matter.
+    """
+    return _holds_file(folder / MANIFEST_NAME) or _holds_file(folder / MAIN_FILE)
 
 
 def describe_dataset(folder: Path) -> dict[str, JsonValue]:
@@ -77,7 +82,7 @@ def describe_dataset(folder: Path) -> dict[str, JsonValue]:
         DatasetNotFoundError: The folder holds no dataset.
         DatasetDamagedError: Its metadata is malformed.
     """
-    if not (folder / MANIFEST_NAME).exists() and (folder / MAIN_FILE).is_file():
+    if _is_without_manifest(folder):
         from minari_core.public_formats.root_attributes import root_metadata
 
         return root_metadata(folder, folder / MAIN_FILE)
@@ -98,7 +103,7 @@ def open_storage(folder: Path) -> Storage:
         FormatError: Its format, or the version of it, cannot be read by what is installed.
         MissingDependencyError: Its format needs a package that is not installed.
     """
-    if not (folder / MANIFEST_NAME).exists() and (folder / MAIN_FILE).is_file():
+    if _is_without_manifest(folder):
         return _storage_class(BEFORE_NAMED).open(folder)
     data_format = read_metadata(folder).get("data_format", BEFORE_NAMED)
     if data_format not in _MODULES:
@@ -118,6 +123,26 @@ def new_storage(folder: Path, metadata: Mapping[str, JsonValue], data_format: st
         SpaceError: The format cannot hold a space; the message names it.
     """
     return _storage_class(check_format(data_format)).create(folder, metadata)
+
+
+def _holds_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+
+
+def _is_without_manifest(folder: Path) -> bool:
+    """Whether a dataset is in the layout of before there were manifests."""
+    try:
+        os.lstat(folder / MANIFEST_NAME)
+    except (FileNotFoundError, NotADirectoryError):
+        return _holds_file(folder / MAIN_FILE)
+    except OSError:
+        return False
+    return False
 
 
 def _storage_class(data_format: str) -> _StorageClass:

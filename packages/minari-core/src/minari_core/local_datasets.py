@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,10 +19,9 @@ from minari_core.errors import (
     MinariError,
 )
 from minari_core.formats import describe_dataset, holds_dataset
+from minari_core.local_folders import folders_below, has_data_folder, remove_folder
 from minari_core.locations import DATA_FOLDER, dataset_folder, datasets_root, staging_root
 from minari_core.manifest import read_manifest
-
-_MOST_FOLDERS_DEEP = 32
 
 
 def load_dataset(
@@ -56,8 +54,9 @@ def list_local_datasets(
 ) -> dict[str, dict[str, JsonValue]]:
     """List the local datasets.
 
-    Folders that hold no dataset are passed over. A dataset whose metadata is damaged is left
-    out, and one warning names it.
+    Folders that hold no dataset are passed over. A dataset whose metadata is damaged, or whose
+    folder may not be read, is left out, and one warning names all of them. Links to folders are
+    followed; a folder that several of them lead to is listed once.
 
     Args:
         latest_version: Only the highest version of each dataset.
@@ -104,15 +103,18 @@ def delete_dataset(dataset_name: str | None = None, *, dataset_id: str | None = 
     """
     wanted = chosen_id(dataset_name, dataset_id)
     folder = dataset_folder(wanted)
-    if not (folder / DATA_FOLDER).is_dir():
+    if not has_data_folder(folder):
         raise DatasetNotFoundError(f"there is no dataset {wanted!r} under {datasets_root()}")
     trash = staging_root() / f"delete-{uuid.uuid4().hex}"
     try:
         trash.parent.mkdir(parents=True, exist_ok=True)
         os.rename(folder, trash)
-        shutil.rmtree(trash)
+        remove_folder(trash)
     except OSError as error:
-        raise DatasetWriteError(f"dataset {wanted!r} could not be deleted: {error}") from error
+        left = f"; what is left of it is in {trash}" if os.path.lexists(trash) else ""
+        raise DatasetWriteError(
+            f"dataset {wanted!r} could not be deleted: {error}{left}"
+        ) from error
 
 
 def committed_recordings() -> dict[str, str]:
@@ -129,23 +131,11 @@ def committed_recordings() -> dict[str, str]:
 
 def _ids_below(root: Path) -> Iterator[str]:
     """The ids of all folders that look like datasets, in no order."""
-    waiting = [(root, "", 0)]
-    while waiting:
-        folder, name, depth = waiting.pop()
-        try:
-            with os.scandir(folder) as entries:
-                children = [entry for entry in entries if not entry.name.startswith(".")]
-        except OSError:
+    for name, is_dataset in folders_below(root):
+        if not is_dataset:
             continue
-        for entry in children:
-            child = f"{name}/{entry.name}" if name else entry.name
-            if not entry.is_dir():
-                continue
-            if holds_dataset(Path(entry.path, DATA_FOLDER)):
-                try:
-                    parse_dataset_id(child)
-                except DatasetIdError:
-                    continue
-                yield child
-            elif depth < _MOST_FOLDERS_DEEP and entry.name != DATA_FOLDER:
-                waiting.append((Path(entry.path), child, depth + 1))
+        try:
+            parse_dataset_id(name)
+        except DatasetIdError:
+            continue
+        yield name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,11 @@ from minari_core.errors import (
     DatasetWriteError,
     NamespaceError,
 )
+from minari_core.local_folders import folders_below
 from minari_core.locations import DATA_FOLDER, datasets_root
 from minari_core.manifest import checked_metadata, replace_file
 
 NAMESPACE_METADATA = "namespace_metadata.json"
-_MOST_FOLDERS_DEEP = 32
 
 
 def create_namespace(namespace: str, description: str | None = None, **metadata: Any) -> None:
@@ -91,7 +90,11 @@ def get_namespace_metadata(namespace: str) -> dict[str, JsonValue]:
 
 def list_local_namespaces() -> list[str]:
     """The names of all local namespaces, sorted."""
-    return sorted(_namespaces_below(datasets_root(), "", 0))
+    root = datasets_root()
+    names = [name for name, _ in folders_below(root)]
+    return sorted(
+        name for name in names if os.path.isfile(os.path.join(root, name, NAMESPACE_METADATA))
+    )
 
 
 def delete_namespace(namespace: str) -> None:
@@ -153,19 +156,3 @@ def _write(folder: Path, content: dict[str, JsonValue]) -> None:
         replace_file(folder / NAMESPACE_METADATA, json.dumps(content).encode("ascii"))
     except OSError as error:
         raise DatasetWriteError(f"{folder} could not be written: {error}") from error
-
-
-def _namespaces_below(folder: Path, name: str, depth: int) -> Iterator[str]:
-    if depth > _MOST_FOLDERS_DEEP:
-        return
-    try:
-        with os.scandir(folder) as entries:
-            children = [entry for entry in entries if entry.is_dir() and entry.name[0] != "."]
-    except OSError:
-        return
-    for child in children:
-        child_name = f"{name}/{child.name}" if name else child.name
-        if os.path.isfile(os.path.join(child.path, NAMESPACE_METADATA)):
-            yield child_name
-        if not os.path.isdir(os.path.join(child.path, DATA_FOLDER)):
-            yield from _namespaces_below(Path(child.path), child_name, depth + 1)

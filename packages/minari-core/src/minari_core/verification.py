@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from minari_core.errors import (
 )
 from minari_core.formats import MAIN_FILE, open_storage
 from minari_core.gymnasium_compat import env_spec_from_json
+from minari_core.local_folders import has_data_folder
 from minari_core.locations import DATA_FOLDER, dataset_folder, datasets_root
 from minari_core.manifest import MANIFEST_NAME, Manifest, read_manifest
 from minari_core.space_json import space_from_json
@@ -133,13 +135,13 @@ def verify_dataset(
         (True, [])
     """
     wanted = chosen_id(dataset_name, dataset_id)
-    folder = dataset_folder(wanted) / DATA_FOLDER
-    if not folder.is_dir():
+    folder = dataset_folder(wanted)
+    if not has_data_folder(folder):
         raise DatasetNotFoundError(
             f"there is no dataset {wanted!r} under {datasets_root()}; list_local_datasets() "
             "shows which there are"
         )
-    verification = _Verification(wanted, folder, progress or _silent)
+    verification = _Verification(wanted, folder / DATA_FOLDER, progress or _silent)
     return verification.run()
 
 
@@ -190,8 +192,7 @@ class _Verification:
     def _report(self, manifest: Manifest) -> VerificationReport:
         sizes = {shard.file: shard.nbytes for shard in manifest.layout.shards}
         if not sizes:
-            files = (path for path in self._folder.rglob("*") if path.is_file())
-            sizes = {str(path): path.stat().st_size for path in files if path.name != MANIFEST_NAME}
+            sizes = _file_sizes(self._folder)
         return VerificationReport(
             dataset_id=self._id,
             data_path=str(self._folder),
@@ -265,6 +266,17 @@ class _Verification:
                     MANIFEST_NAME,
                     f"its {key} is {_total(manifest, key)}, but the data has {found}",
                 )
+
+
+def _file_sizes(folder: Path) -> dict[str, int]:
+    """The sizes of the files with data in a folder, as far as they may be looked at."""
+    sizes: dict[str, int] = {}
+    for place, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(place, name)
+            if name != MANIFEST_NAME and os.path.isfile(path):
+                sizes[path] = os.path.getsize(path)
+    return sizes
 
 
 def _total(manifest: Manifest, key: str) -> int:

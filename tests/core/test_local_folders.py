@@ -1,0 +1,159 @@
+"""The folders under the datasets' root: what may not be read, and what is only linked."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from minari_core import (
+    MinariDataset,
+    MinariWarning,
+    create_dataset_from_buffers,
+    create_namespace,
+    delete_dataset,
+    list_local_datasets,
+    list_local_namespaces,
+    load_dataset,
+    verify_dataset,
+)
+from minari_core.errors import DatasetDamagedError, DatasetWriteError
+from minari_core.local_datasets import committed_recordings
+from minari_core.testing import simple_episode
+
+Result = TypeVar("Result")
+
+
+def create(dataset_id: str) -> MinariDataset:
+    return create_dataset_from_buffers(
+        dataset_id,
+        [simple_episode(0, 3)],
+        observation_space=spaces.Box(-np.inf, np.inf, (2,), np.float64),
+        action_space=spaces.Discrete(3),
+        algorithm_name="none",
+        author="Ada",
+        author_email="ada@example.org",
+        code_permalink="https://example.org",
+    )
+
+
+def without_privileges(function: Callable[[], Result]) -> Result:
+    """What a function returns for a user whom the modes of files bind, as they do not bind root."""
+    results: list[Result] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            if os.geteuid() == 0:
+                # Version 3 of the header, this thread, and no capability in any of the sets.
+                header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+                assert ctypes.CDLL(None).capset(header, (ctypes.c_uint32 * 6)()) == 0
+            results.append(function())
+        except BaseException as error:
+            errors.append(error)
+
+    # Capabilities are a thread's own, and end with it.
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
+@contextmanager
+def unreadable(folder: Path) -> Iterator[None]:
+    folder.chmod(0)
+    try:
+        yield
+    finally:
+        folder.chmod(0o700)
+
+
+def test_a_foreign_folder_that_nobody_may_read_is_passed_over(datasets_root: Path) -> None:
+    create("tests/good-v0")
+    create_namespace("described")
+    (datasets_root / "lost+found").mkdir()
+    (datasets_root / "elsewhere" / "inside").mkdir(parents=True)
+    os.symlink(datasets_root / "elsewhere" / "inside", datasets_root / "link")
+    with (
+        unreadable(datasets_root / "lost+found"),
+        unreadable(datasets_root / "elsewhere"),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("error")
+        assert list(without_privileges(list_local_datasets)) == ["tests/good-v0"]
+        assert without_privileges(list_local_namespaces) == ["described"]
+        assert without_privileges(committed_recordings) == {}
+
+
+@pytest.mark.parametrize("part", ["", "data"])
+def test_a_dataset_that_may_not_be_read_is_named(part: str, datasets_root: Path) -> None:
+    create("tests/good-v0")
+    create("tests/bad-v0")
+    with unreadable(datasets_root / "tests" / "bad-v0" / part):
+        with pytest.warns(MinariWarning, match=r"tests/bad-v0 .*Permission denied"):
+            assert list(without_privileges(list_local_datasets)) == ["tests/good-v0"]
+        assert without_privileges(committed_recordings) == {}
+        with pytest.raises(DatasetDamagedError, match=r"bad-v0.*Permission denied"):
+            without_privileges(lambda: load_dataset("tests/bad-v0"))
+        report = without_privileges(lambda: verify_dataset("tests/bad-v0"))
+        assert "Permission denied" in str(report.problems[0])
+
+
+def test_what_a_deletion_could_not_remove_is_said(datasets_root: Path) -> None:
+    folder = Path(str(create("tests/bad-v0").spec.data_path))
+    folder.chmod(0)
+    with pytest.raises(DatasetWriteError, match=r"tests/bad-v0.*Permission denied.*left") as caught:
+        without_privileges(lambda: delete_dataset("tests/bad-v0"))
+    (trash,) = (datasets_root / ".staging").iterdir()
+    assert str(trash) in str(caught.value)
+    (trash / "data").chmod(0o700)
+    assert list_local_datasets() == {}
+
+
+# Links
+
+
+def test_links_in_circles_do_not_keep_a_listing_from_ending(datasets_root: Path) -> None:
+    create("tests/good-v0")
+    create_namespace("tests/deep")
+    for place in (datasets_root, datasets_root / "tests", datasets_root / "tests" / "deep"):
+        for name in ("all", "again", "zero"):
+            os.symlink(datasets_root, place / name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert list(list_local_datasets()) == ["tests/good-v0"]
+        assert list_local_namespaces() == ["tests", "tests/deep"]
+
+
+def test_what_lies_elsewhere_is_listed_through_a_link(datasets_root: Path, tmp_path: Path) -> None:
+    create("shared/deep/good-v0")
+    create("tests/moved-v0")
+    (datasets_root / "shared").rename(tmp_path / "shared")
+    (datasets_root / "tests" / "moved-v0").rename(tmp_path / "moved-v0")
+    # Names that come before and behind the right one, by a longer path.
+    for name in ("a", "z"):
+        os.symlink(tmp_path, datasets_root / "tests" / name)
+    os.symlink(tmp_path / "shared", datasets_root / "shared")
+    os.symlink(tmp_path / "moved-v0", datasets_root / "tests" / "moved-v0")
+    with pytest.warns(MinariWarning, match=r"tests/a/.*its metadata says"):
+        listed = list_local_datasets()
+    assert list(listed) == ["shared/deep/good-v0", "tests/moved-v0"]
+
+
+def test_a_folder_goes_by_its_own_name_whatever_links_lead_to_it(datasets_root: Path) -> None:
+    create("tests/deep/good-v0")
+    os.symlink(datasets_root / "tests" / "deep", datasets_root / "alias")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert list(list_local_datasets()) == ["tests/deep/good-v0"]
