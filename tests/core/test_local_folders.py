@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -121,6 +122,16 @@ def test_what_a_deletion_could_not_remove_is_said(datasets_root: Path) -> None:
     assert list_local_datasets() == {}
 
 
+def test_nothing_is_created_where_nobody_may_look(datasets_root: Path) -> None:
+    create("tests/good-v0")
+    with (
+        unreadable(datasets_root / "tests"),
+        pytest.raises(DatasetWriteError, match=r"tests/other-v0.*Permission denied"),
+    ):
+        without_privileges(lambda: create("tests/other-v0"))
+    assert list(list_local_datasets()) == ["tests/good-v0"]
+
+
 # Links
 
 
@@ -157,3 +168,27 @@ def test_a_folder_goes_by_its_own_name_whatever_links_lead_to_it(datasets_root: 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert list(list_local_datasets()) == ["tests/deep/good-v0"]
+
+
+def test_of_a_linked_dataset_only_the_link_is_deleted(datasets_root: Path, tmp_path: Path) -> None:
+    create("tests/moved-v0")
+    (datasets_root / "tests" / "moved-v0").rename(tmp_path / "moved-v0")
+    os.symlink(tmp_path / "moved-v0", datasets_root / "tests" / "moved-v0")
+    before = sorted(tmp_path.joinpath("moved-v0").rglob("*"))
+    delete_dataset("tests/moved-v0")
+    assert list_local_datasets() == {}
+    assert sorted(tmp_path.joinpath("moved-v0").rglob("*")) == before
+    assert not list((datasets_root / ".staging").iterdir())
+    create("tests/moved-v0")
+
+
+def test_old_links_among_what_was_left_are_swept_up(datasets_root: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (datasets_root / ".staging").mkdir(parents=True)
+    for name, age in (("delete-old", 48 * 3600), ("delete-new", 0)):
+        link = datasets_root / ".staging" / name
+        os.symlink(tmp_path / "elsewhere", link)
+        os.utime(link, (time.time() - age,) * 2, follow_symlinks=False)
+    create("tests/good-v0")
+    assert [path.name for path in (datasets_root / ".staging").iterdir()] == ["delete-new"]
+    assert (tmp_path / "elsewhere").is_dir()

@@ -29,9 +29,12 @@ def check_id_is_free(dataset_id: str) -> None:
         DatasetIdError: The id is malformed.
         DatasetExistsError: Something has this name already, or a part of the id's namespace is
             itself a dataset.
+        DatasetWriteError: The file system does not let anybody look there.
     """
     folder = dataset_folder(dataset_id)
-    if folder.exists():
+    with _writing(dataset_id):
+        is_taken = folder.exists()
+    if is_taken:
         kind = "a dataset" if (folder / DATA_FOLDER).exists() else "a folder without a dataset"
         raise DatasetExistsError(
             f"dataset {dataset_id!r} cannot be created: {folder} exists ({kind}); choose another "
@@ -122,8 +125,11 @@ def _sweep() -> None:
     for pattern in ("create-*", "delete-*"):
         for folder in staging_root().glob(pattern):
             with suppress(OSError):
-                if folder.stat().st_mtime < long_ago:
-                    shutil.rmtree(folder, ignore_errors=True)
+                if folder.lstat().st_mtime >= long_ago:
+                    continue
+                if folder.is_symlink():
+                    folder.unlink()
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
