@@ -299,6 +299,57 @@ def test_metadata_that_no_column_holds_is_left_out_with_a_warning() -> None:
     assert dataset[0].metadata == {"good": 1}
 
 
+def test_metadata_that_is_none_is_the_same_as_no_metadata() -> None:
+    class Sometimes(EpisodeMetadataCallback):
+        def __call__(self, episode: Any) -> dict[str, Any]:
+            score = None if episode["seed"] == 1 else 0.5
+            return {"score": score, "deep": {"score": score, "seed": episode["seed"]}}
+
+    collector = DataCollectorV0(Counter(), episode_metadata_callback=Sometimes)
+    for seed in (1, 2):
+        run_episode(collector, seed=seed)
+
+    assert [episode.metadata for episode in saved(collector)] == [
+        {"deep": {"seed": 1}},
+        {"score": 0.5, "deep": {"score": 0.5, "seed": 2}},
+    ]
+
+
+class Rewarded(Counter):
+    """Gives these rewards, whatever happens."""
+
+    def __init__(self, rewards: list[float]) -> None:
+        super().__init__(len(rewards))
+        self.rewards = rewards
+
+    def step(self, action: Any) -> Any:
+        observation, _, *others = super().step(action)
+        return observation, self.rewards[self.count - 1], *others
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("num_envs", [1, 2])
+@pytest.mark.parametrize(
+    "rewards", [[np.inf, -np.inf, 1.0], [np.inf, 1.0, 1.0], [1e308, 1e308, 1.0], [np.nan] * 3]
+)
+def test_statistics_of_rewards_that_are_not_finite_are_no_mistake(
+    num_envs: int, rewards: list[float]
+) -> None:
+    collector: Any = DataCollectorV0(Rewarded(rewards))
+    actions: Any = 0
+    if num_envs > 1:
+        envs = gymnasium.vector.SyncVectorEnv([lambda: Rewarded(rewards)] * num_envs)
+        collector, actions = VectorDataCollector(envs), np.zeros(num_envs, np.int64)
+    collector.reset()
+    for _ in rewards:
+        collector.step(actions)
+    metadata = saved(collector)[0].metadata
+
+    assert metadata["rewards_max"] == max(rewards) or np.isnan(rewards[0])
+    assert not np.isfinite(metadata["rewards_sum"])
+    assert np.isnan(metadata["rewards_std"]) or rewards[0] == 1e308
+
+
 def recorded(
     infos: list[dict[Any, Any]],
     max_buffer_steps: int | None = None,

@@ -74,13 +74,16 @@ class EpisodeMetadataCallback:
                 options`` and ``total_steps``; each is read or copied only if it is looked at.
 
         Returns:
-            Numbers, text, lists and dicts of them.
+            Numbers, text, lists and dicts of them. None says that there is no value: the
+            episode's metadata does not have the key then, at whatever depth it lies in dicts.
         """
         rewards = np.asarray(episode["rewards"])
-        return {
-            "rewards_sum": float(rewards.sum()),
-            "rewards_mean": float(rewards.mean()),
-            "rewards_std": float(rewards.std()),
-            "rewards_max": float(rewards.max()),
-            "rewards_min": float(rewards.min()),
-        }
+        # Infinite rewards are data: their mean is infinite or NaN, which is no mistake.
+        with np.errstate(invalid="ignore", over="ignore"):
+            return {
+                "rewards_sum": float(rewards.sum()),
+                "rewards_mean": float(rewards.mean()),
+                "rewards_std": float(rewards.std()),
+                "rewards_max": float(rewards.max()),
+                "rewards_min": float(rewards.min()),
+            }
