@@ -17,8 +17,8 @@ from gymnasium import spaces
 
 import minari_core
 from minari_core import VerificationReport, verify_dataset
-from minari_core.columnar_storage import LOCK_NAME
 from minari_core.columns import Schema, schema_from_json
+from minari_core.dataset_lock import LOCK_NAME
 from minari_core.errors import DatasetIdError, DatasetNotFoundError, FormatError
 from minari_core.manifest import layout_checksum
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from minari_collect.collect_messages import RUN_NAME, Part
 from minari_collect.part_remote import PartRemote
 from minari_collect.part_transport import receive
-from minari_core.columnar_storage import LOCK_NAME
 from minari_core.columns import JsonValue
+from minari_core.dataset_lock import LOCK_NAME
 from minari_core.errors import (
     DatasetBusyError,
     DatasetDamagedError,

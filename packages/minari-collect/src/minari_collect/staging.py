@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from gymnasium import spaces
 
 from minari_collect.info_recorder import rows_of
-from minari_core.columnar_storage import LOCK_NAME
 from minari_core.columns import JsonObject, join_pieces
+from minari_core.dataset_lock import LOCK_NAME
 from minari_core.errors import DatasetWriteError
 from minari_core.json_values import to_json_text
 from minari_core.locations import staging_root

@@ -10,13 +10,10 @@ from pathlib import Path
 
 from minari_core.addition import Addition
 from minari_core.columns import JsonValue
-from minari_core.errors import (
-    DatasetBusyError,
-    DatasetChangedError,
-    DatasetDamagedError,
-    DatasetWriteError,
-)
+from minari_core.dataset_lock import dataset_lock
+from minari_core.errors import DatasetChangedError, DatasetDamagedError, DatasetWriteError
 from minari_core.manifest import (
+    MANIFEST_NAME,
     Layout,
     Manifest,
     check_updatable,
@@ -28,9 +25,6 @@ from minari_core.manifest import (
 from minari_core.shard_folder import ShardFolder
 from minari_core.shard_reader import ShardReader
 
-LOCK_NAME = ".lock"
-_LOCK_TIMEOUT_SECONDS = 60.0
-
 
 class ColumnarStorage(ShardFolder):
     """A published dataset; other processes may read it and add to it at the same time.
@@ -40,6 +34,7 @@ class ColumnarStorage(ShardFolder):
     """
 
     is_recording = False
+    _is_swept = False
 
     @staticmethod
     def create(folder: Path, metadata: Mapping[str, JsonValue]) -> ShardFolder:
@@ -110,7 +105,7 @@ class ColumnarStorage(ShardFolder):
         """Replace some keys of the metadata in one step; see `Storage.update_metadata`."""
         check_updatable(changes)
         checked = checked_metadata(changes)
-        with self._lock():
+        with dataset_lock(self._folder):
             manifest = self._current()
             manifest = replace(manifest, metadata={**manifest.metadata, **checked})
             write_manifest(self._folder, manifest)
@@ -127,7 +122,7 @@ class ColumnarStorage(ShardFolder):
 
     @contextmanager
     def _adding(self, *, keep: bool = True) -> Iterator[Addition]:
-        with self._lock():
+        with dataset_lock(self._folder):
             self._take(self._current())
             start = self.layout if keep else replace(self.layout, shards=(), schemas=())
             addition = Addition(self._folder, start, durable=True)
@@ -142,37 +137,22 @@ class ColumnarStorage(ShardFolder):
                 addition.discard()
                 raise
             self._take(manifest)
-            if not keep:
+            if not keep or not self._is_swept:
                 self._sweep()
 
     def _sweep(self) -> None:
-        """Remove shards that no manifest names; nobody adds any while the lock is held."""
+        """Remove shards that no manifest names, and what processes that were killed have left.
+
+        Nobody adds any while the lock is held.
+        """
         named = {shard.file for shard in self.layout.shards}
-        for path in self._folder.glob("shard-*.h5"):
+        left = (*self._folder.glob("shard-*.h5"), *self._folder.glob(f".{MANIFEST_NAME}.*"))
+        for path in left:
             if path.name not in named:
                 # Windows does not remove what a process has mapped.
                 with suppress(OSError):
                     path.unlink()
-
-    @contextmanager
-    def _lock(self) -> Iterator[None]:
-        """Hold the dataset's lock, which ends with the process that holds it."""
-        from filelock import FileLock, Timeout  # only who writes needs it
-
-        try:
-            lock = FileLock(self._folder / LOCK_NAME, timeout=_LOCK_TIMEOUT_SECONDS)
-            lock.acquire()
-        except Timeout as error:
-            raise DatasetBusyError(
-                f"{self._folder} has been locked by another process for "
-                f"{_LOCK_TIMEOUT_SECONDS:.0f} seconds; try again when it is done"
-            ) from error
-        except OSError as error:
-            raise DatasetWriteError(f"{self._folder} cannot be locked: {error}") from error
-        try:
-            yield
-        finally:
-            lock.release()
+        self._is_swept = True
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from minari_core.columns import JsonValue
 from minari_core.dataset_id import parse_dataset_id
 from minari_core.errors import DatasetExistsError, DatasetWriteError, MinariError
 from minari_core.formats import DEFAULT_FORMAT, holds_dataset, new_storage
+from minari_core.local_folders import remove_folder
 from minari_core.locations import DATA_FOLDER, dataset_folder, datasets_root, staging_root
 from minari_core.manifest import sync_folder
 from minari_core.storage import Storage
@@ -125,11 +126,14 @@ def _sweep() -> None:
     for pattern in ("create-*", "delete-*"):
         for folder in staging_root().glob(pattern):
             with suppress(OSError):
-                if folder.lstat().st_mtime >= long_ago:
-                    continue
-                if folder.is_symlink():
-                    folder.unlink()
-                shutil.rmtree(folder, ignore_errors=True)
+                if _last_change(folder) < long_ago:
+                    remove_folder(folder)
+
+
+def _last_change(folder: Path) -> float:
+    # What changes deep inside does not change the time of the folder.
+    inside = () if folder.is_symlink() else folder.rglob("*")
+    return max(path.lstat().st_mtime for path in (folder, *inside))
 
 
 @contextmanager

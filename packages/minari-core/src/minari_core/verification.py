@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from minari_core.columnar_storage import LOCK_NAME, ColumnarStorage
+from minari_core.columnar_storage import ColumnarStorage
 from minari_core.columns import JsonObject
 from minari_core.dataset_id import chosen_id
+from minari_core.dataset_lock import LOCK_NAME
 from minari_core.errors import (
     DatasetNotFoundError,
     FormatError,

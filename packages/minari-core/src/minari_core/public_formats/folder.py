@@ -16,12 +16,11 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from minari_core.appending import check_fit, shards_of
-from minari_core.columnar_storage import LOCK_NAME
 from minari_core.columns import JsonValue, Schema, StructColumn
+from minari_core.dataset_lock import LOCK_NAME, dataset_lock
 from minari_core.encoding import Episode, encode_episodes
 from minari_core.episode import EpisodeData, EpisodeMetadata
 from minari_core.errors import (
-    DatasetBusyError,
     DatasetChangedError,
     DatasetDamagedError,
     DatasetWriteError,
@@ -48,7 +47,6 @@ from minari_core.public_formats.description import (
 from minari_core.public_formats.kept import Kept, completed, keep_dict, keep_entry, public_part
 from minari_core.storage import Storage
 
-_LOCK_TIMEOUT_SECONDS = 60.0
 _NBYTES_READ_AT_ONCE = 8 << 20
 _MOST_READ_AT_ONCE = 512
 _FIXED_KEYS = frozenset({"jpeg_encoding", "dataset_size", OWN_KEY})
@@ -255,14 +253,12 @@ class PublicStorage(Storage):
         size = 1
         batch: list[int] = []
         for index in indices:
-            number = int(index)
-            if not 0 <= number < total:
+            try:
+                batch.append(checked_index(index, total))
+            except EpisodeIndexError:
                 if batch:
                     yield batch
-                raise EpisodeIndexError(
-                    f"there is no episode {number} among {total} stored episodes"
-                )
-            batch.append(number)
+                raise
             if len(batch) == size:
                 yield batch
                 batch, size = [], min(size * 2, most)
@@ -406,23 +402,9 @@ class PublicStorage(Storage):
         if not self._published:
             yield
             return
-        from filelock import FileLock, Timeout  # only who writes needs it
-
-        try:
-            lock = FileLock(self._folder / LOCK_NAME, timeout=_LOCK_TIMEOUT_SECONDS)
-            lock.acquire()
-        except Timeout as error:
-            raise DatasetBusyError(
-                f"{self._folder} has been locked by another process for "
-                f"{_LOCK_TIMEOUT_SECONDS:.0f} seconds; try again when it is done"
-            ) from error
-        except OSError as error:
-            raise DatasetWriteError(f"{self._folder} cannot be locked: {error}") from error
-        try:
+        with dataset_lock(self._folder):
             self.refresh()
             yield
-        finally:
-            lock.release()
 
 
 def temporary_beside(path: Path) -> Path:
