@@ -44,6 +44,9 @@ def create_dataset_from_buffers(
 ) -> MinariDataset:
     """Create a dataset from episodes that the caller has put together.
 
+    Structures, dtypes and lengths are checked. Values are stored as they are: whether they lie
+    within the bounds of their space, and where an episode has its flags, is the caller's affair.
+
     Args:
         dataset_name: The id of the new dataset, ``(namespace/…)name-vN``.
         buffer: The episodes, as `EpisodeBuffer`, `EpisodeData`, or dicts with the same keys. Each
