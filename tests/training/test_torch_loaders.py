@@ -21,6 +21,9 @@ from torch.utils.data import DataLoader, DistributedSampler, WeightedRandomSampl
 
 from minari_core.torch import BatchDataset, TransitionDataset, collate  # noqa: E402
 
+# Three workers are as right as two where there are two processors.
+pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
+
 WORKERS = [
     pytest.param({}, id="no workers"),
     pytest.param({"num_workers": 2, "multiprocessing_context": "fork"}, id="fork"),
