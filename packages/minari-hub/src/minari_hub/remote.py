@@ -15,6 +15,9 @@ from minari_hub.checksums import Checksum, new_hasher
 if TYPE_CHECKING:
     from minari_hub.part_file import PartFile
 
+APPLICATION_DEFAULT = "application-default"
+"""The token that stands for the credentials which this machine has for a remote."""
+
 MANIFEST_SUFFIX = f"/data/{MANIFEST_NAME}"
 """How the name of a dataset's manifest ends, behind the dataset's id."""
 

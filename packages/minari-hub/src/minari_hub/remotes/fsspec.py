@@ -20,7 +20,7 @@ from minari_core.errors import (
     RemoteUrlError,
 )
 from minari_hub.part_file import PartFile
-from minari_hub.remote import Remote, RemoteObject, Upload
+from minari_hub.remote import APPLICATION_DEFAULT, Remote, RemoteObject, Upload
 from minari_hub.retrying import Faults, keep_trying
 from minari_hub.workers import run_many
 
@@ -30,7 +30,6 @@ _PIECE = 8 << 20
 _ANONYMOUS_IS_AN_OPTION = frozenset({"s3", "s3a", "az", "abfs", "abfss", "adl"})
 # Where a file's version stands in what the file systems say of it.
 _VERSION_KEYS = ("etag", "ETag", "generation", "version_id", "mtime", "LastModified", "created")
-APPLICATION_DEFAULT = "application-default"
 
 
 class FsspecRemote(Remote):

@@ -6,25 +6,18 @@ import base64
 import functools
 import http.client
 import io
-import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from threading import Event, Lock
-from typing import cast
 
-import google.auth
 import requests
 import urllib3
 from google.api_core import exceptions as api_exceptions
 from google.api_core.retry import Retry
 from google.auth import exceptions as auth_exceptions
-from google.auth.credentials import AnonymousCredentials, Credentials
 from google.cloud import storage
 from google.cloud.storage import exceptions as storage_exceptions
 from google.cloud.storage import transfer_manager
-from google.oauth2.credentials import Credentials as TokenCredentials
-from google.oauth2.service_account import Credentials as ServiceAccount
 
 from minari_core.errors import (
     RemoteAccessError,
@@ -35,14 +28,11 @@ from minari_core.errors import (
 from minari_hub.checksums import Checksum, new_hasher
 from minari_hub.part_file import PartFile
 from minari_hub.remote import Remote, RemoteObject, Upload
+from minari_hub.remotes.gcs_credentials import credentials_of
 from minari_hub.retrying import PASSING_STATUS, Faults, Patience
 from minari_hub.upload_file import UploadFile
-from minari_hub.workers import WORKERS, in_background
+from minari_hub.workers import WORKERS, in_background, run_many
 
-APPLICATION_DEFAULT = "application-default"
-"""The token that stands for the application-default credentials of this machine."""
-
-_SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 _FIELDS = "items(name,size,generation,crc32c,metadata),nextPageToken"
 _TIMEOUT = (15.0, 60.0)
 # Larger files are sent in pieces of this size, each held in memory while it is under way.
@@ -119,35 +109,43 @@ class GcsRemote(Remote):
         for index, file in enumerate(files):
             by_start.setdefault(file.position, []).append(index)
         outcomes: list[Exception | None] = [None] * len(files)
-        for start, indices in sorted(by_start.items()):
-            faults = Faults()
-            pairs = [
-                (self._blob(files[index].source.name, files[index].source.version), files[index])
-                for index in indices
-            ]
-            # The transfer manager makes range requests for one start at a time. It checks
-            # no checksum of a range; the file has its own.
-            arguments = {
+
+        def fetch(start: int) -> None:
+            indices = by_start[start]
+            found = self._fetch_from(start, [files[index] for index in indices])
+            for index, outcome in zip(indices, found, strict=True):
+                outcomes[index] = outcome
+
+        # Most begin at 0; those that go on begin each elsewhere.
+        errors = run_many(fetch, sorted(by_start), stop)
+        for start, error in zip(sorted(by_start), errors, strict=True):
+            for index in by_start[start] if error else ():
+                outcomes[index] = error
+        return outcomes
+
+    def _fetch_from(self, start: int, files: Sequence[PartFile]) -> list[Exception | None]:
+        """Fetch what files lack that begin at one place.
+
+        The transfer manager makes range requests for one start at a time. It checks no checksum
+        of a range; the file has its own.
+        """
+        faults = Faults()
+        results = transfer_manager.download_many(
+            [(self._blob(file.source.name, file.source.version), file) for file in files],
+            download_kwargs={
                 "start": start or None,
                 "raw_download": True,
                 "checksum": None,
                 "retry": _retry(faults),
                 "timeout": _TIMEOUT,
-            }
-            results = in_background(
-                functools.partial(
-                    transfer_manager.download_many,
-                    pairs,
-                    download_kwargs=arguments,
-                    worker_type=transfer_manager.THREAD,
-                    max_workers=WORKERS,
-                ),
-                stop,
-            )
-            for index, result in zip(indices, results, strict=True):
-                name = files[index].source.name
-                outcomes[index] = self._outcome(result, f"read {name!r} of {self.url}", faults)
-        return outcomes
+            },
+            worker_type=transfer_manager.THREAD,
+            max_workers=min(WORKERS, len(files)),
+        )
+        return [
+            self._outcome(result, f"read {file.source.name!r} of {self.url}", faults)
+            for file, result in zip(files, results, strict=True)
+        ]
 
     def upload(
         self, uploads: Sequence[Upload], report: Callable[[int], None], stop: Event
@@ -236,29 +234,12 @@ class GcsRemote(Remote):
             if self._client is None:
                 # Without a project the library would look for one on this machine.
                 self._client = storage.Client(
-                    project="none", credentials=self._credentials(self._token)
+                    project="none", credentials=credentials_of(self._token, self.url)
                 )
                 # Newer clients ask for the bucket's own metadata in the background, only to
                 # annotate traces with it: a request that not everybody is allowed to make.
                 self._client._bucket_metadata_cache = None
             return self._client
-
-    def _credentials(self, token: str | None) -> Credentials:
-        if token is None:
-            return AnonymousCredentials()
-        try:
-            if token == APPLICATION_DEFAULT:
-                credentials, _ = google.auth.default(scopes=[_SCOPE])
-                return credentials
-            if os.path.isfile(token):
-                return _credentials_in(token)
-        except (auth_exceptions.GoogleAuthError, OSError, ValueError) as error:
-            raise RemoteAccessError(
-                f"there are no usable credentials for {self.url}: {error}"
-            ) from error
-        if os.sep in token or token.endswith(".json"):
-            raise RemoteAccessError(f"there is no credentials file {token}")
-        return TokenCredentials(token)
 
     def _blob(self, name: str, version: str = "") -> storage.Blob:
         generation = int(version) if version else None
@@ -340,27 +321,6 @@ class _Bounded(io.BytesIO):
         if self.tell() + len(data) > self._most:
             raise RemoteError(f"the remote sends more of {self._name!r} than was asked for")
         return super().write(data)
-
-
-def _credentials_in(path: str) -> Credentials:
-    """The credentials in a file: those of a service account, or of a user.
-
-    Raises:
-        ValueError: It holds no such credentials.
-    """
-    with open(path, encoding="utf-8") as file:
-        content = json.load(file)
-    kind = content.get("type") if isinstance(content, dict) else None
-    # By kind, because other kinds name programs to run and addresses to ask.
-    if kind == "service_account":
-        return cast(Credentials, ServiceAccount.from_service_account_info(content, scopes=[_SCOPE]))
-    if kind == "authorized_user":
-        return cast(Credentials, TokenCredentials.from_authorized_user_info(content, [_SCOPE]))
-    raise ValueError(
-        f"{path} has the type {str(kind)[:80]!r}, neither 'service_account' nor "
-        f"'authorized_user'; for another kind, set GOOGLE_APPLICATION_CREDENTIALS to it and give "
-        f"token={APPLICATION_DEFAULT!r}"
-    )
 
 
 def _retry(faults: Faults) -> Retry:

@@ -33,11 +33,17 @@ from minari_core.errors import (
 )
 from minari_hub.checksums import Checksum
 from minari_hub.part_file import PartFile
-from minari_hub.remote import MANIFEST_SUFFIX, DatasetEntry, Remote, RemoteObject, Upload
+from minari_hub.remote import (
+    APPLICATION_DEFAULT,
+    MANIFEST_SUFFIX,
+    DatasetEntry,
+    Remote,
+    RemoteObject,
+    Upload,
+)
 from minari_hub.remote_json import read_json_object
 from minari_hub.workers import run_many
 
-APPLICATION_DEFAULT = "application-default"
 NAMESPACE_FILE = "namespace_metadata.json"
 
 _BLOCK = 1 << 20
