@@ -237,6 +237,65 @@ def test_indices_outside_the_stored_dataset_are_refused() -> None:
             MinariDataset(dataset.storage, indices)
 
 
+@pytest.mark.parametrize(
+    ("indices", "message"),
+    [
+        ([0.9], r"\[0\.9\] are not the indices"),
+        (np.array([0.0, 1.0]), "are not the indices"),
+        ([True, False], r"is a mask.*dataset\[mask\]"),
+        (np.ones(6, dtype=bool), r"is a mask.*dataset\[mask\]"),
+        (["0"], "are not the indices"),
+        ([[0], [1]], "are not the indices"),
+        ([[0], [1, 2]], r"\[\[0\], \[1, 2\]\]"),
+        (iter([None]), "are not the indices"),
+    ],
+)
+def test_what_is_no_list_of_whole_numbers_chooses_no_episodes(indices: Any, message: str) -> None:
+    dataset = create()
+    with pytest.raises(EpisodeIndexError, match=message):
+        dataset.iterate_episodes(indices)
+    if not isinstance(indices, Iterator):
+        with pytest.raises(EpisodeIndexError, match=message):
+            MinariDataset(dataset.storage, indices)
+    assert ids(MinariDataset(dataset.storage, [])) == ids(dataset[[]]) == []
+    with pytest.raises(EpisodeIndexError, match=r"\[1, 2\]"):
+        dataset[[[0], [1, 2]]]  # type: ignore[list-item]  # what a caller may do
+
+
+def test_a_storage_reads_no_part_of_an_episode() -> None:
+    storage = create().storage
+    for read in (storage.read_episodes, storage.read_episode_metadata):
+        with pytest.raises(EpisodeIndexError, match=r"0\.9 is not a whole number"):
+            list(read([0.9]))  # type: ignore[list-item]  # what a caller may do
+
+
+@pytest.mark.parametrize("count", [1.5, "2", None, True, np.float64(1)])
+def test_a_number_of_episodes_is_whole(count: Any) -> None:
+    dataset = create()
+    with pytest.raises(SamplingError, match=r"n_episodes .* not a whole number"):
+        dataset.sample_episodes(count)
+    with pytest.raises(SamplingError, match="not a whole number"):
+        dataset.shards(count)
+    assert len(dataset.sample_episodes(np.int8(2))) == 2  # type: ignore[arg-type]  # it has no stub
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, "x"])
+def test_a_seed_is_a_whole_number_of_at_least_0(seed: Any) -> None:
+    dataset = create()
+    with pytest.raises(SamplingError, match="seed is"):
+        dataset.set_seed(seed)
+    with pytest.raises(SamplingError, match="seed is"):
+        split_dataset(dataset, [1], seed=seed)
+    dataset.set_seed(2**100)
+
+
+def test_fractions_are_no_sizes_of_a_split() -> None:
+    with pytest.raises(SamplingError, match=r"\[0\.8, 0\.2\].*round\(f \* 6\)"):
+        split_dataset(create(), [0.8, 0.2])  # type: ignore[list-item]  # what a caller may do
+    with pytest.raises(SamplingError, match=r"3.*each part"):
+        split_dataset(create("tests/b-v0"), 3)  # type: ignore[arg-type]  # the same
+
+
 # Adding
 
 
@@ -630,6 +689,26 @@ def test_what_cannot_be_combined_is_refused_by_what_differs(datasets_root: Path)
             combine_datasets([first, other], "tests/all-v0")
     with pytest.raises(IncompatibleDatasetsError, match="nothing"):
         combine_datasets([], "tests/all-v0")
+    assert not (datasets_root / "tests" / "all-v0").exists()
+
+
+def test_datasets_to_combine_may_come_from_an_iterator() -> None:
+    first, other = create(), create("tests/other-v0", buffer=[simple_episode(9, 2)])
+    combined = combine_datasets(iter((first[:1], other)), "tests/all-v0")
+    assert [episode.seed for episode in combined] == [0, 9]
+
+
+@pytest.mark.parametrize("kind", ["a dataset", "an id", "ids", "nothing", "a number"])
+def test_what_is_no_list_of_datasets_is_not_combined(kind: str, datasets_root: Path) -> None:
+    given: dict[str, Any] = {
+        "a dataset": create(),
+        "an id": "tests/numbers-v0",
+        "ids": ["tests/numbers-v0"],
+        "nothing": None,
+        "a number": 5,
+    }
+    with pytest.raises(IncompatibleDatasetsError, match="list of datasets, as load_dataset"):
+        combine_datasets(given[kind], "tests/all-v0")
     assert not (datasets_root / "tests" / "all-v0").exists()
 
 

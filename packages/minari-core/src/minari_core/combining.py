@@ -10,20 +10,22 @@ import numpy as np
 
 from minari_core._version import __version__
 from minari_core.columns import JsonValue
-from minari_core.dataset import MinariDataset, storage_of
+from minari_core.dataset import MinariDataset, generator_of, storage_of
 from minari_core.dataset_id import chosen_id
 from minari_core.environments import merge_env_specs
 from minari_core.errors import IncompatibleDatasetsError, SamplingError
 from minari_core.formats import check_format
 from minari_core.gymnasium_compat import env_spec_to_json
 from minari_core.publishing import check_id_is_free, publish
+from minari_core.sampling.steps import whole_number
+from minari_core.showing import shown
 from minari_core.storage import Storage
 
 Dataset = TypeVar("Dataset", bound=MinariDataset)
 
 
 def combine_datasets(
-    datasets_to_combine: Sequence[MinariDataset],
+    datasets_to_combine: Iterable[MinariDataset],
     new_dataset_name: str | None = None,
     *,
     new_dataset_id: str | None = None,
@@ -36,7 +38,8 @@ def combine_datasets(
     without harm. Seeds, options and episode metadata are kept.
 
     Args:
-        datasets_to_combine: Datasets with the same spaces, from the same environment.
+        datasets_to_combine: Datasets with the same spaces, from the same environment; an iterator
+            will do.
         new_dataset_name: The id of the new dataset.
         new_dataset_id: Another name of ``new_dataset_name``.
         data_format: How to store it; ``"columnar"`` if None.
@@ -46,38 +49,35 @@ def combine_datasets(
 
     Raises:
         IncompatibleDatasetsError: There is nothing to combine, or the spaces or environments
-            differ; the message says in what.
+            differ, the message says in what; or something is no dataset.
         DatasetExistsError: The id is taken.
         DatasetWriteError: The file system refused; nothing is left behind.
     """
     new_id = chosen_id(new_dataset_name, new_dataset_id)
     check_id_is_free(new_id)
     chosen_format = check_format(data_format)
-    if not datasets_to_combine:
-        raise IncompatibleDatasetsError(
-            "there is nothing to combine: the list of datasets is empty"
-        )
-    first = datasets_to_combine[0]
-    for dataset in datasets_to_combine[1:]:
+    datasets = _as_datasets(datasets_to_combine)
+    first = datasets[0]
+    for dataset in datasets[1:]:
         for name in ("observation_space", "action_space"):
             wanted, found = getattr(first, name), getattr(dataset, name)
             if wanted != found:
                 raise IncompatibleDatasetsError(
                     f"{name} differs: {first.id!r} has {wanted}, {dataset.id!r} has {found}"
                 )
-    spec = merge_env_specs([dataset.env_spec for dataset in datasets_to_combine])
+    spec = merge_env_specs([dataset.env_spec for dataset in datasets])
     metadata: dict[str, JsonValue] = {
         "minari_version": __version__,
         "observation_space": first.metadata["observation_space"],
         "action_space": first.metadata["action_space"],
-        "combined_datasets": [dataset.id for dataset in datasets_to_combine],
-        **_shared_metadata(datasets_to_combine),
+        "combined_datasets": [dataset.id for dataset in datasets],
+        **_shared_metadata(datasets),
     }
     if spec is not None:
         metadata["env_spec"] = env_spec_to_json(spec)
 
     def fill(storage: Storage) -> None:
-        for dataset in datasets_to_combine:
+        for dataset in datasets:
             storage.append_storage(storage_of(dataset), dataset.episode_indices.tolist())
 
     return MinariDataset(publish(new_id, metadata, chosen_format, fill))
@@ -88,23 +88,56 @@ def split_dataset(dataset: Dataset, sizes: Iterable[int], seed: int | None = Non
 
     Args:
         dataset: The dataset or view to split.
-        sizes: How many episodes each part gets; together at most all.
-        seed: Makes the parts depend on it alone.
+        sizes: How many episodes each part gets; together at most all. For fractions ``f`` of
+            all, give ``[round(f * len(dataset)), …]``.
+        seed: Makes the parts depend on it alone; at least 0.
 
     Returns:
         One view for each size; no episode is in two of them.
 
     Raises:
-        SamplingError: A size is negative, or there are not so many episodes.
+        SamplingError: A size is no whole number, or negative, or there are not so many episodes;
+            or the seed is none.
     """
-    wanted = [int(size) for size in sizes]
+    wanted = _as_sizes(sizes, len(dataset))
     if any(size < 0 for size in wanted) or sum(wanted) > len(dataset):
         raise SamplingError(
             f"sizes {wanted} add up to {sum(wanted)} episodes, but the dataset has {len(dataset)}"
         )
-    places = np.random.default_rng(seed).permutation(len(dataset))
+    places = generator_of(seed).permutation(len(dataset))
     borders = np.cumsum([0, *wanted])
     return [dataset[places[start:stop]] for start, stop in pairwise(borders)]
+
+
+def _as_datasets(given: object) -> list[MinariDataset]:
+    """The datasets that a caller gives to combine, at least one."""
+    advice = "give a list of datasets, as load_dataset opens them"
+    # A dataset and a text are iterable too.
+    if isinstance(given, MinariDataset | str) or not isinstance(given, Iterable):
+        raise IncompatibleDatasetsError(f"{shown(given)} is no list of datasets; {advice}")
+    datasets = list(given)
+    for dataset in datasets:
+        if not isinstance(dataset, MinariDataset):
+            raise IncompatibleDatasetsError(f"{shown(dataset)} is no dataset; {advice}")
+    if not datasets:
+        raise IncompatibleDatasetsError(
+            "there is nothing to combine: the list of datasets is empty"
+        )
+    return datasets
+
+
+def _as_sizes(given: object, total: int) -> list[int]:
+    """The numbers of episodes that a caller gives."""
+    if not isinstance(given, Iterable):
+        raise SamplingError(f"sizes is {shown(given)}; give the number of episodes of each part")
+    sizes = list(given)
+    try:
+        return [whole_number("a size", size) for size in sizes]
+    except SamplingError as error:
+        raise SamplingError(
+            f"sizes {shown(sizes)} are not numbers of episodes: {error}; for a fraction f of all "
+            f"{total} episodes, give round(f * {total})"
+        ) from error
 
 
 def _shared_metadata(datasets: Sequence[MinariDataset]) -> dict[str, JsonValue]:

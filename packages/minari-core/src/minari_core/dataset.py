@@ -31,6 +31,8 @@ from minari_core.errors import (
 from minari_core.formats import open_storage
 from minari_core.gymnasium_compat import env_spec_from_json
 from minari_core.sampling.methods import TrainingMethods
+from minari_core.sampling.steps import whole_number
+from minari_core.showing import shown
 from minari_core.storage import Storage
 
 Indices: TypeAlias = npt.NDArray[np.int64]
@@ -88,7 +90,7 @@ class MinariDataset(TrainingMethods):
             DatasetNotFoundError: The folder holds no dataset.
             DatasetDamagedError: Its metadata is malformed.
             FormatError: Nothing installed reads its format.
-            EpisodeIndexError: An index is outside the stored dataset.
+            EpisodeIndexError: An index is no whole number, or outside the stored dataset.
         """
         self._storage = data if isinstance(data, Storage) else open_storage(Path(data))
         total = self._storage.total_episodes
@@ -97,7 +99,7 @@ class MinariDataset(TrainingMethods):
         elif isinstance(episode_indices, range):
             self._indices = episode_indices
         else:
-            self._indices = np.array(episode_indices, dtype=np.int64).reshape(-1)
+            self._indices = _episode_numbers(episode_indices)
         if len(self._indices) and not 0 <= min(self._ends()) <= max(self._ends()) < total:
             raise EpisodeIndexError(
                 f"episode indices from {min(self._ends())} to {max(self._ends())} in a dataset "
@@ -242,7 +244,7 @@ class MinariDataset(TrainingMethods):
         if isinstance(index, slice):
             return self._view(self._indices[index])
         if isinstance(index, list | np.ndarray):
-            return self._view(self._chosen(np.asarray(index)))
+            return self._view(self._chosen(_as_array(index)))
         try:
             place = operator.index(index)
         except TypeError as error:
@@ -286,9 +288,9 @@ class MinariDataset(TrainingMethods):
             n: How many views; with more views than episodes, some are empty.
 
         Raises:
-            ValueError: ``n`` is not at least 1.
+            SamplingError: ``n`` is no whole number, or not at least 1.
         """
-        if n < 1:
+        if whole_number("n", n) < 1:
             raise SamplingError(f"a dataset cannot be cut into {n} views; ask for at least 1")
         steps = np.cumsum(self._storage.episode_lengths()[self.episode_indices])
         total = int(steps[-1]) if len(steps) else 0
@@ -312,12 +314,12 @@ class MinariDataset(TrainingMethods):
                 read-only views of the stored data wherever that is possible.
 
         Raises:
-            EpisodeIndexError: An index is not of an episode of this dataset.
+            EpisodeIndexError: An index is no whole number, or not of an episode of this dataset.
         """
         if episode_indices is None:
             indices = self.episode_indices.tolist()
         else:
-            indices = [int(index) for index in episode_indices]
+            indices = _episode_numbers(episode_indices).tolist()
             if isinstance(self._indices, range):
                 outside = [index for index in indices if index not in self._indices]
             else:
@@ -333,8 +335,15 @@ class MinariDataset(TrainingMethods):
         return self._storage.read_episode_metadata(self.episode_indices.tolist())
 
     def set_seed(self, seed: int) -> None:
-        """Make what is sampled from now on depend on a seed alone."""
-        self._generator = np.random.default_rng(seed)
+        """Make what is sampled from now on depend on a seed alone.
+
+        Args:
+            seed: At least 0.
+
+        Raises:
+            SamplingError: It is negative, or no whole number.
+        """
+        self._generator = generator_of(seed)
 
     def sample_episodes(self, n_episodes: int) -> list[EpisodeData]:
         """Draw different episodes at random.
@@ -343,8 +352,9 @@ class MinariDataset(TrainingMethods):
             n_episodes: How many.
 
         Raises:
-            SamplingError: There are fewer.
+            SamplingError: There are fewer, or it is no whole number.
         """
+        n_episodes = whole_number("n_episodes", n_episodes)
         if not 0 <= n_episodes <= len(self):
             raise SamplingError(
                 f"{n_episodes} different episodes cannot be drawn from {len(self)}; ask for "
@@ -455,6 +465,43 @@ class MinariDataset(TrainingMethods):
             DatasetWriteError: The file system refused; the dataset is as it was.
         """
         self._storage.compact()
+
+
+def generator_of(seed: int | None) -> np.random.Generator:
+    """A random generator that depends on a seed alone, or on nothing if that is None.
+
+    Raises:
+        SamplingError: The seed is negative, or no whole number.
+    """
+    return np.random.default_rng(None if seed is None else whole_number("seed", seed, 0))
+
+
+def _as_array(given: object) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(given)
+    except ValueError as error:  # rows of different lengths
+        raise EpisodeIndexError(f"{shown(given)} chooses no episodes: {error}") from error
+
+
+def _episode_numbers(given: object) -> Indices:
+    """The indices of episodes as an array.
+
+    Raises:
+        EpisodeIndexError: They are anything but whole numbers in one dimension.
+    """
+    numbers = _as_array(list(given) if isinstance(given, Iterable) else given)
+    if numbers.size == 0:
+        return np.zeros(0, dtype=np.int64)
+    if numbers.dtype.kind == "b":
+        raise EpisodeIndexError(
+            f"{shown(given)} is a mask, where the indices of episodes belong; dataset[mask] is a "
+            "view of the episodes for which a mask is true"
+        )
+    if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
+        raise EpisodeIndexError(
+            f"{shown(given)} are not the indices of episodes; give whole numbers, such as [0, 3]"
+        )
+    return numbers.astype(np.int64)
 
 
 def storage_of(dataset: MinariDataset) -> Storage:

@@ -13,9 +13,9 @@ import numpy.typing as npt
 from minari_core.columns import Column, Schema, StructColumn, join_pieces
 from minari_core.episode import EpisodeData, EpisodeMetadata
 from minari_core.episode_index import EpisodeIndex, Piece
-from minari_core.errors import DatasetChangedError, DatasetDamagedError, EpisodeIndexError
+from minari_core.errors import DatasetChangedError, DatasetDamagedError
 from minari_core.shard_reader import ShardReader
-from minari_core.storage import Storage
+from minari_core.storage import Storage, checked_index
 
 _DYNAMIC_PARTS = ("infos", "extras")
 _ENTRIES_READ_AT_ONCE = 1024
@@ -85,7 +85,7 @@ class ShardedStorage(Storage):
     def read_episodes(self, indices: Iterable[int], *, copy: bool = True) -> Iterator[EpisodeData]:
         """Read episodes in the order of their indices; see `Storage.read_episodes`."""
         for episode in indices:
-            number = self._checked(episode)
+            number = checked_index(episode, len(self.index))
             try:
                 read = self._read_episode(self.index, number, copy)
             except DatasetChangedError:
@@ -134,7 +134,7 @@ class ShardedStorage(Storage):
     def read_episode_metadata(self, indices: Iterable[int]) -> Iterator[EpisodeMetadata]:
         """Read what is stored about episodes without reading their steps."""
         index = self.index
-        numbers = [self._checked(episode) for episode in indices]
+        numbers = [checked_index(episode, len(index)) for episode in indices]
         lengths = index.lengths
         # Neighbours in one shard are decoded together, which is what reading all of them needs.
         for _, run in groupby(enumerate(numbers), key=lambda item: item[1] - item[0]):
@@ -153,13 +153,6 @@ class ShardedStorage(Storage):
                 for row, number in enumerate(taken):
                     described = described_entry(entries, row)
                     yield EpisodeMetadata(number, int(lengths[number]), *described)
-
-    def _checked(self, episode: int) -> int:
-        number = int(episode)
-        total = len(self.index)
-        if not 0 <= number < total:
-            raise EpisodeIndexError(f"there is no episode {number} among {total} stored episodes")
-        return number
 
     def _read(self, part: str, pieces: list[Piece], copy: bool) -> Any:
         values = []

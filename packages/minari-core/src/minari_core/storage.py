@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,8 @@ from gymnasium import spaces
 from minari_core.columns import JsonValue
 from minari_core.encoding import Episode
 from minari_core.episode import EpisodeData, EpisodeMetadata
-from minari_core.errors import IncompatibleDatasetsError
+from minari_core.errors import EpisodeIndexError, IncompatibleDatasetsError
+from minari_core.showing import shown
 
 
 class Storage(ABC):
@@ -148,6 +150,21 @@ class Storage(ABC):
     @abstractmethod
     def refresh(self) -> bool:
         """Take in what other processes added; whether there was anything."""
+
+
+def checked_index(episode: object, total: int) -> int:
+    """The index of a stored episode as Python's own number.
+
+    Raises:
+        EpisodeIndexError: It is no whole number, or there is no such episode.
+    """
+    try:
+        number = operator.index(episode)  # type: ignore[arg-type]  # anything may come from a caller
+    except TypeError as error:
+        raise EpisodeIndexError(f"episode {shown(episode)} is not a whole number") from error
+    if not 0 <= number < total:
+        raise EpisodeIndexError(f"there is no episode {number} among {total} stored episodes")
+    return number
 
 
 def check_spaces(target: Storage, source: Storage) -> None:

@@ -45,7 +45,7 @@ from minari_core.public_formats.description import (
     with_columns,
 )
 from minari_core.public_formats.kept import Kept, completed, keep_dict, keep_entry, public_part
-from minari_core.storage import Storage
+from minari_core.storage import Storage, checked_index
 
 _NBYTES_READ_AT_ONCE = 8 << 20
 _MOST_READ_AT_ONCE = 512

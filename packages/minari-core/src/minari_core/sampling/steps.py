@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import operator
 
 import numpy as np
@@ -11,6 +12,7 @@ from minari_core.errors import SamplingError
 from minari_core.sampling.gathering import ShardNumbers
 from minari_core.sampling.rank_index import Positions, RankIndex
 from minari_core.sharded_storage import ShardedStorage
+from minari_core.showing import shown
 
 
 class EpisodeSteps:
@@ -175,6 +177,24 @@ class EpisodeWeights:
         drawn: Positions = self._starts[places] + within
         return drawn
 
+    def at(self, shares: npt.NDArray[np.float64], within: npt.NDArray[np.float64]) -> Positions:
+        """Positions that two numbers choose.
+
+        Args:
+            shares: Choose the episodes, from 0 to below 1.
+            within: Choose the positions in them, likewise.
+        """
+        places = np.searchsorted(self._borders, shares, side="right")
+        counts = self._counts[places]
+        # Rounding must not reach the position behind the last.
+        inside = np.minimum((within * counts).astype(np.int64), counts - 1)
+        drawn: Positions = self._starts[places] + inside
+        return drawn
+
+    def fingerprint(self) -> str:
+        """Text that is the same for the same shares only."""
+        return hashlib.sha256(self._borders.tobytes()).hexdigest()[:32]
+
 
 def draw_positions(
     generator: np.random.Generator, total: int, size: int, weights: EpisodeWeights | None
@@ -218,7 +238,7 @@ def checked_positions(positions: npt.ArrayLike, total: int) -> Positions:
     return given.astype(np.int64, copy=False)
 
 
-def whole_number(name: str, value: object, smallest: int) -> int:
+def whole_number(name: str, value: object, smallest: int | None = None) -> int:
     """A number as Python's own, if it is whole and not too small.
 
     Raises:
@@ -227,8 +247,10 @@ def whole_number(name: str, value: object, smallest: int) -> int:
     try:
         number = operator.index(value)  # type: ignore[arg-type]  # anything may come from a caller
     except TypeError as error:
-        raise SamplingError(f"{name} is {value!r}, not a whole number") from error
-    if isinstance(value, bool) or number < smallest:
+        raise SamplingError(f"{name} is {shown(value)}, not a whole number") from error
+    if isinstance(value, bool):
+        raise SamplingError(f"{name} is {value!r}, not a whole number")
+    if smallest is not None and number < smallest:
         raise SamplingError(f"{name} is {value!r}, not at least {smallest}")
     return number
 
