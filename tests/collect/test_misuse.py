@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 from gymnasium import spaces
 
 from minari_collect import (
     DataCollectorV0,
+    EpisodeMetadataCallback,
+    StepDataCallback,
+    VectorDataCollector,
     create_dataset_from_collector_env,
     discard,
     list_recoverable,
@@ -381,11 +387,70 @@ def test_updating_with_another_dtype_is_refused_and_loses_nothing(datasets_root:
 
 
 @pytest.mark.parametrize("name", ["max_buffer_steps", "max_buffer_episodes"])
-@pytest.mark.parametrize("limit", [0, -1])
-def test_a_buffer_without_room_is_refused(name: str, limit: int) -> None:
+@pytest.mark.parametrize("limit", [0, -1, 2.5, "x", np.nan])
+def test_a_buffer_without_a_whole_number_of_places_is_refused(name: str, limit: Any) -> None:
     options: dict[str, Any] = {name: limit}
-    with pytest.raises(RecordingError, match=f"{name} is {limit}"):
+    with pytest.raises(DataError, match=f"{name} is {re.escape(repr(limit))}; give a whole number"):
         DataCollectorV0(Counter(), **options)
+    with pytest.raises(
+        ValueError, match=f"{name} is {re.escape(repr(limit))}; give a whole number"
+    ):
+        VectorDataCollector(gymnasium.vector.SyncVectorEnv([Counter]), **options)
+
+
+@pytest.mark.parametrize("name", ["step_data_callback", "episode_metadata_callback"])
+def test_a_callback_that_cannot_be_called_is_refused_at_once(name: str) -> None:
+    options: dict[str, Any] = {name: 5}
+    with pytest.raises(DataError, match=f"{name} is 5, which cannot be called"):
+        DataCollectorV0(Counter(), **options)
+    with pytest.raises(DataError, match=f"{name} is 5, which cannot be called"):
+        VectorDataCollector(gymnasium.vector.SyncVectorEnv([Counter]), **options)
+
+
+def collectors(**options: Any) -> list[tuple[DataCollectorV0 | VectorDataCollector, Any]]:
+    """A collector of each kind, and an action for it."""
+    envs = gymnasium.vector.SyncVectorEnv([Counter])
+    return [
+        (DataCollectorV0(Counter(), **options), 1),
+        (VectorDataCollector(envs, **options), np.array([1])),
+    ]
+
+
+def test_a_step_callback_that_returns_nothing_is_told_so() -> None:
+    class Nothing(StepDataCallback):
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            return None if kwargs.get("action") is not None else super().__call__(*args, **kwargs)
+
+    for collector, action in collectors(step_data_callback=Nothing):
+        collector.reset()
+        with pytest.raises(RecordingError, match="step_data_callback returned None, not a dict"):
+            collector.step(action)
+        collector.close()
+
+
+def test_a_metadata_callback_that_returns_nothing_is_told_so_and_nothing_is_lost() -> None:
+    class Nothing(EpisodeMetadataCallback):
+        says: Any = None
+
+        def __call__(self, episode: Any) -> Any:
+            return self.says
+
+    for number, (collector, action) in enumerate(collectors(episode_metadata_callback=Nothing)):
+        collector.reset()
+        collector.step(action)
+        with pytest.raises(RecordingError, match="metadata_callback returned None, not a dict"):
+            create_dataset_from_collector_env(f"tests/a-v{number}", collector)
+        Nothing.says = {}
+        created = create_dataset_from_collector_env(f"tests/a-v{number}", collector)
+        assert [len(episode) for episode in created] == [1]
+        Nothing.says = None
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_collector_is_neither_copied_nor_pickled(copied: Callable[[Any], Any]) -> None:
+    for collector, _ in collectors():
+        with pytest.raises(RecordingError, match="cannot be copied or pickled"):
+            copied(collector)
 
 
 @pytest.mark.parametrize("seed", [-1, 2**64, 0.5, "seven"])

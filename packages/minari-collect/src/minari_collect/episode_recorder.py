@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from gymnasium import spaces
 
+from minari_collect.callback_results import episode_metadata
 from minari_collect.column_recorder import ColumnRecorder, Keep
 from minari_collect.column_recorders import recorder_for
 from minari_collect.fixed_recorder import FixedRecorder
@@ -349,7 +350,7 @@ class EpisodeRecorder:
             keep[gaps] = False
         first = self._written_rows
         shown = [RecordedEpisode(self, episode) for episode in self._finished]
-        metadata = [dict(self._describe(episode)) for episode in shown]
+        metadata = [episode_metadata(self._describe(episode)) for episode in shown]
         flags = self._flags[:, :step_stop]
         flags = flags if keep is None else flags[:, keep]
         dropped: dict[str, str] = {}

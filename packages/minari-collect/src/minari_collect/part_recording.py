@@ -13,6 +13,7 @@ from gymnasium import spaces
 
 from minari_collect.collect_messages import Part
 from minari_collect.data_collector import DataCollectorV0
+from minari_collect.episode_collector import EpisodeCollector
 from minari_collect.part_transport import writing_to
 from minari_collect.staging import CollectorStaging
 from minari_collect.vector_collector import VectorDataCollector
@@ -82,51 +83,39 @@ class PartStaging(CollectorStaging):
         return Part(first, first + len(places), storage.total_steps), folder
 
 
-class PartCollector(DataCollectorV0):
+class _IntoPart(EpisodeCollector):
+    """Records into a part."""
+
+    _parent: Path
+
+    def _new_staging(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        env_spec: str | None,
+    ) -> CollectorStaging:
+        return PartStaging(observation_space, action_space, env_spec, self._parent)
+
+    @property
+    def part(self) -> PartStaging:
+        """What was recorded, complete up to here."""
+        self.finished_episodes()
+        if not isinstance(self._staging, PartStaging):
+            raise RecordingError("a collector of a part stages elsewhere")
+        return self._staging
+
+
+class PartCollector(_IntoPart, DataCollectorV0):
     """Records one environment into a part."""
 
     def __init__(self, env: gymnasium.Env[Any, Any], parent: Path, **arguments: Any) -> None:
         self._parent = parent
         super().__init__(env, **arguments)
 
-    def _new_staging(
-        self,
-        observation_space: spaces.Space[Any],
-        action_space: spaces.Space[Any],
-        env_spec: str | None,
-    ) -> CollectorStaging:
-        return PartStaging(observation_space, action_space, env_spec, self._parent)
 
-    @property
-    def part(self) -> PartStaging:
-        """What was recorded, complete up to here."""
-        self.finished_episodes()
-        return _as_part(self._staging)
-
-
-class VectorPartCollector(VectorDataCollector):
+class VectorPartCollector(_IntoPart, VectorDataCollector):
     """Records many environments into a part."""
 
     def __init__(self, envs: Any, parent: Path, **arguments: Any) -> None:
         self._parent = parent
         super().__init__(envs, **arguments)
-
-    def _new_staging(
-        self,
-        observation_space: spaces.Space[Any],
-        action_space: spaces.Space[Any],
-        env_spec: str | None,
-    ) -> CollectorStaging:
-        return PartStaging(observation_space, action_space, env_spec, self._parent)
-
-    @property
-    def part(self) -> PartStaging:
-        """What was recorded, complete up to here."""
-        self.finished_episodes()
-        return _as_part(self._staging)
-
-
-def _as_part(staging: CollectorStaging) -> PartStaging:
-    if not isinstance(staging, PartStaging):
-        raise RecordingError("a collector of a part stages elsewhere")
-    return staging

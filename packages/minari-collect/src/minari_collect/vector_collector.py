@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
-import weakref
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,27 +12,23 @@ import numpy.typing as npt
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 
+from minari_collect.callback_results import extras_of, made, required, step_data
 from minari_collect.callbacks import EpisodeMetadataCallback, StepDataCallback
-from minari_collect.data_collector import (
-    STEP_KEYS,
+from minari_collect.episode_collector import (
+    CLOSED,
+    EpisodeCollector,
+    checked_limit,
     checked_seed,
     copied_options,
-    made,
-    required,
 )
-from minari_collect.staging import CollectorStaging
 from minari_collect.vector_infos import (
     FINAL_OBSERVATION_KEYS,
     final_info_of,
     of_env,
 )
 from minari_collect.vector_recorder import Beginning, VectorRecorder
-from minari_core.caller_warnings import warn_caller
 from minari_core.columns import FIXED_SPACES
-from minari_core.errors import DataError, MetadataError, RecordingError
-from minari_core.formats import check_format
-from minari_core.gymnasium_compat import env_spec_to_json
-from minari_core.storage import Storage
+from minari_core.errors import DataError, RecordingError
 
 NEXT_STEP, SAME_STEP, DISABLED = "NextStep", "SameStep", "Disabled"
 _MODES = (NEXT_STEP, SAME_STEP, DISABLED)
@@ -76,7 +70,7 @@ else:
     _Wrapper = gymnasium.vector.VectorWrapper
 
 
-class VectorDataCollector(_Wrapper):
+class VectorDataCollector(EpisodeCollector, _Wrapper):
     """Records the episodes of a vector environment, for a dataset to be made of them.
 
     The episodes are those that single environments with the same seeds and actions would give:
@@ -97,6 +91,8 @@ class VectorDataCollector(_Wrapper):
         >>> envs.discard()
         >>> envs.close()
     """
+
+    _recorder: VectorRecorder
 
     def __init__(
         self,
@@ -135,68 +131,44 @@ class VectorDataCollector(_Wrapper):
                 ``"Disabled"``; what ``envs.metadata`` says if None.
 
         Raises:
-            ValueError: A limit of the buffers is not positive.
+            DataError: A limit of the buffers is no whole number of at least 1, or a callback
+                cannot be called.
             FormatError: There is no such data format.
             SpaceError: A space cannot be stored.
             RecordingError: There is no such mode.
         """
         super().__init__(envs)
-        for name, limit in (
-            ("max_buffer_steps", max_buffer_steps),
-            ("max_buffer_episodes", max_buffer_episodes),
-        ):
-            if limit is not None and limit < 1:
-                raise RecordingError(f"{name} is {limit}; a buffer holds at least 1, or None")
-        self.data_format = check_format(data_format)
+        max_steps = checked_limit(max_buffer_steps, "max_buffer_steps")
+        max_episodes = checked_limit(max_buffer_episodes, "max_buffer_episodes")
+        describe = made(episode_metadata_callback, "episode_metadata_callback")
         self._mode = _mode_of(envs, autoreset_mode)
         self._num_envs = int(envs.num_envs)
-        self._step_data_callback = made(step_data_callback)
-        self._has_own_step_data = type(self._step_data_callback) is not StepDataCallback
-        self._record_infos = record_infos
         single_observations = envs.single_observation_space
         single_actions = envs.single_action_space
+        self._spaces = (single_observations, single_actions)
         recorded_observations = (
             single_observations if observation_space is None else observation_space
         )
         recorded_actions = single_actions if action_space is None else action_space
-        self._spaces = (single_observations, single_actions)
-        self.recorded_spec = _single_spec(envs)
-        """The spec of a single environment, if it is known."""
-        self._staging = self._new_staging(
-            recorded_observations, recorded_actions, _spec_json(self.recorded_spec)
+        self._begin(
+            recorded_observations,
+            recorded_actions,
+            _single_spec(envs),
+            step_data_callback,
+            record_infos,
+            data_format,
         )
         self._recorder = VectorRecorder(
             self._num_envs,
             recorded_observations,
             recorded_actions,
             self._staging,
-            made(episode_metadata_callback),
-            max_steps=max_buffer_steps,
-            max_episodes=max_buffer_episodes,
+            describe,
+            max_steps=max_steps,
+            max_episodes=max_episodes,
         )
         # Which environments are reset by the next step.
         self._resets: Flags = np.zeros(self._num_envs, dtype=bool)
-        self._is_closed = False
-        _collectors.add(self)
-
-    def _new_staging(
-        self,
-        observation_space: spaces.Space[Any],
-        action_space: spaces.Space[Any],
-        env_spec: str | None,
-    ) -> CollectorStaging:
-        """Where full buffers go; a subclass may choose another place."""
-        return CollectorStaging(observation_space, action_space, env_spec)
-
-    @property
-    def buffered_steps(self) -> int:
-        """How many recorded steps are in memory."""
-        return self._recorder.buffered_steps
-
-    @property
-    def unsaved_episodes(self) -> int:
-        """How many recorded episodes are in no dataset yet, those that go on included."""
-        return self._staging.storage.total_episodes + self._recorder.episodes
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Step the environments and record the step.
@@ -208,7 +180,7 @@ class VectorDataCollector(_Wrapper):
             DatasetWriteError: A full buffer cannot be written; likewise.
         """
         if self._is_closed:
-            raise RecordingError("this collector is closed; wrap the environments anew to go on")
+            raise RecordingError(CLOSED)
         # An environment may change the array in place.
         given = actions if not self._has_own_step_data else copy.deepcopy(actions)
         result = self.env.step(actions)
@@ -274,7 +246,7 @@ class VectorDataCollector(_Wrapper):
             DatasetWriteError: A full buffer cannot be written; likewise.
         """
         if self._is_closed:
-            raise RecordingError("this collector is closed; wrap the environments anew to go on")
+            raise RecordingError(CLOSED)
         mask = _mask_of(options, self._num_envs)
         chosen = np.arange(self._num_envs) if mask is None else np.flatnonzero(mask)
         beginnings = self._beginnings(seed, options, chosen)
@@ -328,9 +300,11 @@ class VectorDataCollector(_Wrapper):
         info = of_env(infos, env, self._num_envs)
         if not self._has_own_step_data:
             return observation, info if self._record_infos else None, None
-        data = self._step_data_callback(env=self._single_env(env), obs=observation, info=info)
+        data = step_data(
+            self._step_data_callback(env=self._single_env(env), obs=observation, info=info)
+        )
         recorded_info = data.get("info") if self._record_infos else None
-        return required(data, "observation"), recorded_info, _extras_of(data)
+        return required(data, "observation"), recorded_info, extras_of(data)
 
     def _add_own(self, actions: Any, result: tuple[Any, Any, Any, Any, dict[str, Any]]) -> None:
         """Record what the callback makes of the step of each environment."""
@@ -353,7 +327,7 @@ class VectorDataCollector(_Wrapper):
                 flags[0, env] = required(data, "terminated")
                 flags[1, env] = required(data, "truncated")
                 values = (required(data, "action"), required(data, "reward"))
-                extras = _extras_of(data)
+                extras = extras_of(data)
                 if is_final:
                     finals.append((env, observation, info, extras))
                     observation, info, extras = self._reset_record(observations, infos, env)
@@ -389,16 +363,17 @@ class VectorDataCollector(_Wrapper):
         else:
             observation = value_of(self._spaces[0], observations, env)
             info = of_env(infos, env, self._num_envs)
-        data: Mapping[str, Any] = self._step_data_callback(
-            env=self._single_env(env),
-            obs=observation,
-            info=info,
-            action=value_of(self._spaces[1], actions, env),
-            rew=rewards[env],
-            terminated=bool(terminated[env]),
-            truncated=bool(truncated[env]),
+        return step_data(
+            self._step_data_callback(
+                env=self._single_env(env),
+                obs=observation,
+                info=info,
+                action=value_of(self._spaces[1], actions, env),
+                rew=rewards[env],
+                terminated=bool(terminated[env]),
+                truncated=bool(truncated[env]),
+            )
         )
-        return data
 
     def _single_env(self, env: int) -> Any:
         """The single environment, or the vector environment where there is none here."""
@@ -443,28 +418,6 @@ class VectorDataCollector(_Wrapper):
                 seeds = [checked_seed(first + place) for place in places]
         return [(item, kept) for item in seeds]
 
-    def finished_episodes(self) -> Storage:
-        """All episodes that are in no dataset yet; see `minari_core.EpisodeSource`.
-
-        Raises:
-            RecordingError: The collector is closed.
-            DatasetWriteError: They could not be staged; nothing is lost.
-        """
-        if self._is_closed:
-            raise RecordingError("this collector is closed; what it had recorded is gone")
-        self._recorder.end()
-        self._recorder.flush()
-        return self._staging.storage
-
-    def forget_episodes(self) -> None:
-        """Drop what `finished_episodes` returned: it is committed."""
-        self._staging.clear()
-
-    def discard(self) -> None:
-        """Drop everything that is recorded and in no dataset yet; reset the environments then."""
-        self._recorder.clear()
-        self._staging.clear()
-
     def close(self, **kwargs: Any) -> None:
         """Close the environments and drop what is in no dataset, with a warning that counts it.
 
@@ -472,35 +425,10 @@ class VectorDataCollector(_Wrapper):
         """
         if self._is_closed:
             return
-        unsaved = self.unsaved_episodes
-        self._is_closed = True
         try:
-            if unsaved:
-                warn_caller(
-                    f"closed with {unsaved} recorded episodes that are in no dataset; "
-                    "they are dropped"
-                )
+            self._end()
         finally:
-            self.discard()
             super().close(**kwargs)
-
-    def _leave_to_parent(self) -> None:
-        """Begin anew in a forked process."""
-        self._recorder.clear()
-        self._staging.leave()
-
-
-_collectors: weakref.WeakSet[VectorDataCollector] = weakref.WeakSet()
-
-
-def _leave_all_to_parent() -> None:
-    for collector in list(_collectors):
-        collector._leave_to_parent()
-
-
-# Systems without fork have no such function.
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_all_to_parent)
 
 
 def value_of(space: spaces.Space[Any], batch: Any, env: int) -> Any:
@@ -519,10 +447,6 @@ def value_of(space: spaces.Space[Any], batch: Any, env: int) -> Any:
     if isinstance(space, FIXED_SPACES) and not isinstance(batch, np.ndarray):
         return np.asarray(batch)[env]
     return batch[env]
-
-
-def _extras_of(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in data.items() if key not in STEP_KEYS}
 
 
 def _mode_of(envs: Any, given: str | None) -> str:
@@ -564,13 +488,3 @@ def _single_spec(envs: Any) -> EnvSpec | None:
     if limit is not None:
         copied.max_episode_steps = limit
     return copied
-
-
-def _spec_json(spec: EnvSpec | None) -> str | None:
-    if spec is None:
-        return None
-    try:
-        return env_spec_to_json(spec)
-    except MetadataError:
-        # The functions that create a dataset warn about it.
-        return None

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
+from minari_collect.callback_results import episode_metadata
 from minari_collect.callbacks import EpisodeMetadataCallback
 from minari_collect.episode_recorder import Describe
 from minari_collect.recorded_episode import RecordedEpisode, RecordedSpan
@@ -264,7 +265,6 @@ class VectorRecorder:
             self._actions.write(step, actions)
             self._rewards.write(step, rewards)
         flags = self._flags
-        flags[4, step] = False
         flags[0, step] = terminations
         flags[1, step] = truncations
         ends: Flags = flags[2, step]
@@ -272,9 +272,8 @@ class VectorRecorder:
         if forced is not None:
             flags[1, step] |= forced & ~ends
             ends |= forced
-        if resets is None:
-            flags[3, step] = False
-        else:
+        # Nothing else is set of a place that is new.
+        if resets is not None:
             flags[3, step] = resets
         if infos is not None:
             self._infos.write(row, infos)
@@ -334,6 +333,7 @@ class VectorRecorder:
         """Drop all that is in memory."""
         self._rows = self._ended = 0
         self._start[:] = 0
+        self._flags[3:] = False
         self._spilled = {}
         self._can_go_on = False
         self._keep_finals({})
@@ -422,6 +422,7 @@ class VectorRecorder:
         for column in columns:
             column.move(first, stop)
         self._flags[:, : stop - first] = self._flags[:, first:stop].copy()
+        self._flags[3:, stop - first :] = False
         self._rows = stop - first
         self._start = self._start - first
         moved = first * self._envs
@@ -505,7 +506,7 @@ class VectorRecorder:
         lengths: Indices,
         beginnings: Sequence[Beginning],
     ) -> ShardData:
-        flags = self._flags[:2].reshape(2, -1)[:, steps.cells]
+        flags = self._flags[:2].reshape(2, -1).take(steps.cells, axis=1)
         dropped: dict[str, str] = {}
         entries, entry_arrays = self._entries(found, lengths, beginnings, steps, dropped)
         parts: dict[str, tuple[Column, list[Array]]] = {
@@ -544,7 +545,7 @@ class VectorRecorder:
             statistics = reward_statistics(rewards, lengths) if len(found) else {}
         else:
             metadata = [
-                dict(self._describe(self._shown(found, place, beginning)))
+                episode_metadata(self._describe(self._shown(found, place, beginning)))
                 for place, beginning in enumerate(beginnings)
             ]
         entries, pieces = encode_entries(
