@@ -226,6 +226,15 @@ def test_weights_of_pytorchs_own_sampler_choose_transitions() -> None:
     assert {episode for episode, _ in seen} == {2}
 
 
+def test_weights_are_drawn_the_same_with_any_workers() -> None:
+    data = BatchDataset(walks.of_vectors(), 16, seed=5, weights=[0, 1, 0, 0, 1])
+    wanted = epoch_of(data)
+
+    assert {episode for episode, _ in flat(wanted)} == {1, 4}
+    for workers in (1, 2, 3):
+        assert epoch_of(DataLoader(data, batch_size=None, num_workers=workers)) == wanted
+
+
 def read_as_rank(rank: int, port: int, dataset_id: str, folder: str) -> None:
     """What each process of `torch.distributed` does."""
     torch.distributed.init_process_group(

@@ -129,8 +129,8 @@ class BatchDataset(IterableDataset[Any]):
             seed: What the order depends on, together with the epoch.
             rank: Which process this is; that of `torch.distributed` if it is initialised.
             world_size: How many processes there are; likewise.
-            **options: ``shuffle, drop_last, length, padding, columns, n_step, discount, stack``
-                and ``returns_to_go``, as for `MinariDataset.batches`.
+            **options: ``shuffle, drop_last, weights, length, padding, columns, n_step, discount,
+                stack`` and ``returns_to_go``, as for `MinariDataset.batches`.
 
         Raises:
             SamplingError: As for `MinariDataset.batches`, or there is an option ``epochs``.

@@ -10,7 +10,8 @@ import numpy as np
 from minari_core.errors import SamplingError
 from minari_core.sampling.permutation import Permutation
 from minari_core.sampling.rank_index import Positions
-from minari_core.sampling.steps import whole_number
+from minari_core.sampling.steps import EpisodeWeights, whole_number
+from minari_core.sampling.weighted_order import WeightedOrder
 
 Batch = TypeVar("Batch", covariant=True)
 
@@ -51,6 +52,7 @@ class Batches(Generic[Batch]):
         drop_last: bool = False,
         rank: int = 0,
         world_size: int = 1,
+        weights: EpisodeWeights | None = None,
     ) -> None:
         """Begin with the first epoch.
 
@@ -65,6 +67,8 @@ class Batches(Generic[Batch]):
                 same number of batches then.
             rank: Which of the ranks this is, from 0.
             world_size: How many ranks there are.
+            weights: Draw with repetition, as often as there are positions, in shares of the
+                episodes; visit each position once if None.
 
         Raises:
             SamplingError: A number makes no sense, or there is nothing to visit.
@@ -78,6 +82,8 @@ class Batches(Generic[Batch]):
             )
         if epochs is not None:
             epochs = whole_number("epochs", epochs, 1)
+        if weights is not None and not shuffle:
+            raise SamplingError("weights draw at random; they cannot go with shuffle=False")
         if len(sampler) == 0:
             raise SamplingError("there is nothing to visit: the dataset or view is empty")
         self._sampler = sampler
@@ -90,9 +96,10 @@ class Batches(Generic[Batch]):
         self._drop_last = bool(drop_last)
         self._rank = rank
         self._world_size = world_size
+        self._weights = weights
         self._epoch = 0
         self._batch = 0
-        self._order: tuple[int, Permutation] | None = None
+        self._order: tuple[int, Permutation | WeightedOrder] | None = None
         self._known: tuple[int, int, Positions] | None = None
 
     @property
@@ -201,6 +208,7 @@ class Batches(Generic[Batch]):
             "rank": self._rank,
             "world_size": self._world_size,
             "size": self._size,
+            "weights": None if self._weights is None else self._weights.fingerprint(),
         }
 
     def _positions(self, epoch: int, batch: int) -> Positions:
@@ -212,10 +220,15 @@ class Batches(Generic[Batch]):
             stop = first + at_once * self._batch_size
             mine = np.arange(first, stop, dtype=np.int64) * self._world_size + self._rank
             mine = mine[mine < self._size]
-            self._known = (epoch, block, self._permutation(epoch)(mine) if self._shuffle else mine)
+            self._known = (epoch, block, self._random_order(epoch)(mine) if self._shuffle else mine)
         return self._known[2][place * self._batch_size : (place + 1) * self._batch_size]
 
-    def _permutation(self, epoch: int) -> Permutation:
+    def _random_order(self, epoch: int) -> Permutation | WeightedOrder:
         if self._order is None or self._order[0] != epoch:
-            self._order = epoch, Permutation(self._size, self._seed, epoch)
+            order = (
+                Permutation(self._size, self._seed, epoch)
+                if self._weights is None
+                else WeightedOrder(self._weights, self._seed, epoch)
+            )
+            self._order = epoch, order
         return self._order[1]

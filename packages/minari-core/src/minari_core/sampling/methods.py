@@ -160,6 +160,7 @@ class TrainingMethods:
         seed: int | None = None,
         rank: int = 0,
         world_size: int = 1,
+        weights: str | npt.ArrayLike | None = None,
         length: int | None = None,
         padding: Padding | None = None,
         columns: Sequence[str] | None = None,
@@ -181,6 +182,9 @@ class TrainingMethods:
             rank: Which of several processes this is, from 0; they share nothing and leave nothing
                 out.
             world_size: How many processes there are.
+            weights: As for `sample_transitions` and `sample_sequences`: do not visit each once,
+                but draw as many with repetition. What is drawn depends on the seed alone, among
+                any number of processes.
             length: Visit windows of so many steps, not transitions.
             padding: As for `sample_sequences`.
             columns: What to read, as for `sample_transitions`.
@@ -214,6 +218,12 @@ class TrainingMethods:
                 discount=1.0 if discount is None else discount,
             )
             sampler = self._sequence_sampler(sequence_options)
+        shares: EpisodeWeights | None = None
+        if weights is not None and not _is_uniform(weights):
+            counts, starts = sampler.steps.lengths, sampler.steps.view_starts
+            if isinstance(sampler, SequenceSampler):
+                counts, starts = sampler.counts, sampler.starts
+            shares = EpisodeWeights(weights, counts, starts)
         return Batches(
             sampler,
             batch_size,
@@ -224,6 +234,7 @@ class TrainingMethods:
             drop_last=drop_last,
             rank=rank,
             world_size=world_size,
+            weights=shares,
         )
 
     def statistics(
