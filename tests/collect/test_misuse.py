@@ -224,9 +224,27 @@ def test_an_episode_that_has_only_begun_goes_on_after_a_checkpoint() -> None:
     assert dataset[3].truncations.tolist() == [True]
 
 
-def test_what_is_no_collector_is_refused() -> None:
+@pytest.mark.parametrize("given", [None, 5, Counter(), gymnasium.Wrapper(Counter())])
+def test_what_is_no_collector_is_refused(given: Any) -> None:
     with pytest.raises(RecordingError, match="DataCollectorV0"):
-        create_dataset_from_collector_env("tests/a-v0", Counter())  # type: ignore[arg-type]
+        create_dataset_from_collector_env("tests/a-v0", given)
+    dataset = create_dataset_from_collector_env("tests/a-v0", recording())
+    with pytest.raises(RecordingError, match="DataCollectorV0"):
+        dataset.update_dataset_from_collector_env(given)
+
+
+def test_who_gives_a_wrapper_around_a_collector_is_told_where_the_collector_is() -> None:
+    collector = recording()
+    given: Any = gymnasium.Wrapper(gymnasium.Wrapper(collector))
+    told = r"pass the collector itself, which is collector_env\.env\.env$"
+    with pytest.raises(RecordingError, match=told):
+        create_dataset_from_collector_env("tests/a-v0", given)
+    dataset = create_dataset_from_collector_env("tests/a-v0", given.env.env)
+    run_episode(given, seed=3)
+    with pytest.raises(RecordingError, match=told):
+        dataset.update_dataset_from_collector_env(given)
+    dataset.update_dataset_from_collector_env(collector)
+    assert [episode.seed for episode in dataset] == [1, 2, 3]
 
 
 BAD_VALUES: list[tuple[spaces.Space[Any], Any, Any]] = [

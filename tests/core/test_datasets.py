@@ -580,6 +580,8 @@ def test_an_error_of_the_callers_iterator_passes_through(datasets_root: Path) ->
         ({"ref_max_score": 1.0, "expert_policy": lambda _: 0}, MetadataError, "expert_policy"),
         ({"expert_policy": lambda _: 0}, MetadataError, "environment"),
         ({"num_episodes_average_score": 0}, MetadataError, "num_episodes_average_score"),
+        ({"num_episodes_average_score": 2.5}, MetadataError, "2.5, not a whole number"),
+        ({"num_episodes_average_score": "x"}, MetadataError, "'x', not a whole number"),
         ({"requirements": 3}, MetadataError, "requirements"),
     ],
 )

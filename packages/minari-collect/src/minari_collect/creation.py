@@ -9,13 +9,16 @@ import gymnasium
 from gymnasium.envs.registration import EnvSpec
 
 from minari_collect.data_collector import DataCollectorV0
+from minari_collect.episode_collector import EpisodeCollector
 from minari_collect.vector_collector import VectorDataCollector
 from minari_core.creation import create_dataset_from_source
 from minari_core.dataset import MinariDataset
 from minari_core.dataset_id import chosen_id
 from minari_core.description import DatasetDescription
+from minari_core.episode_source import checked_source
 from minari_core.errors import RecordingError
 from minari_core.scores import Policy
+from minari_core.showing import shown
 
 
 def create_dataset_from_collector_env(
@@ -72,13 +75,10 @@ def create_dataset_from_collector_env(
             its episodes, no dataset is left behind, and trying again is safe.
     """
     new_id = chosen_id(dataset_name, dataset_id)
-    if isinstance(collector_env, VectorDataCollector):
-        env_spec = collector_env.recorded_spec
-    elif isinstance(collector_env, DataCollectorV0):
-        env_spec = collector_env.env.spec
-    else:
+    collector = checked_source(collector_env)
+    if not isinstance(collector, EpisodeCollector):
         raise RecordingError(
-            f"collector_env is {collector_env!r}, not an environment wrapped in DataCollectorV0 "
+            f"collector_env is {shown(collector)}, not an environment wrapped in DataCollectorV0 "
             "or environments wrapped in VectorDataCollector"
         )
     described = DatasetDescription(
@@ -95,5 +95,5 @@ def create_dataset_from_collector_env(
         requirements=requirements,
     )
     return create_dataset_from_source(
-        new_id, collector_env, env_spec, described, collector_env.data_format
+        new_id, collector, collector.recorded_spec, described, collector.data_format
     )

@@ -14,7 +14,7 @@ from minari_core.dataset_id import chosen_id
 from minari_core.description import DatasetDescription, spec_of
 from minari_core.encoding import Episode
 from minari_core.episode import EpisodeBuffer
-from minari_core.episode_source import EpisodeSource
+from minari_core.episode_source import EpisodeSource, checked_source
 from minari_core.errors import DataError, SpaceError
 from minari_core.formats import check_format
 from minari_core.publishing import check_id_is_free, publish
@@ -140,7 +140,7 @@ def create_dataset_from_source(
     """
     check_id_is_free(dataset_id)
     chosen_format = check_format(data_format)
-    recorded = source.finished_episodes()
+    recorded = checked_source(source).finished_episodes()
     if recorded.total_episodes == 0:
         raise DataError(
             f"nothing was recorded for dataset {dataset_id!r}; step the environment first"

@@ -21,7 +21,7 @@ from minari_core.columns import JsonValue
 from minari_core.encoding import Episode
 from minari_core.environments import check_requirements, recover_environment
 from minari_core.episode import EpisodeData, EpisodeMetadata
-from minari_core.episode_source import EpisodeSource
+from minari_core.episode_source import EpisodeSource, checked_source
 from minari_core.errors import (
     DatasetDamagedError,
     EnvironmentNotRecoverableError,
@@ -430,14 +430,20 @@ class MinariDataset(TrainingMethods):
             collector_env: A collector around an environment with this dataset's spaces.
 
         Raises:
+            RecordingError: It is no collector, or it is closed.
             IncompatibleDatasetsError: The spaces differ.
             DataError: A column has another dtype or shape than in the dataset.
-            DatasetWriteError: The file system refused; the collector still has the episodes.
+            DatasetNotFoundError: The dataset was deleted meanwhile.
+            DatasetChangedError: Another dataset has taken its place meanwhile.
+            DatasetBusyError: Another process has held the dataset's lock for too long.
+            DatasetWriteError: The file system refused. As after every error, the collector still
+                has the episodes.
         """
-        source = collector_env.finished_episodes()
+        collector = checked_source(collector_env)
+        source = collector.finished_episodes()
         if source.total_episodes:
             self._append(self._storage.append_storage(source))
-        collector_env.forget_episodes()
+        collector.forget_episodes()
 
     def update_dataset_from_buffer(self, buffer: Iterable[Episode]) -> None:
         """Add episodes that were put together by hand, all or none.
@@ -447,7 +453,10 @@ class MinariDataset(TrainingMethods):
 
         Raises:
             DataError: An episode does not fit the spaces or the stored data.
-            DatasetWriteError: The file system refused; nothing was added.
+            DatasetNotFoundError: The dataset was deleted meanwhile.
+            DatasetChangedError: Another dataset has taken its place meanwhile.
+            DatasetBusyError: Another process has held the dataset's lock for too long.
+            DatasetWriteError: The file system refused. As after every error, nothing was added.
         """
         self._append(self._storage.append_episodes(buffer))
 

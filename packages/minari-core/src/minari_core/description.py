@@ -17,6 +17,7 @@ from minari_core.errors import MetadataError
 from minari_core.gymnasium_compat import env_spec_to_json
 from minari_core.manifest import checked_metadata
 from minari_core.scores import Policy, random_policy, reference_score
+from minari_core.showing import shown
 from minari_core.space_json import space_to_json
 
 _WORTH_SAYING = ("algorithm_name", "author", "author_email", "code_permalink")
@@ -92,9 +93,10 @@ class DatasetDescription:
                 "both expert_policy and ref_max_score are given; each of them says what the "
                 "maximum is, so give one"
             )
-        if self.num_episodes_average_score < 1:
+        given: object = self.num_episodes_average_score
+        if isinstance(given, bool) or not isinstance(given, int | np.integer) or given < 1:
             raise MetadataError(
-                f"num_episodes_average_score is {self.num_episodes_average_score}, not at least 1"
+                f"num_episodes_average_score is {shown(given)}, not a whole number of at least 1"
             )
         for name in ("ref_min_score", "ref_max_score"):
             score = getattr(self, name)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard, runtime_checkable
 
+from minari_core.errors import RecordingError
+from minari_core.showing import shown
 from minari_core.storage import Storage
 
 
@@ -22,3 +24,30 @@ class EpisodeSource(Protocol):
     def forget_episodes(self) -> None:
         """Drop what the last `finished_episodes` returned: it is committed elsewhere."""
         ...
+
+
+def checked_source(given: object) -> EpisodeSource:
+    """What was given as a collector, if it is one.
+
+    Raises:
+        RecordingError: It is none; if it is a wrapper around one, the message says so.
+    """
+    if _is_source(given):
+        return given
+    inner, path = given, "collector_env"
+    while (inner := getattr(inner, "env", None)) is not None:
+        path += ".env"
+        if _is_source(inner):
+            raise RecordingError(
+                f"collector_env is a wrapper around a {type(inner).__name__}; pass the collector "
+                f"itself, which is {path}"
+            )
+    raise RecordingError(
+        f"collector_env is {shown(given)}, which records nothing; pass an environment wrapped in "
+        "DataCollectorV0, or environments wrapped in VectorDataCollector"
+    )
+
+
+def _is_source(given: object) -> TypeGuard[EpisodeSource]:
+    # Of the class: before 1.0, Gymnasium's wrappers seem to have whatever is inside them.
+    return hasattr(type(given), "finished_episodes") and hasattr(type(given), "forget_episodes")
