@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from minari_core.columns.schema import schema_from_json
 from minari_core.episode import EpisodeBuffer, EpisodeData
 from minari_core.errors import DatasetDamagedError, DatasetNotFoundError, FormatError, MinariError
 from minari_core.expectations import expect_same_episode
-from minari_core.formats import open_storage
+from minari_core.formats import new_storage, open_storage
 from minari_core.manifest import layout_checksum
 from minari_core.space_json import space_to_json
 
@@ -313,6 +314,63 @@ def test_no_number_in_a_manifest_crashes_or_fills_the_memory(
         # Offsets can move to another place in the file, and chunks have none.
         if "arrays" not in name
     ]
+
+
+@pytest.mark.parametrize("key", ["episodes", "steps"])
+def test_counts_that_differ_from_the_arrays_are_named(folder: Path, key: str) -> None:
+    manifest = _manifest(folder)
+    manifest["columnar"]["shards"][1][key] = 10**12
+    for total in ("episodes", "steps"):
+        shards = manifest["columnar"]["shards"]
+        manifest[f"total_{total}"] = sum(shard[total] for shard in shards)
+    _write(folder, manifest)
+    with pytest.raises(DatasetDamagedError, match=rf"shard-\w+\.h5 .*1000000000000 {key}"):
+        minari_core.MinariDataset(folder)
+
+
+MAKES_ARRAYS_OF_ALL_EPISODES: dict[str, Callable[[minari_core.MinariDataset], object]] = {
+    "iterating": list,
+    "filtering": lambda dataset: dataset.filter_episodes(lambda _: True),
+    "filtering by metadata": lambda dataset: dataset.filter_episodes(metadata=lambda _: True),
+    "the indices": lambda dataset: dataset.episode_indices,
+    "a list of places": lambda dataset: dataset[[0]],
+    "splitting": lambda dataset: minari_core.split_dataset(dataset, [1]),
+    "cutting": lambda dataset: dataset.shards(2),
+    "the steps of a view": lambda dataset: dataset[1:].total_steps,
+    "metadata": lambda dataset: list(dataset.iterate_episode_metadata()),
+}
+
+
+@pytest.mark.parametrize("data_format", ["columnar", "hdf5"])
+@pytest.mark.parametrize("use", MAKES_ARRAYS_OF_ALL_EPISODES)
+def test_a_count_of_episodes_does_not_choose_how_much_memory_is_taken(
+    use: str, data_format: str, folder: Path, tmp_path: Path
+) -> None:
+    count = 10**12
+    if data_format == "columnar":
+        manifest = _manifest(folder)
+        shard = manifest["columnar"]["shards"][1]
+        index, _, _ = _place(folder, "episodes/length", 1)
+        shard.update(episodes=count, bytes=10**15)
+        shard["arrays"][index][1] = count
+        manifest["total_episodes"] = count + manifest["columnar"]["shards"][0]["episodes"]
+    else:
+        source = minari_core.MinariDataset(folder)
+        folder = tmp_path / "other"
+        folder.mkdir()
+        space = spaces.Box(-1, 1, (3,))
+        metadata = {**source.metadata, "observation_space": space_to_json(space)}
+        storage = new_storage(folder, metadata, "hdf5")
+        positions = (
+            replace(episode, observations=episode.observations["position"]) for episode in source
+        )
+        storage.append_episodes(positions)
+        storage.save()
+        manifest = {**_manifest(folder), "total_episodes": count}
+    _write(folder, manifest)
+    dataset = minari_core.MinariDataset(folder)
+    with pytest.raises(DatasetDamagedError, match=str(folder)):
+        MAKES_ARRAYS_OF_ALL_EPISODES[use](dataset)
 
 
 def _in_another_process(folders: list[Path]) -> subprocess.CompletedProcess[str]:

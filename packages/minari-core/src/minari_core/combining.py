@@ -104,7 +104,8 @@ def split_dataset(dataset: Dataset, sizes: Iterable[int], seed: int | None = Non
         raise SamplingError(
             f"sizes {wanted} add up to {sum(wanted)} episodes, but the dataset has {len(dataset)}"
         )
-    places = generator_of(seed).permutation(len(dataset))
+    # The length alone is what a file says, the indices are borne out by the data.
+    places = generator_of(seed).permutation(len(dataset.episode_indices))
     borders = np.cumsum([0, *wanted])
     return [dataset[places[start:stop]] for start, stop in pairwise(borders)]
 

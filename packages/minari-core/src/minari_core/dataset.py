@@ -36,6 +36,7 @@ from minari_core.showing import shown
 from minari_core.storage import Storage
 
 Indices: TypeAlias = npt.NDArray[np.int64]
+_MOST_BELIEVED = 1 << 24
 _View = TypeVar("_View", bound="MinariDataset")
 
 
@@ -217,7 +218,13 @@ class MinariDataset(TrainingMethods):
     @property
     def episode_indices(self) -> Indices:
         """Which of the stored episodes these are, int64 of shape (total_episodes,)."""
-        return np.array(self._indices, dtype=np.int64)
+        if not isinstance(self._indices, range):
+            return self._indices.copy()
+        if len(self._indices) > _MOST_BELIEVED:
+            # What a file says must not choose how much memory this takes; the data bears it out.
+            self._storage.episode_lengths()
+        indices = self._indices
+        return np.arange(indices.start, indices.stop, indices.step, dtype=np.int64)
 
     def __len__(self) -> int:
         """The number of episodes."""

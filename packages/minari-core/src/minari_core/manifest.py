@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from minari_core.columns import JsonObject, JsonValue, Schema, schema_from_json
+from minari_core.columns import AXES, Axis, JsonObject, JsonValue, Schema, schema_from_json
 from minari_core.errors import (
     DatasetDamagedError,
     DatasetNotFoundError,
@@ -48,6 +48,8 @@ _FIXED_KEYS = frozenset(
     }
 )
 _TOTALS = ("total_episodes", "total_steps")
+# A part that is one array has no name but its own.
+_AXIS_OF_ARRAY: Mapping[str, Axis] = {**AXES, "episodes/length": "episodes"}
 _LARGEST = 1 << 30
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
@@ -242,6 +244,9 @@ def read_manifest(
             raise TypeError(f"it does not list the shards; {_LAYOUT_KEY!r} is {found}")
         layout = _read_layout(described)
         contradictions = list(_contradictions(content, described, layout))
+        if on_contradiction is None:
+            # Whoever reads on compares each array by itself.
+            contradictions += _counts_without_arrays(layout)
     except FormatError as error:
         raise FormatError(f"{path}: {error}") from error
     except (DatasetDamagedError, KeyError, TypeError, ValueError) as error:
@@ -263,6 +268,27 @@ def _contradictions(
             yield f"its {key} is {content.get(key)}, but its shards have {count}"
     if described["crc32"] != layout_checksum(described):
         yield f"the checksum of {_LAYOUT_KEY!r} is not that of its text"
+
+
+def _counts_without_arrays(layout: Layout) -> Iterator[str]:
+    """Where a shard is said to have another number of rows than its arrays."""
+    counted = [
+        [
+            (place, spec.path, _AXIS_OF_ARRAY[spec.path])
+            for place, spec in enumerate(schema.arrays())
+            if spec.path in _AXIS_OF_ARRAY
+        ]
+        for schema in layout.schemas
+    ]
+    for shard in layout.shards:
+        counts = {"rows": shard.rows, "steps": shard.steps, "episodes": shard.episodes}
+        for place, path, axis in counted[shard.schema]:
+            _, rows = shard.arrays[place]
+            if rows != counts[axis]:
+                yield (
+                    f"shard {shard.file} is said to have {counts[axis]} {axis}, but its array "
+                    f"{path!r} has {rows}"
+                )
 
 
 def read_metadata(folder: Path) -> dict[str, JsonValue]:
