@@ -97,6 +97,60 @@ def test_a_url_stands_for_an_id_and_its_remote(
     assert "cart/one-v0" in hub("list", remote).out
 
 
+def test_a_url_stands_for_the_local_dataset_too_where_only_that_can_be_meant(
+    hub: CommandLine, remote: str
+) -> None:
+    collect("cart/one-v0")
+
+    uploaded = hub("upload", f"{remote}/elsewhere/cart/one-v0")
+    assert (uploaded.code, uploaded.err) == (0, f"{remote}/elsewhere/cart/one-v0 is there\n")
+    assert "cart/one-v0: ok" in hub("verify", f"{remote}/elsewhere/cart/one-v0").out
+    assert hub("verify", f"{remote}/cart/two-v0").code == 3
+
+
+def test_an_upload_converts_where_that_is_asked_for(hub: CommandLine, remote: str) -> None:
+    collect("cart/one-v0")
+
+    assert hub("upload", "cart/one-v0", "--data-format", "none").code == 1
+    assert hub("list", "--json").json == {}
+    assert hub("upload", "cart/one-v0", "--data-format", "hdf5").code == 0
+
+    assert hub("list", "--json").json["cart/one-v0"]["data_format"] == "hdf5"
+    assert minari.load_dataset("cart/one-v0").storage.data_format == "columnar"
+
+
+def test_a_local_dataset_is_replaced_only_when_that_is_confirmed(
+    hub: CommandLine, remote: str
+) -> None:
+    collect("cart/one-v0", episodes=1)
+    hub("upload", "cart/one-v0")
+    minari.delete_dataset("cart/one-v0")
+    # There is nothing to lose yet.
+    assert hub("download", "cart/one-v0", "--force").code == 0
+    minari.delete_dataset("cart/one-v0")
+    collect("cart/one-v0", episodes=2)
+
+    for name in ("cart/one-v0", f"{remote}/cart/one-v0"):
+        refused = hub("download", name, "--force")
+        assert refused.code == 2
+        assert "--yes" in refused.err
+        assert len(minari.load_dataset("cart/one-v0")) == 2
+
+    assert hub("download", "cart/one-v0", "--force", "--yes").code == 0
+    assert len(minari.load_dataset("cart/one-v0")) == 1
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_what_json_has_no_number_for_is_null(
+    hub: CommandLine, remote: str, tmp_path: Path, number: str
+) -> None:
+    data = tmp_path / "remote" / "x-v0" / "data"
+    data.mkdir(parents=True)
+    (data / "metadata.json").write_text(f'{{"dataset_id": "x-v0", "score": [{number}, 1]}}')
+
+    assert hub("list", "--json").json["x-v0"]["score"] == [None, 1]
+
+
 def test_listing_takes_a_prefix_and_the_latest_versions(hub: CommandLine) -> None:
     for dataset_id in ("a/x-v0", "a/x-v1", "b/x-v0"):
         collect(dataset_id, episodes=1)
@@ -106,7 +160,7 @@ def test_listing_takes_a_prefix_and_the_latest_versions(hub: CommandLine) -> Non
     assert list(hub("list", "local", "--json", "--prefix", "a/").json) == ["a/x-v0", "a/x-v1"]
 
 
-@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
+@pytest.mark.parametrize("width", [40, 41, 60, 80, 120, 200])
 def test_a_table_is_never_wider_than_the_terminal(hub: CommandLine, width: int) -> None:
     collect(LONG_ID, author=["Ada Lovelace", "Alan Turing"], algorithm_name="random " * 20)
     collect("cart/one-v0", episodes=2)
@@ -119,6 +173,16 @@ def test_a_table_is_never_wider_than_the_terminal(hub: CommandLine, width: int) 
     assert "Steps" in out
     first_column = [re.split(r"\s{2,}|\s*$", line)[0] for line in out.splitlines()]
     assert LONG_ID in "".join(first_column)
+
+
+@pytest.mark.parametrize("width", [8, 20, 30])
+def test_a_very_narrow_table_keeps_the_ids(hub: CommandLine, width: int) -> None:
+    collect(LONG_ID)
+
+    out = hub("list", "local", width=width).out
+
+    assert max(map(len, out.splitlines())) <= width
+    assert LONG_ID in re.sub(r"\s", "", out)
 
 
 def test_in_a_pipe_every_dataset_is_one_line_and_has_every_column(hub: CommandLine) -> None:

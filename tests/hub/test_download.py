@@ -71,6 +71,8 @@ def test_lunar_lander_makes_the_whole_round_trip(remote_url: str) -> None:
             assert first.dtype == second.dtype
             np.testing.assert_array_equal(first, second)
         assert one.infos.keys() == other.infos.keys()
+        for key in one.infos:
+            np.testing.assert_array_equal(one.infos[key], other.infos[key])
     assert loaded.recover_environment().spec == original.recover_environment().spec
     assert leftovers() == []
 
@@ -106,6 +108,24 @@ def test_a_full_url_works_wherever_an_id_does(remote_url: str, dataset_id: str) 
     assert minari.load_dataset(url, download=True).id == dataset_id
     minari.delete_dataset(dataset_id)
     assert minari.load_dataset(dataset_id=url, download=True).id == dataset_id
+
+
+def test_a_full_url_is_enough_to_load_what_is_here(bucket: Bucket, proxy: FaultProxy) -> None:
+    published(bucket.url, "D4RL/door/human-v2")
+    url = f"{bucket.url}/D4RL/door/human-v2"
+    proxy.forget()
+    with pytest.raises(minari.DatasetNotFoundError, match="local dataset"):
+        minari.load_dataset(url)
+    with pytest.raises(minari.DatasetIdError):
+        minari.load_dataset(f"{bucket.url}/no version")
+    assert proxy.requests == []
+
+    download_dataset(url)
+    proxy.forget()
+
+    assert minari.load_dataset(url).id == "D4RL/door/human-v2"
+    assert minari.load_dataset(dataset_id=url, download=True).id == "D4RL/door/human-v2"
+    assert proxy.requests == []
 
 
 def test_loading_downloads_what_is_not_here_and_only_that(

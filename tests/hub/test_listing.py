@@ -12,7 +12,7 @@ from minari_core.manifest import FORMAT_VERSION
 from minari_hub import get_remote_metadata, list_remote_datasets, upload_dataset
 from minari_hub.urls import open_remote
 from tests.hub.datasets import collect, public_dataset
-from tests.hub.fault_proxy import Fault, FaultProxy, replace_text, status
+from tests.hub.fault_proxy import Answer, Fault, FaultProxy, replace_text, status
 from tests.hub.servers import Bucket
 
 LISTING = r"GET /storage/v1/b/[^/]+/o\?"
@@ -215,6 +215,40 @@ def test_an_entry_whose_name_is_no_id_is_left_out_with_a_warning(
 
     with pytest.warns(minari.MinariWarning, match="left out of the list"):
         assert list(list_remote_datasets(bucket.url)) == ["x-v0"]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "[]",
+        "3",
+        "{",
+        '{"items": 3}',
+        '{"items": "text"}',
+        '{"items": [3]}',
+        '{"items": [{}]}',
+        '{"items": [{"name": 3}]}',
+        '{"items": [{"name": "x-v0/data/metadata.json", "size": "large"}]}',
+        '{"items": [{"name": "x-v0/data/metadata.json", "size": "-5"}]}',
+        '{"items": [{"name": "x-v0/data/metadata.json", "size": {}}]}',
+        '{"items": [{"name": "x-v0/data/metadata.json", "crc32c": "x"}]}',
+        '{"items": [{"name": "x-v0/data/metadata.json", "generation": "x"}]}',
+        '{"items": [{"name": "x-v0/data/metadata.json", "metadata": [3]}]}',
+        "[" * 100_000,
+    ],
+    ids=lambda page: page[:70],
+)
+def test_a_page_that_is_no_list_of_objects_is_an_error_of_the_remote(
+    bucket: Bucket, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    monkeypatch.setenv("MINARI_REMOTE_GIVE_UP_AFTER", "0")
+    json_type = [("Content-Type", "application/json")]
+    proxy.faults = [Fault(LISTING, lambda _: Answer(200, json_type, page.encode()))]
+
+    with pytest.raises(minari.RemoteError, match="could not list"):
+        list_remote_datasets(bucket.url)
+    with pytest.raises(minari.RemoteError, match="could not list"):
+        minari.download_dataset("x-v0", remote_path=bucket.url)
 
 
 def test_a_page_that_fails_once_is_asked_for_again(bucket: Bucket, proxy: FaultProxy) -> None:

@@ -20,6 +20,7 @@ from minari_core.errors import (
     MinariError,
     RemoteError,
 )
+from minari_core.formats import holds_dataset
 from minari_core.locations import DATA_FOLDER, dataset_folder
 from minari_core.manifest import MANIFEST_NAME, Layout, read_manifest
 from minari_core.publishing import check_id_is_free
@@ -27,12 +28,12 @@ from minari_hub.fetching import fetch
 from minari_hub.installing import install
 from minari_hub.progress import TransferProgress
 from minari_hub.remote import RemoteObject
-from minari_hub.remote_dataset import RemoteDataset, local_address, locate
+from minari_hub.remote_dataset import RemoteDataset, local_id, locate
 from minari_hub.remote_json import check_metadata, read_json_object
 from minari_hub.remote_names import check_names
 from minari_hub.shard_check import check_shard
 from minari_hub.staging_area import StagingArea
-from minari_hub.urls import addresses_of, is_url
+from minari_hub.urls import is_url
 
 LARGEST_MANIFEST = 256 << 20
 """The most bytes that the manifest of a dataset may have."""
@@ -116,7 +117,7 @@ def ensure_downloaded(
     wanted = chosen_id(dataset_name, dataset_id)
     if is_url(wanted):
         with suppress(DatasetNotFoundError):
-            return local_address(list(addresses_of(wanted))).dataset_id
+            return local_id(wanted)
     elif _is_here(wanted):
         return wanted
     dataset = locate(wanted, None, remote_path, token)
@@ -262,4 +263,4 @@ def _check_shards(
 
 
 def _is_here(dataset_id: str) -> bool:
-    return (dataset_folder(dataset_id) / DATA_FOLDER / MANIFEST_NAME).exists()
+    return holds_dataset(dataset_folder(dataset_id) / DATA_FOLDER)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from minari_core.dataset_id import chosen_id, parse_dataset_id
 from minari_core.errors import DatasetNotFoundError, RemoteObjectNotFoundError
+from minari_core.formats import holds_dataset
 from minari_core.locations import DATA_FOLDER, dataset_folder
 from minari_core.manifest import MANIFEST_NAME
 from minari_hub.remote import Remote, RemoteObject
@@ -124,12 +125,28 @@ def local_address(addresses: list[Address]) -> Address:
         DatasetNotFoundError: No local dataset has one of the ids.
     """
     for address in addresses:
-        if (dataset_folder(address.dataset_id) / DATA_FOLDER / MANIFEST_NAME).exists():
+        if holds_dataset(dataset_folder(address.dataset_id) / DATA_FOLDER):
             return address
     ids = ", ".join(repr(address.dataset_id) for address in addresses)
     raise DatasetNotFoundError(
-        f"none of {ids} is a local dataset; list_local_datasets() shows them"
+        f"{ids} is no local dataset; list_local_datasets() shows them, and download_dataset() "
+        "makes a remote one local"
+        if len(addresses) == 1
+        else f"none of {ids} is a local dataset; list_local_datasets() shows them, and "
+        "download_dataset() makes a remote one local"
     )
+
+
+def local_id(dataset_name: str) -> str:
+    """The id of the local dataset that an id or a full URL means.
+
+    Raises:
+        DatasetIdError: A URL does not end in an id.
+        DatasetNotFoundError: No local dataset has the id at the end of a URL.
+    """
+    if not is_url(dataset_name):
+        return dataset_name
+    return local_address(list(addresses_of(dataset_name))).dataset_id
 
 
 def _remote_address(addresses: list[Address], token: str | None) -> Address:

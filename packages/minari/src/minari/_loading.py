@@ -16,8 +16,8 @@ def load_dataset(
     """Open a local dataset; no step of it is read.
 
     Args:
-        dataset_name: The dataset's id; with ``download``, also a full URL such as
-            ``gs://bucket/D4RL/door/human-v2``.
+        dataset_name: The dataset's id, or its full URL such as ``gs://bucket/D4RL/door/human-v2``;
+            without ``download``, of a URL only the id at its end counts.
         download: Whether to download it if it is not here. Which remote is asked, and with
             which credentials, say ``MINARI_REMOTE`` and ``MINARI_REMOTE_TOKEN``.
         dataset_id: Another name of ``dataset_name``.
@@ -30,9 +30,13 @@ def load_dataset(
         RemoteError: It was to be downloaded, and the remote cannot be read.
     """
     wanted = chosen_id(dataset_name, dataset_id)
+    # Most programs load what is here by its id, and need nothing that knows remotes.
     if download:
-        # Most programs load what is here, and need nothing that talks to remotes.
         from minari_hub import ensure_downloaded
 
         wanted = ensure_downloaded(wanted)
+    elif "://" in wanted:
+        from minari_hub.remote_dataset import local_id
+
+        wanted = local_id(wanted)
     return as_minari(load_local_dataset(wanted))

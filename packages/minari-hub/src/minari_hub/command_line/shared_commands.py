@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -11,15 +12,23 @@ import typer
 from minari_core._version import __version__ as core_version
 from minari_core.columns import JsonValue
 from minari_core.errors import MinariError
+from minari_core.formats import holds_dataset
 from minari_core.local_datasets import list_local_datasets
 from minari_core.locations import DATA_FOLDER, dataset_folder, datasets_root
 from minari_core.verification import VerificationReport, verify_dataset
 from minari_hub._version import __version__ as hub_version
 from minari_hub.command_line.dataset_table import print_datasets
 from minari_hub.command_line.exit_codes import ExitCode, say_error
-from minari_hub.command_line.options import JsonOption, LocalIds, RemoteOption, TokenOption
+from minari_hub.command_line.options import (
+    JsonOption,
+    LocalIds,
+    RemoteOption,
+    TokenOption,
+    YesOption,
+)
 from minari_hub.command_line.terminal import (
     byte_progress,
+    confirm,
     file_size,
     one_line,
     output_console,
@@ -28,6 +37,7 @@ from minari_hub.command_line.terminal import (
 )
 from minari_hub.download import download_dataset
 from minari_hub.listing import list_remote_datasets
+from minari_hub.remote_dataset import local_id
 from minari_hub.upload import upload_dataset
 from minari_hub.urls import DEFAULT_REMOTE, REMOTE_VARIABLE, is_url
 
@@ -127,12 +137,16 @@ def download(
         bool, typer.Option("--force", help="Replace local datasets of the same ids.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    yes: YesOption = False,
     token: TokenOption = None,
 ) -> None:
     """Download datasets from a remote.
 
     A download that was interrupted goes on where it was; every file is checked.
     """
+    here = [name for name in names if _is_local(name)] if force else []
+    if here:
+        confirm(f"replace {', '.join(here)} in {datasets_root()}", yes=yes)
     with _EachByItself() as each:
         for name in names:
             with each:
@@ -143,6 +157,15 @@ def download(
 def upload(
     names: LocalIds,
     remote: RemoteOption = None,
+    data_format: Annotated[
+        str | None,
+        typer.Option(
+            "--data-format",
+            metavar="FORMAT",
+            help="The format to publish in, such as hdf5; the local dataset stays as it is.",
+            show_default=False,
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
     token: TokenOption = None,
 ) -> None:
@@ -153,8 +176,14 @@ def upload(
     with _EachByItself() as each:
         for name in names:
             with each:
-                upload_dataset(name, remote_path=remote, token=token, progress=not quiet)
-                say(f"{name} is on {remote_url(remote)}")
+                upload_dataset(
+                    name,
+                    remote_path=remote,
+                    token=token,
+                    data_format=data_format,
+                    progress=not quiet,
+                )
+                say(f"{name} is there" if is_url(name) else f"{name} is on {remote_url(remote)}")
 
 
 def verify(names: LocalIds, as_json: JsonOption = False) -> None:
@@ -168,7 +197,7 @@ def verify(names: LocalIds, as_json: JsonOption = False) -> None:
         for name in names:
             with each:
                 with byte_progress(name) as progress:
-                    report = verify_dataset(name, progress=progress)
+                    report = verify_dataset(local_id(name), progress=progress)
                 reports.append(report)
                 if not as_json:
                     print_report(report)
@@ -212,6 +241,12 @@ def number_of(count: int, noun: str) -> str:
 def remote_url(url: str | None) -> str:
     """The remote that is meant: the given one, else ``$MINARI_REMOTE``, else the public one."""
     return url or os.environ.get(REMOTE_VARIABLE) or DEFAULT_REMOTE
+
+
+def _is_local(name: str) -> bool:
+    with suppress(MinariError):
+        return holds_dataset(dataset_folder(local_id(name)) / DATA_FOLDER)
+    return False
 
 
 def local_size(dataset_id: str) -> int:

@@ -7,10 +7,11 @@ with its control characters spelled out, so that it cannot steer the terminal.
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import typer
@@ -75,8 +76,21 @@ def say(message: object, *, style: str = "") -> None:
 
 
 def write_json(value: object) -> None:
-    """Write a result for scripts to stdout: JSON, in ASCII."""
-    sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+    """Write a result for scripts to stdout: JSON, in ASCII.
+
+    JSON has no infinite numbers and no NaN, though the metadata of a dataset may; they become null.
+    """
+    sys.stdout.write(json.dumps(_with_finite_numbers(value), indent=2, allow_nan=False) + "\n")
+
+
+def _with_finite_numbers(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _with_finite_numbers(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_finite_numbers(inner) for inner in value]
+    return value
 
 
 def confirm(question: str, *, yes: bool) -> None:

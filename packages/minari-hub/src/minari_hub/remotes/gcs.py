@@ -20,6 +20,7 @@ from google.cloud.storage import exceptions as storage_exceptions
 from google.cloud.storage import transfer_manager
 
 from minari_core.errors import (
+    MinariError,
     RemoteAccessError,
     RemoteError,
     RemoteObjectExistsError,
@@ -68,19 +69,26 @@ class GcsRemote(Remote):
     def find(self, prefix: str = "", *, suffix: str = "") -> Iterator[RemoteObject]:
         """The objects whose names begin and end so; see `Remote.find`."""
         faults = Faults()
-        with self._asking(f"list {self.url}", faults):
-            blobs = self._connect().list_blobs(
-                self._bucket_name,
-                prefix=self._prefix + prefix or None,
-                # Servers that do not know it send everything.
-                match_glob=f"**{suffix}" if suffix else None,
-                fields=_FIELDS,
-                retry=_retry(faults),
-                timeout=_TIMEOUT,
-            )
-            for blob in blobs:
-                if blob.name.startswith(self._prefix + prefix) and blob.name.endswith(suffix):
-                    yield self._described(blob)
+        try:
+            with self._asking(f"list {self.url}", faults):
+                blobs = self._connect().list_blobs(
+                    self._bucket_name,
+                    prefix=self._prefix + prefix or None,
+                    # Servers that do not know it send everything.
+                    match_glob=f"**{suffix}" if suffix else None,
+                    fields=_FIELDS,
+                    retry=_retry(faults),
+                    timeout=_TIMEOUT,
+                )
+                for blob in blobs:
+                    if blob.name.startswith(self._prefix + prefix) and blob.name.endswith(suffix):
+                        yield self._described(blob)
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+            if isinstance(error, MinariError):
+                raise
+            raise RemoteError(
+                f"could not list {self.url}: it sends something else than a list ({_said(error)})"
+            ) from error
 
     def read(self, name: str, start: int, stop: int) -> bytes:
         """A part of an object; see `Remote.read`."""
@@ -250,13 +258,17 @@ class GcsRemote(Remote):
         )
 
     def _described(self, blob: storage.Blob) -> RemoteObject:
+        """What the server says of an object; whatever it is not, is a built-in error."""
         checksum = None
         if blob.crc32c:
             checksum = Checksum("crc32c", base64.b64decode(blob.crc32c).hex())
+        size, generation = int(blob.size or 0), int(blob.generation or 0)
+        if size < 0:
+            raise ValueError(f"{blob.name!r} has {size} bytes")
         return RemoteObject(
             name=blob.name[len(self._prefix) :],
-            size=int(blob.size or 0),
-            version=str(blob.generation or ""),
+            size=size,
+            version=str(generation) if generation else "",
             checksum=checksum,
             metadata={str(key): str(value) for key, value in (blob.metadata or {}).items()},
         )
