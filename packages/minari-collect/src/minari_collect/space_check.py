@@ -9,6 +9,9 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 
+_COMPARED_AT_ONCE = 4096
+
+
 def array_problem(space: spaces.Space[Any], rows: npt.NDArray[Any]) -> str | None:
     """What is wrong with rows of a Box, Discrete, MultiDiscrete or MultiBinary space.
 
@@ -54,7 +57,23 @@ def _box_problem(space: spaces.Box, rows: npt.NDArray[Any]) -> str | None:
         # Images use the whole range of their dtype, so that nothing can be outside it.
         if (space.low == limits.min).all() and (space.high == limits.max).all():
             return None
+    if _is_inside(rows, space.low, space.high):
+        return None
     return _first_outside(space, rows, (rows >= space.low) & (rows <= space.high))
+
+
+def _is_inside(rows: npt.NDArray[Any], low: npt.NDArray[Any], high: npt.NDArray[Any]) -> bool:
+    """Whether all rows are inside a box; many short rows are compared at a time."""
+    at_once = max(_COMPARED_AT_ONCE // max(low.size, 1), 1)
+    whole = len(rows) // at_once * at_once
+    for part, count in ((rows[:whole], at_once), (rows[whole:], len(rows) - whole)):
+        if len(part) == 0 or low.size == 0:
+            continue
+        lines = part.reshape(-1, count * low.size)
+        lowest, highest = np.tile(low.reshape(-1), count), np.tile(high.reshape(-1), count)
+        if not ((lines >= lowest).all() and (lines <= highest).all()):
+            return False
+    return True
 
 
 def _first_outside(space: spaces.Space[Any], rows: npt.NDArray[Any], inside: Any) -> str | None:

@@ -11,6 +11,8 @@ from minari_core.columns import Array
 
 Rewards = npt.NDArray[Any]
 
+_EXACT_BELOW = 2.0**53
+
 
 def reward_statistics(rewards: Rewards, lengths: npt.NDArray[np.int64]) -> dict[str, Array]:
     """Statistics of the rewards of each episode, to the last bit as of one episode alone.
@@ -20,14 +22,17 @@ def reward_statistics(rewards: Rewards, lengths: npt.NDArray[np.int64]) -> dict[
         lengths: The steps of each episode.
     """
     first = np.cumsum(lengths) - lengths
-    total, deviation = np.empty(len(lengths)), np.empty(len(lengths))
-    order = np.argsort(lengths, kind="stable")
-    bounds = np.flatnonzero(np.diff(lengths[order], prepend=-1)).tolist()
+    largest, smallest = np.maximum.reduceat(rewards, first), np.minimum.reduceat(rewards, first)
     # Infinite rewards are data, as in `EpisodeMetadataCallback`.
     with np.errstate(invalid="ignore", over="ignore"):
+        # The sum of one whole number is exact in any order; tasks of survival give nothing else.
+        total, deviation = largest * lengths, np.zeros(len(lengths))
+        is_exact = (largest == smallest) & (largest == np.rint(largest)) & (largest != 0)
+        others = np.flatnonzero(~(is_exact & (np.abs(total) < _EXACT_BELOW)))
+        order = others[np.argsort(lengths[others], kind="stable")]
+        bounds = np.flatnonzero(np.diff(lengths[order])) + 1
         # numpy adds up the rows of a matrix as it adds up an array; `reduceat` goes in order.
-        for start, stop in zip(bounds, [*bounds[1:], len(order)], strict=True):
-            chosen = order[start:stop]
+        for chosen in np.split(order, bounds) if len(order) else ():
             length = int(lengths[chosen[0]])
             matrix = rewards[first[chosen][:, None] + np.arange(length)]
             sums = np.add.reduce(matrix, axis=1)
@@ -39,6 +44,6 @@ def reward_statistics(rewards: Rewards, lengths: npt.NDArray[np.int64]) -> dict[
             "rewards_sum": total,
             "rewards_mean": total / lengths,
             "rewards_std": deviation,
-            "rewards_max": np.maximum.reduceat(rewards, first),
-            "rewards_min": np.minimum.reduceat(rewards, first),
+            "rewards_max": largest,
+            "rewards_min": smallest,
         }
