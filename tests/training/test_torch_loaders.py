@@ -77,6 +77,14 @@ def test_a_map_style_dataset_is_shuffled_by_pytorch(workers: dict[str, Any]) -> 
         assert {len(batch) for batch in batches[:-1]} == {16}
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_map_style_dataset_without_its_collate_says_what_to_give(workers: int) -> None:
+    loader = DataLoader(TransitionDataset(walks.of_vectors()), batch_size=4, num_workers=workers)
+
+    with pytest.raises(SamplingError, match=r"collate_fn=minari_core\.torch\.collate"):
+        next(iter(loader))
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_workers_read_what_was_read_here_before(method: str) -> None:
     dataset = walks.of_everything()

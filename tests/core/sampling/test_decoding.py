@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minari_core import DatasetDamagedError
+from minari_core.columns.fixed import ROWS_PER_CHUNK
 from minari_core.compression import CompressedRows, compressed_chunks, decode_rows
 from minari_core.decoding import ChunkCache, chunk_cache, do_all
 
@@ -188,3 +190,32 @@ def test_jobs_are_done_once_each_and_an_error_waits_for_the_others() -> None:
     length = len(done)
     threading.Event().wait(0.05)
     assert len(done) == length
+
+
+def test_other_threads_go_on_while_a_chunk_is_decoded() -> None:
+    stored = compressed(images(ROWS_PER_CHUNK, 1))
+    buffer = np.empty(stored.chunk_nbytes, np.uint8)
+    begun = threading.Event()
+    seen: list[int] = []
+    most = 100_000
+
+    def decode() -> None:
+        begun.set()
+        for _ in range(most):
+            stored.decode(0, buffer)
+            if seen:
+                return
+        seen.append(most)
+
+    interval = sys.getswitchinterval()
+    # Python takes its lock away from nobody, so this thread goes on only if decoding lets it go.
+    sys.setswitchinterval(1000)
+    try:
+        thread = threading.Thread(target=decode)
+        thread.start()
+        begun.wait()
+        seen.append(1)
+        thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert seen == [1]

@@ -50,7 +50,19 @@ def _to_tensor(array: np.ndarray[Any, Any]) -> Any:
 
 def collate(batch: Any) -> Any:
     """Pass on what `TransitionDataset.__getitems__` has already made a batch of."""
-    return batch
+    return dict(batch) if isinstance(batch, _WholeBatch) else batch
+
+
+class _WholeBatch(dict[str, Any]):
+    """A batch for `collate`; PyTorch's own function would look for its single items."""
+
+    def __missing__(self, key: object) -> Any:
+        if isinstance(key, int):
+            raise SamplingError(
+                "a TransitionDataset makes whole batches: give the DataLoader "
+                "collate_fn=minari_core.torch.collate"
+            )
+        raise KeyError(key)
 
 
 class TransitionDataset(Dataset[Any]):
@@ -95,7 +107,7 @@ class TransitionDataset(Dataset[Any]):
     def __getitems__(self, indices: Sequence[int]) -> Any:
         """Several transitions, as a dict of tensors of shape (B, …)."""
         sampler = self._dataset.transition_sampler(**self._options)
-        return to_tensors(sampler.read(np.asarray(indices, dtype=np.int64)))
+        return _WholeBatch(to_tensors(sampler.read(np.asarray(indices, dtype=np.int64))))
 
 
 class BatchDataset(IterableDataset[Any]):
