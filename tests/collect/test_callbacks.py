@@ -510,6 +510,52 @@ def test_what_cannot_be_stored_is_dropped_with_one_warning_that_names_the_key() 
     )
 
 
+def containing_itself(container: Any) -> Any:
+    """A list or dict that is in itself, twice."""
+    if isinstance(container, list):
+        container += [container, (container,)]
+    else:
+        container |= {"a": container, "b": [container]}
+    return container
+
+
+def nested(depth: int) -> Any:
+    return [nested(depth - 1)] if depth else 1
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (np.array([object()]), r"an array of dtype\('O'\)$"),
+        (np.zeros(2, [("a", "<i4")]), r"an array of dtype\(\[\('a', '<i4'\)\]\)$"),
+        (np.zeros(2, "S2"), r"an array of dtype\('S2'\)$"),
+        ([np.zeros(2, "S2")], r"an array of dtype\('S2'\)$"),
+        (np.ma.MaskedArray([1, 2], [False, True]), "an array of which only a part is masked$"),
+        ([object()], "a value of type object$"),
+        (containing_itself([]), "a list that contains itself$"),
+        (containing_itself({}), "a dict that contains itself$"),
+        (nested(120), r"infos\['odd'\][][0]{,60}…: nested more than 100 deep$"),
+    ],
+)
+def test_the_warning_of_what_is_dropped_says_what_it_is_and_is_short(
+    value: Any, reason: str
+) -> None:
+    with pytest.warns(MinariWarning, match=rf"^infos\['odd'\].* was left out.*: {reason}"):
+        dataset = recorded([{"good": 1, "odd": value}, {"good": 2}])
+
+    assert_same(dataset[0].infos["good"], np.array([1, 2]), "infos")
+
+
+def test_pythons_complex_numbers_are_kept_as_numpys_are() -> None:
+    infos = [{"python": 1j, "numpy": np.complex128(1j), "list": [1j, 2]}] * 2
+    shown = recorded(infos)[0].infos
+
+    numbers = np.array([1j, 1j])
+    assert_same(
+        shown, {"python": numbers, "numpy": numbers, "list": np.array([[1j, 2]] * 2)}, "infos"
+    )
+
+
 # JSON reads the two surrogates back as the one character.
 TWO_KEYS_OF_ONE_TEXT = {"\ud83d\ude00": 1, "\U0001f600": 2}
 

@@ -27,6 +27,7 @@ NOT_PLAIN = "its key is not text that JSON can keep"
 _ARRAY_KINDS = "biufU"
 # Reading is recursive, and must have room wherever it is called from.
 _DEEPEST = 100
+_LONGEST_PLACE = 60
 # An array of text takes as much memory as its dtype says, whatever is in it.
 _LARGEST_TEXT_ARRAY_NBYTES = 1 << 24
 _LARGEST_PLAIN_INT = 1 << 64
@@ -102,7 +103,7 @@ def _mark(value: object, where: str, depth: int) -> object:
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else {"$float": repr(float(value))}
     if depth >= _DEEPEST:
-        raise DataError(f"{where[:200]}: nested more than {_DEEPEST} deep")
+        raise DataError(f"{where[:_LONGEST_PLACE]}…: nested more than {_DEEPEST} deep")
     depth += 1
     if isinstance(value, list):
         return [_mark(item, f"{where}[{index}]", depth) for index, item in enumerate(value)]

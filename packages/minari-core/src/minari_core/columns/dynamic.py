@@ -32,10 +32,11 @@ from minari_core.columns.nested import MaskedColumn, StructColumn
 from minari_core.columns.variable import BytesColumn, JsonColumn, RaggedColumn, TextColumn
 from minari_core.errors import DataError
 from minari_core.json_values import is_plain_key, to_json_text
+from minari_core.showing import shown
 
 _NUMERIC_KINDS = "biufc"
 _MOST_DIMENSIONS = 31
-_IMMUTABLE = frozenset({float, int, bool, str, bytes, type(None)})
+_IMMUTABLE = frozenset({float, int, bool, complex, str, bytes, type(None)})
 # A schema is read back recursively, so what is nested deeper is kept as JSON.
 _DEEPEST_STRUCT = 16
 
@@ -45,12 +46,27 @@ class Unstorable:
 
     __slots__ = ("reason",)
 
-    def __init__(self, value: object) -> None:
-        self.reason = f"a value of type {type(value).__name__}"
+    def __init__(self, value: object, reason: str | None = None) -> None:
+        self.reason = reason or _refused(value)
 
 
-def freeze(value: object) -> object:
-    """A copy of the value that later changes to it cannot reach; it never raises."""
+def _refused(value: object) -> str:
+    # The type itself: an object may raise anything when it is asked for its class.
+    kind = type(value)
+    if issubclass(kind, np.ma.MaskedArray):
+        return "an array of which only a part is masked"
+    if issubclass(kind, np.ndarray):
+        return f"an array of {shown(np.asarray(value).dtype)}"
+    return f"a value of type {kind.__name__}"
+
+
+def freeze(value: object, within: tuple[int, ...] = ()) -> object:
+    """A copy of the value that later changes to it cannot reach; it never raises.
+
+    Args:
+        value: Anything.
+        within: The identities of the containers that it lies in.
+    """
     kind = value.__class__
     if kind in _IMMUTABLE or isinstance(value, np.generic | Unstorable):
         return value
@@ -58,17 +74,21 @@ def freeze(value: object) -> object:
         return _freeze_masked(value)
     if isinstance(value, np.ndarray):
         return Unstorable(value) if value.dtype.kind not in "biufcU" else np.array(value)
+    if id(value) in within:
+        return Unstorable(value, f"a {kind.__name__} that contains itself")
+    within = (*within, id(value))
     try:
         if isinstance(value, dict):
-            return {freeze(key): freeze(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [freeze(item) for item in value]
-        if isinstance(value, tuple):
-            return tuple([freeze(item) for item in value])
+            return {freeze(key): freeze(item, within) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            items = [item if type(item) in _IMMUTABLE else freeze(item, within) for item in value]
+            return items if isinstance(value, list) else tuple(items)
         if hasattr(value, "__array__"):
             return freeze(np.array(value))
         if isinstance(value, Mapping):
-            return freeze(dict(value))
+            return freeze(dict(value), within)
+    except RecursionError:
+        return Unstorable(value, f"a {kind.__name__} that is nested too deep")
     except Exception:  # an object of the environment's may raise anything when it is looked at
         return Unstorable(value)
     return Unstorable(value)
@@ -242,6 +262,20 @@ def _only_json(values: Sequence[object], where: str, dropped: dict[str, str]) ->
             to_json_text(value, where)
             kept.append(value)
         except DataError as error:
-            dropped.setdefault(where, str(error))
+            inside = _unstorable_in(value)
+            dropped.setdefault(where, inside.reason if inside else str(error))
             kept.append(None)
     return kept
+
+
+def _unstorable_in(value: object) -> Unstorable | None:
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, Unstorable):
+            return item
+        if isinstance(item, dict):
+            waiting += item.values()
+        elif isinstance(item, list | tuple):
+            waiting += item
+    return None
