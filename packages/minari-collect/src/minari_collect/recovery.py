@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from minari_collect.staging import FOLDER_PREFIX, JOURNAL_NAME
-from minari_core.columnar_storage import LOCK_NAME
 from minari_core.columns import Array, Column, JsonObject, Schema, schema_from_json
 from minari_core.dataset import MinariDataset
 from minari_core.dataset_id import chosen_id
+from minari_core.dataset_lock import LOCK_NAME
 from minari_core.description import DatasetDescription
 from minari_core.encoding import encode_entries
 from minari_core.episode import EpisodeData
