@@ -9,6 +9,7 @@ import pytest
 import minari
 from minari_hub import download_dataset, get_remote_metadata, list_remote_datasets, upload_dataset
 from tests.hub.datasets import collect, files_of, is_intact, make_shards, public_dataset
+from tests.hub.fault_proxy import Fault, FaultProxy, status
 from tests.hub.hugging_face_server import HuggingFaceServer
 
 URL = "hf://farama"
@@ -155,3 +156,54 @@ def test_a_file_that_is_not_what_the_hub_lists_is_refused(
     hugging_face.repositories["farama/x"].files = files
     download_dataset("x/y-v0", remote_path=URL)
     assert files_of("x/y-v0")["main_data.hdf5"] == sound
+
+
+REQUESTS = [
+    r"GET /api/datasets\?",
+    "GET .*/tree/",
+    "GET .*namespace_metadata",
+    "GET .*/resolve/.*h5",
+    "POST /api/repos/create",
+    "GET /api/datasets/farama/x$",
+    "paths-info",
+    "preupload",
+    "lfs/objects/batch",
+    "POST .*/commit/",
+]
+
+
+@pytest.mark.parametrize("before_server", [True, False], ids=["unseen", "done"])
+@pytest.mark.parametrize("request_", REQUESTS)
+def test_a_fault_that_passes_is_waited_out(
+    hugging_face: HuggingFaceServer,
+    monkeypatch: pytest.MonkeyPatch,
+    request_: str,
+    before_server: bool,
+) -> None:
+    make_shards("x/y-v0", shards=2)
+    files = files_of("x/y-v0")
+    with FaultProxy(hugging_face.url) as proxy:
+        monkeypatch.setenv("HF_ENDPOINT", proxy.url)
+        fault = Fault(request_, status(503), times=1, before_server=before_server)
+        proxy.faults = [fault]
+
+        upload_dataset("x/y-v0", remote_path=URL, token="secret")
+        minari.delete_dataset("x/y-v0")
+        assert list(list_remote_datasets(URL)) == ["x/y-v0"]
+        download_dataset("x/y-v0", remote_path=URL)
+
+    assert fault.done == 1
+    assert is_intact({"x/y-v0": files})
+
+
+def test_an_upload_to_a_hub_that_stays_away_is_an_error_that_says_what_was_tried(
+    hugging_face: HuggingFaceServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collect("x/y-v0")
+    monkeypatch.setenv("MINARI_REMOTE_GIVE_UP_AFTER", "1")
+    with FaultProxy(hugging_face.url) as proxy:
+        monkeypatch.setenv("HF_ENDPOINT", proxy.url)
+        proxy.faults = [Fault("POST /api/repos/create", status(503))]
+
+        with pytest.raises(minari.RemoteError, match=r"503.*tried \d+ times in"):
+            upload_dataset("x/y-v0", remote_path=URL, token="secret")

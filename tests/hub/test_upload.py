@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Barrier, Thread
 
+import numpy as np
 import pytest
 
 import minari
@@ -280,6 +283,79 @@ def test_an_unknown_format_is_refused_before_anything_is_sent(
         upload_dataset("x-v0", remote_path=bucket.url, data_format="punched cards")
     assert proxy.count(DATA_SENT) == 0
     assert leftovers() == []
+
+
+FORMATS = ["columnar", "hdf5", "arrow", "parquet"]
+
+
+@pytest.mark.parametrize("published", FORMATS)
+@pytest.mark.parametrize("local", FORMATS)
+def test_an_upload_publishes_the_format_that_is_asked_for(
+    tmp_path: Path, local: str, published: str
+) -> None:
+    collect("n/first-v0", description="kept")
+    dataset = minari.convert_dataset(minari.load_dataset("n/first-v0"), "n/x-v0", data_format=local)
+    episodes = list(dataset)
+    files = files_of("n/x-v0")
+    url = (tmp_path / "shared").as_uri()
+
+    upload_dataset("n/x-v0", remote_path=url, data_format=published)
+
+    assert files_of("n/x-v0") == files
+    minari.delete_dataset("n/x-v0")
+    described = minari.list_remote_datasets(url)["n/x-v0"]
+    assert (described["data_format"], described["description"]) == (published, "kept")
+    loaded = minari.load_dataset(f"{url}/n/x-v0", download=True)
+    assert minari.verify_dataset("n/x-v0").problems == ()
+    assert loaded.env_spec == dataset.env_spec
+    for one, other in zip(loaded, episodes, strict=True):
+        assert (one.id, one.seed) == (other.id, other.seed)
+        for key in ("observations", "actions", "rewards", "terminations", "truncations"):
+            first, second = getattr(one, key), getattr(other, key)
+            assert first.dtype == second.dtype
+            np.testing.assert_array_equal(first, second)
+
+
+def test_of_two_who_convert_and_publish_one_dataset_one_wins(bucket: Bucket) -> None:
+    make_shards("x-v0", shards=6)
+    program = (
+        "import minari\n"
+        "try:\n"
+        f"    minari.upload_dataset('x-v0', remote_path={bucket.url!r}, data_format='hdf5')\n"
+        "except minari.DatasetExistsError:\n"
+        "    raise SystemExit(7)"
+    )
+
+    running = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(3)]
+
+    assert sorted(process.wait(120) for process in running) == [0, 7, 7]
+    minari.delete_dataset("x-v0")
+    minari.download_dataset("x-v0", remote_path=bucket.url)
+    assert minari.verify_dataset("x-v0").problems == ()
+    assert len(minari.load_dataset("x-v0")) == 6
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGKILL")
+def test_a_conversion_that_is_killed_is_begun_again(bucket: Bucket) -> None:
+    make_shards("x-v0", shards=40)
+    program = (
+        f"import minari\nminari.upload_dataset('x-v0', remote_path={bucket.url!r}, "
+        "data_format='hdf5')"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program])
+    while not any(path.name == "main_data.hdf5" for path in leftovers()):
+        assert process.poll() is None
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    assert bucket.names() == []
+
+    upload_dataset("x-v0", remote_path=bucket.url, data_format="hdf5")
+
+    minari.delete_dataset("x-v0")
+    minari.download_dataset("x-v0", remote_path=bucket.url)
+    assert len(minari.load_dataset("x-v0")) == 40
+    assert minari.verify_dataset("x-v0").problems == ()
 
 
 def test_the_format_a_dataset_is_in_needs_no_conversion(bucket: Bucket) -> None:

@@ -42,6 +42,7 @@ from minari_hub.remote import (
     Upload,
 )
 from minari_hub.remote_json import read_json_object
+from minari_hub.retrying import PASSING_STATUS, Faults, keep_trying
 from minari_hub.workers import run_many
 
 NAMESPACE_FILE = "namespace_metadata.json"
@@ -139,9 +140,10 @@ class HuggingFaceRemote(Remote):
                 uploads[index].name[len(repository) + 1 :]: str(uploads[index].path)
                 for index in indices
             }
+            faults = Faults()
             try:
-                with self._asking(f"create files on {self.url}/{repository}"):
-                    self._commit(repository, additions, f"Add {len(additions)} files")
+                with self._asking(f"create files on {self.url}/{repository}", faults):
+                    self._commit(repository, additions, f"Add {len(additions)} files", faults)
             except RemoteError as error:
                 for index in indices:
                     outcomes[index] = error
@@ -153,17 +155,35 @@ class HuggingFaceRemote(Remote):
         """Create one file, and list its dataset; see `Remote.create`."""
         repository, _, path = name.partition("/")
         additions: dict[str, str | bytes] = {path: content}
-        with self._asking(f"create {name!r} on {self.url}"):
-            self._commit(repository, additions, f"Add {path}", lists=name)
+        faults = Faults()
+        try:
+            with self._asking(f"create {name!r} on {self.url}", faults):
+                self._commit(repository, additions, f"Add {path}", faults, lists=name)
+        except RemoteObjectExistsError:
+            # An earlier try may have succeeded without the answer reaching us.
+            if not faults.count or self.read(name, 0, len(content) + 1) != content:
+                raise
 
     def _commit(
         self,
         repository: str,
         additions: Mapping[str, str | bytes],
         message: str,
+        faults: Faults,
         lists: str = "",
     ) -> None:
         """Add files to a repository in one commit, if none of them is there."""
+        keep_trying(
+            lambda: self._commit_once(repository, additions, message, lists), _is_passing, faults
+        )
+
+    def _commit_once(
+        self,
+        repository: str,
+        additions: Mapping[str, str | bytes],
+        message: str,
+        lists: str,
+    ) -> None:
         repo_id = self._repo_id(repository)
         self._api.create_repo(repo_id, exist_ok=True, repo_type=_DATASET)
         for attempt in range(1, _MOST_TRIES + 1):
@@ -269,7 +289,7 @@ class HuggingFaceRemote(Remote):
         return f"datasets/{self._organization}/{name}"
 
     @contextmanager
-    def _asking(self, what: str) -> Iterator[None]:
+    def _asking(self, what: str, faults: Faults | None = None) -> Iterator[None]:
         # The library raises its own errors, those of its HTTP client, and built-in ones.
         try:
             yield
@@ -277,7 +297,8 @@ class HuggingFaceRemote(Remote):
             raise
         except Exception as error:
             said = " ".join(str(error).split())[:300] or type(error).__name__
-            raise self._kind(error)(f"could not {what}: {said}") from error
+            tried = faults.summary() if faults else ""
+            raise self._kind(error)(f"could not {what}: {said}{tried}") from error
 
     def _kind(self, error: Exception) -> type[RemoteError]:
         if isinstance(error, GatedRepoError) or _status(error) in (401, 403):
@@ -299,6 +320,19 @@ def _status(error: Exception) -> int | None:
     response = getattr(error, "response", None)
     status = getattr(response, "status_code", None)
     return status if isinstance(status, int) else None
+
+
+def _is_passing(error: Exception) -> bool:
+    status = _status(error)
+    if status is not None:
+        return status in PASSING_STATUS
+    # The HTTP client's own errors, which differ by the library's version, stand before these.
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ConnectionError | TimeoutError) and not isinstance(cause, MinariError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def _is_id(text: str) -> bool:
