@@ -19,7 +19,7 @@ from minari_collect.column_recorders import recorder_for
 from minari_collect.fixed_recorder import FixedRecorder
 from minari_collect.info_recorder import InfoRecorder
 from minari_collect.recorded_episode import RecordedEpisode, RecordedSpan
-from minari_core.caller_warnings import warn_caller
+from minari_collect.recording_warnings import RecordingWarnings
 from minari_core.columns import Array, Column, FixedColumn, Schema
 from minari_core.encoding import encode_entries
 from minari_core.errors import RecordingError
@@ -89,7 +89,7 @@ class EpisodeRecorder:
         self._rewards = FixedRecorder(scalar, "reward", capacity, np.dtype(np.float64))
         self._infos = InfoRecorder("infos")
         self._extras = InfoRecorder("extras")
-        self._warned: set[str] = set()
+        self._warnings = RecordingWarnings()
         self._make_flags(capacity)
 
         self._rows = 0
@@ -379,26 +379,10 @@ class EpisodeRecorder:
             episodes=len(self._finished),
         )
         # Before it is written: a warning may be an error, and then nothing has happened yet.
-        self._warn(row_stop, step_stop, keep, dropped)
+        warnings = self._warnings
+        warnings.outside("observation", lambda: self._observations.problem(0, row_stop, None))
+        warnings.outside("action", lambda: self._actions.problem(0, step_stop, keep))
+        warnings.left_out(dropped, self._infos.dropped, self._extras.dropped)
         self._sink.write(
             data, None if unfinished is None else (unfinished.seed, unfinished.options)
         )
-
-    def _warn(self, row_stop: int, step_stop: int, keep: Keep, dropped: dict[str, str]) -> None:
-        """Warn once of each column that is outside its space or cannot be kept."""
-        outside = {
-            "observation": self._observations.problem(0, row_stop, None),
-            "action": self._actions.problem(0, step_stop, keep),
-        }
-        for name, problem in outside.items():
-            if problem is not None and self._is_first(name):
-                warn_caller(f"recorded as it is, but outside its space: {problem}")
-        for name, reason in {**dropped, **self._infos.dropped, **self._extras.dropped}.items():
-            if self._is_first(name):
-                warn_caller(f"{name} was left out, because no column can hold it: {reason}")
-
-    def _is_first(self, name: str) -> bool:
-        if name in self._warned:
-            return False
-        self._warned.add(name)
-        return True

@@ -20,11 +20,11 @@ from minari_collect.callback_results import episode_metadata
 from minari_collect.callbacks import EpisodeMetadataCallback
 from minari_collect.episode_recorder import Describe
 from minari_collect.recorded_episode import RecordedEpisode, RecordedSpan
+from minari_collect.recording_warnings import RecordingWarnings
 from minari_collect.vector_columns import Cells, VectorFixed, vector_column_for
 from minari_collect.vector_infos import VectorInfos
 from minari_collect.vector_metadata import reward_statistics
 from minari_collect.vector_segments import Segments, row_cells, segments, step_cells
-from minari_core.caller_warnings import warn_caller
 from minari_core.columns import Array, Column, FixedColumn, Schema, StructColumn
 from minari_core.encoding import encode_entries
 from minari_core.errors import RecordingError
@@ -111,7 +111,7 @@ class VectorRecorder:
         self._rewards = VectorFixed(scalar, "reward", num_envs, capacity, np.dtype(np.float64))
         self._infos = VectorInfos("infos", num_envs)
         self._extras = VectorInfos("extras", num_envs)
-        self._warned: set[str] = set()
+        self._warnings = RecordingWarnings()
         self._flags = np.zeros((5, capacity, num_envs), dtype=bool)
         self._name_flags()
 
@@ -520,7 +520,9 @@ class VectorRecorder:
             "episodes": (entries, entry_arrays),
         }
         # Before it is written: a warning may be an error, and then nothing has happened yet.
-        self._warn(rows, steps, dropped)
+        self._warnings.outside("observation", lambda: self._observations.problem(rows))
+        self._warnings.outside("action", lambda: self._actions.problem(steps))
+        self._warnings.left_out(dropped, self._infos.dropped, self._extras.dropped)
         return ShardData(
             schema=Schema({name: column for name, (column, _) in parts.items()}),
             pieces=[[array] for _, arrays in parts.values() for array in arrays],
@@ -587,25 +589,6 @@ class VectorRecorder:
     def show_tail(self, env: int, part: str, count: int) -> object:
         """The last rows of a part that were written of the episode of one environment."""
         return self._sink.read_lane_tail(env, part, count)
-
-    def _warn(self, rows: Cells, steps: Cells, dropped: dict[str, str]) -> None:
-        """Warn once of each column that is outside its space or cannot be kept."""
-        for name, column, cells in (
-            ("observation", self._observations, rows),
-            ("action", self._actions, steps),
-        ):
-            problem = None if name in self._warned else column.problem(cells)
-            if problem is not None and self._is_first(name):
-                warn_caller(f"recorded as it is, but outside its space: {problem}")
-        for name, reason in {**dropped, **self._infos.dropped, **self._extras.dropped}.items():
-            if self._is_first(name):
-                warn_caller(f"{name} was left out, because no column can hold it: {reason}")
-
-    def _is_first(self, name: str) -> bool:
-        if name in self._warned:
-            return False
-        self._warned.add(name)
-        return True
 
 
 class _EnvRows:
