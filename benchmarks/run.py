@@ -17,11 +17,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 import collecting
+import hub
 import imports
 import listing
 import memory
 import reading
 import sampling
+import scaling
 import writing
 from report import Figure, file_system, machine, not_reached, results, table
 from setting import Setting
@@ -32,8 +34,10 @@ _TOPICS = {
     "reading": reading.measure,
     "listing": listing.measure,
     "memory": memory.measure,
+    "hub": hub.measure,
     "imports": imports.measure,
     "sampling": sampling.measure,
+    "scaling": scaling.measure,
 }
 _RESULTS = Path(__file__).with_name("RESULTS.md")
 
