@@ -7,9 +7,11 @@ import os
 import random
 import resource
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ from minari_core.expectations import expect_same_episode
 from minari_core.formats import new_storage, open_storage
 from minari_core.manifest import layout_checksum
 from minari_core.space_json import space_to_json
+from minari_core.testing import simple_episode
 
 SPACE = spaces.Dict(
     image=spaces.Box(0, 255, (64, 64), np.uint8),
@@ -182,6 +185,48 @@ def test_a_link_in_the_place_of_a_shard_is_refused(folder: Path, tmp_path: Path)
     shard.rename(tmp_path / "elsewhere.h5")
     shard.symlink_to(tmp_path / "elsewhere.h5")
     assert "link" in _refused(folder, shard.name)
+
+
+@pytest.fixture
+def _no_wait() -> Iterator[None]:
+    """End what waits for ever."""
+
+    def give_up(*_: object) -> None:
+        raise KeyboardInterrupt("it waits")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.usefixtures("_no_wait")
+@pytest.mark.parametrize("data_format", ["columnar", "hdf5", "arrow", "parquet"])
+def test_no_file_of_a_dataset_may_be_a_pipe(data_format: str, datasets_root: Path) -> None:
+    minari_core.create_dataset_from_buffers(
+        "tests/piped-v0",
+        [simple_episode(0, 3)],
+        observation_space=spaces.Box(-np.inf, np.inf, (2,), np.float64),
+        action_space=spaces.Discrete(3),
+        data_format=data_format,
+        author="Ada",
+    )
+    piped = datasets_root / "tests" / "piped-v0" / "data"
+    files = [path for path in piped.rglob("*") if path.is_file()]
+    kept = piped.parent / "kept"
+    for path in files:
+        path.rename(kept)
+        os.mkfifo(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            minari_core.list_local_datasets()
+        # Nobody reads what tells other programs of the columnar format.
+        if (data_format, path.name) != ("columnar", "main_data.hdf5"):
+            with pytest.raises(DatasetDamagedError, match=rf"{path.name} is no plain file"):
+                list(minari_core.MinariDataset(piped))
+            assert not minari_core.verify_dataset("tests/piped-v0").ok
+        kept.replace(path)
 
 
 @pytest.mark.parametrize(

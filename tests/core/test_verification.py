@@ -304,7 +304,7 @@ def test_a_shard_that_is_a_link_is_refused(stored: Stored, tmp_path: Path) -> No
     (problem,) = verify().problems
 
     assert problem.file == stored.shard(1).name
-    assert "it is a link" in problem.message
+    assert "is a link, where a plain file belongs" in problem.message
 
 
 @pytest.mark.parametrize("key", ["total_episodes", "total_steps"])

@@ -26,6 +26,7 @@ from minari_core.errors import (
     MetadataError,
 )
 from minari_core.json_values import plain
+from minari_core.plain_file import check_plain
 
 MANIFEST_NAME = "metadata.json"
 FORMAT_VERSION = 1
@@ -321,6 +322,7 @@ def sync_folder(folder: Path) -> None:
 
 def _read_json(path: Path) -> JsonObject:
     try:
+        check_plain(path, may_be_link=True)
         with open(path, "rb") as file:
             if os.fstat(file.fileno()).st_size > _LARGEST:
                 raise DatasetDamagedError(f"{path} is larger than {_LARGEST} bytes")

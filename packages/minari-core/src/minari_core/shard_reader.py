@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from minari_core.columns import AXES, ArraySpec, Reader, Schema, StoredArray
 from minari_core.compression import CompressedRows
 from minari_core.errors import DatasetDamagedError
 from minari_core.manifest import ShardEntry
+from minari_core.plain_file import check_plain
 
 
 class ShardReader:
@@ -119,9 +119,7 @@ def open_shard(folder: Path, entry: ShardEntry, schema: Schema) -> ShardReader:
     """
     path = folder / entry.file
     try:
-        # Neither a link that leaves the folder nor a pipe that never answers is followed.
-        if not stat.S_ISREG(os.lstat(path).st_mode):
-            raise DatasetDamagedError(f"{path} is no plain file, as a shard is")
+        check_plain(path)
         with open(path, "rb") as file:
             found = os.fstat(file.fileno()).st_size
             if found != entry.nbytes:

@@ -20,6 +20,7 @@ import numpy as np
 from minari_core.episode import EpisodeData
 from minari_core.errors import DataError, DatasetDamagedError, MissingDependencyError
 from minari_core.manifest import sync_folder
+from minari_core.plain_file import check_plain
 from minari_core.public_formats.attributes import Attributes, described_by, nested
 from minari_core.public_formats.folder import EpisodeWriter, PublicStorage
 from minari_core.public_formats.hdf5_storage import read_only
@@ -120,6 +121,8 @@ class ArrowStorage(PublicStorage):
         if not files:
             raise DatasetDamagedError("it has no file of data")
         files.sort(key=lambda path: [int(digits) for digits in re.findall(r"\d+", path.name)])
+        for path in files:
+            check_plain(path, may_be_link=True)
         tables = [self._read_table(path) for path in files]
         return tables[0] if len(tables) == 1 else pa.concat_tables(tables)
 
@@ -234,6 +237,7 @@ def _whole(column: Any) -> Any:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
+    check_plain(path, may_be_link=True)
     with open(path, "rb") as file:
         content = json.load(file)
     if not isinstance(content, dict):
@@ -242,6 +246,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _read_kept(path: Path) -> tuple[str, Iterator[Any]]:
+    check_plain(path, may_be_link=True)
     with np.load(path, allow_pickle=False) as archive:
         described = bytes(archive[_KEPT_COLUMNS]).decode("utf-8")
         arrays = [archive[str(index)] for index in range(len(archive.files) - 1)]

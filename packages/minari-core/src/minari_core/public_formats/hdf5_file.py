@@ -11,6 +11,7 @@ import numpy as np
 from h5py import h5a, h5d, h5f, h5g, h5l, h5o, h5p, h5s, h5t
 
 from minari_core.errors import DatasetDamagedError
+from minari_core.plain_file import check_plain
 
 _H5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeError, MemoryError)
 _LARGEST_NBYTES = 1 << 40
@@ -46,6 +47,7 @@ class Hdf5File:
         # Every chunk is read once, so a cache for chunks would only cost its making.
         access.set_cache(0, 1, 0, 0.75)
         with damage_named(str(path)):
+            check_plain(path, may_be_link=True)
             self._file = h5f.open(str(path).encode(), h5f.ACC_RDONLY, access)
             self.root = h5g.open(self._file, b"/")
         self._others: dict[str, Hdf5File] = {}
