@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -377,6 +379,32 @@ def test_too_little_space_is_found_before_the_first_byte(
         download_dataset("x-v0", remote_path=bucket.url)
     assert proxy.count("h5.*alt=media") == 0
     assert is_intact()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits of a process are a matter of POSIX")
+def test_a_file_system_that_refuses_is_an_error_and_the_next_call_goes_on(
+    bucket: Bucket, proxy: FaultProxy
+) -> None:
+    files = published(bucket.url)
+    program = (
+        "import resource, minari\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))\n"
+        "try:\n"
+        f"    minari.download_dataset('x-v0', remote_path={bucket.url!r})\n"
+        "except minari.DatasetWriteError as error:\n"
+        "    print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
+    )
+
+    assert done.stdout.startswith("dataset 'x-v0' could not be downloaded: "), done.stderr
+    assert is_intact()
+    assert leftovers() != []
+    proxy.forget()
+    download_dataset("x-v0", remote_path=bucket.url)
+    assert is_intact({"x-v0": files})
+    assert proxy.bytes_sent < sum(map(len, files.values()))
 
 
 def test_an_id_inside_a_dataset_is_refused(bucket: Bucket) -> None:
