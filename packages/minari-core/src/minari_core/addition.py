@@ -106,12 +106,15 @@ class Addition:
     def link(self, source: ShardFolder) -> None:
         """Take over all shards of another folder as they are, however small.
 
+        They have been flushed to the disk, each by its writer. The name that a link adds outlives
+        a power cut together with the manifest, when the folder is flushed.
+
         Raises:
             DataError: They do not fit the shards before them.
             DatasetWriteError: The file system refused.
         """
         for entry in source.layout.shards:
-            self._link(source, entry)
+            self._link(source, entry, is_flushed=True)
 
     def join(self, source: ShardFolder, numbers: Sequence[int]) -> None:
         """Write shards of another folder as one, or as few as their columns allow.
@@ -125,15 +128,16 @@ class Addition:
         for run in joinable_runs(described):
             self.write(joined([source.shard(numbers[place]) for place in run]))
 
-    def _link(self, source: ShardFolder, entry: ShardEntry) -> None:
+    def _link(self, source: ShardFolder, entry: ShardEntry, *, is_flushed: bool = False) -> None:
         number = self._schema_index(source.layout.schemas[entry.schema])
         target = self._folder / entry.file
         # A shard may be there already, when a dataset is combined with itself.
         if entry.file not in self._files:
             try:
-                _link_or_copy(source.data_path / entry.file, target)
+                is_linked = _link_or_copy(source.data_path / entry.file, target)
                 self._created.append(target)
-                self._flush(target)
+                if not (is_linked and is_flushed):
+                    self._flush(target)
             except OSError as error:
                 raise DatasetWriteError(f"could not put {target} in place: {error}") from error
         self._append(replace(entry, schema=number))
@@ -195,15 +199,19 @@ def _flusher() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1)
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
-    """Hard-link a shard, or copy it where the file system has no links; never half a file."""
+def _link_or_copy(source: Path, target: Path) -> bool:
+    """Hard-link a shard, or copy it where the file system has no links; never half a file.
+
+    Returns:
+        Whether it is linked.
+    """
     try:
         os.link(source, target)
-        return
+        return True
     except FileExistsError:
         # Left by a process that died before a manifest named it.
         if os.path.samefile(source, target):
-            return
+            return True
         target.unlink()
     except OSError:
         pass
@@ -212,3 +220,4 @@ def _link_or_copy(source: Path, target: Path) -> None:
     except BaseException:
         target.unlink(missing_ok=True)
         raise
+    return False

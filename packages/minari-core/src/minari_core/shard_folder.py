@@ -173,7 +173,8 @@ class ShardFolder(ShardedStorage):
         writers become one dataset for the price of their names.
 
         Args:
-            sources: The folders, in the order of their episodes.
+            sources: The folders, in the order of their episodes; their writers have flushed the
+                shards to the disk.
 
         Returns:
             The indices of the added episodes.
