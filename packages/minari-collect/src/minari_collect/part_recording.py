@@ -17,7 +17,6 @@ from minari_collect.episode_collector import EpisodeCollector
 from minari_collect.part_transport import writing_to
 from minari_collect.staging import CollectorStaging
 from minari_collect.vector_collector import VectorDataCollector
-from minari_core.errors import RecordingError
 from minari_core.manifest import Manifest, sync_file, write_manifest
 from minari_core.shard_folder import ShardFolder
 
@@ -87,21 +86,20 @@ class _IntoPart(EpisodeCollector):
     """Records into a part."""
 
     _parent: Path
+    _staging: PartStaging
 
     def _new_staging(
         self,
         observation_space: spaces.Space[Any],
         action_space: spaces.Space[Any],
         env_spec: str | None,
-    ) -> CollectorStaging:
+    ) -> PartStaging:
         return PartStaging(observation_space, action_space, env_spec, self._parent)
 
     @property
     def part(self) -> PartStaging:
         """What was recorded, complete up to here."""
         self.finished_episodes()
-        if not isinstance(self._staging, PartStaging):
-            raise RecordingError("a collector of a part stages elsewhere")
         return self._staging
 
 
