@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from minari_core.errors import DatasetIdError
+from minari_core.showing import shown
 
 # Windows refuses these as file names, whatever their extension.
 _RESERVED_NAMES = frozenset(
@@ -13,8 +14,9 @@ _RESERVED_NAMES = frozenset(
     + [f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)]
 )
 _PART = re.compile(r"\w[\w-]*")
-_NAME_AND_VERSION = re.compile(r"(?P<name>.+)-v(?P<version>0|[1-9][0-9]*)")
+_NAME_AND_VERSION = re.compile(r"(?P<name>.*)-v(?P<version>[0-9]+)", re.DOTALL)
 _LONGEST_PART = 120
+_LONGEST_VERSION = 20  # of those that are advised
 _DATA_FOLDER = "data"
 
 
@@ -48,8 +50,11 @@ def check_namespace(namespace: str) -> None:
         DatasetIdError: A part is empty, hidden, too long, or has a character outside
             letters, digits, ``_`` and ``-``.
     """
-    for part in namespace.split("/"):
-        _check_part(part, namespace)
+    parts = namespace.split("/")
+    broken = _broken_rule(parts, "namespace")
+    if broken is not None:
+        advice = "/".join(filter(None, map(_mended, parts))) or "name"
+        raise DatasetIdError(f"{broken}; write for example {advice!r}")
 
 
 def parse_dataset_id(dataset_id: str) -> DatasetId:
@@ -73,17 +78,14 @@ def parse_dataset_id(dataset_id: str) -> DatasetId:
             f"dataset id {dataset_id!r} is a {type(dataset_id).__name__}, not a string such as "
             "'D4RL/door/human-v2'"
         )
-    namespace, _, last = dataset_id.rpartition("/")
-    match = _NAME_AND_VERSION.fullmatch(last)
-    if match is None:
-        raise DatasetIdError(
-            f"dataset id {dataset_id!r} does not end in '-v' and a version number; "
-            f"write for example {last.strip('/') or 'name'}-v0"
-        )
-    _check_part(last, dataset_id)
-    if namespace or dataset_id.startswith("/"):
-        check_namespace(namespace)
-    return DatasetId(namespace, match["name"], int(match["version"]))
+    parts = dataset_id.split("/")
+    match = _NAME_AND_VERSION.fullmatch(parts[-1])
+    broken = _broken_rule(parts, "dataset id")
+    if broken is None:
+        broken = _broken_version(match, dataset_id)
+    if match is None or broken is not None:
+        raise DatasetIdError(f"{broken}; write for example {_mended_id(parts, match)!r}")
+    return DatasetId("/".join(parts[:-1]), match["name"], int(match["version"]))
 
 
 def chosen_id(dataset_name: str | None, dataset_id: str | None) -> str:
@@ -103,21 +105,59 @@ def chosen_id(dataset_name: str | None, dataset_id: str | None) -> str:
     return chosen
 
 
-def _check_part(part: str, whole: str) -> None:
+def _broken_version(match: re.Match[str] | None, whole: str) -> str | None:
+    if match is None:
+        return f"dataset id {shown(whole)} does not end in '-v' and a version number"
+    version = match["version"]
+    if version.startswith("0") and version != "0":
+        return f"the version {version!r} of dataset id {shown(whole)} has leading zeros"
+    if not match["name"]:
+        return f"dataset id {shown(whole)} has no name before its version"
+    return None
+
+
+def _broken_rule(parts: list[str], kind: str) -> str | None:
+    """What is wrong with the parts of an id or a namespace, if anything is."""
+    whole = f"{kind} {shown('/'.join(parts))}"
+    if parts == [""]:
+        return f"{whole} is empty"
+    for place, part in enumerate(parts):
+        broken = _broken_rule_of_part(part, place, len(parts))
+        if broken is not None:
+            is_whole = not part or len(parts) == 1
+            return f"{whole if is_whole else f'part {shown(part)} of {whole}'} {broken}"
+    return None
+
+
+def _broken_rule_of_part(part: str, place: int, count: int) -> str | None:
     if not part:
-        raise DatasetIdError(f"{whole!r} has an empty part between its slashes")
+        where = {0: "begins with", count - 1: "ends with"}.get(place, "has nothing between two of")
+        return f"{where} '/', which only joins the parts"
     if not _PART.fullmatch(part):
-        raise DatasetIdError(
-            f"part {part!r} of {whole!r} must start with a letter, a digit or '_' "
-            "and go on with letters, digits, '_' and '-' only"
-        )
+        if not re.match(r"\w", part):
+            return f"must start with a letter, a digit or '_', and not with {part[0]!r}"
+        (strange, *_) = re.findall(r"[^\w-]", part)
+        return f"may have letters, digits, '_' and '-' only, and not {strange!r}"
     if len(part) > _LONGEST_PART:
-        raise DatasetIdError(
-            f"part {part[:20]!r}… of the id has {len(part)} characters, more than {_LONGEST_PART}"
-        )
+        return f"has {len(part)} characters, more than {_LONGEST_PART}"
     if part.lower() == _DATA_FOLDER:
-        raise DatasetIdError(
-            f"part {part!r} of {whole!r} is the name of the folder inside every dataset"
-        )
+        return "is the name of the folder inside every dataset"
     if part.lower() in _RESERVED_NAMES:
-        raise DatasetIdError(f"part {part!r} of {whole!r} is a name that Windows reserves")
+        return "is a name that Windows reserves"
+    return None
+
+
+def _mended_id(parts: list[str], match: re.Match[str] | None) -> str:
+    """An id that breaks no rule, as near to a broken one as can be."""
+    *above, last = filter(None, parts) if any(parts) else [""]
+    if match is None:
+        match = _NAME_AND_VERSION.fullmatch(last)
+    name, version = (match["name"], match["version"].lstrip("0")) if match else (last, "")
+    ending = f"-v{version[:_LONGEST_VERSION] or 0}"
+    mended = _mended(name.removesuffix("-v"))[: _LONGEST_PART - len(ending)] or "name"
+    return "/".join([*filter(None, map(_mended, above)), mended + ending])
+
+
+def _mended(part: str) -> str:
+    text = re.sub(r"[^\w-]+", "_", re.sub(r"^\W+", "", part))[:_LONGEST_PART]
+    return f"{text}_" if text.lower() in {_DATA_FOLDER, *_RESERVED_NAMES} else text
