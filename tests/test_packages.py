@@ -41,6 +41,7 @@ STORAGE_MODULES = frozenset(
         "shard_structure.py",
         "flat_data/hdf5_file.py",
         "public_formats/hdf5_file.py",
+        "public_formats/hdf5_map.py",
         "public_formats/hdf5_storage.py",
         "public_formats/notice.py",
     }

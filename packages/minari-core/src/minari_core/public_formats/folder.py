@@ -47,7 +47,7 @@ from minari_core.public_formats.description import (
 from minari_core.public_formats.kept import Kept, completed, keep_dict, keep_entry, public_part
 from minari_core.storage import Storage, checked_index
 
-_NBYTES_READ_AT_ONCE = 8 << 20
+_NBYTES_READ_AT_ONCE = 4 << 20
 _MOST_READ_AT_ONCE = 512
 _FIXED_KEYS = frozenset({"jpeg_encoding", "dataset_size", OWN_KEY})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from h5py import h5a, h5d, h5f, h5g, h5l, h5o, h5p, h5s, h5t
 
 from minari_core.errors import DatasetDamagedError
 from minari_core.plain_file import check_plain
+from minari_core.public_formats.hdf5_map import Attributes, Hdf5Map, Tree, UnusualFileError
 
 _H5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeError, MemoryError)
 _LARGEST_NBYTES = 1 << 40
@@ -51,11 +52,19 @@ class Hdf5File:
             self._file = h5f.open(str(path).encode(), h5f.ACC_RDONLY, access)
             self.root = h5g.open(self._file, b"/")
         self._others: dict[str, Hdf5File] = {}
+        self._map: Hdf5Map | None = None
+        layout = self._file.get_create_plist()
+        if layout.get_userblock() == 0 and layout.get_sizes() == (8, 8):
+            # Of the same open file: the path may lead to another one by now.
+            with suppress(OSError, ValueError, RuntimeError):
+                self._map = Hdf5Map(self._file.get_vfd_handle())
 
     def close(self) -> None:
         """Close the file and those that it links to."""
         for other in self._others.values():
             other.close()
+        if self._map is not None:
+            self._map.close()
         self._file.close()
 
     def __enter__(self) -> Hdf5File:
@@ -83,6 +92,20 @@ class Hdf5File:
                 raise DatasetDamagedError(f"{where} is a link to another place")
             target, inside = links.get_val(name)
             return self._linked(target, inside, where)
+
+    def plain_episode(self, number: int) -> tuple[Tree, Attributes | None] | None:
+        """An episode as `Hdf5Map.read` gives it; None if it is for the library to read."""
+        name = f"episode_{number}".encode()
+        links = self.root.links
+        if self._map is None or not links.exists(name):
+            return None
+        link = links.get_info(name)
+        if link.type != h5l.TYPE_HARD:
+            return None
+        try:
+            return self._map.read(link.u)
+        except UnusualFileError:
+            return None
 
     def _linked(self, target: bytes, inside: bytes, where: str) -> Any:
         file_name = target.decode("utf-8", "replace")

@@ -22,13 +22,15 @@ from minari_core.public_formats.hdf5_file import (
     read_attributes,
     read_text,
 )
+from minari_core.public_formats.hdf5_map import Tree
 from minari_core.public_formats.jpeg import decode_jpegs, is_jpeg
 from minari_core.public_formats.kept import restore
 
 KEPT_COLUMNS = "columns"
 """The attribute that describes kept columns."""
 
-_PARTS = frozenset({"observations", "actions", "rewards", "terminations", "truncations", "infos"})
+_COLUMNS = ("observations", "actions", "rewards", "terminations", "truncations")
+_PARTS = frozenset({*_COLUMNS, "infos"})
 _SOUND = frozenset({"id", "seed", "total_steps"})
 
 
@@ -61,6 +63,11 @@ class EpisodeReader:
         Raises:
             DatasetDamagedError: Something is missing or of the wrong kind.
         """
+        plain = None if self._repair_images else self._file.plain_episode(number)
+        if plain is not None:
+            found = self._plain(number, *plain)
+            if found is not None:
+                return found
         group = self._file.episode(number)
         if not is_group(group):
             raise DatasetDamagedError("it is a dataset, not a group")
@@ -92,6 +99,52 @@ class EpisodeReader:
             rewards if rewards.dtype == np.float64 else rewards.astype(np.float64),
             self._flags(group, "terminations", steps),
             self._flags(group, "truncations", steps),
+            infos,
+            seed,
+            options,
+            metadata,
+            extras,
+        )
+
+    def _plain(
+        self, number: int, tree: Tree, attributes: dict[str, Any] | None
+    ) -> EpisodeData | None:
+        """An episode of numbers alone; None if it is not, or is not what it should be."""
+        if attributes is None:
+            attributes = read_attributes(self._file.episode(number))
+        infos, own = tree.pop("infos", {}), tree.pop(OWN_KEY, None)
+        observations, actions, *flat = (tree.pop(name, None) for name in _COLUMNS)
+        steps = len(flat[0]) if isinstance(flat[0], np.ndarray) and flat[0].ndim else -1
+        numbers = [part for part in flat if isinstance(part, np.ndarray) and len(part) == steps]
+        of_observations, of_actions = self._spaces
+        observations = _plain_value(observations, of_observations, steps + 1)
+        actions = _plain_value(actions, of_actions, steps)
+        if (
+            len(numbers) < len(flat)
+            or any(part.dtype.kind not in "biuf" for part in numbers)
+            or any(part.ndim > 1 for part in numbers[1:])
+            or isinstance(infos, np.ndarray)
+            or observations is None
+            or actions is None
+        ):
+            return None
+        seed, options, metadata = described_by(attributes)
+        extras: dict[str, Any] = {}
+        if own is not None:
+            kept = _plain_kept(own)
+            if kept is None:
+                return None
+            extras, entry = restore(*kept, steps + 1, infos, copy=True)
+            if entry is not None:
+                seed, options, metadata = entry
+        extras.update(sorted(tree.items()))
+        return EpisodeData(
+            number,
+            observations,
+            actions,
+            numbers[0].astype(np.float64, copy=False),
+            numbers[1].astype(np.bool_, copy=False),
+            numbers[2].astype(np.bool_, copy=False),
             infos,
             seed,
             options,
@@ -182,6 +235,40 @@ class EpisodeReader:
         count = sum(1 for name in own if name != KEPT_COLUMNS.encode())
         arrays = (self._array(own, str(index)) for index in range(count))
         return described, arrays
+
+
+def _plain_kept(own: object) -> tuple[str, Iterator[Array]] | None:
+    """Kept columns; None if they are stored in another way."""
+    if not isinstance(own, dict):
+        return None
+    arrays = [own.get(str(index)) for index in range(len(own) - 1)]
+    described = own.get(KEPT_COLUMNS)
+    found = [array for array in (described, *arrays) if isinstance(array, np.ndarray)]
+    if len(found) < len(own):
+        return None
+    return found[0].tobytes().decode("utf-8"), iter(found[1:])
+
+
+def _plain_value(stored: Any, space: spaces.Space[Any], rows: int) -> Any:
+    """The rows of a space as arrays; None if they are stored in another way."""
+    if isinstance(space, spaces.Dict | spaces.Tuple):
+        if not isinstance(stored, dict):
+            return None
+        keyed = space.spaces.items() if isinstance(space, spaces.Dict) else enumerate(space.spaces)
+        names = (key if isinstance(key, str) else f"_index_{key}" for key, _ in keyed)
+        subspaces = space.spaces.values() if isinstance(space, spaces.Dict) else space.spaces
+        found = {
+            name: _plain_value(stored.get(name), part, rows)
+            for name, part in zip(names, subspaces, strict=True)
+        }
+        if any(part is None for part in found.values()):
+            return None
+        return found if isinstance(space, spaces.Dict) else tuple(found.values())
+    if not isinstance(stored, np.ndarray) or stored.ndim == 0 or len(stored) != rows:
+        return None
+    is_image = isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) > 1
+    # What has another shape may be image files, one a row.
+    return None if is_image and stored.shape[1:] != space.shape else stored
 
 
 def _frames(stored: Any, dimensions: int) -> list[bytes] | None:
