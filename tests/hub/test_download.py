@@ -145,6 +145,18 @@ def test_loading_downloads_what_is_not_here_and_only_that(
     assert proxy.requests == []
 
 
+def test_a_dataset_of_the_public_minari_without_a_metadata_file_is_here_too(
+    bucket: Bucket, proxy: FaultProxy
+) -> None:
+    data = dataset_folder("old-v0") / "data"
+    data.mkdir(parents=True)
+    (data / "main_data.hdf5").touch()
+
+    assert ensure_downloaded("old-v0", remote_path=bucket.url) == "old-v0"
+    assert ensure_downloaded(f"{bucket.url}/old-v0") == "old-v0"
+    assert proxy.requests == []
+
+
 def test_a_dataset_that_is_here_is_left_as_it_is_with_a_warning(remote_url: str) -> None:
     published(remote_url)
     collect("x-v0")
