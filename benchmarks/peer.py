@@ -114,6 +114,8 @@ class Peer:
         self.contender = contender
         self._python = installed(contender)
         self._script = str(Path(__file__).with_name(contender.script))
+        self.root = root
+        """Where its datasets lie."""
         root.mkdir()
         self._environment = peer_environment(root)
         self._errors = root / "errors.txt"

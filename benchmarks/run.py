@@ -21,6 +21,7 @@ import hub
 import imports
 import listing
 import memory
+import public_formats
 import reading
 import sampling
 import scaling
@@ -32,6 +33,7 @@ _TOPICS = {
     "collecting": collecting.measure,
     "writing": writing.measure,
     "reading": reading.measure,
+    "public-formats": public_formats.measure,
     "listing": listing.measure,
     "memory": memory.measure,
     "hub": hub.measure,

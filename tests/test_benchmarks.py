@@ -20,6 +20,12 @@ def test_the_command_measures_a_topic_and_writes_its_figures(tmp_path: Path) -> 
     assert all(figure["values"]["minari"] > 0 for figure in measured)
 
 
+def test_reading_the_public_layout_is_measured(tmp_path: Path) -> None:
+    measured = _measured("public-formats", tmp_path)
+    assert [figure["reached"] for figure in measured] == [None, None]
+    assert all(figure["values"]["minari"] > 0 for figure in measured)
+
+
 def test_sampling_is_measured_also_from_large_datasets_and_of_images(tmp_path: Path) -> None:
     measured = _measured("sampling", tmp_path)
     assert {figure["others"] for figure in measured} == {"—"}
