@@ -12,7 +12,9 @@ import numpy.typing as npt
 
 from minari_core.columns.dynamic import freeze
 from minari_core.errors import DataError
+from minari_core.showing import outlines
 
+_COLUMNS = ("observations", "actions", "rewards", "terminations", "truncations")
 _STEP_KEYS = ("observation", "action", "reward", "terminated", "truncated")
 
 
@@ -56,11 +58,7 @@ class EpisodeData:
     def __repr__(self) -> str:
         """Shapes and dtypes instead of values."""
         parts = [f"id={self.id}", f"total_steps={len(self)}"]
-        for name in ("observations", "actions", "rewards", "terminations", "truncations"):
-            parts.append(f"{name}={_describe(getattr(self, name))}")
-        for name in ("infos", "extras"):
-            if getattr(self, name):
-                parts.append(f"{name}={_describe(getattr(self, name))}")
+        parts += outlines(self, (*_COLUMNS, "infos", "extras"))
         parts += [f"seed={self.seed}", f"options={self.options}", f"metadata={self.metadata}"]
         return f"EpisodeData({', '.join(parts)})"
 
@@ -89,7 +87,7 @@ class EpisodeMetadata:
         return self.metadata[key]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class EpisodeBuffer:
     """An episode that is being put together by hand, for `create_dataset_from_buffers`.
 
@@ -132,6 +130,12 @@ class EpisodeBuffer:
     def __len__(self) -> int:
         """The number of steps."""
         return len(self.rewards)  # type: ignore[arg-type]  # an array or a list
+
+    def __repr__(self) -> str:
+        """Shapes and dtypes instead of values."""
+        parts = [f"id={self.id}", f"seed={self.seed}", f"options={self.options}"]
+        parts += outlines(self, (*_COLUMNS, "infos", "extras"))
+        return f"EpisodeBuffer({', '.join(parts)}, metadata={self.metadata})"
 
     def add_step_data(self, step_data: Mapping[str, object]) -> EpisodeBuffer:
         """Append one step.
@@ -200,16 +204,3 @@ def _append(column: object, value: object) -> object:
     if column is None:
         return [deepcopy(value)]
     return [column, deepcopy(value)]
-
-
-def _describe(value: object) -> str:
-    if isinstance(value, np.ndarray):
-        return f"{value.dtype}{list(value.shape)}"
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {_describe(part)}" for key, part in value.items()) + "}"
-    if isinstance(value, tuple):
-        return "(" + ", ".join(_describe(part) for part in value) + ")"
-    if isinstance(value, list):
-        kind = type(value[0]).__name__ if value else "nothing"
-        return f"list of {len(value)} {kind}"
-    return repr(value)

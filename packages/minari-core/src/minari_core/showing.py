@@ -1,6 +1,10 @@
-"""Values in error messages."""
+"""Values in error messages, and outlines of what is too long to show."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
 
 _LONGEST = 200
 
@@ -12,3 +16,28 @@ def shown(value: object) -> str:
     except Exception:  # an object of the caller's may raise anything, and so does a huge number
         text = f"<{type(value).__name__}>"
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def outline(value: object) -> str:
+    """The shapes and dtypes of arrays, alone or in lists, dicts and tuples, without a value."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {outline(part)}" for key, part in value.items()) + "}"
+    if isinstance(value, tuple):
+        return "(" + ", ".join(outline(part) for part in value) + ")"
+    if isinstance(value, list):
+        kind = type(value[0]).__name__ if value else "nothing"
+        return f"list of {len(value)} {kind}"
+    # Arrays of other libraries too.
+    if hasattr(value, "dtype") and hasattr(value, "shape") and not isinstance(value, np.generic):
+        return f"{value.dtype}{list(value.shape)}"
+    return shown(value)
+
+
+def outlines(item: object, names: Iterable[str]) -> list[str]:
+    """``name=outline`` of those attributes that are neither None nor an empty dict."""
+    parts = {name: getattr(item, name) for name in names}
+    return [
+        f"{name}={outline(value)}"
+        for name, value in parts.items()
+        if value is not None and not (isinstance(value, Mapping) and not value)
+    ]

@@ -33,6 +33,14 @@ class Storage(ABC):
     data_format: ClassVar[str]
     """The word that names the format in a dataset's metadata."""
 
+    def __repr__(self) -> str:
+        """The format, the place, and how much there is."""
+        place = "" if self.data_path is None else f"data_path={str(self.data_path)!r}, "
+        return (
+            f"{type(self).__name__}(data_format={self.data_format!r}, {place}"
+            f"total_episodes={self.total_episodes})"
+        )
+
     @property
     @abstractmethod
     def metadata(self) -> Mapping[str, JsonValue]:

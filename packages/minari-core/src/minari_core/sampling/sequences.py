@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -23,6 +23,7 @@ from minari_core.sampling.steps import (
 )
 from minari_core.sampling.transitions import PARTS
 from minari_core.sharded_storage import ShardedStorage
+from minari_core.showing import outlines
 
 Padding: TypeAlias = Literal["after", "before"]
 
@@ -30,7 +31,7 @@ _REWARDS_AT_ONCE = 1 << 14
 _OF_STEPS = ("actions", "rewards", "terminations", "truncations")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class SequenceBatch:
     """B windows of L steps, as arrays of shape (B, L, …) in the structure of the spaces.
 
@@ -63,6 +64,11 @@ class SequenceBatch:
     float64; 0 for padding."""
     episode_ids: Any = None
     """The stored index of each window's episode, int64 of shape (B,)."""
+
+    def __repr__(self) -> str:
+        """Shapes and dtypes instead of values."""
+        parts = outlines(self, (part.name for part in fields(self)))
+        return f"SequenceBatch({', '.join(parts)})"
 
     def __len__(self) -> int:
         """The number of windows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -23,6 +23,7 @@ from minari_core.sampling.steps import (
     whole_number,
 )
 from minari_core.sharded_storage import ShardedStorage
+from minari_core.showing import outlines
 
 Goals: TypeAlias = Literal["uniform", "geometric", "final"]
 
@@ -69,7 +70,7 @@ def _place_of(batch: TransitionBatch) -> BatchPlace:
     return batch.place
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class TransitionBatch:
     """B transitions, as arrays of shape (B, …) in the structure of the spaces.
 
@@ -110,6 +111,11 @@ class TransitionBatch:
         """The number of each step in its episode, int64 of shape (B,)."""
         place = _place_of(self)
         return place.first - place.steps.first_steps.take(place.places)
+
+    def __repr__(self) -> str:
+        """Shapes and dtypes instead of values."""
+        parts = outlines(self, (part.name for part in fields(self) if part.name != "place"))
+        return f"TransitionBatch({', '.join(parts)})"
 
     def __len__(self) -> int:
         """The number of transitions."""

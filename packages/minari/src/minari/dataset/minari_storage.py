@@ -32,6 +32,10 @@ class MinariStorage:
         """Wrap a storage."""
         self._inner = storage
 
+    def __repr__(self) -> str:
+        """The storage that is wrapped."""
+        return f"MinariStorage({self._inner!r})"
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name == "_inner":
             raise AttributeError(name)
