@@ -429,6 +429,19 @@ def _in_another_process(folders: list[Path]) -> subprocess.CompletedProcess[str]
     )
 
 
+@pytest.mark.parametrize("key", ["env_spec", "eval_env_spec", "observation_space", "action_space"])
+@pytest.mark.parametrize("value", ["x", "[]", '{"id": 5}', 5, "[" * 100_000])
+def test_what_describes_no_space_and_no_environment_is_damage(
+    folder: Path, key: str, value: object
+) -> None:
+    _write(folder, {**_manifest(folder), key: value})
+    with pytest.raises(DatasetDamagedError, match=key):
+        getattr(minari_core.MinariDataset(folder), key)
+    if key != "eval_env_spec":
+        with pytest.raises(DatasetDamagedError, match=key):
+            _ = minari_core.MinariDataset(folder).spec
+
+
 @pytest.mark.parametrize("key", ["columnar", "observation_space", "action_space", "data_format"])
 def test_a_manifest_without_a_key_that_reading_needs_is_refused(folder: Path, key: str) -> None:
     manifest = _manifest(folder)

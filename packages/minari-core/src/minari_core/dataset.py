@@ -26,6 +26,7 @@ from minari_core.errors import (
     DatasetDamagedError,
     EnvironmentNotRecoverableError,
     EpisodeIndexError,
+    MetadataError,
     SamplingError,
 )
 from minari_core.formats import open_storage
@@ -158,12 +159,20 @@ class MinariDataset(TrainingMethods):
 
     @cached_property
     def env_spec(self) -> EnvSpec | None:
-        """The environment that the data comes from, as it describes itself."""
+        """The environment that the data comes from, as it describes itself.
+
+        Raises:
+            DatasetDamagedError: What is stored describes no environment.
+        """
         return self._env_spec("env_spec")
 
     @cached_property
     def eval_env_spec(self) -> EnvSpec | None:
-        """The environment to evaluate on, if the dataset names one of its own for that."""
+        """The environment to evaluate on, if the dataset names one of its own for that.
+
+        Raises:
+            DatasetDamagedError: What is stored describes no environment.
+        """
         return self._env_spec("eval_env_spec")
 
     def _env_spec(self, key: str) -> EnvSpec | None:
@@ -172,7 +181,10 @@ class MinariDataset(TrainingMethods):
             return None
         if not isinstance(text, str):
             raise DatasetDamagedError(f"dataset {self.id!r}: {key} is {text!r}, not text")
-        return env_spec_from_json(text)
+        try:
+            return env_spec_from_json(text)
+        except MetadataError as error:
+            raise DatasetDamagedError(f"dataset {self.id!r}: {key}: {error}") from error
 
     @property
     def combined_datasets(self) -> list[str]:
@@ -188,7 +200,11 @@ class MinariDataset(TrainingMethods):
 
     @property
     def spec(self) -> MinariDatasetSpec:
-        """What the dataset is, without its data."""
+        """What the dataset is, without its data.
+
+        Raises:
+            DatasetDamagedError: A space or an environment is not what can be one.
+        """
         path = self._storage.data_path
         return MinariDatasetSpec(
             dataset_id=self.id,
