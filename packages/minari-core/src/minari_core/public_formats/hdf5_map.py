@@ -248,16 +248,13 @@ class Hdf5Map:
         found = np.empty(shape, dtype)
         for nbytes, corner, offset in self._chunks(tree, rank, _DEEPEST_INDEX):
             missing -= 1
-            self._expect(nbytes == chunk_nbytes and missing >= 0, "a chunk too many")
+            if nbytes != chunk_nbytes or missing < 0:
+                raise UnusualFileError("a chunk too many")
             chunk = np.frombuffer(content, dtype, per_chunk, offset).reshape(sizes)
-            if rank == 1:
-                part = found[corner[0] : corner[0] + sizes[0]]
-                part[...] = chunk[: len(part)]
-            else:
-                part = found[
-                    tuple(slice(c, c + size) for c, size in zip(corner, sizes, strict=True))
-                ]
-                part[...] = chunk[tuple(map(slice, part.shape))]
+            part = found[tuple([slice(c, c + size) for c, size in zip(corner, sizes, strict=True)])]
+            if part.shape != chunk.shape:
+                chunk = chunk[tuple(map(slice, part.shape))]
+            part[...] = chunk
         self._expect(missing == 0, "chunks that are not there")
         return found
 
@@ -273,8 +270,10 @@ class Hdf5Map:
             place += entry.size
             if level:
                 yield from self._chunks(child, rank, depth - 1)
+            elif mask:
+                raise UnusualFileError("filters that were left out")
             else:
-                self._expect(mask == 0, "filters that were left out")
+                # The last coordinate counts the bytes of an element, and is always 0.
                 yield nbytes, corner[:rank], child
 
     @staticmethod
