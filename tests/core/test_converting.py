@@ -16,6 +16,7 @@ from gymnasium import spaces
 from minari_core import (
     DatasetDamagedError,
     EpisodeBuffer,
+    FormatError,
     MinariDataset,
     SpaceError,
     convert_dataset,
@@ -225,3 +226,46 @@ def test_spaces_that_metadata_lacks_are_those_of_the_environment(tmp_path: Path)
     dataset = load_dataset("old-v0")
     assert dataset.observation_space == env.observation_space
     assert np.array_equal(dataset[0].observations[0], observation)
+
+
+@pytest.mark.parametrize("data_format", ["arrow", "parquet"])
+def test_long_episodes_and_one_shot_iterators_are_read_in_arrow(data_format: str) -> None:
+    lengths = (40_000, 3, 32_768)
+    buffers = [
+        EpisodeBuffer(
+            observations=np.arange(steps + 1, dtype=np.float32).reshape(-1, 1),
+            actions=np.arange(steps),
+            rewards=np.arange(steps, dtype=float),
+            terminations=np.arange(steps) == steps - 1,
+            truncations=np.zeros(steps, dtype=bool),
+        )
+        for steps in lengths
+    ]
+    create_dataset_from_buffers(
+        "long-v0",
+        buffers,
+        observation_space=spaces.Box(0, 1e6, (1,), np.float32),
+        action_space=spaces.Discrete(40_000),
+        data_format=data_format,
+    )
+    dataset = load_dataset("long-v0")
+    assert [len(episode) for episode in dataset] == list(lengths)
+    chosen = dataset.iterate_episodes(iter([2, 0]))
+    for episode, steps in zip(chosen, (32_768, 40_000), strict=True):
+        assert np.array_equal(episode.observations[:, 0], np.arange(steps + 1))
+        assert np.array_equal(episode.actions, np.arange(steps))
+
+
+def test_an_unknown_format_is_an_error_that_names_it_and_those_that_are_known(
+    tmp_path: Path,
+) -> None:
+    rich_dataset("later-v0", "hdf5")
+    path = tmp_path / "later-v0" / "data" / "metadata.json"
+    content = json.loads(path.read_bytes())
+    path.write_text(json.dumps({**content, "data_format": "zarr"}))
+    with pytest.raises(FormatError, match=r"'zarr'.*columnar, hdf5, arrow, parquet"):
+        load_dataset("later-v0")
+    content["minari_core"]["version"] = 99
+    path.write_text(json.dumps(content))
+    with pytest.raises(FormatError, match=r"version 99, newer than \d+; upgrade minari-core"):
+        load_dataset("later-v0")
