@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -132,7 +132,7 @@ def _sweep() -> None:
 
 def _last_change(folder: Path) -> float:
     # What changes deep inside does not change the time of the folder.
-    inside = () if folder.is_symlink() else folder.rglob("*")
+    inside: Iterable[Path] = () if folder.is_symlink() else folder.rglob("*")
     return max(path.lstat().st_mtime for path in (folder, *inside))
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
-import h5py
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 
@@ -62,6 +61,8 @@ def import_flat_hdf5(
         DatasetExistsError: The id is taken.
         DatasetWriteError: The file system refused. As with every error, nothing is left behind.
     """
+    import h5py  # only who imports a file needs it
+
     source = Path(path)
     if not source.is_file():
         raise DatasetNotFoundError(f"there is no file {source}")
@@ -111,6 +112,8 @@ def _columns(file: Any, source: Path, most_steps: int | None) -> FlatColumns:
 
 
 def _column(group: Any, name: str, source: Path) -> Any:
+    import h5py
+
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
         raise DataError(f"{source}: {name} is a link to another place")
     found = group[name]
