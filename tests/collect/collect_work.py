@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,8 @@ def go_wrong(kind: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     elif kind == "raise":
         raise RuntimeError("the environment broke")
+    elif kind == "exit":
+        sys.exit("the environment wants to exit")
     elif kind == "hang":
         while True:
             time.sleep(0.01)
@@ -127,3 +130,29 @@ def is_first(mark: Path) -> bool:
         return False
     (mark / "pid").write_text(str(os.getpid()))
     return True
+
+
+class Shelf:
+    """A remote in memory, which refuses once."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.calls = 0
+
+    def create(self, name: str, content: bytes, metadata: Any) -> None:
+        self.calls += 1
+        if self.calls == 2:
+            raise ConnectionError("try again")
+        assert name not in self.objects
+        self.objects[name] = content
+
+    def read(self, name: str, start: int, stop: int) -> bytes:
+        return self.objects[name][start : min(stop, start + 1000)]
+
+
+_shelf = Shelf()
+
+
+def open_shelf() -> Shelf:
+    """The shelf of this process."""
+    return _shelf

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +35,7 @@ from tests.collect.collect_work import (
     by_signs,
     dict_spaces,
     fill_the_disk_once,
+    open_shelf,
 )
 from tests.collect.one_by_one import fingerprint, one_by_one
 from tests.collect.vector_twin import assert_same_episodes
@@ -124,7 +128,7 @@ def test_steps_are_collected_in_the_first_whole_episodes_that_have_them() -> Non
     assert fingerprint(dataset) == fingerprint(many[:wanted])
 
 
-@pytest.mark.parametrize("kind", ["raise", "kill", "hang", "freeze"])
+@pytest.mark.parametrize("kind", ["raise", "exit", "kill", "hang", "freeze"])
 def test_an_episode_that_fails_is_collected_again(kind: str, tmp_path: Path) -> None:
     seeds = [episode_seeds(6, episode)[0] for episode in (2, 7)]
     wanted = collect_dataset(
@@ -263,21 +267,117 @@ class Unreliable(Executor):
             future.set_result(result)
 
 
+@pytest.fixture
+def root_in_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """A datasets root that flushes thousands of files in no time, where the system has one."""
+    shared_memory = Path("/dev/shm")
+    parent = shared_memory if os.access(shared_memory, os.W_OK) else tmp_path
+    with tempfile.TemporaryDirectory(prefix="minari-", dir=parent) as folder:
+        monkeypatch.setenv("MINARI_DATASETS_PATH", folder)
+        yield
+
+
+@pytest.mark.usefixtures("root_in_memory")
 def test_a_thousand_unreliable_workers_lose_and_double_nothing() -> None:
     unreliable = Unreliable(1)
     dataset = collect_dataset(
         "tests/thousand-v0",
         Counting,
-        total_episodes=2000,
+        total_episodes=1500,
         seed=8,
         executor=unreliable,
         episodes_per_task=2,
         max_attempts=20,
     )
 
-    assert [episode.seed for episode in dataset] == [episode_seeds(8, k)[0] for k in range(2000)]
+    assert [episode.seed for episode in dataset] == [episode_seeds(8, k)[0] for k in range(1500)]
     assert unreliable.calls > 1000
     assert not verify_dataset("tests/thousand-v0").problems
+
+
+def test_parts_of_an_earlier_run_that_overlap_are_counted_once(
+    datasets_root: Path, tmp_path: Path
+) -> None:
+    """As after a worker that was given up, and completed its task all the same."""
+    arguments: dict[str, Any] = {"seed": 5, "executor": ThreadPoolExecutor(1)}
+    work = tmp_path / "work"
+    for size in (4, 1):
+        with pytest.raises(StopCollectingError):
+            collect_dataset(
+                "tests/a-v0",
+                Counting,
+                total_episodes=8,
+                work_dir=work,
+                episodes_per_task=size,
+                progress=stop_after(4),
+                resume=True,
+                **arguments,
+            )
+        shutil.move(work, tmp_path / str(size))
+    shutil.copytree(tmp_path / "4", work)
+    first, *others = sorted((tmp_path / "1").glob("episodes-*"))
+    shutil.rmtree(first)
+    for folder in others:
+        shutil.copytree(folder, work / folder.name)
+
+    dataset = collect_dataset(
+        "tests/a-v0", Counting, total_episodes=8, work_dir=work, resume=True, **arguments
+    )
+
+    wanted = collect_dataset("tests/wanted-v0", Counting, total_episodes=8, **arguments)
+    assert fingerprint(dataset) == fingerprint(wanted)
+
+
+class StopCollectingError(Exception):
+    pass
+
+
+def stop_after(episodes: int) -> Callable[[CollectProgress], None]:
+    def stop(progress: CollectProgress) -> None:
+        if progress.episodes >= episodes:
+            raise StopCollectingError
+
+    return stop
+
+
+def test_shards_travel_through_whatever_keeps_bytes_under_names(datasets_root: Path) -> None:
+    arguments: dict[str, Any] = {"seed": 5, "total_episodes": 9}
+    wanted = collect_dataset(
+        "tests/wanted-v0", Counting, executor=ThreadPoolExecutor(1), **arguments
+    )
+    dataset = collect_dataset(
+        "tests/remote-v0",
+        Counting,
+        executor=ThreadPoolExecutor(2),
+        remote=open_shelf,
+        **arguments,
+    )
+
+    assert fingerprint(dataset) == fingerprint(wanted)
+    assert any(name.endswith("/metadata.json") for name in open_shelf().objects)
+    assert leftovers(datasets_root) == []
+
+
+def test_a_run_in_which_nothing_succeeds_stops_soon(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match=r"(?s)none succeeded.*NameNotFound"):
+        collect_dataset(
+            "tests/a-v0", "NoSuchEnvironment-v0", total_episodes=100_000, workers=1,
+            executor=ThreadPoolExecutor(1), episodes_per_task=10,
+        )  # fmt: skip
+
+
+def test_workers_that_do_not_see_the_work_folder_say_so(tmp_path: Path) -> None:
+    class Elsewhere(ThreadPoolExecutor):
+        """Its workers have other disks."""
+
+        def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+            moved = replace(args[0], folder=str(tmp_path / "elsewhere"))
+            return super().submit(function, moved, **kwargs)
+
+    with pytest.raises(RecordingError, match="does not see the work folder"):
+        collect_dataset(
+            "tests/a-v0", Counting, total_episodes=1, executor=Elsewhere(4), max_attempts=1
+        )
 
 
 def test_what_cannot_be_collected_is_refused_at_once() -> None:

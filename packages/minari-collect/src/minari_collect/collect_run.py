@@ -24,7 +24,7 @@ from minari_collect.collect_progress import ProgressMeter
 from minari_collect.collect_schedule import Range, Schedule
 from minari_collect.collect_task import run_task
 from minari_collect.process_slots import ProcessSlots
-from minari_core.errors import RecordingError
+from minari_core.errors import DatasetWriteError, RecordingError
 
 _QUEUED_PER_WORKER = 2
 _SECONDS_BETWEEN_LOOKS = 0.5
@@ -127,7 +127,6 @@ class CollectRun:
     def _settle(self, future: Future[TaskResult], wanted: Range, *, is_own: bool) -> None:
         try:
             result = future.result()
-            parts = [self.folder.receive(part, self._remote) for part in result.parts]
         except BrokenExecutor as error:
             if not is_own:
                 raise RecordingError(
@@ -135,8 +134,16 @@ class CollectRun:
                     "what is complete waits for resume=True"
                 ) from error
             self._lose(wanted, f"its worker process ended: {error}")
+            return
         except Exception as error:  # an engine raises errors of its own when a node is gone
             self._lose(wanted, f"its worker failed: {type(error).__name__}: {error}")
+            return
+        try:
+            parts = [self.folder.receive(part, self._remote) for part in result.parts]
+        except DatasetWriteError:
+            raise  # the disk is this machine's, and no other worker would help
+        except Exception as error:  # a remote raises errors of its own
+            self._lose(wanted, f"its shards did not arrive: {type(error).__name__}: {error}")
         else:
             self.schedule.done(parts, result.failures)
 

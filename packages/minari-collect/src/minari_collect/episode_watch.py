@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-_GRACE_SECONDS = 5.0
+_GRACE_SECONDS = 2.0
 EXIT_CODE = 75
 """What a worker exits with when an episode cannot be ended otherwise."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from minari_collect.collect_messages import Part, Way
 from minari_collect.part_remote import PartRemote
 from minari_core.errors import DatasetWriteError, RecordingError
-from minari_core.manifest import sync_file, sync_folder
+from minari_core.manifest import sync_file
 
 _BLOCK = 8 << 20
 
@@ -61,7 +61,8 @@ def receive(part: Part, parent: Path, remote: PartRemote | None) -> Part:
 
     Raises:
         RecordingError: They are not there, or not of such names.
-        OSError: The file system refused, or the remote did.
+        DatasetWriteError: The file system refused.
+        RemoteError: The remote did.
     """
     target = parent / part.name
     if part.files is None and part.objects is None:
@@ -72,15 +73,17 @@ def receive(part: Part, parent: Path, remote: PartRemote | None) -> Part:
             )
         return part
     folder = parent / f".part-{uuid.uuid4().hex}"
-    folder.mkdir()
     try:
-        for name, content in (part.files or {}).items():
-            _inside(folder, name).write_bytes(content)
+        with writing_to(folder):
+            folder.mkdir()
+            for name, content in (part.files or {}).items():
+                _inside(folder, name).write_bytes(content)
         for name, (object_name, size) in (part.objects or {}).items():
             _fetch(remote, object_name, size, _inside(folder, name))
-        for path in folder.iterdir():
-            sync_file(path)
-        put_in_place(folder, target)
+        with writing_to(folder):
+            for path in folder.iterdir():
+                sync_file(path)
+            put_in_place(folder, target)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -88,15 +91,16 @@ def receive(part: Part, parent: Path, remote: PartRemote | None) -> Part:
 
 
 def put_in_place(folder: Path, target: Path) -> None:
-    """Give a complete folder its name; whoever comes first with an episode has it."""
+    """Give a complete folder its name; whoever comes first with an episode has it.
+
+    What is in it outlives a power cut. The name may not, and then it is collected again.
+    """
     try:
         os.rename(folder, target)
     except OSError:
         if not target.exists():
             raise
         shutil.rmtree(folder, ignore_errors=True)
-        return
-    sync_folder(target.parent)
 
 
 @contextlib.contextmanager
@@ -119,9 +123,11 @@ def _inside(folder: Path, name: str) -> Path:
 def _fetch(remote: PartRemote | None, name: str, size: int, target: Path) -> None:
     if remote is None:
         raise RecordingError(f"a worker sent {name} through a remote, and there is none")
-    with open(target, "xb") as file:
-        while file.tell() < size:
-            block = remote.read(name, file.tell(), min(file.tell() + _BLOCK, size))
-            if not block:
-                raise RecordingError(f"{name} ends after {file.tell()} of {size} bytes")
+    start = 0
+    while start < size:
+        block = remote.read(name, start, min(start + _BLOCK, size))
+        if not block:
+            raise RecordingError(f"{name} ends after {start} of {size} bytes")
+        with writing_to(target), open(target, "ab") as file:
             file.write(block)
+        start += len(block)
