@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-
 _COMPARED_AT_ONCE = 4096
 
 
