@@ -121,8 +121,11 @@ class InfoRecorder:
         self.write(target, row)
 
 
-def rows_of(column: object, count: int) -> list[object]:
+def recorded_rows(column: object, count: int) -> list[object]:
     """The rows of a column that was read, as `InfoRecorder.show` has them.
+
+    Unlike `minari_core.columns.joining.rows_of`, what is missing is None in nested dicts too, and
+    so is a dict without a key.
 
     Args:
         column: An array, a list, or a dict of them.
@@ -132,7 +135,7 @@ def rows_of(column: object, count: int) -> list[object]:
         mask = np.ma.getmaskarray(column).reshape(count, -1)
         return [None if mask[row].any() else value for row, value in enumerate(column.data)]
     if isinstance(column, Mapping):
-        parts = {key: rows_of(part, count) for key, part in column.items()}
+        parts = {key: recorded_rows(part, count) for key, part in column.items()}
         rows = [{key: part[row] for key, part in parts.items()} for row in range(count)]
         known = [{key: value for key, value in row.items() if value is not None} for row in rows]
         return [row or None for row in known]

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from gymnasium import spaces
 
-from minari_collect.info_recorder import rows_of
+from minari_collect.info_recorder import recorded_rows
 from minari_core.columns import JsonObject, join_pieces
 from minari_core.dataset_lock import LOCK_NAME
 from minari_core.errors import DatasetWriteError
@@ -270,7 +270,7 @@ def _tail_of(storage: ShardFolder, part: str, count: int) -> object:
         key: [
             row
             for piece, rows in zip(pieces, counts, strict=True)
-            for row in rows_of(piece.get(key) if isinstance(piece, dict) else None, rows)
+            for row in recorded_rows(piece.get(key) if isinstance(piece, dict) else None, rows)
         ]
         for key in keys
     }

@@ -12,12 +12,13 @@ import numpy.typing as npt
 
 from minari_core.appending import check_fit
 from minari_core.column_checks import PlacedArray, part_problems
-from minari_core.columns import AXES, ArraySpec, Schema, StoredArray
+from minari_core.columns import AXES, Schema, StoredArray
 from minari_core.compression import CompressedRows
 from minari_core.errors import DatasetChangedError, DatasetDamagedError
 from minari_core.manifest import MANIFEST_NAME, Manifest, ShardEntry, read_manifest
 from minari_core.plain_file import check_plain
 from minari_core.shard_file import checksum_of
+from minari_core.shard_reader import contiguous
 from minari_core.shard_structure import structure_problems
 from minari_core.verification import Progress, described
 
@@ -141,10 +142,11 @@ class ColumnarCheck:
             array: StoredArray | None = None
             with _Reported(self._add, entry.file, spec.path):
                 if spec.rows_per_chunk:
-                    table = _contiguous(contents, specs[index + 1], *entry.arrays[index + 1])
+                    table_place = entry.arrays[index + 1]
+                    table = contiguous(contents, specs[index + 1], *table_place, "it")
                     array = CompressedRows(contents, table, rows, spec.dtype, spec.row_shape, "it")
                 else:
-                    array = _contiguous(contents, spec, offset, rows)
+                    array = contiguous(contents, spec, offset, rows, "it")
             arrays.append((spec, array))
         return arrays
 
@@ -268,18 +270,3 @@ class _Reported:
             return False
         self._add(self._file, described(error), self._column)
         return True
-
-
-def _contiguous(
-    contents: memoryview, spec: ArraySpec, offset: int, rows: int
-) -> npt.NDArray[np.generic]:
-    elements = rows
-    for size in spec.row_shape:
-        elements *= size
-    end = offset + elements * spec.dtype.itemsize
-    if offset < 0 or end > len(contents):
-        raise DatasetDamagedError(
-            f"the manifest says that it lies at bytes {offset} to {end} of {len(contents)}"
-        )
-    flat = np.frombuffer(contents, dtype=spec.dtype, count=elements, offset=offset)
-    return flat.reshape(rows, *spec.row_shape)

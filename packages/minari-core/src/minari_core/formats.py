@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Mapping
 from importlib import import_module
@@ -13,6 +12,7 @@ from minari_core.columnar_storage import ColumnarStorage
 from minari_core.columns import JsonValue
 from minari_core.errors import FormatError
 from minari_core.manifest import MANIFEST_NAME, read_metadata
+from minari_core.plain_file import may_be
 from minari_core.storage import Storage
 
 DEFAULT_FORMAT = ColumnarStorage.data_format
@@ -69,7 +69,7 @@ def holds_dataset(folder: Path) -> bool:
 
     A folder that may not be looked into does: who opens it is told what is the matter.
     """
-    return _holds_file(folder / MANIFEST_NAME) or _holds_file(folder / MAIN_FILE)
+    return may_be(folder / MANIFEST_NAME, stat.S_ISREG) or may_be(folder / MAIN_FILE, stat.S_ISREG)
 
 
 def describe_dataset(folder: Path) -> dict[str, JsonValue]:
@@ -125,24 +125,10 @@ def new_storage(folder: Path, metadata: Mapping[str, JsonValue], data_format: st
     return _storage_class(check_format(data_format)).create(folder, metadata)
 
 
-def _holds_file(path: Path) -> bool:
-    try:
-        return stat.S_ISREG(os.stat(path).st_mode)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError:
-        return True
-
-
 def _is_without_manifest(folder: Path) -> bool:
     """Whether a dataset is in the layout of before there were manifests."""
-    try:
-        os.lstat(folder / MANIFEST_NAME)
-    except (FileNotFoundError, NotADirectoryError):
-        return _holds_file(folder / MAIN_FILE)
-    except OSError:
-        return False
-    return False
+    has_manifest = may_be(folder / MANIFEST_NAME, bool)  # of whatever kind
+    return not has_manifest and may_be(folder / MAIN_FILE, stat.S_ISREG)
 
 
 def _storage_class(data_format: str) -> _StorageClass:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from minari_core.formats import holds_dataset
 from minari_core.locations import DATA_FOLDER
+from minari_core.plain_file import may_be
 
 _MOST_FOLDERS_DEEP = 32
 
@@ -67,12 +68,7 @@ def has_data_folder(folder: Path) -> bool:
 
     One that may not be looked into is: who opens it is told what is the matter.
     """
-    try:
-        return stat.S_ISDIR(os.stat(folder / DATA_FOLDER).st_mode)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError:
-        return True
+    return may_be(folder / DATA_FOLDER, stat.S_ISDIR)
 
 
 def remove_folder(folder: Path) -> None:

@@ -1,9 +1,10 @@
-"""The check that comes before a file of a dataset is opened."""
+"""What is asked of a path before anything of a dataset is opened."""
 
 from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 
 from minari_core.errors import DatasetDamagedError
 
@@ -24,3 +25,20 @@ def check_plain(path: str | os.PathLike[str], *, may_be_link: bool = False) -> N
         raise DatasetDamagedError(f"{path} is a link, where a plain file belongs")
     if not stat.S_ISREG(mode):
         raise DatasetDamagedError(f"{path} is no plain file")
+
+
+def may_be(path: str | os.PathLike[str], is_kind: Callable[[int], bool]) -> bool:
+    """Whether something of a kind is at a path, or what nobody may look at.
+
+    Who opens the latter is told what is the matter.
+
+    Args:
+        path: Where to look; links are followed.
+        is_kind: A test of a mode, as `stat.S_ISREG`.
+    """
+    try:
+        return is_kind(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minari_core.columns import AXES, ArraySpec, Reader, Schema, StoredArray
+from minari_core.columns import AXES, Array, ArraySpec, Reader, Schema, StoredArray
 from minari_core.compression import CompressedRows
 from minari_core.errors import DatasetDamagedError
 from minari_core.manifest import ShardEntry
@@ -142,24 +142,34 @@ def open_shard(folder: Path, entry: ShardEntry, schema: Schema) -> ShardReader:
             continue
         if spec.rows_per_chunk:
             table_offset, chunks = entry.arrays[index + 1]
-            table = _contiguous(contents, path, specs[index + 1], table_offset, chunks)
+            table = contiguous(contents, specs[index + 1], table_offset, chunks, str(path))
             name = f"{path}: {spec.path}"
             arrays.append(CompressedRows(contents, table, rows, spec.dtype, spec.row_shape, name))
         else:
-            arrays.append(_contiguous(contents, path, spec, offset, rows))
+            arrays.append(contiguous(contents, spec, offset, rows, str(path)))
     return ShardReader(str(path), schema, arrays, (entry.rows, entry.steps, entry.episodes))
 
 
-def _contiguous(
-    contents: memoryview, path: Path, spec: ArraySpec, offset: int, rows: int
-) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
+def contiguous(contents: memoryview, spec: ArraySpec, offset: int, rows: int, where: str) -> Array:
+    """An array as it lies in the contents of a shard.
+
+    Args:
+        contents: All bytes of the shard.
+        spec: Which array it is.
+        offset: At which byte it should begin.
+        rows: How many rows it should have.
+        where: What to call the shard in an error message.
+
+    Raises:
+        DatasetDamagedError: There are not so many bytes.
+    """
     elements = rows
     for size in spec.row_shape:
         elements *= size
     end = offset + elements * spec.dtype.itemsize
     if offset < 0 or end > len(contents):
         raise DatasetDamagedError(
-            f"{path}: {spec.path} should lie at bytes {offset} to {end} of {len(contents)}"
+            f"{where}: {spec.path} should lie at bytes {offset} to {end} of {len(contents)}"
         )
     flat = np.frombuffer(contents, dtype=spec.dtype, count=elements, offset=offset)
     return flat.reshape(rows, *spec.row_shape)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minari_core.columns import Column, Schema, StructColumn, join_pieces
+from minari_core.columns import Schema, StructColumn, join_pieces, merged_columns
 from minari_core.episode import EpisodeData, EpisodeMetadata
 from minari_core.episode_index import EpisodeIndex, Piece
 from minari_core.errors import DatasetChangedError, DatasetDamagedError
@@ -172,7 +172,7 @@ class ShardedStorage(Storage):
         """The keys that any shard has in a part whose keys may differ."""
         if self._unions is None:
             self._unions = {
-                name: _merged([schema.parts[name] for schema in self.schemas()])
+                name: merged_columns([schema.parts[name] for schema in self.schemas()])
                 for name in _DYNAMIC_PARTS
             }
         return self._unions[part]
@@ -181,19 +181,6 @@ class ShardedStorage(Storage):
         """Read the index anew at its next use, because shards were added."""
         self._index = None
         self._unions = None
-
-
-def _merged(columns: Sequence[object]) -> StructColumn:
-    fields: dict[str, Column] = {}
-    for column in columns:
-        if isinstance(column, StructColumn):
-            for key, part in column.fields.items():
-                known = fields.get(key)
-                if known is None:
-                    fields[key] = part
-                elif isinstance(known, StructColumn) and isinstance(part, StructColumn):
-                    fields[key] = _merged([known, part])
-    return StructColumn(fields)
 
 
 def _completed(value: object, union: StructColumn, count: int) -> dict[str, object]:

@@ -16,7 +16,7 @@ from minari_core.columns.exotic import GraphColumn, OneOfColumn, SequenceColumn
 from minari_core.columns.fixed import FixedColumn, fixed_column
 from minari_core.columns.inference import FIXED_SPACES, column_for_values
 from minari_core.columns.joining import join_pieces
-from minari_core.columns.nested import MaskedColumn, StructColumn, TupleColumn
+from minari_core.columns.nested import MaskedColumn, StructColumn, TupleColumn, merged_columns
 from minari_core.columns.schema import AXES, Axis, Schema, schema_from_json
 from minari_core.columns.variable import BytesColumn, JsonColumn, RaggedColumn, TextColumn
 
@@ -47,5 +47,6 @@ __all__ = [
     "column_for_values",
     "fixed_column",
     "join_pieces",
+    "merged_columns",
     "schema_from_json",
 ]

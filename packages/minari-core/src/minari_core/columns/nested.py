@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -75,6 +75,20 @@ class StructColumn(Column):
 
     def missing(self, count: int) -> object:
         return {key: column.missing(count) for key, column in self.fields.items()}
+
+
+def merged_columns(columns: Iterable[Column]) -> StructColumn:
+    """All keys of several dicts of columns; the first column of each key is kept."""
+    fields: dict[str, Column] = {}
+    for column in columns:
+        if isinstance(column, StructColumn):
+            for key, part in column.fields.items():
+                known = fields.get(key)
+                if known is None:
+                    fields[key] = part
+                elif isinstance(known, StructColumn) and isinstance(part, StructColumn):
+                    fields[key] = merged_columns([known, part])
+    return StructColumn(fields)
 
 
 @dataclass(frozen=True, slots=True)

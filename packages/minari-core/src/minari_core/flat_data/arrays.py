@@ -18,7 +18,7 @@ from minari_core.flat_data.episodes import (
     FlatColumns,
     episode_ends,
     flat_episodes,
-    rows_of,
+    row_count,
     space_of,
 )
 
@@ -113,8 +113,8 @@ def dataset_of_columns(
         column = getattr(columns, name)
         if column is None or (name == "infos" and not column):
             continue
-        if rows_of(column) != steps:
-            found = rows_of(column)
+        if row_count(column) != steps:
+            found = row_count(column)
             what = "columns of different lengths" if found < 0 else f"{found} rows"
             raise DataError(f"{name} has {what}, but terminals has {steps}")
     if env is None:

@@ -136,11 +136,11 @@ def space_of(column: Any, *, discrete: bool) -> spaces.Space[Any]:
     return spaces.Box(limits.min, limits.max, shape, dtype.type)
 
 
-def rows_of(column: Any) -> int:
+def row_count(column: Any) -> int:
     """How many rows a column has, -1 if that depends on the part."""
     if isinstance(column, Mapping | tuple):
         parts = column.values() if isinstance(column, Mapping) else column
-        counts = {rows_of(part) for part in parts}
+        counts = {row_count(part) for part in parts}
         return counts.pop() if len(counts) == 1 else -1
     return int(column.shape[0]) if column.shape else -1
 

@@ -18,7 +18,14 @@ import gymnasium
 from gymnasium import spaces
 
 from minari_core._version import __version__
-from minari_core.columns import AXES, JsonValue, Schema, StructColumn, schema_from_json
+from minari_core.columns import (
+    AXES,
+    JsonValue,
+    Schema,
+    StructColumn,
+    merged_columns,
+    schema_from_json,
+)
 from minari_core.environments import recover_environment
 from minari_core.errors import (
     DatasetDamagedError,
@@ -257,17 +264,3 @@ def with_columns(description: Description, schema: Schema) -> Description:
         merged_columns([getattr(description, part), schema.parts[part]]) for part in _PARTS
     )
     return replace(description, infos=infos, extras=extras)
-
-
-def merged_columns(columns: list[object]) -> StructColumn:
-    """All keys of several dicts of columns; the first column of each key is kept."""
-    fields: dict[str, Any] = {}
-    for column in columns:
-        if isinstance(column, StructColumn):
-            for key, part in column.fields.items():
-                known = fields.get(key)
-                if known is None:
-                    fields[key] = part
-                elif isinstance(known, StructColumn) and isinstance(part, StructColumn):
-                    fields[key] = merged_columns([known, part])
-    return StructColumn(fields)
