@@ -12,7 +12,7 @@ import numpy as np
 from gymnasium import spaces
 
 from minari_collect import DataCollectorV0, VectorDataCollector, create_dataset_from_collector_env
-from minari_collect.vector_collector import DISABLED, NEXT_STEP, value_of
+from minari_collect.vector_environment import DISABLED, NEXT_STEP, value_of
 from minari_core.dataset import MinariDataset
 from minari_core.episode import EpisodeData
 from tests.collect.comparing import assert_same

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gymnasium
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
-from gymnasium.envs.registration import EnvSpec
 
 from minari_collect.callback_results import extras_of, made, required, step_data
 from minari_collect.callbacks import EpisodeMetadataCallback, StepDataCallback
@@ -21,56 +20,29 @@ from minari_collect.episode_collector import (
     checked_seed,
     copied_options,
 )
+from minari_collect.lane_sink import Beginning
+from minari_collect.vector_environment import (
+    COUNTING_CLASSES,
+    DISABLED,
+    NEXT_STEP,
+    SAME_STEP,
+    AnyVectorWrapper,
+    Flags,
+    mask_of,
+    mode_of,
+    single_spec,
+    value_of,
+)
 from minari_collect.vector_infos import (
     FINAL_OBSERVATION_KEYS,
     final_info_of,
     of_env,
 )
-from minari_collect.vector_recorder import Beginning, VectorRecorder
-from minari_core.columns import FIXED_SPACES
+from minari_collect.vector_recorder import VectorRecorder
 from minari_core.errors import DataError, RecordingError
 
-NEXT_STEP, SAME_STEP, DISABLED = "NextStep", "SameStep", "Disabled"
-_MODES = (NEXT_STEP, SAME_STEP, DISABLED)
-_IS_BEFORE_1_0 = not hasattr(gymnasium.vector, "VectorWrapper")
-# These are arguments of `gymnasium.make_vec`, not of a single environment.
-_VECTOR_ARGUMENTS = ("num_envs", "vectorization_mode", "vector_kwargs", "wrappers")
-# Of these, an int is the seed of the first environment, and the others have the next ones.
-_COUNTING_CLASSES = frozenset({"SyncVectorEnv", "AsyncVectorEnv", "AtariVectorEnv"})
 
-Flags = npt.NDArray[np.bool_]
-
-if TYPE_CHECKING:
-    from gymnasium.vector import VectorWrapper
-
-    _Wrapper = VectorWrapper[Any, Any, Any, Any, Any]
-elif _IS_BEFORE_1_0:
-
-    class _Wrapper:
-        """What is needed of a wrapper: the older Gymnasium has two kinds of vector environments."""
-
-        def __init__(self, env):
-            self.env = env
-
-        def __getattr__(self, name):
-            if name == "env" or name.startswith("_"):
-                raise AttributeError(name)
-            return getattr(self.env, name)
-
-        @property
-        def unwrapped(self):
-            """The vector environment without wrappers."""
-            return self.env.unwrapped
-
-        def close(self, **kwargs):
-            """Close the environments."""
-            return self.env.close(**kwargs)
-
-else:
-    _Wrapper = gymnasium.vector.VectorWrapper
-
-
-class VectorDataCollector(EpisodeCollector, _Wrapper):
+class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
     """Records the episodes of a vector environment, for a dataset to be made of them.
 
     The episodes are those that single environments with the same seeds and actions would give:
@@ -141,7 +113,7 @@ class VectorDataCollector(EpisodeCollector, _Wrapper):
         max_steps = checked_limit(max_buffer_steps, "max_buffer_steps")
         max_episodes = checked_limit(max_buffer_episodes, "max_buffer_episodes")
         describe = made(episode_metadata_callback, "episode_metadata_callback")
-        self._mode = _mode_of(envs, autoreset_mode)
+        self._mode = mode_of(envs, autoreset_mode)
         self._num_envs = int(envs.num_envs)
         single_observations = envs.single_observation_space
         single_actions = envs.single_action_space
@@ -153,7 +125,7 @@ class VectorDataCollector(EpisodeCollector, _Wrapper):
         self._begin(
             recorded_observations,
             recorded_actions,
-            _single_spec(envs),
+            single_spec(envs),
             step_data_callback,
             record_infos,
             data_format,
@@ -247,7 +219,7 @@ class VectorDataCollector(EpisodeCollector, _Wrapper):
         """
         if self._is_closed:
             raise RecordingError(CLOSED)
-        mask = _mask_of(options, self._num_envs)
+        mask = mask_of(options, self._num_envs)
         chosen = np.arange(self._num_envs) if mask is None else np.flatnonzero(mask)
         beginnings = self._beginnings(seed, options, chosen)
         try:
@@ -410,7 +382,7 @@ class VectorDataCollector(EpisodeCollector, _Wrapper):
             seeds = [checked_seed(item) for item in given]
         elif seed is not None:
             first = checked_seed(seed)
-            counting = type(self.unwrapped).__name__ in _COUNTING_CLASSES
+            counting = type(self.unwrapped).__name__ in COUNTING_CLASSES
             if first is not None and counting:
                 # ALE counts the environments that are reset, Gymnasium counts all of them.
                 by_place = type(self.unwrapped).__name__ == "AtariVectorEnv"
@@ -429,62 +401,3 @@ class VectorDataCollector(EpisodeCollector, _Wrapper):
             self._end()
         finally:
             super().close(**kwargs)
-
-
-def value_of(space: spaces.Space[Any], batch: Any, env: int) -> Any:
-    """The value of one environment out of a batch.
-
-    Args:
-        space: The space of a single value.
-        batch: A batch as Gymnasium makes it: arrays, or dicts and tuples of them.
-        env: Which environment.
-    """
-    if isinstance(space, spaces.Dict):
-        return {key: value_of(part, batch[key], env) for key, part in space.spaces.items()}
-    if isinstance(space, spaces.Tuple):
-        pairs = zip(space.spaces, batch, strict=True)
-        return tuple(value_of(part, values, env) for part, values in pairs)
-    if isinstance(space, FIXED_SPACES) and not isinstance(batch, np.ndarray):
-        return np.asarray(batch)[env]
-    return batch[env]
-
-
-def _mode_of(envs: Any, given: str | None) -> str:
-    mode = given
-    if mode is None:
-        metadata = getattr(envs, "metadata", None) or {}
-        mode = metadata.get("autoreset_mode", SAME_STEP if _IS_BEFORE_1_0 else NEXT_STEP)
-    value = getattr(mode, "value", mode)
-    if value not in _MODES:
-        raise RecordingError(f"there is no autoreset mode {mode!r}; there are {', '.join(_MODES)}")
-    return str(value)
-
-
-def _mask_of(options: Mapping[str, Any] | None, num_envs: int) -> Flags | None:
-    if options is None or options.get("reset_mask") is None:
-        return None
-    mask = np.array(options["reset_mask"])
-    if mask.shape != (num_envs,) or mask.dtype != np.bool_:
-        raise DataError(
-            f"reset_mask is {mask.dtype} of shape {mask.shape}, not bool of shape ({num_envs},)"
-        )
-    return mask
-
-
-def _single_spec(envs: Any) -> EnvSpec | None:
-    """The spec of one of the environments, as far as it is known."""
-    unwrapped = getattr(envs, "unwrapped", envs)
-    single = getattr(unwrapped, "envs", None)
-    if isinstance(single, list | tuple) and single:
-        spec = getattr(single[0], "spec", None)
-        return spec if isinstance(spec, EnvSpec) else None
-    spec = getattr(unwrapped, "spec", None)
-    if not isinstance(spec, EnvSpec):
-        return None
-    arguments = {k: v for k, v in spec.kwargs.items() if k not in _VECTOR_ARGUMENTS}
-    copied = copy.deepcopy(spec)
-    limit = arguments.pop("max_episode_steps", None)
-    copied.kwargs = arguments
-    if limit is not None:
-        copied.max_episode_steps = limit
-    return copied

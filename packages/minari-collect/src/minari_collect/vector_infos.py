@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from minari_collect.vector_columns import Cells
+from minari_collect.vector_column import Cells
 from minari_core.columns import Array, Column, MaskedColumn, StructColumn, fixed_column
 from minari_core.columns.dynamic import Unstorable, encode_dynamic, freeze
 from minari_core.json_values import NOT_PLAIN, is_plain_key

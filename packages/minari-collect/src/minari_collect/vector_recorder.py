@@ -10,7 +10,7 @@ environment, which becomes a part of the recording when the episode ends.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +19,12 @@ from gymnasium import spaces
 from minari_collect.callback_results import episode_metadata
 from minari_collect.callbacks import EpisodeMetadataCallback
 from minari_collect.episode_recorder import Describe
+from minari_collect.lane_sink import Beginning, LaneSink
 from minari_collect.recorded_episode import RecordedEpisode, RecordedSpan
 from minari_collect.recording_warnings import RecordingWarnings
-from minari_collect.vector_columns import Cells, VectorFixed, vector_column_for
+from minari_collect.vector_column import Cells
+from minari_collect.vector_columns import vector_column_for
+from minari_collect.vector_fixed import VectorFixed
 from minari_collect.vector_infos import VectorInfos
 from minari_collect.vector_metadata import reward_statistics
 from minari_collect.vector_segments import Segments, row_cells, segments, step_cells
@@ -39,37 +42,9 @@ _DEFAULT_NBYTES = 64 << 20
 _NBYTES_PER_ENV = 4 << 20
 _MOST_NBYTES = 256 << 20
 
-Beginning = tuple[int | None, Mapping[str, object] | None]
-"""Seed and options of a reset."""
 Indices = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 _NOWHERE = np.zeros(0, dtype=np.int64)
-
-
-class LaneSink(Protocol):
-    """Where full buffers go, and the pieces of long episodes beside them."""
-
-    def write(self, data: ShardData, unfinished: tuple[int | None, object] | None) -> None:
-        """Keep a shard of whole episodes, or raise and keep nothing of it."""
-        ...
-
-    def write_lane(self, lane: int, data: ShardData, unfinished: tuple[int | None, object]) -> None:
-        """Keep a piece of an episode that goes on.
-
-        Args:
-            lane: The environment that it is of.
-            data: The piece, without an entry.
-            unfinished: Seed and options of the episode.
-        """
-        ...
-
-    def close_lane(self, lane: int, data: ShardData) -> None:
-        """Keep the last piece of such an episode, with its entry, behind all whole ones."""
-        ...
-
-    def read_lane_tail(self, lane: int, part: str, count: int) -> object:
-        """The last rows of a part of what was written of a lane's episode."""
-        ...
 
 
 class VectorRecorder:

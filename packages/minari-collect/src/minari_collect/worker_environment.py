@@ -13,7 +13,7 @@ from gymnasium.envs.registration import EnvSpec
 
 from minari_collect.collect_messages import Recipe, Task
 from minari_collect.part_remote import PartRemote
-from minari_collect.vector_collector import DISABLED
+from minari_collect.vector_environment import DISABLED
 from minari_core.errors import RecordingError
 
 _of_thread = threading.local()

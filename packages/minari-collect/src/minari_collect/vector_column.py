@@ -1,0 +1,105 @@
+"""Columns of many environments at once: time-major buffers, one assignment per leaf and step.
+
+A cell is the value of one environment in one row; its number is ``row * num_envs + env``. When a
+buffer is written, the cells of whole episodes are gathered into the order in which they are
+stored. The last observation of an episode may lie beside the buffer (a *final* value), because
+environments that reset themselves within a step, or that are reset one by one, put the first
+observation of the next episode where it would be.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from minari_core.columns import Array, Column
+
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """The cells of some rows, in the order in which they are stored."""
+
+    cells: Indices
+    """The number of each row's cell, shape (rows,)."""
+    places: Indices
+    """Which of the rows are final values."""
+    finals: Indices
+    """Which final value each of them is."""
+
+
+class VectorColumn(ABC):
+    """The values that all environments have of one space."""
+
+    @abstractmethod
+    def write(self, row: int, batch: Any) -> None:
+        """Copy the values of all environments into a row below the capacity.
+
+        Raises:
+            DataError: A value does not fit the column.
+        """
+
+    @abstractmethod
+    def write_one(self, row: int, env: int, value: Any) -> None:
+        """Copy the value of one environment into a row below the capacity.
+
+        Raises:
+            DataError: The value does not fit the column.
+        """
+
+    def write_each(self, row: int, values: Sequence[Any]) -> None:
+        """Copy single values of all environments; None leaves a cell without meaning.
+
+        Raises:
+            DataError: A value does not fit the column.
+        """
+        for env, value in enumerate(values):
+            if value is not None:
+                self.write_one(row, env, value)
+
+    @abstractmethod
+    def add_final(self, value: Any) -> None:
+        """Keep a copy of a final value.
+
+        Raises:
+            DataError: The value does not fit the column.
+        """
+
+    @abstractmethod
+    def add_final_cell(self, row: int, env: int) -> None:
+        """Keep a copy of a cell as a final value."""
+
+    @abstractmethod
+    def keep_finals(self, numbers: Sequence[int]) -> None:
+        """Drop all final values but some."""
+
+    @abstractmethod
+    def grow(self, capacity: int) -> None:
+        """Make room for more rows, keeping those that are there."""
+
+    @abstractmethod
+    def move(self, start: int, stop: int) -> None:
+        """Move some rows to the front."""
+
+    @abstractmethod
+    def take(self, wanted: Cells) -> tuple[Column, list[Array]]:
+        """The column of some cells, and its arrays."""
+
+    @abstractmethod
+    def show(self, wanted: Cells) -> object:
+        """Some cells as an episode shows them, as a copy."""
+
+    @abstractmethod
+    def problem(self, wanted: Cells) -> str | None:
+        """What in some cells is outside the space, or None."""
+
+    @property
+    @abstractmethod
+    def row_nbytes(self) -> int:
+        """About how much memory the values of all environments take; 0 before the first."""
