@@ -10,8 +10,10 @@ from pathlib import Path
 
 import gymnasium as gym
 import pytest
+from typer.main import get_group
 
 import minari
+from minari.command_line.app import app
 from tests.markdown import Block, python_blocks, run_block, session_examples
 
 REPOSITORY = Path(__file__).parents[1]
@@ -183,3 +185,19 @@ def test_every_relative_link_of_a_document_leads_somewhere(document: Path) -> No
     relative = [link for link in links if not re.match(r"/|\w+:", link)]
 
     assert [link for link in relative if not (document.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: str(file.relative_to(REPOSITORY)))
+def test_every_row_belongs_to_a_table(document: Path) -> None:
+    text = re.sub(r"(?ms)^```.*?^```", "", document.read_text(encoding="utf-8"))
+    for table in re.findall(r"(?m)(?:^\|.*\n)+", text):
+        head, *rows = table.splitlines()
+        assert rows, f"{head} stands alone"
+        assert re.fullmatch(r"[|: -]+", rows[0]), f"{head} is no head of a table"
+
+
+def test_the_table_of_commands_has_every_command() -> None:
+    page = (REPOSITORY / "docs" / "command_line.md").read_text(encoding="utf-8")
+    listed, *_ = re.findall(r"\| command \| does \|\n\|---\|---\|\n((?:\|.*\n)+)", page)
+    names = re.findall(r"(?m)^\| `([a-z]+)` \|", listed)
+    assert sorted(names) == sorted(get_group(app).commands)
