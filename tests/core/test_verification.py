@@ -20,6 +20,7 @@ from minari_core import VerificationReport, verify_dataset
 from minari_core.columns import Schema, schema_from_json
 from minari_core.dataset_lock import LOCK_NAME
 from minari_core.errors import DatasetIdError, DatasetNotFoundError, FormatError
+from minari_core.gymnasium_compat import ONE_OF
 from minari_core.manifest import layout_checksum
 
 pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no:minari_core.MinariWarning")
@@ -32,7 +33,8 @@ OBSERVATION_SPACE = spaces.Dict(
         "mission": spaces.Text(12),
         "parts": spaces.Sequence(spaces.Box(-1, 1, (2,)), stack=True),
         "speed": spaces.Box(-10, 10, (3,), np.float32),
-        "tool": spaces.OneOf([spaces.Discrete(4), spaces.Text(5)]),
+        # The oldest Gymnasium has no OneOf.
+        **({"tool": spaces.OneOf([spaces.Discrete(4), spaces.Text(5)])} if ONE_OF else {}),
     },
     seed=3,
 )
@@ -217,7 +219,7 @@ def test_a_flipped_byte_in_any_column_names_the_shard(stored: Stored) -> None:
         assert {problem.file for problem in report.problems} == {stored.shard(1).name}, path
         assert any("CRC-32" in text for text in told(report)), path
         flipped += 1
-    assert flipped > 30
+    assert flipped > (30 if ONE_OF else 26)
     stored.shard(1).write_bytes(whole)
     assert verify().ok
 
@@ -371,7 +373,7 @@ def offsets_columns() -> list[str]:
         "observations/graph/nodes/offsets",
         "observations/mission/offsets",
         "observations/parts/offsets",
-        "observations/tool/_option_0/offsets",
+        *(["observations/tool/_option_0/offsets"] if ONE_OF else []),
     ]
 
 
@@ -456,6 +458,7 @@ def test_flags_that_are_neither_true_nor_false_are_told(stored: Stored) -> None:
     assert problem.column == "truncations"
 
 
+@pytest.mark.skipif(ONE_OF is None, reason="this Gymnasium has no OneOf")
 def test_a_chosen_option_that_is_not_there_is_told(stored: Stored) -> None:
     stored.edit_array(0, "observations/tool/chosen", lambda chosen: chosen.__setitem__(2, 9))
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from minari_collect._version import __version__
 from minari_collect.callbacks import EpisodeMetadataCallback, StepDataCallback
-from minari_collect.collect_progress import CollectProgress
-from minari_collect.collecting import collect_dataset
 from minari_collect.creation import create_dataset_from_collector_env
 from minari_collect.data_collector import DataCollectorV0
 from minari_collect.recovery import RecoverableRecording, discard, list_recoverable, recover
-from minari_collect.vector_collector import VectorDataCollector
+
+if TYPE_CHECKING:
+    from minari_collect.collect_progress import CollectProgress
+    from minari_collect.collecting import collect_dataset
+    from minari_collect.vector_collector import VectorDataCollector
 
 __all__ = [
     "CollectProgress",
@@ -25,3 +30,21 @@ __all__ = [
     "list_recoverable",
     "recover",
 ]
+
+if not TYPE_CHECKING:
+    _LOADED_WHEN_USED = {
+        "CollectProgress": "minari_collect.collect_progress",
+        "VectorDataCollector": "minari_collect.vector_collector",
+        "collect_dataset": "minari_collect.collecting",
+    }
+
+    def __getattr__(name: str) -> object:
+        """Load what not every program uses when it is first asked for."""
+        if name not in _LOADED_WHEN_USED:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = getattr(import_module(_LOADED_WHEN_USED[name]), name)
+        return globals()[name]
+
+    def __dir__() -> list[str]:
+        """Every name, loaded or not."""
+        return sorted({*globals(), *__all__})

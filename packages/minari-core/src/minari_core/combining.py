@@ -19,6 +19,7 @@ from minari_core.gymnasium_compat import env_spec_to_json
 from minari_core.publishing import check_id_is_free, publish
 from minari_core.sampling.steps import whole_number
 from minari_core.showing import shown
+from minari_core.space_json import same_space
 from minari_core.storage import Storage
 
 Dataset = TypeVar("Dataset", bound=MinariDataset)
@@ -61,7 +62,7 @@ def combine_datasets(
     for dataset in datasets[1:]:
         for name in ("observation_space", "action_space"):
             wanted, found = getattr(first, name), getattr(dataset, name)
-            if wanted != found:
+            if not same_space(wanted, found):
                 raise IncompatibleDatasetsError(
                     f"{name} differs: {first.id!r} has {wanted}, {dataset.id!r} has {found}"
                 )

@@ -109,6 +109,14 @@ def space_from_dict(fields: object, where: str = "space") -> Space[Any]:
         raise SpaceError(f"{where}: nested too deep") from error
 
 
+def same_space(one: Space[Any], other: Space[Any]) -> bool:
+    """Whether two spaces are equal, also in the dtypes that the oldest Gymnasium overlooks."""
+    if one != other:
+        return False
+    texts = [json.dumps(space_to_dict(space), sort_keys=True) for space in (one, other)]
+    return texts[0] == texts[1]
+
+
 def _write(space: object, place: SpacePlace) -> _Fields:
     # A subclass would come back as its parent, so only the exact class will do.
     writer = _WRITERS.get(type(space))

@@ -17,6 +17,7 @@ from minari_core.encoding import Episode
 from minari_core.episode import EpisodeData, EpisodeMetadata
 from minari_core.errors import EpisodeIndexError, IncompatibleDatasetsError
 from minari_core.showing import shown
+from minari_core.space_json import same_space
 
 
 class Storage(ABC):
@@ -183,5 +184,5 @@ def check_spaces(target: Storage, source: Storage) -> None:
     """
     for name in ("observation_space", "action_space"):
         wanted, found = getattr(target, name), getattr(source, name)
-        if wanted != found:
+        if not same_space(wanted, found):
             raise IncompatibleDatasetsError(f"{name} differs: {found} does not fit {wanted}")

@@ -24,13 +24,10 @@ from minari.dataset.minari_dataset import MinariDataset
 from minari.dataset.step_data import StepData
 from minari.utils import combine_datasets, create_dataset_from_buffers
 from minari_collect import (
-    CollectProgress,
     DataCollectorV0,
     EpisodeMetadataCallback,
     RecoverableRecording,
     StepDataCallback,
-    VectorDataCollector,
-    collect_dataset,
     discard,
     list_recoverable,
 )
@@ -83,6 +80,8 @@ from minari_core.errors import (
 )
 
 if TYPE_CHECKING:
+    from minari._collecting import collect_dataset
+    from minari_collect import CollectProgress, VectorDataCollector
     from minari_hub import download_dataset, list_remote_datasets, upload_dataset
 
 __all__ = [
@@ -156,9 +155,14 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-    _LOADED_WHEN_USED = dict.fromkeys(
-        ("download_dataset", "list_remote_datasets", "upload_dataset"), "minari_hub"
-    )
+    _LOADED_WHEN_USED = {
+        "CollectProgress": "minari_collect",
+        "VectorDataCollector": "minari_collect",
+        "collect_dataset": "minari._collecting",
+        "download_dataset": "minari_hub",
+        "list_remote_datasets": "minari_hub",
+        "upload_dataset": "minari_hub",
+    }
 
     def __getattr__(name: str) -> object:
         """Load what not every program uses when it is first asked for."""
