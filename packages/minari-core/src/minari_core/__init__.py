@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from minari_core._version import __version__
 from minari_core.caller_warnings import MinariWarning
 from minari_core.combining import combine_datasets, split_dataset
-from minari_core.converting import convert_dataset
 from minari_core.creation import create_dataset_from_buffers
 from minari_core.dataset import MinariDataset, MinariDatasetSpec
 from minari_core.episode import EpisodeBuffer, EpisodeData, EpisodeMetadata
@@ -32,7 +34,6 @@ from minari_core.errors import (
     SpaceError,
     UntrustedEnvironmentError,
 )
-from minari_core.flat_data import create_dataset_from_arrays, import_flat_hdf5
 from minari_core.local_datasets import delete_dataset, list_local_datasets, load_dataset
 from minari_core.namespaces import (
     create_namespace,
@@ -42,7 +43,11 @@ from minari_core.namespaces import (
     update_namespace_metadata,
 )
 from minari_core.scores import get_normalized_score
-from minari_core.verification import VerificationProblem, VerificationReport, verify_dataset
+
+if TYPE_CHECKING:
+    from minari_core.converting import convert_dataset
+    from minari_core.flat_data import create_dataset_from_arrays, import_flat_hdf5
+    from minari_core.verification import VerificationProblem, VerificationReport, verify_dataset
 
 __all__ = [
     "DataError",
@@ -92,3 +97,24 @@ __all__ = [
     "update_namespace_metadata",
     "verify_dataset",
 ]
+
+if not TYPE_CHECKING:
+    _LOADED_WHEN_USED = {
+        "VerificationProblem": "minari_core.verification",
+        "VerificationReport": "minari_core.verification",
+        "convert_dataset": "minari_core.converting",
+        "create_dataset_from_arrays": "minari_core.flat_data",
+        "import_flat_hdf5": "minari_core.flat_data",
+        "verify_dataset": "minari_core.verification",
+    }
+
+    def __getattr__(name: str) -> object:
+        """Load what not every program uses when it is first asked for."""
+        if name not in _LOADED_WHEN_USED:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = getattr(import_module(_LOADED_WHEN_USED[name]), name)
+        return globals()[name]
+
+    def __dir__() -> list[str]:
+        """Every name, loaded or not."""
+        return sorted({*globals(), *__all__})

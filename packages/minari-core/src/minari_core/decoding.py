@@ -6,11 +6,13 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 Buffer = npt.NDArray[np.uint8]
 Job = TypeVar("Job")
@@ -126,6 +128,8 @@ class _Process:
             if self.threads == 0:
                 self.threads = min(_usable_processors(), _MOST_THREADS)
                 if self.threads > 1:
+                    from concurrent.futures import ThreadPoolExecutor  # only who decodes
+
                     self.pool = ThreadPoolExecutor(
                         self.threads - 1, thread_name_prefix="minari-decoder"
                     )

@@ -37,8 +37,6 @@ from minari_core import (
     EpisodeMetadata,
     MinariDatasetSpec,
     MinariWarning,
-    VerificationProblem,
-    VerificationReport,
     create_namespace,
     delete_dataset,
     delete_namespace,
@@ -48,7 +46,6 @@ from minari_core import (
     list_local_namespaces,
     split_dataset,
     update_namespace_metadata,
-    verify_dataset,
 )
 from minari_core.errors import (
     DataError,
@@ -82,6 +79,7 @@ from minari_core.errors import (
 if TYPE_CHECKING:
     from minari._collecting import collect_dataset
     from minari_collect import CollectProgress, VectorDataCollector
+    from minari_core import VerificationProblem, VerificationReport, verify_dataset
     from minari_hub import download_dataset, list_remote_datasets, upload_dataset
 
 __all__ = [
@@ -158,10 +156,13 @@ if not TYPE_CHECKING:
     _LOADED_WHEN_USED = {
         "CollectProgress": "minari_collect",
         "VectorDataCollector": "minari_collect",
+        "VerificationProblem": "minari_core",
+        "VerificationReport": "minari_core",
         "collect_dataset": "minari._collecting",
         "download_dataset": "minari_hub",
         "list_remote_datasets": "minari_hub",
         "upload_dataset": "minari_hub",
+        "verify_dataset": "minari_core",
     }
 
     def __getattr__(name: str) -> object:
