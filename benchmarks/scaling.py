@@ -103,7 +103,7 @@ def _workers(setting: Setting) -> Figure:
     """From the call until the dataset is there, the start of the processes included."""
     from report import Figure
 
-    episodes = 4 if setting.quick else 120
+    episodes = 4 if setting.quick else 300
     with setting.datasets():
 
         def collected(workers: int) -> Callable[[], float]:
@@ -119,7 +119,7 @@ def _workers(setting: Setting) -> Figure:
 
             return work
 
-        times = in_turns({LIMIT: collected(1), MINARI: collected(2)}, setting.rounds(5))
+        times = in_turns({LIMIT: collected(1), MINARI: collected(2)}, setting.rounds(3))
     faster = statistics.median(a / b for a, b in zip(times[LIMIT], times[MINARI], strict=True))
     seconds = median(times, MINARI) or 0.0
     alone = median(times, LIMIT) or 0.0
