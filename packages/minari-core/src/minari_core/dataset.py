@@ -6,68 +6,30 @@ import copy as copying
 import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar, overload
+from typing import Any, TypeVar, overload
 
-import gymnasium
 import numpy as np
 import numpy.typing as npt
-from gymnasium import spaces
-from gymnasium.envs.registration import EnvSpec
 
-from minari_core.columns import JsonValue
+from minari_core.described_dataset import DescribedDataset, MinariDatasetSpec
 from minari_core.encoding import Episode
-from minari_core.environments import check_requirements, recover_environment
 from minari_core.episode import EpisodeData, EpisodeMetadata
+from minari_core.episode_places import Indices, chosen, episode_numbers
 from minari_core.episode_source import EpisodeSource, checked_source
-from minari_core.errors import (
-    DatasetDamagedError,
-    EnvironmentNotRecoverableError,
-    EpisodeIndexError,
-    MetadataError,
-    SamplingError,
-)
+from minari_core.errors import EpisodeIndexError, SamplingError
 from minari_core.formats import open_storage
-from minari_core.gymnasium_compat import env_spec_from_json
 from minari_core.sampling.methods import TrainingMethods
 from minari_core.sampling.steps import whole_number
-from minari_core.showing import shown
 from minari_core.storage import Storage
 
-Indices: TypeAlias = npt.NDArray[np.int64]
 _MOST_BELIEVED = 1 << 24
 _View = TypeVar("_View", bound="MinariDataset")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MinariDatasetSpec:
-    """What a dataset is, without its data."""
-
-    dataset_id: str
-    """The id, as in ``D4RL/door/human-v2``."""
-    total_episodes: int
-    """The number of episodes in the dataset or view."""
-    total_steps: int
-    """The number of their steps."""
-    observation_space: spaces.Space[Any]
-    """The space of the observations."""
-    action_space: spaces.Space[Any]
-    """The space of the actions."""
-    env_spec: EnvSpec | None
-    """The environment that the data comes from."""
-    combined_datasets: tuple[str, ...]
-    """The ids of the datasets that were combined into this one."""
-    data_format: str
-    """How the data is stored."""
-    data_path: str | None
-    """The folder that it is stored in."""
-    minari_version: str | None
-    """The version of Minari that created it."""
+__all__ = ["MinariDataset", "MinariDatasetSpec", "generator_of", "storage_of"]
 
 
-class MinariDataset(TrainingMethods):
+class MinariDataset(DescribedDataset, TrainingMethods):
     """Episodes of a stored dataset: all of them, or some in a chosen order.
 
     A filtered, sliced or split dataset is a view: it copies no data, has the episodes of its own
@@ -101,7 +63,7 @@ class MinariDataset(TrainingMethods):
         elif isinstance(episode_indices, range):
             self._indices = episode_indices
         else:
-            self._indices = _episode_numbers(episode_indices)
+            self._indices = episode_numbers(episode_indices)
         if len(self._indices) and not 0 <= min(self._ends()) <= max(self._ends()) < total:
             raise EpisodeIndexError(
                 f"episode indices from {min(self._ends())} to {max(self._ends())} in a dataset "
@@ -125,98 +87,6 @@ class MinariDataset(TrainingMethods):
         return (
             f"MinariDataset({self.id!r}, total_episodes={self.total_episodes}, "
             f"total_steps={self.total_steps})"
-        )
-
-    @property
-    def id(self) -> str:
-        """The dataset's id."""
-        return str(self._storage.metadata.get("dataset_id", ""))
-
-    @property
-    def name(self) -> str:
-        """The dataset's id."""
-        return self.id
-
-    @property
-    def storage(self) -> Storage:
-        """Where the data lies."""
-        return self._storage
-
-    @property
-    def metadata(self) -> dict[str, JsonValue]:
-        """What is known of the stored dataset, as plain JSON values."""
-        return dict(self._storage.metadata)
-
-    @property
-    def observation_space(self) -> spaces.Space[Any]:
-        """The space of the observations."""
-        return self._storage.observation_space
-
-    @property
-    def action_space(self) -> spaces.Space[Any]:
-        """The space of the actions."""
-        return self._storage.action_space
-
-    @cached_property
-    def env_spec(self) -> EnvSpec | None:
-        """The environment that the data comes from, as it describes itself.
-
-        Raises:
-            DatasetDamagedError: What is stored describes no environment.
-        """
-        return self._env_spec("env_spec")
-
-    @cached_property
-    def eval_env_spec(self) -> EnvSpec | None:
-        """The environment to evaluate on, if the dataset names one of its own for that.
-
-        Raises:
-            DatasetDamagedError: What is stored describes no environment.
-        """
-        return self._env_spec("eval_env_spec")
-
-    def _env_spec(self, key: str) -> EnvSpec | None:
-        text = self._storage.metadata.get(key)
-        if text is None:
-            return None
-        if not isinstance(text, str):
-            raise DatasetDamagedError(f"dataset {self.id!r}: {key} is {text!r}, not text")
-        try:
-            return env_spec_from_json(text)
-        except MetadataError as error:
-            raise DatasetDamagedError(f"dataset {self.id!r}: {key}: {error}") from error
-
-    @property
-    def combined_datasets(self) -> list[str]:
-        """The ids of the datasets that were combined into this one."""
-        combined = self._storage.metadata.get("combined_datasets")
-        return [str(name) for name in combined] if isinstance(combined, list) else []
-
-    @property
-    def minari_version(self) -> str | None:
-        """The version of Minari that created the dataset."""
-        version = self._storage.metadata.get("minari_version")
-        return None if version is None else str(version)
-
-    @property
-    def spec(self) -> MinariDatasetSpec:
-        """What the dataset is, without its data.
-
-        Raises:
-            DatasetDamagedError: A space or an environment is not what can be one.
-        """
-        path = self._storage.data_path
-        return MinariDatasetSpec(
-            dataset_id=self.id,
-            total_episodes=self.total_episodes,
-            total_steps=self.total_steps,
-            observation_space=self.observation_space,
-            action_space=self.action_space,
-            env_spec=self.env_spec,
-            combined_datasets=tuple(self.combined_datasets),
-            data_format=str(self._storage.metadata.get("data_format", "")),
-            data_path=None if path is None else str(path),
-            minari_version=self.minari_version,
         )
 
     @property
@@ -267,7 +137,7 @@ class MinariDataset(TrainingMethods):
         if isinstance(index, slice):
             return self._view(self._indices[index])
         if isinstance(index, list | np.ndarray):
-            return self._view(self._chosen(_as_array(index)))
+            return self._view(chosen(self.episode_indices, index))
         try:
             place = operator.index(index)
         except TypeError as error:
@@ -278,20 +148,6 @@ class MinariDataset(TrainingMethods):
         if not -len(self) <= place < len(self):
             raise EpisodeIndexError(f"there is no episode {place} among {len(self)} episodes")
         return next(self._storage.read_episodes([int(self._indices[place])]))
-
-    def _chosen(self, places: npt.NDArray[Any]) -> Indices:
-        if places.size == 0:
-            places = places.astype(np.int64)
-        if places.ndim != 1 or places.dtype.kind not in "iub":
-            raise EpisodeIndexError(
-                f"an array of {places.dtype} and shape {places.shape} chooses no episodes; give "
-                "numbers or a mask in one dimension"
-            )
-        try:
-            chosen: Indices = self.episode_indices[places]
-            return chosen
-        except IndexError as error:
-            raise EpisodeIndexError(f"{error} ({len(self)} episodes)") from error
 
     def _view(self: _View, indices: range | Indices) -> _View:
         view = copying.copy(self)
@@ -342,7 +198,7 @@ class MinariDataset(TrainingMethods):
         if episode_indices is None:
             indices = self.episode_indices.tolist()
         else:
-            indices = _episode_numbers(episode_indices).tolist()
+            indices = episode_numbers(episode_indices).tolist()
             if isinstance(self._indices, range):
                 outside = [index for index in indices if index not in self._indices]
             else:
@@ -417,32 +273,6 @@ class MinariDataset(TrainingMethods):
             kept = kept[np.fromiter((bool(condition(e)) for e in episodes), bool, len(kept))]
         return self._view(kept)
 
-    def recover_environment(
-        self, eval_env: bool = False, *, trust_entry_point: bool = False, **kwargs: Any
-    ) -> gymnasium.Env[Any, Any]:
-        """Make the environment that the data comes from.
-
-        Args:
-            eval_env: Make the one to evaluate on, if the dataset names one of its own for that.
-            trust_entry_point: Also run code that only the dataset names, and that no installed
-                package has registered.
-            **kwargs: Go to `gymnasium.make`, and override what the dataset says.
-
-        Raises:
-            EnvironmentNotRecoverableError: The dataset names no environment, or none that is
-                registered here.
-            UntrustedEnvironmentError: Making it would run code which only the dataset names.
-        """
-        requirements = self._storage.metadata.get("requirements")
-        if isinstance(requirements, list):
-            check_requirements([str(requirement) for requirement in requirements])
-        spec = (self.eval_env_spec if eval_env else None) or self.env_spec
-        if spec is None:
-            raise EnvironmentNotRecoverableError(
-                f"dataset {self.id!r} does not say which environment it comes from"
-            )
-        return recover_environment(spec, trust_entry_point=trust_entry_point, **kwargs)
-
     def update_dataset_from_collector_env(self, collector_env: EpisodeSource) -> None:
         """Add what a collector has recorded since the last time, as a checkpoint.
 
@@ -506,34 +336,6 @@ def generator_of(seed: int | None) -> np.random.Generator:
         SamplingError: The seed is negative, or no whole number.
     """
     return np.random.default_rng(None if seed is None else whole_number("seed", seed, 0))
-
-
-def _as_array(given: object) -> npt.NDArray[Any]:
-    try:
-        return np.asarray(given)
-    except ValueError as error:  # rows of different lengths
-        raise EpisodeIndexError(f"{shown(given)} chooses no episodes: {error}") from error
-
-
-def _episode_numbers(given: object) -> Indices:
-    """The indices of episodes as an array.
-
-    Raises:
-        EpisodeIndexError: They are anything but whole numbers in one dimension.
-    """
-    numbers = _as_array(list(given) if isinstance(given, Iterable) else given)
-    if numbers.size == 0:
-        return np.zeros(0, dtype=np.int64)
-    if numbers.dtype.kind == "b":
-        raise EpisodeIndexError(
-            f"{shown(given)} is a mask, where the indices of episodes belong; dataset[mask] is a "
-            "view of the episodes for which a mask is true"
-        )
-    if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
-        raise EpisodeIndexError(
-            f"{shown(given)} are not the indices of episodes; give whole numbers, such as [0, 3]"
-        )
-    return numbers.astype(np.int64)
 
 
 def storage_of(dataset: MinariDataset) -> Storage:
