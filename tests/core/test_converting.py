@@ -141,6 +141,16 @@ def test_images_are_jpeg_only_where_that_is_asked_for() -> None:
     assert not np.array_equal(one, other)
 
 
+@pytest.mark.parametrize("data_format", [None, "columnar"])
+def test_jpeg_is_refused_where_the_format_stores_none(
+    tmp_path: Path, data_format: str | None
+) -> None:
+    source = rich_dataset()
+    with pytest.raises(FormatError, match="hdf5, arrow, parquet"):
+        convert_dataset(source, "jpeg-v0", data_format=data_format, jpeg_encoding=True)
+    assert not (tmp_path / "jpeg-v0").exists()
+
+
 def test_the_root_of_the_hdf5_file_holds_nothing_but_episodes(tmp_path: Path) -> None:
     rich_dataset("plain-v0", "hdf5")
     with h5py.File(tmp_path / "plain-v0" / "data" / "main_data.hdf5") as file:

@@ -10,7 +10,8 @@ from minari_core.columns import JsonValue
 from minari_core.dataset import MinariDataset, storage_of
 from minari_core.dataset_id import chosen_id
 from minari_core.episode import EpisodeData
-from minari_core.formats import check_format
+from minari_core.errors import FormatError
+from minari_core.formats import JPEG_FORMATS, check_format
 from minari_core.publishing import check_id_is_free, publish
 from minari_core.space_json import space_to_json
 from minari_core.storage import Storage
@@ -56,12 +57,17 @@ def convert_dataset(
         DataError: The format cannot hold an episode; the message says what, and nothing is left
             behind.
         DatasetExistsError: The id is taken.
-        FormatError: There is no such format.
+        FormatError: There is no such format, or it stores no JPEG.
         DatasetWriteError: The file system refused; nothing is left behind.
     """
     new_id = chosen_id(new_dataset_name, new_dataset_id)
     check_id_is_free(new_id)
     chosen_format = check_format(data_format)
+    if jpeg_encoding and chosen_format not in JPEG_FORMATS:
+        raise FormatError(
+            f"data format {chosen_format!r} stores no image as JPEG; give data_format as one of "
+            f"{', '.join(JPEG_FORMATS)}, or leave jpeg_encoding out"
+        )
     metadata: dict[str, JsonValue] = {
         key: value for key, value in dataset.metadata.items() if key not in _NOT_COPIED
     }

@@ -26,6 +26,9 @@ _MODULES = {
     "arrow": ("minari_core.public_formats.arrow_storage", "ArrowStorage"),
     "parquet": ("minari_core.public_formats.arrow_storage", "ParquetStorage"),
 }
+JPEG_FORMATS = ("hdf5", "arrow", "parquet")
+"""The formats that can store images as JPEG."""
+
 MAIN_FILE = "main_data.hdf5"
 """The file of the public Minari's HDF5 layout."""
 

@@ -30,7 +30,11 @@ def convert(
     name: Annotated[str, typer.Argument(metavar="NEW_ID", help="The id of the new dataset.")],
     data_format: DataFormatOption = None,
     jpeg: Annotated[
-        bool, typer.Option("--jpeg", help="Store images as JPEG, which loses detail.")
+        bool,
+        typer.Option(
+            "--jpeg",
+            help="Store images as JPEG, which loses detail; in hdf5, arrow and parquet alone.",
+        ),
     ] = False,
 ) -> None:
     """Store a dataset once more, in another format.
