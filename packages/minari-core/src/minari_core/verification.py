@@ -114,7 +114,8 @@ def verify_dataset(
     Of a columnar dataset: each shard's size and checksum, what HDF5 and the manifest say of each
     array, that no link leads out of the shard, row counts, offsets, that texts and images can be
     decoded, lengths of episodes, totals and spaces. Of any other format: that every episode can
-    be read, and the totals.
+    be read, its id, its length, the kind of its numbers and the shape of its rows as the spaces
+    have them, and the totals.
 
     Damage never raises: all of it is in the report.
 
@@ -240,33 +241,37 @@ class _Verification:
 
     def _check_by_reading(self, manifest: Manifest) -> None:
         """Read all episodes of a format that keeps no checksums."""
+        from minari_core.public_formats.folder import PublicStorage
+        from minari_core.public_formats.verification import EpisodeCheck
+
         try:
             storage = open_storage(self._folder)
-            total = storage.total_episodes
-            lengths = storage.episode_lengths()
         except FormatError:
             raise
         except Exception as error:
             self._add(MANIFEST_NAME, f"the data cannot be opened: {described(error)}")
             return
+        if not isinstance(storage, PublicStorage):
+            raise FormatError(f"data format {storage.data_format!r} cannot be verified")
+        total = storage.total_episodes
+        try:
+            storage.check_common_file()
+        except MinariError as error:
+            self._add(storage.file_of(0), described(error))
+            return
+        check = EpisodeCheck(storage, self._add)
+        nbytes = storage.nbytes
+        steps: list[int | None] = []
         for episode in range(total):
-            try:
-                for data in storage.read_episodes([episode], copy=False):
-                    if len(data) != lengths[episode]:
-                        self._add(
-                            MANIFEST_NAME,
-                            f"it has {len(data)} steps, not {lengths[episode]}",
-                            episode=episode,
-                        )
-            except Exception as error:
-                self._add(MANIFEST_NAME, f"it cannot be read: {described(error)}", None, episode)
-            self._progress(storage.nbytes * (episode + 1) // total, storage.nbytes)
-        for key, found in (("total_episodes", total), ("total_steps", int(lengths.sum()))):
-            if _total(manifest, key) != found:
-                self._add(
-                    MANIFEST_NAME,
-                    f"its {key} is {_total(manifest, key)}, but the data has {found}",
-                )
+            steps.append(check.check(episode))
+            self._progress(nbytes * (episode + 1) // total, nbytes)
+        known = [count for count in steps if count is not None]
+        if len(known) == total and sum(known) != _total(manifest, "total_steps"):
+            self._add(
+                MANIFEST_NAME,
+                f"its total_steps is {_total(manifest, 'total_steps')}, but the data has "
+                f"{sum(known)}",
+            )
 
 
 def _file_sizes(folder: Path) -> dict[str, int]:

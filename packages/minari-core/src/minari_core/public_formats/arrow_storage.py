@@ -112,12 +112,20 @@ class ArrowStorage(PublicStorage):
             extras,
         )
 
+    def file_of(self, number: int) -> str:
+        """The file with an episode's table, or its folder if there is not one alone."""
+        try:
+            files = _data_files(self._folder / str(number))
+        except OSError:
+            files = []
+        return f"{number}/{files[0].name}" if len(files) == 1 else str(number)
+
+    def description_file_of(self, number: int) -> str:
+        """The file with what is said of an episode."""
+        return f"{number}/{_METADATA}"
+
     def _table(self, folder: Path) -> Any:
-        files = [
-            path
-            for path in folder.iterdir()
-            if path.name != _METADATA and not path.name.startswith(("_", "."))
-        ]
+        files = _data_files(folder)
         if not files:
             raise DatasetDamagedError("it has no file of data")
         files.sort(key=lambda path: [int(digits) for digits in re.findall(r"\d+", path.name)])
@@ -227,6 +235,14 @@ class _Writer(EpisodeWriter):
     def discard(self) -> None:
         for folder in self._written:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _data_files(folder: Path) -> list[Path]:
+    return [
+        path
+        for path in folder.iterdir()
+        if path.name != _METADATA and not path.name.startswith(("_", "."))
+    ]
 
 
 def _whole(column: Any) -> Any:

@@ -150,6 +150,30 @@ class PublicStorage(Storage):
         """Read what is said of episodes: the attributes, and the kept entry or None."""
 
     @abstractmethod
+    def file_of(self, number: int) -> str:
+        """The file, or else the folder, that an episode lies in, seen from the dataset's folder."""
+
+    @abstractmethod
+    def description_file_of(self, number: int) -> str:
+        """The file with what is said of an episode, seen from the dataset's folder."""
+
+    def check_common_file(self) -> None:
+        """Raise if the one file that all episodes lie in, if there is one, cannot be opened.
+
+        Raises:
+            DatasetDamagedError: It cannot; the message names it.
+        """
+
+    def read_attributes(self, number: int) -> Attributes:
+        """What is said of an episode in its own place.
+
+        Raises:
+            DatasetDamagedError: It cannot be read.
+        """
+        ((attributes, _),) = self._read_attributes([number])
+        return attributes
+
+    @abstractmethod
     def _writer(self, first: int) -> EpisodeWriter:
         """Begin an append whose first episode has this number."""
 

@@ -77,7 +77,7 @@ class Hdf5File:
         """The group of an episode.
 
         Raises:
-            DatasetDamagedError: There is none, or its link leaves the folder.
+            DatasetDamagedError: There is none, it is no group, or its link leaves the folder.
         """
         name = f"episode_{number}".encode()
         where = f"episode {number} of {self._path}"
@@ -87,11 +87,15 @@ class Hdf5File:
                 raise DatasetDamagedError(f"{where} is missing")
             kind = links.get_info(name).type
             if kind == h5l.TYPE_HARD:
-                return h5o.open(self._file, name)
-            if kind != h5l.TYPE_EXTERNAL:
+                found = h5o.open(self._file, name)
+            elif kind == h5l.TYPE_EXTERNAL:
+                target, inside = links.get_val(name)
+                found = self._linked(target, inside, where)
+            else:
                 raise DatasetDamagedError(f"{where} is a link to another place")
-            target, inside = links.get_val(name)
-            return self._linked(target, inside, where)
+            if not is_group(found):
+                raise DatasetDamagedError(f"{where} is not a group")
+            return found
 
     def plain_episode(self, number: int) -> tuple[Tree, Attributes | None] | None:
         """An episode as `Hdf5Map.read` gives it; None if it is for the library to read."""
@@ -129,8 +133,10 @@ class Hdf5File:
         """A group or dataset inside a group.
 
         Raises:
-            DatasetDamagedError: The name is a link to another place.
+            DatasetDamagedError: The name is a link to another place, or lies in no group.
         """
+        if not is_group(group):
+            raise DatasetDamagedError(f"what should hold {name} is not a group")
         encoded = name.encode("utf-8")
         if group.links.get_info(encoded).type != h5l.TYPE_HARD:
             raise DatasetDamagedError(f"{name} is a link to another place")

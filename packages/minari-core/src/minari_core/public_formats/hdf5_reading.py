@@ -69,8 +69,6 @@ class EpisodeReader:
             if found is not None:
                 return found
         group = self._file.episode(number)
-        if not is_group(group):
-            raise DatasetDamagedError("it is a dataset, not a group")
         names = set(names_in(group))
         absent = sorted(_PARTS - {"infos"} - names)
         if absent:

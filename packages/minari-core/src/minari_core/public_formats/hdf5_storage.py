@@ -74,6 +74,18 @@ class Hdf5Storage(PublicStorage):
     def _name(self, number: int) -> str:
         return f"episode {number} of {self._folder / MAIN_FILE}"
 
+    def file_of(self, number: int) -> str:
+        """The file that all episodes lie in."""
+        return MAIN_FILE
+
+    def description_file_of(self, number: int) -> str:
+        """The file that all episodes lie in."""
+        return MAIN_FILE
+
+    def check_common_file(self) -> None:
+        """Raise if ``main_data.hdf5`` cannot be opened."""
+        Hdf5File(self._folder / MAIN_FILE).close()
+
     def _writer(self, first: int) -> EpisodeWriter:
         spaces_of = self.observation_space, self.action_space
         jpeg = self._description.jpeg

@@ -1,0 +1,132 @@
+"""`verify_dataset` finds what contradicts the spaces of the public layouts, and names its file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from minari_core import EpisodeBuffer, create_dataset_from_buffers, verify_dataset
+
+pytestmark = pytest.mark.filterwarnings("ignore::minari_core.MinariWarning")
+
+FORMATS = ("hdf5", "arrow", "parquet")
+
+
+@pytest.fixture(autouse=True)
+def _root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+
+
+def stored(tmp_path: Path, data_format: str) -> Path:
+    """A dataset of three episodes of four steps; its ``data`` folder."""
+    buffers = [
+        EpisodeBuffer(
+            observations=np.full((5, 2), number, np.float32),
+            actions=np.zeros(4, np.int64),
+            rewards=np.ones(4),
+            terminations=np.arange(4) == 3,
+            truncations=np.zeros(4, bool),
+        )
+        for number in range(3)
+    ]
+    create_dataset_from_buffers(
+        "public-v0",
+        buffers,
+        observation_space=spaces.Box(-9, 9, (2,), np.float32),
+        action_space=spaces.Discrete(2),
+        data_format=data_format,
+    )
+    return tmp_path / "public-v0" / "data"
+
+
+def problems() -> list[tuple[str, str | None, int | None, str]]:
+    report = verify_dataset("public-v0")
+    return [(each.file, each.column, each.episode, each.message) for each in report.problems]
+
+
+@pytest.mark.parametrize("data_format", FORMATS)
+def test_a_sound_dataset_has_no_problem(tmp_path: Path, data_format: str) -> None:
+    stored(tmp_path, data_format)
+    assert problems() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("observations", np.zeros((5, 3), np.float32), "shape (3,)"),
+        ("observations", np.zeros((5, 2), np.float64), "float32 in the episodes before"),
+        ("observations", np.zeros((5, 2), np.int64), "int64"),
+        ("actions", np.zeros(4, np.float32), "float32"),
+        ("actions", np.zeros((4, 1), np.int64), "shape (1,)"),
+    ],
+)
+def test_an_array_that_contradicts_its_space_is_told(
+    tmp_path: Path, name: str, value: np.ndarray, told: str
+) -> None:
+    with h5py.File(stored(tmp_path, "hdf5") / "main_data.hdf5", "a") as file:
+        del file[f"episode_1/{name}"]
+        file[f"episode_1/{name}"] = value
+    ((file_name, column, episode, message),) = problems()
+    assert (file_name, column, episode) == ("main_data.hdf5", name, 1)
+    assert told in message
+
+
+def test_one_precision_in_all_episodes_is_no_problem(tmp_path: Path) -> None:
+    with h5py.File(stored(tmp_path, "hdf5") / "main_data.hdf5", "a") as file:
+        for group in file.values():
+            del group["observations"]
+            group["observations"] = np.zeros((5, 2), np.float64)
+    assert problems() == []
+
+
+def _edit_id_in_hdf5(data: Path) -> None:
+    with h5py.File(data / "main_data.hdf5", "a") as file:
+        file["episode_1"].attrs["id"] = 7
+
+
+def _edit_id_in_json(data: Path) -> None:
+    path = data / "1" / "metadata.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "id": 7}))
+
+
+@pytest.mark.parametrize(
+    ("data_format", "edit", "file"),
+    [
+        ("hdf5", _edit_id_in_hdf5, "main_data.hdf5"),
+        ("arrow", _edit_id_in_json, "1/metadata.json"),
+        ("parquet", _edit_id_in_json, "1/metadata.json"),
+    ],
+)
+def test_the_id_of_another_episode_is_told(
+    tmp_path: Path, data_format: str, edit: Callable[[Path], None], file: str
+) -> None:
+    edit(stored(tmp_path, data_format))
+    assert problems() == [(file, None, 1, "its id is 7, not 1")]
+
+
+def test_an_episode_that_is_no_group_is_told(tmp_path: Path) -> None:
+    with h5py.File(stored(tmp_path, "hdf5") / "main_data.hdf5", "a") as file:
+        del file["episode_1"]
+        file["episode_1"] = np.zeros(3)
+    ((*place, message),) = problems()
+    assert place == ["main_data.hdf5", None, 1]
+    assert "is not a group" in message
+
+
+def test_a_missing_file_of_all_episodes_is_told_once(tmp_path: Path) -> None:
+    (stored(tmp_path, "hdf5") / "main_data.hdf5").unlink()
+    ((file, _, episode, _),) = problems()
+    assert (file, episode) == ("main_data.hdf5", None)
+
+
+@pytest.mark.parametrize("data_format", ["arrow", "parquet"])
+def test_a_damaged_table_is_named(tmp_path: Path, data_format: str) -> None:
+    name = f"1/part-0.{data_format}"
+    (stored(tmp_path, data_format) / name).write_bytes(b"nothing")
+    assert [problem[:3] for problem in problems()] == [(name, None, 1)]
