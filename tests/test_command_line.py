@@ -424,10 +424,13 @@ def test_split_deals_every_episode_into_one_part(cli: CommandLine) -> None:
         (["1", "2", "--name", "x-v0"], 2),
         (["1", "2", "--name", "x-v0", "--name", "x-v0"], 2),
         (["1", "2", "--name", "x-v0", "--name", "y"], 2),
-        (["3", "3"], 1),
+        (["3", "3"], 2),
+        (["1.0e99999999", "0.1"], 2),
+        (["9" * 5000, "1"], 2),
+        (["1", "--seed", "-5"], 2),
         (["1", "1", "--name", "x-v0", "--name", "cart/one-v0"], 1),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
 )
 def test_a_split_that_makes_no_sense_makes_nothing(
     cli: CommandLine, arguments: list[str], code: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Annotated
@@ -18,6 +19,10 @@ from minari_core.publishing import check_id_is_free
 from minari_hub.command_line.options import LocalIds, YesOption, local_ids
 from minari_hub.command_line.shared_commands import local_size, number_of
 from minari_hub.command_line.terminal import confirm, file_size, one_line, say
+
+# `Fraction` takes more, and of an exponent it makes as many digits.
+_FRACTION = re.compile(r"\d*\.\d+|\d+\.|\d*\.?\d+%|\d+\.%", re.ASCII)
+_LONGEST_SIZE = 50
 
 DataFormatOption = Annotated[
     str | None,
@@ -85,7 +90,7 @@ def split(
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(help="Makes the parts depend on it alone.", show_default=False),
+        typer.Option(min=0, help="Makes the parts depend on it alone.", show_default=False),
     ] = None,
     data_format: DataFormatOption = None,
 ) -> None:
@@ -129,14 +134,20 @@ def episode_counts(sizes: Sequence[str], total: int) -> list[int]:
         total: How many episodes there are.
 
     Raises:
-        typer.BadParameter: A size is neither, both kinds are mixed, or a part would be empty.
+        typer.BadParameter: A size is neither, both kinds are mixed, a part would be empty, or
+            there are not so many episodes.
 
     Example:
         >>> episode_counts(["0.8", "0.2"], 9)
         [7, 2]
     """
-    if all(size.isascii() and size.isdecimal() for size in sizes):
+    if all(size.isascii() and size.isdecimal() and len(size) <= _LONGEST_SIZE for size in sizes):
         counts = [int(size) for size in sizes]
+        if sum(counts) > total:
+            raise typer.BadParameter(
+                f"the sizes add up to {sum(counts)}, but there are {number_of(total, 'episode')}",
+                param_hint="SIZE",
+            )
     else:
         counts = _counts_of_fractions([_fraction(size) for size in sizes], total)
     if not all(counts):
@@ -150,12 +161,9 @@ def episode_counts(sizes: Sequence[str], total: int) -> list[int]:
 
 def _fraction(size: str) -> Fraction:
     text = size.strip()
-    try:
-        if "." not in text and not text.endswith("%"):
-            raise ValueError
+    value = Fraction(-1)
+    if len(text) <= _LONGEST_SIZE and _FRACTION.fullmatch(text):
         value = Fraction(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except (ValueError, ZeroDivisionError):
-        value = Fraction(-1)
     if not 0 < value <= 1:
         raise typer.BadParameter(
             f"{one_line(size)!r} is no fraction such as 0.8 or 80%; give numbers of episodes only, "
