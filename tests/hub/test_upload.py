@@ -13,6 +13,7 @@ from threading import Barrier, Thread
 
 import numpy as np
 import pytest
+from gymnasium import spaces
 
 import minari
 from minari_core.locations import dataset_folder
@@ -314,6 +315,38 @@ def test_an_upload_publishes_the_format_that_is_asked_for(
             first, second = getattr(one, key), getattr(other, key)
             assert first.dtype == second.dtype
             np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("published", ["columnar", "arrow", "parquet"])
+def test_a_converted_upload_loses_no_detail_of_images(tmp_path: Path, published: str) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (3, 40, 40, 3), dtype=np.uint8)
+    episode = minari.EpisodeBuffer(
+        observations=images,
+        actions=[0, 1],
+        rewards=[1.0, 1.0],
+        terminations=[False, True],
+        truncations=[False, False],
+    )
+    exact = minari.create_dataset_from_buffers(
+        "exact-v0",
+        [episode],
+        observation_space=spaces.Box(0, 255, (40, 40, 3), np.uint8),
+        action_space=spaces.Discrete(2),
+        algorithm_name="random",
+        author="Ada",
+        author_email="ada@example.org",
+        code_permalink="https://example.org/collect.py",
+    )
+    dataset = minari.convert_dataset(exact, "x-v0", data_format="hdf5", jpeg_encoding=True)
+    before = dataset[0].observations
+    url = (tmp_path / "shared").as_uri()
+
+    upload_dataset("x-v0", remote_path=url, data_format=published)
+
+    minari.delete_dataset("x-v0")
+    after = minari.load_dataset(f"{url}/x-v0", download=True)
+    np.testing.assert_array_equal(after[0].observations, before)
+    assert not after.metadata.get("jpeg_encoding")
 
 
 def test_of_two_who_convert_and_publish_one_dataset_one_wins(bucket: Bucket) -> None:

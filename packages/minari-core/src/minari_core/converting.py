@@ -68,12 +68,7 @@ def convert_dataset(
             f"data format {chosen_format!r} stores no image as JPEG; give data_format as one of "
             f"{', '.join(JPEG_FORMATS)}, or leave jpeg_encoding out"
         )
-    metadata: dict[str, JsonValue] = {
-        key: value for key, value in dataset.metadata.items() if key not in _NOT_COPIED
-    }
-    metadata["minari_version"] = __version__
-    for key in ("observation_space", "action_space"):
-        metadata[key] = space_to_json(getattr(dataset, key), key)
+    metadata = metadata_for_copy(dataset)
     if jpeg_encoding:
         metadata["jpeg_encoding"] = True
     indices = dataset.episode_indices.tolist()
@@ -89,6 +84,25 @@ def convert_dataset(
         storage.append_episodes(_counted(episodes, len(indices), progress))
 
     return MinariDataset(publish(new_id, metadata, chosen_format, fill))
+
+
+def metadata_for_copy(source: MinariDataset | Storage) -> dict[str, JsonValue]:
+    """What is said of a dataset, for a copy of it in whatever format.
+
+    Args:
+        source: The dataset or its storage.
+
+    Returns:
+        Its metadata without what a storage says of itself, as its id, its totals, and how it
+        stores images.
+    """
+    metadata: dict[str, JsonValue] = {
+        key: value for key, value in source.metadata.items() if key not in _NOT_COPIED
+    }
+    metadata["minari_version"] = __version__
+    metadata["observation_space"] = space_to_json(source.observation_space, "observation_space")
+    metadata["action_space"] = space_to_json(source.action_space, "action_space")
+    return metadata
 
 
 def _counted(

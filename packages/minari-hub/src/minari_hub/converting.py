@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from minari_core.converting import metadata_for_copy
 from minari_core.errors import DatasetExistsError
 from minari_core.formats import check_format, new_storage, open_storage
 from minari_core.locations import DATA_FOLDER, staging_root
@@ -50,7 +51,8 @@ def converted(dataset_id: str, folder: Path, data_format: str | None) -> Iterato
             shutil.rmtree(staged, ignore_errors=True)
             data.mkdir(parents=True)
             source = open_storage(folder)
-            target = new_storage(data, source.metadata, data_format)
+            metadata = {**metadata_for_copy(source), "dataset_id": dataset_id}
+            target = new_storage(data, metadata, data_format)
             target.append_storage(source)
             target.save()
         try:
