@@ -149,6 +149,32 @@ def test_an_episode_that_fails_is_collected_again(kind: str, tmp_path: Path) -> 
     assert fingerprint(dataset) == fingerprint(wanted)
 
 
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_run_that_collected_nothing_does_not_block_its_name(
+    datasets_root: Path, tmp_path: Path, resume: bool
+) -> None:
+    seeds = [episode_seeds(1, k)[0] for k in range(2)]
+    fails = {"kind": "raise", "times": 1000, "seeds": seeds, "marks": str(tmp_path)}
+    with pytest.raises(RecordingError):
+        collect_dataset(
+            "tests/a-v0", Troubled, env_kwargs=fails, total_episodes=2, workers=1, seed=1
+        )
+    assert leftovers(datasets_root) != []
+
+    made = collect_dataset(
+        "tests/a-v0", "CartPole-v1", total_episodes=2, workers=1, seed=2, resume=resume
+    )
+
+    assert [episode.seed for episode in made] == [episode_seeds(2, k)[0] for k in range(2)]
+    assert leftovers(datasets_root) == []
+
+
+def test_a_named_environment_that_cannot_be_made_leaves_nothing(datasets_root: Path) -> None:
+    with pytest.raises(RecordingError, match=r"'Nope-v1' cannot be made"):
+        collect_dataset("tests/a-v0", "Nope-v1", total_episodes=2, workers=1)
+    assert leftovers(datasets_root) == []
+
+
 def test_an_episode_that_always_fails_is_reported_by_its_seed_and_the_others_wait(
     datasets_root: Path, tmp_path: Path
 ) -> None:

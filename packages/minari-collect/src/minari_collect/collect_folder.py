@@ -68,6 +68,9 @@ class RunFolder:
             ) from error
         try:
             known = self._known()
+            if known is not None and not self._numbers():
+                # It collected nothing, so that there is nothing to be lost, or to be mixed.
+                known = known if resume and not _conflicts(known, described) else None
             if known is not None and not resume:
                 raise DatasetExistsError(
                     f"{self.path} holds what an earlier run of this name has collected; pass "
@@ -89,14 +92,9 @@ class RunFolder:
 
         A worker that was given up may have completed what others then collected again.
         """
-        numbers = [
-            (int(matched[1]), int(matched[2]))
-            for folder in self.path.iterdir()
-            if (matched := _PART.fullmatch(folder.name))
-        ]
         found: list[Part] = []
         end = 0
-        for first, stop in sorted(numbers, key=lambda pair: (pair[0], -pair[1])):
+        for first, stop in sorted(self._numbers(), key=lambda pair: (pair[0], -pair[1])):
             if first < end:
                 continue
             part = Part(first, stop, 0)
@@ -122,6 +120,16 @@ class RunFolder:
         """Drop the folder: everything in it is in a dataset."""
         shutil.rmtree(self.path, ignore_errors=True)
 
+    def _numbers(self) -> list[tuple[int, int]]:
+        """The first episode of each part that is there, and the one behind its last."""
+        if not self.path.is_dir():
+            return []
+        return [
+            (int(matched[1]), int(matched[2]))
+            for folder in self.path.iterdir()
+            if (matched := _PART.fullmatch(folder.name))
+        ]
+
     def _known(self) -> Mapping[str, JsonValue] | None:
         try:
             known = json.loads((self.path / RUN_NAME).read_bytes())
@@ -144,13 +152,17 @@ def _agreed(
 ) -> dict[str, JsonValue]:
     if known is None:
         return dict(described)
-    agreed: dict[str, JsonValue] = {}
-    for key, value in described.items():
-        before = known.get(key)
-        if value is not None and before is not None and value != before:
-            raise RecordingError(
-                f"{path} was collected with {key} {before!r}, not {value!r}; resume with the same "
-                "arguments, or delete the folder"
-            )
-        agreed[key] = before if value is None else value
-    return agreed
+    for key in _conflicts(known, described):
+        raise RecordingError(
+            f"{path} was collected with {key} {known[key]!r}, not {described[key]!r}; resume with "
+            "the same arguments, or delete the folder"
+        )
+    return {key: known.get(key) if value is None else value for key, value in described.items()}
+
+
+def _conflicts(known: Mapping[str, JsonValue], described: Mapping[str, JsonValue]) -> list[str]:
+    return [
+        key
+        for key, value in described.items()
+        if value is not None and known.get(key) is not None and value != known[key]
+    ]

@@ -21,6 +21,7 @@ from minari_collect.collect_run import CollectRun
 from minari_collect.collect_schedule import Schedule
 from minari_collect.part_remote import OpenRemote
 from minari_collect.policies import Policy
+from minari_collect.worker_environment import make_env
 from minari_core.caller_warnings import warn_caller
 from minari_core.columns import JsonValue
 from minari_core.dataset import MinariDataset
@@ -147,7 +148,8 @@ def collect_dataset(
             be resumed.
         DatasetBusyError: A run of this name is going on.
         DataError: The arguments do not say how much to collect.
-        RecordingError: Episodes failed for good; the message has their seeds and tracebacks. As
+        RecordingError: The environment cannot be made here, and nothing was begun. Or episodes
+            failed for good; the message has their seeds and tracebacks. As
             after every error and after Ctrl-C, everything that is complete waits for
             ``resume=True``.
         DatasetWriteError: The file system refused.
@@ -185,6 +187,9 @@ def collect_dataset(
             "max_buffer_steps": max_buffer_steps,
         },
     )
+    if executor is None:
+        # What other machines have installed cannot be told from here.
+        _check_environment(recipe)
     folder = RunFolder(
         Path(work_dir).absolute() if work_dir is not None else default_work_dir(new_id)
     )
@@ -264,6 +269,20 @@ def _worker_count(workers: int | None, executor: Executor | None) -> int:
         return workers
     known = getattr(executor, "_max_workers", None)
     return known if isinstance(known, int) else os.cpu_count() or 1
+
+
+def _check_environment(recipe: Recipe) -> None:
+    """Make a named environment once, before anything is written that names it."""
+    if not isinstance(recipe.env, str | EnvSpec):
+        return
+    name = recipe.env if isinstance(recipe.env, str) else recipe.env.id
+    try:
+        make_env(replace(recipe, num_envs=1)).close()
+    except Exception as error:  # an environment raises whatever it likes
+        raise RecordingError(
+            f"environment {name!r} cannot be made: {type(error).__name__}: {error}; nothing was "
+            "begun"
+        ) from error
 
 
 def _env_text(env: EnvLike) -> str:

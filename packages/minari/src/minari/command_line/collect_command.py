@@ -10,7 +10,10 @@ import typer
 
 from minari.command_line.dataset_commands import DataFormatOption
 from minari_collect import collect_dataset
+from minari_collect.collect_folder import RunFolder
+from minari_collect.collecting import default_work_dir
 from minari_collect.policies import load_policy
+from minari_core.errors import MinariError
 from minari_hub.command_line.shared_commands import number_of
 from minari_hub.command_line.terminal import say
 
@@ -64,23 +67,41 @@ def collect(
         raise typer.BadParameter("give one of --episodes and --steps")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
-    made = collect_dataset(
-        name,
-        env,
-        None if policy is None else load_policy(policy),
-        total_episodes=episodes,
-        total_steps=steps,
-        workers=workers,
-        num_envs=num_envs,
-        seed=seed,
-        max_episode_steps=max_episode_steps,
-        episode_timeout=episode_timeout,
-        record_infos=record_infos,
-        resume=resume,
-        data_format=data_format,
-        author=author or None,
-        algorithm_name=algorithm_name,
-        description=description,
-    )
+    try:
+        made = collect_dataset(
+            name,
+            env,
+            None if policy is None else load_policy(policy),
+            total_episodes=episodes,
+            total_steps=steps,
+            workers=workers,
+            num_envs=num_envs,
+            seed=seed,
+            max_episode_steps=max_episode_steps,
+            episode_timeout=episode_timeout,
+            record_infos=record_infos,
+            resume=resume,
+            data_format=data_format,
+            author=author or None,
+            algorithm_name=algorithm_name,
+            description=description,
+        )
+    except KeyboardInterrupt:
+        _say_what_is_kept(name)
+        raise
+    except MinariError as error:
+        # The advice is given to whoever calls the function.
+        raise type(error)(str(error).replace("resume=True", "--resume")) from error
     counts = f"{number_of(made.total_episodes, 'episode')}, {number_of(made.total_steps, 'step')}"
     say(f"{made.id} is made: {counts}")
+
+
+def _say_what_is_kept(name: str) -> None:
+    """Say after Ctrl-C what is complete."""
+    parts = RunFolder(default_work_dir(name)).parts()
+    if not parts:
+        say("stopped; no episodes were complete yet, and nothing is kept")
+        return
+    episodes = number_of(sum(part.stop - part.first for part in parts), "episode")
+    steps = number_of(sum(part.steps for part in parts), "step")
+    say(f"stopped; {episodes} with {steps} are kept: the same command with --resume goes on")
