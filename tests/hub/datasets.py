@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 
 import gymnasium as gym
+import h5py
 import numpy as np
 from gymnasium import spaces
 
@@ -98,7 +100,7 @@ def is_intact(before: Mapping[str, Mapping[str, bytes]] | None = None) -> bool:
 
 
 def public_dataset(dataset_id: str, **changes: object) -> dict[str, bytes]:
-    """The objects of a dataset in the layout of the public Minari; its data are no real ones."""
+    """The objects of a dataset in the layout of the public Minari; its episodes are empty."""
     metadata = {
         "dataset_id": dataset_id,
         "data_format": "hdf5",
@@ -107,9 +109,13 @@ def public_dataset(dataset_id: str, **changes: object) -> dict[str, bytes]:
         "total_steps": 40,
         **changes,
     }
+    main = BytesIO()
+    with h5py.File(main, "w") as file:
+        for number in range(2):
+            file.create_group(f"episode_{number}")
     return {
         f"{dataset_id}/data/metadata.json": json.dumps(metadata).encode(),
-        f"{dataset_id}/data/main_data.hdf5": bytes(range(256)) * 400,
+        f"{dataset_id}/data/main_data.hdf5": main.getvalue(),
     }
 
 

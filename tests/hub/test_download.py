@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import h5py
 import numpy as np
 import pytest
 
@@ -204,7 +205,8 @@ def test_a_dataset_that_is_not_there_is_an_error_that_names_what_is(bucket: Buck
 
 
 def test_data_of_the_public_minari_arrive_as_files(remote_url: str, bucket: Bucket) -> None:
-    for name, content in public_dataset("D4RL/door/human-v2").items():
+    objects = public_dataset("D4RL/door/human-v2")
+    for name, content in objects.items():
         bucket.put(name, content)
     bucket.put("D4RL/door/human-v2/data/", b"")
     bucket.put("D4RL/door/human-v2/data/0/part.arrow", b"in a folder")
@@ -214,8 +216,66 @@ def test_data_of_the_public_minari_arrive_as_files(remote_url: str, bucket: Buck
 
     files = files_of("D4RL/door/human-v2")
     assert sorted(files) == ["0/part.arrow", "main_data.hdf5", "metadata.json"]
-    assert files["main_data.hdf5"] == bytes(range(256)) * 400
+    assert files["main_data.hdf5"] == objects["D4RL/door/human-v2/data/main_data.hdf5"]
     assert list(minari.list_local_datasets()) == ["D4RL/door/human-v2"]
+
+
+def _remove(path: Path) -> None:
+    path.unlink()
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def _without_last_episode(path: Path) -> None:
+    with h5py.File(path, "a") as file:
+        del file["episode_2"]
+
+
+@pytest.mark.parametrize(
+    ("data_format", "name", "damage"),
+    [
+        ("hdf5", "main_data.hdf5", _remove),
+        ("hdf5", "main_data.hdf5", _cut),
+        ("hdf5", "main_data.hdf5", _without_last_episode),
+        ("arrow", "2/metadata.json", _remove),
+        ("arrow", "2/part-0.arrow", _remove),
+        ("arrow", "2/part-0.arrow", _cut),
+        ("parquet", "0/part-0.parquet", _remove),
+        ("parquet", "0/part-0.parquet", _cut),
+    ],
+)
+def test_a_dataset_in_a_public_layout_is_not_replaced_by_one_that_lacks_episodes(
+    tmp_path: Path, data_format: str, name: str, damage: Callable[[Path], None]
+) -> None:
+    shared = tmp_path / "shared"
+    minari.convert_dataset(collect("first-v0"), "x-v0", data_format=data_format)
+    upload_dataset("x-v0", remote_path=shared.as_uri())
+    before = files_of("x-v0")
+    damage(shared / "x-v0" / "data" / name)
+
+    with pytest.raises(minari.DatasetDamagedError, match="'x-v0' on file"):
+        download_dataset("x-v0", force_download=True, remote_path=shared.as_uri())
+
+    assert files_of("x-v0") == before
+    assert len(list(minari.load_dataset("x-v0"))) == 3
+
+
+@pytest.mark.parametrize("data_format", ["arrow", "parquet"])
+def test_folders_of_episodes_that_the_metadata_does_not_count_are_left_out(
+    tmp_path: Path, data_format: str
+) -> None:
+    shared = tmp_path / "shared"
+    minari.convert_dataset(collect("first-v0"), "x-v0", data_format=data_format)
+    upload_dataset("x-v0", remote_path=shared.as_uri())
+    files = files_of("x-v0")
+    shutil.copytree(shared / "x-v0/data/2", shared / "x-v0/data/3")
+    minari.delete_dataset("x-v0")
+
+    download_dataset("x-v0", remote_path=shared.as_uri())
+
+    assert files_of("x-v0") == files
 
 
 HOSTILE_NAMES = [

@@ -67,7 +67,8 @@ def test_a_dataset_of_the_public_minari_is_downloaded(hugging_face: HuggingFaceS
         download_dataset(f"{URL}/{dataset_id}")
 
         assert sorted(files_of(dataset_id)) == ["main_data.hdf5", "metadata.json"]
-        assert files_of(dataset_id)["main_data.hdf5"] == bytes(range(256)) * 400
+        published = public_dataset(dataset_id)[f"{dataset_id}/data/main_data.hdf5"]
+        assert files_of(dataset_id)["main_data.hdf5"] == published
         assert dataset_id in minari.list_local_datasets()
 
 

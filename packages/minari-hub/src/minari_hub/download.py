@@ -22,10 +22,11 @@ from minari_core.errors import (
 )
 from minari_core.formats import holds_dataset
 from minari_core.locations import DATA_FOLDER, dataset_folder
-from minari_core.manifest import MANIFEST_NAME, Layout, read_manifest
+from minari_core.manifest import MANIFEST_NAME, Layout, read_manifest, read_metadata
 from minari_core.publishing import check_id_is_free
 from minari_hub.fetching import fetch
 from minari_hub.installing import install
+from minari_hub.layout_check import check_layout, is_behind_the_last
 from minari_hub.progress import TransferProgress
 from minari_hub.remote import RemoteObject
 from minari_hub.remote_dataset import RemoteDataset, local_id, locate
@@ -151,6 +152,11 @@ def _download(dataset: RemoteDataset, staging: StagingArea, replaces: bool, prog
         raise dataset.not_found()
     staging.put_manifest(_read_manifest(dataset, described))
     layout = _layout_of(dataset, staging.manifest_folder)
+    metadata = read_metadata(staging.manifest_folder)
+    if layout is None:
+        objects = {
+            name: found for name, found in objects.items() if not is_behind_the_last(name, metadata)
+        }
     wanted = _wanted(dataset, objects, layout)
     staging.prepare(dataset.remote.url, wanted)
     _check_space(dataset, staging, wanted)
@@ -159,6 +165,8 @@ def _download(dataset: RemoteDataset, staging: StagingArea, replaces: bool, prog
         fetch(dataset.remote, staging, wanted, bar.advance)
     if layout is not None:
         _check_shards(dataset, staging.data, wanted, layout)
+    else:
+        check_layout(staging.data, metadata, dataset.shown)
     staging.complete()
     if layout is not None:
         from minari_core.public_formats.notice import leave_notice  # listing needs no HDF5
