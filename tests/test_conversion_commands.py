@@ -55,3 +55,30 @@ def test_a_flat_file_is_imported(command: CommandLine, tmp_path: Path) -> None:
     missing = command("import", str(tmp_path / "none.hdf5"), "none-v0")
     assert missing.code != 0
     assert "none.hdf5" in missing.err
+
+
+def test_what_cannot_be_imported_is_told_by_its_name(command: CommandLine, tmp_path: Path) -> None:
+    folder = command("import", str(tmp_path), "a-v0")
+    assert folder.code == 3
+    assert "is a folder" in " ".join(folder.err.split())
+
+    path = tmp_path / "flat.hdf5"
+    with h5py.File(path, "w") as file:
+        file["observations"] = np.zeros((4, 2), np.float32)
+        file["actions"] = np.zeros((4, 1), np.float32)
+        file["rewards"] = np.zeros(4)
+        file["terminals"] = [False, True, False, True]
+    unknown = command("import", str(path), "a-v0", "--env", "Nope-v3")
+    assert unknown.code == 1
+    assert "environment 'Nope-v3' cannot be made here" in " ".join(unknown.err.split())
+
+
+def test_an_unregistered_environment_beside_spaces_is_told_by_its_name() -> None:
+    with pytest.raises(minari.MetadataError, match="'Nope-v3' is not registered here"):
+        minari.create_dataset_from_buffers(
+            "a-v0",
+            [],
+            "Nope-v3",
+            observation_space=gymnasium.spaces.Discrete(2),
+            action_space=gymnasium.spaces.Discrete(2),
+        )

@@ -167,7 +167,7 @@ def _spaces(
             "without env, both observation_space and action_space must be given; "
             f"got {observation_space} and {action_space}"
         )
-    environment = env if isinstance(env, gymnasium.Env) else gymnasium.make(env)
+    environment = env if isinstance(env, gymnasium.Env) else _made(env)
     try:
         return (
             environment.observation_space if observation_space is None else observation_space,
@@ -176,6 +176,18 @@ def _spaces(
     finally:
         if environment is not env:
             environment.close()
+
+
+def _made(env: str | EnvSpec) -> gymnasium.Env[Any, Any]:
+    try:
+        return gymnasium.make(env)
+    except Exception as error:  # an environment raises whatever it likes
+        name = env if isinstance(env, str) else env.id
+        raise SpaceError(
+            f"environment {name!r} cannot be made here, so that its spaces are not known: "
+            f"{type(error).__name__}: {error}; give observation_space and action_space, or "
+            "another env"
+        ) from error
 
 
 def _episode(item: Episode | Mapping[str, Any], index: int) -> Episode:

@@ -118,12 +118,17 @@ def spec_of(environment: str | gymnasium.Env[object, object] | EnvSpec | None) -
     """The spec of an environment that is given as an id, a spec or itself.
 
     Raises:
-        MetadataError: It is something else.
+        MetadataError: It is something else, or no environment of this id is registered.
     """
     if environment is None or isinstance(environment, EnvSpec):
         return environment
     if isinstance(environment, str):
-        return gymnasium.spec(environment)
+        try:
+            return gymnasium.spec(environment)
+        except (gymnasium.error.Error, ImportError) as error:
+            raise MetadataError(
+                f"environment {environment!r} is not registered here: {error}"
+            ) from error
     if isinstance(environment, gymnasium.Env):
         return environment.spec
     raise MetadataError(

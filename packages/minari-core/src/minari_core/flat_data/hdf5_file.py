@@ -64,6 +64,8 @@ def import_flat_hdf5(
     import h5py  # only who imports a file needs it
 
     source = Path(path)
+    if source.is_dir():
+        raise DatasetNotFoundError(f"{source} is a folder, not a file; give the HDF5 file itself")
     if not source.is_file():
         raise DatasetNotFoundError(f"there is no file {source}")
     try:
