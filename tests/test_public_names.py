@@ -14,7 +14,7 @@ from gymnasium import spaces
 import minari
 from minari.data_collector.callbacks.step_callback import StepDataCallback
 from minari.dataset.minari_storage import MinariStorage
-from minari.namespace import list_local_namespaces
+from minari.namespace import list_local_namespaces, list_remote_namespaces
 from minari.serialization import deserialize_space, serialize_space
 from minari.storage.datasets_root_dir import get_dataset_path
 
@@ -34,7 +34,9 @@ NAMES = {
     "minari.dataset.step_data": "StepData",
     "minari.serialization": "serialize_space deserialize_space",
     "minari.namespace": "create_namespace list_local_namespaces get_namespace_metadata "
-    "update_namespace_metadata delete_namespace namespace_hierarchy validate_namespace",
+    "update_namespace_metadata delete_namespace namespace_hierarchy validate_namespace "
+    "list_remote_namespaces NAMESPACE_METADATA_FILENAME",
+    "minari.storage": "get_dataset_path",
     "minari.storage.hosting": "download_dataset list_remote_datasets upload_dataset",
     "minari.storage.local": "load_dataset list_local_datasets delete_dataset",
     "minari.storage.datasets_root_dir": "get_dataset_path",
@@ -154,3 +156,26 @@ def test_spaces_go_to_json_and_back() -> None:
     space = spaces.Dict(x=spaces.Tuple([spaces.Discrete(3), spaces.Text(4)]))
     assert deserialize_space(serialize_space(space)) == space
     assert deserialize_space(serialize_space(space, to_string=False)) == space
+
+
+def test_the_namespaces_of_a_remote_are_those_that_its_datasets_lie_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "remote").mkdir()
+    monkeypatch.setenv("MINARI_REMOTE", (tmp_path / "remote").as_uri())
+    for dataset_id in ("plain-v0", "one/two/deep-v0", "other/flat-v1"):
+        collected(dataset_id)
+        minari.upload_dataset(dataset_id)
+
+    assert list_remote_namespaces() == ["one", "one/two", "other"]
+
+
+def test_a_buffer_with_the_id_of_a_stored_episode_is_refused() -> None:
+    storage = collected("cart-v0").storage
+    episode = next(storage.get_episodes([0]))
+    with pytest.raises(minari.DataError, match="id 0 is stored already"):
+        storage.update_episodes([minari.EpisodeBuffer(**episode)])
+    assert storage.total_episodes == 3
+
+    storage.update_episodes([minari.EpisodeBuffer(**{**episode, "id": 3})])
+    assert storage.total_episodes == 4

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from minari_core.dataset_id import check_namespace as validate_namespace
+from minari_core.dataset_id import parse_dataset_id
+from minari_core.namespaces import NAMESPACE_METADATA as NAMESPACE_METADATA_FILENAME
 from minari_core.namespaces import (
     create_namespace,
     delete_namespace,
@@ -11,13 +13,26 @@ from minari_core.namespaces import (
     namespace_hierarchy,
     update_namespace_metadata,
 )
+from minari_hub import list_remote_datasets
 
 __all__ = [
+    "NAMESPACE_METADATA_FILENAME",
     "create_namespace",
     "delete_namespace",
     "get_namespace_metadata",
     "list_local_namespaces",
+    "list_remote_namespaces",
     "namespace_hierarchy",
     "update_namespace_metadata",
     "validate_namespace",
 ]
+
+
+def list_remote_namespaces() -> list[str]:
+    """The names of all namespaces that datasets of the remote lie in, sorted.
+
+    Raises:
+        RemoteError: The remote cannot be reached.
+    """
+    namespaces = {parse_dataset_id(dataset_id).namespace for dataset_id in list_remote_datasets()}
+    return sorted({name for each in namespaces if each for name in namespace_hierarchy(each)})

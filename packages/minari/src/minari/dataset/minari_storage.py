@@ -12,8 +12,8 @@ from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 
 from minari_core.encoding import Episode
-from minari_core.episode import EpisodeData, EpisodeMetadata
-from minari_core.errors import DatasetExistsError, DatasetWriteError, SpaceError
+from minari_core.episode import EpisodeBuffer, EpisodeData, EpisodeMetadata
+from minari_core.errors import DataError, DatasetExistsError, DatasetWriteError, SpaceError
 from minari_core.formats import describe_dataset, holds_dataset, new_storage, open_storage
 from minari_core.gymnasium_compat import env_spec_to_json
 from minari_core.space_json import space_to_json
@@ -127,8 +127,12 @@ class MinariStorage:
         return map(_described, self._inner.read_episode_metadata(episode_indices))
 
     def update_episodes(self, episodes: Iterable[Episode]) -> None:
-        """Add episodes, all or none."""
-        self._inner.append_episodes(episodes)
+        """Add episodes, all or none.
+
+        Raises:
+            DataError: A buffer has the id of a stored episode; nothing is added to those.
+        """
+        self._inner.append_episodes(_new_only(episodes, self._inner.total_episodes))
 
     def update_from_storage(self, storage: MinariStorage) -> None:
         """Add all episodes of another storage."""
@@ -147,6 +151,18 @@ class MinariStorage:
     def get_size(self) -> float:
         """The size of the data in megabytes, to one decimal."""
         return round(self._inner.nbytes / 1e6, 1)
+
+
+def _new_only(episodes: Iterable[Episode], total: int) -> Iterator[Episode]:
+    for number, episode in enumerate(episodes, start=total):
+        wanted = episode.id if isinstance(episode, EpisodeBuffer) else None
+        # The public Minari would append the steps to that episode.
+        if wanted is not None and wanted < number:
+            raise DataError(
+                f"an episode with id {wanted} is stored already, and stored episodes are not "
+                f"added to; leave the id out to add the buffer as episode {number}"
+            )
+        yield episode
 
 
 def _as_dict(episode: EpisodeData) -> dict[str, Any]:
