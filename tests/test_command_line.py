@@ -223,6 +223,27 @@ def test_show_looks_on_the_remote_for_what_is_not_local(cli: CommandLine, remote
     assert cli("show", "cart/two-v0").code == 3
 
 
+def test_show_of_a_remote_dataset_in_a_public_format_says_what_is_left_out(
+    cli: CommandLine, remote: str
+) -> None:
+    collect("cart/one-v0", episodes=3)
+    cli("upload", "cart/one-v0", "--data-format", "hdf5")
+
+    done = cli("show", "cart/one-v0", "--remote", remote)
+
+    assert done.code == 0
+    assert "returns and lengths are not shown" in done.err
+    assert "hdf5" in done.err
+    assert "minari_core" not in done.out
+
+
+def test_show_into_a_pipe_ends_no_line_with_blanks(cli: CommandLine) -> None:
+    collect("cart/one-v0", episodes=3)
+    lines = cli("show", "cart/one-v0").out.splitlines()
+    assert lines == [line.rstrip() for line in lines]
+    assert "Lengths" in lines
+
+
 def test_show_of_a_damaged_remote_dataset_shows_what_can_be_shown(
     cli: CommandLine, remote: str, tmp_path: Path
 ) -> None:
@@ -490,13 +511,20 @@ def test_recover_lists_recovers_and_discards(cli: CommandLine, tmp_path: Path) -
     assert cli("recover", first["id"]).code == 2
     assert cli("recover", "--name", "x-v0").code == 2
     assert cli("recover", "no-such-recording", "--name", "x-v0").code == 3
-    done = cli("recover", first["id"], "--name", "cart/found-v0", "--author", "Ada")
+    done = cli("recover", first["id"], "--name", "cart/found-v0", "--author", "Ada", "--json")
+    found = minari.load_dataset("cart/found-v0")
+    assert done.json == {
+        "dataset_id": "cart/found-v0",
+        "total_episodes": found.total_episodes,
+        "total_steps": found.total_steps,
+    }
     assert done.code == 0
     assert minari.load_dataset("cart/found-v0").metadata["author"] == ["Ada"]
     assert minari.load_dataset("cart/found-v0").total_steps == first["total_steps"]
     assert cli("recover", second["id"], "--discard").code == 2
     assert len(cli("recover", "--json").json) == 1
-    assert cli("recover", second["id"], "--discard", "--yes").code == 0
+    dropped = cli("recover", second["id"], "--discard", "--yes", "--json")
+    assert (dropped.code, dropped.json) == (0, {"dropped": second["id"]})
     assert cli("recover", "--json").json == []
 
 

@@ -58,6 +58,8 @@ def recover(
             confirm(f"Drop the recording {recording}{what}", yes=yes)
         minari_collect.discard(recording)
         say(f"{recording} is dropped")
+        if as_json:
+            write_json({"dropped": recording})
         return
     dataset = minari_collect.recover(
         recording,
@@ -72,6 +74,14 @@ def recover(
         f"{dataset.id} has {number_of(dataset.total_episodes, 'episode')}, "
         f"{number_of(dataset.total_steps, 'step')}"
     )
+    if as_json:
+        write_json(
+            {
+                "dataset_id": dataset.id,
+                "total_episodes": dataset.total_episodes,
+                "total_steps": dataset.total_steps,
+            }
+        )
 
 
 def _show(recordings: list[RecoverableRecording], *, as_json: bool) -> None:

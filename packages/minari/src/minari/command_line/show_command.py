@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from minari.command_line.remote_statistics import remote_statistics
 from minari.command_line.statistics import EpisodeStatistics, local_statistics
 from minari.command_line.summary import Summary, print_summary
 from minari_core.errors import DatasetNotFoundError, FormatError, MinariError
+from minari_core.formats import BEFORE_NAMED, DEFAULT_FORMAT
 from minari_core.local_datasets import load_dataset
 from minari_hub.command_line.exit_codes import ExitCode, say_error
 from minari_hub.command_line.options import JsonOption, RemoteOption, TokenOption, local_ids
@@ -50,9 +52,21 @@ def show(
     if as_json:
         write_json(summary.to_json())
     else:
-        print_summary(summary, output_console())
+        _print(summary)
     if code:
         raise typer.Exit(code)
+
+
+def _print(summary: Summary) -> None:
+    console = output_console()
+    if console.is_terminal:
+        print_summary(summary, console)
+        return
+    with console.capture() as captured:
+        print_summary(summary, console)
+    # The blanks that make the columns of a table are of no use at the end of a line.
+    lines = captured.get().removesuffix("\n").split("\n")
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in lines))
 
 
 def _local_summary(name: str) -> tuple[Summary, ExitCode]:
@@ -81,6 +95,13 @@ def _remote_summary(name: str, remote: str | None, token: str | None) -> tuple[S
     statistics: EpisodeStatistics | None = None
     try:
         statistics = remote_statistics(dataset)
+        stored_as = metadata.get("data_format") or BEFORE_NAMED
+        if statistics is None and stored_as != DEFAULT_FORMAT:
+            say(
+                f"returns and lengths are not shown: of a remote dataset in {stored_as} format, "
+                "they cannot be had without the rest; download it first",
+                style="dim",
+            )
     except FormatError as error:
         say(f"warning: {error}", style="yellow")
     except MinariError as error:

@@ -41,6 +41,8 @@ _SHOWN_APART = frozenset(
         "ref_min_score",
         "ref_max_score",
         "num_episodes_average_score",
+        # The bookkeeping of the public formats, which says nothing of the data.
+        "minari_core",
     }
 )
 
