@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Barrier, Thread
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from gymnasium import spaces
 import minari
 from minari_core.locations import dataset_folder
 from minari_hub import open_remote, upload_dataset
+from minari_hub.remotes.folder import FolderRemote
 from tests.hub.datasets import collect, files_of, leftovers, make_shards
 from tests.hub.fault_proxy import Answer, Fault, FaultProxy, cut, status
 from tests.hub.servers import Bucket
@@ -57,6 +59,84 @@ def test_an_upload_sends_what_the_manifest_names_and_nothing_else(bucket: Bucket
     del local["notes.txt"], local["shard-left-over.h5"]
     assert remote_files(bucket, "a/x-v0") == local
     assert len(local) == 5
+
+
+@pytest.mark.parametrize("data_format", ["hdf5", "arrow", "parquet"])
+def test_an_upload_of_a_public_layout_sends_what_belongs_to_it_and_nothing_else(
+    tmp_path: Path, data_format: str
+) -> None:
+    minari.convert_dataset(collect("first-v0"), "x-v0", data_format=data_format)
+    files = files_of("x-v0")
+    folder = dataset_folder("x-v0") / "data"
+    (tmp_path / "secret").write_text("of the user's own")
+    (folder / "leak.txt").symlink_to(tmp_path / "secret")
+    (folder / "notes.txt").write_text("of the user's own")
+    (folder / "7").mkdir()
+    (folder / "7" / "metadata.json").write_text("{}")
+    shared = tmp_path / "shared"
+
+    upload_dataset("x-v0", remote_path=shared.as_uri())
+
+    there = shared / "x-v0" / "data"
+    assert files == {
+        path.relative_to(there).as_posix(): path.read_bytes()
+        for path in there.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize(
+    ("data_format", "name"),
+    [("hdf5", "main_data.hdf5"), ("arrow", "1"), ("arrow", "1/part-0.arrow")],
+)
+def test_a_link_in_the_place_of_data_is_not_uploaded(
+    tmp_path: Path, data_format: str, name: str
+) -> None:
+    minari.convert_dataset(collect("first-v0"), "x-v0", data_format=data_format)
+    path = dataset_folder("x-v0") / "data" / name
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    shared = tmp_path / "shared"
+
+    with pytest.raises(minari.DatasetDamagedError, match="is a link"):
+        upload_dataset("x-v0", remote_path=shared.as_uri())
+    assert not shared.exists()
+
+
+@pytest.mark.parametrize("data_format", ["hdf5", "arrow", "parquet"])
+def test_of_two_datasets_of_one_id_the_first_to_begin_can_be_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data_format: str
+) -> None:
+    roots = [tmp_path / "one", tmp_path / "two"]
+    for count, root in enumerate(roots, start=2):
+        monkeypatch.setenv("MINARI_DATASETS_PATH", str(root))
+        make_shards("first-v0", shards=count, steps=10 * count)
+        first = minari.load_dataset("first-v0")
+        minari.convert_dataset(first, "x-v0", data_format=data_format)
+    url = (tmp_path / "shared").as_uri()
+    send = FolderRemote.upload
+
+    def begin(remote: FolderRemote, uploads: Any, *rest: Any) -> Any:
+        send(remote, uploads[:1], *rest)
+        raise KeyboardInterrupt
+
+    def send_after_another_began(remote: FolderRemote, uploads: Any, *rest: Any) -> Any:
+        monkeypatch.setattr(FolderRemote, "upload", begin)
+        monkeypatch.setenv("MINARI_DATASETS_PATH", str(roots[0]))
+        with pytest.raises(KeyboardInterrupt):
+            upload_dataset("x-v0", remote_path=url)
+        monkeypatch.setattr(FolderRemote, "upload", send)
+        return send(remote, uploads, *rest)
+
+    monkeypatch.setattr(FolderRemote, "upload", send_after_another_began)
+    with pytest.raises(minari.DatasetExistsError, match="another content"):
+        upload_dataset("x-v0", remote_path=url)
+
+    assert os.environ["MINARI_DATASETS_PATH"] == str(roots[0])
+    upload_dataset("x-v0", remote_path=url)
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "three"))
+    minari.download_dataset("x-v0", remote_path=url)
+    assert len(list(minari.load_dataset("x-v0"))) == 2
 
 
 def test_an_upload_never_replaces_a_dataset(remote_url: str) -> None:

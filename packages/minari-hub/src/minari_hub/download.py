@@ -166,7 +166,12 @@ def _download(dataset: RemoteDataset, staging: StagingArea, replaces: bool, prog
     if layout is not None:
         _check_shards(dataset, staging.data, wanted, layout)
     else:
-        check_layout(staging.data, metadata, dataset.shown)
+        try:
+            check_layout(staging.data, metadata, dataset.shown)
+        except DatasetDamagedError:
+            # The next call shall ask the remote for all of it again.
+            staging.remove()
+            raise
     staging.complete()
     if layout is not None:
         from minari_core.public_formats.notice import leave_notice  # listing needs no HDF5

@@ -1,4 +1,4 @@
-"""Which files a layout of the public Minari has, and whether a download has all of them."""
+"""Which files a layout of the public Minari has, and whether a folder has all of them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from minari_core.formats import BEFORE_NAMED, MAIN_FILE
 _FOLDERS = {"arrow": b"ARROW1", "parquet": b"PAR1"}
 """The formats with a folder for each episode, and how a file of data ends."""
 
-_EPISODE_METADATA = "metadata.json"
-_BESIDE_DATA = frozenset({_EPISODE_METADATA, "_minari_core.npz"})
+EPISODE_METADATA = "metadata.json"
+"""What is said of an episode, in its folder."""
+
+_BESIDE_DATA = frozenset({EPISODE_METADATA, "_minari_core.npz"})
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
@@ -62,7 +64,7 @@ def check_layout(folder: Path, metadata: Mapping[str, JsonValue], where: str) ->
         where: The dataset, for an error message.
 
     Raises:
-        DatasetDamagedError: A file is missing or cut; a file that is cut is removed.
+        DatasetDamagedError: A file is missing or cut.
     """
     data_format = metadata.get("data_format", BEFORE_NAMED)
     if data_format == BEFORE_NAMED:
@@ -88,10 +90,8 @@ def _check_main_file(path: Path, episodes: int, where: str) -> None:
             numbers = range(episodes)
             missing = next((n for n in numbers if not links.exists(f"episode_{n}".encode())), None)
     except DatasetDamagedError as error:
-        path.unlink()
         raise DatasetDamagedError(f"{path.name} of {where} is cut or damaged: {error}") from error
     if missing is not None:
-        path.unlink()
         raise DatasetDamagedError(
             f"{path.name} of {where} has no episode {missing}, and its metadata counts {episodes}"
         )
@@ -102,15 +102,14 @@ def _check_episode(folder: Path, end: bytes, where: str) -> None:
         files = [path for path in folder.iterdir() if not path.name.startswith(("_", "."))]
     except OSError:
         files = []
-    data = [path for path in files if path.name != _EPISODE_METADATA]
+    data = [path for path in files if path.name != EPISODE_METADATA]
     if not data or len(data) == len(files):
-        missing = "data" if not data else _EPISODE_METADATA
+        missing = "data" if not data else EPISODE_METADATA
         raise DatasetDamagedError(
             f"{where} has no {missing} of episode {folder.name}, which its metadata counts"
         )
     for path in data:
         if not _ends_in(path, end):
-            path.unlink()
             raise DatasetDamagedError(f"{folder.name}/{path.name} of {where} is cut or damaged")
 
 

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Event
 
 from minari_core.columnar_storage import ColumnarStorage
+from minari_core.columns import JsonValue
 from minari_core.errors import (
     DatasetChangedError,
+    DatasetDamagedError,
     DatasetExistsError,
     DatasetNotFoundError,
     RemoteError,
     RemoteObjectExistsError,
 )
+from minari_core.formats import BEFORE_NAMED, check_format
 from minari_core.locations import DATA_FOLDER, dataset_folder, datasets_root
 from minari_core.manifest import MANIFEST_NAME, read_manifest
 from minari_hub.checksums import Algorithm, Checksum, checksum_of, new_hasher
 from minari_hub.converting import converted
+from minari_hub.layout_check import EPISODE_METADATA, belongs, check_layout
 from minari_hub.progress import TransferProgress
 from minari_hub.remote import RemoteObject, Upload
 from minari_hub.remote_dataset import RemoteDataset, locate
@@ -62,7 +67,7 @@ def upload_dataset(
         DatasetExistsError: The remote has a dataset of this id, or a file with other content
             where one of this dataset's goes.
         DatasetDamagedError: A local file is not what the manifest says.
-        FormatError: The format is unknown here.
+        FormatError: The format is unknown here, so that nobody can say which files belong to it.
         RemoteError: The remote cannot be reached, refuses, or does not have what was sent.
     """
     dataset = locate(dataset_name, dataset_id, remote_path, token, local=True)
@@ -89,8 +94,20 @@ def _upload(dataset: RemoteDataset, folder: Path, progress: bool) -> None:
     total = sum(each.size for each in uploads)
     with TransferProgress(dataset.dataset_id, total, shown=progress) as bar:
         bar.advance(total - sum(each.size for each in missing))
-        errors = dataset.remote.upload(missing, bar.advance, Event()) if missing else []
-    for error in errors:
+        # Of two who publish one id, the second to create the first file stops at that.
+        for some in (uploads[:1], uploads[1:]):
+            _send(dataset, folder, [each for each in some if each in missing], bar.advance)
+    _publish(dataset, manifest, summary)
+    _logger.info("uploaded %s: %d files, %d bytes", dataset.shown, len(uploads), total)
+
+
+def _send(
+    dataset: RemoteDataset, folder: Path, uploads: Sequence[Upload], report: Callable[[int], None]
+) -> None:
+    """Upload files, and check that they have arrived."""
+    if not uploads:
+        return
+    for error in dataset.remote.upload(uploads, report, Event()):
         # Another try of ours, or another process with the same dataset, may have created it;
         # whether it is the same is looked at below.
         if error is not None and not isinstance(error, RemoteObjectExistsError):
@@ -99,15 +116,10 @@ def _upload(dataset: RemoteDataset, folder: Path, progress: bool) -> None:
                     f"{folder} was rewritten while it was uploaded: {error}"
                 ) from error
             raise error
-    if missing:
-        there = _objects(dataset)
-        for each in missing:
-            if not _is_same(dataset, each, there):
-                raise RemoteError(
-                    f"{each.name!r} was sent to {dataset.remote.url} and is not there"
-                )
-    _publish(dataset, manifest, summary)
-    _logger.info("uploaded %s: %d files, %d bytes", dataset.shown, len(uploads), total)
+    there = _objects(dataset)
+    for each in uploads:
+        if not _is_same(dataset, each, there):
+            raise RemoteError(f"{each.name!r} was sent to {dataset.remote.url} and is not there")
 
 
 def _publish(dataset: RemoteDataset, manifest: bytes, summary: Summary) -> None:
@@ -139,7 +151,7 @@ def _check_is_new(dataset: RemoteDataset, there: Mapping[str, RemoteObject]) -> 
 
 
 def _uploads(dataset: RemoteDataset, folder: Path) -> Sequence[Upload]:
-    """The files of a dataset besides its manifest."""
+    """The files of a dataset besides its manifest; one that only this dataset has goes first."""
     manifest = read_manifest(folder)
     if manifest.metadata.get("data_format") == ColumnarStorage.data_format:
         shards = {shard.file: shard for shard in manifest.layout.shards}
@@ -147,12 +159,9 @@ def _uploads(dataset: RemoteDataset, folder: Path) -> Sequence[Upload]:
             check_shard(folder, shard, str(folder))
         names = list(shards)
     else:
-        names = [
-            path.relative_to(folder).as_posix()
-            for path in sorted(folder.rglob("*"))
-            if path.is_file() and not _is_hidden(path.relative_to(folder))
-        ]
-        names.remove(MANIFEST_NAME)
+        check_format(str(manifest.metadata.get("data_format", BEFORE_NAMED)))
+        names = sorted(_names(folder, manifest.metadata), key=_is_metadata)
+        check_layout(folder, manifest.metadata, str(folder))
     uploads: list[Upload] = []
     for name in check_names(names):
         path = folder / name
@@ -160,8 +169,32 @@ def _uploads(dataset: RemoteDataset, folder: Path) -> Sequence[Upload]:
     return uploads
 
 
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+def _names(folder: Path, metadata: Mapping[str, JsonValue]) -> Iterator[str]:
+    """The names of a dataset's files in a layout of the public Minari, and of no others.
+
+    Raises:
+        DatasetDamagedError: A link is where one of them belongs.
+    """
+    for parent, folders, files in os.walk(folder):
+        folders.sort()
+        for found in sorted(files) + [f"{name}/" for name in folders]:
+            path = Path(parent, found)
+            name = path.relative_to(folder).as_posix()
+            if path.is_symlink():
+                # Of a link to a folder, any name in it.
+                inside = f"{name}/{EPISODE_METADATA}" if found.endswith("/") else name
+                if belongs(inside, metadata):
+                    raise DatasetDamagedError(
+                        f"{path} is a link, and only what lies in the dataset's own folder is "
+                        "uploaded; put a copy in its place"
+                    )
+            elif path.is_file() and belongs(name, metadata):
+                yield name
+
+
+def _is_metadata(name: str) -> bool:
+    """Whether another dataset may well have the very same file."""
+    return name.endswith(f"/{EPISODE_METADATA}")
 
 
 def _is_same(dataset: RemoteDataset, upload: Upload, there: Mapping[str, RemoteObject]) -> bool:
