@@ -278,3 +278,15 @@ def test_a_dataset_gives_each_transition_once_and_its_batches_know_it_again() ->
         like_numpy.load_state_dict(state)
         with pytest.raises(SamplingError, match="the state is of settings"):
             dataset.batches(3, seed=seed + 1).load_state_dict(state)
+
+
+@pytest.mark.parametrize("world_size", [1, 3])
+def test_what_is_asked_for_beyond_the_data_takes_no_memory(world_size: int) -> None:
+    lengths = [3, 1, 4]
+    found: list[tuple[int, int]] = []
+    with stored(record(VECTOR, VECTOR, lengths, 0), on_disk=False) as dataset:
+        for rank in range(world_size):
+            share: dict[str, Any] = {"seed": 1, "rank": rank, "world_size": world_size}
+            for batch in dataset.batches(10**12, n_step=10**12, **share):
+                found += zip(batch.episode_ids.tolist(), batch.time_steps.tolist(), strict=True)
+    assert sorted(found) == [(e, t) for e, steps in enumerate(lengths) for t in range(steps)]

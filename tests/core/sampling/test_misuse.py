@@ -44,6 +44,17 @@ Call = Callable[[MinariDataset], Any]
         (lambda d: d.sample_transitions(2, goals="final", goal_column="goal"), "column 'goal'"),
         (lambda d: d.sample_transitions(2, columns="rewards"), "columns is 'rewards', not a list"),
         (lambda d: d.sample_transitions(2, columns=[]), r"columns is \[\], not a list of names"),
+        (lambda d: d.batches(4, padding="before"), "padding='before' is of windows"),
+        (lambda d: d.batches(4, returns_to_go=True), "returns_to_go=True is of windows"),
+        (lambda d: d.batches(4, length=2, n_step=5), "n_step=5 is of transitions"),
+        (lambda d: d.batches(4, length=2, stack=4), "stack=4 is of transitions"),
+        (lambda d: d.sample_transitions(2, out={}), "out is a dict, not a TransitionBatch"),
+        (lambda d: d.batches(4).load_state_dict(None), "'None' is no state"),
+        (lambda d: d.sample_transitions(2, weights=1j * np.ones(len(d))), "weights are no numbers"),
+        (
+            lambda d: (d.sample_transitions(2, n_step=1), d.sample_transitions(2, n_step=1.0)),
+            "n_step is 1.0",
+        ),
         (lambda d: d.sample_transitions(2, columns=5), "columns is 5, not a list of names"),
         (lambda d: d.sample_transitions(2, columns=[1]), r"columns is \[1\], not a list of names"),
         (

@@ -178,7 +178,7 @@ class Batches(Generic[Batch]):
                 which.
         """
         keys = ("version", "identity", "settings", "epoch", "batch")
-        if not set(keys) <= set(state):
+        if not set(keys) <= set(state or ()):
             raise SamplingError(f"{str(state)[:80]!r} is no state; state_dict gives one")
         if state["version"] != _STATE_VERSION:
             raise SamplingError(
@@ -217,9 +217,10 @@ class Batches(Generic[Batch]):
         block, place = divmod(batch, at_once)
         if self._known is None or self._known[:2] != (epoch, block):
             first = block * at_once * self._batch_size
-            stop = first + at_once * self._batch_size
+            # So many of all are this rank's.
+            own = -((self._rank - self._size) // self._world_size)
+            stop = max(min(first + at_once * self._batch_size, own), first)
             mine = np.arange(first, stop, dtype=np.int64) * self._world_size + self._rank
-            mine = mine[mine < self._size]
             self._known = (epoch, block, self._random_order(epoch)(mine) if self._shuffle else mine)
         return self._known[2][place * self._batch_size : (place + 1) * self._batch_size]
 

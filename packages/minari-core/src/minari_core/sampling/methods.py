@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
+from minari_core.errors import SamplingError
 from minari_core.sampling.batches import Batches
 from minari_core.sampling.binding import sharded
 from minari_core.sampling.rank_index import Positions
@@ -89,7 +90,8 @@ class TrainingMethods:
         # Making and hashing options takes as long as gathering a column, so what is asked for
         # again and again is known by its arguments.
         names = columns_of(columns)
-        key = (names, n_step, discount, stack, goals, goal_discount, goal_column)
+        kinds = (type(n_step), type(stack))  # 1.0 equals 1, and is refused
+        key = (names, n_step, discount, stack, goals, goal_discount, goal_column, kinds)
         sampler = self._sampler_of(key)
         if sampler is None:
             options = TransitionOptions(
@@ -201,6 +203,12 @@ class TrainingMethods:
             SamplingError: As `sample_transitions` and `sample_sequences`.
         """
         sampler: TransitionSampler | SequenceSampler
+        only_windows = {"padding": padding, "returns_to_go": returns_to_go or None}
+        only_transitions = {"n_step": None if n_step == 1 else n_step, "stack": stack or None}
+        for name, given in (only_windows if length is None else only_transitions).items():
+            if given is not None:
+                kind = "windows; give length too" if length is None else "transitions, not windows"
+                raise SamplingError(f"{name}={given!r} is of {kind}")
         if length is None:
             transition_options = TransitionOptions(
                 columns=columns_of(columns),

@@ -272,6 +272,9 @@ def fraction(name: str, value: object) -> float:
 
 def _numbers(weights: npt.ArrayLike) -> npt.NDArray[np.float64]:
     try:
-        return np.asarray(weights, dtype=np.float64)
+        given = np.asarray(weights)
+        return given.astype(
+            np.float64, casting="same_kind" if given.dtype.kind == "c" else "unsafe"
+        )
     except (TypeError, ValueError) as error:
         raise SamplingError(f"weights are no numbers: {error}") from error

@@ -40,6 +40,8 @@ PARTS = (
 # Where the columns of a part are read: the row before or after, the first or the last step, or
 # the row of what the first step returned.
 _BEFORE, _AFTER, _FIRST, _LAST, _RETURNED = range(5)
+# No episode is longer, and no sum with a step of it overflows.
+_MOST_STEPS = 1 << 62
 _WHERE = {
     "observations": _BEFORE,
     "next_observations": _AFTER,
@@ -271,7 +273,7 @@ class TransitionSampler:
             last, next_rows = first, rows + 1
         else:
             ends = steps.first_steps.take(places) + steps.lengths.take(places)
-            last = np.minimum(first + self.options.n_step, ends) - 1
+            last = np.minimum(first + min(self.options.n_step, _MOST_STEPS), ends) - 1
             next_rows = rows + (last - first) + 1
             self._read_returns(batch, first, last)
         shards = ShardsOfSteps(steps, places)
@@ -284,6 +286,10 @@ class TransitionSampler:
 
     def _emptied(self, out: TransitionBatch) -> TransitionBatch:
         """A batch to fill again, without what this call does not read."""
+        if not isinstance(out, TransitionBatch):
+            raise SamplingError(
+                f"out is a {type(out).__name__}, not a TransitionBatch that was returned before"
+            )
         for name in self._unread:
             setattr(out, name, None)
         if out.columns:
@@ -337,9 +343,10 @@ class TransitionSampler:
         """Sum the rewards of the steps from first to last, and say what comes behind counts."""
         options = self.options
         if self._rewards is not None:
-            window = first[:, None] + np.arange(options.n_step)
+            longest = int((last - first).max(initial=0)) + 1
+            window = first[:, None] + np.arange(longest)
             rewards = self._rewards.take(Selection(np.minimum(window, last[:, None])))
-            powers = options.discount ** np.arange(options.n_step)
+            powers = options.discount ** np.arange(longest)
             factors = np.where(window <= last[:, None], powers, 0.0)
             # A reward that is not finite would be NaN behind the end of its episode, too.
             rewards[window > last[:, None]] = 0
