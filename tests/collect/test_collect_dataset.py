@@ -175,6 +175,31 @@ def test_a_named_environment_that_cannot_be_made_leaves_nothing(datasets_root: P
     assert leftovers(datasets_root) == []
 
 
+@pytest.mark.skipif(not HAS_MODES, reason="resets by mask are newer")
+@pytest.mark.parametrize("num_envs", [2, 3])
+def test_an_episode_that_always_fails_takes_no_neighbour_along(
+    num_envs: int, tmp_path: Path
+) -> None:
+    bad = episode_seeds(1, 5)[0]
+    wanted = collect_dataset(
+        "tests/wanted-v0", Counting, total_episodes=12, seed=1, executor=ThreadPoolExecutor(1)
+    )
+
+    with pytest.warns(UserWarning, match="^1 episode failed and is not in the dataset"):
+        dataset = collect_dataset(
+            "tests/without-v0",
+            Troubled,
+            env_kwargs={"kind": "raise", "times": 99, "seeds": [bad], "marks": str(tmp_path)},
+            total_episodes=12,
+            seed=1,
+            num_envs=num_envs,
+            skip_failed=True,
+            executor=ThreadPoolExecutor(1),
+        )
+
+    assert fingerprint(dataset) == fingerprint(wanted[[0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11]])
+
+
 def test_an_episode_that_always_fails_is_reported_by_its_seed_and_the_others_wait(
     datasets_root: Path, tmp_path: Path
 ) -> None:
@@ -190,7 +215,7 @@ def test_an_episode_that_always_fails_is_reported_by_its_seed_and_the_others_wai
         collect_dataset("tests/failing-v0", Troubled, **arguments)
     with pytest.raises(DatasetExistsError, match="resume=True"):
         collect_dataset("tests/failing-v0", Troubled, **arguments)
-    with pytest.warns(UserWarning, match=rf"(?s)1 episodes failed.*seed {seed}"):
+    with pytest.warns(UserWarning, match=rf"(?s)1 episode failed.*seed {seed}"):
         skipped = collect_dataset(
             "tests/failing-v0", Troubled, **arguments, resume=True, skip_failed=True
         )

@@ -164,7 +164,7 @@ class EngineConformance:
     ) -> None:
         seed = episode_seeds(5, 3)[0]
 
-        with pytest.warns(UserWarning, match=rf"(?s)1 episodes failed.*seed {seed}.*too long"):
+        with pytest.warns(UserWarning, match=rf"(?s)1 episode failed.*seed {seed}.*too long"):
             dataset = collect_dataset(
                 "tests/engine-v0",
                 Troubled,

@@ -197,7 +197,8 @@ def _collect_vector(
     """Collect all episodes of a task, each in whatever environment is free.
 
     Environments that are left without an episode are stepped on, because Gymnasium steps all
-    environments or none; what they do does not count.
+    environments or none; what they do does not count. They repeat the last episode of the task,
+    because any other one may fail, and what is collected here would fail with it.
 
     Returns:
         The place of each episode among those that were recorded.
@@ -212,7 +213,7 @@ def _collect_vector(
 
     def begin(mask: npt.NDArray[np.bool_] | None) -> Any:
         chosen = range(count) if mask is None else np.flatnonzero(mask).tolist()
-        seeds = [episode_seeds(recipe.seed, episode) for episode in current]
+        seeds = [episode_seeds(recipe.seed, min(episode, task.stop - 1)) for episode in current]
         policy.reset({env: seeds[env][1] for env in chosen}, count)
         options = dict(recipe.reset_options or {})
         if mask is not None:
@@ -236,9 +237,10 @@ def _collect_vector(
             if min(current) < task.stop:
                 with watch.episode():
                     observations = begin(over)
-        oldest = min(started[env] for env in range(count) if current[env] < task.stop or env == 0)
+        now = time.monotonic()
+        begun = [started[env] for env in range(count) if current[env] < task.stop]
         limit = recipe.episode_timeout
-        if limit is not None and time.monotonic() - oldest > limit:
+        if limit is not None and now - min(begun, default=now) > limit:
             raise EpisodeTimeoutError
     place_of = {episode: place for place, episode in enumerate(recorded)}
     return [place_of[episode] for episode in range(task.first, task.stop)]

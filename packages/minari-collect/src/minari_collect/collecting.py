@@ -298,6 +298,7 @@ def _check_failures(schedule: Schedule, folder: RunFolder, skip_failed: bool) ->
     failures = schedule.failures
     if not failures:
         return
+    failed = "1 episode failed" if len(failures) == 1 else f"{len(failures)} episodes failed"
     so_far = f"the {schedule.episodes} others wait in {folder.path} for resume=True"
     told = [f"episode {f.episode} (seed {f.seed}):\n{f.reason}" for f in failures]
     if len(told) > _REPORTED_FAILURES:
@@ -305,15 +306,13 @@ def _check_failures(schedule: Schedule, folder: RunFolder, skip_failed: bool) ->
     text = "\n".join(told)
     if schedule.is_hopeless:
         raise RecordingError(
-            f"{len(failures)} episodes failed and none succeeded meanwhile, so the run was "
-            f"stopped; {so_far}:\n{text}"
+            f"{failed} and none succeeded meanwhile, so the run was stopped; {so_far}:\n{text}"
         )
     if skip_failed:
-        warn_caller(f"{len(failures)} episodes failed and are not in the dataset:\n{text}")
+        verb = "is" if len(failures) == 1 else "are"
+        warn_caller(f"{failed} and {verb} not in the dataset:\n{text}")
         return
-    raise RecordingError(
-        f"{len(failures)} episodes failed; {so_far}, perhaps with skip_failed=True:\n{text}"
-    )
+    raise RecordingError(f"{failed}; {so_far}, perhaps with skip_failed=True:\n{text}")
 
 
 def _wanted_parts(
