@@ -34,7 +34,7 @@ def test_a_bucket_has_several_spellings(url: str) -> None:
 
 
 def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
-    folder = tmp_path / "with space, é and %41"
+    folder = tmp_path / "with space, é, #2, ? and %41"
     remote = open_remote(folder.as_uri())
 
     assert isinstance(remote, FolderRemote)
@@ -53,6 +53,8 @@ def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
         ("hf://", "names no bucket"),
         ("hf://farama/D4RL", "names more than an organization"),
         ("file://host/folder", "three slashes"),
+        ("file:///folder#2", "write %3F or %23"),
+        ("file:///folder?x=1", "write %3F or %23"),
         ("nonsense://x/y", "names no remote"),
     ],
 )

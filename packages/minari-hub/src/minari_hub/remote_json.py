@@ -8,6 +8,7 @@ from minari_core.columns import JsonObject, JsonValue
 from minari_core.errors import MetadataError
 
 _DEEPEST = 100
+_LARGEST_COUNT = 2**63 - 1
 _TEXT_KEYS = ("dataset_id", "data_format", "minari_version", "env_spec")
 _COUNT_KEYS = ("total_episodes", "total_steps")
 
@@ -45,11 +46,20 @@ def check_metadata(metadata: JsonObject, where: str) -> None:
     for key in _TEXT_KEYS:
         value = metadata.get(key)
         if value is not None and not isinstance(value, str):
-            raise MetadataError(f"{where}: {key!r} is {str(value)[:80]!r}, not text")
+            raise MetadataError(f"{where}: {key!r} is {_short(value)}, not text")
     for key in _COUNT_KEYS:
         value = metadata.get(key, 0)
+        if type(value) is int and value > _LARGEST_COUNT:
+            # Its digits could fill the screen, and to write them is slow, or refused by Python.
+            raise MetadataError(f"{where}: {key!r} is larger than {_LARGEST_COUNT}")
         if type(value) is not int or value < 0:
-            raise MetadataError(f"{where}: {key!r} is {str(value)[:80]!r}, not a count")
+            raise MetadataError(f"{where}: {key!r} is {_short(value)}, not a count")
+
+
+def _short(value: JsonValue) -> str:
+    if type(value) is int and abs(value) > _LARGEST_COUNT:
+        return "a number of very many digits"
+    return repr(str(value)[:80])
 
 
 def _is_deeper(value: JsonValue, levels: int) -> bool:

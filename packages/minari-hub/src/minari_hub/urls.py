@@ -115,6 +115,12 @@ def _folder_of(url: str) -> Path:
     from urllib.request import url2pathname
 
     split = urlsplit(url)
+    if "?" in url or "#" in url:
+        # Taken as a query or a fragment, it would name another folder.
+        raise RemoteUrlError(
+            f"remote {url!r} has a '?' or '#', which end the path of a URL; write %3F or %23 for "
+            "those in a folder's name"
+        )
     if split.netloc not in ("", "localhost"):
         raise RemoteUrlError(
             f"remote {url!r} names the host {split.netloc!r}; a folder here has three slashes: "

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -23,6 +26,11 @@ from minari_hub.upload_file import UploadFile
 from minari_hub.workers import run_many
 
 _BLOCK = 1 << 20
+_UNFINISHED = re.compile(r"\.[0-9a-f]{32}")
+# A file that is being written is younger than this since its last block.
+_SWEEP_SECONDS = 2 * 24 * 3600
+# A claim lasts as long as a rename.
+_CLAIM_SECONDS = 10
 
 
 class FolderRemote(Remote):
@@ -84,10 +92,13 @@ class FolderRemote(Remote):
             with UploadFile(upload.path, report, stop) as source:
                 self._place(upload.name, iter(lambda: source.read(_BLOCK), b""))
 
+        for folder in {self._path(upload.name).parent for upload in uploads}:
+            _sweep(folder)
         return run_many(copy, uploads, stop)
 
     def create(self, name: str, content: bytes, metadata: Mapping[str, str]) -> None:
         """Create one file; see `Remote.create`."""
+        _sweep(self._path(name).parent)
         self._place(name, iter([content]))
 
     def _children(self, folder: str) -> list[os.DirEntry[str]]:
@@ -145,9 +156,7 @@ class FolderRemote(Remote):
             except FileExistsError:
                 raise
             except OSError:
-                # No links here. Creating the name is still a step that only one can win.
-                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-                os.replace(temporary, path)
+                _rename_without_links(temporary, path)
         except OSError as error:
             raise _translated(error, f"create {name!r} on {self.url}") from error
         finally:
@@ -165,6 +174,40 @@ class FolderRemote(Remote):
             if path.is_symlink():
                 raise UntrustedNameError(f"{name!r} of {self.url} is reached through a link")
         return path
+
+
+def _rename_without_links(temporary: Path, path: Path) -> None:
+    """Give a file a name that nothing has, on a file system without links.
+
+    Renaming alone would replace what another has just put there, so that only who created a claim
+    renames. Whoever is killed leaves no part of the file, and a claim that ages.
+
+    Raises:
+        FileExistsError: Something has the name, or is just being given it.
+    """
+    claim = path.with_name(f".{path.name}.claim")
+    # By the clock of the file system, which other machines share.
+    now = temporary.stat().st_mtime
+    with suppress(FileNotFoundError):
+        if now - claim.stat().st_mtime > _CLAIM_SECONDS:
+            claim.unlink()
+    os.close(os.open(claim, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+    try:
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+        os.replace(temporary, path)
+    finally:
+        claim.unlink(missing_ok=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what uploads that were killed long ago left unfinished."""
+    with suppress(OSError):
+        for path in folder.glob(".*"):
+            if _UNFINISHED.fullmatch(path.name):
+                with suppress(OSError):
+                    if time.time() - path.stat().st_mtime > _SWEEP_SECONDS:
+                        path.unlink()
 
 
 def _version(status: os.stat_result) -> str:
