@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -25,6 +26,7 @@ from minari_collect.collect_messages import episode_seeds
 from minari_collect.policies import load_policy
 from minari_core.errors import DataError, DatasetExistsError, RecordingError
 from minari_core.local_datasets import load_dataset
+from minari_core.showing import shown
 from minari_core.verification import verify_dataset
 from tests.collect.collect_work import (
     Counting,
@@ -441,6 +443,67 @@ def test_what_cannot_be_collected_is_refused_at_once() -> None:
     with pytest.raises(RecordingError, match="module:callable"):
         load_policy("nothing")
     assert load_policy("tests.collect.collect_work:by_sign") is by_sign
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"total_episodes": "3"},
+        {"total_episodes": 2.5},
+        {"total_episodes": True},
+        {"total_episodes": None, "total_steps": 0},
+        {"workers": 0},
+        {"workers": 1.5},
+        {"seed": -1},
+        {"seed": 1.5},
+        {"seed": "a"},
+        {"seed": True},
+        {"num_envs": 0},
+        {"num_envs": 1.5},
+        {"max_episode_steps": 0},
+        {"max_buffer_steps": 0},
+        {"episodes_per_task": 0},
+        {"episodes_per_task": -1},
+        {"episodes_per_task": 2.5},
+        {"max_attempts": 0},
+        {"episode_timeout": 0},
+        {"episode_timeout": float("nan")},
+        {"episode_timeout": "3"},
+        {"env": 3},
+        {"env": Counting()},
+        {"policy": 3},
+        {"env_kwargs": 3},
+        {"reset_options": 3},
+        {"step_data_callback": 3},
+        {"episode_metadata_callback": None},
+        {"executor": 3},
+        {"executor": ThreadPoolExecutor},
+        {"remote": "x"},
+        {"progress": 3},
+    ],
+    ids=lambda wrong: list(wrong)[-1],
+)
+def test_a_wrong_argument_is_named_before_anything_begins(
+    wrong: dict[str, Any], datasets_root: Path
+) -> None:
+    name, value = list(wrong.items())[-1]
+    arguments: dict[str, Any] = {"env": Counting, "total_episodes": 3, **wrong}
+
+    with pytest.raises(DataError, match=rf"^{name} is {re.escape(shown(value))}.* give "):
+        collect_dataset("tests/wrong-v0", **arguments)
+
+    assert leftovers(datasets_root) == []
+
+
+def test_numbers_of_numpy_are_taken_as_numbers() -> None:
+    own: dict[str, Any] = {"total_episodes": 3, "seed": 1, "max_episode_steps": 9}
+    of_numpy: dict[str, Any] = {name: np.int64(number) for name, number in own.items()}
+    executor = ThreadPoolExecutor(1)
+    wanted = collect_dataset("tests/own-v0", Counting, executor=executor, **own)
+
+    dataset = collect_dataset("tests/numpy-v0", Counting, executor=executor, **of_numpy)
+
+    assert fingerprint(dataset) == fingerprint(wanted)
 
 
 def test_a_dataset_can_be_loaded_and_added_to() -> None:

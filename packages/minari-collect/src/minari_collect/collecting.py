@@ -14,6 +14,17 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
 from minari_collect.callbacks import EpisodeMetadataCallback, StepDataCallback
+from minari_collect.collect_arguments import (
+    check_amount,
+    check_callable,
+    check_callback,
+    check_env,
+    check_executor,
+    check_mapping,
+    check_seconds,
+    check_whole,
+    check_whole_or_none,
+)
 from minari_collect.collect_folder import RunFolder
 from minari_collect.collect_messages import EnvLike, Part, Recipe, Way
 from minari_collect.collect_progress import ProgressCallback, ProgressMeter
@@ -147,7 +158,8 @@ def collect_dataset(
         DatasetExistsError: The id is taken, or an earlier run has left something that is not to
             be resumed.
         DatasetBusyError: A run of this name is going on.
-        DataError: The arguments do not say how much to collect.
+        DataError: An argument is not what it should be, and nothing was begun; or the arguments
+            do not say how much to collect.
         RecordingError: The environment cannot be made here, and nothing was begun. Or episodes
             failed for good; the message has their seeds and tracebacks. As
             after every error and after Ctrl-C, everything that is complete waits for
@@ -157,8 +169,27 @@ def collect_dataset(
     new_id = chosen_id(dataset_name, dataset_id)
     check_id_is_free(new_id)
     chosen_format = check_format(data_format)
-    _check_amount(total_episodes, total_steps, env, seed)
-    count = _worker_count(workers, executor)
+    total_episodes = check_whole_or_none("total_episodes", total_episodes)
+    total_steps = check_whole_or_none("total_steps", total_steps)
+    check_amount(total_episodes, total_steps)
+    check_env(env)
+    seed = check_whole_or_none("seed", seed, 0)
+    num_envs = check_whole("num_envs", num_envs)
+    max_attempts = check_whole("max_attempts", max_attempts)
+    max_episode_steps = check_whole_or_none("max_episode_steps", max_episode_steps)
+    max_buffer_steps = check_whole_or_none("max_buffer_steps", max_buffer_steps)
+    episodes_per_task = check_whole_or_none("episodes_per_task", episodes_per_task)
+    episode_timeout = check_seconds("episode_timeout", episode_timeout)
+    check_mapping("env_kwargs", env_kwargs)
+    check_mapping("reset_options", reset_options)
+    check_callable("policy", policy, "a function of an observation, or None to act at random")
+    check_callable("remote", remote, "a function that opens a remote, or None")
+    if not isinstance(progress, bool):
+        check_callable("progress", progress, "a function of a CollectProgress, True, False or None")
+    check_callback("step_data_callback", step_data_callback)
+    check_callback("episode_metadata_callback", episode_metadata_callback)
+    check_executor(executor)
+    count = _worker_count(check_whole_or_none("workers", workers), executor)
     described = DatasetDescription(
         algorithm_name=algorithm_name,
         author=author,
@@ -173,7 +204,7 @@ def collect_dataset(
     recipe = Recipe(
         env=env if env is not None else "",
         policy=policy,
-        seed=0 if seed is None else int(seed),
+        seed=seed or 0,
         num_envs=num_envs,
         env_kwargs=dict(env_kwargs or {}),
         reset_options=reset_options,
@@ -248,24 +279,8 @@ def _way(remote: OpenRemote | None, is_shared: bool) -> Way:
     return "folder" if is_shared else "result"
 
 
-def _check_amount(
-    total_episodes: int | None, total_steps: int | None, env: EnvLike | None, seed: int | None
-) -> None:
-    if (total_episodes is None) == (total_steps is None):
-        raise DataError("give one of total_episodes and total_steps")
-    amount = total_episodes if total_steps is None else total_steps
-    if amount is None or amount < 1:
-        raise DataError(f"{amount} episodes or steps cannot be collected; ask for at least 1")
-    if env is None:
-        raise DataError("give env: an id, a spec, or a function that makes an environment")
-    if seed is not None and seed < 0:
-        raise DataError(f"seed is {seed}; it cannot be negative")
-
-
 def _worker_count(workers: int | None, executor: Executor | None) -> int:
     if workers is not None:
-        if workers < 1:
-            raise DataError(f"workers is {workers}; there must be at least 1")
         return workers
     known = getattr(executor, "_max_workers", None)
     return known if isinstance(known, int) else os.cpu_count() or 1
