@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -111,7 +112,7 @@ def test_a_url_stands_for_the_local_dataset_too_where_only_that_can_be_meant(
 def test_an_upload_converts_where_that_is_asked_for(hub: CommandLine, remote: str) -> None:
     collect("cart/one-v0")
 
-    assert hub("upload", "cart/one-v0", "--data-format", "none").code == 1
+    assert hub("upload", "cart/one-v0", "--data-format", "none").code == 2
     assert hub("list", "--json").json == {}
     assert hub("upload", "cart/one-v0", "--data-format", "hdf5").code == 0
 
@@ -271,6 +272,9 @@ def test_verify_says_what_is_wrong_with_each_dataset(hub: CommandLine) -> None:
         (["list", "gs://"], 2),
         (["download", "there-is-none-v0"], 3),
         (["upload", "there-is-none-v0"], 3),
+        (["upload", "there-is-none-v0", "--data-format", "cards"], 2),
+        (["upload", "gs://bucket/there-is-none-v0", "--remote", "gs://other"], 2),
+        (["download", "gs://bucket/there-is-none-v0", "--remote", "gs://other"], 2),
         (["no-such-command"], 2),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -284,6 +288,42 @@ def test_exit_codes_tell_what_went_wrong(
     assert done.out == ""
     assert done.err
     assert "Traceback" not in done.err
+
+
+def test_a_format_that_is_unknown_here_is_no_sound_dataset_and_no_compatible_one(
+    hub: CommandLine,
+) -> None:
+    for dataset_id in ("cart/one-v0", "cart/one-v1", "cart/one-v2"):
+        collect(dataset_id)
+    path = root() / "cart/one-v2/data/metadata.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "data_format": "cards"}))
+
+    done = hub("verify", "cart/one-v2", "cart/one-v1", "--json")
+
+    assert done.code == 1
+    assert [(report["dataset_id"], report["ok"]) for report in done.json] == [
+        ("cart/one-v2", False),
+        ("cart/one-v1", True),
+    ]
+    assert "cards" in done.json[0]["problems"][0]["message"]
+    assert len(hub("list", "local", "--json").json) == 3
+    compatible = hub("list", "local", "--compatible", "--json").json
+    assert list(compatible) == ["cart/one-v0", "cart/one-v1"]
+    latest = hub("list", "local", "--compatible", "--latest", "--json").json
+    assert list(latest) == ["cart/one-v1"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the shell of Windows closes no stream")
+@pytest.mark.parametrize("option", ["", "--json"])
+def test_a_closed_stdout_is_no_traceback(datasets_root: Path, option: str) -> None:
+    collect("cart/one-v0")
+    command = f"'{sys.executable}' -m minari_hub list local {option} >&-"
+
+    done = subprocess.run(
+        ["sh", "-c", command], capture_output=True, text=True, timeout=120, check=False
+    )
+
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
 
 
 def test_one_dataset_that_is_missing_does_not_keep_the_others_from_being_checked(

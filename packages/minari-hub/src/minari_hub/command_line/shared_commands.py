@@ -11,11 +11,13 @@ import typer
 
 from minari_core._version import __version__ as core_version
 from minari_core.columns import JsonValue
-from minari_core.errors import MinariError
-from minari_core.formats import holds_dataset
+from minari_core.dataset_id import parse_dataset_id
+from minari_core.errors import FormatError, MinariError, MissingDependencyError
+from minari_core.formats import holds_dataset, known_formats, open_storage
 from minari_core.local_datasets import list_local_datasets
 from minari_core.locations import DATA_FOLDER, dataset_folder, datasets_root
-from minari_core.verification import VerificationReport, verify_dataset
+from minari_core.manifest import MANIFEST_NAME
+from minari_core.verification import VerificationProblem, VerificationReport, verify_dataset
 from minari_hub._version import __version__ as hub_version
 from minari_hub.command_line.dataset_table import print_datasets
 from minari_hub.command_line.exit_codes import ExitCode, say_error
@@ -75,7 +77,7 @@ def add_shared_commands(app: typer.Typer, *, default_place: str) -> None:
         """List local or remote datasets."""
         sizes: dict[str, int] = {}
         if place == LOCAL:
-            datasets = list_local_datasets(latest_version=latest, prefix=prefix)
+            datasets = _local_datasets(prefix, latest=latest, compatible=compatible)
             where = str(datasets_root())
             if not as_json:
                 sizes = {dataset_id: local_size(dataset_id) for dataset_id in datasets}
@@ -144,6 +146,7 @@ def download(
 
     A download that was interrupted goes on where it was; every file is checked.
     """
+    _refuse_two_remotes(names, remote)
     here = [name for name in names if _is_local(name)] if force else []
     if here:
         confirm(f"replace {', '.join(here)} in {datasets_root()}", yes=yes)
@@ -173,6 +176,12 @@ def upload(
 
     Nothing on the remote is ever replaced, and nobody sees half a dataset.
     """
+    _refuse_two_remotes(names, remote)
+    if data_format is not None and data_format not in known_formats():
+        raise typer.BadParameter(
+            f"{one_line(data_format)!r} is not one of {', '.join(known_formats())}",
+            param_hint="--data-format",
+        )
     with _EachByItself() as each:
         for name in names:
             with each:
@@ -196,8 +205,13 @@ def verify(names: LocalIds, as_json: JsonOption = False) -> None:
     with _EachByItself() as each:
         for name in names:
             with each:
-                with byte_progress(name) as progress:
-                    report = verify_dataset(local_id(name), progress=progress)
+                dataset_id = local_id(name)
+                try:
+                    with byte_progress(name) as progress:
+                        report = verify_dataset(dataset_id, progress=progress)
+                except (FormatError, MissingDependencyError) as error:
+                    reports.append(_unknown(dataset_id, error))
+                    raise
                 reports.append(report)
                 if not as_json:
                     print_report(report)
@@ -205,6 +219,21 @@ def verify(names: LocalIds, as_json: JsonOption = False) -> None:
                     each.note(ExitCode.FAILED)
         if as_json:
             write_json([report.to_json() for report in reports])
+
+
+def _unknown(dataset_id: str, error: MinariError) -> VerificationReport:
+    """The report on a dataset that nothing here can read."""
+    return VerificationReport(
+        dataset_id=dataset_id,
+        data_path=str(dataset_folder(dataset_id) / DATA_FOLDER),
+        data_format="",
+        files=0,
+        total_episodes=0,
+        total_steps=0,
+        nbytes=0,
+        problems=(VerificationProblem(MANIFEST_NAME, str(error)),),
+        remarks=(),
+    )
 
 
 def print_report(report: VerificationReport) -> None:
@@ -241,6 +270,37 @@ def number_of(count: int, noun: str) -> str:
 def remote_url(url: str | None) -> str:
     """The remote that is meant: the given one, else ``$MINARI_REMOTE``, else the public one."""
     return url or os.environ.get(REMOTE_VARIABLE) or DEFAULT_REMOTE
+
+
+def _refuse_two_remotes(names: list[str], remote: str | None) -> None:
+    for name in names:
+        if remote is not None and is_url(name):
+            raise typer.BadParameter(
+                f"{one_line(name)} says its remote itself; leave --remote out, or give an id",
+                param_hint="--remote",
+            )
+
+
+def _local_datasets(
+    prefix: str | None, *, latest: bool, compatible: bool
+) -> dict[str, dict[str, JsonValue]]:
+    if not compatible:
+        return list_local_datasets(latest_version=latest, prefix=prefix)
+    datasets = list_local_datasets(prefix=prefix)
+    readable = [dataset_id for dataset_id in datasets if _is_readable(dataset_id)]
+    if latest:
+        # They come in the order of their versions.
+        newest = {parse_dataset_id(dataset_id).unversioned: dataset_id for dataset_id in readable}
+        readable = [dataset_id for dataset_id in readable if dataset_id in newest.values()]
+    return {dataset_id: datasets[dataset_id] for dataset_id in readable}
+
+
+def _is_readable(dataset_id: str) -> bool:
+    try:
+        open_storage(dataset_folder(dataset_id) / DATA_FOLDER)
+    except MinariError:
+        return False
+    return True
 
 
 def _is_local(name: str) -> bool:

@@ -80,7 +80,8 @@ def write_json(value: object) -> None:
 
     JSON has no infinite numbers and no NaN, though the metadata of a dataset may; they become null.
     """
-    sys.stdout.write(json.dumps(_with_finite_numbers(value), indent=2, allow_nan=False) + "\n")
+    # As for a table, a stdout that is closed is a place where nobody reads.
+    typer.echo(json.dumps(_with_finite_numbers(value), indent=2, allow_nan=False))
 
 
 def _with_finite_numbers(value: object) -> object:
