@@ -80,6 +80,17 @@ class Slow(Counting):
         return super().step(action)
 
 
+class Asleep(Counting):
+    """Names its process in a folder, and does not come back from its first step."""
+
+    def __init__(self, marks: str) -> None:
+        (Path(marks) / f"{os.getpid()}.pid").touch()
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        time.sleep(3600)
+        return super().step(action)
+
+
 def dict_spaces() -> DictSpaces:
     return DictSpaces()
 

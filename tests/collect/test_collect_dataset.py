@@ -288,6 +288,41 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(
     assert fingerprint(dataset) == fingerprint(wanted)
 
 
+ASLEEP = """
+import sys
+from minari_collect import collect_dataset
+from tests.collect.collect_work import Asleep
+if __name__ == "__main__":
+    collect_dataset("tests/asleep-v0", Asleep, env_kwargs={"marks": sys.argv[1]},
+                    total_episodes=4, workers=2, episodes_per_task=2)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+def test_workers_end_with_a_run_that_was_killed(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(ASLEEP)
+    process = subprocess.Popen(
+        [sys.executable, str(program), str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        stderr=subprocess.PIPE,
+    )
+    deadline = time.monotonic() + 60
+    while len(list(tmp_path.glob("*.pid"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    workers = [int(path.stem) for path in tmp_path.glob("*.pid")]
+    process.kill()
+
+    try:
+        # The workers have the same pipe for their errors, which ends with the last of them.
+        process.communicate(timeout=20)
+    except subprocess.TimeoutExpired:
+        for worker in workers:
+            os.kill(worker, signal.SIGKILL)
+        raise
+    assert len(workers) == 2
+
+
 class Unreliable(Executor):
     """A thousand workers in this process: calls end in any order, fail, or end unheard."""
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
@@ -44,7 +46,7 @@ class ProcessSlots(Executor):
             raise RecordingError("all worker processes are busy")
         pool = self._free.popleft()
         if pool is None:
-            pool = ProcessPoolExecutor(1, mp_context=self._context, initializer=_ignore_interrupt)
+            pool = ProcessPoolExecutor(1, mp_context=self._context, initializer=_begin_worker)
         future = pool.submit(function, *args, **kwargs)
         self._busy.append(pool)
         future.pool = pool  # type: ignore[attr-defined]  # to give it back
@@ -73,6 +75,15 @@ class ProcessSlots(Executor):
         self._busy, self._free = [], deque()
 
 
-def _ignore_interrupt() -> None:
-    """Leave Ctrl-C to the process that waits for the workers."""
+def _begin_worker() -> None:
+    """Leave Ctrl-C to the process that waits for the workers, and end when that one is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True, name="parent watch").start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        # A parent that was killed could end nobody, and nobody waits for what is done here.
+        os._exit(1)
