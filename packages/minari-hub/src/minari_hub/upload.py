@@ -94,8 +94,11 @@ def _upload(dataset: RemoteDataset, folder: Path, progress: bool) -> None:
     total = sum(each.size for each in uploads)
     with TransferProgress(dataset.dataset_id, total, shown=progress) as bar:
         bar.advance(total - sum(each.size for each in missing))
-        # Of two who publish one id, the second to create the first file stops at that.
-        for some in (uploads[:1], uploads[1:]):
+        # Of two who publish one id, the second to create the first file stops at that; shards
+        # have names of their own, and no two datasets are in each other's way.
+        is_columnar = summary.metadata.get("data_format") == ColumnarStorage.data_format
+        claiming = 0 if is_columnar else 1
+        for some in (uploads[:claiming], uploads[claiming:]):
             _send(dataset, folder, [each for each in some if each in missing], bar.advance)
     _publish(dataset, manifest, summary)
     _logger.info("uploaded %s: %d files, %d bytes", dataset.shown, len(uploads), total)
