@@ -98,7 +98,7 @@ def machine(root: Path) -> dict[str, str]:
         "system": platform.platform(),
         "Python": platform.python_version(),
         "libraries": ", ".join(versions),
-        "disk": f"{root} on {file_system(root)}",
+        "disk": file_system(root),
     }
 
 
