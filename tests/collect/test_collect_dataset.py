@@ -387,7 +387,8 @@ def test_parts_of_an_earlier_run_that_overlap_are_counted_once(
     datasets_root: Path, tmp_path: Path
 ) -> None:
     """As after a worker that was given up, and completed its task all the same."""
-    arguments: dict[str, Any] = {"seed": 5, "executor": ThreadPoolExecutor(1)}
+    executor = ThreadPoolExecutor(1)
+    arguments: dict[str, Any] = {"seed": 5, "executor": executor}
     work = tmp_path / "work"
     for size in (4, 1):
         with pytest.raises(StopCollectingError):
@@ -401,6 +402,8 @@ def test_parts_of_an_earlier_run_that_overlap_are_counted_once(
                 resume=True,
                 **arguments,
             )
+        # The task that was going on is not stopped; here nobody may write any more.
+        executor.submit(int).result()
         shutil.move(work, tmp_path / str(size))
     shutil.copytree(tmp_path / "4", work)
     first, *others = sorted((tmp_path / "1").glob("episodes-*"))
