@@ -16,12 +16,15 @@ settings.load_profile("minari")
 
 # The modules of extras are only there with their extras.
 collect_ignore = [
-    f"packages/minari-core/src/minari_core/{extra}.py"
-    for extra in ("jax", "torch", "integrations/d3rlpy", "integrations/torchrl")
-    if find_spec(extra.removeprefix("integrations/")) is None
+    f"packages/minari-{package}/src/minari_{package}/{module}.py"
+    for package, folder, extras in (
+        ("core", "integrations", ("jax", "torch", "d3rlpy", "torchrl")),
+        ("collect", "executors", ("ray",)),
+    )
+    for extra in extras
+    if find_spec(extra) is None
+    for module in (extra, f"{folder}/{extra}")
 ]
-if find_spec("ray") is None:
-    collect_ignore.append("packages/minari-collect/src/minari_collect/ray.py")
 
 
 @pytest.fixture(autouse=True)

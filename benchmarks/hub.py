@@ -30,7 +30,7 @@ from setting import Setting
 from workloads import ABOUT, copy_datasets
 
 import minari
-from minari_hub.workers import WORKERS, run_many
+from minari_hub.transfer.threads import WORKERS, run_many
 
 _BUCKET = "minari-benchmark"
 _OBJECTS = 40

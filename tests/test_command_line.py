@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 
 import minari
 from minari.command_line.app import app
-from minari.command_line.dataset_commands import episode_counts
-from minari.command_line.histogram import bars, distribution_of
-from minari.command_line.space_text import space_lines
-from minari.command_line.statistics import local_statistics
+from minari.command_line.datasets import episode_counts
+from minari.command_line.show.histogram import bars, distribution_of
+from minari.command_line.show.space_text import space_lines
+from minari.command_line.show.statistics import local_statistics
 from tests.command_line import CommandLine, Terminal, collect, in_process
 
 pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no:minari_core.MinariWarning")

@@ -27,10 +27,10 @@ from minari_collect import (
     list_recoverable,
     recover,
 )
-from minari_core.combining import combine_datasets
-from minari_core.dataset import MinariDataset
+from minari_core.datasets.combining import combine_datasets
+from minari_core.datasets.dataset import MinariDataset
+from minari_core.datasets.local import delete_dataset, list_local_datasets, load_dataset
 from minari_core.errors import DatasetNotFoundError, DatasetWriteError
-from minari_core.local_datasets import delete_dataset, list_local_datasets, load_dataset
 from tests.collect.environments import Counter, Moment, Scripted, run_episode
 
 pytestmark = [

@@ -13,10 +13,10 @@ from gymnasium import spaces
 
 import minari
 from minari.data_collector.callbacks.step_callback import StepDataCallback
-from minari.dataset.minari_storage import MinariStorage
 from minari.namespace import list_local_namespaces, list_remote_namespaces
 from minari.serialization import deserialize_space, serialize_space
 from minari.storage.datasets_root_dir import get_dataset_path
+from minari_core.datasets.public_storage import MinariStorage
 
 NAMES = {
     "minari": "DataCollector EpisodeData StepData MinariDataset StepDataCallback "

@@ -9,7 +9,7 @@ from gymnasium import spaces
 
 import minari
 from minari_core import EpisodeBuffer, MinariDataset, create_dataset_from_buffers
-from minari_core.memory_storage import MemoryStorage
+from minari_core.formats.columnar.memory import MemoryStorage
 from minari_core.testing import simple_episode
 
 POSITION = spaces.Box(-np.inf, np.inf, (2,), np.float64)

@@ -10,9 +10,9 @@ import numpy as np
 
 from minari_collect import DataCollectorV0
 from minari_collect import create_dataset_from_collector_env as create
-from minari_collect.collect_messages import episode_seeds
-from minari_collect.policies import PolicyRunner
-from minari_core.dataset import MinariDataset
+from minari_collect.workers.messages import episode_seeds
+from minari_collect.workers.policies import PolicyRunner
+from minari_core.datasets.dataset import MinariDataset
 
 
 def fingerprint(dataset: MinariDataset) -> str:

@@ -23,10 +23,10 @@ from minari_collect import (
     VectorDataCollector,
     create_dataset_from_collector_env,
 )
-from minari_core.caller_warnings import MinariWarning
-from minari_core.dataset import MinariDataset
+from minari_core.datasets.dataset import MinariDataset
+from minari_core.datasets.local import load_dataset
 from minari_core.errors import RecordingError
-from minari_core.local_datasets import load_dataset
+from minari_core.messages import MinariWarning
 from tests.collect.comparing import assert_same
 from tests.collect.environments import Counter, Moment, Scripted, run_episode
 

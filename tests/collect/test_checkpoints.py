@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from minari_collect import DataCollectorV0, create_dataset_from_collector_env
-from minari_core.dataset import MinariDataset
-from minari_core.local_datasets import load_dataset
+from minari_core.datasets.dataset import MinariDataset
+from minari_core.datasets.local import load_dataset
 from tests.collect.comparing import assert_same
 from tests.collect.environments import Counter, Moment, Scripted, run_episode
 
@@ -23,7 +23,7 @@ REPOSITORY = Path(__file__).parents[2]
 APPENDING = """
 import sys, warnings
 from minari_collect import DataCollectorV0
-from minari_core.local_datasets import load_dataset
+from minari_core.datasets.local import load_dataset
 from tests.collect.environments import Counter, run_episode
 
 warnings.simplefilter("ignore")

@@ -22,12 +22,12 @@ import numpy as np
 import pytest
 
 from minari_collect import CollectProgress, DataCollectorV0, collect_dataset
-from minari_collect.collect_messages import episode_seeds
-from minari_collect.policies import load_policy
+from minari_collect.workers.messages import episode_seeds
+from minari_collect.workers.policies import load_policy
+from minari_core.datasets.local import load_dataset
 from minari_core.errors import DataError, DatasetExistsError, RecordingError
-from minari_core.local_datasets import load_dataset
-from minari_core.showing import shown
-from minari_core.verification import verify_dataset
+from minari_core.local.verifying import verify_dataset
+from minari_core.messages import shown
 from tests.collect.collect_work import (
     Counting,
     Slow,

@@ -26,7 +26,7 @@ from minari_collect import (
     list_recoverable,
     recover,
 )
-from minari_core.caller_warnings import MinariWarning
+from minari_core.datasets.local import list_local_datasets, load_dataset
 from minari_core.errors import (
     DataError,
     DatasetBusyError,
@@ -38,7 +38,7 @@ from minari_core.errors import (
     MinariError,
     RecordingError,
 )
-from minari_core.local_datasets import list_local_datasets, load_dataset
+from minari_core.messages import MinariWarning
 from tests.collect.environments import Counter, Moment, Scripted, run_episode
 
 pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no")

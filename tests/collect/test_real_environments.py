@@ -12,10 +12,10 @@ import pytest
 from gymnasium import spaces
 
 from minari_collect import DataCollectorV0, create_dataset_from_collector_env
-from minari_core.caller_warnings import MinariWarning
-from minari_core.dataset import MinariDataset
-from minari_core.gymnasium_compat import ONE_OF
-from minari_core.local_datasets import load_dataset
+from minari_core.datasets.dataset import MinariDataset
+from minari_core.datasets.local import load_dataset
+from minari_core.environments.gymnasium_compat import ONE_OF
+from minari_core.messages import MinariWarning
 from tests.collect.comparing import assert_same, stacked
 from tests.collect.environments import Counter, FromSpace, Moment, Reusing, Scripted, run_episode
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from minari_collect import DataCollectorV0, create_dataset_from_collector_env
 from minari_collect.callbacks import EpisodeMetadataCallback
-from minari_core.dataset import MinariDataset
-from minari_core.local_datasets import load_dataset
+from minari_core.datasets.dataset import MinariDataset
+from minari_core.datasets.local import load_dataset
 from tests.collect.comparing import assert_same, stacked
 from tests.collect.environments import TWO, VECTOR, Moment, Scripted
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from minari_collect import StepDataCallback
-from minari_collect.vector_environment import DISABLED, NEXT_STEP, SAME_STEP
+from minari_collect.collectors.vector_environment import DISABLED, NEXT_STEP, SAME_STEP
 from tests.collect.vector_twin import (
     DictSpaces,
     MakeEnv,

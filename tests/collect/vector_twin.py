@@ -12,9 +12,9 @@ import numpy as np
 from gymnasium import spaces
 
 from minari_collect import DataCollectorV0, VectorDataCollector, create_dataset_from_collector_env
-from minari_collect.vector_environment import DISABLED, NEXT_STEP, value_of
-from minari_core.dataset import MinariDataset
-from minari_core.episode import EpisodeData
+from minari_collect.collectors.vector_environment import DISABLED, NEXT_STEP, value_of
+from minari_core.datasets.dataset import MinariDataset
+from minari_core.episodes.episode import EpisodeData
 from tests.collect.comparing import assert_same
 
 MakeEnv = Callable[[], gymnasium.Env[Any, Any]]

@@ -11,7 +11,7 @@ from gymnasium.spaces import GraphInstance, Space
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from minari_core import gymnasium_compat as compat
+from minari_core.environments import gymnasium_compat as compat
 
 INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 FLOATS = ["float16", "float32", "float64", "longdouble"]

@@ -29,21 +29,21 @@ from minari_core.columns import (
     schema_from_json,
 )
 from minari_core.columns.base import escape_key
-from minari_core.columns.dynamic import encode_dynamic, freeze
 from minari_core.columns.exact import exactly
 from minari_core.columns.fixed import as_numeric_array
 from minari_core.columns.joining import rows_of
-from minari_core.encoding import check_seed, encode_episodes
-from minari_core.episode import EpisodeBuffer, EpisodeData
-from minari_core.episode_index import EpisodeIndex
+from minari_core.columns.untyped import encode_dynamic, freeze
+from minari_core.environments.space_json import space_to_json
+from minari_core.episodes import check_seed, encode_episodes
+from minari_core.episodes.episode import EpisodeBuffer, EpisodeData
+from minari_core.episodes.shard_data import ShardData
 from minari_core.errors import DataError, DatasetDamagedError, FormatError
-from minari_core.expectations import expect_same
+from minari_core.formats.columnar.episode_index import EpisodeIndex
+from minari_core.formats.columnar.manifest import Layout, Manifest
+from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.json_values import from_json_text, to_json_text
-from minari_core.manifest import Layout, Manifest
-from minari_core.shard_data import ShardData
-from minari_core.shard_folder import ShardFolder
-from minari_core.space_json import space_to_json
 from minari_core.testing import simple_episode
+from minari_core.testing.expectations import expect_same
 from tests.core.info_strategies import json_values, keys
 from tests.core.space_strategies import spaces, values_of
 

@@ -23,7 +23,7 @@ from minari_core import (
     create_dataset_from_buffers,
     load_dataset,
 )
-from minari_core.expectations import expect_same_episode
+from minari_core.testing.expectations import expect_same_episode
 
 FORMATS = ("columnar", "hdf5", "arrow", "parquet")
 SPACE = spaces.Dict(

@@ -23,16 +23,16 @@ import zstandard
 from gymnasium import spaces
 
 import minari_core
-from minari_core.columnar_storage import ColumnarStorage
 from minari_core.columns import AXES
 from minari_core.columns.schema import schema_from_json
-from minari_core.episode import EpisodeBuffer, EpisodeData
+from minari_core.environments.space_json import space_to_json
+from minari_core.episodes.episode import EpisodeBuffer, EpisodeData
 from minari_core.errors import DatasetDamagedError, DatasetNotFoundError, FormatError, MinariError
-from minari_core.expectations import expect_same_episode
-from minari_core.formats import new_storage, open_storage
-from minari_core.manifest import layout_checksum
-from minari_core.space_json import space_to_json
+from minari_core.formats.columnar.dataset_folder import ColumnarStorage
+from minari_core.formats.columnar.manifest import layout_checksum
+from minari_core.formats.registry import new_storage, open_storage
 from minari_core.testing import simple_episode
+from minari_core.testing.expectations import expect_same_episode
 
 SPACE = spaces.Dict(
     image=spaces.Box(0, 255, (64, 64), np.uint8),
@@ -47,7 +47,7 @@ READ_EVERYTHING = """
 import resource, sys
 from pathlib import Path
 resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
-from minari_core.columnar_storage import ColumnarStorage
+from minari_core.formats.columnar.dataset_folder import ColumnarStorage
 from minari_core.errors import MinariError
 for folder in sys.stdin.read().split("\\n"):
     try:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minari_core.dataset_id import DatasetId, check_namespace, parse_dataset_id
 from minari_core.errors import DatasetIdError
+from minari_core.local.dataset_id import DatasetId, check_namespace, parse_dataset_id
 
 
 @pytest.mark.parametrize(

@@ -42,8 +42,8 @@ from minari_core.errors import (
     SamplingError,
     SpaceError,
 )
-from minari_core.expectations import expect_same, expect_same_episode
 from minari_core.testing import simple_episode
+from minari_core.testing.expectations import expect_same, expect_same_episode
 
 pytestmark = pytest.mark.filterwarnings("ignore::minari_core.MinariWarning")
 

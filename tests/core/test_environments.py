@@ -14,13 +14,17 @@ import pytest
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec, WrapperSpec
 
-from minari_core.environments import check_requirements, merge_env_specs, recover_environment
+from minari_core.environments.env_specs import env_spec_from_json, env_spec_to_json
+from minari_core.environments.recovery import (
+    check_requirements,
+    merge_env_specs,
+    recover_environment,
+)
 from minari_core.errors import (
     EnvironmentNotRecoverableError,
     IncompatibleDatasetsError,
     UntrustedEnvironmentError,
 )
-from minari_core.gymnasium_compat import env_spec_from_json, env_spec_to_json
 
 CARTPOLE = "CartPole-v1"
 CARTPOLE_ENTRY_POINT = "gymnasium.envs.classic_control.cartpole:CartPoleEnv"

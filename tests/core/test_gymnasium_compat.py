@@ -14,8 +14,8 @@ from gymnasium.envs.registration import EnvSpec, WrapperSpec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minari_core.environments.env_specs import env_spec_from_json, env_spec_to_json
 from minari_core.errors import MetadataError
-from minari_core.gymnasium_compat import env_spec_from_json, env_spec_to_json
 
 if importlib.util.find_spec("ale_py") is not None:
     # Its arguments have tuples.

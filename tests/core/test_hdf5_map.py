@@ -12,7 +12,7 @@ import pytest
 from gymnasium import spaces
 
 from minari_core import EpisodeBuffer, MinariError, create_dataset_from_buffers, load_dataset
-from minari_core.public_formats.hdf5_map import Hdf5Map, UnusualFileError
+from minari_core.formats.public.hdf5.mapped_file import Hdf5Map, UnusualFileError
 
 pytestmark = pytest.mark.filterwarnings("ignore::minari_core.MinariWarning")
 

@@ -10,12 +10,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from minari_core import (
-    MinariDataset,
-    create_dataset_from_buffers,
-    delete_dataset,
-    load_dataset,
-)
+from minari_core import MinariDataset, create_dataset_from_buffers, delete_dataset, load_dataset
 from minari_core.errors import DatasetNotFoundError
 from minari_core.testing import simple_episode
 

@@ -27,8 +27,8 @@ from minari_core import (
     load_dataset,
     verify_dataset,
 )
+from minari_core.datasets.local import committed_recordings
 from minari_core.errors import DatasetDamagedError, DatasetWriteError
-from minari_core.local_datasets import committed_recordings
 from minari_core.testing import simple_episode
 
 Result = TypeVar("Result")

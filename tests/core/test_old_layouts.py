@@ -14,8 +14,8 @@ from gymnasium import spaces
 from PIL import Image
 
 from minari_core import DatasetDamagedError, list_local_datasets, load_dataset
-from minari_core.gymnasium_compat import env_spec_to_json
-from minari_core.space_json import space_to_json
+from minari_core.environments.env_specs import env_spec_to_json
+from minari_core.environments.space_json import space_to_json
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from typing import Any, TypeAlias
 import pytest
 from gymnasium import spaces
 
+from minari_core.environments.space_json import space_to_json
 from minari_core.errors import SpaceError
-from minari_core.expectations import expect_raises
-from minari_core.formats import new_storage, open_storage
-from minari_core.space_json import space_to_json
-from minari_core.storage import Storage
+from minari_core.formats.registry import new_storage, open_storage
+from minari_core.storage.base import Storage
 from minari_core.testing import SPACES, StorageConformance, simple_episode
+from minari_core.testing.expectations import expect_raises
 
 Spaces: TypeAlias = Mapping[str, spaces.Space[Any]]
 

@@ -15,15 +15,15 @@ from gymnasium import spaces as gym_spaces
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from minari_core.caller_warnings import MinariWarning
-from minari_core.columnar_storage import ColumnarStorage
 from minari_core.columns.joining import rows_of
-from minari_core.dataset import MinariDataset
-from minari_core.episode import EpisodeBuffer
-from minari_core.expectations import expect_same, expect_same_episode, rows_of_space
-from minari_core.memory_storage import MemoryStorage
-from minari_core.space_json import space_to_json
-from minari_core.storage import Storage
+from minari_core.datasets.dataset import MinariDataset
+from minari_core.environments.space_json import space_to_json
+from minari_core.episodes.episode import EpisodeBuffer
+from minari_core.formats.columnar.dataset_folder import ColumnarStorage
+from minari_core.formats.columnar.memory import MemoryStorage
+from minari_core.messages import MinariWarning
+from minari_core.storage.base import Storage
+from minari_core.testing.expectations import expect_same, expect_same_episode, rows_of_space
 from tests.core.info_strategies import (
     anything,
     canonical,

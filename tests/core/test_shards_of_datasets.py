@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from minari_core.creation import create_dataset_from_buffers
-from minari_core.dataset import MinariDataset
-from minari_core.episode import EpisodeBuffer
+from minari_core.datasets.creation import create_dataset_from_buffers
+from minari_core.datasets.dataset import MinariDataset
+from minari_core.episodes.episode import EpisodeBuffer
 
 pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no")
 

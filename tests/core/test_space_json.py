@@ -18,9 +18,14 @@ from gymnasium.spaces import Space
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minari_core import gymnasium_compat as compat
+from minari_core.environments import gymnasium_compat as compat
+from minari_core.environments.space_json import (
+    space_from_dict,
+    space_from_json,
+    space_to_dict,
+    space_to_json,
+)
 from minari_core.errors import SpaceError
-from minari_core.space_json import space_from_dict, space_from_json, space_to_dict, space_to_json
 from tests.core import space_strategies
 
 # Gymnasium takes more than its types say.
@@ -158,7 +163,7 @@ def test_a_box_of_whole_numbers_without_bounds_stays_without_bounds() -> None:
 
 def test_the_text_of_a_space_is_the_same_in_every_process() -> None:
     program = (
-        "from gymnasium import spaces; from minari_core.space_json import space_to_json; "
+        "from gymnasium import spaces; from minari_core.environments.space_json import space_to_json; "
         "print(space_to_json(spaces.Text(3)))"
     )
     texts = {

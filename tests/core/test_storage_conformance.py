@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from gymnasium import spaces
 
-from minari_core.columnar_storage import ColumnarStorage
-from minari_core.expectations import expect_raises
-from minari_core.manifest import Layout, Manifest
-from minari_core.memory_storage import MemoryStorage
-from minari_core.shard_folder import ShardFolder
-from minari_core.space_json import space_to_json
-from minari_core.storage import Storage
+from minari_core.environments.space_json import space_to_json
+from minari_core.formats.columnar.dataset_folder import ColumnarStorage
+from minari_core.formats.columnar.manifest import Layout, Manifest
+from minari_core.formats.columnar.memory import MemoryStorage
+from minari_core.formats.columnar.shard_folder import ShardFolder
+from minari_core.storage.base import Storage
 from minari_core.testing import StorageConformance, simple_episode
+from minari_core.testing.expectations import expect_raises
 
 
 def described(

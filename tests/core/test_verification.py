@@ -18,10 +18,10 @@ from gymnasium import spaces
 import minari_core
 from minari_core import VerificationReport, verify_dataset
 from minari_core.columns import Schema, schema_from_json
-from minari_core.dataset_lock import LOCK_NAME
+from minari_core.environments.gymnasium_compat import ONE_OF
 from minari_core.errors import DatasetIdError, DatasetNotFoundError, FormatError
-from minari_core.gymnasium_compat import ONE_OF
-from minari_core.manifest import layout_checksum
+from minari_core.files import LOCK_NAME
+from minari_core.formats.columnar.manifest import layout_checksum
 
 pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no:minari_core.MinariWarning")
 

@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 
 from minari_collect import collect_dataset
-from minari_collect.collect_messages import episode_seeds
-from minari_core.dataset import MinariDataset
-from minari_core.verification import verify_dataset
+from minari_collect.workers.messages import episode_seeds
+from minari_core.datasets.dataset import MinariDataset
+from minari_core.local.verifying import verify_dataset
 from minari_hub import open_remote
 from tests.collect.collect_work import (
     Counting,

@@ -13,8 +13,8 @@ import numpy as np
 from gymnasium import spaces
 
 import minari
-from minari_core.formats import MAIN_FILE
-from minari_core.locations import datasets_root, staging_root
+from minari_core.formats.public.files import MAIN_FILE
+from minari_core.local.locations import datasets_root, staging_root
 
 _SPACE = spaces.Box(-np.inf, np.inf, (64,), np.float64)
 

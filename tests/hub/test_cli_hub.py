@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import minari
-from minari_core.locations import datasets_root as root
+from minari_core.local.locations import datasets_root as root
 from minari_hub.command_line.app import app
 from minari_hub.command_line.dataset_table import folded
 from minari_hub.command_line.terminal import printable

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import minari
-from minari_core.locations import dataset_folder, datasets_root, staging_root
+from minari_core.local.locations import dataset_folder, datasets_root, staging_root
 from minari_hub import download_dataset, ensure_downloaded, upload_dataset
 from tests.hub.datasets import (
     collect,

@@ -7,7 +7,7 @@ import pytest
 import minari
 from minari_hub import download_dataset, upload_dataset
 from minari_hub.remotes import gcs
-from minari_hub.retrying import Patience
+from minari_hub.transfer.retrying import Patience
 from tests.hub.datasets import collect, files_of, is_intact, leftovers, make_shards
 from tests.hub.fault_proxy import Answer, Fault, FaultProxy, cut, flip, shorten, status
 from tests.hub.servers import Bucket

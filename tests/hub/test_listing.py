@@ -8,9 +8,9 @@ import warnings
 import pytest
 
 import minari
-from minari_core.manifest import FORMAT_VERSION
+from minari_core.formats.shards.entry import FORMAT_VERSION
 from minari_hub import get_remote_metadata, list_remote_datasets, upload_dataset
-from minari_hub.urls import open_remote
+from minari_hub.remotes.urls import open_remote
 from tests.hub.datasets import collect, public_dataset
 from tests.hub.fault_proxy import Answer, Fault, FaultProxy, replace_text, status
 from tests.hub.servers import Bucket

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minari_core.errors import RemoteError
-from minari_hub.checksums import ALGORITHMS, Checksum, checksum_of, new_hasher
-from minari_hub.part_file import PartFile, TransferStoppedError
-from minari_hub.remote import RemoteObject
+from minari_hub.transfer.checksums import ALGORITHMS, Checksum, checksum_of, new_hasher
+from minari_hub.transfer.objects import RemoteObject
+from minari_hub.transfer.part_file import PartFile, TransferStoppedError
 
 pieces = st.lists(st.binary(min_size=1, max_size=400) | st.just(b"x" * 200_000), max_size=8)
 algorithms = st.sampled_from(ALGORITHMS)

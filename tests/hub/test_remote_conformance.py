@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from minari_hub.remote import Remote
+from minari_hub.remotes.base import Remote
 from minari_hub.remotes.folder import FolderRemote
+from minari_hub.remotes.urls import open_remote
 from minari_hub.testing import RemoteConformance
-from minari_hub.urls import open_remote
 from tests.hub.hugging_face_server import HuggingFaceServer
 from tests.hub.servers import Bucket
 

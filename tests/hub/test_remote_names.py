@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minari_core.errors import UntrustedNameError
-from minari_hub.remote_names import check_name, check_names
+from minari_hub.untrusted.names import check_name, check_names
 
 _PIECES = [
     "..",

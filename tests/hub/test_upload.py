@@ -17,7 +17,7 @@ import pytest
 from gymnasium import spaces
 
 import minari
-from minari_core.locations import dataset_folder
+from minari_core.local.locations import dataset_folder
 from minari_hub import open_remote, upload_dataset
 from minari_hub.remotes.folder import FolderRemote
 from tests.hub.datasets import collect, files_of, leftovers, make_shards

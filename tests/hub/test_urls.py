@@ -12,7 +12,7 @@ import minari
 from minari_hub import DEFAULT_REMOTE, open_remote
 from minari_hub.remotes.folder import FolderRemote
 from minari_hub.remotes.gcs import GcsRemote
-from minari_hub.urls import Address, addresses_of, is_url
+from minari_hub.remotes.urls import Address, addresses_of, is_url
 
 
 def test_the_default_is_the_public_bucket_unless_the_environment_says_otherwise(

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from minari.serialization import deserialize_space
-from minari_core.gymnasium_compat import env_spec_from_json
+from minari_core.environments.env_specs import env_spec_from_json
 from tests.interop.recordings import EPISODES, read_all, recordings, write_all
 
 ROOT = Path(__file__).parents[2]

@@ -20,16 +20,16 @@ from gymnasium import spaces
 from hypothesis import strategies as st
 
 from minari_core import MinariDataset
-from minari_core.columnar_storage import ColumnarStorage
 from minari_core.columns import Column, Schema, StructColumn, column_for_values, fixed_column
-from minari_core.columns.dynamic import encode_dynamic
-from minari_core.encoding import encode_entries
-from minari_core.expectations import expect_same
-from minari_core.memory_storage import MemoryStorage
-from minari_core.sampling import binding
-from minari_core.shard_data import ShardData
-from minari_core.sharded_storage import ShardedStorage
-from minari_core.space_json import space_to_json
+from minari_core.columns.untyped import encode_dynamic
+from minari_core.environments.space_json import space_to_json
+from minari_core.episodes import encode_entries
+from minari_core.episodes.shard_data import ShardData
+from minari_core.formats.columnar.dataset_folder import ColumnarStorage
+from minari_core.formats.columnar.memory import MemoryStorage
+from minari_core.formats.columnar.reading import ShardedStorage
+from minari_core.sampling.gathering import binding
+from minari_core.testing.expectations import expect_same
 from tests.core.info_strategies import canonical
 from tests.core.space_strategies import value_of
 

@@ -9,8 +9,8 @@ import pytest
 from gymnasium import spaces
 
 from minari_core import DatasetDamagedError, MinariDataset
-from minari_core.columnar_storage import ColumnarStorage
-from minari_core.sampling import binding
+from minari_core.formats.columnar.dataset_folder import ColumnarStorage
+from minari_core.sampling.gathering import binding
 from tests.core.sampling.recorded import IMAGE, VECTOR, Recorded, record, stored
 
 MANY = spaces.Dict({"camera": IMAGE, "words": spaces.Text(5), "speed": VECTOR})

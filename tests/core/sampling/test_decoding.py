@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from minari_core import DatasetDamagedError
 from minari_core.columns.fixed import ROWS_PER_CHUNK
-from minari_core.compression import CompressedRows, compressed_chunks, decode_rows
-from minari_core.decoding import ChunkCache, chunk_cache, do_all
+from minari_core.formats.shards.chunk_cache import ChunkCache, chunk_cache, do_all
+from minari_core.formats.shards.compression import CompressedRows, compressed_chunks, decode_rows
 
 
 def compressed(rows: np.ndarray[Any, Any], spoil: int | None = None) -> CompressedRows:

@@ -11,7 +11,7 @@ from gymnasium import spaces
 
 import minari_core
 from minari_core import MinariDataset, MinariError, SamplingError
-from minari_core.memory_storage import MemoryStorage
+from minari_core.formats.columnar.memory import MemoryStorage
 from minari_core.sampling import TransitionBatch
 from tests.core.sampling.recorded import NESTED, VECTOR, record, stored
 

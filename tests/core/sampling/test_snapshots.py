@@ -15,7 +15,7 @@ from gymnasium import spaces
 
 import minari_core
 from minari_core import EpisodeBuffer, MinariDataset
-from minari_core.sampling import binding
+from minari_core.sampling.gathering import binding
 from tests.core.sampling.recorded import VECTOR, WITH_IMAGE, record, stored
 
 DESCRIBED = {

@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minari_core import SamplingError
-from minari_core.sampling.steps import EpisodeWeights
-from minari_core.sampling.weighted_order import WeightedOrder
+from minari_core.sampling.weights import EpisodeWeights, WeightedOrder
 from tests.core.sampling.recorded import VECTOR, record, stored
 
 LENGTHS = [1, 10, 3, 6]

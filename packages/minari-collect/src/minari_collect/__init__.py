@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from minari_collect._version import __version__
 from minari_collect.callbacks import EpisodeMetadataCallback, StepDataCallback
-from minari_collect.creation import create_dataset_from_collector_env
-from minari_collect.data_collector import DataCollectorV0
-from minari_collect.recovery import RecoverableRecording, discard, list_recoverable, recover
+from minari_collect.collectors.creation import create_dataset_from_collector_env
+from minari_collect.collectors.single import DataCollectorV0
+from minari_collect.staging.journal import RecoverableRecording
+from minari_collect.staging.recovery import discard, list_recoverable, recover
 
 if TYPE_CHECKING:
-    from minari_collect.collect_progress import CollectProgress
-    from minari_collect.collecting import collect_dataset
-    from minari_collect.vector_collector import VectorDataCollector
+    from minari_collect.collectors.vector import VectorDataCollector
+    from minari_collect.runs.collect_dataset import collect_dataset
+    from minari_collect.runs.progress import CollectProgress
 
 __all__ = [
     "CollectProgress",
@@ -33,9 +34,9 @@ __all__ = [
 
 if not TYPE_CHECKING:
     _LOADED_WHEN_USED = {
-        "CollectProgress": "minari_collect.collect_progress",
-        "VectorDataCollector": "minari_collect.vector_collector",
-        "collect_dataset": "minari_collect.collecting",
+        "CollectProgress": "minari_collect.runs.progress",
+        "VectorDataCollector": "minari_collect.collectors.vector",
+        "collect_dataset": "minari_collect.runs.collect_dataset",
     }
 
     def __getattr__(name: str) -> object:

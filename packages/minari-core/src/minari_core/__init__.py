@@ -6,12 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from minari_core._version import __version__
-from minari_core.caller_warnings import MinariWarning
-from minari_core.combining import combine_datasets, split_dataset
-from minari_core.creation import create_dataset_from_buffers
-from minari_core.dataset import MinariDataset, MinariDatasetSpec
-from minari_core.episode import EpisodeBuffer, EpisodeData, EpisodeMetadata
-from minari_core.episode_source import EpisodeSource
+from minari_core.datasets.combining import combine_datasets, split_dataset
+from minari_core.datasets.creation import create_dataset_from_buffers
+from minari_core.datasets.dataset import MinariDataset, MinariDatasetSpec
+from minari_core.datasets.local import delete_dataset, list_local_datasets, load_dataset
+from minari_core.datasets.scores import get_normalized_score
+from minari_core.datasets.source import EpisodeSource
+from minari_core.episodes.episode import EpisodeBuffer, EpisodeData, EpisodeMetadata
 from minari_core.errors import (
     DataError,
     DatasetBusyError,
@@ -34,20 +35,20 @@ from minari_core.errors import (
     SpaceError,
     UntrustedEnvironmentError,
 )
-from minari_core.local_datasets import delete_dataset, list_local_datasets, load_dataset
-from minari_core.namespaces import (
+from minari_core.local.namespaces import (
     create_namespace,
     delete_namespace,
     get_namespace_metadata,
     list_local_namespaces,
     update_namespace_metadata,
 )
-from minari_core.scores import get_normalized_score
+from minari_core.messages import MinariWarning
 
 if TYPE_CHECKING:
-    from minari_core.converting import convert_dataset
-    from minari_core.flat_data import create_dataset_from_arrays, import_flat_hdf5
-    from minari_core.verification import VerificationProblem, VerificationReport, verify_dataset
+    from minari_core.datasets.converting import convert_dataset
+    from minari_core.datasets.flat import create_dataset_from_arrays, import_flat_hdf5
+    from minari_core.formats.verification.report import VerificationProblem, VerificationReport
+    from minari_core.local.verifying import verify_dataset
 
 __all__ = [
     "DataError",
@@ -100,12 +101,12 @@ __all__ = [
 
 if not TYPE_CHECKING:
     _LOADED_WHEN_USED = {
-        "VerificationProblem": "minari_core.verification",
-        "VerificationReport": "minari_core.verification",
-        "convert_dataset": "minari_core.converting",
-        "create_dataset_from_arrays": "minari_core.flat_data",
-        "import_flat_hdf5": "minari_core.flat_data",
-        "verify_dataset": "minari_core.verification",
+        "VerificationProblem": "minari_core.formats.verification.folder",
+        "VerificationReport": "minari_core.formats.verification.folder",
+        "convert_dataset": "minari_core.datasets.converting",
+        "create_dataset_from_arrays": "minari_core.datasets.flat",
+        "import_flat_hdf5": "minari_core.datasets.flat",
+        "verify_dataset": "minari_core.formats.verification.folder",
     }
 
     def __getattr__(name: str) -> object:

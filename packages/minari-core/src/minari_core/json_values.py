@@ -14,12 +14,12 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from typing import TypeGuard
+from typing import TypeAlias, TypeGuard
 
 import numpy as np
 
 from minari_core.errors import DataError
-from minari_core.showing import shown
+from minari_core.messages import shown
 
 NOT_PLAIN = "its key is not text that JSON can keep"
 """Why a column is left out whose key is not plain; see `is_plain_key`."""
@@ -171,3 +171,11 @@ def _unmark_array(content: Mapping[str, object]) -> object:
         raise ValueError(f"an array of dtype {dtype} and {len(data)} elements")
     array = np.array([_unmark(item) for item in data], dtype=dtype).reshape(shape)
     return array[()] if not shape else array
+
+
+JsonValue: TypeAlias = (
+    bool | int | float | str | list["JsonValue"] | Mapping[str, "JsonValue"] | None
+)
+
+
+JsonObject: TypeAlias = dict[str, JsonValue]

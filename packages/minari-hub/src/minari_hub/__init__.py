@@ -17,11 +17,12 @@ never on ``minari_collect``; the libraries of a remote are imported when it is f
 from __future__ import annotations
 
 from minari_hub._version import __version__
-from minari_hub.download import download_dataset, ensure_downloaded
-from minari_hub.listing import get_remote_metadata, list_remote_datasets
-from minari_hub.remote import Remote, RemoteObject
-from minari_hub.upload import upload_dataset
-from minari_hub.urls import DEFAULT_REMOTE, open_remote
+from minari_hub.datasets.download import download_dataset, ensure_downloaded
+from minari_hub.datasets.listing import get_remote_metadata, list_remote_datasets
+from minari_hub.datasets.upload import upload_dataset
+from minari_hub.remotes.base import Remote
+from minari_hub.remotes.urls import DEFAULT_REMOTE, open_remote
+from minari_hub.transfer.objects import RemoteObject
 
 __all__ = [
     "DEFAULT_REMOTE",

@@ -19,10 +19,11 @@ from pathlib import Path
 from threading import Event
 
 from minari_core.errors import RemoteObjectExistsError, RemoteObjectNotFoundError
-from minari_core.expectations import expect, expect_raises
-from minari_hub.part_file import PartFile
-from minari_hub.remote import Remote, RemoteObject, Upload
-from minari_hub.workers import run_many
+from minari_core.testing.expectations import expect, expect_raises
+from minari_hub.remotes.base import Remote
+from minari_hub.transfer.objects import RemoteObject, Upload
+from minari_hub.transfer.part_file import PartFile
+from minari_hub.transfer.threads import run_many
 
 _LARGE = bytes(range(256)) * 33_000
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from minari.dataset.minari_dataset import MinariDataset, as_minari
 from minari_core import load_dataset as load_local_dataset
-from minari_core.dataset_id import chosen_id
+from minari_core.local.dataset_id import chosen_id
 
 
 def load_dataset(
@@ -36,7 +36,7 @@ def load_dataset(
 
         wanted = ensure_downloaded(wanted)
     elif "://" in wanted:
-        from minari_hub.remote_dataset import local_id
+        from minari_hub.datasets.remote_dataset import local_id
 
         wanted = local_id(wanted)
     return as_minari(load_local_dataset(wanted))

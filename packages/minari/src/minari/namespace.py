@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from minari_core.dataset_id import check_namespace as validate_namespace
-from minari_core.dataset_id import parse_dataset_id
-from minari_core.namespaces import NAMESPACE_METADATA as NAMESPACE_METADATA_FILENAME
-from minari_core.namespaces import (
+from minari_core.local.dataset_id import check_namespace as validate_namespace
+from minari_core.local.dataset_id import parse_dataset_id
+from minari_core.local.namespaces import NAMESPACE_METADATA as NAMESPACE_METADATA_FILENAME
+from minari_core.local.namespaces import (
     create_namespace,
     delete_namespace,
     get_namespace_metadata,

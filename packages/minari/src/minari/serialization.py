@@ -7,7 +7,12 @@ from typing import Any
 
 from gymnasium import spaces
 
-from minari_core.space_json import space_from_dict, space_from_json, space_to_dict, space_to_json
+from minari_core.environments.space_json import (
+    space_from_dict,
+    space_from_json,
+    space_to_dict,
+    space_to_json,
+)
 
 
 def serialize_space(space: spaces.Space[Any], to_string: bool = True) -> str | dict[str, Any]:

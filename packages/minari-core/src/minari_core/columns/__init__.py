@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from minari_core.columns.base import (
-    Array,
-    ArraySpec,
-    Column,
-    CompressedArray,
-    JsonObject,
-    JsonValue,
-    Reader,
-    StoredArray,
-)
-from minari_core.columns.exotic import GraphColumn, OneOfColumn, SequenceColumn
+from minari_core.columns.base import Array, ArraySpec, Column, CompressedArray, Reader, StoredArray
 from minari_core.columns.fixed import FixedColumn, fixed_column
-from minari_core.columns.inference import FIXED_SPACES, column_for_values
+from minari_core.columns.for_space import FIXED_SPACES, column_for_values
 from minari_core.columns.joining import join_pieces
 from minari_core.columns.nested import MaskedColumn, StructColumn, TupleColumn, merged_columns
 from minari_core.columns.schema import AXES, Axis, Schema, schema_from_json
+from minari_core.columns.sequences import GraphColumn, OneOfColumn, SequenceColumn
 from minari_core.columns.variable import BytesColumn, JsonColumn, RaggedColumn, TextColumn
+from minari_core.json_values import JsonObject, JsonValue
 
 __all__ = [
     "AXES",

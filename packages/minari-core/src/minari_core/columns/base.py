@@ -12,7 +12,7 @@ its arrays.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
@@ -20,12 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from minari_core.errors import DatasetDamagedError
+from minari_core.json_values import JsonObject
 
 Array: TypeAlias = npt.NDArray[np.generic]
-JsonValue: TypeAlias = (
-    bool | int | float | str | list["JsonValue"] | Mapping[str, "JsonValue"] | None
-)
-JsonObject: TypeAlias = dict[str, JsonValue]
 
 Reader: TypeAlias = Callable[[int, int], Any]
 """Reads rows ``start`` to ``stop`` of one shard, as the value an episode shows.

@@ -8,18 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from minari_core.columns.base import (
-    Array,
-    ArraySpec,
-    Column,
-    JsonObject,
-    Reader,
-    StoredArray,
-    with_rows,
-)
+from minari_core.columns.base import Array, ArraySpec, Column, Reader, StoredArray, with_rows
 from minari_core.columns.exact import exactly, is_faithful
 from minari_core.errors import DataError
-from minari_core.showing import shown
+from minari_core.json_values import JsonObject
+from minari_core.messages import shown
 
 CHUNK_TABLE_DTYPE = np.dtype("<u8")
 ROWS_PER_CHUNK = 8

@@ -12,7 +12,6 @@ from minari_core.columns.base import (
     Array,
     ArraySpec,
     Column,
-    JsonObject,
     Reader,
     StoredArray,
     escape_key,
@@ -21,7 +20,8 @@ from minari_core.columns.base import (
 from minari_core.columns.fixed import FixedColumn
 from minari_core.columns.joining import rows_of
 from minari_core.errors import DataError
-from minari_core.showing import shown
+from minari_core.json_values import JsonObject
+from minari_core.messages import shown
 
 MASK_DTYPE = np.dtype("?")
 

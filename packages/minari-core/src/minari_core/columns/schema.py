@@ -10,12 +10,13 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from minari_core.columns.base import ArraySpec, Column, JsonObject
-from minari_core.columns.exotic import GraphColumn, OneOfColumn, SequenceColumn
+from minari_core.columns.base import ArraySpec, Column
 from minari_core.columns.fixed import ROWS_PER_CHUNK, FixedColumn
 from minari_core.columns.nested import MaskedColumn, StructColumn, TupleColumn
+from minari_core.columns.sequences import GraphColumn, OneOfColumn, SequenceColumn
 from minari_core.columns.variable import BytesColumn, JsonColumn, RaggedColumn, TextColumn
 from minari_core.errors import DatasetDamagedError, FormatError
+from minari_core.json_values import JsonObject
 
 Axis: TypeAlias = Literal["rows", "steps", "episodes"]
 

@@ -15,19 +15,11 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from minari_core.columns.base import (
-    Array,
-    ArraySpec,
-    Column,
-    JsonObject,
-    Reader,
-    StoredArray,
-    plain_array,
-)
+from minari_core.columns.base import Array, ArraySpec, Column, Reader, StoredArray, plain_array
 from minari_core.columns.fixed import as_numeric_array
 from minari_core.errors import DataError, DatasetDamagedError
-from minari_core.json_values import from_json_text, to_json_text
-from minari_core.showing import shown
+from minari_core.json_values import JsonObject, from_json_text, to_json_text
+from minari_core.messages import shown
 
 OFFSET_DTYPE = np.dtype("<i8")
 _BYTE = np.dtype("u1")

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from minari_core.dataset import MinariDataset
-from minari_core.episode import EpisodeData
+from minari_core.datasets.dataset import MinariDataset
+from minari_core.episodes.episode import EpisodeData
 from minari_core.errors import DataError, MissingDependencyError, SpaceError
 
 try:

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from minari_core.dataset import MinariDataset
-from minari_core.episode import EpisodeData
+from minari_core.datasets.dataset import MinariDataset
+from minari_core.episodes.episode import EpisodeData
 from minari_core.errors import DataError, MissingDependencyError
 
 try:

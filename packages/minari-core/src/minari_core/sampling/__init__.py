@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from minari_core.sampling.batches import Batches
-from minari_core.sampling.sequences import SequenceBatch, SequenceOptions, SequenceSampler
 from minari_core.sampling.statistics import ColumnStatistics, Normalizer
-from minari_core.sampling.transitions import (
-    TransitionBatch,
-    TransitionOptions,
-    TransitionSampler,
-)
+from minari_core.sampling.transitions import TransitionBatch, TransitionOptions, TransitionSampler
+from minari_core.sampling.windows import SequenceBatch, SequenceOptions, SequenceSampler
 
 __all__ = [
     "Batches",

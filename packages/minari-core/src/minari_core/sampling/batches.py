@@ -7,11 +7,11 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
+from minari_core.arguments import whole_number
 from minari_core.errors import SamplingError
 from minari_core.sampling.permutation import Permutation
 from minari_core.sampling.rank_index import Positions
-from minari_core.sampling.steps import EpisodeWeights, whole_number
-from minari_core.sampling.weighted_order import WeightedOrder
+from minari_core.sampling.weights import EpisodeWeights, WeightedOrder
 
 Batch = TypeVar("Batch", covariant=True)
 

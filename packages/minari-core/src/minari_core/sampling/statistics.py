@@ -15,13 +15,14 @@ import numpy.typing as npt
 
 from minari_core.columns import AXES
 from minari_core.errors import SamplingError
+from minari_core.files import replace_file
+from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.json_values import from_json_text, to_json_text
-from minari_core.manifest import replace_file
-from minari_core.sampling.binding import gatherer_for
-from minari_core.sampling.gathering import FixedGatherer, MaskedGatherer, Selection
+from minari_core.sampling.gathering.binding import gatherer_for
+from minari_core.sampling.gathering.gatherers import FixedGatherer, MaskedGatherer
+from minari_core.sampling.gathering.selection import Selection
 from minari_core.sampling.rank_index import Positions, RankIndex
 from minari_core.sampling.steps import EpisodeSteps
-from minari_core.sharded_storage import ShardedStorage
 
 CACHE_NAME = ".statistics.json"
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import operator
-
 import numpy as np
 import numpy.typing as npt
 
+from minari_core.arguments import whole_number
 from minari_core.errors import SamplingError
-from minari_core.sampling.gathering import ShardNumbers
+from minari_core.formats.columnar.reading import ShardedStorage
+from minari_core.sampling.gathering.selection import ShardNumbers
 from minari_core.sampling.rank_index import Positions, RankIndex
-from minari_core.sharded_storage import ShardedStorage
-from minari_core.showing import shown
+from minari_core.sampling.weights import EpisodeWeights
 
 
 class EpisodeSteps:
@@ -113,89 +111,6 @@ class ShardsOfSteps(ShardNumbers):
         return self._known
 
 
-class EpisodeWeights:
-    """Draws positions so that each episode has the share that it is given.
-
-    Within an episode all steps, or all windows, are as likely.
-    """
-
-    __slots__ = ("_borders", "_counts", "_starts")
-
-    def __init__(
-        self, weights: npt.ArrayLike | str, counts: Positions, starts: Positions | None = None
-    ) -> None:
-        """Prepare to draw.
-
-        Args:
-            weights: ``"episodes"`` for the same share for each episode that has a position, or
-                one share an episode.
-            counts: How many positions each episode has.
-            starts: The first position of each; they follow one another if None.
-
-        Raises:
-            SamplingError: The shares do not fit the episodes, are negative, or are all zero.
-        """
-        episodes = len(counts)
-        self._counts = counts
-        self._starts = np.cumsum(counts) - counts if starts is None else starts
-        if isinstance(weights, str):
-            if weights != "episodes":
-                raise SamplingError(
-                    f"weights is {weights!r}; give 'transitions', 'episodes', or a number for each "
-                    "episode"
-                )
-            shares = (counts > 0).astype(np.float64)
-        else:
-            shares = _numbers(weights)
-        if shares.shape != (episodes,):
-            raise SamplingError(f"weights of shape {shares.shape} for {episodes} episodes")
-        bad = np.flatnonzero(~(np.isfinite(shares) & (shares >= 0)))
-        if len(bad):
-            raise SamplingError(
-                f"the weight of episode {bad[0]} of the view is {shares[bad[0]]}; weights are "
-                "finite and not negative"
-            )
-        nowhere = np.flatnonzero((shares > 0) & (counts == 0))
-        if len(nowhere):
-            raise SamplingError(
-                f"episode {nowhere[0]} of the view has weight {shares[nowhere[0]]}, but no window "
-                "fits into it; give it weight 0, or ask for padding"
-            )
-        # Scaled first, so that a sum of large weights does not overflow.
-        largest = shares.max(initial=0.0)
-        if largest == 0:
-            raise SamplingError(f"the weights of all {episodes} episodes are 0")
-        self._borders = np.cumsum(shares / largest)
-        self._borders /= self._borders[-1]
-        # Rounding must not leave a gap above the last border.
-        self._borders[np.flatnonzero(shares)[-1] :] = 1.0
-
-    def draw(self, generator: np.random.Generator, size: int) -> Positions:
-        """Draw positions, with repetition."""
-        places = np.searchsorted(self._borders, generator.random(size), side="right")
-        within = generator.integers(0, self._counts[places])
-        drawn: Positions = self._starts[places] + within
-        return drawn
-
-    def at(self, shares: npt.NDArray[np.float64], within: npt.NDArray[np.float64]) -> Positions:
-        """Positions that two numbers choose.
-
-        Args:
-            shares: Choose the episodes, from 0 to below 1.
-            within: Choose the positions in them, likewise.
-        """
-        places = np.searchsorted(self._borders, shares, side="right")
-        counts = self._counts[places]
-        # Rounding must not reach the position behind the last.
-        inside = np.minimum((within * counts).astype(np.int64), counts - 1)
-        drawn: Positions = self._starts[places] + inside
-        return drawn
-
-    def fingerprint(self) -> str:
-        """Text that is the same for the same shares only."""
-        return hashlib.sha256(self._borders.tobytes()).hexdigest()[:32]
-
-
 def draw_positions(
     generator: np.random.Generator, total: int, size: int, weights: EpisodeWeights | None
 ) -> Positions:
@@ -236,45 +151,3 @@ def checked_positions(positions: npt.ArrayLike, total: int) -> Positions:
                 f"positions run from {smallest} to {largest}, but there are only 0 to {total - 1}"
             )
     return given.astype(np.int64, copy=False)
-
-
-def whole_number(name: str, value: object, smallest: int | None = None) -> int:
-    """A number as Python's own, if it is whole and not too small.
-
-    Raises:
-        SamplingError: It is not.
-    """
-    try:
-        number = operator.index(value)  # type: ignore[arg-type]  # anything may come from a caller
-    except TypeError as error:
-        raise SamplingError(f"{name} is {shown(value)}, not a whole number") from error
-    if isinstance(value, bool):
-        raise SamplingError(f"{name} is {value!r}, not a whole number")
-    if smallest is not None and number < smallest:
-        raise SamplingError(f"{name} is {value!r}, not at least {smallest}")
-    return number
-
-
-def fraction(name: str, value: object) -> float:
-    """A number from 0 to 1 as Python's own.
-
-    Raises:
-        SamplingError: It is not.
-    """
-    try:
-        number = float(value)  # type: ignore[arg-type]  # anything may come from a caller
-    except (TypeError, ValueError) as error:
-        raise SamplingError(f"{name} is {value!r}, not a number") from error
-    if not 0 <= number <= 1:
-        raise SamplingError(f"{name} is {value!r}, not between 0 and 1")
-    return number
-
-
-def _numbers(weights: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    try:
-        given = np.asarray(weights)
-        return given.astype(
-            np.float64, casting="same_kind" if given.dtype.kind == "c" else "unsafe"
-        )
-    except (TypeError, ValueError) as error:
-        raise SamplingError(f"weights are no numbers: {error}") from error

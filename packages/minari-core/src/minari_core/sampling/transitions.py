@@ -9,21 +9,21 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from minari_core.arguments import fraction, whole_number
 from minari_core.errors import SamplingError
-from minari_core.sampling.binding import gatherer_for
-from minari_core.sampling.gathering import Gatherer, Selection, fill_again
+from minari_core.formats.columnar.reading import ShardedStorage
+from minari_core.messages import outlines
+from minari_core.sampling.gathering.binding import gatherer_for
+from minari_core.sampling.gathering.gatherers import Gatherer, fill_again
+from minari_core.sampling.gathering.selection import Selection
 from minari_core.sampling.rank_index import Positions
 from minari_core.sampling.steps import (
     EpisodeSteps,
-    EpisodeWeights,
     ShardsOfSteps,
     checked_positions,
     draw_positions,
-    fraction,
-    whole_number,
 )
-from minari_core.sharded_storage import ShardedStorage
-from minari_core.showing import outlines
+from minari_core.sampling.weights import EpisodeWeights
 
 Goals: TypeAlias = Literal["uniform", "geometric", "final"]
 

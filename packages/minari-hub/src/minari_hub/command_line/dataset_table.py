@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from minari_core.columns import JsonValue
+from minari_core.environments.env_specs import env_spec_from_json
 from minari_core.errors import MinariError
-from minari_core.gymnasium_compat import env_spec_from_json
 from minari_hub.command_line.terminal import file_size, one_line
 
 _NARROWEST_FIRST = 22

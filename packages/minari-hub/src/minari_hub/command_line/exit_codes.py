@@ -23,7 +23,6 @@ from typing import NoReturn, TextIO
 
 import typer
 
-from minari_core.caller_warnings import MinariWarning
 from minari_core.errors import (
     DatasetIdError,
     DatasetNotFoundError,
@@ -31,6 +30,7 @@ from minari_core.errors import (
     RemoteObjectNotFoundError,
     RemoteUrlError,
 )
+from minari_core.messages import MinariWarning
 from minari_hub.command_line.terminal import one_line, say
 
 

@@ -11,13 +11,14 @@ import typer
 
 from minari_core._version import __version__ as core_version
 from minari_core.columns import JsonValue
-from minari_core.dataset_id import parse_dataset_id
+from minari_core.datasets.local import list_local_datasets
 from minari_core.errors import FormatError, MinariError, MissingDependencyError
-from minari_core.formats import holds_dataset, known_formats, open_storage
-from minari_core.local_datasets import list_local_datasets
-from minari_core.locations import DATA_FOLDER, dataset_folder, datasets_root
-from minari_core.manifest import MANIFEST_NAME
-from minari_core.verification import VerificationProblem, VerificationReport, verify_dataset
+from minari_core.formats.columnar.manifest import MANIFEST_NAME
+from minari_core.formats.registry import holds_dataset, known_formats, open_storage
+from minari_core.formats.verification.report import VerificationProblem, VerificationReport
+from minari_core.local.dataset_id import parse_dataset_id
+from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root
+from minari_core.local.verifying import verify_dataset
 from minari_hub._version import __version__ as hub_version
 from minari_hub.command_line.dataset_table import print_datasets
 from minari_hub.command_line.exit_codes import ExitCode, say_error
@@ -37,11 +38,11 @@ from minari_hub.command_line.terminal import (
     say,
     write_json,
 )
-from minari_hub.download import download_dataset
-from minari_hub.listing import list_remote_datasets
-from minari_hub.remote_dataset import local_id
-from minari_hub.upload import upload_dataset
-from minari_hub.urls import DEFAULT_REMOTE, REMOTE_VARIABLE, is_url
+from minari_hub.datasets.download import download_dataset
+from minari_hub.datasets.listing import list_remote_datasets
+from minari_hub.datasets.remote_dataset import local_id
+from minari_hub.datasets.upload import upload_dataset
+from minari_hub.remotes.urls import DEFAULT_REMOTE, REMOTE_VARIABLE, is_url
 
 LOCAL, REMOTE = "local", "remote"
 

@@ -20,10 +20,11 @@ from minari_core.errors import (
     RemoteObjectNotFoundError,
     UntrustedNameError,
 )
-from minari_hub.part_file import PartFile
-from minari_hub.remote import Remote, RemoteObject, Upload
-from minari_hub.upload_file import UploadFile
-from minari_hub.workers import run_many
+from minari_hub.remotes.base import Remote
+from minari_hub.transfer.objects import RemoteObject, Upload
+from minari_hub.transfer.part_file import PartFile
+from minari_hub.transfer.threads import run_many
+from minari_hub.transfer.upload_file import UploadFile
 
 _BLOCK = 1 << 20
 _UNFINISHED = re.compile(r"\.[0-9a-f]{32}")

@@ -19,10 +19,11 @@ from minari_core.errors import (
     RemoteObjectNotFoundError,
     RemoteUrlError,
 )
-from minari_hub.part_file import PartFile
-from minari_hub.remote import APPLICATION_DEFAULT, Remote, RemoteObject, Upload
-from minari_hub.retrying import Faults, keep_trying
-from minari_hub.workers import run_many
+from minari_hub.remotes.base import APPLICATION_DEFAULT, Remote
+from minari_hub.transfer.objects import RemoteObject, Upload
+from minari_hub.transfer.part_file import PartFile
+from minari_hub.transfer.retrying import Faults, keep_trying
+from minari_hub.transfer.threads import run_many
 
 Result = TypeVar("Result")
 

@@ -26,13 +26,14 @@ from minari_core.errors import (
     RemoteObjectExistsError,
     RemoteObjectNotFoundError,
 )
-from minari_hub.checksums import Checksum, new_hasher
-from minari_hub.part_file import PartFile
-from minari_hub.remote import Remote, RemoteObject, Upload
+from minari_hub.remotes.base import Remote
 from minari_hub.remotes.gcs_credentials import credentials_of
-from minari_hub.retrying import PASSING_STATUS, Faults, Patience
-from minari_hub.upload_file import UploadFile
-from minari_hub.workers import WORKERS, in_background, run_many
+from minari_hub.transfer.checksums import Checksum, new_hasher
+from minari_hub.transfer.objects import RemoteObject, Upload
+from minari_hub.transfer.part_file import PartFile
+from minari_hub.transfer.retrying import PASSING_STATUS, Faults, Patience
+from minari_hub.transfer.threads import WORKERS, in_background, run_many
+from minari_hub.transfer.upload_file import UploadFile
 
 _FIELDS = "items(name,size,generation,crc32c,metadata),nextPageToken"
 _TIMEOUT = (15.0, 60.0)

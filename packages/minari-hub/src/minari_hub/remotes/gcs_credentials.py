@@ -13,7 +13,7 @@ from google.oauth2.credentials import Credentials as TokenCredentials
 from google.oauth2.service_account import Credentials as ServiceAccount
 
 from minari_core.errors import RemoteAccessError
-from minari_hub.remote import APPLICATION_DEFAULT
+from minari_hub.remotes.base import APPLICATION_DEFAULT
 
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 

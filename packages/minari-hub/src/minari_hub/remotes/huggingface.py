@@ -22,7 +22,6 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.hf_api import RepoFile
 
-from minari_core.dataset_id import parse_dataset_id
 from minari_core.errors import (
     DatasetIdError,
     MinariError,
@@ -31,19 +30,14 @@ from minari_core.errors import (
     RemoteObjectExistsError,
     RemoteObjectNotFoundError,
 )
-from minari_hub.checksums import Checksum
-from minari_hub.part_file import PartFile
-from minari_hub.remote import (
-    APPLICATION_DEFAULT,
-    MANIFEST_SUFFIX,
-    DatasetEntry,
-    Remote,
-    RemoteObject,
-    Upload,
-)
-from minari_hub.remote_json import read_json_object
-from minari_hub.retrying import PASSING_STATUS, Faults, keep_trying
-from minari_hub.workers import run_many
+from minari_core.local.dataset_id import parse_dataset_id
+from minari_hub.remotes.base import APPLICATION_DEFAULT, MANIFEST_SUFFIX, Remote
+from minari_hub.transfer.checksums import Checksum
+from minari_hub.transfer.objects import DatasetEntry, RemoteObject, Upload
+from minari_hub.transfer.part_file import PartFile
+from minari_hub.transfer.retrying import PASSING_STATUS, Faults, keep_trying
+from minari_hub.transfer.threads import run_many
+from minari_hub.untrusted.json_objects import read_json_object
 
 NAMESPACE_FILE = "namespace_metadata.json"
 

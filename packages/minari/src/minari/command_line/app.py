@@ -7,11 +7,11 @@ from typing import Annotated, NoReturn
 import typer
 
 from minari._version import __version__
-from minari.command_line.collect_command import collect
-from minari.command_line.conversion_commands import convert, import_file
-from minari.command_line.dataset_commands import combine, delete, split
-from minari.command_line.recover_command import recover
-from minari.command_line.show_command import show
+from minari.command_line.collect import collect
+from minari.command_line.convert import convert, import_file
+from minari.command_line.datasets import combine, delete, split
+from minari.command_line.recover import recover
+from minari.command_line.show.command import show
 from minari_collect._version import __version__ as collect_version
 from minari_hub.command_line.app import new_app
 from minari_hub.command_line.exit_codes import run

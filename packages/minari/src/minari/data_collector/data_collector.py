@@ -14,10 +14,10 @@ import minari_core
 from minari.dataset.minari_dataset import MinariDataset, as_minari
 from minari_collect import DataCollectorV0, EpisodeMetadataCallback, StepDataCallback
 from minari_core import create_namespace, list_local_namespaces
-from minari_core.creation import create_dataset_from_source
-from minari_core.dataset_id import parse_dataset_id
-from minari_core.description import DatasetDescription
-from minari_core.scores import Policy
+from minari_core.datasets.card import DatasetDescription
+from minari_core.datasets.creation import create_dataset_from_source
+from minari_core.environments.reference_scores import Policy
+from minari_core.local.dataset_id import parse_dataset_id
 
 AUTOSEED_BIT_SIZE = 64
 """How many bits a seed has that is drawn because none was given."""

@@ -10,12 +10,12 @@ from typing import Any, ParamSpec
 import numpy.typing as npt
 
 import minari_core
-from minari.dataset.minari_storage import MinariStorage
 from minari_core import MinariDatasetSpec
-from minari_core.dataset import storage_of
-from minari_core.dataset_id import DatasetId
-from minari_core.dataset_id import parse_dataset_id as parse
-from minari_core.storage import Storage
+from minari_core.datasets.dataset import storage_of
+from minari_core.datasets.public_storage import MinariStorage
+from minari_core.local.dataset_id import DatasetId
+from minari_core.local.dataset_id import parse_dataset_id as parse
+from minari_core.storage.base import Storage
 
 __all__ = ["MinariDataset", "MinariDatasetSpec", "gen_dataset_id", "parse_dataset_id"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from minari_core.locations import datasets_root
+from minari_core.local.locations import datasets_root
 
 
 def get_dataset_path(dataset_id: str | None = None) -> Path:

@@ -1,0 +1,1 @@
+"""Buffers that hold the values of one environment's episodes until a shard is written."""

@@ -1,0 +1,153 @@
+"""Recording infos: dicts whose keys and types may change from step to step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from minari_core.columns import Array, Column, StructColumn
+from minari_core.columns.untyped import Unstorable, encode_dynamic, freeze
+from minari_core.json_values import NOT_PLAIN, is_plain_key
+
+_IMMUTABLE = frozenset({float, int, bool, np.float64, np.float32, np.int64, np.bool_})
+_NBYTES_OF_NUMBER = 32
+
+
+class InfoRecorder:
+    """The values of each key in consecutive rows, None where a row does not have the key."""
+
+    def __init__(self, name: str) -> None:
+        """Start without a key.
+
+        Args:
+            name: What to call the column in messages.
+        """
+        self.dropped: dict[str, str] = {}
+        """The keys of which something could not be kept, with the reason."""
+        self.nbytes = 0
+        """About how much memory the values take that are not single numbers."""
+        self._name = name
+        self._columns: dict[str, list[object]] = {}
+
+    def write(self, row: int, info: Mapping[str, Any]) -> None:
+        """Copy a dict into a row; it never raises, whatever the values are."""
+        columns = self._columns
+        for key, value in self._items(info):
+            values = columns.get(key)
+            if values is None:
+                values = self._new_column(key)
+                if values is None:
+                    continue
+            try:
+                # The type itself: an object may say anything of its class.
+                if type(value) not in _IMMUTABLE:
+                    value = freeze(value)
+                    self.nbytes += _nbytes_of(value)
+            except Exception:  # an object may raise anything when it is looked at
+                value = Unstorable(value)
+            missing = row - len(values)
+            if missing == 0:
+                values.append(value)
+            elif missing > 0:
+                values.extend([None] * missing)
+                values.append(value)
+            else:
+                values[row] = value
+
+    def _items(self, info: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+        if type(info) is dict:
+            return info.items()
+        try:
+            return list(info.items())
+        except Exception as error:
+            self.dropped.setdefault(self._name, f"{type(info).__name__} is no dict ({error!r})")
+            return ()
+
+    def _new_column(self, key: object) -> list[object] | None:
+        if not is_plain_key(key):
+            self.dropped.setdefault(f"{self._name}[{key!r}]", NOT_PLAIN)
+            return None
+        return self._columns.setdefault(key, [])
+
+    def take(self, start: int, stop: int) -> tuple[Column, list[Array]]:
+        """The column of some rows, and its arrays."""
+        fields: dict[str, Column] = {}
+        arrays: list[Array] = []
+        for key, values in self._columns.items():
+            rows = values[start:stop]
+            rows += [None] * (stop - start - len(rows))
+            encoded = self._encoded(key, rows)
+            if encoded is not None:
+                fields[key] = encoded[0]
+                arrays += encoded[1]
+        return StructColumn(fields), arrays
+
+    def _encoded(self, key: str, rows: list[object]) -> tuple[Column, list[Array]] | None:
+        name = f"{self._name}[{key!r}]"
+        try:
+            return encode_dynamic(rows, name, self.dropped)
+        except Exception as error:
+            self.dropped.setdefault(name, f"{type(error).__name__}: {error}")
+            return None
+
+    def show(self, start: int, stop: int) -> dict[str, object]:
+        """Some rows of each key, as lists."""
+        shown: dict[str, object] = {}
+        for key, values in self._columns.items():
+            rows = values[start:stop]
+            shown[key] = rows + [None] * (stop - start - len(rows))
+        return shown
+
+    def truncate(self, stop: int) -> None:
+        """Drop the rows from one on."""
+        for values in self._columns.values():
+            del values[stop:]
+
+    def move(self, start: int, stop: int) -> None:
+        """Move some rows to the front and drop all others."""
+        self.nbytes = 0
+        moved = {key: values[start:stop] for key, values in self._columns.items()}
+        self._columns = {key: values for key, values in moved.items() if values}
+
+    def copy_row(self, source: int, target: int) -> None:
+        """Copy one row to another behind all that are written."""
+        row = {
+            key: values[source]
+            for key, values in self._columns.items()
+            if source < len(values) and values[source] is not None
+        }
+        self.write(target, row)
+
+
+def recorded_rows(column: object, count: int) -> list[object]:
+    """The rows of a column that was read, as `InfoRecorder.show` has them.
+
+    Unlike `minari_core.columns.joining.rows_of`, what is missing is None in nested dicts too, and
+    so is a dict without a key.
+
+    Args:
+        column: An array, a list, or a dict of them.
+        count: How many rows it has.
+    """
+    if isinstance(column, np.ma.MaskedArray):
+        mask = np.ma.getmaskarray(column).reshape(count, -1)
+        return [None if mask[row].any() else value for row, value in enumerate(column.data)]
+    if isinstance(column, Mapping):
+        parts = {key: recorded_rows(part, count) for key, part in column.items()}
+        rows = [{key: part[row] for key, part in parts.items()} for row in range(count)]
+        known = [{key: value for key, value in row.items() if value is not None} for row in rows]
+        return [row or None for row in known]
+    return list(column) if isinstance(column, list | np.ndarray) else [None] * count
+
+
+def _nbytes_of(value: object) -> int:
+    """About how much memory a frozen value takes."""
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    if isinstance(value, dict):
+        return sum(map(_nbytes_of, value.values()))
+    if isinstance(value, list | tuple):
+        return sum(map(_nbytes_of, value))
+    return len(value) if isinstance(value, str | bytes) else _NBYTES_OF_NUMBER

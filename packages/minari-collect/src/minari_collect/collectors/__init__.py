@@ -1,0 +1,1 @@
+"""The wrappers that record an environment while it is stepped."""

@@ -1,0 +1,229 @@
+"""What collectors of one environment and of many have in common: how they begin, save and end."""
+
+from __future__ import annotations
+
+import operator
+import os
+import weakref
+from collections.abc import Mapping
+from typing import Any, NoReturn, Protocol, cast
+
+from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
+
+from minari_collect.callbacks import StepDataCallback, made
+from minari_collect.staging.collector_staging import CollectorStaging
+from minari_core.environments.env_specs import env_spec_to_json
+from minari_core.episodes import check_seed
+from minari_core.errors import DataError, MetadataError, RecordingError
+from minari_core.formats.columnar.shard_folder import ShardFolder
+from minari_core.formats.registry import check_format
+from minari_core.json_values import from_json_text, to_json_text
+from minari_core.messages import shown, warn_caller
+
+CLOSED = "this collector is closed; wrap the environment anew to go on"
+
+
+class Recorder(Protocol):
+    """What a collector asks of the buffers that it records into, whatever they are."""
+
+    @property
+    def buffered_steps(self) -> int:
+        """How many steps are held in memory."""
+        ...
+
+    @property
+    def episodes(self) -> int:
+        """How many episodes with at least one step are held in memory."""
+        ...
+
+    def end(self) -> None:
+        """End what is going on as truncated, if it has a step."""
+        ...
+
+    def flush(self) -> None:
+        """Write all finished episodes."""
+        ...
+
+    def clear(self) -> None:
+        """Drop all that is in memory."""
+        ...
+
+
+class EpisodeCollector:
+    """The part of a collector that does not depend on how many environments it steps.
+
+    It is a `minari_core.EpisodeSource`.
+    """
+
+    data_format: str
+    """How a dataset made of the data is stored."""
+    recorded_spec: EnvSpec | None
+    """The spec of a single environment, if it is known."""
+    _recorder: Recorder
+
+    def _begin(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        spec: EnvSpec | None,
+        step_data_callback: type[StepDataCallback] | StepDataCallback,
+        record_infos: bool,
+        data_format: str | None,
+    ) -> None:
+        """Set up all but the recorder.
+
+        Raises:
+            DataError: The callback cannot be called.
+            FormatError: There is no such data format.
+            SpaceError: A space cannot be stored.
+        """
+        self.data_format = check_format(data_format)
+        self.recorded_spec = spec
+        self._step_data_callback = made(step_data_callback, "step_data_callback")
+        self._has_own_step_data = type(self._step_data_callback) is not StepDataCallback
+        self._record_infos = record_infos
+        self._staging = self._new_staging(observation_space, action_space, _spec_json(spec))
+        self._is_closed = False
+        _collectors.add(self)
+
+    def _new_staging(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        env_spec: str | None,
+    ) -> CollectorStaging:
+        """Where full buffers go; a subclass may choose another place."""
+        return CollectorStaging(observation_space, action_space, env_spec)
+
+    @property
+    def buffered_steps(self) -> int:
+        """How many recorded steps are in memory."""
+        return self._recorder.buffered_steps
+
+    @property
+    def unsaved_episodes(self) -> int:
+        """How many recorded episodes are in no dataset yet, those that go on included."""
+        return self._staging.storage.total_episodes + self._recorder.episodes
+
+    def finished_episodes(self) -> ShardFolder:
+        """All episodes that are in no dataset yet; see `minari_core.EpisodeSource`.
+
+        Raises:
+            RecordingError: The collector is closed.
+            DatasetWriteError: They could not be staged; nothing is lost.
+        """
+        if self._is_closed:
+            raise RecordingError("this collector is closed; what it had recorded is gone")
+        self._recorder.end()
+        self._recorder.flush()
+        return self._staging.storage
+
+    def forget_episodes(self) -> None:
+        """Drop what `finished_episodes` returned: it is committed."""
+        self._staging.clear()
+
+    def discard(self) -> None:
+        """Drop everything that is recorded and in no dataset yet."""
+        self._recorder.clear()
+        self._staging.clear()
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        """Refuse to be copied or pickled.
+
+        Raises:
+            RecordingError: Always: two collectors would save the same episodes.
+        """
+        raise RecordingError(
+            f"a {type(self).__name__} cannot be copied or pickled, because its episodes would be "
+            "saved twice; wrap another environment in one where it is needed"
+        )
+
+    def _end(self) -> None:
+        """Be closed, and drop what is in no dataset, with a warning that counts it."""
+        unsaved = self.unsaved_episodes
+        self._is_closed = True
+        try:
+            if unsaved:
+                warn_caller(
+                    f"closed with {unsaved} recorded episodes that are in no dataset; "
+                    "they are dropped"
+                )
+        finally:
+            self.discard()
+
+    def _leave_to_parent(self) -> None:
+        """Begin anew in a forked process."""
+        self._recorder.clear()
+        self._staging.leave()
+
+
+_collectors: weakref.WeakSet[EpisodeCollector] = weakref.WeakSet()
+
+
+def _leave_all_to_parent() -> None:
+    for collector in list(_collectors):
+        collector._leave_to_parent()
+
+
+# Systems without fork have no such function.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_all_to_parent)
+
+
+def checked_limit(limit: object, name: str) -> int | None:
+    """How much a buffer may hold, if there is a limit.
+
+    Raises:
+        DataError: It is not a whole number of at least 1.
+    """
+    if limit is None:
+        return None
+    try:
+        number = operator.index(limit)  # type: ignore[arg-type]  # that is what is asked here
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise DataError(f"{name} is {shown(limit)}; give a whole number of at least 1, or None")
+    return number
+
+
+def checked_seed(seed: Any) -> int | None:
+    """A seed as it is recorded.
+
+    Raises:
+        DataError: It is no whole number of 64 bits.
+    """
+    if seed is None:
+        return None
+    try:
+        # A numpy integer is as good, but no JSON.
+        number = operator.index(seed)
+    except TypeError as error:
+        raise DataError(f"seed {seed!r} is not a whole number, so it cannot be recorded") from error
+    check_seed(number)
+    return int(number)
+
+
+def copied_options(options: object) -> dict[str, object] | None:
+    """The options of a reset as they are recorded.
+
+    Raises:
+        DataError: They cannot be kept as JSON.
+    """
+    if options is None:
+        return None
+    if not isinstance(options, Mapping):
+        raise DataError(f"options {options!r} is no dict, so it cannot be recorded")
+    # What was a dict comes back as a dict.
+    return cast("dict[str, object]", from_json_text(to_json_text(options, "options")))
+
+
+def _spec_json(spec: EnvSpec | None) -> str | None:
+    if spec is None:
+        return None
+    try:
+        return env_spec_to_json(spec)
+    except MetadataError:
+        # The functions that create a dataset warn about it.
+        return None

@@ -1,0 +1,409 @@
+"""The wrapper that records vector environments."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+
+from minari_collect.callbacks import (
+    EpisodeMetadataCallback,
+    StepDataCallback,
+    extras_of,
+    made,
+    required,
+    step_data,
+)
+from minari_collect.collectors.base import (
+    CLOSED,
+    EpisodeCollector,
+    checked_limit,
+    checked_seed,
+    copied_options,
+)
+from minari_collect.collectors.vector_environment import (
+    COUNTING_CLASSES,
+    DISABLED,
+    NEXT_STEP,
+    SAME_STEP,
+    AnyVectorWrapper,
+    Flags,
+    mask_of,
+    mode_of,
+    single_spec,
+    value_of,
+)
+from minari_collect.recording.sinks import Beginning
+from minari_collect.recording.vector_recorder import VectorRecorder
+from minari_collect.vector_buffers.batched_infos import (
+    FINAL_OBSERVATION_KEYS,
+    final_info_of,
+    of_env,
+)
+from minari_core.errors import DataError, RecordingError
+
+
+class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
+    """Records the episodes of a vector environment, for a dataset to be made of them.
+
+    The episodes are those that single environments with the same seeds and actions would give:
+    the last observation of an episode is the one before its reset, and what an environment is
+    given and returns while it resets itself is no step. They are stored in the order in which
+    they end. As with `DataCollectorV0`, values are copied at once, memory is bounded, an episode
+    that is cut by a reset or by the creation of a dataset is ended as truncated, and what a
+    killed process has collected can be recovered.
+
+    Example:
+        >>> import gymnasium
+        >>> envs = VectorDataCollector(gymnasium.make_vec("CartPole-v1", num_envs=4))
+        >>> observations, infos = envs.reset(seed=1)
+        >>> for _ in range(3):
+        ...     step = envs.step(envs.action_space.sample())
+        >>> envs.buffered_steps
+        12
+        >>> envs.discard()
+        >>> envs.close()
+    """
+
+    _recorder: VectorRecorder
+
+    def __init__(
+        self,
+        envs: gymnasium.vector.VectorEnv[Any, Any, Any],
+        step_data_callback: type[StepDataCallback] | StepDataCallback = StepDataCallback,
+        episode_metadata_callback: (
+            type[EpisodeMetadataCallback] | EpisodeMetadataCallback
+        ) = EpisodeMetadataCallback,
+        record_infos: bool = False,
+        max_buffer_steps: int | None = None,
+        max_buffer_episodes: int | None = None,
+        observation_space: spaces.Space[Any] | None = None,
+        action_space: spaces.Space[Any] | None = None,
+        data_format: str | None = None,
+        *,
+        autoreset_mode: str | None = None,
+    ) -> None:
+        """Wrap a vector environment.
+
+        Args:
+            envs: The environments.
+            step_data_callback: Makes what is recorded of each step; a class or an object. It is
+                called for each environment on its own, with single values, after all of them
+                have stepped, and gets the single environment where there is one in this process.
+                The default one costs nothing.
+            episode_metadata_callback: Makes what is stored of each episode; a class or an object.
+            record_infos: Whether to record the infos, too.
+            max_buffer_steps: How many steps of all environments together to hold in memory
+                before they go to a temporary file, also within an episode; at least 3 of each
+                environment, and 64 to 256 MB worth of them if None.
+            max_buffer_episodes: How many finished episodes to hold in memory.
+            observation_space: The space of one recorded observation, if a callback changes them.
+            action_space: The space of one recorded action, if a callback changes them.
+            data_format: How a dataset made of the data is stored; ``"columnar"`` if None.
+            autoreset_mode: When an environment resets itself: ``"NextStep"``, ``"SameStep"`` or
+                ``"Disabled"``; what ``envs.metadata`` says if None.
+
+        Raises:
+            DataError: A limit of the buffers is no whole number of at least 1, or a callback
+                cannot be called.
+            FormatError: There is no such data format.
+            SpaceError: A space cannot be stored.
+            RecordingError: There is no such mode.
+        """
+        super().__init__(envs)
+        max_steps = checked_limit(max_buffer_steps, "max_buffer_steps")
+        max_episodes = checked_limit(max_buffer_episodes, "max_buffer_episodes")
+        describe = made(episode_metadata_callback, "episode_metadata_callback")
+        self._mode = mode_of(envs, autoreset_mode)
+        self._num_envs = int(envs.num_envs)
+        single_observations = envs.single_observation_space
+        single_actions = envs.single_action_space
+        self._spaces = (single_observations, single_actions)
+        recorded_observations = (
+            single_observations if observation_space is None else observation_space
+        )
+        recorded_actions = single_actions if action_space is None else action_space
+        self._begin(
+            recorded_observations,
+            recorded_actions,
+            single_spec(envs),
+            step_data_callback,
+            record_infos,
+            data_format,
+        )
+        self._recorder = VectorRecorder(
+            self._num_envs,
+            recorded_observations,
+            recorded_actions,
+            self._staging,
+            describe,
+            max_steps=max_steps,
+            max_episodes=max_episodes,
+        )
+        # Which environments are reset by the next step.
+        self._resets: Flags = np.zeros(self._num_envs, dtype=bool)
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """Step the environments and record the step.
+
+        Raises:
+            RecordingError: There has been no reset, or the collector is closed.
+            DataError: A value cannot be recorded as it is; all episodes are recorded up to the
+                step before, and the next reset begins others.
+            DatasetWriteError: A full buffer cannot be written; likewise.
+        """
+        if self._is_closed:
+            raise RecordingError(CLOSED)
+        # An environment may change the array in place.
+        given = actions if not self._has_own_step_data else copy.deepcopy(actions)
+        result = self.env.step(actions)
+        try:
+            if self._has_own_step_data:
+                self._add_own(given, result)
+            else:
+                self._add(actions, result)
+            self._recorder.bound()
+        except BaseException:
+            self._recorder.abandon()
+            raise
+        return result
+
+    def _add(self, actions: Any, result: tuple[Any, Any, Any, Any, dict[str, Any]]) -> None:
+        observations, rewards, terminated, truncated, infos = result
+        recorded_infos = infos if self._record_infos else None
+        recorder = self._recorder
+        if self._mode == NEXT_STEP:
+            recorder.add(
+                observations,
+                actions,
+                rewards,
+                terminated,
+                truncated,
+                recorded_infos,
+                None,
+                self._resets,
+            )
+            self._resets = np.logical_or(terminated, truncated)
+            return
+        recorder.add(
+            observations, actions, rewards, terminated, truncated, recorded_infos, None, None
+        )
+        if self._mode == DISABLED:
+            return
+        over = np.logical_or(terminated, truncated)
+        if over.any():
+            for env in np.flatnonzero(over).tolist():
+                info = final_info_of(infos, env, self._num_envs) if self._record_infos else None
+                recorder.add_final(env, self._final_observation(infos, env), info, None)
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int | None] | npt.NDArray[Any] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[Any, dict[str, Any]]:
+        """Reset environments and begin to record an episode of each.
+
+        Args:
+            seed: Goes to the environments; where each has a seed of its own, it is recorded
+                with the episode. (One seed for all of a natively vectorised environment would
+                not give any of the episodes again.)
+            options: Go to the environments, and are recorded with the episodes, except for
+                ``reset_mask``, which says which environments are reset.
+
+        Raises:
+            RecordingError: The collector is closed.
+            DataError: A seed does not fit 64 bits, or the options cannot be kept as JSON; then
+                no environment is reset. Or an observation cannot be recorded; then only
+                another reset begins episodes.
+            DatasetWriteError: A full buffer cannot be written; likewise.
+        """
+        if self._is_closed:
+            raise RecordingError(CLOSED)
+        mask = mask_of(options, self._num_envs)
+        chosen = np.arange(self._num_envs) if mask is None else np.flatnonzero(mask)
+        beginnings = self._beginnings(seed, options, chosen)
+        try:
+            given: Any = seed
+            observations, infos = self.env.reset(seed=given, options=options)
+            if mask is None or mask.all():
+                self._begin_all(observations, infos, beginnings)
+            else:
+                self._begin_some(mask, observations, infos, beginnings)
+        except BaseException:
+            # The environments are no longer where their episodes were.
+            self._recorder.abandon()
+            raise
+        self._resets = np.zeros_like(self._resets) if mask is None else self._resets & ~mask
+        return observations, infos
+
+    def _begin_all(self, observations: Any, infos: Any, beginnings: list[Beginning]) -> None:
+        if not self._has_own_step_data:
+            self._recorder.begin(
+                observations, infos if self._record_infos else None, None, beginnings
+            )
+            return
+        made_records = [self._reset_record(observations, infos, e) for e in range(self._num_envs)]
+        self._recorder.begin(
+            [record[0] for record in made_records],
+            [record[1] or {} for record in made_records],
+            [record[2] or {} for record in made_records],
+            beginnings,
+            one_by_one=True,
+        )
+
+    def _begin_some(
+        self, mask: Flags, observations: Any, infos: Any, beginnings: list[Beginning]
+    ) -> None:
+        envs = np.flatnonzero(mask).tolist()
+        records = [self._reset_record(observations, infos, env) for env in envs]
+        self._recorder.begin_some(
+            mask,
+            [record[0] for record in records],
+            [record[1] for record in records],
+            [record[2] for record in records],
+            beginnings,
+        )
+
+    def _reset_record(
+        self, observations: Any, infos: Any, env: int
+    ) -> tuple[Any, Mapping[str, Any] | None, Mapping[str, Any] | None]:
+        """What is recorded of the reset of one environment: observation, info, extras."""
+        observation = value_of(self._spaces[0], observations, env)
+        info = of_env(infos, env, self._num_envs)
+        if not self._has_own_step_data:
+            return observation, info if self._record_infos else None, None
+        data = step_data(
+            self._step_data_callback(env=self._single_env(env), obs=observation, info=info)
+        )
+        recorded_info = data.get("info") if self._record_infos else None
+        return required(data, "observation"), recorded_info, extras_of(data)
+
+    def _add_own(self, actions: Any, result: tuple[Any, Any, Any, Any, dict[str, Any]]) -> None:
+        """Record what the callback makes of the step of each environment."""
+        observations, _, terminated, truncated, infos = result
+        count = self._num_envs
+        over = np.logical_or(terminated, truncated)
+        resets = self._resets if self._mode == NEXT_STEP else np.zeros(count, dtype=bool)
+        columns: tuple[list[Any], ...] = ([], [], [], [], [])
+        flags = np.zeros((2, count), dtype=bool)
+        finals: list[tuple[int, Any, Any, Any]] = []
+        for env in range(count):
+            if resets[env]:
+                observation, info, extras = self._reset_record(observations, infos, env)
+                record = (observation, None, None, info or {}, extras or {})
+            else:
+                is_final = self._mode == SAME_STEP and bool(over[env])
+                data = self._step_record(actions, result, env, is_final)
+                observation = required(data, "observation")
+                info = data.get("info") if self._record_infos else None
+                flags[0, env] = required(data, "terminated")
+                flags[1, env] = required(data, "truncated")
+                values = (required(data, "action"), required(data, "reward"))
+                extras = extras_of(data)
+                if is_final:
+                    finals.append((env, observation, info, extras))
+                    observation, info, extras = self._reset_record(observations, infos, env)
+                record = (observation, *values, info or {}, extras or {})
+            for column, value in zip(columns, record, strict=True):
+                column.append(value)
+        recorded, actions_recorded, rewards_recorded, infos_recorded, extras_recorded = columns
+        self._recorder.add(
+            recorded,
+            actions_recorded,
+            rewards_recorded,
+            flags[0],
+            flags[1],
+            infos_recorded if self._record_infos else None,
+            extras_recorded,
+            resets,
+            # An environment that resets itself ends its episode, whatever the callback says.
+            None if self._mode == DISABLED else over & ~resets,
+            one_by_one=True,
+        )
+        for final in finals:
+            self._recorder.add_final(*final)
+        if self._mode == NEXT_STEP:
+            self._resets = over & ~resets
+
+    def _step_record(
+        self, actions: Any, result: tuple[Any, ...], env: int, is_final: bool
+    ) -> Mapping[str, Any]:
+        observations, rewards, terminated, truncated, infos = result
+        if is_final:
+            observation = self._final_observation(infos, env)
+            info = final_info_of(infos, env, self._num_envs) or {}
+        else:
+            observation = value_of(self._spaces[0], observations, env)
+            info = of_env(infos, env, self._num_envs)
+        return step_data(
+            self._step_data_callback(
+                env=self._single_env(env),
+                obs=observation,
+                info=info,
+                action=value_of(self._spaces[1], actions, env),
+                rew=rewards[env],
+                terminated=bool(terminated[env]),
+                truncated=bool(truncated[env]),
+            )
+        )
+
+    def _single_env(self, env: int) -> Any:
+        """The single environment, or the vector environment where there is none here."""
+        single = getattr(self.unwrapped, "envs", None)
+        return single[env] if isinstance(single, list | tuple) else self.env
+
+    def _final_observation(self, infos: Mapping[str, Any], env: int) -> Any:
+        for key in FINAL_OBSERVATION_KEYS:
+            if key in infos:
+                finals = infos[key]
+                if isinstance(finals, Mapping | tuple):
+                    return value_of(self._spaces[0], finals, env)
+                if finals[env] is not None:
+                    return finals[env]
+        raise DataError(
+            f"environment {env} was reset within the step that ended its episode, and the infos "
+            f"have no {FINAL_OBSERVATION_KEYS[0]!r}, so its last observation is unknown; use "
+            "another autoreset mode"
+        )
+
+    def _beginnings(
+        self, seed: Any, options: Mapping[str, Any] | None, chosen: npt.NDArray[np.int64]
+    ) -> list[Beginning]:
+        kept = None
+        if options is not None:
+            others = {key: value for key, value in options.items() if key != "reset_mask"}
+            kept = copied_options(others) if others or "reset_mask" not in options else None
+        seeds: list[int | None] = [None] * len(chosen)
+        if isinstance(seed, Sequence | np.ndarray):
+            given = list(seed)
+            if len(given) != len(chosen):
+                # One for each environment, though only some are reset.
+                given = [given[env] for env in chosen.tolist() if env < len(given)]
+            seeds = [checked_seed(item) for item in given]
+        elif seed is not None:
+            first = checked_seed(seed)
+            counting = type(self.unwrapped).__name__ in COUNTING_CLASSES
+            if first is not None and counting:
+                # ALE counts the environments that are reset, Gymnasium counts all of them.
+                by_place = type(self.unwrapped).__name__ == "AtariVectorEnv"
+                places = range(len(chosen)) if by_place else chosen.tolist()
+                seeds = [checked_seed(first + place) for place in places]
+        return [(item, kept) for item in seeds]
+
+    def close(self, **kwargs: Any) -> None:
+        """Close the environments and drop what is in no dataset, with a warning that counts it.
+
+        Closing twice is fine.
+        """
+        if self._is_closed:
+            return
+        try:
+            self._end()
+        finally:
+            super().close(**kwargs)

@@ -1,0 +1,1 @@
+"""Recorders that turn steps into finished episodes and hand them to a sink."""

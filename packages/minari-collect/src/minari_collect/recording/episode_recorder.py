@@ -1,0 +1,368 @@
+"""Recording episodes step by step into bounded memory, and on into shards.
+
+Rows are observations. Step s of the buffer leads from row s to row s+1, so the columns of steps
+share the rows' numbers, with one unused place at the last row of every episode, which is left
+out when a shard is made. The recorder knows no environment and no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from minari_collect.buffers.column import ColumnRecorder, Keep
+from minari_collect.buffers.fixed import FixedRecorder
+from minari_collect.buffers.infos import InfoRecorder
+from minari_collect.buffers.nested import recorder_for
+from minari_collect.callbacks import episode_metadata
+from minari_collect.recording.column_warnings import RecordingWarnings
+from minari_collect.recording.recorded_episode import RecordedEpisode, RecordedSpan
+from minari_collect.recording.sinks import Describe, ShardSink
+from minari_core.columns import Array, Column, FixedColumn, Schema
+from minari_core.episodes import encode_entries
+from minari_core.episodes.shard_data import ShardData
+from minari_core.errors import RecordingError
+
+_FIRST_CAPACITY = 256
+_SMALLEST_LIMIT = 3
+_DEFAULT_LIMIT = 1 << 17
+_DEFAULT_NBYTES = 64 << 20
+
+
+class EpisodeRecorder:
+    """Turns a stream of resets and steps into shards. Not safe to share between threads."""
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        sink: ShardSink,
+        describe: Describe,
+        *,
+        max_steps: int | None = None,
+        max_episodes: int | None = None,
+    ) -> None:
+        """Start with empty buffers.
+
+        Args:
+            observation_space: The space of the observations.
+            action_space: The space of the actions.
+            sink: Where full buffers go.
+            describe: Makes the metadata of each episode, when it is written.
+            max_steps: How many steps to hold in memory; about 64 MB worth of them if None. 1
+                counts as 2, because the newest step may still have to be marked as the last.
+            max_episodes: How many finished episodes to hold in memory.
+        """
+        self._limit = None if max_steps is None else max(max_steps + 1, _SMALLEST_LIMIT)
+        self._capacity = min(_FIRST_CAPACITY, self._limit or _FIRST_CAPACITY)
+        self._allocated = self._capacity
+        self._max_episodes = max_episodes
+        self._sink = sink
+        self._describe = describe
+        capacity = self._capacity
+        self._observations = recorder_for(observation_space, "observation", capacity)
+        self._actions = recorder_for(action_space, "action", capacity)
+        scalar = spaces.Box(-np.inf, np.inf, (), np.float64)
+        self._rewards = FixedRecorder(scalar, "reward", capacity, np.dtype(np.float64))
+        self._infos = InfoRecorder("infos")
+        self._extras = InfoRecorder("extras")
+        self._warnings = RecordingWarnings()
+        self._make_flags(capacity)
+
+        self._rows = 0
+        self._written_rows = 0
+        self._open: RecordedSpan | None = None
+        self._finished: list[RecordedSpan] = []
+        self._can_go_on = False
+        self._is_heavy = False
+
+    def _make_flags(self, capacity: int) -> None:
+        self._flags = np.zeros((2, capacity), dtype=bool)
+        self._terminations = memoryview(self._flags[0])
+        self._truncations = memoryview(self._flags[1])
+
+    @property
+    def buffered_steps(self) -> int:
+        """How many steps are held in memory."""
+        ended = len(self._finished) + (self._open is not None)
+        return self._rows - ended if ended else 0
+
+    @property
+    def episodes(self) -> int:
+        """How many episodes with at least one step are held in memory."""
+        going_on = self._open is not None and self._steps_of_open() > 0
+        return len(self._finished) + going_on
+
+    def begin(
+        self,
+        observation: Any,
+        info: Mapping[str, Any] | None,
+        extras: Mapping[str, Any] | None,
+        seed: int | None,
+        options: Mapping[str, object] | None,
+    ) -> None:
+        """Begin an episode; one that is going on is ended as truncated.
+
+        Raises:
+            DataError: The observation does not fit its column.
+        """
+        self.end()
+        self._drop_empty()
+        if self._rows == self._capacity:
+            self._make_room()
+        row = self._rows
+        self._observations.write(row, observation)
+        # What may lie there is of an episode without steps, or was kept to go on from.
+        self._infos.truncate(row)
+        self._extras.truncate(row)
+        if info:
+            self._infos.write(row, info)
+        if extras:
+            self._extras.write(row, extras)
+        self._rows = row + 1
+        self._open = RecordedSpan(row, row, 0, seed, options)
+        self._bound()
+
+    def add(
+        self,
+        observation: Any,
+        action: Any,
+        reward: Any,
+        terminated: bool,
+        truncated: bool,
+        info: Mapping[str, Any] | None,
+        extras: Mapping[str, Any] | None,
+    ) -> None:
+        """Add a step.
+
+        Raises:
+            DataError: A value does not fit its column; the episode is ended at the step before.
+            DatasetWriteError: A full buffer could not be written; nothing is lost, and the step
+                is not recorded.
+            RecordingError: There has been no reset.
+        """
+        if self._open is None:
+            self._go_on()
+        row = self._rows
+        if row == self._capacity:
+            self._make_room()
+            row = self._rows
+        elif self._is_heavy and row >= _SMALLEST_LIMIT:
+            self._spill()
+            row = self._rows
+        step = row - 1
+        self._actions.write(step, action)
+        self._rewards.write(step, reward)
+        self._terminations[step] = terminated
+        self._truncations[step] = truncated
+        self._observations.write(row, observation)
+        if info:
+            self._infos.write(row, info)
+            self._is_heavy = self._infos.nbytes > _DEFAULT_NBYTES
+        if extras:
+            self._extras.write(row, extras)
+            self._is_heavy = self._infos.nbytes + self._extras.nbytes > _DEFAULT_NBYTES
+        self._rows = row + 1
+        if terminated or truncated:
+            self._finish()
+
+    def end(self) -> None:
+        """End the episode that is going on as truncated, if it has a step."""
+        if self._steps_of_open() == 0:
+            return
+        self._truncations[self._rows - 2] = True
+        self._finish()
+
+    def abandon(self) -> None:
+        """End the episode after an error, without writing; only a reset begins another."""
+        if self._open is not None and self._steps_of_open():
+            self._open.last_row = self._rows - 1
+            self._truncations[self._rows - 2] = True
+            self._finished.append(self._open)
+            self._open = None
+        self._drop_empty()
+
+    def flush(self) -> None:
+        """Write all finished episodes; none that has a step may be going on.
+
+        Raises:
+            DatasetWriteError: The file system refused; nothing is lost.
+        """
+        if not self._finished:
+            return
+        if self._open is not None:
+            self._write_before(self._open)
+            return
+        self._write(self._rows, self._rows - 1, None)
+        # The last observation stays behind the end, for an episode that goes on from it.
+        self._keep_rows(self._rows - 1, self._rows)
+        self._rows = 0
+
+    def clear(self) -> None:
+        """Drop all that is in memory."""
+        self._rows = self._written_rows = 0
+        self._open = None
+        self._finished = []
+        self._can_go_on = self._is_heavy = False
+        for column in (self._infos, self._extras):
+            column.move(0, 0)
+
+    def show(self, part: str, start: int, stop: int) -> object:
+        """A copy of some rows of a part that are in memory."""
+        columns: dict[str, ColumnRecorder | InfoRecorder] = {
+            "observations": self._observations,
+            "actions": self._actions,
+            "rewards": self._rewards,
+            "infos": self._infos,
+            "extras": self._extras,
+        }
+        if part in columns:
+            return columns[part].show(start, stop)
+        return self._flags[("terminations", "truncations").index(part), start:stop].copy()
+
+    def show_tail(self, part: str, count: int) -> object:
+        """The last rows of a part that were written."""
+        return self._sink.read_tail(part, count)
+
+    def _steps_of_open(self) -> int:
+        episode = self._open
+        return 0 if episode is None else self._rows - 1 - episode.first_row + episode.spilled_steps
+
+    def _drop_empty(self) -> None:
+        """Forget the beginning of an episode without steps, and whatever could be gone on from."""
+        if self._open is not None:
+            self._open = None
+            self._rows -= 1
+        self._can_go_on = False
+
+    def _finish(self) -> None:
+        episode = self._open
+        if episode is None:
+            return
+        episode.last_row = self._rows - 1
+        self._finished.append(episode)
+        self._open = None
+        self._can_go_on = True
+        if self._max_episodes is not None and len(self._finished) >= self._max_episodes:
+            self.flush()
+
+    def _go_on(self) -> None:
+        """Begin an episode at the last observation, as after a truncation by a callback."""
+        if not self._can_go_on:
+            raise RecordingError(
+                "step was called before reset; call env.reset() to begin an episode"
+            )
+        if self._rows == self._capacity:
+            self._make_room()
+        if self._rows:
+            for column in (self._observations, self._infos, self._extras):
+                column.copy_row(self._rows - 1, self._rows)
+        # With an empty buffer, the last observation has been kept in row 0.
+        self._open = RecordedSpan(self._rows, self._rows, 0, None, None)
+        self._rows += 1
+
+    def _make_room(self) -> None:
+        limit = self._limit or self._default_limit()
+        if self._capacity < limit:
+            self._capacity = min(2 * self._capacity, limit)
+            if self._capacity > self._allocated:
+                self._grow(self._capacity)
+        else:
+            self._spill()
+
+    def _spill(self) -> None:
+        if self._open is None:
+            self.flush()
+            return
+        first = self._open.first_row
+        if first > self._rows // 2 or first == self._rows - 2 > 0:
+            # Only whole episodes are written while the one that goes on is the smaller part.
+            self._write_before(self._open)
+        else:
+            self._write(self._rows - 1, self._rows - 2, self._open)
+            self._open.spilled_steps += self._rows - 2 - first
+            self._open.first_row = 0
+            # The last step stays here, so that the episode can still be ended as truncated.
+            self._keep_rows(self._rows - 2, self._rows)
+            self._written_rows = 1
+
+    def _write_before(self, open_episode: RecordedSpan) -> None:
+        first = open_episode.first_row
+        self._write(first, first - 1, None)
+        self._keep_rows(first, self._rows)
+        open_episode.first_row = 0
+
+    def _bound(self) -> None:
+        """Use less of the first buffer where rows are so large that it is too much already."""
+        if self._limit is None and self._capacity > max(self._default_limit(), self._rows):
+            self._capacity = max(self._default_limit(), self._rows)
+
+    def _default_limit(self) -> int:
+        row_nbytes = self._observations.row_nbytes + self._actions.row_nbytes
+        return max(_SMALLEST_LIMIT, min(_DEFAULT_LIMIT, _DEFAULT_NBYTES // max(row_nbytes, 1)))
+
+    def _grow(self, capacity: int) -> None:
+        for column in (self._observations, self._actions, self._rewards):
+            column.grow(capacity)
+        flags = self._flags
+        self._make_flags(capacity)
+        self._flags[:, : flags.shape[1]] = flags
+        self._allocated = capacity
+
+    def _keep_rows(self, start: int, stop: int) -> None:
+        for column in (self._observations, self._actions, self._rewards, self._infos, self._extras):
+            column.move(start, stop)
+        self._flags[:, : stop - start] = self._flags[:, start:stop].copy()
+        self._rows = stop - start
+        self._written_rows = 0
+        self._finished = []
+        self._is_heavy = False
+
+    def _write(self, row_stop: int, step_stop: int, unfinished: RecordedSpan | None) -> None:
+        """Write rows and steps up to a place, and the entries of the finished episodes."""
+        keep: Keep = None
+        gaps = [e.last_row for e in self._finished if e.last_row < step_stop]
+        if gaps:
+            keep = np.ones(step_stop, dtype=bool)
+            keep[gaps] = False
+        first = self._written_rows
+        shown = [RecordedEpisode(self, episode) for episode in self._finished]
+        metadata = [episode_metadata(self._describe(episode)) for episode in shown]
+        flags = self._flags[:, :step_stop]
+        flags = flags if keep is None else flags[:, keep]
+        dropped: dict[str, str] = {}
+        entries, entry_pieces = encode_entries(
+            [episode.total_steps for episode in self._finished],
+            [episode.seed for episode in self._finished],
+            [episode.options for episode in self._finished],
+            metadata,
+            dropped,
+        )
+        parts: dict[str, tuple[Column, list[Array]]] = {
+            "observations": self._observations.take(first, row_stop),
+            "actions": self._actions.take(0, step_stop, keep),
+            "rewards": self._rewards.take(0, step_stop, keep),
+            "terminations": (FixedColumn(np.dtype(bool)), [flags[0]]),
+            "truncations": (FixedColumn(np.dtype(bool)), [flags[1]]),
+            "infos": self._infos.take(first, row_stop),
+            "extras": self._extras.take(first, row_stop),
+            "episodes": (entries, [array for pieces in entry_pieces for array in pieces]),
+        }
+        data = ShardData(
+            schema=Schema({name: column for name, (column, _) in parts.items()}),
+            pieces=[[array] for _, arrays in parts.values() for array in arrays],
+            rows=row_stop - first,
+            steps=flags.shape[1],
+            episodes=len(self._finished),
+        )
+        # Before it is written: a warning may be an error, and then nothing has happened yet.
+        warnings = self._warnings
+        warnings.outside("observation", lambda: self._observations.problem(0, row_stop, None))
+        warnings.outside("action", lambda: self._actions.problem(0, step_stop, keep))
+        warnings.left_out(dropped, self._infos.dropped, self._extras.dropped)
+        self._sink.write(
+            data, None if unfinished is None else (unfinished.seed, unfinished.options)
+        )

@@ -1,0 +1,1 @@
+"""Collection runs: `collect_dataset` from its arguments to the published dataset."""

@@ -1,0 +1,229 @@
+"""Which episodes to collect next: what is there, what is missing, what has failed how often.
+
+It knows no executor and no file, so a run of a thousand workers can be played through in a test.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from minari_collect.workers.messages import Failure, Part
+
+_TASKS_PER_WORKER = 8
+_MOST_EPISODES = 10_000
+_HOPELESS_FAILURES = 20
+# A worker whose disk is full comes back for more long before the others have finished.
+_WORKERS_PER_ATTEMPT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Consecutive episodes that are collected by one task."""
+
+    first: int
+    """The first episode."""
+    stop: int
+    """One past the last episode."""
+
+    def __len__(self) -> int:
+        """The number of episodes."""
+        return self.stop - self.first
+
+
+class Schedule:
+    """What is left to collect. Episode numbers are given out in order."""
+
+    def __init__(
+        self,
+        *,
+        total_episodes: int | None,
+        total_steps: int | None,
+        workers: int,
+        max_attempts: int,
+        num_envs: int = 1,
+        episodes_per_task: int | None = None,
+    ) -> None:
+        """Begin with nothing collected.
+
+        Args:
+            total_episodes: How many episodes to collect.
+            total_steps: How many steps to collect, if the number of episodes follows from it.
+            workers: How many workers share them.
+            max_attempts: How often an episode is begun before it counts as failed.
+            num_envs: How many episodes a worker collects at a time.
+            episodes_per_task: How many episodes a task has; chosen if None.
+        """
+        self._total_episodes = total_episodes
+        self._total_steps = total_steps
+        self._workers = workers
+        self._max_attempts = max_attempts
+        self._num_envs = num_envs
+        self._size = episodes_per_task
+        self._parts: dict[int, Part] = {}
+        self._firsts: list[int] = []
+        self._failures: dict[int, Failure] = {}
+        self._attempts: dict[int, int] = {}
+        # Those of them that succeeded, or failed for good.
+        self._settled: set[int] = set()
+        self._again: deque[Range] = deque()
+        self._next = 0
+        # What an earlier run has left, behind the next episode, the last first.
+        self._left: list[int] = []
+        # How far there is no gap, and the steps up to there.
+        self._prefix = (0, 0)
+        self._failed_in_a_row = 0
+        self.steps = 0
+        """How many steps have been collected."""
+        self.episodes = 0
+        """How many episodes have been collected."""
+
+    @property
+    def parts(self) -> list[Part]:
+        """What has been collected, in the order of the episodes."""
+        return [self._parts[first] for first in self._firsts]
+
+    @property
+    def failures(self) -> list[Failure]:
+        """What failed too often."""
+        return [self._failures[episode] for episode in sorted(self._failures)]
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether so many episodes failed, and none succeeded meanwhile, that more would not."""
+        return self._failed_in_a_row >= max(_HOPELESS_FAILURES, 4 * self._workers)
+
+    def start_from(self, parts: Sequence[Part]) -> None:
+        """Take over what an earlier run has left, before anything is given out."""
+        self.done(parts, ())
+        self._left = sorted((part.first for part in parts), reverse=True)
+
+    def next_range(self, in_flight: int) -> Range | None:
+        """What to collect next, or None if there is nothing to begin.
+
+        Args:
+            in_flight: How many ranges others are at.
+        """
+        while self._again:
+            again = self._again.popleft()
+            if any(episode not in self._settled for episode in range(again.first, again.stop)):
+                return again
+        if in_flight and self._total_steps is not None and self.steps >= self._total_steps:
+            # Only what others are at is missing, so anything more would be too much.
+            return None
+        while self._next in self._parts:
+            self._next = self._parts[self._next].stop
+        if self._has_enough():
+            return None
+        first = self._next
+        stop = first + self._chosen_size()
+        if self._total_episodes is not None:
+            stop = min(stop, self._total_episodes)
+        # A part that an earlier run has left is not collected again.
+        while self._left and self._left[-1] <= first:
+            self._left.pop()
+        if self._left:
+            stop = min(stop, self._left[-1])
+        self._next = stop
+        return Range(first, stop)
+
+    def done(self, parts: Iterable[Part], failures: Iterable[Failure]) -> None:
+        """Note what became of a range."""
+        for part in parts:
+            place = bisect(self._firsts, part.first)
+            if place and self._parts[self._firsts[place - 1]].stop > part.first:
+                continue  # somebody else was first with an episode of it
+            if place < len(self._firsts) and self._firsts[place] < part.stop:
+                continue
+            self._firsts.insert(place, part.first)
+            self._parts[part.first] = part
+            self.steps += part.steps
+            self.episodes += part.stop - part.first
+            self._failed_in_a_row = 0
+            tried = range(part.first, part.stop)
+            self._settled.update(e for e in self._attempts if e in tried)
+        unwritten: list[int] = []
+        for failure in failures:
+            if not self._may_try_again(failure):
+                continue
+            if failure.is_of_worker:
+                unwritten.append(failure.episode)
+            else:
+                self._again.append(Range(failure.episode, failure.episode + 1))
+        # Twice, because one of them may come to the same worker; whichever is first counts.
+        self._again.extend(each for each in _ranges(unwritten) for _ in range(2))
+
+    def lost(self, wanted: Range, reasons: Sequence[Failure]) -> None:
+        """Note that a worker ended, or gave no answer, while it had a range.
+
+        Args:
+            wanted: The range.
+            reasons: What to report of each of its episodes.
+        """
+        if len(wanted) > 1:
+            # On their own, it shows which of them it is.
+            for episode in range(wanted.first, wanted.stop):
+                self._again.append(Range(episode, episode + 1))
+            return
+        if self._may_try_again(reasons[0]):
+            self._again.append(wanted)
+
+    def _may_try_again(self, failure: Failure) -> bool:
+        """Count an attempt; one that failed by its worker's fault counts for less."""
+        if failure.episode in self._settled:
+            return False
+        cost = 1 if failure.is_of_worker else _WORKERS_PER_ATTEMPT
+        attempts = self._attempts.get(failure.episode, 0) + cost
+        self._attempts[failure.episode] = attempts
+        if attempts < self._max_attempts * _WORKERS_PER_ATTEMPT:
+            return True
+        self._failures[failure.episode] = failure
+        self._settled.add(failure.episode)
+        self._failed_in_a_row += 1
+        return False
+
+    def _has_enough(self) -> bool:
+        if self._total_episodes is not None:
+            return self._next >= self._total_episodes
+        return self._total_steps is not None and self.prefix_steps() >= self._total_steps
+
+    def prefix_steps(self) -> int:
+        """The steps of the parts before the first gap; a failed episode is no gap."""
+        place, steps = self._prefix
+        while True:
+            part = self._parts.get(place)
+            if part is not None:
+                steps += part.steps
+                place = part.stop
+            elif place in self._failures:
+                place += 1
+            else:
+                break
+        self._prefix = (place, steps)
+        return steps
+
+    def _chosen_size(self) -> int:
+        if self._size is not None:
+            return self._size
+        tasks = self._workers * _TASKS_PER_WORKER
+        if self._total_episodes is not None:
+            size = -(-self._total_episodes // tasks)
+        elif self.episodes == 0 or self._total_steps is None:
+            size = 1
+        else:
+            left = max(self._total_steps - self.steps, 0) * self.episodes / max(self.steps, 1)
+            size = int(left / tasks) + 1
+        return max(self._num_envs, min(size, _MOST_EPISODES))
+
+
+def _ranges(episodes: Sequence[int]) -> list[Range]:
+    """Increasing numbers as ranges without gaps."""
+    ranges: list[Range] = []
+    for episode in episodes:
+        if ranges and ranges[-1].stop == episode:
+            ranges[-1] = Range(ranges[-1].first, episode + 1)
+        else:
+            ranges.append(Range(episode, episode + 1))
+    return ranges

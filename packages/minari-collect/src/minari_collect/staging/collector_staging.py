@@ -1,0 +1,263 @@
+"""Where a collector's full buffers wait: a hidden folder of shards, and a journal of them.
+
+The folder lies under the root of the datasets, so that its shards can be linked into a dataset.
+It is made when the first buffer is full or saved. A lock on it says that its collector is alive;
+what a killed process leaves is found by `minari_collect.staging.recovery`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gymnasium import spaces
+
+from minari_collect.buffers.infos import recorded_rows
+from minari_collect.staging.journal import JOURNAL_NAME, _described, _line
+from minari_core.columns import JsonObject, join_pieces
+from minari_core.environments.space_json import space_to_json
+from minari_core.episodes.shard_data import ShardData
+from minari_core.errors import DatasetWriteError
+from minari_core.files import LOCK_NAME
+from minari_core.formats.columnar.manifest import Layout, Manifest
+from minari_core.formats.columnar.shard_folder import ShardFolder
+from minari_core.local.locations import staging_root
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+FOLDER_PREFIX = "collect-"
+
+_NOWHERE = Path()
+_locks_of_others: list[BaseFileLock] = []
+
+
+class CollectorStaging:
+    """The shards that a collector has written and nobody has published yet."""
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        env_spec: str | None,
+    ) -> None:
+        """Describe what will be staged; nothing is written yet.
+
+        Args:
+            observation_space: The space of the observations.
+            action_space: The space of the actions.
+            env_spec: The environment's spec as JSON.
+        """
+        self._storage: ShardFolder
+        self._metadata: JsonObject = {
+            "dataset_id": "staged-v0",
+            "data_format": ShardFolder.data_format,
+            "observation_space": space_to_json(observation_space, "observation_space"),
+            "action_space": space_to_json(action_space, "action_space"),
+        }
+        if env_spec is not None:
+            self._metadata["env_spec"] = env_spec
+        self._begin_anew()
+
+    def _empty(self) -> ShardFolder:
+        layout = Layout(uid=self._uid)
+        return ShardFolder(self._folder, Manifest(self._metadata, layout))
+
+    @property
+    def storage(self) -> ShardFolder:
+        """The staged shards."""
+        return self._storage
+
+    def write(self, data: ShardData, unfinished: tuple[int | None, object] | None) -> None:
+        """Keep a shard; see `ShardSink.write`.
+
+        Raises:
+            DatasetWriteError: The file system refused.
+        """
+        with _telling():
+            if self._folder == _NOWHERE:
+                self._make_folder()
+            before = self._storage.layout
+            self._storage.add([data])
+            try:
+                self._journal(before, unfinished)
+            except BaseException:
+                self._storage.truncate(len(before.shards))
+                raise
+
+    def write_lane(self, lane: int, data: ShardData, unfinished: tuple[int | None, object]) -> None:
+        """Keep a piece of an episode that goes on while others end; see `LaneSink.write_lane`.
+
+        Raises:
+            DatasetWriteError: The file system refused.
+        """
+        with _telling():
+            if self._folder == _NOWHERE:
+                self._make_folder()
+            tail = self._lanes.get(lane) or self._empty()
+            tail.add([data])
+            try:
+                entry = tail.layout.shards[-1]
+                schema = tail.layout.schemas[entry.schema].to_json()
+                self._write_journal(
+                    {
+                        "piece": replace(entry, schema=0).to_json(),
+                        "schema": schema,
+                        "lane": lane,
+                        "unfinished": _described(unfinished),
+                    }
+                )
+            except BaseException:
+                tail.truncate(len(tail.layout.shards) - 1)
+                raise
+        self._lanes[lane] = tail
+
+    def close_lane(self, lane: int, data: ShardData) -> None:
+        """Keep the last piece of such an episode; see `LaneSink.close_lane`.
+
+        Raises:
+            DatasetWriteError: The file system refused.
+        """
+        tail, before = self._lanes[lane], self._storage.layout
+        pieces = len(tail.layout.shards)
+        with _telling():
+            tail.add([data])
+            try:
+                self._storage.adopt(tail.layout)
+                layout = self._storage.layout
+                # One line, so that the episode is never both whole and in pieces.
+                self._write_journal(
+                    {
+                        "schemas": [s.to_json() for s in layout.schemas[len(before.schemas) :]],
+                        "shards": [s.to_json() for s in layout.shards[len(before.shards) :]],
+                        "lane": lane,
+                    }
+                )
+            except BaseException:
+                self._storage = ShardFolder(self._folder, Manifest(self._metadata, before))
+                tail.truncate(pieces)
+                raise
+        del self._lanes[lane]
+
+    def read_lane_tail(self, lane: int, part: str, count: int) -> object:
+        """The last rows of a part of what was written of a lane's episode."""
+        return _tail_of(self._lanes[lane], part, count)
+
+    def read_tail(self, part: str, count: int) -> object:
+        """The last rows of a part of all shards; see `ShardSink.read_tail`."""
+        return _tail_of(self._storage, part, count)
+
+    def leave(self) -> None:
+        """Begin anew, and leave the folder to the process that made it."""
+        if self._lock is not None:
+            # A lock that is collected may be released, and that would be the other process's.
+            _locks_of_others.append(self._lock)
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        # A folder that does not exist yet is never read from while there are no shards.
+        self._folder = _NOWHERE
+        self._uid = uuid.uuid4().hex
+        self._lock: BaseFileLock | None = None
+        self._storage = self._empty()
+        self._lanes: dict[int, ShardFolder] = {}
+
+    def clear(self) -> None:
+        """Remove all that is staged."""
+        if self._lock is None:
+            return
+        folder, lock = self._folder, self._lock
+        self._begin_anew()
+        # Without its journal an unlocked folder is no recording that somebody might recover.
+        with suppress(OSError):
+            (folder / JOURNAL_NAME).unlink(missing_ok=True)
+        lock.release()
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def _make_folder(self) -> None:
+        from filelock import FileLock  # only who writes needs it
+
+        started = datetime.now(timezone.utc)
+        folder = staging_root() / f"{FOLDER_PREFIX}{started:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:8]}"
+        folder.mkdir(parents=True)
+        lock = FileLock(folder / LOCK_NAME)
+        try:
+            # The lock comes before the journal, which makes the folder a recording.
+            lock.acquire()
+            with open(folder / JOURNAL_NAME, "xb") as file:
+                header = {"uid": self._uid, "started": started.isoformat()}
+                file.write(_line({"metadata": self._metadata, **header}))
+        except BaseException:
+            lock.release()
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        self._lock = lock
+        self._folder = folder
+        self._storage = self._empty()
+
+    def _journal(self, before: Layout, unfinished: tuple[int | None, object] | None) -> None:
+        layout = self._storage.layout
+        lines: list[JsonObject] = [
+            {"schema": schema.to_json()} for schema in layout.schemas[len(before.schemas) :]
+        ]
+        entry = layout.shards[-1].to_json()
+        self._write_journal(*lines, {"shard": entry, "unfinished": _described(unfinished)})
+
+    def _write_journal(self, *lines: JsonObject) -> None:
+        with open(self._folder / JOURNAL_NAME, "ab", buffering=0) as file:
+            end = file.seek(0, os.SEEK_END)
+            text = b"".join(map(_line, lines))
+            try:
+                if file.write(text) != len(text):
+                    raise OSError(f"{file.name} could not be written to its end")
+            except OSError:
+                file.truncate(end)
+                raise
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    """Say what could not be done where the file system refused."""
+    try:
+        yield
+    except DatasetWriteError:
+        raise
+    except OSError as error:
+        raise DatasetWriteError(
+            f"recorded steps could not be staged in {staging_root()}: {error}; they are still in "
+            "memory"
+        ) from error
+
+
+def _tail_of(storage: ShardFolder, part: str, count: int) -> object:
+    pieces: list[object] = []
+    counts: list[int] = []
+    for number in range(len(storage.layout.shards) - 1, -1, -1):
+        rows, steps, _ = storage.shard_counts()[number]
+        available = rows if part in ("observations", "infos", "extras") else steps
+        taken = min(count, available)
+        read = storage.shard(number).readers(copy=True)[part]
+        pieces.insert(0, read(available - taken, available))
+        counts.insert(0, taken)
+        count -= taken
+        if count == 0:
+            break
+    if part not in ("infos", "extras"):
+        return join_pieces(pieces)
+    # Keys, and the columns of a key, may differ from shard to shard; rows do not.
+    keys = dict.fromkeys(key for piece in pieces if isinstance(piece, dict) for key in piece)
+    return {
+        key: [
+            row
+            for piece, rows in zip(pieces, counts, strict=True)
+            for row in recorded_rows(piece.get(key) if isinstance(piece, dict) else None, rows)
+        ]
+        for key in keys
+    }

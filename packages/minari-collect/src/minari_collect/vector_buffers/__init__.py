@@ -1,0 +1,1 @@
+"""Buffers that hold the values of a vector environment's episodes."""

@@ -1,0 +1,162 @@
+"""Columns of many environments whose values have one dtype and shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+
+from minari_collect.buffers.space_check import array_problem
+from minari_collect.vector_buffers.column import Cells, VectorColumn
+from minari_core.columns import Array, Column, FixedColumn, fixed_column
+from minari_core.columns.fixed import as_numeric_array
+from minari_core.errors import DataError
+
+# numpy calls the cast of 64-bit integers to float64 safe, which it is not.
+_EXACT_IN_FLOAT64 = frozenset(np.dtype(code) for code in "?bBhHiIef")
+
+
+class VectorFixed(VectorColumn):
+    """Values of one dtype and shape, in one array; the first batch decides which."""
+
+    def __init__(
+        self,
+        space: spaces.Space[Any],
+        name: str,
+        num_envs: int,
+        capacity: int,
+        dtype: np.dtype[np.generic] | None = None,
+    ) -> None:
+        """Prepare for values of a Box, Discrete, MultiDiscrete or MultiBinary space.
+
+        Args:
+            space: The space of one value.
+            name: What to call the column in messages.
+            num_envs: How many environments there are.
+            capacity: How many rows there is room for.
+            dtype: The dtype of the column, whatever the first value's.
+        """
+        self._space = space
+        self._name = name
+        self._envs = num_envs
+        self._capacity = capacity
+        self._dtype = dtype
+        self._rows: npt.NDArray[Any] | None = None
+        # The dtype and shape of a batch, and another dtype that is known to change nothing.
+        self._batch: tuple[np.dtype[Any] | None, tuple[int, ...], np.dtype[Any] | None]
+        self._batch = (None, (), None)
+        self._finals: list[Array] = []
+        # What was gathered last: it is asked for to be written, and to be checked.
+        self._gathered: tuple[Cells, Array] | None = None
+
+    def write(self, row: int, batch: Any) -> None:
+        dtype, shape, castable = self._batch
+        if (
+            batch.__class__ is np.ndarray
+            and batch.shape == shape
+            and (batch.dtype is dtype or batch.dtype is castable)
+        ):
+            self._rows[row] = batch  # type: ignore[index]  # the dtype is known once there are rows
+            return
+        array = as_numeric_array(batch, self._name)
+        if array.ndim == 0 or len(array) != self._envs:
+            raise DataError(
+                f"{self._name}: shape {array.shape} is not of one value for each of the "
+                f"{self._envs} environments"
+            )
+        rows = self._rows_for(array.dtype, array.shape[1:])
+        rows[row] = self._checked(array, rows)
+
+    def write_one(self, row: int, env: int, value: Any) -> None:
+        array = as_numeric_array(value, self._name)
+        rows = self._rows_for(array.dtype, array.shape)
+        rows[row, env] = self._checked(array[None], rows)[0]
+
+    def add_final(self, value: Any) -> None:
+        array = as_numeric_array(value, self._name)
+        checked = self._checked(array[None], self._rows_for(array.dtype, array.shape))
+        self._finals.append(np.array(checked[0], dtype=checked.dtype))
+
+    def add_final_cell(self, row: int, env: int) -> None:
+        self._finals.append(np.array(self._filled[row, env]))
+
+    def keep_finals(self, numbers: Sequence[int]) -> None:
+        self._finals = [self._finals[number] for number in numbers]
+
+    def grow(self, capacity: int) -> None:
+        self._capacity = capacity
+        if self._rows is not None:
+            rows = np.empty((capacity, *self._rows.shape[1:]), dtype=self._rows.dtype)
+            rows[: len(self._rows)] = self._rows
+            self._rows = rows
+
+    def move(self, start: int, stop: int) -> None:
+        self._gathered = None
+        # numpy buffers overlapping assignments itself.
+        if self._rows is not None:
+            self._rows[: stop - start] = self._rows[start:stop]
+
+    def take(self, wanted: Cells) -> tuple[Column, list[Array]]:
+        gathered = self.gathered(wanted)
+        return fixed_column(gathered.dtype, gathered.shape[1:]), [gathered]
+
+    def show(self, wanted: Cells) -> object:
+        return self.gathered(wanted).copy()
+
+    def gathered(self, wanted: Cells) -> Array:
+        """Some cells as an array with one row each."""
+        if self._gathered is not None and self._gathered[0] is wanted:
+            return self._gathered[1]
+        rows = self._filled
+        gathered = rows.reshape(-1, *rows.shape[2:]).take(wanted.cells, axis=0, mode="clip")
+        if len(wanted.places):
+            gathered[wanted.places] = np.stack([self._finals[n] for n in wanted.finals.tolist()])
+        self._gathered = (wanted, gathered)
+        return gathered
+
+    def problem(self, wanted: Cells) -> str | None:
+        found = array_problem(self._space, self.gathered(wanted))
+        return None if found is None else f"{self._name}: {found}"
+
+    @property
+    def row_nbytes(self) -> int:
+        return 0 if self._rows is None else self._rows[:1].nbytes
+
+    @property
+    def _filled(self) -> npt.NDArray[Any]:
+        if self._rows is None:
+            dtype = self._dtype or np.dtype(self._space.dtype)
+            return np.empty((1, self._envs, *(self._space.shape or ())), dtype=dtype)
+        return self._rows
+
+    def _rows_for(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
+        if self._rows is None:
+            space_dtype = np.dtype(self._space.dtype)
+            if self._dtype is not None:
+                dtype = self._dtype
+            elif shape == () and dtype.kind in "iub" and space_dtype.kind in "iu":
+                # A Discrete value may come as any kind of integer, and means the same.
+                dtype = space_dtype
+            self._rows = np.empty((self._capacity, self._envs, *shape), dtype=dtype)
+            self._batch = (self._rows.dtype, (self._envs, *shape), None)
+        return self._rows
+
+    def _checked(self, values: Array, rows: npt.NDArray[Any]) -> Array:
+        """Values with a leading axis, as the column keeps them, if that changes nothing."""
+        dtype, shape = rows.dtype, rows.shape[2:]
+        if values.shape[1:] == shape:
+            if values.dtype == dtype:
+                return values
+            if self._dtype is not None and values.dtype in _EXACT_IN_FLOAT64:
+                self._batch = (*self._batch[:2], values.dtype)
+                return values.astype(dtype)
+            if shape == () or (self._dtype is not None and values.dtype.kind in "iuf"):
+                return FixedColumn(dtype, values.shape).exact(values, self._name)
+        raise DataError(
+            f"{self._name}: {values.dtype} of shape {values.shape[1:]} after {dtype} of shape "
+            f"{shape}; one column has one dtype and shape, so let the environment, the policy or a "
+            "step_data_callback convert it"
+        )

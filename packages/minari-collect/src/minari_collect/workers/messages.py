@@ -1,0 +1,182 @@
+"""What the coordinator of a run and its workers tell each other."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+from gymnasium.envs.registration import EnvSpec
+
+from minari_collect.workers.policies import Policy
+from minari_core.errors import MissingDependencyError
+
+RUN_NAME = "run.json"
+"""The file that says what a run is, in its folder."""
+
+_FOLDER_FORMAT = "episodes-{first:012d}-{stop:012d}"
+_ENV_STREAM, _POLICY_STREAM = 0, 1
+
+EnvLike: TypeAlias = str | EnvSpec | Callable[..., Any]
+"""An environment's id or spec, or what makes one."""
+Way: TypeAlias = Literal["folder", "result", "remote"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What all episodes of a run have in common."""
+
+    env: EnvLike
+    """The id or the spec of an environment, or what makes one."""
+    policy: Policy | None
+    """Chooses the actions; None chooses them at random."""
+    seed: int
+    """What the seeds of all episodes follow from."""
+    num_envs: int = 1
+    """How many environments a worker steps together."""
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of ``gymnasium.make``."""
+    reset_options: Mapping[str, Any] | None = None
+    """Options of each reset."""
+    max_episode_steps: int | None = None
+    """After how many steps an episode is cut."""
+    episode_timeout: float | None = None
+    """How many seconds an episode may take."""
+    collector: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of the collector."""
+    open_remote: OpenRemote | None = None
+    """Opens the remote through which shards travel, if they do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Some episodes for a worker to collect."""
+
+    recipe: bytes
+    """The pickled `Recipe`."""
+    run: str
+    """A word that tells this run from others in the same process."""
+    number: int
+    """Another one for each task, because some engines run equal calls only once."""
+    first: int
+    """The first episode."""
+    stop: int
+    """One past the last episode."""
+    folder: str
+    """Where finished folders of shards go; the worker's temporary folder if empty."""
+    way: Way
+    """How the shards get to the coordinator: they lie in a folder that it sees, or they travel in
+    the result, or through a remote."""
+    may_exit: bool
+    """Whether the process may be ended when an episode hangs beyond help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An episode that could not be collected."""
+
+    episode: int
+    """Which episode."""
+    seed: int
+    """The seed that its environment was reset with."""
+    reason: str
+    """The traceback, or what else is known."""
+    is_of_worker: bool = False
+    """Whether the worker could not write, which is not the episode's fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Consecutive episodes that were collected."""
+
+    first: int
+    """The first episode."""
+    stop: int
+    """One past the last episode."""
+    steps: int
+    """How many steps they have."""
+    files: Mapping[str, bytes] | None = None
+    """The files of their folder, if they travel in the result."""
+    objects: Mapping[str, tuple[str, int]] | None = None
+    """For each file the name and the size of its object, if they travel through a remote."""
+
+    @property
+    def name(self) -> str:
+        """The name of the folder of their shards."""
+        return _FOLDER_FORMAT.format(first=self.first, stop=self.stop)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """What became of a task."""
+
+    parts: tuple[Part, ...]
+    """What was collected."""
+    failures: tuple[Failure, ...]
+    """What was not."""
+
+
+def episode_seeds(seed: int, episode: int) -> tuple[int, int]:
+    """The seeds of an episode's environment and policy; they follow from the two numbers alone.
+
+    Args:
+        seed: The seed of the run.
+        episode: The number of the episode.
+
+    Returns:
+        Two integers of 31 bits, which every environment takes.
+    """
+    drawn = np.random.SeedSequence(seed, spawn_key=(episode,)).generate_state(2)
+    return int(drawn[_ENV_STREAM] >> 1), int(drawn[_POLICY_STREAM] >> 1)
+
+
+def to_bytes(recipe: Recipe) -> bytes:
+    """Pickle a recipe, with cloudpickle where pickle cannot.
+
+    Raises:
+        MissingDependencyError: Only cloudpickle could, and it is not installed.
+    """
+    try:
+        pickled = pickle.dumps(recipe)
+        # What is defined in the main module of a script is not there in a worker.
+        if b"__main__" not in pickled:
+            return pickled
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        reason: Exception | None = error
+        pickled = b""
+    else:
+        reason = None
+    try:
+        import cloudpickle  # type: ignore[import-untyped]  # ships no types
+    except ImportError:
+        if reason is None:
+            return pickled
+        raise MissingDependencyError(
+            f"env, policy or a callback cannot be sent to workers: {reason}; define them in a "
+            "module that the workers can import, or install cloudpickle"
+        ) from reason
+    return bytes(cloudpickle.dumps(recipe))
+
+
+class PartRemote(Protocol):
+    """A place that keeps bytes under names; every ``minari_hub.Remote`` is one."""
+
+    def create(self, name: str, content: bytes, metadata: Mapping[str, str], /) -> None:
+        """Create an object.
+
+        Args:
+            name: Its name, parts joined by ``/``.
+            content: What it holds.
+            metadata: Empty here.
+        """
+        ...
+
+    def read(self, name: str, start: int, stop: int, /) -> bytes:
+        """Bytes ``start`` to ``stop`` of an object, or fewer where it ends before."""
+        ...
+
+
+OpenRemote: TypeAlias = Callable[[], PartRemote]
+"""Opens a remote, in each process on its own."""

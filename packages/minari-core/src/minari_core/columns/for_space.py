@@ -1,0 +1,130 @@
+"""Which column a space's values need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from minari_core.columns.base import Column
+from minari_core.columns.fixed import FixedColumn, fixed_column
+from minari_core.columns.nested import StructColumn, TupleColumn
+from minari_core.columns.sequences import GraphColumn, OneOfColumn, SequenceColumn
+from minari_core.columns.variable import TextColumn
+from minari_core.environments.gymnasium_compat import ONE_OF
+from minari_core.errors import SpaceError
+
+FIXED_SPACES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
+_DEFAULT_LINK_DTYPE = np.dtype("<i4")
+
+
+def column_for_values(space: spaces.Space[object], values: Sequence[object]) -> Column:
+    """The column that keeps these values of a space exactly.
+
+    The space gives the structure. The dtype of an array is that of the values, so that a
+    float64 value of a float32 space stays one; the space's dtype is used where the values are
+    Python numbers, where there are none, or where they disagree.
+
+    Args:
+        space: The space, of any Gymnasium kind.
+        values: Values to be stored; they need not be inside the space's bounds.
+
+    Raises:
+        SpaceError: The space is of a kind that cannot be stored.
+    """
+    if isinstance(space, FIXED_SPACES):
+        return _fixed_for_values(space, values)
+    if isinstance(space, spaces.Text):
+        return TextColumn()
+    if isinstance(space, spaces.Dict):
+        return StructColumn(
+            {
+                key: column_for_values(
+                    part,
+                    [value[key] for value in values if isinstance(value, Mapping) and key in value],
+                )
+                for key, part in space.spaces.items()
+            }
+        )
+    if isinstance(space, spaces.Tuple):
+        return TupleColumn(
+            tuple(
+                column_for_values(
+                    part,
+                    [
+                        value[index]
+                        for value in values
+                        if isinstance(value, tuple | list) and index < len(value)
+                    ],
+                )
+                for index, part in enumerate(space.spaces)
+            )
+        )
+    if isinstance(space, spaces.Sequence):
+        elements = [
+            element
+            for value in values
+            if not space.stack and isinstance(value, tuple | list | np.ndarray)
+            for element in value
+        ]
+        if space.stack:
+            return SequenceColumn(_stacked_column(space.feature_space, values), stacked=True)
+        return SequenceColumn(column_for_values(space.feature_space, elements), stacked=False)
+    if isinstance(space, spaces.Graph):
+        return _graph_for_values(space, values)
+    if ONE_OF is not None and isinstance(space, ONE_OF):
+        options: tuple[spaces.Space[Any], ...] = getattr(space, "spaces", ())
+        pairs = [value for value in values if isinstance(value, tuple) and len(value) == 2]
+        return OneOfColumn(
+            tuple(
+                column_for_values(part, [value for choice, value in pairs if choice == index])
+                for index, part in enumerate(options)
+            )
+        )
+    raise SpaceError(f"values of a {type(space).__name__} space cannot be stored: {space}")
+
+
+def _fixed_for_values(space: spaces.Space[object], values: Sequence[object]) -> FixedColumn:
+    dtypes = {value.dtype for value in values if isinstance(value, np.ndarray | np.generic)}
+    dtype = dtypes.pop() if len(dtypes) == 1 else np.dtype(space.dtype)
+    return fixed_column(dtype, tuple(space.shape or ()))
+
+
+def _stacked_column(space: spaces.Space[object], values: Sequence[object]) -> Column:
+    """The column of a stacked sequence's elements: its leaves are arrays of many elements."""
+    if isinstance(space, spaces.Dict):
+        return StructColumn(
+            {
+                key: _stacked_column(part, [v[key] for v in values if isinstance(v, Mapping)])
+                for key, part in space.spaces.items()
+            }
+        )
+    if isinstance(space, spaces.Tuple):
+        return TupleColumn(
+            tuple(
+                _stacked_column(part, [v[index] for v in values if isinstance(v, tuple | list)])
+                for index, part in enumerate(space.spaces)
+            )
+        )
+    if isinstance(space, FIXED_SPACES):
+        return column_for_values(space, values)
+    elements = [part for value in values if isinstance(value, tuple | list) for part in value]
+    return column_for_values(space, elements)
+
+
+def _graph_for_values(space: spaces.Graph, values: Sequence[object]) -> GraphColumn:
+    graphs = [value for value in values if isinstance(value, spaces.GraphInstance)]
+    links = {graph.edge_links.dtype for graph in graphs if isinstance(graph.edge_links, np.ndarray)}
+    return GraphColumn(
+        nodes=_fixed_for_values(space.node_space, [graph.nodes for graph in graphs]),
+        edges=(
+            None
+            if space.edge_space is None
+            else _fixed_for_values(
+                space.edge_space, [graph.edges for graph in graphs if graph.edges is not None]
+            )
+        ),
+        edge_links=FixedColumn(links.pop() if len(links) == 1 else _DEFAULT_LINK_DTYPE, (2,)),
+    )

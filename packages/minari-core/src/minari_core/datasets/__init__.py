@@ -1,0 +1,1 @@
+"""`MinariDataset`, and what creates, combines and converts datasets."""

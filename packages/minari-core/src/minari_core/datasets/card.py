@@ -1,0 +1,161 @@
+"""What its maker says about a dataset, and what is kept of that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
+
+from minari_core._version import __version__
+from minari_core.columns import JsonValue
+from minari_core.environments.env_specs import env_spec_to_json, spec_of
+from minari_core.environments.reference_scores import Policy, random_policy, reference_score
+from minari_core.environments.space_json import space_to_json
+from minari_core.errors import MetadataError
+from minari_core.formats.columnar.manifest import checked_metadata
+from minari_core.messages import shown, warn_caller
+
+_WORTH_SAYING = ("algorithm_name", "author", "author_email", "code_permalink")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetDescription:
+    """What the functions that create a dataset take beside its data."""
+
+    algorithm_name: str | None = None
+    """The algorithm that chose the actions."""
+    author: str | Iterable[str] | None = None
+    """Who made the dataset, one or several."""
+    author_email: str | Iterable[str] | None = None
+    """How to reach them."""
+    code_permalink: str | None = None
+    """A link to the version of the code that made the dataset."""
+    description: str | None = None
+    """What the dataset is about."""
+    eval_env: str | gymnasium.Env[object, object] | EnvSpec | None = None
+    """The environment to evaluate on, if it is not the one that the data comes from."""
+    ref_min_score: float | None = None
+    """The mean return of a random policy; estimated if only the maximum is known."""
+    ref_max_score: float | None = None
+    """The mean return of an expert."""
+    expert_policy: Policy | None = None
+    """A policy whose mean return is taken as `ref_max_score`."""
+    num_episodes_average_score: int = 100
+    """Over how many episodes a mean return is taken."""
+    requirements: Iterable[str] | None = None
+    """What must be installed to make the environment, as pip writes it."""
+
+    def metadata(
+        self,
+        env_spec: EnvSpec | None,
+        observation_space: spaces.Space[object],
+        action_space: spaces.Space[object],
+    ) -> dict[str, JsonValue]:
+        """The dataset's metadata, with one warning for all that is worth adding.
+
+        Args:
+            env_spec: The environment that the data comes from, if it is known.
+            observation_space: The space of the observations.
+            action_space: The space of the actions.
+
+        Raises:
+            MetadataError: A value is not JSON, or of the wrong type.
+            SpaceError: A space cannot be written as JSON.
+        """
+        missing = [name for name in _WORTH_SAYING if getattr(self, name) is None]
+        if missing:
+            warn_caller(
+                f"the dataset has no {', '.join(missing)}; whoever uses it will want to know"
+            )
+        kept: dict[str, object] = {
+            "minari_version": __version__,
+            "observation_space": space_to_json(observation_space, "observation_space"),
+            "action_space": space_to_json(action_space, "action_space"),
+        }
+        for name in ("algorithm_name", "code_permalink", "description"):
+            kept[name] = _text(name, getattr(self, name))
+        for name in ("author", "author_email", "requirements"):
+            kept[name] = _texts(name, getattr(self, name))
+        eval_spec = spec_of(self.eval_env)
+        kept["env_spec"] = _spec_json(env_spec, "env_spec")
+        kept["eval_env_spec"] = _spec_json(eval_spec, "eval_env_spec")
+        kept.update(self._scores(eval_spec or env_spec))
+        return checked_metadata({key: value for key, value in kept.items() if value is not None})
+
+    def _scores(self, spec: EnvSpec | None) -> Mapping[str, object]:
+        if self.expert_policy is not None and self.ref_max_score is not None:
+            raise MetadataError(
+                "both expert_policy and ref_max_score are given; each of them says what the "
+                "maximum is, so give one"
+            )
+        given: object = self.num_episodes_average_score
+        if isinstance(given, bool) or not isinstance(given, int | np.integer) or given < 1:
+            raise MetadataError(
+                f"num_episodes_average_score is {shown(given)}, not a whole number of at least 1"
+            )
+        for name in ("ref_min_score", "ref_max_score"):
+            score = getattr(self, name)
+            if isinstance(score, bool) or not isinstance(score, int | float | np.number | None):
+                raise MetadataError(f"{name} is {score!r}, not a number")
+        episodes = self.num_episodes_average_score
+        lowest, highest = self.ref_min_score, self.ref_max_score
+        if self.expert_policy is not None:
+            highest = _average(spec, lambda _: self.expert_policy, episodes)
+        if highest is None:
+            return {} if lowest is None else {"ref_min_score": lowest}
+        if lowest is None and spec is not None:
+            lowest = _average(spec, random_policy, episodes)
+        scores = {"ref_min_score": lowest, "ref_max_score": highest}
+        return {**scores, "num_episodes_average_score": episodes}
+
+
+def _average(
+    spec: EnvSpec | None,
+    policy_for: Callable[[gymnasium.Env[object, object]], Policy | None],
+    episodes: int,
+) -> float:
+    if spec is None:
+        raise MetadataError(
+            "a reference score needs an environment to run in; give env or eval_env, or give "
+            "ref_min_score and ref_max_score"
+        )
+    environment = gymnasium.make(spec)
+    try:
+        policy = policy_for(environment)
+        if policy is None:
+            raise MetadataError("no policy to take a reference score of")
+        return reference_score(environment, policy, episodes)
+    finally:
+        environment.close()
+
+
+def _spec_json(spec: EnvSpec | None, key: str) -> str | None:
+    if spec is None:
+        return None
+    try:
+        return env_spec_to_json(spec)
+    except MetadataError as error:
+        warn_caller(f"the dataset has no {key}, so its environment cannot be recovered: {error}")
+        return None
+
+
+def _text(name: str, value: object) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise MetadataError(f"{name} is {value!r}, not text")
+    return value
+
+
+def _texts(name: str, value: object) -> list[str] | None:
+    if value is None:
+        return None
+    if not isinstance(value, Iterable):
+        raise MetadataError(f"{name} is {value!r}, not text or several texts")
+    items = [value] if isinstance(value, str) else list(value)
+    texts = [item for item in items if isinstance(item, str)]
+    if len(texts) != len(items):
+        raise MetadataError(f"{name} is {value!r}, not text or several texts")
+    return sorted(texts) if isinstance(value, set | frozenset) else texts

@@ -1,0 +1,169 @@
+"""Combining datasets into one, and splitting one into several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import TypeVar
+
+import numpy as np
+
+from minari_core._version import __version__
+from minari_core.arguments import whole_number
+from minari_core.columns import JsonValue
+from minari_core.datasets.dataset import MinariDataset, generator_of, storage_of
+from minari_core.environments.env_specs import env_spec_to_json
+from minari_core.environments.recovery import merge_env_specs
+from minari_core.environments.space_json import same_space
+from minari_core.errors import IncompatibleDatasetsError, SamplingError
+from minari_core.formats.registry import check_format
+from minari_core.local.dataset_id import chosen_id
+from minari_core.local.publishing import check_id_is_free, publish
+from minari_core.messages import shown
+from minari_core.storage.base import Storage
+
+Dataset = TypeVar("Dataset", bound=MinariDataset)
+
+
+def combine_datasets(
+    datasets_to_combine: Iterable[MinariDataset],
+    new_dataset_name: str | None = None,
+    *,
+    new_dataset_id: str | None = None,
+    data_format: str | None = None,
+) -> MinariDataset:
+    """Make one dataset of the episodes of several, one after the other.
+
+    Datasets may be views; then only their own episodes are taken. What is on disk already is
+    linked and not copied wherever the file system allows it, and the sources can be deleted
+    without harm. Seeds, options and episode metadata are kept.
+
+    Args:
+        datasets_to_combine: Datasets with the same spaces, from the same environment; an iterator
+            will do.
+        new_dataset_name: The id of the new dataset.
+        new_dataset_id: Another name of ``new_dataset_name``.
+        data_format: How to store it; ``"columnar"`` if None.
+
+    Returns:
+        The new dataset. Its environment has the largest ``max_episode_steps`` of all.
+
+    Raises:
+        IncompatibleDatasetsError: There is nothing to combine, or the spaces or environments
+            differ, the message says in what; or something is no dataset.
+        DatasetExistsError: The id is taken.
+        DatasetWriteError: The file system refused; nothing is left behind.
+    """
+    new_id = chosen_id(new_dataset_name, new_dataset_id)
+    check_id_is_free(new_id)
+    chosen_format = check_format(data_format)
+    datasets = _as_datasets(datasets_to_combine)
+    first = datasets[0]
+    for dataset in datasets[1:]:
+        for name in ("observation_space", "action_space"):
+            wanted, found = getattr(first, name), getattr(dataset, name)
+            if not same_space(wanted, found):
+                raise IncompatibleDatasetsError(
+                    f"{name} differs: {first.id!r} has {wanted}, {dataset.id!r} has {found}"
+                )
+    spec = merge_env_specs([dataset.env_spec for dataset in datasets])
+    metadata: dict[str, JsonValue] = {
+        "minari_version": __version__,
+        "observation_space": first.metadata["observation_space"],
+        "action_space": first.metadata["action_space"],
+        "combined_datasets": [dataset.id for dataset in datasets],
+        **_shared_metadata(datasets),
+    }
+    if spec is not None:
+        metadata["env_spec"] = env_spec_to_json(spec)
+
+    def fill(storage: Storage) -> None:
+        for dataset in datasets:
+            storage.append_storage(storage_of(dataset), dataset.episode_indices.tolist())
+
+    return MinariDataset(publish(new_id, metadata, chosen_format, fill))
+
+
+def split_dataset(dataset: Dataset, sizes: Iterable[int], seed: int | None = None) -> list[Dataset]:
+    """Deal a dataset's episodes out at random.
+
+    Args:
+        dataset: The dataset or view to split.
+        sizes: How many episodes each part gets; together at most all. For fractions ``f`` of
+            all, give ``[round(f * len(dataset)), …]``.
+        seed: Makes the parts depend on it alone; at least 0.
+
+    Returns:
+        One view for each size; no episode is in two of them.
+
+    Raises:
+        SamplingError: A size is no whole number, or negative, or there are not so many episodes;
+            or the seed is none.
+    """
+    wanted = _as_sizes(sizes, len(dataset))
+    if any(size < 0 for size in wanted) or sum(wanted) > len(dataset):
+        raise SamplingError(
+            f"sizes {wanted} add up to {sum(wanted)} episodes, but the dataset has {len(dataset)}"
+        )
+    # The length alone is what a file says, the indices are borne out by the data.
+    places = generator_of(seed).permutation(len(dataset.episode_indices))
+    borders = np.cumsum([0, *wanted])
+    return [dataset[places[start:stop]] for start, stop in pairwise(borders)]
+
+
+def _as_datasets(given: object) -> list[MinariDataset]:
+    """The datasets that a caller gives to combine, at least one."""
+    advice = "give a list of datasets, as load_dataset opens them"
+    # A dataset and a text are iterable too.
+    if isinstance(given, MinariDataset | str) or not isinstance(given, Iterable):
+        raise IncompatibleDatasetsError(f"{shown(given)} is no list of datasets; {advice}")
+    datasets = list(given)
+    for dataset in datasets:
+        if not isinstance(dataset, MinariDataset):
+            raise IncompatibleDatasetsError(f"{shown(dataset)} is no dataset; {advice}")
+    if not datasets:
+        raise IncompatibleDatasetsError(
+            "there is nothing to combine: the list of datasets is empty"
+        )
+    return datasets
+
+
+def _as_sizes(given: object, total: int) -> list[int]:
+    """The numbers of episodes that a caller gives."""
+    if not isinstance(given, Iterable):
+        raise SamplingError(f"sizes is {shown(given)}; give the number of episodes of each part")
+    sizes = list(given)
+    try:
+        return [whole_number("a size", size) for size in sizes]
+    except SamplingError as error:
+        raise SamplingError(
+            f"sizes {shown(sizes)} are not numbers of episodes: {error}; for a fraction f of all "
+            f"{total} episodes, give round(f * {total})"
+        ) from error
+
+
+def _shared_metadata(datasets: Sequence[MinariDataset]) -> dict[str, JsonValue]:
+    """What is true of the combination: people and needs are joined, the rest must be the same."""
+    shared: dict[str, JsonValue] = {}
+    described = [dataset.metadata for dataset in datasets]
+    for key in ("author", "author_email", "requirements"):
+        items: dict[str, None] = {}
+        for metadata in described:
+            value = metadata.get(key, [])
+            texts = value if isinstance(value, list) else [value]
+            items.update(dict.fromkeys(str(text) for text in texts))
+        if items:
+            shared[key] = list(items)
+    for key in (
+        "algorithm_name",
+        "code_permalink",
+        "description",
+        "eval_env_spec",
+        "ref_min_score",
+        "ref_max_score",
+        "num_episodes_average_score",
+    ):
+        values = [metadata.get(key) for metadata in described]
+        if values[0] is not None and all(value == values[0] for value in values):
+            shared[key] = values[0]
+    return shared

@@ -1,0 +1,115 @@
+"""Copying a dataset into another format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+from minari_core._version import __version__
+from minari_core.columns import JsonValue
+from minari_core.datasets.dataset import MinariDataset, storage_of
+from minari_core.environments.space_json import space_to_json
+from minari_core.episodes.episode import EpisodeData
+from minari_core.errors import FormatError
+from minari_core.formats.public.files import JPEG_FORMATS
+from minari_core.formats.registry import check_format
+from minari_core.local.dataset_id import chosen_id
+from minari_core.local.publishing import check_id_is_free, publish
+from minari_core.storage.base import Storage
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Is told how many episodes are done, of how many."""
+
+# They are the old storage's own, or counted anew.
+_NOT_COPIED = frozenset(
+    {"dataset_id", "data_format", "total_episodes", "total_steps", "dataset_size", "jpeg_encoding"}
+)
+
+
+def convert_dataset(
+    dataset: MinariDataset,
+    new_dataset_name: str | None = None,
+    *,
+    new_dataset_id: str | None = None,
+    data_format: str | None = None,
+    jpeg_encoding: bool = False,
+    progress: Progress | None = None,
+) -> MinariDataset:
+    """Store a dataset once more, in another format.
+
+    Nothing is lost: values, infos, seeds, options, episode metadata and what is said of the
+    dataset are the same afterwards. The episodes are taken a few at a time, so that memory does
+    not bound their size.
+
+    Args:
+        dataset: The dataset or view; only its own episodes are taken.
+        new_dataset_name: The id of the new dataset.
+        new_dataset_id: Another name of ``new_dataset_name``.
+        data_format: ``"columnar"`` (the same as None), ``"hdf5"``, ``"arrow"`` or ``"parquet"``.
+        jpeg_encoding: Store images of at least 32 × 32 pixels as JPEG, which loses detail; only
+            the formats of the public Minari can.
+        progress: Is called after each episode.
+
+    Returns:
+        The new dataset.
+
+    Raises:
+        SpaceError: The format cannot hold a space; nothing was written.
+        DataError: The format cannot hold an episode; the message says what, and nothing is left
+            behind.
+        DatasetExistsError: The id is taken.
+        FormatError: There is no such format, or it stores no JPEG.
+        DatasetWriteError: The file system refused; nothing is left behind.
+    """
+    new_id = chosen_id(new_dataset_name, new_dataset_id)
+    check_id_is_free(new_id)
+    chosen_format = check_format(data_format)
+    if jpeg_encoding and chosen_format not in JPEG_FORMATS:
+        raise FormatError(
+            f"data format {chosen_format!r} stores no image as JPEG; give data_format as one of "
+            f"{', '.join(JPEG_FORMATS)}, or leave jpeg_encoding out"
+        )
+    metadata = metadata_for_copy(dataset)
+    if jpeg_encoding:
+        metadata["jpeg_encoding"] = True
+    indices = dataset.episode_indices.tolist()
+    source = storage_of(dataset)
+
+    def fill(storage: Storage) -> None:
+        if source.data_format == storage.data_format:
+            storage.append_storage(source, indices)
+            if progress is not None:
+                progress(len(indices), len(indices))
+            return
+        episodes = source.read_episodes(indices, copy=False)
+        storage.append_episodes(_counted(episodes, len(indices), progress))
+
+    return MinariDataset(publish(new_id, metadata, chosen_format, fill))
+
+
+def metadata_for_copy(source: MinariDataset | Storage) -> dict[str, JsonValue]:
+    """What is said of a dataset, for a copy of it in whatever format.
+
+    Args:
+        source: The dataset or its storage.
+
+    Returns:
+        Its metadata without what a storage says of itself, as its id, its totals, and how it
+        stores images.
+    """
+    metadata: dict[str, JsonValue] = {
+        key: value for key, value in source.metadata.items() if key not in _NOT_COPIED
+    }
+    metadata["minari_version"] = __version__
+    metadata["observation_space"] = space_to_json(source.observation_space, "observation_space")
+    metadata["action_space"] = space_to_json(source.action_space, "action_space")
+    return metadata
+
+
+def _counted(
+    episodes: Iterator[EpisodeData], total: int, progress: Progress | None
+) -> Iterator[EpisodeData]:
+    for done, episode in enumerate(episodes, start=1):
+        yield episode
+        if progress is not None:
+            progress(done, total)

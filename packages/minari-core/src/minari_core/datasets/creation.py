@@ -1,0 +1,203 @@
+"""Creating datasets from episodes and from what others have recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import gymnasium
+from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
+
+from minari_core.datasets.card import DatasetDescription
+from minari_core.datasets.dataset import MinariDataset
+from minari_core.datasets.source import EpisodeSource, checked_source
+from minari_core.environments.env_specs import spec_of
+from minari_core.environments.reference_scores import Policy
+from minari_core.episodes import Episode
+from minari_core.episodes.episode import EpisodeBuffer
+from minari_core.errors import DataError, SpaceError
+from minari_core.formats.registry import check_format
+from minari_core.local.dataset_id import chosen_id
+from minari_core.local.publishing import check_id_is_free, publish
+
+
+def create_dataset_from_buffers(
+    dataset_name: str | None = None,
+    buffer: Iterable[Episode | Mapping[str, Any]] = (),
+    env: str | gymnasium.Env[Any, Any] | EnvSpec | None = None,
+    *,
+    dataset_id: str | None = None,
+    observation_space: spaces.Space[Any] | None = None,
+    action_space: spaces.Space[Any] | None = None,
+    data_format: str | None = None,
+    eval_env: str | gymnasium.Env[Any, Any] | EnvSpec | None = None,
+    algorithm_name: str | None = None,
+    author: str | Iterable[str] | None = None,
+    author_email: str | Iterable[str] | None = None,
+    code_permalink: str | None = None,
+    description: str | None = None,
+    ref_min_score: float | None = None,
+    ref_max_score: float | None = None,
+    expert_policy: Policy | None = None,
+    num_episodes_average_score: int = 100,
+    requirements: Iterable[str] | None = None,
+) -> MinariDataset:
+    """Create a dataset from episodes that the caller has put together.
+
+    Structures, dtypes and lengths are checked. Values are stored as they are: whether they lie
+    within the bounds of their space, and where an episode has its flags, is the caller's affair.
+
+    Args:
+        dataset_name: The id of the new dataset, ``(namespace/…)name-vN``.
+        buffer: The episodes, as `EpisodeBuffer`, `EpisodeData`, or dicts with the same keys. Each
+            has ``observations`` (T+1 rows), ``actions``, ``rewards``, ``terminations`` and
+            ``truncations`` (T rows each), and may have ``infos`` (T+1 rows a key), ``seed``,
+            ``options``, ``metadata`` and ``extras``. Rows are arrays or lists; for Dict and Tuple
+            spaces dicts and tuples of them. They may come from a generator, and are taken a few
+            at a time.
+        env: The environment that the data comes from: its id, its spec, or itself.
+        dataset_id: Another name of ``dataset_name``.
+        observation_space: The space of the observations; the environment's if None.
+        action_space: The space of the actions; the environment's if None.
+        data_format: How to store the data; ``"columnar"`` if None.
+        eval_env: The environment to evaluate on, if it is another one.
+        algorithm_name: The algorithm that chose the actions.
+        author: Who made the dataset, one or several.
+        author_email: How to reach them.
+        code_permalink: A link to the version of the code that made the dataset.
+        description: What the dataset is about.
+        ref_min_score: The mean return of a random policy. It is estimated if only
+            ``ref_max_score`` or ``expert_policy`` is given.
+        ref_max_score: The mean return of an expert.
+        expert_policy: A policy whose mean return is taken as ``ref_max_score``.
+        num_episodes_average_score: Over how many episodes a mean return is taken.
+        requirements: What must be installed to make the environment, as pip writes it.
+
+    Returns:
+        The new dataset.
+
+    Raises:
+        DatasetIdError: The id is malformed, or given twice.
+        DatasetExistsError: The id is taken.
+        SpaceError: The spaces are neither given nor known from the environment.
+        DataError: An episode does not fit its spaces; the message names it.
+        MetadataError: Some metadata is not JSON, or of the wrong type.
+        DatasetWriteError: The file system refused. As with every error, nothing is left behind.
+    """
+    new_id = chosen_id(dataset_name, dataset_id)
+    check_id_is_free(new_id)
+    chosen_format = check_format(data_format)
+    observations, actions = _spaces(env, observation_space, action_space)
+    described = DatasetDescription(
+        algorithm_name=algorithm_name,
+        author=author,
+        author_email=author_email,
+        code_permalink=code_permalink,
+        description=description,
+        eval_env=eval_env,
+        ref_min_score=ref_min_score,
+        ref_max_score=ref_max_score,
+        expert_policy=expert_policy,
+        num_episodes_average_score=num_episodes_average_score,
+        requirements=requirements,
+    )
+    metadata = described.metadata(spec_of(env), observations, actions)
+    episodes: Iterable[Episode] = (_episode(item, index) for index, item in enumerate(buffer))
+    if isinstance(buffer, Sequence):
+        # What is in memory anyway is written in one go.
+        episodes = list(episodes)
+    folder = publish(
+        new_id, metadata, chosen_format, lambda storage: storage.append_episodes(episodes)
+    )
+    return MinariDataset(folder)
+
+
+def create_dataset_from_source(
+    dataset_id: str,
+    source: EpisodeSource,
+    env_spec: EnvSpec | None,
+    description: DatasetDescription,
+    data_format: str | None = None,
+    *,
+    jpeg_encoding: bool = False,
+) -> MinariDataset:
+    """Create a dataset from what a source, such as a collector, has recorded.
+
+    The source is told to forget its episodes once the dataset is complete, and not before.
+
+    Args:
+        dataset_id: The id of the new dataset.
+        source: Where the episodes are.
+        env_spec: The environment that they come from.
+        description: What is said about the dataset.
+        data_format: How to store the data; ``"columnar"`` if None.
+        jpeg_encoding: Store images as JPEG, which loses detail, where the format can.
+
+    Raises:
+        DatasetExistsError: The id is taken.
+        DataError: Nothing was recorded.
+        DatasetWriteError: The file system refused; the source still has the episodes.
+    """
+    check_id_is_free(dataset_id)
+    chosen_format = check_format(data_format)
+    recorded = checked_source(source).finished_episodes()
+    if recorded.total_episodes == 0:
+        raise DataError(
+            f"nothing was recorded for dataset {dataset_id!r}; step the environment first"
+        )
+    metadata = description.metadata(env_spec, recorded.observation_space, recorded.action_space)
+    if jpeg_encoding:
+        metadata["jpeg_encoding"] = True
+    folder = publish(
+        dataset_id, metadata, chosen_format, lambda storage: storage.append_storage(recorded)
+    )
+    source.forget_episodes()
+    return MinariDataset(folder)
+
+
+def _spaces(
+    env: str | gymnasium.Env[Any, Any] | EnvSpec | None,
+    observation_space: spaces.Space[Any] | None,
+    action_space: spaces.Space[Any] | None,
+) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
+    if observation_space is not None and action_space is not None:
+        return observation_space, action_space
+    if env is None:
+        raise SpaceError(
+            "without env, both observation_space and action_space must be given; "
+            f"got {observation_space} and {action_space}"
+        )
+    environment = env if isinstance(env, gymnasium.Env) else _made(env)
+    try:
+        return (
+            environment.observation_space if observation_space is None else observation_space,
+            environment.action_space if action_space is None else action_space,
+        )
+    finally:
+        if environment is not env:
+            environment.close()
+
+
+def _made(env: str | EnvSpec) -> gymnasium.Env[Any, Any]:
+    try:
+        return gymnasium.make(env)
+    except Exception as error:  # an environment raises whatever it likes
+        name = env if isinstance(env, str) else env.id
+        raise SpaceError(
+            f"environment {name!r} cannot be made here, so that its spaces are not known: "
+            f"{type(error).__name__}: {error}; give observation_space and action_space, or "
+            "another env"
+        ) from error
+
+
+def _episode(item: Episode | Mapping[str, Any], index: int) -> Episode:
+    if not isinstance(item, Mapping):
+        return item
+    known = set(EpisodeBuffer.__dataclass_fields__)
+    if not set(item) <= known:
+        raise DataError(
+            f"episode {index} has keys {sorted(set(item) - known)}, which are none of "
+            f"{sorted(known)}"
+        )
+    return EpisodeBuffer(**item)

@@ -1,0 +1,343 @@
+"""A dataset, or a view of some of its episodes."""
+
+from __future__ import annotations
+
+import copy as copying
+import operator
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from minari_core.arguments import whole_number
+from minari_core.datasets.selection import Indices, chosen, episode_numbers
+from minari_core.datasets.source import EpisodeSource, checked_source
+from minari_core.datasets.spec import DescribedDataset, MinariDatasetSpec
+from minari_core.episodes import Episode
+from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
+from minari_core.errors import EpisodeIndexError, SamplingError
+from minari_core.formats.registry import open_storage
+from minari_core.sampling.dataset_methods import TrainingMethods
+from minari_core.storage.base import Storage
+
+_MOST_BELIEVED = 1 << 24
+_View = TypeVar("_View", bound="MinariDataset")
+
+__all__ = ["MinariDataset", "MinariDatasetSpec", "generator_of", "storage_of"]
+
+
+class MinariDataset(DescribedDataset, TrainingMethods):
+    """Episodes of a stored dataset: all of them, or some in a chosen order.
+
+    A filtered, sliced or split dataset is a view: it copies no data, has the episodes of its own
+    only, and draws from a copy of the random generator of the dataset that it comes from.
+
+    The object keeps to the episodes that were stored when it was made, whatever others add
+    later. It is cheap to pickle and works after a fork.
+    """
+
+    def __init__(
+        self,
+        data: Storage | str | os.PathLike[str],
+        episode_indices: npt.ArrayLike | range | None = None,
+    ) -> None:
+        """Open a dataset; no step is read.
+
+        Args:
+            data: A storage, or the ``data`` folder of a dataset.
+            episode_indices: Which of the stored episodes to show, in which order; all if None.
+
+        Raises:
+            DatasetNotFoundError: The folder holds no dataset.
+            DatasetDamagedError: Its metadata is malformed.
+            FormatError: Nothing installed reads its format.
+            EpisodeIndexError: An index is no whole number, or outside the stored dataset.
+        """
+        self._storage = data if isinstance(data, Storage) else open_storage(Path(data))
+        total = self._storage.total_episodes
+        if episode_indices is None:
+            self._indices: range | Indices = range(total)
+        elif isinstance(episode_indices, range):
+            self._indices = episode_indices
+        else:
+            self._indices = episode_numbers(episode_indices)
+        if len(self._indices) and not 0 <= min(self._ends()) <= max(self._ends()) < total:
+            raise EpisodeIndexError(
+                f"episode indices from {min(self._ends())} to {max(self._ends())} in a dataset "
+                f"of {total} episodes"
+            )
+        self._is_whole = episode_indices is None
+        self._generator = np.random.default_rng()
+        self._samplers = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but what is bound to this process."""
+        return {**self.__dict__, "_samplers": {}}
+
+    def _ends(self) -> tuple[int, int]:
+        if isinstance(self._indices, range):
+            return self._indices[0], self._indices[-1]
+        return int(self._indices.min()), int(self._indices.max())
+
+    def __repr__(self) -> str:
+        """The id, and how much there is."""
+        return (
+            f"MinariDataset({self.id!r}, total_episodes={self.total_episodes}, "
+            f"total_steps={self.total_steps})"
+        )
+
+    @property
+    def total_episodes(self) -> int:
+        """The number of episodes."""
+        return len(self._indices)
+
+    @property
+    def total_steps(self) -> int:
+        """The number of steps of all episodes."""
+        if isinstance(self._indices, range) and len(self._indices) == self._storage.total_episodes:
+            return self._storage.total_steps
+        return int(self._storage.episode_lengths()[self.episode_indices].sum())
+
+    @property
+    def episode_indices(self) -> Indices:
+        """Which of the stored episodes these are, int64 of shape (total_episodes,)."""
+        if not isinstance(self._indices, range):
+            return self._indices.copy()
+        if len(self._indices) > _MOST_BELIEVED:
+            # What a file says must not choose how much memory this takes; the data bears it out.
+            self._storage.episode_lengths()
+        indices = self._indices
+        return np.arange(indices.start, indices.stop, indices.step, dtype=np.int64)
+
+    def __len__(self) -> int:
+        """The number of episodes."""
+        return len(self._indices)
+
+    def __iter__(self) -> Iterator[EpisodeData]:
+        """Read all episodes, one by one."""
+        return self.iterate_episodes()
+
+    @overload
+    def __getitem__(self, index: int | np.integer[Any]) -> EpisodeData: ...
+
+    @overload
+    def __getitem__(self: _View, index: slice | list[int] | npt.NDArray[Any]) -> _View: ...
+
+    def __getitem__(
+        self: _View, index: int | np.integer[Any] | slice | list[int] | npt.NDArray[Any]
+    ) -> EpisodeData | _View:
+        """An episode by its place, or a view by a slice, a list of places or a mask.
+
+        Raises:
+            EpisodeIndexError: There is no such place.
+        """
+        if isinstance(index, slice):
+            return self._view(self._indices[index])
+        if isinstance(index, list | np.ndarray):
+            return self._view(chosen(self.episode_indices, index))
+        try:
+            place = operator.index(index)
+        except TypeError as error:
+            raise EpisodeIndexError(
+                f"{index!r} is no place of an episode; give a number, a slice, a list of "
+                "numbers or a mask"
+            ) from error
+        if not -len(self) <= place < len(self):
+            raise EpisodeIndexError(f"there is no episode {place} among {len(self)} episodes")
+        return next(self._storage.read_episodes([int(self._indices[place])]))
+
+    def _view(self: _View, indices: range | Indices) -> _View:
+        view = copying.copy(self)
+        view._indices = indices
+        view._is_whole = False
+        view._generator = copying.deepcopy(self._generator)
+        view._samplers = {}
+        return view
+
+    def shards(self, n: int) -> list[MinariDataset]:
+        """Cut the dataset into views of about the same number of steps, one for each reader.
+
+        Each view has consecutive episodes, all of them together have each episode once, and a
+        view costs little to send to another process, because it carries no data.
+
+        Args:
+            n: How many views; with more views than episodes, some are empty.
+
+        Raises:
+            SamplingError: ``n`` is no whole number, or not at least 1.
+        """
+        if whole_number("n", n) < 1:
+            raise SamplingError(f"a dataset cannot be cut into {n} views; ask for at least 1")
+        steps = np.cumsum(self._storage.episode_lengths()[self.episode_indices])
+        total = int(steps[-1]) if len(steps) else 0
+        # An episode belongs to the view in which its middle lies.
+        middles = steps - np.diff(steps, prepend=0) / 2
+        bounds = np.searchsorted(middles, np.arange(1, n) * (total / n)).tolist()
+        return [
+            self._view(self._indices[first:stop])
+            for first, stop in zip([0, *bounds], [*bounds, len(steps)], strict=True)
+        ]
+
+    def iterate_episodes(
+        self, episode_indices: Iterable[int] | None = None, *, copy: bool = True
+    ) -> Iterator[EpisodeData]:
+        """Read episodes one by one.
+
+        Args:
+            episode_indices: Which of the stored episodes (their `EpisodeData.id`); all of this
+                dataset's if None.
+            copy: Give fresh arrays, which the caller may change. With False, arrays are
+                read-only views of the stored data wherever that is possible.
+
+        Raises:
+            EpisodeIndexError: An index is no whole number, or not of an episode of this dataset.
+        """
+        if episode_indices is None:
+            indices = self.episode_indices.tolist()
+        else:
+            indices = episode_numbers(episode_indices).tolist()
+            if isinstance(self._indices, range):
+                outside = [index for index in indices if index not in self._indices]
+            else:
+                outside = np.setdiff1d(indices, self._indices).tolist()
+            if outside:
+                raise EpisodeIndexError(
+                    f"episode {outside[0]} is not among the {len(self)} episodes of this dataset"
+                )
+        return self._storage.read_episodes(indices, copy=copy)
+
+    def iterate_episode_metadata(self) -> Iterator[EpisodeMetadata]:
+        """Read lengths, seeds, options and metadata of the episodes, but none of their steps."""
+        return self._storage.read_episode_metadata(self.episode_indices.tolist())
+
+    def set_seed(self, seed: int) -> None:
+        """Make what is sampled from now on depend on a seed alone.
+
+        Args:
+            seed: At least 0.
+
+        Raises:
+            SamplingError: It is negative, or no whole number.
+        """
+        self._generator = generator_of(seed)
+
+    def sample_episodes(self, n_episodes: int) -> list[EpisodeData]:
+        """Draw different episodes at random.
+
+        Args:
+            n_episodes: How many.
+
+        Raises:
+            SamplingError: There are fewer, or it is no whole number.
+        """
+        n_episodes = whole_number("n_episodes", n_episodes)
+        if not 0 <= n_episodes <= len(self):
+            raise SamplingError(
+                f"{n_episodes} different episodes cannot be drawn from {len(self)}; ask for "
+                f"0 to {len(self)}"
+            )
+        places = self._generator.choice(len(self), size=n_episodes, replace=False)
+        chosen = [int(self._indices[place]) for place in places]
+        return list(self._storage.read_episodes(chosen))
+
+    def filter_episodes(
+        self: _View,
+        condition: Callable[[EpisodeData], object] | None = None,
+        *,
+        metadata: Callable[[EpisodeMetadata], object] | None = None,
+    ) -> _View:
+        """Keep the episodes that meet a condition.
+
+        Args:
+            condition: Looks at the whole episode.
+            metadata: Looks at what is stored beside the steps, which are then not read; it is
+                asked first where both are given.
+
+        Returns:
+            A view of the episodes for which all that is given is true.
+
+        Example:
+            >>> long_ones = dataset.filter_episodes(  # doctest: +SKIP
+            ...     metadata=lambda episode: episode.total_steps >= 100
+            ... )
+        """
+        kept = self.episode_indices
+        if metadata is not None:
+            described = self._storage.read_episode_metadata(kept.tolist())
+            kept = kept[np.fromiter((bool(metadata(m)) for m in described), bool, len(kept))]
+        if condition is not None:
+            episodes = self._storage.read_episodes(kept.tolist())
+            kept = kept[np.fromiter((bool(condition(e)) for e in episodes), bool, len(kept))]
+        return self._view(kept)
+
+    def update_dataset_from_collector_env(self, collector_env: EpisodeSource) -> None:
+        """Add what a collector has recorded since the last time, as a checkpoint.
+
+        The episodes are durable when this returns, and the collector's buffers are cleared then
+        and not before. An episode that is still going on is ended as truncated.
+
+        Args:
+            collector_env: A collector around an environment with this dataset's spaces.
+
+        Raises:
+            RecordingError: It is no collector, or it is closed.
+            IncompatibleDatasetsError: The spaces differ.
+            DataError: A column has another dtype or shape than in the dataset.
+            DatasetNotFoundError: The dataset was deleted meanwhile.
+            DatasetChangedError: Another dataset has taken its place meanwhile.
+            DatasetBusyError: Another process has held the dataset's lock for too long.
+            DatasetWriteError: The file system refused. As after every error, the collector still
+                has the episodes.
+        """
+        collector = checked_source(collector_env)
+        source = collector.finished_episodes()
+        if source.total_episodes:
+            self._append(self._storage.append_storage(source))
+        collector.forget_episodes()
+
+    def update_dataset_from_buffer(self, buffer: Iterable[Episode]) -> None:
+        """Add episodes that were put together by hand, all or none.
+
+        Args:
+            buffer: `EpisodeBuffer` or `EpisodeData` objects.
+
+        Raises:
+            DataError: An episode does not fit the spaces or the stored data.
+            DatasetNotFoundError: The dataset was deleted meanwhile.
+            DatasetChangedError: Another dataset has taken its place meanwhile.
+            DatasetBusyError: Another process has held the dataset's lock for too long.
+            DatasetWriteError: The file system refused. As after every error, nothing was added.
+        """
+        self._append(self._storage.append_episodes(buffer))
+
+    def _append(self, added: range) -> None:
+        self._samplers = {}
+        if self._is_whole:
+            self._indices = range(self._storage.total_episodes)
+        else:
+            self._indices = np.append(self.episode_indices, np.array(added, dtype=np.int64))
+
+    def compact(self) -> None:
+        """Join the small shards that many checkpoints leave; episodes and views stay as they are.
+
+        Raises:
+            DatasetWriteError: The file system refused; the dataset is as it was.
+        """
+        self._storage.compact()
+
+
+def generator_of(seed: int | None) -> np.random.Generator:
+    """A random generator that depends on a seed alone, or on nothing if that is None.
+
+    Raises:
+        SamplingError: The seed is negative, or no whole number.
+    """
+    return np.random.default_rng(None if seed is None else whole_number("seed", seed, 0))
+
+
+def storage_of(dataset: MinariDataset) -> Storage:
+    """Where the data of a dataset lies, also where a subclass shows its storage in another way."""
+    return dataset._storage

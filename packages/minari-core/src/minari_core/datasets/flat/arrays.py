@@ -1,0 +1,140 @@
+"""A dataset out of flat columns in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
+
+from minari_core.datasets.creation import create_dataset_from_buffers
+from minari_core.datasets.dataset import MinariDataset
+from minari_core.datasets.flat.episodes import (
+    FlatColumns,
+    episode_ends,
+    flat_episodes,
+    row_count,
+    space_of,
+)
+from minari_core.errors import DataError
+
+
+def create_dataset_from_arrays(
+    dataset_name: str | None = None,
+    *,
+    observations: Any,
+    actions: Any,
+    rewards: npt.ArrayLike,
+    terminals: npt.ArrayLike,
+    timeouts: npt.ArrayLike | None = None,
+    next_observations: Any = None,
+    infos: Mapping[str, Any] | None = None,
+    max_episode_steps: int | None = None,
+    dataset_id: str | None = None,
+    env: str | gymnasium.Env[Any, Any] | EnvSpec | None = None,
+    observation_space: spaces.Space[Any] | None = None,
+    action_space: spaces.Space[Any] | None = None,
+    data_format: str | None = None,
+    **description: Any,
+) -> MinariDataset:
+    """Create a dataset of columns in which the steps of all episodes lie behind one another.
+
+    An episode ends with each terminal and each timeout, after ``max_episode_steps``, and with the
+    data; where it is not terminated there, it is truncated. Where ``next_observations`` is not
+    given, nobody knows the last observation of an episode: the one before it stands there again,
+    and the episode metadata ``final_observation_known`` is False.
+
+    Args:
+        dataset_name: The id of the new dataset.
+        observations: N rows, what each action answered to: an array, or for Dict and Tuple spaces
+            a dict or tuple of arrays.
+        actions: N rows, in the same way.
+        rewards: Shape (N,).
+        terminals: Shape (N,), whether an episode ended because of its task.
+        timeouts: Shape (N,), whether it was cut off.
+        next_observations: N rows, what each action led to.
+        infos: Further columns of N rows; row ``i`` belongs to observation ``i``.
+        max_episode_steps: After how many steps an episode is cut off at the latest.
+        dataset_id: Another name of ``dataset_name``.
+        env: The environment that the data comes from.
+        observation_space: The space of the observations; the environment's if None, and without
+            an environment the widest that the dtype allows.
+        action_space: The space of the actions; likewise, but whole numbers are choices.
+        data_format: How to store the data; ``"columnar"`` if None.
+        **description: What `create_dataset_from_buffers` takes besides, such as ``author``.
+
+    Returns:
+        The new dataset.
+
+    Raises:
+        DataError: The columns do not fit one another, or not the spaces.
+        DatasetExistsError: The id is taken.
+        DatasetWriteError: The file system refused. As with every error, nothing is left behind.
+    """
+    ends, ended = episode_ends(terminals, timeouts, max_episode_steps)
+    columns = FlatColumns(
+        observations=_arrays(observations),
+        actions=_arrays(actions),
+        rewards=np.asarray(rewards),
+        ends=ends,
+        terminals=ended,
+        next_observations=None if next_observations is None else _arrays(next_observations),
+        infos={} if infos is None else _arrays(infos),
+    )
+    return dataset_of_columns(
+        columns,
+        dataset_name,
+        dataset_id,
+        env,
+        observation_space,
+        action_space,
+        data_format,
+        description,
+    )
+
+
+def dataset_of_columns(
+    columns: FlatColumns,
+    dataset_name: str | None,
+    dataset_id: str | None,
+    env: str | gymnasium.Env[Any, Any] | EnvSpec | None,
+    observation_space: spaces.Space[Any] | None,
+    action_space: spaces.Space[Any] | None,
+    data_format: str | None,
+    description: Mapping[str, Any],
+) -> MinariDataset:
+    """Create a dataset of flat columns; see `create_dataset_from_arrays`."""
+    steps = len(columns.terminals)
+    for name in ("observations", "actions", "rewards", "next_observations", "infos"):
+        column = getattr(columns, name)
+        if column is None or (name == "infos" and not column):
+            continue
+        if row_count(column) != steps:
+            found = row_count(column)
+            what = "columns of different lengths" if found < 0 else f"{found} rows"
+            raise DataError(f"{name} has {what}, but terminals has {steps}")
+    if env is None:
+        observation_space = observation_space or space_of(columns.observations, discrete=False)
+        action_space = action_space or space_of(columns.actions, discrete=True)
+    return create_dataset_from_buffers(
+        dataset_name,
+        flat_episodes(columns),
+        env,
+        dataset_id=dataset_id,
+        observation_space=observation_space,
+        action_space=action_space,
+        data_format=data_format,
+        **description,
+    )
+
+
+def _arrays(column: Any) -> Any:
+    if isinstance(column, Mapping):
+        return {key: _arrays(part) for key, part in column.items()}
+    if isinstance(column, tuple):
+        return tuple(_arrays(part) for part in column)
+    return np.asarray(column)

@@ -1,0 +1,126 @@
+"""Importing a flat HDF5 file, as D4RL publishes its data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
+
+from minari_core.datasets.dataset import MinariDataset
+from minari_core.datasets.flat.arrays import dataset_of_columns
+from minari_core.datasets.flat.episodes import FlatColumns, episode_ends
+from minari_core.errors import DataError, DatasetDamagedError, DatasetNotFoundError, MinariError
+from minari_core.messages import warn_caller
+
+_REQUIRED = ("observations", "actions", "rewards", "terminals")
+_KNOWN = (*_REQUIRED, "timeouts", "next_observations", "infos")
+
+
+def import_flat_hdf5(
+    path: str | os.PathLike[str],
+    dataset_name: str | None = None,
+    *,
+    dataset_id: str | None = None,
+    env: str | gymnasium.Env[Any, Any] | EnvSpec | None = None,
+    observation_space: spaces.Space[Any] | None = None,
+    action_space: spaces.Space[Any] | None = None,
+    max_episode_steps: int | None = None,
+    data_format: str | None = None,
+    **description: Any,
+) -> MinariDataset:
+    """Create a dataset of an HDF5 file with one dataset a column, such as D4RL's.
+
+    The file has ``observations``, ``actions``, ``rewards`` and ``terminals``, and may have
+    ``timeouts``, ``next_observations`` and a group ``infos``. It is read an episode at a time.
+    Where episodes end, and what their last observation is: see `create_dataset_from_arrays`.
+
+    Args:
+        path: The file.
+        dataset_name: The id of the new dataset.
+        dataset_id: Another name of ``dataset_name``.
+        env: The environment that the data comes from.
+        observation_space: The space of the observations; the environment's if None, and without
+            an environment the widest that the dtype allows.
+        action_space: The space of the actions; likewise, but whole numbers are choices.
+        max_episode_steps: After how many steps an episode is cut off at the latest.
+        data_format: How to store the data; ``"columnar"`` if None.
+        **description: What `create_dataset_from_buffers` takes besides, such as ``author``.
+
+    Returns:
+        The new dataset.
+
+    Raises:
+        DatasetNotFoundError: There is no such file.
+        DatasetDamagedError: It is no HDF5 file, or cut short.
+        DataError: A column is missing, or the columns do not fit one another or the spaces.
+        DatasetExistsError: The id is taken.
+        DatasetWriteError: The file system refused. As with every error, nothing is left behind.
+    """
+    import h5py  # only who imports a file needs it
+
+    source = Path(path)
+    if source.is_dir():
+        raise DatasetNotFoundError(f"{source} is a folder, not a file; give the HDF5 file itself")
+    if not source.is_file():
+        raise DatasetNotFoundError(f"there is no file {source}")
+    try:
+        with h5py.File(source, "r") as file:
+            columns = _columns(file, source, max_episode_steps)
+            return dataset_of_columns(
+                columns,
+                dataset_name,
+                dataset_id,
+                env,
+                observation_space,
+                action_space,
+                data_format,
+                description,
+            )
+    except (OSError, RuntimeError, KeyError) as error:
+        if isinstance(error, MinariError):
+            raise
+        raise DatasetDamagedError(f"{source} cannot be read: {error}") from error
+
+
+def _columns(file: Any, source: Path, most_steps: int | None) -> FlatColumns:
+    absent = [name for name in _REQUIRED if name not in file]
+    if absent:
+        raise DataError(
+            f"{source} has no {', '.join(absent)}; a flat file has {', '.join(_REQUIRED)}"
+        )
+    passed_over = sorted(name for name in file if name not in _KNOWN)
+    if passed_over:
+        warn_caller(f"{source}: left out {', '.join(passed_over)}, which are no columns of steps")
+    found = {name: _column(file, name, source) for name in _KNOWN if name in file}
+    timeouts = found["timeouts"][:] if "timeouts" in found else None
+    ends, ended = episode_ends(found["terminals"][:], timeouts, most_steps)
+    infos = found.get("infos", {})
+    if not isinstance(infos, Mapping):
+        raise DataError(f"{source}: infos is a dataset, not a group")
+    return FlatColumns(
+        observations=found["observations"],
+        actions=found["actions"],
+        rewards=found["rewards"],
+        ends=ends,
+        terminals=ended,
+        next_observations=found.get("next_observations"),
+        infos=infos,
+    )
+
+
+def _column(group: Any, name: str, source: Path) -> Any:
+    import h5py
+
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        raise DataError(f"{source}: {name} is a link to another place")
+    found = group[name]
+    if isinstance(found, h5py.Group):
+        return {key: _column(found, key, source) for key in found}
+    if found.external or found.is_virtual:
+        raise DataError(f"{source}: {name} lies outside the file")
+    return found

@@ -1,0 +1,205 @@
+"""Cutting flat columns into episodes.
+
+A flat column has one row a step, and the steps of all episodes lie behind one another. Row ``i``
+of ``observations`` is what action ``i`` answered to; ``next_observations`` is what it led to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+
+from minari_core.episodes.episode import EpisodeBuffer
+from minari_core.errors import DataError
+
+FINAL_OBSERVATION = "final_observation_known"
+"""The key of the episode metadata that says whether the last observation was in the data."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlatColumns:
+    """Columns of N rows: what gives arrays when it is sliced, or dicts and tuples of that."""
+
+    observations: Any
+    """What each action answered to."""
+    actions: Any
+    """The actions."""
+    rewards: Any
+    """The rewards."""
+    ends: npt.NDArray[np.int64]
+    """The row behind the last of each episode."""
+    terminals: npt.NDArray[np.bool_]
+    """Where an episode ended because of its task."""
+    next_observations: Any = None
+    """What each action led to, if that is known."""
+    infos: Mapping[str, Any] = field(default_factory=dict)
+    """Further columns; row ``i`` belongs to observation ``i``."""
+
+
+def episode_ends(
+    terminals: npt.ArrayLike, timeouts: npt.ArrayLike | None, most_steps: int | None
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Where the episodes end.
+
+    Args:
+        terminals: Shape (N,), whether an episode ended because of its task.
+        timeouts: Shape (N,), whether it was cut off.
+        most_steps: After how many steps an episode is cut off at the latest.
+
+    Returns:
+        The row behind the last one of each episode, and the flags of ``terminals``.
+
+    Raises:
+        DataError: The flags are not flags, or not of one length.
+    """
+    ended = _flags(terminals, "terminals")
+    cut = np.zeros(len(ended), dtype=np.bool_) if timeouts is None else _flags(timeouts, "timeouts")
+    if len(cut) != len(ended):
+        raise DataError(f"timeouts has {len(cut)} rows, but terminals {len(ended)}")
+    if len(ended) == 0:
+        raise DataError("there are no steps")
+    if most_steps is not None and most_steps < 1:
+        raise DataError(f"max_episode_steps is {most_steps}, not at least 1")
+    borders = np.append(np.flatnonzero(ended | cut) + 1, len(ended))
+    ends: list[int] = []
+    start = 0
+    for border in np.unique(borders).tolist():
+        if most_steps is not None:
+            ends += range(start + most_steps, border, most_steps)
+        ends.append(border)
+        start = border
+    return np.array(ends, dtype=np.int64), ended
+
+
+def flat_episodes(columns: FlatColumns) -> Iterator[EpisodeBuffer]:
+    """The episodes, one by one.
+
+    Where the last observation of an episode is not known, the one before it stands there again,
+    and the episode's metadata says so. An episode without a terminal ends truncated.
+
+    Raises:
+        DataError: The columns do not fit one another; the message names them.
+    """
+    start = 0
+    for index, end in enumerate(columns.ends.tolist()):
+        observations = _slice(columns.observations, start, end)
+        if columns.next_observations is None:
+            final, known = _slice(observations, end - start - 1, end - start), False
+        else:
+            following = _slice(columns.next_observations, start, end)
+            _check_following(observations, following, index)
+            final, known = _slice(following, end - start - 1, end - start), True
+        terminations = np.zeros(end - start, dtype=np.bool_)
+        terminations[-1] = columns.terminals[end - 1]
+        truncations = np.zeros(end - start, dtype=np.bool_)
+        truncations[-1] = not terminations[-1]
+        yield EpisodeBuffer(
+            observations=_joined(observations, final),
+            actions=_slice(columns.actions, start, end),
+            rewards=np.asarray(columns.rewards[start:end]),
+            terminations=terminations,
+            truncations=truncations,
+            infos=_with_missing_row(columns.infos, start, end),
+            metadata={FINAL_OBSERVATION: known},
+        )
+        start = end
+
+
+def space_of(column: Any, *, discrete: bool) -> spaces.Space[Any]:
+    """The widest space that the values of a column can come from.
+
+    Args:
+        column: A column.
+        discrete: Whether whole numbers, one a row, are choices.
+    """
+    if isinstance(column, Mapping):
+        return spaces.Dict({k: space_of(part, discrete=discrete) for k, part in column.items()})
+    if isinstance(column, tuple):
+        return spaces.Tuple([space_of(part, discrete=discrete) for part in column])
+    dtype, shape = column.dtype, tuple(column.shape[1:])
+    if dtype.kind in "iu" and not shape and discrete:
+        values = np.asarray(column[:])
+        lowest, highest = int(values.min()), int(values.max())
+        return spaces.Discrete(highest - min(lowest, 0) + 1, start=min(lowest, 0))
+    if dtype.kind == "f":
+        return spaces.Box(-np.inf, np.inf, shape, dtype.type)
+    if dtype.kind == "b":
+        return spaces.Box(0, 1, shape, np.bool_)
+    if dtype.kind not in "iu":
+        raise DataError(f"a column of dtype {dtype} is not numeric")
+    limits = np.iinfo(dtype)
+    return spaces.Box(limits.min, limits.max, shape, dtype.type)
+
+
+def row_count(column: Any) -> int:
+    """How many rows a column has, -1 if that depends on the part."""
+    if isinstance(column, Mapping | tuple):
+        parts = column.values() if isinstance(column, Mapping) else column
+        counts = {row_count(part) for part in parts}
+        return counts.pop() if len(counts) == 1 else -1
+    return int(column.shape[0]) if column.shape else -1
+
+
+def _flags(values: npt.ArrayLike, name: str) -> npt.NDArray[np.bool_]:
+    flags = np.asarray(values)
+    if flags.ndim == 2 and flags.shape[1] == 1:
+        flags = flags[:, 0]
+    if flags.ndim != 1 or flags.dtype.kind not in "biuf" or not np.isin(flags, (0, 1)).all():
+        raise DataError(f"{name} is {flags.dtype} of shape {flags.shape}, not one flag a step")
+    return flags.astype(np.bool_)
+
+
+def _slice(column: Any, start: int, end: int) -> Any:
+    if isinstance(column, Mapping):
+        return {key: _slice(part, start, end) for key, part in column.items()}
+    if isinstance(column, tuple):
+        return tuple(_slice(part, start, end) for part in column)
+    return np.asarray(column[start:end])
+
+
+def _joined(first: Any, second: Any) -> Any:
+    if isinstance(first, dict):
+        return {key: _joined(part, second[key]) for key, part in first.items()}
+    if isinstance(first, tuple):
+        return tuple(_joined(one, other) for one, other in zip(first, second, strict=True))
+    if first.dtype != second.dtype or first.shape[1:] != second.shape[1:]:
+        raise DataError(
+            f"next_observations is {second.dtype} of shape {second.shape[1:]} a row, but "
+            f"observations {first.dtype} of shape {first.shape[1:]}"
+        )
+    return np.concatenate([first, second])
+
+
+def _check_following(observations: Any, following: Any, episode: int) -> None:
+    if isinstance(observations, dict):
+        for key, part in observations.items():
+            _check_following(part, following[key], episode)
+    elif isinstance(observations, tuple):
+        for one, other in zip(observations, following, strict=True):
+            _check_following(one, other, episode)
+    else:
+        one, other = observations[1:], following[:-1]
+        same = (one == other) | ((one != one) & (other != other))
+        if one.shape != other.shape or not same.all():
+            step = int(np.argmin(same.reshape(len(same), -1).all(axis=1))) if len(same) else 0
+            raise DataError(
+                f"episode {episode}: next_observations of step {step} is not the observation of "
+                f"step {step + 1}; the steps of an episode must lie behind one another (leave "
+                "next_observations out to ignore them)"
+            )
+
+
+def _with_missing_row(infos: Mapping[str, Any], start: int, end: int) -> dict[str, Any]:
+    """One more row without a value: nothing is known beside the last observation."""
+    shown: dict[str, Any] = {}
+    for key, column in infos.items():
+        if isinstance(column, Mapping):
+            shown[key] = _with_missing_row(column, start, end)
+        else:
+            shown[key] = [*np.asarray(column[start:end]), None]
+    return shown

@@ -1,0 +1,141 @@
+"""The datasets under the local root: load, list, delete."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from minari_core.columns import JsonValue
+from minari_core.datasets.dataset import MinariDataset
+from minari_core.errors import (
+    DatasetDamagedError,
+    DatasetIdError,
+    DatasetNotFoundError,
+    DatasetWriteError,
+    MinariError,
+)
+from minari_core.formats.columnar.manifest import read_manifest
+from minari_core.formats.registry import describe_dataset, holds_dataset
+from minari_core.local.dataset_id import chosen_id, parse_dataset_id
+from minari_core.local.folders import folders_below, has_data_folder, remove_folder
+from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root, staging_root
+from minari_core.messages import warn_caller
+
+
+def load_dataset(
+    dataset_name: str | None = None, *, dataset_id: str | None = None
+) -> MinariDataset:
+    """Open a local dataset; no step of it is read.
+
+    Args:
+        dataset_name: The dataset's id.
+        dataset_id: Another name of ``dataset_name``.
+
+    Raises:
+        DatasetIdError: The id is malformed.
+        DatasetNotFoundError: There is no such dataset.
+        DatasetDamagedError: Its metadata is malformed.
+        FormatError: Nothing installed reads its format.
+    """
+    wanted = chosen_id(dataset_name, dataset_id)
+    folder = dataset_folder(wanted)
+    if not holds_dataset(folder / DATA_FOLDER):
+        raise DatasetNotFoundError(
+            f"there is no dataset {wanted!r} under {datasets_root()}; list_local_datasets() "
+            "shows which there are"
+        )
+    return MinariDataset(folder / DATA_FOLDER)
+
+
+def list_local_datasets(
+    latest_version: bool = False, prefix: str | None = None
+) -> dict[str, dict[str, JsonValue]]:
+    """List the local datasets.
+
+    Folders that hold no dataset are passed over. A dataset whose metadata is damaged, or whose
+    folder may not be read, is left out, and one warning names all of them. Links to folders are
+    followed; a folder that several of them lead to is listed once.
+
+    Args:
+        latest_version: Only the highest version of each dataset.
+        prefix: Only ids that begin with this text.
+
+    Returns:
+        The metadata of each dataset by its id, in the order of namespaces, names and versions.
+    """
+    root = datasets_root()
+    found: dict[str, dict[str, JsonValue]] = {}
+    damaged: list[str] = []
+    for dataset_id in _ids_below(root):
+        if prefix is not None and not dataset_id.startswith(prefix):
+            continue
+        try:
+            metadata = describe_dataset(root / dataset_id / DATA_FOLDER)
+            if metadata.get("dataset_id", dataset_id) != dataset_id:
+                raise DatasetDamagedError(f"its metadata says {metadata['dataset_id']!r}")
+            found[dataset_id] = metadata
+        except MinariError as error:
+            damaged.append(f"{dataset_id} ({error})")
+    if damaged:
+        warn_caller(f"left out of the list, because they are damaged: {'; '.join(damaged)}")
+    ordered = sorted(found, key=parse_dataset_id)
+    if latest_version:
+        newest = {parse_dataset_id(dataset_id).unversioned: dataset_id for dataset_id in ordered}
+        ordered = sorted(newest.values(), key=parse_dataset_id)
+    return {dataset_id: found[dataset_id] for dataset_id in ordered}
+
+
+def delete_dataset(dataset_name: str | None = None, *, dataset_id: str | None = None) -> None:
+    """Delete a local dataset, and nothing else.
+
+    It is gone for others in one step; datasets that were combined from it keep their data.
+
+    Args:
+        dataset_name: The dataset's id.
+        dataset_id: Another name of ``dataset_name``.
+
+    Raises:
+        DatasetIdError: The id is malformed.
+        DatasetNotFoundError: There is no such dataset; a namespace's folder is not one.
+        DatasetWriteError: The file system refused.
+    """
+    wanted = chosen_id(dataset_name, dataset_id)
+    folder = dataset_folder(wanted)
+    if not has_data_folder(folder):
+        raise DatasetNotFoundError(f"there is no dataset {wanted!r} under {datasets_root()}")
+    trash = staging_root() / f"delete-{uuid.uuid4().hex}"
+    try:
+        trash.parent.mkdir(parents=True, exist_ok=True)
+        os.rename(folder, trash)
+        remove_folder(trash)
+    except OSError as error:
+        left = f"; what is left of it is in {trash}" if os.path.lexists(trash) else ""
+        raise DatasetWriteError(
+            f"dataset {wanted!r} could not be deleted: {error}{left}"
+        ) from error
+
+
+def committed_recordings() -> dict[str, str]:
+    """The recordings whose episodes are in a local dataset, and the id of that dataset."""
+    committed: dict[str, str] = {}
+    for dataset_id in _ids_below(datasets_root()):
+        try:
+            layout = read_manifest(datasets_root() / dataset_id / DATA_FOLDER).layout
+        except MinariError:
+            continue
+        committed.update(dict.fromkeys(layout.recordings, dataset_id))
+    return committed
+
+
+def _ids_below(root: Path) -> Iterator[str]:
+    """The ids of all folders that look like datasets, in no order."""
+    for name, is_dataset in folders_below(root):
+        if not is_dataset:
+            continue
+        try:
+            parse_dataset_id(name)
+        except DatasetIdError:
+            continue
+        yield name

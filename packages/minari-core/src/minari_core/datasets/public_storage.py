@@ -1,0 +1,179 @@
+"""`MinariStorage`: a storage with the methods that the storages of the public Minari have."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
+
+from minari_core.environments.env_specs import env_spec_to_json
+from minari_core.environments.space_json import space_to_json
+from minari_core.episodes import Episode
+from minari_core.episodes.episode import EpisodeBuffer, EpisodeData, EpisodeMetadata
+from minari_core.errors import DataError, DatasetExistsError, DatasetWriteError, SpaceError
+from minari_core.formats.registry import describe_dataset, holds_dataset, new_storage, open_storage
+from minari_core.storage.base import Storage
+
+_PEOPLE = ("author", "author_email")
+
+
+class MinariStorage:
+    """A storage with the methods that the public Minari's storages have.
+
+    Whatever `minari_core.storage.base.Storage` has besides is there as well.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        """Wrap a storage."""
+        self._inner = storage
+
+    def __repr__(self) -> str:
+        """The storage that is wrapped."""
+        return f"MinariStorage({self._inner!r})"
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "_inner":
+            raise AttributeError(name)
+        return getattr(self._inner, name)
+
+    @classmethod
+    def read(cls, data_path: str | os.PathLike[str]) -> MinariStorage:
+        """Open the ``data`` folder of a dataset; see `minari_core.formats.registry.open_storage`."""
+        return cls(open_storage(Path(data_path)))
+
+    @classmethod
+    def read_raw_metadata(cls, data_path: str | os.PathLike[str]) -> dict[str, Any]:
+        """The metadata of a dataset's ``data`` folder as plain JSON values."""
+        return dict(describe_dataset(Path(data_path)))
+
+    @classmethod
+    def new(
+        cls,
+        data_path: str | os.PathLike[str],
+        observation_space: spaces.Space[Any] | None = None,
+        action_space: spaces.Space[Any] | None = None,
+        env_spec: EnvSpec | None = None,
+        data_format: str = "hdf5",
+        *,
+        jpeg_encoding: bool = False,
+    ) -> MinariStorage:
+        """Create an empty storage in a folder.
+
+        Args:
+            data_path: The folder, which is made if it is not there.
+            observation_space: The space of the observations; the environment's if None.
+            action_space: The space of the actions; the environment's if None.
+            env_spec: The environment.
+            data_format: How the data is stored.
+            jpeg_encoding: Store images as JPEG, which loses detail.
+
+        Raises:
+            DatasetExistsError: The folder holds a dataset.
+            SpaceError: A space is not known, or cannot be stored.
+        """
+        folder = Path(data_path)
+        if holds_dataset(folder):
+            raise DatasetExistsError(f"{folder} holds a dataset; delete it or choose another path")
+        if observation_space is None or action_space is None:
+            if env_spec is None:
+                raise SpaceError("without env_spec, both spaces must be given")
+            environment = gymnasium.make(env_spec)
+            if observation_space is None:
+                observation_space = environment.observation_space
+            if action_space is None:
+                action_space = environment.action_space
+            environment.close()
+        metadata: dict[str, Any] = {
+            "observation_space": space_to_json(observation_space),
+            "action_space": space_to_json(action_space),
+            "jpeg_encoding": jpeg_encoding,
+        }
+        if env_spec is not None:
+            metadata["env_spec"] = env_spec_to_json(env_spec)
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise DatasetWriteError(f"{folder} could not be made: {error}") from error
+        new_storage(folder, metadata, data_format).save()
+        return cls(open_storage(folder))
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The metadata; spaces as objects, authors and their addresses as sets."""
+        metadata: dict[str, Any] = dict(self._inner.metadata)
+        metadata["observation_space"] = self._inner.observation_space
+        metadata["action_space"] = self._inner.action_space
+        for key in _PEOPLE:
+            if key in metadata:
+                people = metadata[key]
+                metadata[key] = {people} if isinstance(people, str) else set(people)
+        return metadata
+
+    def update_metadata(self, metadata: Mapping[str, Any]) -> None:
+        """Replace some keys of the metadata; see `minari_core.storage.base.Storage`."""
+        self._inner.update_metadata(metadata)
+
+    def get_episodes(self, episode_indices: Iterable[int]) -> Iterator[dict[str, Any]]:
+        """Read episodes, each as a dict."""
+        return map(_as_dict, self._inner.read_episodes(episode_indices))
+
+    def get_episode_metadata(self, episode_indices: Iterable[int]) -> Iterator[dict[str, Any]]:
+        """Read what is said of episodes, each as a dict."""
+        return map(_described, self._inner.read_episode_metadata(episode_indices))
+
+    def update_episodes(self, episodes: Iterable[Episode]) -> None:
+        """Add episodes, all or none.
+
+        Raises:
+            DataError: A buffer has the id of a stored episode; nothing is added to those.
+        """
+        self._inner.append_episodes(_new_only(episodes, self._inner.total_episodes))
+
+    def update_from_storage(self, storage: MinariStorage) -> None:
+        """Add all episodes of another storage."""
+        self._inner.append_storage(storage._inner)
+
+    def apply(
+        self,
+        function: Callable[[dict[str, Any]], Any],
+        episode_indices: Iterable[int] | None = None,
+    ) -> Iterator[Any]:
+        """What a function makes of episodes, each given as a dict."""
+        if episode_indices is None:
+            episode_indices = range(self._inner.total_episodes)
+        return map(function, self.get_episodes(episode_indices))
+
+    def get_size(self) -> float:
+        """The size of the data in megabytes, to one decimal."""
+        return round(self._inner.nbytes / 1e6, 1)
+
+
+def _new_only(episodes: Iterable[Episode], total: int) -> Iterator[Episode]:
+    for number, episode in enumerate(episodes, start=total):
+        wanted = episode.id if isinstance(episode, EpisodeBuffer) else None
+        # The public Minari would append the steps to that episode.
+        if wanted is not None and wanted < number:
+            raise DataError(
+                f"an episode with id {wanted} is stored already, and stored episodes are not "
+                f"added to; leave the id out to add the buffer as episode {number}"
+            )
+        yield episode
+
+
+def _as_dict(episode: EpisodeData) -> dict[str, Any]:
+    names = ("id", "observations", "actions", "rewards", "terminations", "truncations", "infos")
+    return {name: getattr(episode, name) for name in names}
+
+
+def _described(episode: EpisodeMetadata) -> dict[str, Any]:
+    described = {**episode.metadata, "id": episode.id, "total_steps": episode.total_steps}
+    if episode.seed is not None:
+        described["seed"] = episode.seed
+    if episode.options is not None:
+        described["options"] = episode.options
+    return described

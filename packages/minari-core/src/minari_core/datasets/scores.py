@@ -1,0 +1,43 @@
+"""Normalize returns by the reference scores of a dataset."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from minari_core.errors import MetadataError
+
+if TYPE_CHECKING:
+    from minari_core.datasets.dataset import MinariDataset
+
+
+def get_normalized_score(
+    dataset: MinariDataset, returns: float | npt.ArrayLike
+) -> npt.NDArray[np.float64]:
+    """Put undiscounted returns on the scale of a dataset's reference scores.
+
+    ``(return - ref_min_score) / (ref_max_score - ref_min_score)``, as D4RL defines it (Fu et
+    al., 2020, https://arxiv.org/abs/2004.07219, section 6).
+
+    Args:
+        dataset: A dataset with ``ref_min_score`` and ``ref_max_score`` in its metadata.
+        returns: Undiscounted returns of episodes, of any shape.
+
+    Returns:
+        The scores, float64 of the same shape: 0 for a random policy, 1 for the expert.
+
+    Raises:
+        MetadataError: The dataset has no reference scores, or they are equal.
+    """
+    scores = [dataset.metadata.get(name) for name in ("ref_min_score", "ref_max_score")]
+    lowest, highest = scores
+    if not isinstance(lowest, int | float) or not isinstance(highest, int | float):
+        raise MetadataError(
+            f"dataset {dataset.id!r} has ref_min_score={lowest!r} and ref_max_score={highest!r}; "
+            "a normalized score needs both as numbers"
+        )
+    if lowest == highest:
+        raise MetadataError(f"dataset {dataset.id!r} has equal reference scores, {lowest}")
+    return (np.asarray(returns, dtype=np.float64) - lowest) / (highest - lowest)

@@ -1,0 +1,178 @@
+"""What a dataset says of itself: its id, its spaces, and the environment that it comes from."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import gymnasium
+from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
+
+from minari_core.columns import JsonValue
+from minari_core.environments.env_specs import env_spec_from_json
+from minari_core.environments.recovery import check_requirements, recover_environment
+from minari_core.errors import DatasetDamagedError, EnvironmentNotRecoverableError, MetadataError
+from minari_core.storage.base import Storage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MinariDatasetSpec:
+    """What a dataset is, without its data."""
+
+    dataset_id: str
+    """The id, as in ``D4RL/door/human-v2``."""
+    total_episodes: int
+    """The number of episodes in the dataset or view."""
+    total_steps: int
+    """The number of their steps."""
+    observation_space: spaces.Space[Any]
+    """The space of the observations."""
+    action_space: spaces.Space[Any]
+    """The space of the actions."""
+    env_spec: EnvSpec | None
+    """The environment that the data comes from."""
+    combined_datasets: tuple[str, ...]
+    """The ids of the datasets that were combined into this one."""
+    data_format: str
+    """How the data is stored."""
+    data_path: str | None
+    """The folder that it is stored in."""
+    minari_version: str | None
+    """The version of Minari that created it."""
+
+
+class DescribedDataset(ABC):
+    """A dataset or view, as far as its metadata tell."""
+
+    _storage: Storage
+
+    @property
+    @abstractmethod
+    def total_episodes(self) -> int:
+        """The number of episodes."""
+
+    @property
+    @abstractmethod
+    def total_steps(self) -> int:
+        """The number of steps of all episodes."""
+
+    @property
+    def id(self) -> str:
+        """The dataset's id."""
+        return str(self._storage.metadata.get("dataset_id", ""))
+
+    @property
+    def name(self) -> str:
+        """The dataset's id."""
+        return self.id
+
+    @property
+    def storage(self) -> Storage:
+        """Where the data lies."""
+        return self._storage
+
+    @property
+    def metadata(self) -> dict[str, JsonValue]:
+        """What is known of the stored dataset, as plain JSON values."""
+        return dict(self._storage.metadata)
+
+    @property
+    def observation_space(self) -> spaces.Space[Any]:
+        """The space of the observations."""
+        return self._storage.observation_space
+
+    @property
+    def action_space(self) -> spaces.Space[Any]:
+        """The space of the actions."""
+        return self._storage.action_space
+
+    @cached_property
+    def env_spec(self) -> EnvSpec | None:
+        """The environment that the data comes from, as it describes itself.
+
+        Raises:
+            DatasetDamagedError: What is stored describes no environment.
+        """
+        return self._env_spec("env_spec")
+
+    @cached_property
+    def eval_env_spec(self) -> EnvSpec | None:
+        """The environment to evaluate on, if the dataset names one of its own for that.
+
+        Raises:
+            DatasetDamagedError: What is stored describes no environment.
+        """
+        return self._env_spec("eval_env_spec")
+
+    def _env_spec(self, key: str) -> EnvSpec | None:
+        text = self._storage.metadata.get(key)
+        if text is None:
+            return None
+        if not isinstance(text, str):
+            raise DatasetDamagedError(f"dataset {self.id!r}: {key} is {text!r}, not text")
+        try:
+            return env_spec_from_json(text)
+        except MetadataError as error:
+            raise DatasetDamagedError(f"dataset {self.id!r}: {key}: {error}") from error
+
+    @property
+    def combined_datasets(self) -> list[str]:
+        """The ids of the datasets that were combined into this one."""
+        combined = self._storage.metadata.get("combined_datasets")
+        return [str(name) for name in combined] if isinstance(combined, list) else []
+
+    @property
+    def minari_version(self) -> str | None:
+        """The version of Minari that created the dataset."""
+        version = self._storage.metadata.get("minari_version")
+        return None if version is None else str(version)
+
+    @property
+    def spec(self) -> MinariDatasetSpec:
+        """What the dataset is, without its data.
+
+        Raises:
+            DatasetDamagedError: A space or an environment is not what can be one.
+        """
+        path = self._storage.data_path
+        return MinariDatasetSpec(
+            dataset_id=self.id,
+            total_episodes=self.total_episodes,
+            total_steps=self.total_steps,
+            observation_space=self.observation_space,
+            action_space=self.action_space,
+            env_spec=self.env_spec,
+            combined_datasets=tuple(self.combined_datasets),
+            data_format=str(self._storage.metadata.get("data_format", "")),
+            data_path=None if path is None else str(path),
+            minari_version=self.minari_version,
+        )
+
+    def recover_environment(
+        self, eval_env: bool = False, *, trust_entry_point: bool = False, **kwargs: Any
+    ) -> gymnasium.Env[Any, Any]:
+        """Make the environment that the data comes from.
+
+        Args:
+            eval_env: Make the one to evaluate on, if the dataset names one of its own for that.
+            trust_entry_point: Also run code that only the dataset names, and that no installed
+                package has registered.
+            **kwargs: Go to `gymnasium.make`, and override what the dataset says.
+
+        Raises:
+            EnvironmentNotRecoverableError: The dataset names no environment, or none that is
+                registered here.
+            UntrustedEnvironmentError: Making it would run code which only the dataset names.
+        """
+        requirements = self._storage.metadata.get("requirements")
+        if isinstance(requirements, list):
+            check_requirements([str(requirement) for requirement in requirements])
+        spec = (self.eval_env_spec if eval_env else None) or self.env_spec
+        if spec is None:
+            raise EnvironmentNotRecoverableError(
+                f"dataset {self.id!r} does not say which environment it comes from"
+            )
+        return recover_environment(spec, trust_entry_point=trust_entry_point, **kwargs)

@@ -1,0 +1,1 @@
+"""Spaces and environment specs as plain data, and the way back to an environment."""

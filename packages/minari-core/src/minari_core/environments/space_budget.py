@@ -1,0 +1,86 @@
+"""Where one space lies inside another, and how large the whole may grow.
+
+A few bytes of JSON can name a space that fills the memory, or one so deep that Gymnasium's own
+methods no longer end. Both reading and writing count against the same limits, so that whatever
+was written can be read.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+
+from minari_core.environments.space_arrays import shortened
+from minari_core.errors import SpaceError
+
+_MOST_ELEMENTS = 2**28
+_MOST_SPACES = 100_000
+_DEEPEST = 100
+# A stacked Sequence and a Graph keep a copy of what is inside them, so nesting them doubles.
+_DEEPEST_COPIES = 8
+_LONGEST_KEY = 60
+
+
+@dataclass(slots=True)
+class _Budget:
+    """What one space may still cost, however it is nested."""
+
+    elements: int = _MOST_ELEMENTS
+    spaces: int = _MOST_SPACES
+
+
+@dataclass(frozen=True, slots=True)
+class SpacePlace:
+    """Where in the whole space a space lies, and what may still be spent on it."""
+
+    name: str
+    """Such as ``observation["camera"]``."""
+    depth: int
+    """How many spaces it lies in."""
+    copies: int
+    """How many of them keep a copy of it."""
+    budget: _Budget
+
+    @classmethod
+    def root(cls, name: str) -> SpacePlace:
+        """The outermost space, with everything that it may cost still to be spent."""
+        return cls(name, 0, 0, _Budget())
+
+    def key(self, key: str) -> SpacePlace:
+        """The subspace of a key."""
+        quoted = json.dumps(key)
+        if len(quoted) > _LONGEST_KEY:
+            quoted = f'{quoted[:_LONGEST_KEY]}…"'
+        return self._inside(f"[{quoted}]", copied=False)
+
+    def index(self, index: int) -> SpacePlace:
+        """The subspace of an index."""
+        return self._inside(f"[{index}]", copied=False)
+
+    def attribute(self, name: str, *, copied: bool) -> SpacePlace:
+        """The subspace that a Sequence or a Graph is made of."""
+        return self._inside(f".{name}", copied=copied)
+
+    def _inside(self, step: str, *, copied: bool) -> SpacePlace:
+        if self.depth + 1 >= _DEEPEST or self.copies + copied > _DEEPEST_COPIES:
+            raise SpaceError(
+                f"{self.name}: nested too deep: at most {_DEEPEST} spaces lie within each other, "
+                f"of which {_DEEPEST_COPIES} are Graphs or stacked Sequences"
+            )
+        return SpacePlace(f"{self.name}{step}", self.depth + 1, self.copies + copied, self.budget)
+
+    def spend_space(self) -> None:
+        """Count one space, with its copies."""
+        self.budget.spaces -= 2**self.copies
+        if self.budget.spaces < 0:
+            raise SpaceError(f"{self.name}: more than {_MOST_SPACES} spaces in one")
+
+    def spend_elements(self, shape: tuple[int, ...]) -> None:
+        """Count an array of bounds, with its copies, before it is made."""
+        self.budget.elements -= math.prod(shape) * 2**self.copies
+        if self.budget.elements < 0:
+            raise SpaceError(
+                f"{self.name}: a space of shape {shortened(shape)}: all arrays of a space together "
+                f"may have {_MOST_ELEMENTS} elements"
+            )

@@ -1,0 +1,443 @@
+"""Gymnasium spaces as strict JSON, and back to an equal space.
+
+The keys are those of the public Minari, which can be read too::
+
+    {"type":"Box","dtype":"uint8","shape":[210,160,3],"low":0,"high":255}
+    {"type":"Discrete","dtype":"int64","n":4,"start":0}
+    {"type":"MultiDiscrete","dtype":"int64","shape":[2],"nvec":[5,2],"start":0}
+    {"type":"MultiBinary","n":[2,3]}
+    {"type":"Text","max_length":5,"min_length":1,"charset":"abc"}
+    {"type":"Dict","subspaces":{"camera":{…},"speed":{…}}}
+    {"type":"Tuple","subspaces":[{…},{…}]}
+    {"type":"OneOf","subspaces":[{…},{…}]}
+    {"type":"Sequence","stack":false,"feature_space":{…}}
+    {"type":"Graph","node_space":{…},"edge_space":null}
+
+An array that is uniform is one number, any other is nested lists; an infinity is text, and in a
+Box of whole numbers it means "no bound". A Dict's keys keep their order.
+
+What is read is not trusted: it is checked piece by piece, before anything is allocated for it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from gymnasium.spaces import Space
+
+from minari_core.environments import gymnasium_compat as compat
+from minari_core.environments.space_arrays import (
+    INFINITY,
+    MINUS_INFINITY,
+    NumberArray,
+    array_from_json,
+    array_to_json,
+    dtype_from_json,
+    dtype_to_json,
+    shape_from_json,
+    shape_of_lists,
+    shortened,
+)
+from minari_core.environments.space_budget import SpacePlace
+from minari_core.errors import SpaceError
+
+_LONGEST_REASON = 300
+
+_Fields: TypeAlias = dict[str, Any]
+
+
+def space_to_json(space: Space[Any], where: str = "space") -> str:
+    """Write a space as strict JSON (ASCII, no whitespace).
+
+    Args:
+        space: Any of Gymnasium's spaces, nested in any way.
+        where: Its name in an error message, such as ``"observation"``.
+
+    Raises:
+        SpaceError: The space, or one inside it, is not of a class that Gymnasium defines, or
+            cannot be kept; the message says where, as in ``observation["camera"]``.
+    """
+    return json.dumps(
+        space_to_dict(space, where), allow_nan=False, ensure_ascii=True, separators=(",", ":")
+    )
+
+
+def space_to_dict(space: Space[Any], where: str = "space") -> dict[str, Any]:
+    """A space as what `json` writes; see `space_to_json`."""
+    try:
+        return _write(space, SpacePlace.root(where))
+    except RecursionError as error:
+        raise SpaceError(f"{where}: nested too deep") from error
+
+
+def space_from_json(text: str, where: str = "space") -> Space[Any]:
+    """Read a space that `space_to_json`, or the public Minari, wrote.
+
+    Args:
+        text: The JSON.
+        where: The space's name in an error message, such as ``"observation"``.
+
+    Returns:
+        A space that equals the one that was written, also in its dtypes and order of keys.
+
+    Raises:
+        SpaceError: The text is not a space; the message says where and what is wrong with it.
+    """
+    if not isinstance(text, str):
+        raise SpaceError(f"{where}: expected JSON text, not {shortened(text)}")
+    try:
+        fields = json.loads(text, object_pairs_hook=_without_duplicates)
+    except SpaceError as error:
+        raise SpaceError(f"{where}: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise SpaceError(f"{where}: not JSON: {error}") from error
+    return space_from_dict(fields, where)
+
+
+def space_from_dict(fields: object, where: str = "space") -> Space[Any]:
+    """Read a space from what `json` has read; see `space_from_json`."""
+    try:
+        return _read(fields, SpacePlace.root(where))
+    except RecursionError as error:
+        raise SpaceError(f"{where}: nested too deep") from error
+
+
+def same_space(one: Space[Any], other: Space[Any]) -> bool:
+    """Whether two spaces are equal, also in the dtypes that the oldest Gymnasium overlooks."""
+    if one != other:
+        return False
+    texts = [json.dumps(space_to_dict(space), sort_keys=True) for space in (one, other)]
+    return texts[0] == texts[1]
+
+
+def _write(space: object, place: SpacePlace) -> _Fields:
+    # A subclass would come back as its parent, so only the exact class will do.
+    writer = _WRITERS.get(type(space))
+    if writer is None:
+        kind = type(space)
+        raise SpaceError(
+            f"{place.name}: {kind.__module__}.{kind.__qualname__} is not one of Gymnasium's own "
+            f"spaces ({', '.join(sorted(_READERS))}) and cannot be kept"
+        )
+    place.spend_space()
+    return {"type": type(space).__name__, **writer(space, place)}
+
+
+def _read(fields: object, place: SpacePlace) -> Space[Any]:
+    if not isinstance(fields, dict):
+        raise SpaceError(f"{place.name}: expected an object, not {shortened(fields)}")
+    kind = _field(fields, "type", str, place)
+    reader = _READERS.get(kind)
+    if reader is None:
+        raise SpaceError(
+            f"{place.name}: unknown type {shortened(kind)}; the types are "
+            f"{', '.join(sorted(_READERS))}"
+        )
+    place.spend_space()
+    with _gymnasium_errors(place):
+        return reader(fields, place)
+
+
+def _write_box(space: spaces.Box, place: SpacePlace) -> _Fields:
+    dtype = dtype_to_json(space.dtype, "biuf", place.name)
+    place.spend_elements(space.shape)
+    bounds = {}
+    for side, bounded, marker in (
+        ("low", space.bounded_below, MINUS_INFINITY),
+        ("high", space.bounded_above, INFINITY),
+    ):
+        array: NumberArray = getattr(space, side)
+        _refuse_nan(array, side, place)
+        unbounded = np.broadcast_to(np.logical_not(bounded), space.shape)
+        # Gymnasium stands some large number in for "no bound" among whole numbers.
+        if space.dtype.kind != "i" or not (array[unbounded] == _stand_in(space.dtype, side)).all():
+            unbounded = np.zeros(space.shape, dtype=np.bool_)
+        bounds[side] = array_to_json(array, unbounded=unbounded, marker=marker)
+    return {"dtype": dtype, "shape": list(space.shape), **bounds}
+
+
+def _read_box(fields: _Fields, place: SpacePlace) -> spaces.Box:
+    dtype = dtype_from_json(_field(fields, "dtype", str, place), "biuf", place.name)
+    shape = shape_from_json(_field(fields, "shape", list, place), place.name)
+    place.spend_elements(shape)
+    bounds: dict[str, NumberArray] = {}
+    bounded: dict[str, NumberArray] = {}
+    for side, marker in (("low", MINUS_INFINITY), ("high", INFINITY)):
+        value = _field(fields, side, object, place)
+        array, unbounded = array_from_json(
+            value, shape, dtype, f"{place.name}: {side}", marker=marker
+        )
+        _refuse_nan(array, side, place)
+        if unbounded.any():
+            array[unbounded] = _stand_in(dtype, side)
+            bounded[side] = np.logical_not(unbounded)
+        bounds[side] = array
+    space = spaces.Box(low=bounds["low"], high=bounds["high"], shape=shape, dtype=dtype)
+    if "low" in bounded:
+        space.bounded_below = bounded["low"]
+    if "high" in bounded:
+        space.bounded_above = bounded["high"]
+    return space
+
+
+def _refuse_nan(array: NumberArray, side: str, place: SpacePlace) -> None:
+    # Gymnasium 0.29.1 takes it, and then such a space does not equal itself.
+    if array.dtype.kind == "f" and np.isnan(array).any():
+        raise SpaceError(f"{place.name}: {side}: a bound may not be NaN")
+
+
+def _stand_in(dtype: np.dtype[Any], side: str) -> np.generic:
+    unbounded = spaces.Box(low=-np.inf, high=np.inf, shape=(1,), dtype=dtype)
+    value: np.generic = getattr(unbounded, side)[0]
+    return value
+
+
+def _write_discrete(space: spaces.Discrete, place: SpacePlace) -> _Fields:
+    dtype = dtype_to_json(space.dtype, "iu", place.name)
+    return {"dtype": dtype, "n": int(space.n), "start": int(space.start)}
+
+
+def _read_discrete(fields: _Fields, place: SpacePlace) -> spaces.Discrete:
+    dtype = dtype_from_json(fields.get("dtype", "int64"), "iu", place.name)
+    start = _whole(fields, "start", place) if "start" in fields else 0
+    count = _whole(fields, "n", place)
+    _require(count > 0, f'"n" must be positive, not {shortened(count)}', place)
+    return compat.make_discrete(count, start, dtype)
+
+
+def _write_multi_discrete(space: spaces.MultiDiscrete, place: SpacePlace) -> _Fields:
+    dtype = dtype_to_json(space.dtype, "iu", place.name)
+    place.spend_elements(space.shape)
+    nvec, start = array_to_json(space.nvec), array_to_json(space.start)
+    return {"dtype": dtype, "shape": list(space.shape), "nvec": nvec, "start": start}
+
+
+def _read_multi_discrete(fields: _Fields, place: SpacePlace) -> spaces.MultiDiscrete:
+    dtype = dtype_from_json(fields.get("dtype", "int64"), "iu", place.name)
+    nvec = _field(fields, "nvec", object, place)
+    if "shape" in fields:
+        shape = shape_from_json(fields["shape"], place.name)
+    else:
+        shape = shape_of_lists(nvec)
+    place.spend_elements(shape)
+    counts, _ = array_from_json(nvec, shape, dtype, f"{place.name}: nvec")
+    _require(bool((counts > 0).all()), '"nvec" must be positive', place)
+    start, _ = array_from_json(fields.get("start", 0), shape, dtype, f"{place.name}: start")
+    return spaces.MultiDiscrete(counts, dtype=dtype, start=start)
+
+
+def _write_multi_binary(space: spaces.MultiBinary, place: SpacePlace) -> _Fields:
+    place.spend_elements(space.shape)
+    return {"n": space.n if isinstance(space.n, int) else [int(size) for size in space.n]}
+
+
+def _read_multi_binary(fields: _Fields, place: SpacePlace) -> spaces.MultiBinary:
+    sizes = fields.get("n")
+    is_shape = isinstance(sizes, list)
+    shape = shape_from_json(sizes, place.name) if is_shape else (_whole(fields, "n", place),)
+    _require(
+        all(size > 0 for size in shape), f'"n" must be positive, not {shortened(sizes)}', place
+    )
+    place.spend_elements(shape)
+    return spaces.MultiBinary(shape if is_shape else shape[0])
+
+
+def _write_text(space: spaces.Text, place: SpacePlace) -> _Fields:
+    characters = compat.text_characters(space)
+    if any(len(character) != 1 for character in characters):
+        raise SpaceError(
+            f"{place.name}: the charset must consist of single characters, not "
+            f"{shortened(characters)}"
+        )
+    charset: str | list[str] = "".join(characters)
+    # Two surrogates in a row are read back from JSON as the one character that they encode.
+    if json.loads(json.dumps(charset)) != charset:
+        charset = characters
+    return {"max_length": space.max_length, "min_length": space.min_length, "charset": charset}
+
+
+def _read_text(fields: _Fields, place: SpacePlace) -> spaces.Text:
+    charset = _field(fields, "charset", (str, list), place)
+    if not all(isinstance(character, str) and len(character) == 1 for character in charset):
+        raise SpaceError(
+            f'{place.name}: "charset" must consist of single characters, not {shortened(charset)}'
+        )
+    longest, shortest = _whole(fields, "max_length", place), _whole(fields, "min_length", place)
+    lengths = f"{shortened(shortest)} and {shortened(longest)}"
+    rule = f'"min_length" must be from 0 to "max_length"; they are {lengths}'
+    _require(0 <= shortest <= longest, rule, place)
+    return spaces.Text(longest, min_length=shortest, charset="".join(charset))
+
+
+def _write_dict(space: spaces.Dict, place: SpacePlace) -> _Fields:
+    subspaces = {}
+    for key, subspace in space.spaces.items():
+        if not isinstance(key, str):
+            raise SpaceError(
+                f"{place.name}: the key {shortened(key)} is of type {type(key).__name__}; the keys "
+                "of a Dict space must be text"
+            )
+        if json.loads(json.dumps(key)) != key:
+            raise SpaceError(
+                f"{place.name}: the key {shortened(key)} has two surrogates in a row, which JSON "
+                "cannot tell from the one character that they encode"
+            )
+        subspaces[str(key)] = _write(subspace, place.key(key))
+    unsorted = {} if getattr(space, "sort_keys", True) else {"sort_keys": False}
+    return {**unsorted, "subspaces": subspaces}
+
+
+def _read_dict(fields: _Fields, place: SpacePlace) -> spaces.Dict:
+    subspaces = OrderedDict(
+        (key, _read(subspace, place.key(key)))
+        for key, subspace in _field(fields, "subspaces", dict, place).items()
+        if _is_text(key, place)
+    )
+    sort_keys = _field(fields, "sort_keys", bool, place) if "sort_keys" in fields else True
+    return compat.make_dict(subspaces, sort_keys)
+
+
+def _is_text(key: object, place: SpacePlace) -> bool:
+    if not isinstance(key, str):
+        raise SpaceError(f"{place.name}: the key {shortened(key)} is not text")
+    return True
+
+
+def _write_subspaces(space: Any, place: SpacePlace) -> _Fields:
+    items = enumerate(space.spaces)
+    return {"subspaces": [_write(subspace, place.index(index)) for index, subspace in items]}
+
+
+def _read_subspaces(fields: _Fields, place: SpacePlace) -> tuple[Space[Any], ...]:
+    items = enumerate(_field(fields, "subspaces", list, place))
+    return tuple(_read(subspace, place.index(index)) for index, subspace in items)
+
+
+def _read_tuple(fields: _Fields, place: SpacePlace) -> Space[Any]:
+    return spaces.Tuple(_read_subspaces(fields, place))
+
+
+def _read_one_of(fields: _Fields, place: SpacePlace) -> Space[Any]:
+    return compat.make_one_of(_read_subspaces(fields, place), place.name)
+
+
+def _write_sequence(space: spaces.Sequence, place: SpacePlace) -> _Fields:
+    inside = place.attribute("feature_space", copied=space.stack)
+    return {"stack": bool(space.stack), "feature_space": _write(space.feature_space, inside)}
+
+
+def _read_sequence(fields: _Fields, place: SpacePlace) -> spaces.Sequence:
+    stack = _field(fields, "stack", bool, place)
+    inside = place.attribute("feature_space", copied=stack)
+    feature_space = _read(_field(fields, "feature_space", dict, place), inside)
+    return spaces.Sequence(feature_space, stack=stack)
+
+
+def _write_graph(space: spaces.Graph, place: SpacePlace) -> _Fields:
+    nodes = _write(space.node_space, place.attribute("node_space", copied=True))
+    edges = None
+    if space.edge_space is not None:
+        edges = _write(space.edge_space, place.attribute("edge_space", copied=True))
+    return {"node_space": nodes, "edge_space": edges}
+
+
+def _read_graph(fields: _Fields, place: SpacePlace) -> spaces.Graph:
+    nodes = _read(
+        _field(fields, "node_space", dict, place), place.attribute("node_space", copied=True)
+    )
+    edge_fields = _field(fields, "edge_space", (dict, type(None)), place)
+    edges = None
+    if edge_fields is not None:
+        edges = _read(edge_fields, place.attribute("edge_space", copied=True))
+    graph: Any = spaces.Graph
+    space: spaces.Graph = graph(nodes, edges)
+    return space
+
+
+_WRITERS: dict[type, Callable[[Any, SpacePlace], _Fields]] = {
+    spaces.Box: _write_box,
+    spaces.Discrete: _write_discrete,
+    spaces.MultiDiscrete: _write_multi_discrete,
+    spaces.MultiBinary: _write_multi_binary,
+    spaces.Text: _write_text,
+    spaces.Dict: _write_dict,
+    spaces.Tuple: _write_subspaces,
+    spaces.Sequence: _write_sequence,
+    spaces.Graph: _write_graph,
+}
+if compat.ONE_OF is not None:
+    _WRITERS[compat.ONE_OF] = _write_subspaces
+
+_READERS: dict[str, Callable[[_Fields, SpacePlace], Space[Any]]] = {
+    "Box": _read_box,
+    "Discrete": _read_discrete,
+    "MultiDiscrete": _read_multi_discrete,
+    "MultiBinary": _read_multi_binary,
+    "Text": _read_text,
+    "Dict": _read_dict,
+    "Tuple": _read_tuple,
+    "OneOf": _read_one_of,
+    "Sequence": _read_sequence,
+    "Graph": _read_graph,
+}
+
+
+def _field(fields: _Fields, name: str, expected: type | tuple[type, ...], place: SpacePlace) -> Any:
+    if name not in fields:
+        raise SpaceError(f'{place.name}: "{name}" is missing')
+    value = fields[name]
+    if not isinstance(value, expected):
+        kinds = expected if isinstance(expected, tuple) else (expected,)
+        names = " or ".join("null" if kind is type(None) else kind.__name__ for kind in kinds)
+        raise SpaceError(f'{place.name}: "{name}" must be a {names}, not {shortened(value)}')
+    return value
+
+
+def _whole(fields: _Fields, name: str, place: SpacePlace) -> int:
+    value = _field(fields, name, int, place)
+    if isinstance(value, bool):
+        raise SpaceError(f'{place.name}: "{name}" must be a whole number, not {value}')
+    return int(value)
+
+
+def _require(holds: bool, rule: str, place: SpacePlace) -> None:
+    # Gymnasium 0.29.1 checks by assertions, which `python -O` leaves out.
+    if not holds:
+        raise SpaceError(f"{place.name}: {rule}")
+
+
+@contextmanager
+def _gymnasium_errors(place: SpacePlace) -> Iterator[None]:
+    """Whatever Gymnasium refuses is a fault of the space that was read."""
+    try:
+        yield
+    except SpaceError:
+        raise
+    except (
+        ArithmeticError,
+        AssertionError,
+        AttributeError,
+        MemoryError,
+        NotImplementedError,
+        TypeError,
+        ValueError,
+        gymnasium.error.Error,
+    ) as error:
+        reason = str(error)[:_LONGEST_REASON] or type(error).__name__
+        raise SpaceError(f"{place.name}: Gymnasium refuses it: {reason}") from error
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in fields:
+            raise SpaceError(f"the key {shortened(key)} is there twice")
+        fields[key] = value
+    return fields

@@ -1,0 +1,8 @@
+"""Whole episodes as flat columns."""
+
+from __future__ import annotations
+
+from minari_core.episodes.encoding import encode_episodes
+from minari_core.episodes.entries import Episode, check_seed, encode_entries
+
+__all__ = ["Episode", "check_seed", "encode_entries", "encode_episodes"]

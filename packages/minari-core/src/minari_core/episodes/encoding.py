@@ -1,0 +1,112 @@
+"""From whole episodes to the flat arrays of a shard, a column at a time over all episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from gymnasium import spaces
+
+from minari_core.columns import Array, FixedColumn, Schema
+from minari_core.columns.fixed import as_numeric_array
+from minari_core.episodes.blocks import Encoded, check_count, encode_blocks, uniform
+from minari_core.episodes.entries import Episode, encode_entries, lengths_of
+from minari_core.episodes.infos import encode_infos
+from minari_core.episodes.shard_data import ShardData
+from minari_core.errors import DataError
+
+_REWARD_DTYPE = np.dtype("<f8")
+_FLAG_DTYPE = np.dtype("?")
+
+
+def encode_episodes(
+    episodes: Sequence[Episode],
+    observation_space: spaces.Space[object],
+    action_space: spaces.Space[object],
+    dropped: dict[str, str],
+) -> ShardData:
+    """Encode whole episodes.
+
+    Args:
+        episodes: At least one episode.
+        observation_space: The space that gives the structure of the observations.
+        action_space: The space that gives the structure of the actions.
+        dropped: Gets the names of infos that no column can hold, with the reason.
+
+    Raises:
+        DataError: An episode's columns disagree in length, dtype or shape; the message names
+            the episode (counted from 0 in ``episodes``) and the column.
+    """
+    lengths = lengths_of(episodes)
+    rows = [length + 1 for length in lengths]
+    parts: dict[str, Encoded] = {
+        "observations": encode_blocks(
+            observation_space, [episode.observations for episode in episodes], rows, "observations"
+        ),
+        "actions": encode_blocks(
+            action_space, [episode.actions for episode in episodes], lengths, "actions"
+        ),
+        "rewards": _encode_rewards([episode.rewards for episode in episodes], lengths),
+        "terminations": _encode_flags(
+            [episode.terminations for episode in episodes], lengths, "terminations"
+        ),
+        "truncations": _encode_flags(
+            [episode.truncations for episode in episodes], lengths, "truncations"
+        ),
+        "infos": encode_infos([episode.infos for episode in episodes], rows, "infos", dropped),
+        "extras": encode_infos([episode.extras for episode in episodes], rows, "extras", dropped),
+        "episodes": encode_entries(
+            lengths,
+            [episode.seed for episode in episodes],
+            [episode.options for episode in episodes],
+            [episode.metadata for episode in episodes],
+            dropped,
+        ),
+    }
+    return ShardData(
+        schema=Schema({name: column for name, (column, _) in parts.items()}),
+        pieces=[pieces for _, part in parts.values() for pieces in part],
+        rows=sum(rows),
+        steps=sum(lengths),
+        episodes=len(episodes),
+    )
+
+
+def _encode_rewards(blocks: Sequence[object], counts: Sequence[int]) -> Encoded:
+    ready = uniform(blocks, counts)
+    if ready is not None and ready[0].dtype == _REWARD_DTYPE:
+        return FixedColumn(_REWARD_DTYPE, ready[0].shape[1:]), [ready]
+    pieces: list[Array] = []
+    for index, (block, count) in enumerate(zip(blocks, counts, strict=True)):
+        array = as_numeric_array(block, f"episode {index}: rewards")
+        if array.dtype.kind == "b":
+            array = array.astype(_REWARD_DTYPE)
+        if array.dtype != _REWARD_DTYPE:
+            array = FixedColumn(_REWARD_DTYPE, array.shape).exact(
+                array, f"episode {index}: rewards"
+            )
+        check_count(len(array), count, "rewards", index)
+        pieces.append(array)
+    shapes = {piece.shape[1:] for piece in pieces}
+    if len(shapes) > 1:
+        raise DataError(f"rewards have different shapes a step: {sorted(shapes)}")
+    return FixedColumn(_REWARD_DTYPE, pieces[0].shape[1:]), [pieces]
+
+
+def _encode_flags(blocks: Sequence[object], counts: Sequence[int], where: str) -> Encoded:
+    ready = uniform(blocks, counts)
+    if ready is not None and ready[0].dtype == _FLAG_DTYPE and ready[0].ndim == 1:
+        return FixedColumn(_FLAG_DTYPE), [ready]
+    pieces: list[Array] = []
+    for index, (block, count) in enumerate(zip(blocks, counts, strict=True)):
+        # True beside 1 is no loss here, where only two values are allowed.
+        array = as_numeric_array(block, f"episode {index}: {where}", mixed=True)
+        if array.ndim != 1:
+            raise DataError(f"episode {index}: {where} has shape {array.shape}, not ({count},)")
+        check_count(len(array), count, where, index)
+        if array.dtype != _FLAG_DTYPE:
+            if not np.isin(array, (0, 1)).all():
+                raise DataError(f"episode {index}: {where} has values other than 0 and 1")
+            array = array.astype(_FLAG_DTYPE)
+        pieces.append(array)
+    return FixedColumn(_FLAG_DTYPE), [pieces]

@@ -1,0 +1,113 @@
+"""What is known of an episode as a whole: its length, seed, options and metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from minari_core.columns import Array, Column, FixedColumn, JsonColumn, MaskedColumn, StructColumn
+from minari_core.columns.untyped import encode_dynamic, freeze
+from minari_core.episodes.blocks import Encoded
+from minari_core.episodes.episode import EpisodeBuffer, EpisodeData
+from minari_core.errors import DataError
+
+Episode: TypeAlias = EpisodeBuffer | EpisodeData
+
+_LENGTH_DTYPE = np.dtype("<i8")
+_SEED_DTYPE = np.dtype("<u8")
+_DICTS = ("infos", "extras", "options", "metadata")
+
+
+def encode_entries(
+    lengths: Sequence[int],
+    seeds: Sequence[int | None],
+    options: Sequence[Mapping[str, object] | None],
+    metadata: Sequence[Mapping[str, object] | None],
+    dropped: dict[str, str],
+) -> Encoded:
+    """Encode the entries of episodes: length, seed, options, metadata."""
+    fields: dict[str, Column] = {"length": FixedColumn(_LENGTH_DTYPE)}
+    arrays: list[Array] = [np.array(lengths, dtype=_LENGTH_DTYPE)]
+    if any(seed is not None for seed in seeds):
+        fields["seed"] = MaskedColumn(FixedColumn(_SEED_DTYPE))
+        present = np.array([seed is not None for seed in seeds])
+        arrays += [present, np.array([seed or 0 for seed in seeds], dtype=_SEED_DTYPE)]
+    if any(option is not None for option in options):
+        column = MaskedColumn(JsonColumn())
+        fields["options"] = column
+        arrays += column.encode(options, "options")
+    described = encode_dynamic(
+        [freeze(dict(values)) if values else None for values in metadata],
+        "metadata",
+        dropped,
+        lists_are_json=True,
+    )
+    if described is not None:
+        fields["metadata"] = described[0]
+        arrays += described[1]
+    return StructColumn(fields), [[array] for array in arrays]
+
+
+def check_seed(seed: int | None) -> None:
+    """Raise unless a seed fits the 64 bits that an episode's entry has for it.
+
+    Raises:
+        DataError: It is not a whole number, is negative, or 2**64 or more.
+    """
+    if seed is None:
+        return
+    if isinstance(seed, bool | np.bool_) or not isinstance(seed, int | np.integer):
+        raise DataError(f"seed {seed!r} is a {type(seed).__name__}, not a whole number")
+    if not 0 <= seed < 2**64:
+        raise DataError(f"seed {seed} is not between 0 and 2**64 - 1, so it cannot be recorded")
+
+
+def lengths_of(episodes: Sequence[Episode]) -> list[int]:
+    """The steps of each episode, once all of them are sound.
+
+    Asking what types there are at all is quicker than asking each episode, and enough to know
+    that nearly all batches are sound.
+    """
+    kinds = set(map(type, episodes))
+    dicts_or_none = (dict, type(None))
+    if kinds <= {EpisodeBuffer, EpisodeData} and all(
+        {type(getattr(episode, name)) for episode in episodes} <= set(dicts_or_none)
+        for name in _DICTS
+    ):
+        seeds = [episode.seed for episode in episodes if episode.seed is not None]
+        rewards = [episode.rewards for episode in episodes]
+        if set(map(type, seeds)) <= {int} and set(map(type, rewards)) <= {np.ndarray, list}:
+            lengths = [len(episode) for episode in episodes]
+            if min(lengths) > 0 and (not seeds or (min(seeds) >= 0 and max(seeds) < 2**64)):
+                return lengths
+    return [_length(episode, index) for index, episode in enumerate(episodes)]
+
+
+def _length(episode: Episode, index: int) -> int:
+    if not isinstance(episode, EpisodeBuffer | EpisodeData):
+        raise DataError(
+            f"episode {index} is a {type(episode).__name__}, not an EpisodeBuffer, an EpisodeData "
+            "or a dict"
+        )
+    try:
+        length = len(episode)
+    except TypeError as error:
+        raise DataError(
+            f"episode {index}: rewards {episode.rewards!r} is no array or list"
+        ) from error
+    if length == 0:
+        raise DataError(f"episode {index} has no steps; an episode has at least one")
+    try:
+        check_seed(episode.seed)
+    except DataError as error:
+        raise DataError(f"episode {index}: {error}") from error
+    for name in _DICTS:
+        value = getattr(episode, name)
+        if value is not None and not isinstance(value, Mapping):
+            hint = ", each key with its rows" if name in ("infos", "extras") else ""
+            raise DataError(
+                f"episode {index}: {name} is a {type(value).__name__}, not a dict{hint}"
+            )
+    return length

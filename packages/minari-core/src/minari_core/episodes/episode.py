@@ -1,0 +1,206 @@
+"""One episode: as it is read (`EpisodeData`), and as it is put together (`EpisodeBuffer`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from minari_core.columns.untyped import freeze
+from minari_core.errors import DataError
+from minari_core.messages import outlines
+
+_COLUMNS = ("observations", "actions", "rewards", "terminations", "truncations")
+_STEP_KEYS = ("observation", "action", "reward", "terminated", "truncated")
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class EpisodeData:
+    """The data of one episode of T steps.
+
+    A space's values are shown in its own structure: arrays with one row a step for Box,
+    Discrete, MultiDiscrete and MultiBinary, a dict or tuple of such arrays for Dict and Tuple,
+    and a list with one value a step for Text, Sequence, Graph and OneOf. The types of
+    observations and actions are Any, because only the space knows them.
+    """
+
+    id: int
+    """The episode's index in the stored dataset, which views of it keep."""
+    observations: Any
+    """T+1 observations; the last one is what the last action led to."""
+    actions: Any
+    """T actions."""
+    rewards: npt.NDArray[np.float64]
+    """Shape (T,), or (T, k) for vector rewards."""
+    terminations: npt.NDArray[np.bool_]
+    """Shape (T,)."""
+    truncations: npt.NDArray[np.bool_]
+    """Shape (T,)."""
+    infos: dict[str, Any] = field(default_factory=dict)
+    """T+1 rows a key, the first of the reset; masked arrays and None where a key was missing."""
+    seed: int | None = None
+    """The seed that `reset` was given."""
+    options: dict[str, Any] | None = None
+    """The options that `reset` was given."""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """What the episode metadata callback returned."""
+    extras: dict[str, Any] = field(default_factory=dict)
+    """T+1 rows of each further column that a step callback returned."""
+
+    def __len__(self) -> int:
+        """The number of steps."""
+        return len(self.rewards)
+
+    def __repr__(self) -> str:
+        """Shapes and dtypes instead of values."""
+        parts = [f"id={self.id}", f"total_steps={len(self)}"]
+        parts += outlines(self, (*_COLUMNS, "infos", "extras"))
+        parts += [f"seed={self.seed}", f"options={self.options}", f"metadata={self.metadata}"]
+        return f"EpisodeData({', '.join(parts)})"
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeMetadata:
+    """What is stored about an episode beside its steps; ``[key]`` looks into `metadata`."""
+
+    id: int
+    """The episode's index in the stored dataset."""
+    total_steps: int
+    """The number of steps."""
+    seed: int | None
+    """The seed that `reset` was given."""
+    options: dict[str, Any] | None
+    """The options that `reset` was given."""
+    metadata: dict[str, Any]
+    """What the episode metadata callback returned."""
+
+    def __getitem__(self, key: str) -> Any:
+        """One value that the episode metadata callback returned.
+
+        Raises:
+            KeyError: It returned no such key for this episode.
+        """
+        return self.metadata[key]
+
+
+@dataclass(slots=True, repr=False)
+class EpisodeBuffer:
+    """An episode that is being put together by hand, for `create_dataset_from_buffers`.
+
+    Each field holds one value a row: arrays, or lists of values, or dicts and tuples of them in
+    the structure of the space.
+
+    Example:
+        >>> buffer = EpisodeBuffer(observations=[0], seed=7)
+        >>> buffer = buffer.add_step_data(
+        ...     {"observation": 1, "action": 0, "reward": 1.0, "terminated": True,
+        ...      "truncated": False, "info": {}}
+        ... )
+        >>> len(buffer), buffer.observations
+        (1, [0, 1])
+    """
+
+    id: int | None = None
+    """Kept for the caller's own use; the dataset numbers its episodes itself."""
+    seed: int | None = None
+    """The seed given to `reset`."""
+    options: Mapping[str, object] | None = None
+    """The options given to `reset`."""
+    observations: object = None
+    """T+1 observations."""
+    actions: object = None
+    """T actions."""
+    rewards: object = field(default_factory=list)
+    """T rewards."""
+    terminations: object = field(default_factory=list)
+    """T flags."""
+    truncations: object = field(default_factory=list)
+    """T flags."""
+    infos: Mapping[str, object] | None = None
+    """T+1 rows a key, in a dict of arrays or lists; None in a list is a missing value."""
+    metadata: Mapping[str, object] | None = None
+    """What is to be known of the episode as a whole."""
+    extras: Mapping[str, object] | None = None
+    """T+1 rows of each further column."""
+
+    def __len__(self) -> int:
+        """The number of steps."""
+        return len(self.rewards)  # type: ignore[arg-type]  # an array or a list
+
+    def __repr__(self) -> str:
+        """Shapes and dtypes instead of values."""
+        parts = [f"id={self.id}", f"seed={self.seed}", f"options={self.options}"]
+        parts += outlines(self, (*_COLUMNS, "infos", "extras"))
+        return f"EpisodeBuffer({', '.join(parts)}, metadata={self.metadata})"
+
+    def add_step_data(self, step_data: Mapping[str, object]) -> EpisodeBuffer:
+        """Append one step.
+
+        Args:
+            step_data: ``observation, action, reward, terminated, truncated`` and ``info``, as a
+                `StepDataCallback` returns them. The first observation (of `reset`) may be given
+                to the constructor as a list of one, or bare.
+
+        Returns:
+            The buffer itself.
+
+        Raises:
+            DataError: A key is missing, or what is there already cannot be appended to.
+        """
+        absent = [key for key in _STEP_KEYS if key not in step_data]
+        if absent:
+            raise DataError(f"the step has the keys {sorted(step_data)}, without {absent}")
+        for name in ("rewards", "terminations", "truncations"):
+            if not isinstance(getattr(self, name), list):
+                raise DataError(f"{name} is an array, which cannot be appended to; use a list")
+        self.observations = _append(self.observations, step_data["observation"])
+        self.actions = _append(self.actions, step_data["action"])
+        for name, key in (
+            ("rewards", "reward"),
+            ("terminations", "terminated"),
+            ("truncations", "truncated"),
+        ):
+            getattr(self, name).append(step_data[key])
+        self._append_info(step_data.get("info"))
+        return self
+
+    def _append_info(self, info: object) -> None:
+        given = info if isinstance(info, Mapping) else {}
+        if not given and not self.infos:
+            return
+        rows = len(self)
+        infos = dict(self.infos or {})
+        for key in dict.fromkeys([*infos, *given]):
+            column = infos.get(key)
+            values = list(column) if isinstance(column, np.ndarray) and column.ndim else column
+            if not isinstance(values, list):
+                values = [] if values is None else [values]
+            values += [None] * (rows - len(values))
+            values.append(freeze(given.get(key)))
+            infos[key] = values
+        self.infos = infos
+
+
+def _append(column: object, value: object) -> object:
+    """Append one row to a column: a list of rows, or a dict or tuple of such columns.
+
+    What is there already says which: a dict or tuple that is no list is a structure of columns,
+    or the first row itself, given bare.
+    """
+    if isinstance(column, list):
+        column.append(deepcopy(value))
+        return column
+    if isinstance(value, Mapping) and (column is None or isinstance(column, Mapping)):
+        parts = {} if column is None else column
+        if column is not None and parts.keys() != value.keys():
+            raise DataError(f"a row with the keys {list(value)} behind rows with {list(parts)}")
+        return {key: _append(parts.get(key), part) for key, part in value.items()}
+    if type(value) is tuple and type(column) is tuple and len(value) == len(column):
+        return tuple(_append(place, part) for place, part in zip(column, value, strict=True))
+    if column is None:
+        return [deepcopy(value)]
+    return [column, deepcopy(value)]

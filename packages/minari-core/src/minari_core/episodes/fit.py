@@ -1,0 +1,74 @@
+"""Check that episodes fit the columns of the dataset that they are added to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from gymnasium import spaces
+
+from minari_core.columns import Column, FixedColumn, Schema, StructColumn, TupleColumn
+from minari_core.episodes.shard_data import ShardData
+from minari_core.errors import DataError
+
+_STRICT_PARTS = ("observations", "actions", "rewards")
+
+
+def check_shapes(
+    shards: Iterable[ShardData],
+    observation_space: spaces.Space[object],
+    action_space: spaces.Space[object],
+) -> Iterator[ShardData]:
+    """Pass on shards whose rows have the shapes that their spaces give them.
+
+    Raises:
+        DataError: A column has rows of another shape.
+    """
+    for shard in shards:
+        _check_shape(observation_space, shard.schema.parts["observations"], "observations")
+        _check_shape(action_space, shard.schema.parts["actions"], "actions")
+        yield shard
+
+
+def _check_shape(space: spaces.Space[Any], column: Column, where: str) -> None:
+    if isinstance(space, spaces.Dict) and isinstance(column, StructColumn):
+        for key, part in space.spaces.items():
+            _check_shape(part, column.fields[key], f"{where}[{key!r}]")
+    elif isinstance(space, spaces.Tuple) and isinstance(column, TupleColumn):
+        for index, part in enumerate(space.spaces):
+            _check_shape(part, column.items[index], f"{where}[{index}]")
+    elif isinstance(column, FixedColumn) and column.shape != tuple(space.shape or ()):
+        raise DataError(f"{where} has rows of shape {column.shape}, but its space is {space}")
+
+
+def check_fit(established: Schema | None, schema: Schema) -> None:
+    """Raise unless a shard's observations, actions and rewards lie as in the shards before it.
+
+    Raises:
+        DataError: A column has another dtype or shape; the message names both.
+    """
+    if established is None:
+        return
+    for part in _STRICT_PARTS:
+        _check_columns(established.parts[part], schema.parts[part], part)
+
+
+def _check_columns(known: Column, new: Column, where: str) -> None:
+    if isinstance(known, StructColumn) and isinstance(new, StructColumn):
+        if known.fields.keys() != new.fields.keys():
+            raise DataError(f"{where} has keys {list(new.fields)}, not {list(known.fields)}")
+        for key, column in known.fields.items():
+            _check_columns(column, new.fields[key], f"{where}[{key!r}]")
+    elif isinstance(known, TupleColumn) and isinstance(new, TupleColumn):
+        if len(known.items) != len(new.items):
+            raise DataError(f"{where} has {len(new.items)} places, not {len(known.items)}")
+        for index, (one, other) in enumerate(zip(known.items, new.items, strict=True)):
+            _check_columns(one, other, f"{where}[{index}]")
+    elif isinstance(known, FixedColumn) and isinstance(new, FixedColumn):
+        if known != new:
+            raise DataError(
+                f"{where} is {new.dtype} of shape {new.shape} a step, but {known.dtype} of shape "
+                f"{known.shape} in the dataset; convert it, or create a dataset of its own"
+            )
+    elif known.kind != new.kind:
+        raise DataError(f"{where} is {new.kind}, but {known.kind} in the dataset")

@@ -1,0 +1,107 @@
+"""Cutting a stream of episodes into shards, and checking that they fit what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+
+import numpy as np
+from gymnasium import spaces
+
+from minari_core.episodes import Episode, encode_episodes
+from minari_core.episodes.episode import EpisodeBuffer, EpisodeData
+from minari_core.episodes.shard_data import ShardData
+from minari_core.errors import DataError
+from minari_core.messages import warn_caller
+
+TARGET_SHARD_NBYTES = 64 << 20
+"""How much raw data goes into a shard, where the amount can be chosen."""
+
+_NBYTES_OF_OBJECT = 64
+_NBYTES_OF_FLAGS = 10
+
+
+def shards_of(
+    episodes: Iterable[Episode],
+    observation_space: spaces.Space[object],
+    action_space: spaces.Space[object],
+) -> Iterator[ShardData]:
+    """Encode a stream of episodes, about `TARGET_SHARD_NBYTES` at a time.
+
+    Arrays of episodes that are in memory anyway, because they come in a list, do not count.
+
+    Args:
+        episodes: Any number of episodes.
+        observation_space: The space of the observations.
+        action_space: The space of the actions.
+
+    Raises:
+        DataError: An episode does not fit its spaces.
+    """
+    dropped: dict[str, str] = {}
+    count_arrays = not isinstance(episodes, Sequence)
+
+    def encode(batch: Sequence[Episode], first: int) -> ShardData:
+        try:
+            return encode_episodes(batch, observation_space, action_space, dropped)
+        except DataError as error:
+            if first == 0:
+                raise
+            raise DataError(f"{error} (counted from the episode that is number {first})") from error
+
+    batch: list[Episode] = []
+    waiting = step_nbytes = 0.0
+    first = 0
+    for episode in episodes:
+        if not isinstance(episode, EpisodeBuffer | EpisodeData):
+            raise DataError(
+                f"episode {first + len(batch)} is a {type(episode).__name__}, not an "
+                "EpisodeBuffer, an EpisodeData or a dict"
+            )
+        count = len(batch)
+        # Looking at each episode would cost more than writing it; its steps are like others'.
+        if count & (count - 1) == 0:
+            step_nbytes = max(step_nbytes, _step_nbytes(episode, count_arrays))
+        batch.append(episode)
+        waiting += _steps_of(episode) * step_nbytes
+        if waiting >= TARGET_SHARD_NBYTES:
+            yield encode(batch, first)
+            first += len(batch)
+            batch, waiting, step_nbytes = [], 0.0, 0.0
+    if batch:
+        yield encode(batch, first)
+    warn_dropped(dropped)
+
+
+def warn_dropped(dropped: Mapping[str, str]) -> None:
+    """Warn once of all the values that could not be kept."""
+    if dropped:
+        names = "; ".join(f"{name}: {reason}" for name, reason in dropped.items())
+        warn_caller(f"values that no column can hold were left out ({names})")
+
+
+def _step_nbytes(episode: Episode, count_arrays: bool) -> float:
+    """About how much memory it takes to encode a step of an episode."""
+    columns = (episode.observations, episode.actions, episode.infos, episode.extras)
+    total = sum(_approximate_nbytes(column, count_arrays) for column in columns)
+    return total / max(_steps_of(episode), 1) + _NBYTES_OF_FLAGS
+
+
+def _steps_of(episode: Episode) -> int:
+    """The steps of an episode that nobody has checked yet."""
+    rewards: object = episode.rewards
+    if isinstance(rewards, np.ndarray):
+        return rewards.size
+    return len(rewards) if isinstance(rewards, Sized) else 0
+
+
+def _approximate_nbytes(value: object, count_arrays: bool) -> int:
+    if isinstance(value, np.ndarray):
+        return value.nbytes if count_arrays else 0
+    if isinstance(value, Mapping):
+        return sum(_approximate_nbytes(part, count_arrays) for part in value.values())
+    if isinstance(value, str | bytes):
+        return len(value)
+    if isinstance(value, Sequence):
+        # One row is enough to tell a list of images from a list of numbers.
+        return len(value) * (_approximate_nbytes(value[0], True) if len(value) else 0)
+    return _NBYTES_OF_OBJECT

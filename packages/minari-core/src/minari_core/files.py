@@ -1,0 +1,137 @@
+"""What is asked of a path before anything of a dataset is opened."""
+
+from __future__ import annotations
+
+import os
+import stat
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from minari_core.errors import (
+    DatasetBusyError,
+    DatasetDamagedError,
+    DatasetNotFoundError,
+    DatasetWriteError,
+)
+
+
+def check_plain(path: str | os.PathLike[str], *, may_be_link: bool = False) -> None:
+    """Raise unless a file is a plain one; to open a pipe could take for ever.
+
+    Args:
+        path: Where it is.
+        may_be_link: Whether a link to a plain file will do.
+
+    Raises:
+        FileNotFoundError: There is none.
+        DatasetDamagedError: It is a link, a pipe, a folder or a device.
+    """
+    mode = os.stat(path, follow_symlinks=may_be_link).st_mode
+    if stat.S_ISLNK(mode):
+        raise DatasetDamagedError(f"{path} is a link, where a plain file belongs")
+    if not stat.S_ISREG(mode):
+        raise DatasetDamagedError(f"{path} is no plain file")
+
+
+def may_be(path: str | os.PathLike[str], is_kind: Callable[[int], bool]) -> bool:
+    """Whether something of a kind is at a path, or what nobody may look at.
+
+    Who opens the latter is told what is the matter.
+
+    Args:
+        path: Where to look; links are followed.
+        is_kind: A test of a mode, as `stat.S_ISREG`.
+    """
+    try:
+        return is_kind(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+
+
+def replace_file(target: Path, text: bytes) -> None:
+    """Replace a file as a whole, in one step that outlives a power cut.
+
+    Raises:
+        OSError: The file system refused.
+    """
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+        sync_folder(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sync_file(path: Path) -> None:
+    """Make a file's contents outlive a power cut."""
+    # Only Windows wants a file to be writable for that.
+    descriptor = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder outlive a power cut, where the system can."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+LOCK_NAME = ".lock"
+_TIMEOUT_SECONDS = 60.0
+
+
+@contextmanager
+def dataset_lock(folder: Path) -> Iterator[None]:
+    """Hold the lock of the folder that a dataset's data lies in.
+
+    Args:
+        folder: The folder. A lock does not bring back one that was deleted.
+
+    Raises:
+        DatasetNotFoundError: The folder is not there.
+        DatasetBusyError: Another process has held the lock for long.
+        DatasetWriteError: The file system refused.
+    """
+    from filelock import FileLock, Timeout  # only who writes needs it
+
+    if not folder.is_dir():
+        raise DatasetNotFoundError(f"{folder} is gone: its dataset was deleted, or moved")
+    try:
+        lock = FileLock(folder / LOCK_NAME, timeout=_TIMEOUT_SECONDS)
+        lock.acquire()
+    except Timeout as error:
+        raise DatasetBusyError(
+            f"{folder} has been locked by another process for {_TIMEOUT_SECONDS:.0f} seconds; try "
+            "again when it is done"
+        ) from error
+    except OSError as error:
+        raise DatasetWriteError(f"{folder} cannot be locked: {error}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+        _remove_if_alone(folder)
+
+
+def _remove_if_alone(folder: Path) -> None:
+    """Remove the lock and its folder where the dataset was deleted between a look and the lock."""
+    with suppress(OSError):
+        if os.listdir(folder) == [LOCK_NAME]:
+            (folder / LOCK_NAME).unlink()
+            folder.rmdir()
+            folder.parent.rmdir()

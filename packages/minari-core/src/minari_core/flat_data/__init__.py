@@ -1,8 +1,0 @@
-"""Data of many episodes in one array a column, as D4RL has it: into datasets."""
-
-from __future__ import annotations
-
-from minari_core.flat_data.arrays import create_dataset_from_arrays
-from minari_core.flat_data.hdf5_file import import_flat_hdf5
-
-__all__ = ["create_dataset_from_arrays", "import_flat_hdf5"]

@@ -1,0 +1,1 @@
+"""What lies on disk: the columnar format, the public Minari's formats, and their verification."""

@@ -1,0 +1,1 @@
+"""A manifest and its shards, which together are a columnar dataset."""

@@ -1,0 +1,162 @@
+"""The native format: immutable shards of flat columns, and the manifest that names them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+from minari_core.columns import JsonValue
+from minari_core.errors import DatasetChangedError, DatasetDamagedError, DatasetWriteError
+from minari_core.files import dataset_lock, sync_folder
+from minari_core.formats.columnar.manifest import (
+    MANIFEST_NAME,
+    Layout,
+    Manifest,
+    check_updatable,
+    checked_metadata,
+    read_manifest,
+    write_manifest,
+)
+from minari_core.formats.columnar.shard_folder import ShardFolder
+from minari_core.formats.columnar.transaction import Addition
+from minari_core.formats.shards.reader import ShardReader
+
+
+class ColumnarStorage(ShardFolder):
+    """A published dataset; other processes may read it and add to it at the same time.
+
+    Whoever adds holds the dataset's lock, writes shards that no manifest names yet, and then
+    replaces the manifest. A reader keeps the manifest it has read until `refresh`.
+    """
+
+    is_recording = False
+    _is_swept = False
+
+    @staticmethod
+    def create(folder: Path, metadata: Mapping[str, JsonValue]) -> ShardFolder:
+        """Start an empty dataset in an empty folder, for one process to fill and then save.
+
+        Args:
+            folder: An existing folder.
+            metadata: What the dataset is; the spaces as JSON text.
+        """
+        described = {**metadata, "data_format": ColumnarStorage.data_format}
+        return ShardFolder(folder, Manifest(described, Layout(uid=uuid.uuid4().hex)), durable=True)
+
+    @classmethod
+    def open(cls, folder: Path) -> ColumnarStorage:
+        """Open a dataset; nothing but its manifest is read.
+
+        Raises:
+            DatasetNotFoundError: The folder holds no dataset.
+            DatasetDamagedError: Its manifest is malformed.
+            FormatError: It is of a newer version of the format.
+        """
+        return cls(folder, read_manifest(folder))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle as the folder alone."""
+        return type(self).open, (self._folder,)
+
+    def shard(self, number: int) -> ShardReader:
+        """A shard that is ready to be read; see `ShardFolder.shard`.
+
+        Raises:
+            DatasetChangedError: The shard is gone because the dataset was rewritten meanwhile.
+            DatasetDamagedError: The shard is gone, or damaged.
+        """
+        try:
+            return super().shard(number)
+        except FileNotFoundError as error:
+            entry = self.layout.shards[number]
+            if entry not in read_manifest(self._folder).layout.shards:
+                raise DatasetChangedError(
+                    f"{self._folder}: shard {entry.file} was replaced while this object was in "
+                    "use; load the dataset again"
+                ) from error
+            raise DatasetDamagedError(
+                f"{self._folder / entry.file} is missing, though its manifest names it"
+            ) from error
+
+    def refresh(self) -> bool:
+        """Take in what other processes added; whether there was anything.
+
+        Raises:
+            DatasetChangedError: Another dataset has taken this one's place.
+        """
+        manifest = self._current()
+        if manifest == self._manifest:
+            return False
+        self._take(manifest)
+        return True
+
+    def newer_episodes(self) -> int:
+        """How many episodes others have added that `refresh` would take in."""
+        return self._current().layout.total_episodes - self.total_episodes
+
+    def save(self) -> None:
+        """Do nothing: whatever is added is saved at once."""
+
+    def update_metadata(self, changes: Mapping[str, object]) -> None:
+        """Replace some keys of the metadata in one step; see `Storage.update_metadata`."""
+        check_updatable(changes)
+        checked = checked_metadata(changes)
+        with dataset_lock(self._folder):
+            manifest = self._current()
+            manifest = replace(manifest, metadata={**manifest.metadata, **checked})
+            write_manifest(self._folder, manifest)
+            self._take(manifest)
+
+    def _current(self) -> Manifest:
+        manifest = read_manifest(self._folder)
+        if manifest.layout.uid != self.layout.uid:
+            raise DatasetChangedError(
+                f"{self._folder}: another dataset has taken the place of the one that was loaded; "
+                "load it again"
+            )
+        return manifest
+
+    @contextmanager
+    def _adding(self, *, keep: bool = True) -> Iterator[Addition]:
+        with dataset_lock(self._folder):
+            self._take(self._current())
+            start = self.layout if keep else replace(self.layout, shards=(), schemas=())
+            addition = Addition(self._folder, start, durable=True)
+            try:
+                yield addition
+                addition.finish()
+                manifest = replace(self._manifest, layout=addition.layout)
+                with _as_write_error(self._folder):
+                    sync_folder(self._folder)
+                write_manifest(self._folder, manifest)
+            except BaseException:
+                addition.discard()
+                raise
+            self._take(manifest)
+            if not keep or not self._is_swept:
+                self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove shards that no manifest names, and what processes that were killed have left.
+
+        Nobody adds any while the lock is held.
+        """
+        named = {shard.file for shard in self.layout.shards}
+        left = (*self._folder.glob("shard-*.h5"), *self._folder.glob(f".{MANIFEST_NAME}.*"))
+        for path in left:
+            if path.name not in named:
+                # Windows does not remove what a process has mapped.
+                with suppress(OSError):
+                    path.unlink()
+        self._is_swept = True
+
+
+@contextmanager
+def _as_write_error(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DatasetWriteError(f"{folder} could not be flushed to the disk: {error}") from error

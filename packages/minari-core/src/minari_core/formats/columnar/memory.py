@@ -1,0 +1,143 @@
+"""A storage that keeps its shards in memory, for tests and for data that is not worth a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar
+
+import numpy as np
+from gymnasium import spaces
+
+from minari_core.columns import JsonValue, Schema
+from minari_core.environments.space_json import space_to_json
+from minari_core.episodes import Episode
+from minari_core.episodes.fit import check_fit, check_shapes
+from minari_core.episodes.shard_data import ShardData
+from minari_core.episodes.stream import shards_of
+from minari_core.formats.columnar.manifest import check_updatable, checked_metadata
+from minari_core.formats.columnar.reading import ShardedStorage
+from minari_core.formats.shards.reader import ShardReader
+
+
+class MemoryStorage(ShardedStorage):
+    """Shards as arrays in this process."""
+
+    data_format: ClassVar[str] = "memory"
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[object],
+        action_space: spaces.Space[object],
+        metadata: Mapping[str, object] | None = None,
+    ) -> None:
+        """Start empty.
+
+        Args:
+            observation_space: The space of the observations.
+            action_space: The space of the actions.
+            metadata: What the data is; ``dataset_id`` is ``"memory-v0"`` if not given.
+        """
+        super().__init__()
+        self._observation_space = observation_space
+        self._action_space = action_space
+        self._metadata = checked_metadata({"dataset_id": "memory-v0", **(metadata or {})})
+        self._shards: tuple[ShardData, ...] = ()
+        self._readers: dict[int, ShardReader] = {}
+
+    def __getstate__(self) -> dict[str, object]:
+        """Everything but what is bound to this process."""
+        return {**self.__dict__, "_readers": {}, "_index": None}
+
+    @property
+    def metadata(self) -> Mapping[str, JsonValue]:
+        """What the dataset is, as plain JSON values."""
+        return {
+            **self._metadata,
+            "data_format": self.data_format,
+            "observation_space": space_to_json(self._observation_space),
+            "action_space": space_to_json(self._action_space),
+            "total_episodes": self.total_episodes,
+            "total_steps": self.total_steps,
+        }
+
+    @property
+    def observation_space(self) -> spaces.Space[object]:
+        """The space of the observations."""
+        return self._observation_space
+
+    @property
+    def action_space(self) -> spaces.Space[object]:
+        """The space of the actions."""
+        return self._action_space
+
+    @property
+    def data_path(self) -> None:
+        """None: the data is not on disk."""
+        return None
+
+    @property
+    def nbytes(self) -> int:
+        """The size of the arrays."""
+        return sum(shard.nbytes for shard in self._shards)
+
+    def shard_counts(self) -> Sequence[tuple[int, int, int]]:
+        """The rows, steps and episodes of each shard."""
+        return [(shard.rows, shard.steps, shard.episodes) for shard in self._shards]
+
+    def schemas(self) -> Sequence[Schema]:
+        """The schema of each shard."""
+        return [shard.schema for shard in self._shards]
+
+    def shard(self, number: int) -> ShardReader:
+        """A shard that is ready to be read."""
+        if number not in self._readers:
+            data = self._shards[number]
+            arrays = [pieces[0] for pieces in data.pieces]
+            counts = (data.rows, data.steps, data.episodes)
+            self._readers[number] = ShardReader(f"shard {number}", data.schema, arrays, counts)
+        return self._readers[number]
+
+    def add(self, shards: Iterable[ShardData]) -> range:
+        """Add shards whose episodes are whole, all or none."""
+        added: list[ShardData] = []
+        first = self.total_episodes
+        established = self._shards[0].schema if self._shards else None
+        for data in shards:
+            check_fit(established, data.schema)
+            established = established or data.schema
+            whole = [[np.concatenate(pieces, dtype=pieces[0].dtype)] for pieces in data.pieces]
+            for (array,) in whole:
+                array.flags.writeable = False
+            added.append(ShardData(data.schema, whole, data.rows, data.steps, data.episodes))
+        self._shards += tuple(added)
+        self._forget_index()
+        return range(first, self.total_episodes)
+
+    def append_episodes(self, episodes: Iterable[Episode]) -> range:
+        """Add episodes, all or none; see `Storage.append_episodes`."""
+        observations, actions = self._observation_space, self._action_space
+        return self.add(
+            check_shapes(shards_of(episodes, observations, actions), observations, actions)
+        )
+
+    def update_metadata(self, changes: Mapping[str, object]) -> None:
+        """Replace some keys of the metadata; see `Storage.update_metadata`."""
+        check_updatable(changes)
+        self._metadata.update(checked_metadata(changes))
+
+    def compact(self) -> None:
+        """Join all shards to one; episodes keep their indices."""
+        episodes = list(self.read_episodes(range(self.total_episodes), copy=False))
+        self._shards, self._readers = (), {}
+        self.append_episodes(episodes)
+
+    def fingerprint(self) -> str:
+        """Text that changes whenever the stored episodes do."""
+        return f"memory {id(self)} {self.total_episodes} {self.total_steps}"
+
+    def refresh(self) -> bool:
+        """False: nothing else can add to it."""
+        return False
+
+    def save(self) -> None:
+        """Do nothing: there is nothing to outlive the process."""

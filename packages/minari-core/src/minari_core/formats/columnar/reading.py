@@ -1,0 +1,198 @@
+"""Reading episodes out of shards, wherever the shards are: on disk or in memory."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from minari_core.columns import Schema, StructColumn, join_pieces, merged_columns
+from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
+from minari_core.errors import DatasetChangedError, DatasetDamagedError
+from minari_core.formats.columnar.episode_entry import described_entry
+from minari_core.formats.columnar.episode_index import EpisodeIndex, Piece
+from minari_core.formats.shards.reader import ShardReader
+from minari_core.storage.base import Storage, checked_index
+
+_DYNAMIC_PARTS = ("infos", "extras")
+_ENTRIES_READ_AT_ONCE = 1024
+
+
+class ShardedStorage(Storage):
+    """A storage of shards; a subclass says where they are and how they are added."""
+
+    def __init__(self) -> None:
+        """Start without anything read."""
+        self._index: EpisodeIndex | None = None
+        self._unions: dict[str, StructColumn] | None = None
+
+    @abstractmethod
+    def shard_counts(self) -> Sequence[tuple[int, int, int]]:
+        """The rows, steps and episodes of each shard."""
+
+    @abstractmethod
+    def shard(self, number: int) -> ShardReader:
+        """A shard that is ready to be read."""
+
+    @abstractmethod
+    def schemas(self) -> Sequence[Schema]:
+        """Every schema that a shard has."""
+
+    @property
+    def total_episodes(self) -> int:
+        """The number of episodes."""
+        return sum(episodes for _, _, episodes in self.shard_counts())
+
+    @property
+    def total_steps(self) -> int:
+        """The number of steps of all episodes."""
+        return sum(steps for _, steps, _ in self.shard_counts())
+
+    @property
+    def index(self) -> EpisodeIndex:
+        """Where each episode lies; made at its first use."""
+        if self._index is None:
+            try:
+                self._index = self._read_index()
+            except DatasetChangedError:
+                if not self.refresh():
+                    raise
+                self._index = self._read_index()
+        return self._index
+
+    def _read_index(self) -> EpisodeIndex:
+        counts = self.shard_counts()
+        lengths = [
+            self._entries(number, 0, episodes)["length"]
+            for number, (_, _, episodes) in enumerate(counts)
+            if episodes
+        ]
+        joined = np.concatenate(lengths) if lengths else np.zeros(0, dtype=np.int64)
+        joined.flags.writeable = False
+        try:
+            return EpisodeIndex(joined, counts)
+        except DatasetDamagedError as error:
+            where = self.data_path or self.data_format
+            raise DatasetDamagedError(f"{where}: {error}") from error
+
+    def episode_lengths(self) -> npt.NDArray[np.int64]:
+        """The steps of each episode, shape (total_episodes,); read-only."""
+        return self.index.lengths
+
+    def read_episodes(self, indices: Iterable[int], *, copy: bool = True) -> Iterator[EpisodeData]:
+        """Read episodes in the order of their indices; see `Storage.read_episodes`."""
+        for episode in indices:
+            number = checked_index(episode, len(self.index))
+            try:
+                read = self._read_episode(self.index, number, copy)
+            except DatasetChangedError:
+                if not self.refresh():
+                    raise
+                # The shards were joined meanwhile; episodes keep their numbers through that.
+                read = self._read_episode(self.index, number, copy)
+            yield read
+
+    def _read_episode(self, index: EpisodeIndex, number: int, copy: bool) -> EpisodeData:
+        rows, steps = index.locate(number)
+        shard, place = index.entry(number)
+        is_together = len(rows) == len(steps) == 1 and rows[0][0] == steps[0][0] == shard
+        if not is_together or len(self.schemas()) > 1:
+            return EpisodeData(
+                number,
+                self._read("observations", rows, copy),
+                self._read("actions", steps, copy),
+                self._read("rewards", steps, copy),
+                self._read("terminations", steps, copy),
+                self._read("truncations", steps, copy),
+                self._read("infos", rows, copy),
+                *described_entry(self._entries(shard, place, place + 1), 0),
+                self._read("extras", rows, copy),
+            )
+        # Nearly all episodes lie in one shard, so nothing has to be put together.
+        _, row, row_stop = rows[0]
+        _, step, step_stop = steps[0]
+        reader = self.shard(shard)
+        readers = reader.readers(copy=copy)
+        try:
+            return EpisodeData(
+                number,
+                readers["observations"](row, row_stop),
+                readers["actions"](step, step_stop),
+                readers["rewards"](step, step_stop),
+                readers["terminations"](step, step_stop),
+                readers["truncations"](step, step_stop),
+                readers["infos"](row, row_stop),
+                *described_entry(readers["episodes"](place, place + 1), 0),
+                readers["extras"](row, row_stop),
+            )
+        except DatasetDamagedError as error:
+            raise DatasetDamagedError(f"episode {number} in {reader.name}: {error}") from error
+
+    def read_episode_metadata(self, indices: Iterable[int]) -> Iterator[EpisodeMetadata]:
+        """Read what is stored about episodes without reading their steps."""
+        index = self.index
+        numbers = [checked_index(episode, len(index)) for episode in indices]
+        lengths = index.lengths
+        # Neighbours in one shard are decoded together, which is what reading all of them needs.
+        for _, run in groupby(enumerate(numbers), key=lambda item: item[1] - item[0]):
+            wanted = [number for _, number in run]
+            while wanted:
+                shard, place = index.entry(wanted[0])
+                count = min(self.shard_counts()[shard][2] - place, _ENTRIES_READ_AT_ONCE)
+                taken, wanted = wanted[:count], wanted[count:]
+                try:
+                    entries = self._entries(shard, place, place + len(taken))
+                except DatasetChangedError:
+                    if not self.refresh():
+                        raise
+                    index, wanted = self.index, taken + wanted
+                    continue
+                for row, number in enumerate(taken):
+                    described = described_entry(entries, row)
+                    yield EpisodeMetadata(number, int(lengths[number]), *described)
+
+    def _read(self, part: str, pieces: list[Piece], copy: bool) -> Any:
+        values = []
+        for shard, start, stop in pieces:
+            value = self.shard(shard).read(part, start, stop, copy=copy)
+            if part in _DYNAMIC_PARTS and len(self.schemas()) > 1:
+                value = _completed(value, self._union(part), stop - start)
+            values.append(value)
+        counts = [stop - start for _, start, stop in pieces]
+        return values[0] if len(values) == 1 else join_pieces(values, counts)
+
+    def _entries(self, shard: int, start: int, stop: int) -> dict[str, Any]:
+        entries: dict[str, Any] = self.shard(shard).read("episodes", start, stop, copy=False)
+        return entries
+
+    def _union(self, part: str) -> StructColumn:
+        """The keys that any shard has in a part whose keys may differ."""
+        if self._unions is None:
+            self._unions = {
+                name: merged_columns([schema.parts[name] for schema in self.schemas()])
+                for name in _DYNAMIC_PARTS
+            }
+        return self._unions[part]
+
+    def _forget_index(self) -> None:
+        """Read the index anew at its next use, because shards were added."""
+        self._index = None
+        self._unions = None
+
+
+def _completed(value: object, union: StructColumn, count: int) -> dict[str, object]:
+    """A shard's dict of columns with the keys that only other shards have."""
+    present: Any = value
+    completed: dict[str, object] = {}
+    for key, column in union.fields.items():
+        if key not in present:
+            completed[key] = column.missing(count)
+        elif isinstance(column, StructColumn) and isinstance(present[key], Mapping):
+            completed[key] = _completed(present[key], column, count)
+        else:
+            completed[key] = present[key]
+    return completed

@@ -1,0 +1,239 @@
+"""Shards on their way into a folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from minari_core.columns import Schema
+from minari_core.episodes.fit import check_fit
+from minari_core.episodes.shard_data import ShardData
+from minari_core.errors import DatasetWriteError
+from minari_core.files import sync_file
+from minari_core.formats.columnar.manifest import Layout
+from minari_core.formats.shards.entry import ShardEntry
+from minari_core.formats.shards.joining import joinable_runs, joined
+from minari_core.formats.shards.reader import ShardReader
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+_SMALL_SHARD_NBYTES = 1 << 20
+_MOST_SMALL_SHARDS = 16
+_RECORDINGS_KEPT = 64
+
+
+class ShardSource(Protocol):
+    """What a transaction takes shards from."""
+
+    @property
+    def data_path(self) -> Path:
+        """The folder that the shards lie in."""
+
+    @property
+    def layout(self) -> Layout:
+        """The shards."""
+
+    def shard(self, number: int) -> ShardReader:
+        """Open a shard for reading."""
+
+
+class Addition:
+    """Shards on their way into a folder; nobody reads them before a manifest names them."""
+
+    def __init__(self, folder: Path, layout: Layout, *, durable: bool) -> None:
+        """Start from what the folder has.
+
+        Args:
+            folder: Where the shards go.
+            layout: The shards before this addition.
+            durable: Whether they must outlive a power cut.
+        """
+        self._folder = folder
+        self._uid = layout.uid
+        self._recordings = list(layout.recordings)
+        self._schemas = list(layout.schemas)
+        self._shards = list(layout.shards)
+        self._files = {shard.file for shard in layout.shards}
+        self._episodes = layout.total_episodes
+        self._created: list[Path] = []
+        # Flushing a shard takes as long as writing it, so the next one is made meanwhile.
+        self._flusher = _flusher() if durable else None
+        self._flushed: list[Future[None]] = []
+
+    @property
+    def layout(self) -> Layout:
+        """The shards before this addition, and those that were added."""
+        recordings = tuple(self._recordings[-_RECORDINGS_KEPT:])
+        return Layout(tuple(self._schemas), tuple(self._shards), self._uid, recordings)
+
+    @property
+    def total_episodes(self) -> int:
+        """The episodes before this addition, and those that were added."""
+        return self._episodes
+
+    def note_recording(self, uid: str) -> None:
+        """Remember that the episodes of a recording are committed together with this addition."""
+        if uid not in self._recordings:
+            self._recordings.append(uid)
+
+    def write(self, data: ShardData) -> None:
+        """Write a new shard.
+
+        Raises:
+            DataError: It does not fit the shards before it.
+            DatasetWriteError: The file system refused.
+        """
+        # HDF5 takes long to import, and who only reads does without it.
+        from minari_core.formats.shards.writer import write_shard
+
+        schema = self._schema_index(data.schema)
+        entry = write_shard(self._folder, data, schema, self._flush)
+        self._created.append(self._folder / entry.file)
+        self._append(entry)
+
+    def take_over(self, source: ShardSource, first: int, stop: int) -> None:
+        """Take over shards ``first`` to ``stop`` of another folder without copying their data.
+
+        Where there are many small ones among them, those are joined.
+
+        Raises:
+            DataError: They do not fit the shards before them.
+            DatasetWriteError: The file system refused.
+        """
+        shards = source.layout.shards[first:stop]
+        is_small = [shard.nbytes < _SMALL_SHARD_NBYTES for shard in shards]
+        if sum(is_small) <= _MOST_SMALL_SHARDS:
+            is_small = [False] * len(shards)
+        for small, places in groupby(range(len(shards)), key=is_small.__getitem__):
+            numbers = [first + place for place in places]
+            if small:
+                self.join(source, numbers)
+                continue
+            for number in numbers:
+                self._link(source, source.layout.shards[number])
+
+    def link(self, source: ShardSource) -> None:
+        """Take over all shards of another folder as they are, however small.
+
+        They have been flushed to the disk, each by its writer. The name that a link adds outlives
+        a power cut together with the manifest, when the folder is flushed.
+
+        Raises:
+            DataError: They do not fit the shards before them.
+            DatasetWriteError: The file system refused.
+        """
+        for entry in source.layout.shards:
+            self._link(source, entry, is_flushed=True)
+
+    def join(self, source: ShardSource, numbers: Sequence[int]) -> None:
+        """Write shards of another folder as one, or as few as their columns allow.
+
+        Raises:
+            DatasetWriteError: The file system refused.
+        """
+        layout = source.layout
+        entries = [layout.shards[number] for number in numbers]
+        described = [(layout.schemas[entry.schema], entry.episodes) for entry in entries]
+        for run in joinable_runs(described):
+            self.write(joined([source.shard(numbers[place]) for place in run]))
+
+    def _link(self, source: ShardSource, entry: ShardEntry, *, is_flushed: bool = False) -> None:
+        number = self._schema_index(source.layout.schemas[entry.schema])
+        target = self._folder / entry.file
+        # A shard may be there already, when a dataset is combined with itself.
+        if entry.file not in self._files:
+            try:
+                is_linked = _link_or_copy(source.data_path / entry.file, target)
+                self._created.append(target)
+                if not (is_linked and is_flushed):
+                    self._flush(target)
+            except OSError as error:
+                raise DatasetWriteError(f"could not put {target} in place: {error}") from error
+        self._append(replace(entry, schema=number))
+
+    def adopt(self, layout: Layout) -> None:
+        """Add shards that lie in this folder already.
+
+        Raises:
+            DataError: They do not fit the shards before them.
+        """
+        for entry in layout.shards:
+            number = self._schema_index(layout.schemas[entry.schema])
+            self._append(replace(entry, schema=number))
+
+    def finish(self) -> None:
+        """Return when everything that was added outlives a power cut, if it has to.
+
+        Raises:
+            DatasetWriteError: The disk refused.
+        """
+        try:
+            for flushed in self._flushed:
+                flushed.result()
+        except OSError as error:
+            raise DatasetWriteError(
+                f"could not flush shards in {self._folder} to the disk: {error}"
+            ) from error
+        if self._flusher is not None:
+            self._flusher.shutdown()
+
+    def discard(self) -> None:
+        """Remove the files that were added."""
+        if self._flusher is not None:
+            self._flusher.shutdown(cancel_futures=True)
+        for path in self._created:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+
+    def _flush(self, path: Path) -> None:
+        if self._flusher is not None:
+            self._flushed.append(self._flusher.submit(sync_file, path))
+
+    def _append(self, entry: ShardEntry) -> None:
+        self._shards.append(entry)
+        self._files.add(entry.file)
+        self._episodes += entry.episodes
+
+    def _schema_index(self, schema: Schema) -> int:
+        if self._shards:
+            check_fit(self._schemas[self._shards[0].schema], schema)
+        if schema not in self._schemas:
+            self._schemas.append(schema)
+        return self._schemas.index(schema)
+
+
+def _flusher() -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor  # slow to import, for writers only
+
+    return ThreadPoolExecutor(1)
+
+
+def _link_or_copy(source: Path, target: Path) -> bool:
+    """Hard-link a shard, or copy it where the file system has no links; never half a file.
+
+    Returns:
+        Whether it is linked.
+    """
+    try:
+        os.link(source, target)
+        return True
+    except FileExistsError:
+        # Left by a process that died before a manifest named it.
+        if os.path.samefile(source, target):
+            return True
+        target.unlink()
+    except OSError:
+        pass
+    try:
+        shutil.copyfile(source, target)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+    return False

@@ -1,0 +1,1 @@
+"""The public Minari's `arrow` and `parquet` formats: one file per episode."""

@@ -1,0 +1,273 @@
+"""The public Minari's ``"arrow"`` and ``"parquet"``: one folder an episode.
+
+In it lie a table of T+1 rows, ``metadata.json`` with what is said of the episode, and, if there is
+anything, a file of what the layout has no place for. ``metadata.json`` of the dataset says how many
+of the folders belong to it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from minari_core.episodes.episode import EpisodeData
+from minari_core.errors import DataError, DatasetDamagedError, MissingDependencyError
+from minari_core.files import check_plain, sync_folder
+from minari_core.formats.public.attributes import Attributes, described_by, nested
+from minari_core.formats.public.base import EpisodeWriter, PublicStorage, read_only
+from minari_core.formats.public.sidecar import ENTRY, Kept, keep_entry, restore
+
+try:
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    from minari_core.formats.public.arrow import values as arrow_values
+except ImportError as error:
+    raise MissingDependencyError(
+        "the formats 'arrow' and 'parquet' need pyarrow; pip install 'minari-core[arrow]'"
+    ) from error
+
+_METADATA = "metadata.json"
+# The public Minari looks into no file whose name begins so.
+_KEPT = "_minari_core.npz"
+_KEPT_COLUMNS = "columns"
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, UnicodeError, pa.ArrowException)
+
+
+class ArrowStorage(PublicStorage):
+    """A dataset in the public Minari's Arrow layout."""
+
+    data_format: ClassVar[str] = "arrow"
+
+    def _read(self, numbers: Sequence[int], *, copy: bool) -> Iterator[EpisodeData]:
+        for number in numbers:
+            folder = self._folder / str(number)
+            try:
+                episode = self._episode(folder, number)
+            except _DAMAGE as error:
+                raise DatasetDamagedError(f"episode {number} in {folder}: {error}") from error
+            yield episode if copy else read_only(episode)
+
+    def _read_attributes(self, numbers: Sequence[int]) -> Iterator[tuple[Attributes, Any]]:
+        for number in numbers:
+            folder = self._folder / str(number)
+            try:
+                attributes = _read_json(folder / _METADATA)
+                if "total_steps" not in attributes:
+                    attributes["total_steps"] = self._table(folder).num_rows - 1
+                entry = None
+                if (folder / _KEPT).exists():
+                    described, arrays = _read_kept(folder / _KEPT)
+                    rows = int(attributes["total_steps"]) + 1
+                    entry = restore(described, arrays, rows, {}, copy=True)[1]
+            except _DAMAGE as error:
+                raise DatasetDamagedError(f"episode {number} in {folder}: {error}") from error
+            yield attributes, entry
+
+    def _episode(self, folder: Path, number: int) -> EpisodeData:
+        table = self._table(folder)
+        columns = {name: table.column(name).combine_chunks() for name in table.column_names}
+        attributes = _read_json(folder / _METADATA)
+        rows = table.num_rows
+        steps = rows - 1
+        if attributes.get("total_steps", steps) != steps or steps < 1:
+            raise DatasetDamagedError(
+                f"it has {rows} rows, but total_steps is {attributes.get('total_steps')!r}"
+            )
+        flat = {
+            name: arrow_values.flat_numbers(_whole(columns[name]), name)[:steps]
+            for name in ("rewards", "terminations", "truncations")
+        }
+        infos: dict[str, Any] = {}
+        if "infos" in columns:
+            infos = arrow_values.decode_infos(_whole(columns["infos"]), "infos")
+        seed, options, metadata = described_by(attributes)
+        extras: dict[str, Any] = {}
+        if (folder / _KEPT).exists():
+            described, arrays = _read_kept(folder / _KEPT)
+            extras, entry = restore(described, arrays, rows, infos, copy=True)
+            if entry is not None:
+                seed, options, metadata = entry
+        observations, actions = _whole(columns["observations"]), _whole(columns["actions"])
+        return EpisodeData(
+            number,
+            arrow_values.decode_value(self.observation_space, observations, rows, "observations"),
+            arrow_values.decode_value(self.action_space, actions, steps, "actions"),
+            flat["rewards"].astype(np.float64, copy=False),
+            flat["terminations"].astype(np.bool_, copy=False),
+            flat["truncations"].astype(np.bool_, copy=False),
+            infos,
+            seed,
+            options,
+            metadata,
+            extras,
+        )
+
+    def file_of(self, number: int) -> str:
+        """The file with an episode's table, or its folder if there is not one alone."""
+        try:
+            files = _data_files(self._folder / str(number))
+        except OSError:
+            files = []
+        return f"{number}/{files[0].name}" if len(files) == 1 else str(number)
+
+    def description_file_of(self, number: int) -> str:
+        """The file with what is said of an episode."""
+        return f"{number}/{_METADATA}"
+
+    def _table(self, folder: Path) -> Any:
+        files = _data_files(folder)
+        if not files:
+            raise DatasetDamagedError("it has no file of data")
+        files.sort(key=lambda path: [int(digits) for digits in re.findall(r"\d+", path.name)])
+        for path in files:
+            check_plain(path, may_be_link=True)
+        tables = [self._read_table(path) for path in files]
+        return tables[0] if len(tables) == 1 else pa.concat_tables(tables)
+
+    def _read_table(self, path: Path) -> Any:
+        with pa.OSFile(str(path)) as file:
+            return pa.ipc.open_file(file).read_all()
+
+    def _write_table(self, table: Any, path: Path) -> None:
+        # In one batch, because the public Minari takes each batch for an episode.
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table)
+
+    def _writer(self, first: int) -> EpisodeWriter:
+        return _Writer(self, first)
+
+    def write_table(self, table: Any, folder: Path) -> None:
+        """Write the file of an episode."""
+        self._write_table(table, folder / f"part-0.{self.data_format}")
+
+    @property
+    def writes_jpeg(self) -> bool:
+        """Whether images are stored as JPEG."""
+        return self._description.jpeg
+
+
+class ParquetStorage(ArrowStorage):
+    """A dataset in the public Minari's Parquet layout."""
+
+    data_format: ClassVar[str] = "parquet"
+
+    def _read_table(self, path: Path) -> Any:
+        return parquet.read_table(path, partitioning=None)
+
+    def _write_table(self, table: Any, path: Path) -> None:
+        parquet.write_table(table, path, row_group_size=max(table.num_rows, 1))
+
+
+class _Writer(EpisodeWriter):
+    """Writes folders behind those that the dataset has."""
+
+    def __init__(self, storage: ArrowStorage, first: int) -> None:
+        self._storage = storage
+        self._folder = storage.data_path
+        self._written: list[Path] = []
+        for entry in os.scandir(self._folder):
+            if entry.name.isdecimal() and int(entry.name) >= first:
+                # An append that was cut short left it.
+                shutil.rmtree(entry.path)
+
+    def write(
+        self,
+        number: int,
+        episode: EpisodeData,
+        infos: dict[str, Any],
+        attributes: Attributes,
+        kept: Kept,
+    ) -> None:
+        storage = self._storage
+        if episode.rewards.ndim > 1:
+            raise DataError(
+                f"episode {number}: rewards have shape {episode.rewards.shape[1:]} a step, but "
+                f"data format {storage.data_format!r} holds one number a step"
+            )
+        if any(isinstance(value, np.ndarray) for value in attributes.values()) and not any(
+            path == ENTRY for path, _ in kept.columns
+        ):
+            keep_entry(episode, kept)
+        jpeg = storage.writes_jpeg
+        columns = {
+            "observations": arrow_values.encode_value(
+                storage.observation_space, episode.observations, 0, "observations", jpeg=jpeg
+            ),
+            "actions": arrow_values.encode_value(
+                storage.action_space, episode.actions, 1, "actions", jpeg=jpeg
+            ),
+            "rewards": pa.array(np.pad(episode.rewards, (0, 1))),
+            "terminations": pa.array(np.pad(episode.terminations, (0, 1))),
+            "truncations": pa.array(np.pad(episode.truncations, (0, 1))),
+        }
+        shown = arrow_values.encode_infos(infos, "infos")
+        if shown is not None:
+            columns["infos"] = shown
+        folder = self._folder / str(number)
+        folder.mkdir()
+        self._written.append(folder)
+        storage.write_table(pa.table(columns), folder)
+        text = json.dumps(nested(attributes), default=_plain)
+        (folder / _METADATA).write_text(text, encoding="ascii")
+        if kept:
+            described = np.frombuffer(kept.described().encode("utf-8"), dtype=np.uint8)
+            arrays = {str(index): array for index, array in enumerate(kept.arrays)}
+            np.savez(folder / _KEPT, allow_pickle=False, **{_KEPT_COLUMNS: described}, **arrays)
+
+    def commit(self) -> None:
+        for folder in self._written:
+            for path in folder.iterdir():
+                with open(path, "rb+") as file:
+                    os.fsync(file.fileno())
+            sync_folder(folder)
+        sync_folder(self._folder)
+
+    def discard(self) -> None:
+        for folder in self._written:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _data_files(folder: Path) -> list[Path]:
+    return [
+        path
+        for path in folder.iterdir()
+        if path.name != _METADATA and not path.name.startswith(("_", "."))
+    ]
+
+
+def _whole(column: Any) -> Any:
+    """A column as one array, whatever `combine_chunks` makes of it in this release."""
+    if isinstance(column, pa.ChunkedArray):
+        return pa.concat_arrays(column.chunks)
+    return column
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    check_plain(path, may_be_link=True)
+    with open(path, "rb") as file:
+        content = json.load(file)
+    if not isinstance(content, dict):
+        raise DatasetDamagedError(f"{path.name} is not a JSON object")
+    return content
+
+
+def _read_kept(path: Path) -> tuple[str, Iterator[Any]]:
+    check_plain(path, may_be_link=True)
+    with np.load(path, allow_pickle=False) as archive:
+        described = bytes(archive[_KEPT_COLUMNS]).decode("utf-8")
+        arrays = [archive[str(index)] for index in range(len(archive.files) - 1)]
+    return described, iter(arrays)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is not JSON")

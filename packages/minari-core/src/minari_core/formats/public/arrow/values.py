@@ -1,0 +1,181 @@
+"""Values of spaces, and infos, as Arrow arrays in the way of the public Minari.
+
+Every column has T+1 rows; what has only T values gets one more row that means nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from gymnasium import spaces
+
+from minari_core.errors import DataError, DatasetDamagedError
+from minari_core.formats.public.jpeg import decode_jpegs, encode_jpegs
+from minari_core.formats.public.spaces import is_image_space
+
+_SHAPE = b"shape"
+
+
+def encode_value(
+    space: spaces.Space[Any], value: Any, padding: int, where: str, *, jpeg: bool
+) -> Any:
+    """The rows of a space as one array.
+
+    Args:
+        space: The space.
+        value: The rows, as `EpisodeData` shows them.
+        padding: How many rows to add.
+        where: The column's name for an error message.
+        jpeg: Whether images are stored as JPEG.
+
+    Raises:
+        DataError: Arrow has no type for the numbers.
+    """
+    if isinstance(space, spaces.Dict):
+        parts = [
+            encode_value(part, value[key], padding, f"{where}[{key!r}]", jpeg=jpeg)
+            for key, part in space.spaces.items()
+        ]
+        return pa.StructArray.from_arrays(parts, names=list(space.spaces))
+    if isinstance(space, spaces.Tuple):
+        parts = [
+            encode_value(part, value[index], padding, f"{where}[{index}]", jpeg=jpeg)
+            for index, part in enumerate(space.spaces)
+        ]
+        return pa.StructArray.from_arrays(parts, names=[str(index) for index in range(len(parts))])
+    if isinstance(space, spaces.Text):
+        return pa.array(list(value) + [None] * padding, type=pa.string())
+    if jpeg and is_image_space(space):
+        frames = encode_jpegs(value, where)
+        # The public Minari decodes the added row as well, before it leaves it out.
+        return pa.array(frames + frames[-1:] * padding, type=pa.binary())
+    padded = np.pad(value, [(0, padding), *((0, 0) for _ in value.shape[1:])])
+    if isinstance(space, spaces.Discrete):
+        return pa.array(padded, type=_type(padded.dtype, where))
+    return _lists(padded, where)
+
+
+def decode_value(space: spaces.Space[Any], array: Any, rows: int, where: str) -> Any:
+    """The first rows of an array as `EpisodeData` shows them.
+
+    Raises:
+        DatasetDamagedError: The array does not fit the space.
+    """
+    if isinstance(space, spaces.Dict | spaces.Tuple):
+        if not pa.types.is_struct(array.type):
+            raise DatasetDamagedError(f"{where} is of type {array.type}, not a struct")
+        if isinstance(space, spaces.Dict):
+            return {
+                key: decode_value(part, _field(array, key, where), rows, f"{where}[{key!r}]")
+                for key, part in space.spaces.items()
+            }
+        return tuple(
+            decode_value(part, _field(array, str(index), where), rows, f"{where}[{index}]")
+            for index, part in enumerate(space.spaces)
+        )
+    if len(array) < rows:
+        raise DatasetDamagedError(f"{where} has {len(array)} rows, not {rows}")
+    array = array[:rows]
+    if isinstance(space, spaces.Text):
+        texts = array.to_pylist()
+        if not all(isinstance(text, str) for text in texts):
+            raise DatasetDamagedError(f"{where} is of type {array.type}, not text")
+        return texts
+    if pa.types.is_binary(array.type) or pa.types.is_large_binary(array.type):
+        return decode_jpegs(array.to_pylist(), space.shape, where)
+    return _numbers(array, tuple(space.shape or ()), where)
+
+
+def encode_infos(infos: Mapping[str, Any], where: str) -> Any:
+    """Infos of T+1 rows as one struct, or None if there are none."""
+    arrays: list[Any] = []
+    fields: list[Any] = []
+    for key, value in infos.items():
+        name = f"{where}[{key!r}]"
+        shape: str | None = None
+        if isinstance(value, Mapping):
+            array = encode_infos(value, name)
+            if array is None:
+                continue
+        elif isinstance(value, np.ndarray) and value.ndim > 1:
+            array = _lists(value, name)
+            shape = ",".join(str(size) for size in value.shape[1:])
+        elif isinstance(value, np.ndarray):
+            array = pa.array(value, type=_type(value.dtype, name))
+        else:
+            array = pa.array(value, type=pa.string())
+        arrays.append(array)
+        described = None if shape is None else {_SHAPE: shape.encode()}
+        fields.append(pa.field(key, array.type, metadata=described))
+    return pa.StructArray.from_arrays(arrays, fields=fields) if arrays else None
+
+
+def decode_infos(array: Any, where: str) -> dict[str, Any]:
+    """Infos as `EpisodeData` shows them.
+
+    Raises:
+        DatasetDamagedError: They are of a type that is none of the public Minari's.
+    """
+    if not pa.types.is_struct(array.type):
+        raise DatasetDamagedError(f"{where} is of type {array.type}, not a struct")
+    infos: dict[str, Any] = {}
+    for index in range(array.type.num_fields):
+        field, values = array.type.field(index), array.field(index)
+        name = f"{where}[{field.name!r}]"
+        if pa.types.is_struct(field.type):
+            infos[field.name] = decode_infos(values, name)
+        elif pa.types.is_fixed_size_list(field.type):
+            text = (field.metadata or {}).get(_SHAPE)
+            shape: tuple[int, ...] = (field.type.list_size,)
+            if text is not None:
+                shape = tuple(int(size) for size in text.split(b",") if size)
+            infos[field.name] = _numbers(values, shape, name)
+        elif pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+            infos[field.name] = values.to_pylist()
+        elif pa.types.is_list(field.type):
+            infos[field.name] = [np.array(row) for row in values.to_pylist()]
+        else:
+            infos[field.name] = _numbers(values, (), name)
+    return infos
+
+
+def flat_numbers(array: Any, where: str) -> np.ndarray[Any, Any]:
+    """A column of numbers, one a row."""
+    return _numbers(array, (), where)
+
+
+def _lists(values: np.ndarray[Any, Any], where: str) -> Any:
+    flat = np.ascontiguousarray(values).reshape(len(values), -1)
+    kind = pa.list_(_type(values.dtype, where), flat.shape[1])
+    return pa.FixedSizeListArray.from_arrays(pa.array(flat.reshape(-1)), type=kind)
+
+
+def _type(dtype: np.dtype[Any], where: str) -> Any:
+    if dtype.kind not in "biuf" or not dtype.isnative or dtype.itemsize > 8:
+        raise DataError(
+            f"{where}: Arrow has no numbers of dtype {dtype}; convert them, or "
+            "store them as 'hdf5' or 'columnar'"
+        )
+    return pa.from_numpy_dtype(dtype)
+
+
+def _numbers(array: Any, shape: tuple[int, ...], where: str) -> np.ndarray[Any, Any]:
+    rows = len(array)
+    if array.null_count:
+        raise DatasetDamagedError(f"{where} has rows without a value")
+    flat = array.flatten() if pa.types.is_fixed_size_list(array.type) else array
+    values: np.ndarray[Any, Any] = flat.to_numpy(zero_copy_only=False)
+    if values.dtype.kind not in "biuf" or values.size != rows * int(np.prod(shape, dtype=np.int64)):
+        raise DatasetDamagedError(
+            f"{where} is of type {array.type} with {rows} rows, not numbers of shape {shape} a row"
+        )
+    return np.array(values.reshape(rows, *shape))
+
+
+def _field(array: Any, name: str, where: str) -> Any:
+    if array.type.get_field_index(name) < 0:
+        raise DatasetDamagedError(f"{where} has no {name!r}")
+    return array.field(name)

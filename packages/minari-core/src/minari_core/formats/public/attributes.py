@@ -1,0 +1,102 @@
+"""Seeds, options and metadata of an episode as the flat attributes of the public Minari."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from minari_core.episodes.episode import EpisodeData
+from minari_core.formats.public.spaces import is_plain_name, is_plain_text
+
+Attributes: TypeAlias = dict[str, Any]
+
+_RESERVED = frozenset({"id", "seed", "options", "total_steps"})
+_LARGEST_ARRAY_NBYTES = 32 << 10
+_LONGEST_TEXT = 32 << 10
+_MOST_ATTRIBUTES = 1000
+
+
+def attributes_of(episode: EpisodeData, number: int) -> tuple[Attributes, bool]:
+    """What the public Minari is told of an episode.
+
+    Args:
+        episode: The episode.
+        number: Its index in the new dataset.
+
+    Returns:
+        The attributes, and whether they say everything that there is to say.
+    """
+    attributes: Attributes = {"id": number, "total_steps": len(episode)}
+    if episode.seed is not None:
+        attributes["seed"] = np.uint64(episode.seed) if episode.seed >= 2**63 else episode.seed
+    complete = True
+    if episode.options is not None:
+        complete = _flatten(episode.options, "options/", attributes) and bool(episode.options)
+    for key, value in episode.metadata.items():
+        if key in _RESERVED or not _flatten({key: value}, "", attributes):
+            complete = False
+    return attributes, complete and len(attributes) <= _MOST_ATTRIBUTES
+
+
+def described_by(attributes: Mapping[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
+    """Seed, options and metadata from attributes, numbers as Python's own.
+
+    Raises:
+        ValueError: The seed is no whole number.
+    """
+    found = nested(attributes)
+    seed, options = found.get("seed"), found.get("options")
+    if isinstance(seed, float | np.ndarray):
+        whole = np.asarray(seed).reshape(-1)
+        if whole.size != 1 or whole[0] != int(whole[0]):
+            raise ValueError(f"the seed is {seed!r}, not a whole number")
+        seed = int(whole[0])
+    if seed is not None and not isinstance(seed, int):
+        seed = int(seed) if isinstance(seed, str) and seed.isdecimal() else None
+    metadata = {key: value for key, value in found.items() if key not in _RESERVED}
+    return seed, options if isinstance(options, dict) else None, metadata
+
+
+def nested(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes as dicts of what lies under one name, numbers as Python's own."""
+    found: dict[str, Any] = {}
+    for key, value in attributes.items():
+        *parents, last = key.split("/")
+        holder = found
+        for parent in parents:
+            inner = holder.setdefault(parent, {})
+            holder = inner if isinstance(inner, dict) else {}
+        holder[last] = value.item() if isinstance(value, np.generic) else value
+    return found
+
+
+def _flatten(values: Mapping[str, Any], prefix: str, attributes: Attributes) -> bool:
+    """Add what attributes can hold; whether that is everything."""
+    complete = True
+    for key, value in values.items():
+        if not is_plain_name(key):
+            complete = False
+        elif isinstance(value, Mapping):
+            complete = _flatten(value, f"{prefix}{key}/", attributes) and bool(value) and complete
+        elif _is_plain(value):
+            attributes[f"{prefix}{key}"] = value
+        else:
+            complete = False
+    return complete
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, str):
+        return type(value) is str and is_plain_text(value) and len(value) <= _LONGEST_TEXT
+    if type(value) is int:
+        return -(2**63) <= value < 2**63
+    if isinstance(value, np.ndarray):
+        return (
+            type(value) is np.ndarray
+            and value.dtype.kind in "biuf"
+            and value.ndim > 0
+            and 0 < value.nbytes <= _LARGEST_ARRAY_NBYTES
+        )
+    return type(value) in (float, bool)

@@ -1,0 +1,1 @@
+"""The public Minari's `hdf5` format: one HDF5 group per episode."""

@@ -1,0 +1,224 @@
+"""An HDF5 file by low-level calls, following no link that leaves the dataset's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from h5py import h5a, h5d, h5f, h5g, h5l, h5o, h5p, h5s, h5t
+
+from minari_core.errors import DatasetDamagedError
+from minari_core.files import check_plain
+from minari_core.formats.public.hdf5.mapped_file import Attributes, Hdf5Map, Tree, UnusualFileError
+
+_H5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeError, MemoryError)
+_LARGEST_NBYTES = 1 << 40
+
+
+def damage(error: BaseException, where: str) -> DatasetDamagedError:
+    """What HDF5 said, as an error of this project."""
+    return DatasetDamagedError(f"{where} cannot be read: {error}")
+
+
+@contextmanager
+def damage_named(where: str) -> Iterator[None]:
+    """Turn whatever HDF5 raises into an error that says where."""
+    try:
+        yield
+    except DatasetDamagedError:
+        raise
+    except _H5_ERRORS as error:
+        raise damage(error, where) from error
+
+
+class Hdf5File:
+    """An open file; links are not followed, except from the root to files beside it."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a file for reading.
+
+        Raises:
+            DatasetDamagedError: It is missing or no HDF5 file; the message names it.
+        """
+        self._path = path
+        access = h5p.create(h5p.FILE_ACCESS)
+        # Every chunk is read once, so a cache for chunks would only cost its making.
+        access.set_cache(0, 1, 0, 0.75)
+        with damage_named(str(path)):
+            check_plain(path, may_be_link=True)
+            self._file = h5f.open(str(path).encode(), h5f.ACC_RDONLY, access)
+            self.root = h5g.open(self._file, b"/")
+        self._others: dict[str, Hdf5File] = {}
+        self._map: Hdf5Map | None = None
+        layout = self._file.get_create_plist()
+        if layout.get_userblock() == 0 and layout.get_sizes() == (8, 8):
+            # Of the same open file: the path may lead to another one by now.
+            with suppress(OSError, ValueError, RuntimeError):
+                self._map = Hdf5Map(self._file.get_vfd_handle())
+
+    def close(self) -> None:
+        """Close the file and those that it links to."""
+        for other in self._others.values():
+            other.close()
+        if self._map is not None:
+            self._map.close()
+        self._file.close()
+
+    def __enter__(self) -> Hdf5File:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def episode(self, number: int) -> Any:
+        """The group of an episode.
+
+        Raises:
+            DatasetDamagedError: There is none, it is no group, or its link leaves the folder.
+        """
+        name = f"episode_{number}".encode()
+        where = f"episode {number} of {self._path}"
+        with damage_named(where):
+            links = self.root.links
+            if not links.exists(name):
+                raise DatasetDamagedError(f"{where} is missing")
+            kind = links.get_info(name).type
+            if kind == h5l.TYPE_HARD:
+                found = h5o.open(self._file, name)
+            elif kind == h5l.TYPE_EXTERNAL:
+                target, inside = links.get_val(name)
+                found = self._linked(target, inside, where)
+            else:
+                raise DatasetDamagedError(f"{where} is a link to another place")
+            if not is_group(found):
+                raise DatasetDamagedError(f"{where} is not a group")
+            return found
+
+    def plain_episode(self, number: int) -> tuple[Tree, Attributes | None] | None:
+        """An episode as `Hdf5Map.read` gives it; None if it is for the library to read."""
+        name = f"episode_{number}".encode()
+        links = self.root.links
+        if self._map is None or not links.exists(name):
+            return None
+        link = links.get_info(name)
+        if link.type != h5l.TYPE_HARD:
+            return None
+        try:
+            return self._map.read(link.u)
+        except UnusualFileError:
+            return None
+
+    def _linked(self, target: bytes, inside: bytes, where: str) -> Any:
+        file_name = target.decode("utf-8", "replace")
+        if Path(file_name).name != file_name or "\\" in file_name or file_name in ("", ".", ".."):
+            raise DatasetDamagedError(
+                f"{where} is a link to {file_name!r}, which leads out of the dataset's folder"
+            )
+        path = self._path.parent / file_name
+        if path.is_symlink():
+            raise DatasetDamagedError(f"{where}: {path} is a link")
+        if file_name not in self._others:
+            self._others[file_name] = Hdf5File(path)
+        other = self._others[file_name]
+        holder, _, name = inside.rpartition(b"/")
+        if holder not in (b"", b"/"):
+            raise DatasetDamagedError(f"{where} is a link to {inside!r}, which is no episode")
+        with damage_named(where):
+            return other.open(other.root, name.decode("utf-8"))
+
+    def open(self, group: Any, name: str) -> Any:
+        """A group or dataset inside a group.
+
+        Raises:
+            DatasetDamagedError: The name is a link to another place, or lies in no group.
+        """
+        if not is_group(group):
+            raise DatasetDamagedError(f"what should hold {name} is not a group")
+        encoded = name.encode("utf-8")
+        if group.links.get_info(encoded).type != h5l.TYPE_HARD:
+            raise DatasetDamagedError(f"{name} is a link to another place")
+        return h5o.open(group, encoded)
+
+
+def names_in(group: Any) -> list[str]:
+    """The names in a group, in the order of their text."""
+    return [name.decode("utf-8") for name in group]
+
+
+def is_group(thing: Any) -> bool:
+    """Whether an object is a group, and not a dataset.
+
+    Raises:
+        DatasetDamagedError: It is neither.
+    """
+    if isinstance(thing, h5g.GroupID):
+        return True
+    if not isinstance(thing, h5d.DatasetID):
+        raise DatasetDamagedError(f"there is a {type(thing).__name__} where a dataset belongs")
+    return False
+
+
+def is_variable(dataset: Any) -> bool:
+    """Whether a dataset's rows are of variable length."""
+    return isinstance(dataset.get_type(), h5t.TypeVlenID)
+
+
+def read_array(dataset: Any) -> np.ndarray[Any, Any]:
+    """A whole dataset as a fresh array; text as bytes objects.
+
+    Raises:
+        DatasetDamagedError: It lies outside its file, or is larger than makes sense.
+    """
+    layout = dataset.get_create_plist()
+    if layout.get_layout() == h5d.VIRTUAL or layout.get_external_count():
+        raise DatasetDamagedError("a dataset lies outside its file")
+    shape, dtype = dataset.shape, dataset.dtype
+    if int(np.prod(shape, dtype=np.float64)) * dtype.itemsize > _LARGEST_NBYTES:
+        raise DatasetDamagedError(f"a dataset of shape {shape}")
+    array = np.empty(shape, dtype=dtype)
+    if array.size:
+        # Into memory of its own type, so that HDF5 converts nothing.
+        dataset.read(h5s.ALL, h5s.ALL, array)
+    return array
+
+
+def read_text(dataset: Any) -> list[str]:
+    """A dataset of strings.
+
+    Raises:
+        DatasetDamagedError: It is something else.
+    """
+    array = read_array(dataset)
+    if array.dtype.kind not in "OS" or array.ndim != 1:
+        raise DatasetDamagedError(f"text is stored as {array.dtype} of shape {array.shape}")
+    return [row if isinstance(row, str) else bytes(row).decode("utf-8") for row in array.tolist()]
+
+
+def read_attributes(thing: Any) -> dict[str, Any]:
+    """The attributes of an object; numbers as numpy's, text as Python's."""
+    found: dict[str, Any] = {}
+    for index in range(h5a.get_num_attrs(thing)):
+        attribute = h5a.open(thing, index=index)
+        name = attribute.name.decode("utf-8")
+        dtype = attribute.dtype
+        if isinstance(attribute.get_space().get_simple_extent_type(), int) and (
+            attribute.get_space().get_simple_extent_type() == h5s.NULL
+        ):
+            continue
+        value = np.empty(attribute.shape, dtype=dtype)
+        attribute.read(value)
+        found[name] = _plain(value)
+    return found
+
+
+def _plain(value: np.ndarray[Any, Any]) -> Any:
+    if value.dtype.kind in "OS":
+        texts = [
+            item.decode("utf-8") if isinstance(item, bytes) else item
+            for item in value.reshape(-1).tolist()
+        ]
+        return texts[0] if value.ndim == 0 else texts
+    return value[()] if value.ndim == 0 else value

@@ -1,0 +1,33 @@
+"""What programs find that look for the public Minari's file in a columnar dataset.
+
+Some open ``main_data.hdf5`` themselves, such as TorchRL's ``MinariExperienceReplay``. They take
+each of its keys for an episode, and say which one they could not read. So the one key that they
+find here says what to do.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from h5py import h5f, h5g
+
+from minari_core.formats.public.files import MAIN_FILE
+
+_KEY = (
+    "episode_ is not here: the dataset is columnar; `minari convert ID NEW_ID --data-format hdf5` "
+    "makes one of it that has its episodes in this file"
+)
+
+
+def leave_notice(folder: Path) -> None:
+    """Write the file.
+
+    Args:
+        folder: The ``data`` folder of a new columnar dataset.
+
+    Raises:
+        OSError: The file system refused.
+    """
+    file = h5f.create(str(folder / MAIN_FILE).encode(), h5f.ACC_TRUNC)
+    h5g.create(file, _KEY.encode())
+    file.close()

@@ -1,0 +1,278 @@
+"""One episode out of the groups and datasets of the public HDF5 layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from minari_core.columns import Array
+from minari_core.episodes.episode import EpisodeData
+from minari_core.errors import DatasetDamagedError
+from minari_core.formats.public.attributes import described_by
+from minari_core.formats.public.hdf5.file import (
+    Hdf5File,
+    is_group,
+    is_variable,
+    names_in,
+    read_array,
+    read_attributes,
+    read_text,
+)
+from minari_core.formats.public.hdf5.mapped_file import Tree
+from minari_core.formats.public.jpeg import decode_jpegs, is_jpeg
+from minari_core.formats.public.metadata_file import OWN_KEY
+from minari_core.formats.public.sidecar import restore
+
+KEPT_COLUMNS = "columns"
+"""The attribute that describes kept columns."""
+
+_COLUMNS = ("observations", "actions", "rewards", "terminations", "truncations")
+_PARTS = frozenset({*_COLUMNS, "infos"})
+_SOUND = frozenset({"id", "seed", "total_steps"})
+
+
+class EpisodeReader:
+    """Reads episodes of an open file."""
+
+    def __init__(
+        self,
+        file: Hdf5File,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        *,
+        repair_images: bool,
+    ) -> None:
+        """Take what is needed to read.
+
+        Args:
+            file: The open file.
+            observation_space: The space of the observations.
+            action_space: The space of the actions.
+            repair_images: Whether infos may hold images that were stored as JPEG unasked.
+        """
+        self._file = file
+        self._spaces = observation_space, action_space
+        self._repair_images = repair_images
+
+    def read(self, number: int) -> EpisodeData:
+        """Read an episode.
+
+        Raises:
+            DatasetDamagedError: Something is missing or of the wrong kind.
+        """
+        plain = None if self._repair_images else self._file.plain_episode(number)
+        if plain is not None:
+            found = self._plain(number, *plain)
+            if found is not None:
+                return found
+        group = self._file.episode(number)
+        names = set(names_in(group))
+        absent = sorted(_PARTS - {"infos"} - names)
+        if absent:
+            raise DatasetDamagedError(f"it has no {', '.join(absent)}")
+        rewards = self._array(group, "rewards")
+        if rewards.ndim == 0 or rewards.dtype.kind not in "biuf":
+            raise DatasetDamagedError(f"rewards are {rewards.dtype} of shape {rewards.shape}")
+        steps = len(rewards)
+        observations, actions = self._spaces
+        infos = self._infos(self._file.open(group, "infos"), "infos") if "infos" in names else {}
+        attributes = read_attributes(group)
+        seed, options, metadata = described_by(attributes)
+        extras: dict[str, Any] = {}
+        if OWN_KEY in names:
+            described, arrays = self._kept(group)
+            extras, entry = restore(described, arrays, steps + 1, infos, copy=True)
+            if entry is not None:
+                seed, options, metadata = entry
+        for name in sorted(names - _PARTS - {OWN_KEY}):
+            # Further columns, which step callbacks of early releases could add.
+            extras[name] = self._info(self._file.open(group, name), name)
+        return EpisodeData(
+            number,
+            self._value(group, "observations", observations, steps + 1, "observations"),
+            self._value(group, "actions", actions, steps, "actions"),
+            rewards if rewards.dtype == np.float64 else rewards.astype(np.float64),
+            self._flags(group, "terminations", steps),
+            self._flags(group, "truncations", steps),
+            infos,
+            seed,
+            options,
+            metadata,
+            extras,
+        )
+
+    def _plain(
+        self, number: int, tree: Tree, attributes: dict[str, Any] | None
+    ) -> EpisodeData | None:
+        """An episode of numbers alone; None if it is not, or is not what it should be."""
+        if attributes is None:
+            attributes = read_attributes(self._file.episode(number))
+        infos, own = tree.pop("infos", {}), tree.pop(OWN_KEY, None)
+        observations, actions, *flat = (tree.pop(name, None) for name in _COLUMNS)
+        steps = len(flat[0]) if isinstance(flat[0], np.ndarray) and flat[0].ndim else -1
+        numbers = [part for part in flat if isinstance(part, np.ndarray) and len(part) == steps]
+        of_observations, of_actions = self._spaces
+        observations = _plain_value(observations, of_observations, steps + 1)
+        actions = _plain_value(actions, of_actions, steps)
+        if (
+            len(numbers) < len(flat)
+            or any(part.dtype.kind not in "biuf" for part in numbers)
+            or any(part.ndim > 1 for part in numbers[1:])
+            or isinstance(infos, np.ndarray)
+            or observations is None
+            or actions is None
+        ):
+            return None
+        seed, options, metadata = described_by(attributes)
+        extras: dict[str, Any] = {}
+        if own is not None:
+            kept = _plain_kept(own)
+            if kept is None:
+                return None
+            extras, entry = restore(*kept, steps + 1, infos, copy=True)
+            if entry is not None:
+                seed, options, metadata = entry
+        extras.update(sorted(tree.items()))
+        return EpisodeData(
+            number,
+            observations,
+            actions,
+            numbers[0].astype(np.float64, copy=False),
+            numbers[1].astype(np.bool_, copy=False),
+            numbers[2].astype(np.bool_, copy=False),
+            infos,
+            seed,
+            options,
+            metadata,
+            extras,
+        )
+
+    def attributes(self, number: int) -> tuple[dict[str, Any], Any]:
+        """What is said of an episode: its attributes, and its kept entry or None."""
+        group = self._file.episode(number)
+        attributes = read_attributes(group)
+        if "total_steps" not in attributes:
+            attributes["total_steps"] = len(self._array(group, "rewards"))
+        if OWN_KEY.encode() not in group:
+            return attributes, None
+        described, arrays = self._kept(group)
+        rows = int(attributes["total_steps"]) + 1
+        return attributes, restore(described, arrays, rows, {}, copy=True)[1]
+
+    def _array(self, group: Any, name: str) -> np.ndarray[Any, Any]:
+        dataset = self._file.open(group, name)
+        if is_group(dataset):
+            raise DatasetDamagedError(f"{name} is a group, not a dataset")
+        return read_array(dataset)
+
+    def _flags(self, group: Any, name: str, steps: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        flags = self._array(group, name)
+        if flags.shape != (steps,) or flags.dtype.kind not in "biuf":
+            raise DatasetDamagedError(f"{name} are {flags.dtype} of shape {flags.shape}")
+        return flags if flags.dtype == np.bool_ else flags.astype(np.bool_)
+
+    def _value(self, group: Any, name: str, space: spaces.Space[Any], rows: int, where: str) -> Any:
+        stored = self._file.open(group, name)
+        if isinstance(space, spaces.Dict):
+            return {
+                key: self._value(stored, key, part, rows, f"{where}[{key!r}]")
+                for key, part in space.spaces.items()
+            }
+        if isinstance(space, spaces.Tuple):
+            return tuple(
+                self._value(stored, f"_index_{index}", part, rows, f"{where}[{index}]")
+                for index, part in enumerate(space.spaces)
+            )
+        if is_group(stored):
+            raise DatasetDamagedError(f"{where} is a group, not a dataset")
+        if isinstance(space, spaces.Text):
+            values: Any = read_text(stored)
+        else:
+            values = self._numbers(stored, space, where)
+        if len(values) != rows:
+            raise DatasetDamagedError(f"{where} has {len(values)} rows, not {rows}")
+        return values
+
+    def _numbers(self, stored: Any, space: spaces.Space[Any], where: str) -> Any:
+        if isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) > 1:
+            frames = _frames(stored, len(space.shape))
+            if frames is not None:
+                return decode_jpegs(frames, space.shape, where)
+        values = read_array(stored)
+        if values.ndim == 0 or values.dtype.kind not in "biufc":
+            raise DatasetDamagedError(f"{where} is {values.dtype} of shape {values.shape}")
+        return values
+
+    def _infos(self, group: Any, where: str) -> dict[str, Any]:
+        if not is_group(group):
+            raise DatasetDamagedError(f"{where} is a dataset, not a group")
+        return {
+            name: self._info(self._file.open(group, name), f"{where}[{name!r}]")
+            for name in names_in(group)
+        }
+
+    def _info(self, stored: Any, where: str) -> Any:
+        if is_group(stored):
+            return self._infos(stored, where)
+        if self._repair_images and stored.dtype in (np.uint8, np.object_):
+            frames = _frames(stored, 3)
+            if frames is not None and all(is_jpeg(frame) for frame in frames):
+                return decode_jpegs(frames, None, where)
+        if stored.dtype.kind in "OS" and not is_variable(stored):
+            return read_text(stored) if len(stored.shape) == 1 else read_array(stored).tolist()
+        return read_array(stored)
+
+    def _kept(self, group: Any) -> tuple[str, Iterator[Array]]:
+        own = self._file.open(group, OWN_KEY)
+        described = read_attributes(own).get(KEPT_COLUMNS)
+        if not isinstance(described, str):
+            described = bytes(self._array(own, KEPT_COLUMNS)).decode("utf-8")
+        count = sum(1 for name in own if name != KEPT_COLUMNS.encode())
+        arrays = (self._array(own, str(index)) for index in range(count))
+        return described, arrays
+
+
+def _plain_kept(own: object) -> tuple[str, Iterator[Array]] | None:
+    """Kept columns; None if they are stored in another way."""
+    if not isinstance(own, dict):
+        return None
+    arrays = [own.get(str(index)) for index in range(len(own) - 1)]
+    described = own.get(KEPT_COLUMNS)
+    found = [array for array in (described, *arrays) if isinstance(array, np.ndarray)]
+    if len(found) < len(own):
+        return None
+    return found[0].tobytes().decode("utf-8"), iter(found[1:])
+
+
+def _plain_value(stored: Any, space: spaces.Space[Any], rows: int) -> Any:
+    """The rows of a space as arrays; None if they are stored in another way."""
+    if isinstance(space, spaces.Dict | spaces.Tuple):
+        if not isinstance(stored, dict):
+            return None
+        keyed = space.spaces.items() if isinstance(space, spaces.Dict) else enumerate(space.spaces)
+        names = (key if isinstance(key, str) else f"_index_{key}" for key, _ in keyed)
+        subspaces = space.spaces.values() if isinstance(space, spaces.Dict) else space.spaces
+        found = {
+            name: _plain_value(stored.get(name), part, rows)
+            for name, part in zip(names, subspaces, strict=True)
+        }
+        if any(part is None for part in found.values()):
+            return None
+        return found if isinstance(space, spaces.Dict) else tuple(found.values())
+    if not isinstance(stored, np.ndarray) or stored.ndim == 0 or len(stored) != rows:
+        return None
+    is_image = isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) > 1
+    # What has another shape may be image files, one a row.
+    return None if is_image and stored.shape[1:] != space.shape else stored
+
+
+def _frames(stored: Any, dimensions: int) -> list[bytes] | None:
+    """The rows of a dataset that holds image files, or None if it holds numbers."""
+    shape = stored.shape
+    variable = stored.dtype.kind == "O"
+    if not variable and (len(shape) != 2 or dimensions == 1):
+        return None
+    return [np.asarray(row, dtype=np.uint8).tobytes() for row in read_array(stored)]

@@ -1,0 +1,266 @@
+"""``metadata.json`` of the public layouts: what the public Minari reads, and what only we do.
+
+The public Minari keeps keys that it does not know. Under one such key lies what its own keys cannot
+say: which info keys there are, and texts (spaces, environment specs) that its reader would not
+understand in the exact form.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+from gymnasium import spaces
+
+from minari_core._version import __version__
+from minari_core.columns import (
+    AXES,
+    JsonValue,
+    Schema,
+    StructColumn,
+    merged_columns,
+    schema_from_json,
+)
+from minari_core.environments.env_specs import env_spec_from_json, env_spec_to_json
+from minari_core.environments.recovery import recover_environment
+from minari_core.environments.space_json import space_from_json, space_to_json
+from minari_core.errors import (
+    DatasetDamagedError,
+    EnvironmentNotRecoverableError,
+    FormatError,
+    MetadataError,
+    MinariError,
+    SpaceError,
+)
+from minari_core.formats.columnar.manifest import MANIFEST_NAME
+from minari_core.formats.public.spaces import check_holdable, public_space_json
+
+OWN_KEY = "minari_core"
+"""The key of ``metadata.json`` under which lies what only this project reads."""
+
+PUBLIC_VERSION = "0.5.4"
+"""What is written as ``minari_version``: the public Minari reads no dataset of another's."""
+
+_OWN_VERSION = 1
+_SPACES = ("observation_space", "action_space")
+_SPECS = ("env_spec", "eval_env_spec")
+_PEOPLE = ("author", "author_email")
+_PARTS = ("infos", "extras")
+_NO_COLUMNS = StructColumn({})
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a dataset in a public layout is."""
+
+    metadata: Mapping[str, JsonValue]
+    """Its metadata as everybody sees it, without counts."""
+    observation_space: spaces.Space[Any]
+    """The space of the observations."""
+    action_space: spaces.Space[Any]
+    """The space of the actions."""
+    total_episodes: int
+    """The number of episodes."""
+    total_steps: int
+    """The number of their steps."""
+    uid: str = ""
+    """Random text that tells the dataset from another that takes its id; "" if not known."""
+    infos: StructColumn = _NO_COLUMNS
+    """Every info key that an episode is known to have."""
+    extras: StructColumn = _NO_COLUMNS
+    """Every extra column that an episode is known to have."""
+
+    @property
+    def jpeg(self) -> bool:
+        """Whether images are stored as JPEG."""
+        return self.metadata.get("jpeg_encoding", True) is True
+
+    def seen(self) -> dict[str, JsonValue]:
+        """The metadata with the counts."""
+        return {
+            **self.metadata,
+            "total_episodes": self.total_episodes,
+            "total_steps": self.total_steps,
+        }
+
+    def to_json(self, nbytes: int) -> bytes:
+        """The contents of ``metadata.json``.
+
+        Args:
+            nbytes: The size of the data, which the public Minari keeps in it.
+        """
+        content: dict[str, Any] = {**self.seen(), "dataset_size": round(nbytes / 1e6, 1)}
+        exact: dict[str, str] = {}
+        for key, space in zip(_SPACES, (self.observation_space, self.action_space), strict=True):
+            content[key] = public_space_json(space)
+            text = space_to_json(space, key)
+            if space_to_json(space_from_json(content[key], key), key) != text:
+                exact[key] = text
+        for key in _SPECS:
+            if isinstance(content.get(key), str):
+                exact_text = str(content[key])
+                spec = env_spec_from_json(exact_text)
+                # The public Minari looks for keys of older releases by this very spacing.
+                content[key] = json.dumps(json.loads(env_spec_to_json(spec, keep_types=False)))
+                if env_spec_to_json(env_spec_from_json(content[key])) != env_spec_to_json(spec):
+                    exact[key] = exact_text
+        for key in _PEOPLE:
+            if isinstance(content.get(key), str):
+                # Of text, the public Minari would make a set of letters.
+                exact[key] = str(content[key])
+                content[key] = [content[key]]
+        content[OWN_KEY] = {
+            "version": _OWN_VERSION,
+            "written_by": __version__,
+            "uid": self.uid,
+            "exact": exact,
+            "infos": self.infos.to_json(),
+            "extras": self.extras.to_json(),
+        }
+        return json.dumps(content).encode("ascii")
+
+
+def new_description(metadata: Mapping[str, JsonValue], data_format: str) -> Description:
+    """What a new dataset is.
+
+    Args:
+        metadata: As `minari_core.formats.registry.new_storage` takes it.
+        data_format: The layout.
+
+    Raises:
+        SpaceError: A space cannot be held by the layout; the message names it.
+        MetadataError: ``jpeg_encoding`` is not a flag.
+    """
+    found = [space_from_json(str(metadata[key]), key) for key in _SPACES]
+    for key, space in zip(_SPACES, found, strict=True):
+        check_holdable(space, key, data_format)
+    jpeg = metadata.get("jpeg_encoding", False)
+    if not isinstance(jpeg, bool):
+        raise MetadataError(f"metadata jpeg_encoding is {jpeg!r}, not true or false")
+    described = {
+        **metadata,
+        "data_format": data_format,
+        "minari_version": PUBLIC_VERSION,
+        "jpeg_encoding": jpeg,
+    }
+    for key in ("total_episodes", "total_steps", "dataset_size", OWN_KEY):
+        described.pop(key, None)
+    return Description(described, found[0], found[1], 0, 0, uuid.uuid4().hex)
+
+
+def read_description(content: Mapping[str, Any], folder: Path) -> Description:
+    """Read what `Description.to_json`, or a public Minari, wrote.
+
+    Args:
+        content: The metadata, which is taken from ``metadata.json`` or from HDF5 attributes.
+        folder: The dataset's folder, for messages.
+
+    Raises:
+        DatasetDamagedError: A key is missing or of the wrong type; the message names it.
+        FormatError: A newer version of this project wrote it.
+    """
+    path = folder / MANIFEST_NAME
+    metadata = dict(content)
+    own = metadata.pop(OWN_KEY, {})
+    metadata.pop("dataset_size", None)
+    if not isinstance(own, dict):
+        raise DatasetDamagedError(f"{path}: {OWN_KEY!r} is {own!r}, not an object")
+    version = own.get("version", _OWN_VERSION)
+    if not isinstance(version, int) or version > _OWN_VERSION:
+        raise FormatError(
+            f"{path}: its {OWN_KEY!r} part is of version {version!r}, newer than {_OWN_VERSION}; "
+            "upgrade minari-core"
+        )
+    if not isinstance(metadata.get("jpeg_encoding", True), bool):
+        found = metadata["jpeg_encoding"]
+        raise DatasetDamagedError(f"{path}: 'jpeg_encoding' is {found!r}, not true or false")
+    exact = own.get("exact", {})
+    if isinstance(exact, dict):
+        exact_keys = {*_SPACES, *_SPECS, *_PEOPLE}
+        metadata.update({key: text for key, text in exact.items() if key in exact_keys})
+    for key in (*_SPECS, *_PEOPLE, "minari_version", "algorithm_name"):
+        _check_text(metadata, key, path, lists=key in _PEOPLE)
+    observation_space, action_space = _spaces(metadata, path)
+    for key, space in zip(_SPACES, (observation_space, action_space), strict=True):
+        metadata.setdefault(key, space_to_json(space, key))
+    try:
+        infos, extras = (_columns(own.get(part)) for part in _PARTS)
+    except MinariError as error:
+        raise DatasetDamagedError(f"{path}: {OWN_KEY!r}: {error}") from error
+    return Description(
+        metadata,
+        observation_space,
+        action_space,
+        int(metadata.pop("total_episodes", 0)),
+        int(metadata.pop("total_steps", 0)),
+        str(own.get("uid", "")),
+        infos,
+        extras,
+    )
+
+
+def _check_text(metadata: Mapping[str, Any], key: str, path: Path, *, lists: bool) -> None:
+    value = metadata.get(key)
+    texts = value if lists and isinstance(value, list) else [] if value is None else [value]
+    if not all(isinstance(text, str) for text in texts):
+        raise DatasetDamagedError(f"{path}: {key!r} is {value!r}, not text")
+
+
+def _spaces(metadata: Mapping[str, Any], path: Path) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
+    found: dict[str, spaces.Space[Any]] = {}
+    for key in _SPACES:
+        if key in metadata:
+            try:
+                found[key] = space_from_json(metadata[key], key)
+            except SpaceError as error:
+                raise DatasetDamagedError(f"{path}: {error}") from error
+    if len(found) < len(_SPACES):
+        # Before 0.4, only the environment said what its spaces are.
+        missing = [key for key in _SPACES if key not in found]
+        environment = _environment(metadata, missing, path)
+        try:
+            for key in missing:
+                found[key] = getattr(environment, key)
+                if metadata.get(f"flatten_{key.removesuffix('_space')}"):
+                    found[key] = spaces.flatten_space(found[key])
+        finally:
+            environment.close()
+    return found["observation_space"], found["action_space"]
+
+
+def _environment(
+    metadata: Mapping[str, Any], missing: list[str], path: Path
+) -> gymnasium.Env[Any, Any]:
+    needed = " and ".join(repr(key) for key in missing)
+    if "env_spec" not in metadata:
+        raise DatasetDamagedError(f"{path}: {needed} is missing, and so is 'env_spec'")
+    try:
+        return recover_environment(env_spec_from_json(metadata["env_spec"]))
+    except (EnvironmentNotRecoverableError, MetadataError) as error:
+        raise DatasetDamagedError(
+            f"{path}: {needed} is missing, and its environment, which would say it, cannot be "
+            f"made: {error}"
+        ) from error
+
+
+def _columns(described: object) -> StructColumn:
+    if described is None:
+        return _NO_COLUMNS
+    whole = schema_from_json(dict.fromkeys(AXES, described))
+    column = whole.parts["infos"]
+    if not isinstance(column, StructColumn):
+        raise DatasetDamagedError("infos are not described by their keys")
+    return column
+
+
+def with_columns(description: Description, schema: Schema) -> Description:
+    """The description with the info keys that a shard has in addition."""
+    infos, extras = (
+        merged_columns([getattr(description, part), schema.parts[part]]) for part in _PARTS
+    )
+    return replace(description, infos=infos, extras=extras)

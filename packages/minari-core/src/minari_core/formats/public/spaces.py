@@ -1,0 +1,150 @@
+"""The spaces that the public layouts hold, and the JSON that the public Minari reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from minari_core.environments.gymnasium_compat import text_characters
+from minari_core.errors import SpaceError
+
+_SMALLEST_IMAGE_SIDE = 32
+
+
+def check_holdable(space: spaces.Space[Any], where: str, data_format: str) -> None:
+    """Raise unless a public layout has a place for every value of a space.
+
+    Args:
+        space: The space.
+        where: What it is the space of, for the message.
+        data_format: The layout's name, for the message.
+
+    Raises:
+        SpaceError: It has a part that cannot be held; the message names the part.
+    """
+    for part, name in _parts(space, where):
+        reason = _obstacle(part)
+        if reason is None and data_format != "hdf5" and _is_hollow(part):
+            reason = f"Arrow has no column for an empty {type(part).__name__} space"
+        if reason is not None:
+            raise SpaceError(
+                f"{name} cannot be stored in data format {data_format!r}: {reason}; store it as "
+                "'columnar', which holds every space of Gymnasium"
+            )
+
+
+def _parts(space: spaces.Space[Any], where: str) -> Iterator[tuple[spaces.Space[Any], str]]:
+    yield space, where
+    if isinstance(space, spaces.Dict):
+        for key, part in space.spaces.items():
+            yield from _parts(part, f"{where}[{key!r}]")
+    elif isinstance(space, spaces.Tuple):
+        for index, part in enumerate(space.spaces):
+            yield from _parts(part, f"{where}[{index}]")
+
+
+def _obstacle(space: spaces.Space[Any]) -> str | None:
+    if type(space) not in _WRITERS:
+        return f"it has no place for a {type(space).__name__} space"
+    if isinstance(space, spaces.Dict):
+        for key in space.spaces:
+            if not is_plain_name(key):
+                return f"{key!r} is no name that HDF5 keeps as one key"
+    if isinstance(space, spaces.Text):
+        for character in text_characters(space):
+            if not is_plain_text(character):
+                return f"its charset has {character!r}, which the layout's strings cannot hold"
+    return None
+
+
+def _is_hollow(space: spaces.Space[Any]) -> bool:
+    if isinstance(space, spaces.Dict | spaces.Tuple):
+        return not space.spaces
+    return space.shape is not None and 0 in space.shape
+
+
+def is_plain_text(text: str) -> bool:
+    """Whether text survives as a NUL-terminated UTF-8 string."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def is_plain_name(name: object) -> bool:
+    """Whether text survives as one part of an HDF5 path."""
+    return (
+        isinstance(name, str) and name not in ("", ".") and "/" not in name and is_plain_text(name)
+    )
+
+
+def is_image_space(space: spaces.Space[Any]) -> bool:
+    """Whether the public Minari would store values of a space as JPEG, if it stores any so."""
+    return (
+        isinstance(space, spaces.Box)
+        and len(space.shape) in (2, 3)
+        and min(space.shape[:2]) >= _SMALLEST_IMAGE_SIDE
+        and space.dtype == np.uint8
+        and bool((space.low == 0).all())
+        and bool((space.high == 255).all())
+    )
+
+
+def public_space_json(space: spaces.Space[Any]) -> str:
+    """A space as the JSON that the public Minari reads.
+
+    Args:
+        space: A space that `check_holdable` lets pass.
+    """
+    return json.dumps(_written(space))
+
+
+def _written(space: spaces.Space[Any]) -> dict[str, Any]:
+    return {"type": type(space).__name__, **_WRITERS[type(space)](space)}
+
+
+def _box(space: Any) -> dict[str, Any]:
+    low, high = space.low.tolist(), space.high.tolist()
+    return {"dtype": str(space.dtype), "shape": list(space.shape), "low": low, "high": high}
+
+
+def _discrete(space: Any) -> dict[str, Any]:
+    return {"dtype": str(space.dtype), "start": int(space.start), "n": int(space.n)}
+
+
+def _multi_discrete(space: Any) -> dict[str, Any]:
+    start = space.start.tolist()
+    return {"dtype": str(space.dtype), "nvec": space.nvec.tolist(), "start": start}
+
+
+def _multi_binary(space: Any) -> dict[str, Any]:
+    size = space.n
+    return {"n": int(size) if isinstance(size, int | np.integer) else [int(n) for n in size]}
+
+
+def _text(space: Any) -> dict[str, Any]:
+    return {
+        "max_length": int(space.max_length),
+        "min_length": int(space.min_length),
+        "charset": "".join(text_characters(space)),
+    }
+
+
+def _dict(space: Any) -> dict[str, Any]:
+    return {"subspaces": {key: _written(part) for key, part in space.spaces.items()}}
+
+
+def _tuple(space: Any) -> dict[str, Any]:
+    return {"subspaces": [_written(part) for part in space.spaces]}
+
+
+_WRITERS: dict[type, Any] = {
+    spaces.Box: _box,
+    spaces.Discrete: _discrete,
+    spaces.MultiDiscrete: _multi_discrete,
+    spaces.MultiBinary: _multi_binary,
+    spaces.Text: _text,
+    spaces.Dict: _dict,
+    spaces.Tuple: _tuple,
+}

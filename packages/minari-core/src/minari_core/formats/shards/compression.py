@@ -1,0 +1,260 @@
+"""Rows of images in zstd chunks: HDF5's registered filter 32015, decoded without HDF5."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count, pairwise
+from typing import TypeAlias, cast
+
+import numpy as np
+import numpy.typing as npt
+import zstandard
+
+from minari_core.columns import Array
+from minari_core.columns.fixed import ROWS_PER_CHUNK
+from minari_core.errors import DatasetDamagedError
+from minari_core.formats.shards.chunk_cache import chunk_cache, do_all
+
+ZSTD_FILTER = 32015
+ZSTD_LEVEL = 3
+# A zstd block of 4 bytes stands for 128 KiB at most, so a frame grows by less than 2**15.
+_MOST_EXPANDED = 15
+
+_ROWS_PER_BLOCK = 64
+
+_WHOLE_CHUNK = list(range(ROWS_PER_CHUNK))
+_numbers = count()
+
+# zstandard's compressors and decompressors are not safe to share between threads.
+_per_thread = threading.local()
+
+
+def compressed_chunks(pieces: Sequence[Array]) -> Iterator[bytes]:
+    """Compress rows that lie in several pieces, `ROWS_PER_CHUNK` at a time.
+
+    Args:
+        pieces: Arrays of rows of one dtype and shape.
+
+    Yields:
+        One zstd frame a chunk; the last chunk is filled up with zeros, as HDF5 wants it.
+    """
+    compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True)
+    chunk = np.zeros((ROWS_PER_CHUNK, *pieces[0].shape[1:]), dtype=pieces[0].dtype)
+    filled = 0
+    for piece in pieces:
+        taken = 0
+        rows = np.asarray(piece)
+        while taken < len(rows):
+            count = min(ROWS_PER_CHUNK - filled, len(rows) - taken)
+            chunk[filled : filled + count] = rows[taken : taken + count]
+            filled += count
+            taken += count
+            if filled == ROWS_PER_CHUNK:
+                yield compressor.compress(chunk.data.cast("B"))
+                filled = 0
+    if filled:
+        chunk[filled:] = 0
+        yield compressor.compress(chunk.data.cast("B"))
+
+
+class CompressedRows:
+    """Rows that lie in zstd chunks of a mapped file; they are decoded as they are read.
+
+    Thread-safe: chunks are decoded in several threads, into memory of their own.
+    """
+
+    __slots__ = (
+        "_chunks",
+        "_dtype",
+        "_file",
+        "_name",
+        "_number",
+        "_rows",
+        "_shape",
+        "chunk_nbytes",
+    )
+
+    def __init__(
+        self,
+        file: memoryview,
+        chunks: Array,
+        rows: int,
+        dtype: np.dtype[np.generic],
+        shape: tuple[int, ...],
+        name: str,
+    ) -> None:
+        """Describe where the rows are.
+
+        Args:
+            file: The bytes of the whole file.
+            chunks: Shape (chunks, 2): the offset and the size of each chunk in the file.
+            rows: The number of rows.
+            dtype: The type of an element.
+            shape: The shape of a row.
+            name: The file and column, for error messages.
+
+        Raises:
+            DatasetDamagedError: The table of chunks does not fit the rows or the file.
+        """
+        self._file = file
+        self._rows = rows
+        self._dtype = dtype
+        self._shape = shape
+        self._name = name
+        self.chunk_nbytes = ROWS_PER_CHUNK * int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        """The size of a decoded chunk."""
+        self._chunks = chunks
+        self._number = next(_numbers)
+        if len(chunks) != -(-rows // ROWS_PER_CHUNK):
+            raise DatasetDamagedError(f"{name} has {len(chunks)} chunks for {rows} rows")
+        if len(chunks) and int(chunks.max()) >= 2**62:
+            raise DatasetDamagedError(f"{name} has a chunk that no file can hold")
+        if len(chunks) and int(chunks.sum(axis=1).max()) > len(file):
+            raise DatasetDamagedError(f"{name} has a chunk beyond the end of its file")
+        # What a file says must not choose how much memory is taken before a chunk is decoded.
+        if len(chunks) and self.chunk_nbytes > (int(chunks[:, 1].min()) + 8) << _MOST_EXPANDED:
+            raise DatasetDamagedError(f"{name} has a chunk that is too small for its rows")
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return self._rows
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """The shape of a row."""
+        return self._shape
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        """The type of an element."""
+        return self._dtype
+
+    def read(self, start: int, stop: int) -> Array:
+        """Decode rows ``start`` to ``stop`` into a fresh array.
+
+        Raises:
+            DatasetDamagedError: A chunk is not what was written.
+        """
+        rows = np.arange(start, min(stop, self._rows))
+        return self.take(rows)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Array:
+        """Decode single rows into a fresh array; rows that share a chunk cost one.
+
+        Raises:
+            DatasetDamagedError: A chunk is not what was written.
+        """
+        taken = np.empty((len(rows), *self._shape), dtype=self._dtype)
+        decode_rows([(self, rows, np.arange(len(rows)))], taken)
+        return taken
+
+    def decode(self, index: int, buffer: npt.NDArray[np.uint8]) -> None:
+        """Decode a chunk into memory of `chunk_nbytes` bytes.
+
+        Raises:
+            DatasetDamagedError: The chunk is not what was written.
+        """
+        offset, size = self._chunks[index].tolist()
+        frame = self._file[offset : offset + size]
+        decompressor = getattr(_per_thread, "decompressor", None)
+        if decompressor is None:
+            decompressor = _per_thread.decompressor = zstandard.ZstdDecompressor()
+        try:
+            reader = decompressor.stream_reader(frame)
+            filled = reader.readinto(buffer)
+            # At its end, the checksum is compared.
+            is_whole = filled == len(buffer) and not reader.read(1)
+        except (zstandard.ZstdError, MemoryError) as error:
+            raise DatasetDamagedError(
+                f"{self._name}: chunk {index} is damaged ({error})"
+            ) from error
+        if not is_whole:
+            raise DatasetDamagedError(f"{self._name}: chunk {index} has another size")
+
+    def use(self, index: int, copy_from: Callable[[Array], None]) -> None:
+        """Look at the rows of a chunk, decoded now or lately.
+
+        Args:
+            index: The number of the chunk.
+            copy_from: Takes out what is wanted; it must not keep the array.
+        """
+        chunk_cache().use(
+            (self._number, index),
+            self.chunk_nbytes,
+            lambda buffer: self.decode(index, buffer),
+            lambda buffer: copy_from(
+                buffer.view(self._dtype).reshape(ROWS_PER_CHUNK, *self._shape)
+            ),
+        )
+
+    def blocks(self) -> list[Array]:
+        """All rows as pieces that decode themselves only when numpy reads them."""
+        starts = range(0, self._rows, _ROWS_PER_BLOCK)
+        blocks = [_Block(self, start, min(start + _ROWS_PER_BLOCK, self._rows)) for start in starts]
+        # A block is what numpy calls array-like, which the pieces of a shard need not be more than.
+        return cast("list[Array]", blocks)
+
+
+def decode_rows(
+    requests: Sequence[tuple[CompressedRows, npt.NDArray[np.int64], npt.NDArray[np.int64]]],
+    out: Array,
+) -> None:
+    """Decode rows of several columns or shards at once, on all processors.
+
+    Args:
+        requests: Where rows are, their numbers there, and their places in ``out``.
+        out: Contiguous rows, which are filled.
+
+    Raises:
+        DatasetDamagedError: A chunk is not what was written.
+    """
+    jobs: list[_Job] = []
+    nbytes = 0
+    for source, rows, places in requests:
+        indices = rows // ROWS_PER_CHUNK
+        order = np.argsort(indices, kind="stable")
+        borders = np.flatnonzero(np.diff(indices[order], prepend=-1, append=-1)).tolist()
+        numbers = indices[order].tolist()
+        inside, wanted = (rows[order] % ROWS_PER_CHUNK).tolist(), places[order].tolist()
+        jobs += [
+            (source, numbers[first], inside[first:stop], wanted[first:stop])
+            for first, stop in pairwise(borders)
+        ]
+        nbytes += (len(borders) - 1) * source.chunk_nbytes
+
+    def decode(job: _Job) -> None:
+        source, number, inside, wanted = job
+        first = wanted[0]
+        if inside == _WHOLE_CHUNK and wanted == list(range(first, first + ROWS_PER_CHUNK)):
+            source.decode(number, out[first : first + ROWS_PER_CHUNK].reshape(-1).view(np.uint8))
+            return
+
+        def copy_from(chunk: Array) -> None:
+            for row, place in zip(inside, wanted, strict=True):
+                out[place] = chunk[row]
+
+        source.use(number, copy_from)
+
+    do_all(decode, jobs, nbytes)
+
+
+_Job: TypeAlias = tuple[CompressedRows, int, list[int], list[int]]
+
+
+class _Block:
+    """Some rows, decoded whenever numpy asks for them, so that no more than these are in memory."""
+
+    def __init__(self, rows: CompressedRows, start: int, stop: int) -> None:
+        self._rows = rows
+        self._start = start
+        self._stop = stop
+        self.shape = (stop - start, *rows.row_shape)
+        self.dtype = rows.dtype
+        self.nbytes = int(np.prod(self.shape, dtype=np.int64)) * rows.dtype.itemsize
+
+    def __len__(self) -> int:
+        return self._stop - self._start
+
+    def __array__(self, dtype: object = None, copy: bool | None = None) -> Array:
+        return self._rows.read(self._start, self._stop)

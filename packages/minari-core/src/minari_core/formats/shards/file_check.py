@@ -1,0 +1,53 @@
+"""Check a shard's file against what the manifest says of it."""
+
+from __future__ import annotations
+
+import zlib
+from io import FileIO
+from pathlib import Path
+from typing import BinaryIO
+
+from minari_core.errors import DatasetDamagedError
+from minari_core.formats.shards.entry import ShardEntry
+
+_READ_SIZE = 1 << 18
+
+
+def check_shard(folder: Path, shard: ShardEntry, where: str) -> None:
+    """Raise unless a shard is whole.
+
+    Args:
+        folder: The folder that it lies in.
+        shard: What the manifest says.
+        where: The dataset, for an error message.
+
+    Raises:
+        DatasetDamagedError: It is missing, or has another size or CRC-32.
+    """
+    path = folder / shard.file
+    if not path.is_file():
+        raise DatasetDamagedError(f"{where} lacks {shard.file}, though its manifest names it")
+    nbytes = path.stat().st_size
+    if nbytes != shard.nbytes:
+        raise DatasetDamagedError(
+            f"{shard.file} of {where} has {nbytes} bytes, and its manifest says {shard.nbytes}"
+        )
+    with open(path, "rb", buffering=0) as file:
+        _, crc32 = checksum_of(file)
+    if crc32 != shard.crc32:
+        raise DatasetDamagedError(
+            f"{shard.file} of {where} is not what its manifest says: its CRC-32 is {crc32:08x}, "
+            f"not {shard.crc32:08x}"
+        )
+
+
+def checksum_of(file: BinaryIO | FileIO) -> tuple[int, int]:
+    """Compute the size in bytes and the CRC-32 of an open file."""
+    file.seek(0)
+    nbytes, checksum = 0, 0
+    # One small buffer stays in the processor's cache, where a new one a block would not.
+    buffer = memoryview(bytearray(_READ_SIZE))
+    while count := file.readinto(buffer):  # type: ignore[union-attr]  # every binary file has it
+        checksum = zlib.crc32(buffer[:count], checksum)
+        nbytes += count
+    return nbytes, checksum

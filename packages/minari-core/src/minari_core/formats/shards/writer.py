@@ -1,0 +1,215 @@
+"""Writing a shard: an immutable HDF5 file of flat arrays.
+
+HDF5 lays the file out; the contiguous arrays are then written at the offsets it chose, straight
+from where they are in memory. So a shard costs what writing its bytes costs, however many pieces
+they come in.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from io import FileIO
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from minari_core.columns import Array, ArraySpec
+from minari_core.episodes.shard_data import ShardData
+from minari_core.errors import DataError, DatasetWriteError
+from minari_core.formats.shards.compression import ZSTD_FILTER, ZSTD_LEVEL, compressed_chunks
+from minari_core.formats.shards.entry import FORMAT_VERSION, NO_OFFSET, ShardEntry
+from minari_core.formats.shards.file_check import checksum_of
+
+ALIGNMENT = 64
+"""Every array starts at a multiple of this, for vector instructions and direct reads."""
+
+_BATCH_NBYTES = 1 << 20
+_SMALLEST_PIECE = 1 << 14
+_PIECES_A_CALL = 512
+
+
+@dataclass(slots=True)
+class _Placed:
+    """An array that has its place in the file, and what is still to be written there."""
+
+    offset: int
+    rows: int
+    pieces: Sequence[Array]
+    dtype: np.dtype[np.generic]
+
+
+def write_shard(
+    folder: Path,
+    data: ShardData,
+    schema_index: int,
+    on_written: Callable[[Path], object] | None = None,
+) -> ShardEntry:
+    """Write a shard into a folder, or leave nothing there; it is not yet flushed to the disk.
+
+    Args:
+        folder: An existing folder.
+        data: What to write.
+        schema_index: The index of the data's schema in the manifest.
+        on_written: Called with the file's path when all bytes are written, before they are read
+            again for the checksum; what flushes them can run at the same time.
+
+    Returns:
+        The manifest's entry of the shard.
+
+    Raises:
+        DatasetWriteError: The file system refused; the data is untouched.
+    """
+    path = folder / f"shard-{uuid.uuid4().hex}.h5"
+    try:
+        placed = _lay_out(path, data)
+        with open(path, "r+b", buffering=0) as file:
+            for array in placed:
+                _write_pieces(file, array)
+            if on_written is not None:
+                on_written(path)
+            nbytes, checksum = checksum_of(file)
+    except BaseException as error:
+        path.unlink(missing_ok=True)
+        if isinstance(error, OSError | RuntimeError):  # h5py gives either for a full disk
+            raise DatasetWriteError(
+                f"could not write shard {path}: {error}; nothing of it is kept on disk, and "
+                "trying again is safe"
+            ) from error
+        raise
+    return ShardEntry(
+        file=path.name,
+        nbytes=nbytes,
+        crc32=checksum,
+        schema=schema_index,
+        rows=data.rows,
+        steps=data.steps,
+        episodes=data.episodes,
+        arrays=tuple((array.offset, array.rows) for array in placed),
+    )
+
+
+def _lay_out(path: Path, data: ShardData) -> list[_Placed]:
+    placed: list[_Placed] = []
+    with h5py.File(path, "w", alignment_threshold=1, alignment_interval=ALIGNMENT) as file:
+        file.attrs["minari_format_version"] = FORMAT_VERSION
+        file.attrs["minari_schema"] = json.dumps(data.schema.to_json())
+        file.attrs["minari_counts"] = [data.rows, data.steps, data.episodes]
+        links = h5py.h5p.create(h5py.h5p.LINK_CREATE)
+        links.set_create_intermediate_group(True)
+        links.set_char_encoding(h5py.h5t.CSET_UTF8)
+        remaining = iter(data.pieces)
+        table: Array | None = None
+        for spec in data.schema.arrays():
+            if spec.derived:
+                pieces: Sequence[Array] = [] if table is None else [table]
+            else:
+                pieces = next(remaining)
+            if spec.rows_per_chunk:
+                table = _write_compressed(file, spec, pieces, links)
+                placed.append(_Placed(NO_OFFSET, sum(map(len, pieces)), (), spec.dtype))
+            else:
+                placed.append(_place(file, spec, pieces, links))
+    return placed
+
+
+def _place(
+    file: h5py.File, spec: ArraySpec, pieces: Sequence[Array], links: h5py.h5p.PropLCID
+) -> _Placed:
+    rows = sum(map(len, pieces))
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_layout(h5py.h5d.CONTIGUOUS)
+    properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    properties.set_obj_track_times(False)
+    dataset = _create(file, spec, rows, properties, links)
+    # HDF5 gives no place to an array without elements.
+    return _Placed(dataset.get_offset() or 0, rows, pieces, spec.dtype)
+
+
+def _write_compressed(
+    file: h5py.File, spec: ArraySpec, pieces: Sequence[Array], links: h5py.h5p.PropLCID
+) -> Array:
+    """Write the chunks of a compressed array and return the table of where they are."""
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_chunk((spec.rows_per_chunk, *spec.row_shape))
+    # Optional, so that HDF5 lets us describe a filter which only we run.
+    properties.set_filter(ZSTD_FILTER, h5py.h5z.FLAG_OPTIONAL, (ZSTD_LEVEL,))
+    properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    properties.set_obj_track_times(False)
+    dataset = _create(file, spec, sum(map(len, pieces)), properties, links)
+    origin = (0,) * len(spec.row_shape)
+    for index, frame in enumerate(compressed_chunks(pieces)):
+        dataset.write_direct_chunk((index * spec.rows_per_chunk, *origin), frame)
+    table: list[tuple[int, int, int]] = []
+    dataset.chunk_iter(
+        lambda chunk: table.append((chunk.chunk_offset[0], chunk.byte_offset, chunk.size))
+    )
+    return np.array([entry[1:] for entry in sorted(table)], dtype="<u8").reshape(-1, 2)
+
+
+def _create(
+    file: h5py.File,
+    spec: ArraySpec,
+    rows: int,
+    properties: h5py.h5p.PropDCID,
+    links: h5py.h5p.PropLCID,
+) -> h5py.h5d.DatasetID:
+    shape = (rows, *spec.row_shape)
+    # HDF5 wants room for at least one whole chunk, which a short array has only if it may grow.
+    largest = (h5py.h5s.UNLIMITED, *spec.row_shape) if spec.rows_per_chunk else shape
+    return h5py.h5d.create(
+        file.id,
+        spec.path.encode("utf-8"),
+        h5py.h5t.py_create(spec.dtype, logical=True),
+        h5py.h5s.create_simple(shape, largest),
+        properties,
+        links,
+    )
+
+
+def _write_pieces(file: FileIO, array: _Placed) -> None:
+    if array.pieces:
+        file.seek(array.offset)
+    for block in _blocks(array.pieces, array.dtype):
+        _write_all(file, block)
+
+
+def _blocks(pieces: Sequence[Array], dtype: np.dtype[np.generic]) -> Iterator[list[memoryview]]:
+    """The bytes of pieces, as many for each call as it is worth.
+
+    Few large writes do not only cost fewer calls: the system keeps the file in larger pages, and
+    reads through a map of it are a third faster.
+    """
+    other = {piece.dtype for piece in pieces} - {dtype}
+    if other:
+        raise DataError(f"pieces of {other.pop()} for an array of {dtype}")
+    total = sum(map(len, pieces))
+    row_nbytes = pieces[0].nbytes // max(len(pieces[0]), 1) if len(pieces) else 0
+    if total * row_nbytes < len(pieces) * _SMALLEST_PIECE or not hasattr(os, "writev"):
+        at_once = max(1, _BATCH_NBYTES * len(pieces) // max(total * row_nbytes, 1))
+        for start in range(0, len(pieces), at_once):
+            # numpy would give arrays of the other byte order its own.
+            yield [_bytes_of(np.concatenate(pieces[start : start + at_once], dtype=dtype))]
+        return
+    for start in range(0, len(pieces), _PIECES_A_CALL):
+        yield [_bytes_of(piece) for piece in pieces[start : start + _PIECES_A_CALL]]
+
+
+def _write_all(file: FileIO, blocks: list[memoryview]) -> None:
+    waiting = [block for block in blocks if len(block)]
+    while waiting:
+        is_one = len(waiting) == 1
+        written = file.write(waiting[0]) if is_one else os.writev(file.fileno(), waiting)
+        while waiting and written >= len(waiting[0]):
+            written -= len(waiting.pop(0))
+        if written:
+            waiting[0] = waiting[0][written:]
+
+
+def _bytes_of(array: Array) -> memoryview:
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data

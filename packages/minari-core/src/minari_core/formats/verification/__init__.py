@@ -1,0 +1,1 @@
+"""Find what is wrong in a dataset's folder."""

@@ -1,0 +1,263 @@
+"""The check of a columnar dataset: its files, its arrays, and what its manifest says of them."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from minari_core.columns import AXES, Schema, StoredArray
+from minari_core.episodes.fit import check_fit
+from minari_core.errors import DatasetChangedError, DatasetDamagedError
+from minari_core.files import check_plain
+from minari_core.formats.columnar.manifest import MANIFEST_NAME, Manifest, read_manifest
+from minari_core.formats.shards.compression import CompressedRows
+from minari_core.formats.shards.entry import ShardEntry
+from minari_core.formats.shards.file_check import checksum_of
+from minari_core.formats.shards.reader import contiguous
+from minari_core.formats.verification.columns import PlacedArray, part_problems
+from minari_core.formats.verification.hdf5_structure import structure_problems
+from minari_core.formats.verification.report import AddProblem, Progress, described
+
+_LENGTHS = "episodes/length"
+
+
+class ColumnarCheck:
+    """The check of the shards of a columnar dataset."""
+
+    def __init__(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        progress: Progress,
+        add: AddProblem,
+    ) -> None:
+        self._folder = folder
+        self._manifest = manifest
+        self._layout = manifest.layout
+        self._progress = progress
+        self._add = add
+        # Files of the right size, and those of them whose checksum is right too.
+        self._whole: set[str] = set()
+        self._intact: set[str] = set()
+        self._arrays: list[list[PlacedArray]] = []
+
+    def run(self) -> None:
+        """Look at everything, and hand over whatever is wrong."""
+        if not self._layout.uid:
+            self._add(MANIFEST_NAME, "it does not list the shards of its columnar data")
+        self._check_schemas()
+        self._check_files()
+        for number, entry in enumerate(self._layout.shards):
+            self._arrays.append([])
+            with _Reported(self._add, entry.file):
+                self._arrays[number] = self._place(entry)
+        starts = self._check_lengths()
+        checked: set[ShardEntry] = set()
+        for number, entry in enumerate(self._layout.shards):
+            # A dataset that was combined with itself has a shard twice.
+            if entry in checked:
+                continue
+            checked.add(entry)
+            with _Reported(self._add, entry.file):
+                self._check_shard(number, entry, starts)
+
+    def _schema(self, entry: ShardEntry) -> Schema:
+        return self._layout.schemas[entry.schema]
+
+    def _check_schemas(self) -> None:
+        shards = self._layout.shards
+        for entry in shards[1:]:
+            if entry.schema == shards[0].schema:
+                continue
+            with _Reported(self._add, entry.file):
+                check_fit(self._schema(shards[0]), self._schema(entry))
+
+    def _check_files(self) -> None:
+        """Compare the size and the checksum of every file with the manifest."""
+        entries = {entry.file: entry for entry in self._layout.shards}
+        known = {(entry.nbytes, entry.crc32): entry.file for entry in self._layout.shards}
+        total = sum(entry.nbytes for entry in entries.values())
+        done = 0
+        self._progress(done, total)
+        for entry in entries.values():
+            with _Reported(self._add, entry.file):
+                self._check_file(entry, known)
+            done += entry.nbytes
+            self._progress(done, total)
+
+    def _check_file(self, entry: ShardEntry, known: Mapping[tuple[int, int], str]) -> None:
+        path = self._folder / entry.file
+        try:
+            check_plain(path)
+            with open(path, "rb") as file:
+                nbytes, checksum = checksum_of(file)
+        except FileNotFoundError as error:
+            if entry not in read_manifest(self._folder).layout.shards:
+                raise DatasetChangedError(
+                    f"{self._folder} was rewritten while it was verified; verify it again"
+                ) from error
+            raise DatasetDamagedError("it is missing") from error
+        other = known.get((nbytes, checksum))
+        # What was recorded twice gives two shards that are alike.
+        is_right = (nbytes, checksum) == (entry.nbytes, entry.crc32)
+        if other is not None and other != entry.file and not is_right:
+            raise DatasetDamagedError(f"it has the contents of {other}")
+        if nbytes != entry.nbytes:
+            change = "was cut short" if nbytes < entry.nbytes else "has grown"
+            raise DatasetDamagedError(
+                f"it has {nbytes} bytes, not the {entry.nbytes} that its manifest says; it {change}"
+            )
+        self._whole.add(entry.file)
+        if checksum != entry.crc32:
+            raise DatasetDamagedError(
+                f"its CRC-32 is {checksum:08x}, not the {entry.crc32:08x} that its manifest says; "
+                "its contents were changed"
+            )
+        self._intact.add(entry.file)
+
+    def _place(self, entry: ShardEntry) -> list[PlacedArray]:
+        """The arrays of a shard by what the manifest says of them; none without its file."""
+        if entry.file not in self._whole:
+            return []
+        with open(self._folder / entry.file, "rb") as file:
+            contents = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        specs = list(self._schema(entry).arrays())
+        arrays: list[PlacedArray] = []
+        for index, (spec, (offset, rows)) in enumerate(zip(specs, entry.arrays, strict=True)):
+            if spec.derived:
+                continue
+            array: StoredArray | None = None
+            with _Reported(self._add, entry.file, spec.path):
+                if spec.rows_per_chunk:
+                    table_place = entry.arrays[index + 1]
+                    table = contiguous(contents, specs[index + 1], *table_place, "it")
+                    array = CompressedRows(contents, table, rows, spec.dtype, spec.row_shape, "it")
+                else:
+                    array = contiguous(contents, spec, offset, rows, "it")
+            arrays.append((spec, array))
+        return arrays
+
+    def _check_lengths(self) -> npt.NDArray[np.int64] | None:
+        """Check that the lengths of the episodes add up to the rows of the shards.
+
+        Returns:
+            The first row of each episode among the rows of all shards, and the end of the last
+            one; None if the lengths cannot be relied on.
+        """
+        pieces: list[npt.NDArray[np.int64]] = []
+        sound = True
+        rows = steps = episodes = lengths_sum = 0
+        for entry, arrays in zip(self._layout.shards, self._arrays, strict=True):
+            rows, steps, episodes = (
+                rows + entry.rows,
+                steps + entry.steps,
+                episodes + entry.episodes,
+            )
+            lengths = next((array for spec, array in arrays if spec.path == _LENGTHS), None)
+            if (
+                not isinstance(lengths, np.ndarray)
+                or lengths.shape != (entry.episodes,)
+                or lengths.dtype.kind not in "iu"
+            ):
+                sound = False
+                if arrays and entry.episodes:
+                    self._add(entry.file, "the lengths of its episodes are missing", _LENGTHS)
+                continue
+            for place in np.flatnonzero(np.less(lengths, 1)).tolist():
+                self._add(
+                    entry.file,
+                    f"an episode has {lengths[place]} steps",
+                    _LENGTHS,
+                    episodes - entry.episodes + place,
+                )
+                sound = False
+            pieces.append(lengths.astype(np.int64))
+            lengths_sum += sum(lengths.tolist())
+            # The entry of an episode is in the shard of its last step.
+            if sound and (lengths_sum > steps or lengths_sum + episodes > rows):
+                self._add(
+                    entry.file,
+                    f"the episodes up to its last one have {lengths_sum} steps and "
+                    f"{lengths_sum + episodes} rows of observations, but the shards up to it hold "
+                    f"{steps} and {rows}",
+                    _LENGTHS,
+                )
+                sound = False
+        if sound and (lengths_sum != steps or lengths_sum + episodes != rows):
+            self._add(
+                MANIFEST_NAME,
+                f"its shards have {steps} steps and {rows} rows of observations, but its "
+                f"{episodes} episodes have {lengths_sum} and {lengths_sum + episodes}",
+            )
+            sound = False
+        if not sound or not pieces:
+            return None
+        starts = np.zeros(episodes + 1, dtype=np.int64)
+        np.cumsum(np.concatenate(pieces), out=starts[1:])
+        return starts
+
+    def _check_shard(
+        self, number: int, entry: ShardEntry, starts: npt.NDArray[np.int64] | None
+    ) -> None:
+        if entry.file not in self._whole:
+            return
+        schema = self._schema(entry)
+        counts = {"rows": entry.rows, "steps": entry.steps, "episodes": entry.episodes}
+        arrays = self._arrays[number]
+        for part, column in schema.parts.items():
+            size = sum(not spec.derived for spec in column.arrays(part))
+            mine, arrays = arrays[:size], arrays[size:]
+            for problem in part_problems(column, mine, counts[AXES[part]]):
+                episode = self._episode_of(number, part, problem.row, starts)
+                self._add(entry.file, problem.message, problem.column, episode)
+        # The HDF5 library is not safe to be given damaged files.
+        if entry.file not in self._intact:
+            return
+        for path, message in structure_problems(self._folder / entry.file, entry, schema):
+            self._add(entry.file, message, path)
+
+    def _episode_of(
+        self, number: int, part: str, row: int | None, starts: npt.NDArray[np.int64] | None
+    ) -> int | None:
+        """The episode that a row of a part of a shard belongs to."""
+        if row is None:
+            return None
+        before = self._layout.shards[:number]
+        if AXES[part] == "episodes":
+            return sum(entry.episodes for entry in before) + row
+        if starts is None:
+            return None
+        if AXES[part] == "steps":
+            place = sum(entry.steps for entry in before) + row
+            return int(np.searchsorted(starts, place, side="right")) - 1
+        place = sum(entry.rows for entry in before) + row
+        # An episode has one row more than it has steps.
+        firsts = starts + np.arange(len(starts))
+        return int(np.searchsorted(firsts, place, side="right")) - 1
+
+
+class _Reported:
+    """Turns whatever goes wrong in its block into a problem, so that the rest is looked at too."""
+
+    def __init__(
+        self,
+        add: AddProblem,
+        file: str,
+        column: str | None = None,
+    ) -> None:
+        self._add = add
+        self._file = file
+        self._column = column
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> bool:
+        if not isinstance(error, Exception) or isinstance(error, DatasetChangedError):
+            return False
+        self._add(self._file, described(error), self._column)
+        return True

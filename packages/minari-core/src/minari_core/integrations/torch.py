@@ -1,0 +1,245 @@
+"""Datasets for PyTorch's `DataLoader`; needs the extra ``minari-core[torch]``.
+
+`TransitionDataset` is map-style, for samplers of PyTorch; `BatchDataset` is iterable and makes
+its own batches, shuffled without a permutation in memory. Both pickle as paths and indices, so
+that workers may be forked or spawned. Batches become tensors without a copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from minari_core.arguments import whole_number
+from minari_core.datasets.dataset import MinariDataset
+from minari_core.errors import MissingDependencyError, SamplingError
+from minari_core.integrations.conversion import convert_batch
+from minari_core.sampling.batches import Batches
+
+try:
+    import torch
+    from torch.utils.data import Dataset, IterableDataset, get_worker_info
+except ImportError as error:
+    raise MissingDependencyError(
+        "minari_core.torch needs PyTorch: pip install 'minari-core[torch]'"
+    ) from error
+
+__all__ = ["BatchDataset", "TransitionDataset", "collate", "to_tensors"]
+
+
+def to_tensors(value: Any) -> Any:
+    """The arrays in a batch as tensors that share their memory.
+
+    Args:
+        value: A batch, or an array, or dicts, tuples and lists of them.
+
+    Returns:
+        A batch as a dict of what it has; arrays as tensors; masked arrays as a dict of ``values``
+        and ``present``; text and other values as they are.
+    """
+    return convert_batch(value, _to_tensor)
+
+
+def _to_tensor(array: np.ndarray[Any, Any]) -> Any:
+    # PyTorch knows the byte order of the machine only.
+    native = array.dtype.newbyteorder("=")
+    return torch.from_numpy(array.astype(native, copy=False))
+
+
+def collate(batch: Any) -> Any:
+    """Pass on what `TransitionDataset.__getitems__` has already made a batch of."""
+    return dict(batch) if isinstance(batch, _WholeBatch) else batch
+
+
+class _WholeBatch(dict[str, Any]):
+    """A batch for `collate`; PyTorch's own function would look for its single items."""
+
+    def __missing__(self, key: object) -> Any:
+        if isinstance(key, int):
+            raise SamplingError(
+                "a TransitionDataset makes whole batches: give the DataLoader "
+                "collate_fn=minari_core.torch.collate"
+            )
+        raise KeyError(key)
+
+
+class TransitionDataset(Dataset[Any]):
+    """Map-style: the transitions of a dataset or view by number.
+
+    Give `collate` as ``collate_fn``, so that each batch is read in one piece.
+
+    Example:
+        >>> from torch.utils.data import DataLoader  # doctest: +SKIP
+        >>> loader = DataLoader(  # doctest: +SKIP
+        ...     TransitionDataset(dataset), batch_size=256, shuffle=True, collate_fn=collate
+        ... )
+    """
+
+    def __init__(self, dataset: MinariDataset, **options: Any) -> None:
+        """Show a dataset's transitions.
+
+        Args:
+            dataset: The dataset or view.
+            **options: ``columns``, ``n_step``, ``discount`` and ``stack``, as for
+                `MinariDataset.batches`.
+
+        Raises:
+            SamplingError: A number makes no sense, or a column does not exist.
+        """
+        self._dataset = dataset
+        self._options = options
+        # A mistake is to be told here, not by a worker.
+        self._length = len(dataset.transition_sampler(**options))
+
+    def __len__(self) -> int:
+        """The number of transitions."""
+        return self._length
+
+    def __getitem__(self, index: int) -> Any:
+        """One transition, as a dict of tensors without an axis of the batch."""
+        place = int(index)
+        if not -len(self) <= place < len(self):
+            raise IndexError(f"transition {place} of {len(self)}")
+        return _first(self.__getitems__([place % len(self)]))
+
+    def __getitems__(self, indices: Sequence[int]) -> Any:
+        """Several transitions, as a dict of tensors of shape (B, …)."""
+        sampler = self._dataset.transition_sampler(**self._options)
+        return _WholeBatch(to_tensors(sampler.read(np.asarray(indices, dtype=np.int64))))
+
+
+class BatchDataset(IterableDataset[Any]):
+    """Iterable: whole batches of transitions or windows, each visited once an epoch.
+
+    Give ``batch_size=None`` to the `DataLoader`. Its workers take turns, so that the batches and
+    their order are the same with any number of them. Call `set_epoch` before each epoch for
+    another order, as for PyTorch's `DistributedSampler`.
+
+    Example:
+        >>> from torch.utils.data import DataLoader  # doctest: +SKIP
+        >>> data = BatchDataset(dataset, 256, seed=0)  # doctest: +SKIP
+        >>> loader = DataLoader(data, batch_size=None, num_workers=2)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        dataset: MinariDataset,
+        batch_size: int,
+        *,
+        seed: int = 0,
+        rank: int | None = None,
+        world_size: int | None = None,
+        **options: Any,
+    ) -> None:
+        """Show a dataset's batches.
+
+        Args:
+            dataset: The dataset or view.
+            batch_size: Transitions or windows in a batch.
+            seed: What the order depends on, together with the epoch.
+            rank: Which process this is; that of `torch.distributed` if it is initialised.
+            world_size: How many processes there are; likewise.
+            **options: ``shuffle, drop_last, weights, length, padding, columns, n_step, discount,
+                stack`` and ``returns_to_go``, as for `MinariDataset.batches`.
+
+        Raises:
+            SamplingError: As for `MinariDataset.batches`, or there is an option ``epochs``.
+        """
+        if "epochs" in options:
+            raise SamplingError("an iteration of a DataLoader is one epoch; epochs cannot be given")
+        distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+        if rank is None:
+            rank = torch.distributed.get_rank() if distributed else 0
+        if world_size is None:
+            world_size = torch.distributed.get_world_size() if distributed else 1
+        self._dataset = dataset
+        self._batch_size = batch_size
+        self._seed = whole_number("seed", seed, 0)
+        # The epoch, and the first batch of it. Workers that persist were given the dataset once,
+        # yet must hear of the next epoch.
+        self._place = torch.zeros(2, dtype=torch.int64).share_memory_()
+        self._options = {**options, "rank": rank, "world_size": world_size}
+        self._length = self._batches().batches_per_epoch
+
+    @property
+    def epoch(self) -> int:
+        """Which epoch the next iteration is."""
+        return int(self._place[0])
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch of the next iteration, and so its order.
+
+        Another epoch begins with its first batch; one that was resumed goes on where it was left.
+        Workers that are still at work on the present one may or may not follow at once.
+
+        Args:
+            epoch: A number from 0.
+
+        Raises:
+            SamplingError: It is negative, or no whole number.
+        """
+        epoch = whole_number("epoch", epoch, 0)
+        if epoch != self.epoch:
+            self._place[1] = 0
+        self._place[0] = epoch
+
+    def state_dict(self, batches: int) -> dict[str, Any]:
+        """A place in the present epoch, small and plain JSON.
+
+        Args:
+            batches: How many batches of the epoch have been used. Only the caller knows: workers
+                have read more.
+
+        Raises:
+            SamplingError: The epoch does not have so many batches.
+        """
+        batches = whole_number("batches", batches, 0)
+        state = {**self._batches().state_dict(), "batch": batches}
+        self._batches().load_state_dict(state)
+        return {"epoch": self.epoch, "batches": state}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Begin the next iteration at a place that `state_dict` gave.
+
+        The number of workers may be another. `set_epoch` with the next epoch ends it.
+
+        Args:
+            state: The place.
+
+        Raises:
+            SamplingError: The state is of another dataset, view or setting.
+        """
+        if not {"epoch", "batches"} <= set(state):
+            raise SamplingError(f"{str(state)[:80]!r} is no state; state_dict gives one")
+        epoch = whole_number("epoch of the state", state["epoch"], 0)
+        self._batches(epoch).load_state_dict(state["batches"])
+        self._place[0], self._place[1] = epoch, int(state["batches"]["batch"])
+
+    def __len__(self) -> int:
+        """How many batches this process has in an epoch."""
+        return self._length
+
+    def __iter__(self) -> Iterator[Any]:
+        """The batches of this process, or of this worker of it."""
+        worker = get_worker_info()
+        number, workers = (0, 1) if worker is None else (worker.id, worker.num_workers)
+        epoch, first = self._place.tolist()
+        batches = self._batches(epoch)
+        batches.load_state_dict({**batches.state_dict(), "batch": first})
+        for batch in batches.share(number, workers):
+            yield to_tensors(batch)
+
+    def _batches(self, epoch: int | None = None) -> Batches[Any]:
+        sequence = np.random.SeedSequence((self._seed, self.epoch if epoch is None else epoch))
+        seed = int(sequence.generate_state(1, np.uint64)[0])
+        return self._dataset.batches(self._batch_size, seed=seed, **self._options)
+
+
+def _first(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _first(part) for key, part in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_first(part) for part in value)
+    return value[0]

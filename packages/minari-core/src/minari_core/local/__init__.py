@@ -1,0 +1,1 @@
+"""The root folder of the local datasets: ids, locations, namespaces, publishing."""

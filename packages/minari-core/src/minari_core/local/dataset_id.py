@@ -1,0 +1,163 @@
+"""Dataset ids: ``(namespace/…)name-vN``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from minari_core.errors import DatasetIdError
+from minari_core.messages import shown
+
+# Windows refuses these as file names, whatever their extension.
+_RESERVED_NAMES = frozenset(
+    ["con", "prn", "aux", "nul"]
+    + [f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)]
+)
+_PART = re.compile(r"\w[\w-]*")
+_NAME_AND_VERSION = re.compile(r"(?P<name>.*)-v(?P<version>[0-9]+)", re.DOTALL)
+_LONGEST_PART = 120
+_LONGEST_VERSION = 20  # of those that are advised
+_DATA_FOLDER = "data"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DatasetId:
+    """The parts of a dataset id; ids sort by namespace, name, and version as a number."""
+
+    namespace: str
+    """Everything before the last slash, ``""`` where there is none."""
+    name: str
+    """The last part without its version."""
+    version: int
+    """The number behind the last ``-v``."""
+
+    def __str__(self) -> str:
+        return f"{self.unversioned}-v{self.version}"
+
+    @property
+    def unversioned(self) -> str:
+        """The id without its version, the same for every version of a dataset."""
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+
+def check_namespace(namespace: str) -> None:
+    """Raise unless ``namespace`` is a relative path of plain names.
+
+    Args:
+        namespace: Parts joined by ``/``, as in ``D4RL/door``.
+
+    Raises:
+        DatasetIdError: A part is empty, hidden, too long, or has a character outside
+            letters, digits, ``_`` and ``-``.
+    """
+    parts = namespace.split("/")
+    broken = _broken_rule(parts, "namespace")
+    if broken is not None:
+        advice = "/".join(filter(None, map(_mended, parts))) or "name"
+        raise DatasetIdError(f"{broken}; write for example {advice!r}")
+
+
+def parse_dataset_id(dataset_id: str) -> DatasetId:
+    """Split a dataset id into its parts.
+
+    Args:
+        dataset_id: An id such as ``LunarLander-v2-test-v0`` or ``D4RL/door/human-v2``.
+
+    Returns:
+        The parts; ``str()`` of them is the id again.
+
+    Raises:
+        DatasetIdError: The id breaks the rule; the message says which part and how.
+
+    Example:
+        >>> parse_dataset_id("D4RL/door/human-v2")
+        DatasetId(namespace='D4RL/door', name='human', version=2)
+    """
+    if not isinstance(dataset_id, str):
+        raise DatasetIdError(
+            f"dataset id {dataset_id!r} is a {type(dataset_id).__name__}, not a string such as "
+            "'D4RL/door/human-v2'"
+        )
+    parts = dataset_id.split("/")
+    match = _NAME_AND_VERSION.fullmatch(parts[-1])
+    broken = _broken_rule(parts, "dataset id")
+    if broken is None:
+        broken = _broken_version(match, dataset_id)
+    if match is None or broken is not None:
+        raise DatasetIdError(f"{broken}; write for example {_mended_id(parts, match)!r}")
+    return DatasetId("/".join(parts[:-1]), match["name"], int(match["version"]))
+
+
+def chosen_id(dataset_name: str | None, dataset_id: str | None) -> str:
+    """The id of a call that takes it under either name.
+
+    Raises:
+        DatasetIdError: Both are given, or neither.
+    """
+    if dataset_name is not None and dataset_id is not None:
+        raise DatasetIdError(
+            f"both dataset_name={dataset_name!r} and dataset_id={dataset_id!r} are given; they "
+            "mean the same, so give one"
+        )
+    chosen = dataset_name if dataset_id is None else dataset_id
+    if chosen is None:
+        raise DatasetIdError("no dataset_name is given")
+    return chosen
+
+
+def _broken_version(match: re.Match[str] | None, whole: str) -> str | None:
+    if match is None:
+        return f"dataset id {shown(whole)} does not end in '-v' and a version number"
+    version = match["version"]
+    if version.startswith("0") and version != "0":
+        return f"the version {version!r} of dataset id {shown(whole)} has leading zeros"
+    if not match["name"]:
+        return f"dataset id {shown(whole)} has no name before its version"
+    return None
+
+
+def _broken_rule(parts: list[str], kind: str) -> str | None:
+    """What is wrong with the parts of an id or a namespace, if anything is."""
+    whole = f"{kind} {shown('/'.join(parts))}"
+    if parts == [""]:
+        return f"{whole} is empty"
+    for place, part in enumerate(parts):
+        broken = _broken_rule_of_part(part, place, len(parts))
+        if broken is not None:
+            is_whole = not part or len(parts) == 1
+            return f"{whole if is_whole else f'part {shown(part)} of {whole}'} {broken}"
+    return None
+
+
+def _broken_rule_of_part(part: str, place: int, count: int) -> str | None:
+    if not part:
+        where = {0: "begins with", count - 1: "ends with"}.get(place, "has nothing between two of")
+        return f"{where} '/', which only joins the parts"
+    if not _PART.fullmatch(part):
+        if not re.match(r"\w", part):
+            return f"must start with a letter, a digit or '_', and not with {part[0]!r}"
+        (strange, *_) = re.findall(r"[^\w-]", part)
+        return f"may have letters, digits, '_' and '-' only, and not {strange!r}"
+    if len(part) > _LONGEST_PART:
+        return f"has {len(part)} characters, more than {_LONGEST_PART}"
+    if part.lower() == _DATA_FOLDER:
+        return "is the name of the folder inside every dataset"
+    if part.lower() in _RESERVED_NAMES:
+        return "is a name that Windows reserves"
+    return None
+
+
+def _mended_id(parts: list[str], match: re.Match[str] | None) -> str:
+    """An id that breaks no rule, as near to a broken one as can be."""
+    *above, last = filter(None, parts) if any(parts) else [""]
+    if match is None:
+        match = _NAME_AND_VERSION.fullmatch(last)
+    name, version = (match["name"], match["version"].lstrip("0")) if match else (last, "")
+    ending = f"-v{version[:_LONGEST_VERSION] or 0}"
+    mended = _mended(name.removesuffix("-v"))[: _LONGEST_PART - len(ending)] or "name"
+    return "/".join([*filter(None, map(_mended, above)), mended + ending])
+
+
+def _mended(part: str) -> str:
+    text = re.sub(r"[^\w-]+", "_", re.sub(r"^\W+", "", part))[:_LONGEST_PART]
+    return f"{text}_" if text.lower() in {_DATA_FOLDER, *_RESERVED_NAMES} else text

@@ -1,0 +1,83 @@
+"""The folders below the datasets' root, as they are found and as they are removed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from heapq import heappop, heappush
+from pathlib import Path
+
+from minari_core.files import may_be
+from minari_core.formats.registry import holds_dataset
+from minari_core.local.locations import DATA_FOLDER
+
+_MOST_FOLDERS_DEEP = 32
+
+
+def folders_below(root: Path) -> Iterator[tuple[str, bool]]:
+    """The folders that may be datasets or namespaces, in no order.
+
+    Hidden folders and what lies in a dataset are left out, and a folder that may not be looked
+    into is passed over. Links are followed, but no folder is walked twice: one that several
+    names lead to is walked under its own name, else under the shortest.
+
+    Args:
+        root: Where to begin; it need not exist.
+
+    Yields:
+        The path of a folder below the root, its parts joined by ``/``; and whether it looks like
+        a dataset.
+    """
+    walked: set[tuple[int, int]] = set()
+    # In the order of how many links lead to a folder, how deep it lies, and its name.
+    waiting = [(0, 0, "")]
+    while waiting:
+        links, depth, name = heappop(waiting)
+        folder = root / name
+        try:
+            found = os.stat(folder)
+            identity = found.st_dev, found.st_ino
+            if identity in walked:
+                continue
+            walked.add(identity)
+            with os.scandir(folder) as entries:
+                children = [entry for entry in entries if not entry.name.startswith(".")]
+        except OSError:
+            continue
+        for entry in children:
+            if not _is_folder(entry):
+                continue
+            child = f"{name}/{entry.name}" if name else entry.name
+            is_dataset = holds_dataset(folder / entry.name / DATA_FOLDER)
+            yield child, is_dataset
+            if not is_dataset and depth < _MOST_FOLDERS_DEEP and entry.name != DATA_FOLDER:
+                heappush(waiting, (links + entry.is_symlink(), depth + 1, child))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to where nobody may look
+        return False
+
+
+def has_data_folder(folder: Path) -> bool:
+    """Whether a folder is a dataset's, whole or not.
+
+    One that may not be looked into is: who opens it is told what is the matter.
+    """
+    return may_be(folder / DATA_FOLDER, stat.S_ISDIR)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder and all that is in it; of a link, the link alone.
+
+    Raises:
+        OSError: The file system refused.
+    """
+    if folder.is_symlink():
+        folder.unlink()
+    else:
+        shutil.rmtree(folder)

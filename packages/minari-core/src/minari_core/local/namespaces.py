@@ -1,0 +1,159 @@
+"""Namespaces: the folders that group datasets, and what is said about them."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from minari_core.columns import JsonValue
+from minari_core.errors import (
+    DatasetDamagedError,
+    DatasetIdError,
+    DatasetWriteError,
+    NamespaceError,
+)
+from minari_core.files import replace_file
+from minari_core.formats.columnar.manifest import checked_metadata
+from minari_core.local.dataset_id import check_namespace
+from minari_core.local.folders import folders_below
+from minari_core.local.locations import DATA_FOLDER, datasets_root
+from minari_core.messages import warn_caller
+
+NAMESPACE_METADATA = "namespace_metadata.json"
+
+
+def create_namespace(namespace: str, description: str | None = None, **metadata: Any) -> None:
+    """Create a local namespace, and the namespaces that it lies in.
+
+    Args:
+        namespace: Names joined by ``/``, as in ``D4RL/door``.
+        description: What its datasets have in common.
+        **metadata: Whatever else is to be known of it, as JSON values.
+
+    Raises:
+        DatasetIdError: The name is malformed.
+        NamespaceError: The namespace exists.
+        MetadataError: A value is not JSON.
+        DatasetWriteError: The file system refused.
+    """
+    folder = _folder(namespace)
+    if (folder / NAMESPACE_METADATA).exists():
+        raise NamespaceError(f"namespace {namespace!r} exists already")
+    if (folder / DATA_FOLDER).exists():
+        raise NamespaceError(f"namespace {namespace!r} cannot be created: it is a dataset")
+    described = {} if description is None else {"description": description}
+    content = checked_metadata({**metadata, **described})
+    for parent in namespace_hierarchy(namespace)[:-1]:
+        if not (_folder(parent) / NAMESPACE_METADATA).exists():
+            _write(_folder(parent), {})
+    _write(folder, content)
+
+
+def update_namespace_metadata(
+    namespace: str, description: str | None = None, **metadata: Any
+) -> None:
+    """Replace all that is said about a namespace.
+
+    Args:
+        namespace: Its name.
+        description: What its datasets have in common.
+        **metadata: Whatever else is to be known of it, as JSON values.
+
+    Raises:
+        DatasetIdError: The name is malformed.
+        NamespaceError: There is no such namespace.
+        MetadataError: A value is not JSON.
+        DatasetWriteError: The file system refused.
+    """
+    folder = _existing(namespace)
+    _write(folder, checked_metadata({**metadata, "description": description}))
+
+
+def get_namespace_metadata(namespace: str) -> dict[str, JsonValue]:
+    """What is said about a namespace.
+
+    Raises:
+        DatasetIdError: The name is malformed.
+        NamespaceError: There is no such namespace.
+        DatasetDamagedError: Its file is not a JSON object.
+    """
+    path = _existing(namespace) / NAMESPACE_METADATA
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise DatasetDamagedError(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise DatasetDamagedError(f"{path} is not a JSON object")
+    return content
+
+
+def list_local_namespaces() -> list[str]:
+    """The names of all local namespaces, sorted."""
+    root = datasets_root()
+    names = [name for name, _ in folders_below(root)]
+    return sorted(
+        name for name in names if os.path.isfile(os.path.join(root, name, NAMESPACE_METADATA))
+    )
+
+
+def delete_namespace(namespace: str) -> None:
+    """Delete a namespace in which nothing lies; warn if there is none.
+
+    Raises:
+        DatasetIdError: The name is malformed.
+        NamespaceError: Something lies in it.
+        DatasetWriteError: The file system refused.
+    """
+    folder = _folder(namespace)
+    if not (folder / NAMESPACE_METADATA).exists():
+        warn_caller(f"there is no namespace {namespace!r}")
+        return
+    inside = sorted(entry.name for entry in os.scandir(folder) if entry.name != NAMESPACE_METADATA)
+    if inside:
+        raise NamespaceError(
+            f"namespace {namespace!r} is not empty: {', '.join(inside[:5])} must be deleted first"
+        )
+    try:
+        (folder / NAMESPACE_METADATA).unlink()
+        folder.rmdir()
+    except OSError as error:
+        raise DatasetWriteError(f"{folder} could not be deleted: {error}") from error
+
+
+def namespace_hierarchy(namespace: str) -> list[str]:
+    """A namespace behind all the namespaces that it lies in.
+
+    Example:
+        >>> namespace_hierarchy("D4RL/door")
+        ['D4RL', 'D4RL/door']
+    """
+    check_namespace(namespace)
+    parts = namespace.split("/")
+    return ["/".join(parts[: count + 1]) for count in range(len(parts))]
+
+
+def _folder(namespace: str) -> Path:
+    if not isinstance(namespace, str):
+        raise DatasetIdError(f"namespace {namespace!r} is a {type(namespace).__name__}, not text")
+    check_namespace(namespace)
+    return datasets_root() / namespace
+
+
+def _existing(namespace: str) -> Path:
+    folder = _folder(namespace)
+    if not (folder / NAMESPACE_METADATA).exists():
+        raise NamespaceError(
+            f"there is no namespace {namespace!r} under {datasets_root()}; "
+            "list_local_namespaces() shows which there are"
+        )
+    return folder
+
+
+def _write(folder: Path, content: dict[str, JsonValue]) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        replace_file(folder / NAMESPACE_METADATA, json.dumps(content).encode("ascii"))
+    except OSError as error:
+        raise DatasetWriteError(f"{folder} could not be written: {error}") from error

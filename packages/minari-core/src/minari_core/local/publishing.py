@@ -1,0 +1,170 @@
+"""Making a new dataset appear as a whole, in one rename."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from minari_core.columns import JsonValue
+from minari_core.errors import DatasetExistsError, DatasetWriteError, MinariError
+from minari_core.files import sync_folder
+from minari_core.formats.registry import DEFAULT_FORMAT, holds_dataset, new_storage
+from minari_core.local.dataset_id import parse_dataset_id
+from minari_core.local.folders import remove_folder
+from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root, staging_root
+from minari_core.storage.base import Storage
+
+_SECONDS_KEPT = 24 * 3600.0
+"""For how long a folder without changes may still be somebody's work."""
+
+
+def check_id_is_free(dataset_id: str) -> None:
+    """Raise unless a dataset of this id can be created.
+
+    Raises:
+        DatasetIdError: The id is malformed.
+        DatasetExistsError: Something has this name already, or a part of the id's namespace is
+            itself a dataset.
+        DatasetWriteError: The file system does not let anybody look there.
+    """
+    folder = dataset_folder(dataset_id)
+    with _writing(dataset_id):
+        is_taken = folder.exists()
+    if is_taken:
+        kind = "a dataset" if (folder / DATA_FOLDER).exists() else "a folder without a dataset"
+        raise DatasetExistsError(
+            f"dataset {dataset_id!r} cannot be created: {folder} exists ({kind}); choose another "
+            "name or version, or delete it first"
+        )
+    parent = folder.parent
+    while parent != datasets_root():
+        if holds_dataset(parent / DATA_FOLDER):
+            name = parent.relative_to(datasets_root()).as_posix()
+            raise DatasetExistsError(
+                f"dataset {dataset_id!r} cannot be created inside the dataset {name!r}"
+            )
+        parent = parent.parent
+
+
+def publish(
+    dataset_id: str,
+    metadata: Mapping[str, JsonValue],
+    data_format: str,
+    fill: Callable[[Storage], object],
+) -> Path:
+    """Create a dataset: all of it, or nothing.
+
+    Args:
+        dataset_id: Its id.
+        metadata: What it is; the spaces as JSON text.
+        data_format: How it is stored.
+        fill: Adds the episodes.
+
+    Returns:
+        The dataset's ``data`` folder.
+
+    Raises:
+        DatasetExistsError: The id is taken, perhaps only since this call began.
+        DatasetWriteError: The file system refused; nothing is left behind.
+    """
+    check_id_is_free(dataset_id)
+    target = dataset_folder(dataset_id)
+    with _staging() as staged:
+        data = staged / DATA_FOLDER
+        with _writing(dataset_id):
+            data.mkdir(parents=True)
+        storage = new_storage(data, {**metadata, "dataset_id": dataset_id}, data_format)
+        fill(storage)
+        with _writing(dataset_id):
+            storage.save()
+            if data_format == DEFAULT_FORMAT:
+                from minari_core.formats.public.hdf5.placeholder import (
+                    leave_notice,  # only who writes
+                )
+
+                leave_notice(data)
+            sync_folder(staged)
+            _show(dataset_id, staged, target)
+    return target / DATA_FOLDER
+
+
+def _show(dataset_id: str, staged: Path, target: Path) -> None:
+    with _namespace_of(dataset_id):
+        try:
+            os.rename(staged, target)
+        except OSError as error:
+            if target.exists():
+                raise DatasetExistsError(
+                    f"dataset {dataset_id!r} was created by somebody else meanwhile"
+                ) from error
+            raise
+        try:
+            sync_folder(target.parent)
+        except OSError:
+            # Who is told that it failed must not find it there.
+            os.rename(target, staged)
+            raise
+
+
+@contextmanager
+def _staging() -> Iterator[Path]:
+    """The name of a hidden folder that is gone afterwards, unless it was renamed."""
+    _sweep()
+    folder = staging_root() / f"create-{uuid.uuid4().hex}"
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep() -> None:
+    """Remove what processes that were killed have left half created or half deleted."""
+    long_ago = time.time() - _SECONDS_KEPT
+    for pattern in ("create-*", "delete-*"):
+        for folder in staging_root().glob(pattern):
+            with suppress(OSError):
+                if _last_change(folder) < long_ago:
+                    remove_folder(folder)
+
+
+def _last_change(folder: Path) -> float:
+    # What changes deep inside does not change the time of the folder.
+    inside: Iterable[Path] = () if folder.is_symlink() else folder.rglob("*")
+    return max(path.lstat().st_mtime for path in (folder, *inside))
+
+
+@contextmanager
+def _writing(dataset_id: str) -> Iterator[None]:
+    """Say of a system's error that it kept a dataset from being written."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, MinariError):
+            raise
+        raise DatasetWriteError(
+            f"dataset {dataset_id!r} could not be written: {error}; nothing was left behind"
+        ) from error
+
+
+@contextmanager
+def _namespace_of(dataset_id: str) -> Iterator[None]:
+    """Make the folders of the id's namespace, and remove them again if the block fails."""
+    made: list[Path] = []
+    folder = datasets_root()
+    for part in filter(None, parse_dataset_id(dataset_id).namespace.split("/")):
+        folder = folder / part
+        with suppress(FileExistsError):
+            folder.mkdir()
+            made.append(folder)
+    try:
+        yield
+    except BaseException:
+        for folder in reversed(made):
+            with suppress(OSError):
+                folder.rmdir()
+        raise

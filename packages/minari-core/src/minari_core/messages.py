@@ -1,0 +1,69 @@
+"""Warnings that point at the line which called this project, however deep they arise."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+_OWN_PACKAGES = frozenset({"minari", "minari_core", "minari_collect", "minari_hub", "gymnasium"})
+
+
+class MinariWarning(UserWarning):
+    """The category of every warning that this project gives."""
+
+
+def warn_caller(message: str) -> None:
+    """Warn at the innermost line outside this project and Gymnasium.
+
+    Args:
+        message: What happened, and what to do about it.
+    """
+    level = 2
+    frame = sys._getframe(1)
+    while frame.f_back is not None:
+        module = frame.f_globals.get("__name__", "")
+        if module.partition(".")[0] not in _OWN_PACKAGES:
+            break
+        frame = frame.f_back
+        level += 1
+    warnings.warn(message, MinariWarning, stacklevel=level)
+
+
+_LONGEST = 200
+
+
+def shown(value: object) -> str:
+    """The value for an error message, cut short; it never raises."""
+    try:
+        text = repr(value)
+    except Exception:  # an object of the caller's may raise anything, and so does a huge number
+        text = f"<{type(value).__name__}>"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def outline(value: object) -> str:
+    """The shapes and dtypes of arrays, alone or in lists, dicts and tuples, without a value."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {outline(part)}" for key, part in value.items()) + "}"
+    if isinstance(value, tuple):
+        return "(" + ", ".join(outline(part) for part in value) + ")"
+    if isinstance(value, list):
+        kind = type(value[0]).__name__ if value else "nothing"
+        return f"list of {len(value)} {kind}"
+    # Arrays of other libraries too.
+    if hasattr(value, "dtype") and hasattr(value, "shape") and not isinstance(value, np.generic):
+        return f"{value.dtype}{list(value.shape)}"
+    return shown(value)
+
+
+def outlines(item: object, names: Iterable[str]) -> list[str]:
+    """``name=outline`` of those attributes that are neither None nor an empty dict."""
+    parts = {name: getattr(item, name) for name in names}
+    return [
+        f"{name}={outline(value)}"
+        for name, value in parts.items()
+        if value is not None and not (isinstance(value, Mapping) and not value)
+    ]

@@ -1,0 +1,351 @@
+"""What a dataset offers for training."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from minari_core.errors import SamplingError
+from minari_core.formats.columnar.reading import ShardedStorage
+from minari_core.sampling.batches import Batches
+from minari_core.sampling.gathering.binding import sharded
+from minari_core.sampling.rank_index import Positions
+from minari_core.sampling.statistics import ColumnStatistics, cached_statistics, column_statistics
+from minari_core.sampling.steps import EpisodeSteps
+from minari_core.sampling.transitions import (
+    Goals,
+    TransitionBatch,
+    TransitionOptions,
+    TransitionSampler,
+    columns_of,
+)
+from minari_core.sampling.weights import EpisodeWeights
+from minari_core.sampling.windows import Padding, SequenceBatch, SequenceOptions, SequenceSampler
+from minari_core.storage.base import Storage
+
+_MOST_REMEMBERED = 16
+
+Made = TypeVar("Made")
+
+
+class TrainingMethods:
+    """Transitions, windows, batches and statistics of the episodes of a dataset or view."""
+
+    _storage: Storage
+    _indices: range | Positions
+    _generator: np.random.Generator
+    _samplers: dict[Hashable, Any]
+
+    def sample_transitions(
+        self,
+        batch_size: int,
+        *,
+        columns: Sequence[str] | None = None,
+        weights: str | npt.ArrayLike | None = None,
+        n_step: int = 1,
+        discount: float = 0.99,
+        stack: int = 0,
+        goals: Goals | None = None,
+        goal_discount: float = 0.99,
+        goal_column: str = "observations",
+        out: TransitionBatch | None = None,
+    ) -> TransitionBatch:
+        """Draw transitions at random, with repetition.
+
+        Args:
+            batch_size: How many.
+            columns: What to read; only that is read. Names are ``observations``, ``actions``,
+                ``rewards``, ``next_observations``, ``terminations``, ``truncations`` (all six if
+                None), ``infos`` and ``extras``, and columns inside them such as
+                ``infos/x_position`` or ``observations/camera``.
+            weights: ``None`` or ``"transitions"`` for each transition as likely, ``"episodes"``
+                for each episode as likely, or a weight for each episode.
+            n_step: Sum the rewards of up to n steps, not beyond the end of the episode; the next
+                observations and the flags are then those after the last of them.
+            discount: The discount of n-step returns.
+            stack: Give stacks of so many frames as observations, not beyond the beginning of the
+                episode, where the first frame is repeated.
+            goals: Also give an observation from after the step in the same episode: ``"uniform"``,
+                ``"geometric"`` or the ``"final"`` one.
+            goal_discount: With geometric goals, the chance of going one step further.
+            goal_column: The column of goals, such as ``observations/achieved_goal``.
+            out: A batch of an earlier call with the same arguments, whose arrays are filled again.
+
+        Raises:
+            SamplingError: A number makes no sense, a column does not exist, weights do not fit,
+                or there is nothing to sample.
+        """
+        # Making and hashing options takes as long as gathering a column, so what is asked for
+        # again and again is known by its arguments.
+        names = columns_of(columns)
+        kinds = (type(n_step), type(stack))  # 1.0 equals 1, and is refused
+        key = (names, n_step, discount, stack, goals, goal_discount, goal_column, kinds)
+        sampler = self._sampler_of(key)
+        if sampler is None:
+            options = TransitionOptions(
+                columns=names,
+                n_step=n_step,
+                discount=discount,
+                stack=stack,
+                goals=goals,
+                goal_discount=goal_discount,
+                goal_column=goal_column,
+            )
+            sampler = self._transition_sampler(options)
+            self._remembered(key, lambda: sampler)
+        shares = None if weights is None else self._transition_weights(weights)
+        return sampler.sample(self._generator, batch_size, shares, out)
+
+    def sample_sequences(
+        self,
+        batch_size: int,
+        length: int,
+        *,
+        columns: Sequence[str] | None = None,
+        weights: str | npt.ArrayLike | None = None,
+        padding: Padding | None = None,
+        returns_to_go: bool = False,
+        discount: float = 1.0,
+    ) -> SequenceBatch:
+        """Draw windows of consecutive steps at random, with repetition.
+
+        Args:
+            batch_size: How many windows.
+            length: How many steps in each.
+            columns: What to read, as for `sample_transitions`; all but ``next_observations`` if
+                None.
+            weights: As for `sample_transitions`. Without padding, ``"episodes"`` are those that
+                hold a window, and only they may be given a weight.
+            padding: ``None`` for whole windows only; ``"after"`` for windows that begin at any
+                step and are padded behind the episode's end; ``"before"`` for windows that end at
+                any step and are padded before its beginning.
+            returns_to_go: Also give the discounted sum of rewards from each step to the end of
+                the episode.
+            discount: The discount of returns-to-go.
+
+        Raises:
+            SamplingError: A number makes no sense, a column does not exist, weights do not fit,
+                or every episode is shorter than a window without padding.
+        """
+        options = SequenceOptions(
+            length=length,
+            columns=columns_of(columns),
+            padding=padding,
+            returns_to_go=returns_to_go,
+            discount=discount,
+        )
+        sampler = self._sequence_sampler(options)
+        shares = None
+        if weights is not None and not _is_uniform(weights):
+            shares = EpisodeWeights(weights, sampler.counts, sampler.starts)
+        return sampler.sample(self._generator, batch_size, shares)
+
+    def batches(
+        self,
+        batch_size: int,
+        *,
+        epochs: int | None = 1,
+        shuffle: bool = True,
+        drop_last: bool = False,
+        seed: int | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+        weights: str | npt.ArrayLike | None = None,
+        length: int | None = None,
+        padding: Padding | None = None,
+        columns: Sequence[str] | None = None,
+        n_step: int = 1,
+        discount: float | None = None,
+        stack: int = 0,
+        returns_to_go: bool = False,
+    ) -> Batches[Any]:
+        """Visit each transition, or each window, exactly once an epoch.
+
+        Args:
+            batch_size: Transitions or windows in a batch.
+            epochs: How many epochs; without end if None.
+            shuffle: Whether the order is random. It depends on the seed alone, and takes no
+                memory.
+            drop_last: Leave out a last batch that is not full.
+            seed: What the order depends on; drawn from this dataset's generator if None, so that
+                `set_seed` decides it. Ranks must be given the same.
+            rank: Which of several processes this is, from 0; they share nothing and leave nothing
+                out.
+            world_size: How many processes there are.
+            weights: As for `sample_transitions` and `sample_sequences`: do not visit each once,
+                but draw as many with repetition. What is drawn depends on the seed alone, among
+                any number of processes.
+            length: Visit windows of so many steps, not transitions.
+            padding: As for `sample_sequences`.
+            columns: What to read, as for `sample_transitions`.
+            n_step: As for `sample_transitions`.
+            discount: As for `sample_transitions` (0.99 if None) and `sample_sequences` (1).
+            stack: As for `sample_transitions`.
+            returns_to_go: As for `sample_sequences`.
+
+        Returns:
+            An iterator of `TransitionBatch` or `SequenceBatch`; its `Batches.state_dict` and
+            `Batches.load_state_dict` resume it.
+
+        Raises:
+            SamplingError: As `sample_transitions` and `sample_sequences`.
+        """
+        sampler: TransitionSampler | SequenceSampler
+        only_windows = {"padding": padding, "returns_to_go": returns_to_go or None}
+        only_transitions = {"n_step": None if n_step == 1 else n_step, "stack": stack or None}
+        for name, given in (only_windows if length is None else only_transitions).items():
+            if given is not None:
+                kind = "windows; give length too" if length is None else "transitions, not windows"
+                raise SamplingError(f"{name}={given!r} is of {kind}")
+        if length is None:
+            transition_options = TransitionOptions(
+                columns=columns_of(columns),
+                n_step=n_step,
+                discount=0.99 if discount is None else discount,
+                stack=stack,
+            )
+            sampler = self._transition_sampler(transition_options)
+        else:
+            sequence_options = SequenceOptions(
+                length=length,
+                columns=columns_of(columns),
+                padding=padding,
+                returns_to_go=returns_to_go,
+                discount=1.0 if discount is None else discount,
+            )
+            sampler = self._sequence_sampler(sequence_options)
+        shares: EpisodeWeights | None = None
+        if weights is not None and not _is_uniform(weights):
+            counts, starts = sampler.steps.lengths, sampler.steps.view_starts
+            if isinstance(sampler, SequenceSampler):
+                counts, starts = sampler.counts, sampler.starts
+            shares = EpisodeWeights(weights, counts, starts)
+        return Batches(
+            sampler,
+            batch_size,
+            seed=int(self._generator.integers(2**63)) if seed is None else seed,
+            identity=self._identity(sampler.options),
+            epochs=epochs,
+            shuffle=shuffle,
+            drop_last=drop_last,
+            rank=rank,
+            world_size=world_size,
+            weights=shares,
+        )
+
+    def statistics(
+        self, columns: Sequence[str] = ("observations", "actions", "rewards")
+    ) -> dict[str, ColumnStatistics]:
+        """Mean, standard deviation, minimum and maximum of columns, in one pass over the data.
+
+        For a whole dataset they are kept beside it, and computed anew when its data has changed.
+
+        Args:
+            columns: Names as for `sample_transitions`.
+
+        Returns:
+            The statistics of each numeric leaf by its path: ``observations``, or
+            ``observations/camera`` for a Dict space.
+
+        Raises:
+            SamplingError: A column does not exist, or there are no episodes.
+        """
+        storage = sharded(self._storage)
+        names = columns_of(columns) or ()
+        is_whole = isinstance(self._indices, range) and len(self._indices) > 0
+        if is_whole and self._indices == range(storage.total_episodes):
+            return cached_statistics(storage, names, self._fingerprint())
+        return column_statistics(storage, self._indices, names)
+
+    def newer_episodes(self) -> int:
+        """How many episodes others have added since this object was made; it goes on without."""
+        return self._storage.newer_episodes()
+
+    def transition_sampler(
+        self,
+        *,
+        columns: Sequence[str] | None = None,
+        n_step: int = 1,
+        discount: float = 0.99,
+        stack: int = 0,
+    ) -> TransitionSampler:
+        """What reads transitions by their numbers, from 0 to ``total_steps - 1``.
+
+        Args:
+            columns: As for `sample_transitions`, and so are the others.
+            n_step: How many rewards to sum.
+            discount: The discount of n-step returns.
+            stack: How many frames to stack.
+        """
+        return self._transition_sampler(
+            TransitionOptions(
+                columns=columns_of(columns), n_step=n_step, discount=discount, stack=stack
+            )
+        )
+
+    def _transition_sampler(self, options: TransitionOptions) -> TransitionSampler:
+        def make() -> TransitionSampler:
+            storage = sharded(self._storage)
+            return TransitionSampler(storage, self._indices, options, self._steps(storage))
+
+        return self._remembered(options, make)
+
+    def _sampler_of(self, key: Hashable) -> TransitionSampler | None:
+        try:
+            return cast("TransitionSampler | None", self._samplers.get(key))
+        except TypeError:  # what cannot be hashed is refused by the options
+            return None
+
+    def _sequence_sampler(self, options: SequenceOptions) -> SequenceSampler:
+        def make() -> SequenceSampler:
+            storage = sharded(self._storage)
+            return SequenceSampler(storage, self._indices, options, self._steps(storage))
+
+        return self._remembered(options, make)
+
+    def _steps(self, storage: ShardedStorage) -> EpisodeSteps:
+        return self._remembered("steps", lambda: EpisodeSteps(storage, self._indices))
+
+    def _transition_weights(self, weights: str | npt.ArrayLike) -> EpisodeWeights | None:
+        if _is_uniform(weights):
+            return None
+        steps = self._steps(sharded(self._storage))
+        if isinstance(weights, str):
+            # These depend on the dataset alone; numbers of the caller's may have changed.
+            return self._remembered(
+                ("weights", weights),
+                lambda: EpisodeWeights(weights, steps.lengths, steps.view_starts),
+            )
+        return EpisodeWeights(weights, steps.lengths, steps.view_starts)
+
+    def _remembered(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """What was made for a key before; the oldest is forgotten when there are many."""
+        made = self._samplers.get(key)
+        if made is None:
+            made = make()
+            for oldest in [*self._samplers][: 1 - _MOST_REMEMBERED]:
+                self._samplers.pop(oldest, None)
+            self._samplers[key] = made
+        return cast("Made", made)
+
+    def _identity(self, options: TransitionOptions | SequenceOptions) -> str:
+        """What a sampler reads, for people, and a fingerprint of it."""
+        name = self._storage.metadata.get("dataset_id", "")
+        return f"{name} ({len(self._indices)} episodes, {self._fingerprint()}) {options}"
+
+    def _fingerprint(self) -> str:
+        """Text that changes with the stored data and with the view."""
+        digest = hashlib.sha256(self._storage.fingerprint().encode("utf-8"))
+        if isinstance(self._indices, range):
+            digest.update(repr(self._indices).encode("ascii"))
+        else:
+            digest.update(self._indices.tobytes())
+        return digest.hexdigest()[:32]
+
+
+def _is_uniform(weights: str | npt.ArrayLike) -> bool:
+    return isinstance(weights, str) and weights == "transitions"

@@ -1,0 +1,1 @@
+"""Gather sampled rows from the columns of one or many shards."""

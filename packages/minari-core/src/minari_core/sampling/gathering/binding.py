@@ -1,0 +1,252 @@
+"""Finding the column of a name in all shards of a storage, as what gathers its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from minari_core.columns import (
+    AXES,
+    Column,
+    FixedColumn,
+    MaskedColumn,
+    StoredArray,
+    StructColumn,
+    TupleColumn,
+)
+from minari_core.columns.base import escape_key
+from minari_core.columns.joining import rows_of
+from minari_core.errors import DataError, DatasetDamagedError, SamplingError
+from minari_core.formats.columnar.episode_index import EpisodeIndex
+from minari_core.formats.columnar.reading import ShardedStorage
+from minari_core.formats.shards.reader import ShardReader
+from minari_core.sampling.gathering.gatherers import (
+    FixedGatherer,
+    Gatherer,
+    MaskedGatherer,
+    StructGatherer,
+    TupleGatherer,
+    ValueGatherer,
+)
+
+ASSEMBLED_NBYTES = 64 << 20
+"""So much of the columns that lie in many shards is put together in memory, for each storage."""
+
+
+def gatherer_for(storage: ShardedStorage, name: str) -> Gatherer:
+    """What gathers a column of a storage by its name.
+
+    Args:
+        storage: Where the column is.
+        name: A part of a shard, such as ``observations``, or a column inside it, such as
+            ``infos/x_position`` or ``observations/camera``; ``/`` in a key is written ``%2F``.
+            ``next_observations`` is another name of ``observations``.
+
+    Raises:
+        SamplingError: There is no such column; the message says which there are.
+        DatasetDamagedError: A shard's arrays do not have as many rows as the shard.
+    """
+    part, *keys = name.split("/")
+    stored = "observations" if part == "next_observations" else part
+    if stored not in AXES or stored == "episodes":
+        known = ", ".join(key for key in AXES if key != "episodes")
+        raise SamplingError(f"there is no column {name!r}; parts are {known}")
+    if storage.schemas() and not _columns_at(storage, stored, keys):
+        raise SamplingError(
+            f"there is no column {name!r}; {part} has {_names(storage, stored) or 'no columns'}"
+        )
+    bound = _bound.get(storage)
+    if bound is None or bound.index is not storage.index:
+        bound = _bound[storage] = _Bound(storage.index)
+    return bound.gatherer(storage, stored, keys)
+
+
+class _Bound:
+    """What has been bound of one storage, for all samplers of all its views.
+
+    It does not know the storage, which would never be forgotten otherwise.
+    """
+
+    def __init__(self, index: EpisodeIndex) -> None:
+        self.index = index
+        self._gatherers: dict[str, Gatherer] = {}
+        self._assembled = 0
+
+    def gatherer(self, storage: ShardedStorage, part: str, keys: Sequence[str]) -> Gatherer:
+        path = "/".join([part, *keys])
+        if path not in self._gatherers:
+            self._gatherers[path] = self._bind(storage, part, list(keys), path)
+        return self._gatherers[path]
+
+    def _bind(self, storage: ShardedStorage, part: str, keys: list[str], path: str) -> Gatherer:
+        columns = _columns_at(storage, part, keys)
+        structs = [column for column in columns if isinstance(column, StructColumn)]
+        if len(structs) == len(columns):
+            names = dict.fromkeys(key for struct in structs for key in struct.fields)
+            return StructGatherer(
+                {key: self.gatherer(storage, part, [*keys, escape_key(key)]) for key in names}
+            )
+        tuples = [column for column in columns if isinstance(column, TupleColumn)]
+        if len(tuples) == len(columns) and len({len(column.items) for column in tuples}) == 1:
+            places = range(len(tuples[0].items))
+            return TupleGatherer(
+                [self.gatherer(storage, part, [*keys, f"_index_{place}"]) for place in places]
+            )
+        has_gaps = len(columns) < len(storage.schemas())
+        common = _common_column(columns, has_gaps)
+        if common is None:
+            return self._value_gatherer(storage, part, keys)
+        return self._fixed_gatherer(storage, path, part, common, columns)
+
+    def _may_assemble(self, nbytes: int) -> bool:
+        if self._assembled + nbytes > ASSEMBLED_NBYTES:
+            return False
+        self._assembled += nbytes
+        return True
+
+    def _fixed_gatherer(
+        self,
+        storage: ShardedStorage,
+        path: str,
+        part: str,
+        column: FixedColumn,
+        columns: Sequence[Column],
+    ) -> Gatherer:
+        firsts = self.index.firsts(AXES[part])
+        values: list[StoredArray | None] = []
+        present: list[StoredArray | None] = []
+        for number, count in enumerate(np.diff(firsts).tolist()):
+            shard = storage.shard(number)
+            bare = _array(shard, path, count)
+            value = bare if bare is not None else _array(shard, f"{path}/value", count)
+            values.append(value)
+            flags = _array(shard, f"{path}/present", count) if bare is None else None
+            present.append(np.full(count, bare is not None) if flags is None else flags)
+        has_gaps = any(value is None for value in values)
+        gathered = FixedGatherer(values, firsts, column, self._may_assemble)
+        if has_gaps or any(isinstance(item, MaskedColumn) for item in columns):
+            flag = FixedColumn(np.dtype(bool))
+            return MaskedGatherer(
+                FixedGatherer(present, firsts, flag, self._may_assemble), gathered
+            )
+        return gathered
+
+    def _value_gatherer(
+        self, storage: ShardedStorage, part: str, keys: Sequence[str]
+    ) -> ValueGatherer:
+        firsts = self.index.firsts(AXES[part])
+        shards = [storage.shard(number) for number in range(len(firsts) - 1)]
+        counts = np.diff(firsts).tolist()
+        readers = [
+            _row_reader(shard, part, keys, count)
+            for shard, count in zip(shards, counts, strict=True)
+        ]
+        return ValueGatherer(readers, firsts)
+
+
+_bound: WeakKeyDictionary[ShardedStorage, _Bound] = WeakKeyDictionary()
+
+
+def _array(shard: ShardReader, path: str, count: int) -> StoredArray | None:
+    array = shard.array(path)
+    if array is None:
+        array = shard.array(f"{path}/frames")
+    if array is not None and len(array) != count:
+        raise DatasetDamagedError(
+            f"{shard.name}: {path} has {len(array)} rows, not the {count} of its shard"
+        )
+    return array
+
+
+def _row_reader(
+    shard: ShardReader, part: str, keys: Sequence[str], count: int
+) -> Callable[[int], object]:
+    """What reads one row of a column, and nothing of its neighbours; None without the column."""
+    column = _inner(shard.schema.parts[part], keys)
+    if column is None:
+        return lambda row: None
+    arrays = shard.arrays_of("/".join([part, *keys]))
+    read = column.bind(iter(arrays), count, copy=True)
+    return lambda row: rows_of(read(row, row + 1), 1)[0]
+
+
+def _common_column(columns: Sequence[Column], has_gaps: bool) -> FixedColumn | None:
+    """The fixed column that holds what any of these hold, exactly, if there is one."""
+    values = [item.value if isinstance(item, MaskedColumn) else item for item in columns]
+    fixed = [column for column in values if isinstance(column, FixedColumn)]
+    if not fixed or len(fixed) < len(values) or len({column.shape for column in fixed}) > 1:
+        return None
+    is_masked = has_gaps or any(isinstance(column, MaskedColumn) for column in columns)
+    if is_masked and 0 in fixed[0].shape:
+        # A mask cannot say that a row without elements is missing.
+        return None
+    dtypes = {column.dtype for column in fixed}
+    common = np.result_type(*dtypes) if len(dtypes) > 1 else fixed[0].dtype
+    if not all(_holds_all(common, dtype) for dtype in dtypes):
+        return None
+    return FixedColumn(common, fixed[0].shape)
+
+
+def _holds_all(wide: np.dtype[Any], narrow: np.dtype[Any]) -> bool:
+    """Whether a dtype holds every value of another; numpy calls int64 to float64 safe."""
+    if wide == narrow:
+        return True
+    if "b" in (wide.kind, narrow.kind):
+        return False
+    if wide.kind in "fc" and narrow.kind in "iu":
+        return bool(np.iinfo(narrow).max < 1 << (np.finfo(wide).nmant + 1))
+    return bool(np.can_cast(narrow, wide))
+
+
+def _columns_at(storage: ShardedStorage, part: str, keys: Sequence[str]) -> list[Column]:
+    """The column of a name in each schema that has it."""
+    columns = [_inner(schema.parts[part], keys) for schema in storage.schemas()]
+    return [column for column in columns if column is not None]
+
+
+def _inner(column: Column, keys: Sequence[str]) -> Column | None:
+    for key in keys:
+        if isinstance(column, StructColumn):
+            fields = {escape_key(name): field for name, field in column.fields.items()}
+            if key not in fields:
+                return None
+            column = fields[key]
+        elif isinstance(column, TupleColumn):
+            places: Mapping[str, Column] = {
+                f"_index_{place}": item for place, item in enumerate(column.items)
+            }
+            if key not in places:
+                return None
+            column = places[key]
+        else:
+            return None
+    return column
+
+
+def _names(storage: ShardedStorage, part: str) -> str:
+    names: dict[str, None] = {}
+    for schema in storage.schemas():
+        column = schema.parts[part]
+        if isinstance(column, StructColumn):
+            names.update(dict.fromkeys(f"{part}/{escape_key(key)}" for key in column.fields))
+        elif isinstance(column, TupleColumn):
+            names.update(dict.fromkeys(f"{part}/_index_{i}" for i in range(len(column.items))))
+    return ", ".join(names)
+
+
+def sharded(storage: object) -> ShardedStorage:
+    """The storage as one that columns can be gathered from.
+
+    Raises:
+        DataError: It is in a format of whole episodes.
+    """
+    if not isinstance(storage, ShardedStorage):
+        name = getattr(storage, "data_format", type(storage).__name__)
+        raise DataError(
+            f"transitions cannot be sampled from data format {name!r}; convert the dataset to "
+            "'columnar' first"
+        )
+    return storage

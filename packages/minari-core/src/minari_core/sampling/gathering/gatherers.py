@@ -1,0 +1,311 @@
+"""Gathering rows of columns by their numbers, through all shards of a storage."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from minari_core.columns import Array, FixedColumn, StoredArray
+from minari_core.columns.base import escape_key
+from minari_core.errors import SamplingError
+from minari_core.formats.shards.compression import CompressedRows, decode_rows
+from minari_core.sampling.gathering.selection import Rows, Selection
+from minari_core.sampling.gathering.spanning import SpannedArrays, can_span
+
+Pair: TypeAlias = tuple[Any, Any]
+
+
+class Gatherer(ABC):
+    """Rows of one column. Thread-safe: it holds no position."""
+
+    gains_from_pairs: bool = False
+    """Whether asking for rows and their neighbours at once saves time."""
+
+    @abstractmethod
+    def take(self, selection: Selection, out: Any = None) -> Any:
+        """Gather rows.
+
+        Args:
+            selection: The rows.
+            out: What an earlier call with rows of the same shape returned, to be filled again.
+
+        Returns:
+            Arrays of shape (*rows.shape, …) in the structure of the column; nested lists for
+            columns whose values have no fixed shape.
+
+        Raises:
+            SamplingError: ``out`` has another shape, dtype or structure.
+        """
+
+    def take_pairs(
+        self, before: Selection, after: Selection, *, adjacent: bool, outs: Pair = (None, None)
+    ) -> Pair:
+        """Gather two selections of one shape, of the same episodes.
+
+        Args:
+            before: Some rows.
+            after: Rows near them.
+            adjacent: Whether each is the row behind the one before.
+            outs: As for `take`, one for each.
+        """
+        return self.take(before, outs[0]), self.take(after, outs[1])
+
+    @abstractmethod
+    def leaves(self, path: str) -> Iterator[tuple[str, FixedGatherer | MaskedGatherer]]:
+        """The columns of arrays in this one, with their paths."""
+
+
+class FixedGatherer(Gatherer):
+    """Rows of one dtype and shape."""
+
+    def __init__(
+        self,
+        segments: Sequence[StoredArray | None],
+        firsts: Rows,
+        column: FixedColumn,
+        may_assemble: Callable[[int], bool],
+    ) -> None:
+        """Take the arrays of one column.
+
+        Args:
+            segments: The array of each shard; None where a shard does not have the column.
+            firsts: The first row of each shard, and the number of all.
+            column: Their dtype and shape.
+            may_assemble: Whether so many bytes may be copied into memory, as one array.
+        """
+        self.dtype = column.dtype
+        """The type of an element."""
+        self.row_shape = column.shape
+        """The shape of a row."""
+        self._segments = list(segments)
+        self._firsts = firsts
+        self._whole: Array | None = None
+        self._spanned: SpannedArrays | None = None
+        self._is_decoded = any(isinstance(segment, CompressedRows) for segment in segments)
+        self.gains_from_pairs = self._is_decoded
+        plain = [segment for segment in self._segments if isinstance(segment, np.ndarray)]
+        if len(plain) < len(self._segments) or any(item.dtype != self.dtype for item in plain):
+            return
+        if len(plain) == 1:
+            self._whole = plain[0]
+        elif may_assemble(sum(segment.nbytes for segment in plain)):
+            self._whole = np.concatenate(plain, dtype=self.dtype)
+        elif can_span(plain):
+            self._spanned = SpannedArrays(plain, firsts)
+            self.gains_from_pairs = True
+
+    def take(self, selection: Selection, out: Any = None) -> Any:
+        rows, whole = selection.rows, self._whole
+        if out is None:
+            if whole is not None:
+                return whole.take(rows, axis=0)
+            if self._spanned is not None:
+                return self._spanned.take(rows, selection.numbers(self._firsts))
+            return self._take_grouped(
+                selection, np.empty((*rows.shape, *self.row_shape), self.dtype)
+            )
+        self._check(out, rows.shape)
+        if whole is not None:
+            # All rows are inside; any other mode would gather into a buffer first.
+            return whole.take(rows, axis=0, out=out, mode="clip")
+        if self._spanned is not None:
+            out[...] = self._spanned.take(rows, selection.numbers(self._firsts))
+            return out
+        if out.flags.c_contiguous:
+            return self._take_grouped(selection, out)
+        out[...] = self.take(selection)
+        return out
+
+    def take_pairs(
+        self, before: Selection, after: Selection, *, adjacent: bool, outs: Pair = (None, None)
+    ) -> Pair:
+        if self._is_decoded:
+            # The two rows are mostly in one chunk.
+            count = len(before.rows)
+            both = self.take(Selection(np.concatenate((before.rows, after.rows))))
+            pair: Pair = (both[:count], both[count:])
+        elif self._spanned is not None and adjacent and before.are_whole:
+            numbers = before.numbers(self._firsts)
+            one, other = self._spanned.take_pairs(before.rows, numbers)
+            pair = (
+                (one if outs[0] is not None else np.ascontiguousarray(one)),
+                (other if outs[1] is not None else np.ascontiguousarray(other)),
+            )
+        else:
+            return super().take_pairs(before, after, adjacent=adjacent, outs=outs)
+        return self._filled(outs[0], pair[0]), self._filled(outs[1], pair[1])
+
+    def _filled(self, out: Any, value: Array) -> Any:
+        if out is None:
+            return value
+        self._check(out, value.shape[: value.ndim - len(self.row_shape)])
+        out[...] = value
+        return out
+
+    def _take_grouped(self, selection: Selection, out: Array) -> Array:
+        flat = out.reshape(-1, *self.row_shape)
+        compressed: list[tuple[CompressedRows, Rows, Rows]] = []
+        for number, places, rows in selection.groups(self._firsts):
+            segment = self._segments[number]
+            if segment is None:
+                flat[places] = 0
+            elif isinstance(segment, CompressedRows):
+                compressed.append((segment, rows, places))
+            else:
+                flat[places] = segment.take(rows, axis=0)  # type: ignore[call-arg]  # an array
+        if compressed:
+            decode_rows(compressed, flat)
+        return out
+
+    def _check(self, out: Any, shape: tuple[int, ...]) -> None:
+        wanted = (*shape, *self.row_shape)
+        if not isinstance(out, np.ndarray) or out.shape != wanted or out.dtype != self.dtype:
+            found = f"{out.dtype} of shape {out.shape}" if isinstance(out, np.ndarray) else out
+            raise SamplingError(
+                f"out has {found} where {self.dtype} of shape {wanted} belongs; give a batch of "
+                "the same size and arguments"
+            )
+
+    def leaves(self, path: str) -> Iterator[tuple[str, FixedGatherer | MaskedGatherer]]:
+        yield path, self
+
+
+class MaskedGatherer(Gatherer):
+    """Rows of a fixed column of which some have no value, as masked arrays."""
+
+    def __init__(self, present: FixedGatherer, values: FixedGatherer) -> None:
+        """Take the flags that say which rows have a value, and the values."""
+        self._present = present
+        self._values = values
+        self.dtype = values.dtype
+        """The type of an element."""
+        self.row_shape = values.row_shape
+        """The shape of a row."""
+
+    def take(self, selection: Selection, out: Any = None) -> Any:
+        data = None
+        if out is not None:
+            if not isinstance(out, np.ma.MaskedArray):
+                raise SamplingError("out has no masked array where some values may be missing")
+            data = np.asarray(out.data)
+        values = self._values.take(selection, data)
+        absent = ~self._present.take(selection).astype(bool)
+        extra = values.ndim - absent.ndim
+        mask = np.broadcast_to(absent.reshape(*absent.shape, *(1,) * extra), values.shape)
+        return np.ma.MaskedArray(values, mask=mask.copy())
+
+    def leaves(self, path: str) -> Iterator[tuple[str, FixedGatherer | MaskedGatherer]]:
+        yield path, self
+
+
+class StructGatherer(Gatherer):
+    """Rows of a dict of columns."""
+
+    def __init__(self, fields: Mapping[str, Gatherer]) -> None:
+        """Take the columns by their keys."""
+        self._items = list(fields.items())
+        self.gains_from_pairs = any(field.gains_from_pairs for field in fields.values())
+
+    def take(self, selection: Selection, out: Any = None) -> Any:
+        if out is None:
+            return {key: field.take(selection) for key, field in self._items}
+        self._check(out)
+        return {key: field.take(selection, out.get(key)) for key, field in self._items}
+
+    def take_pairs(
+        self, before: Selection, after: Selection, *, adjacent: bool, outs: Pair = (None, None)
+    ) -> Pair:
+        parts = [{} if out is None else self._check(out) for out in outs]
+        one: dict[str, Any] = {}
+        other: dict[str, Any] = {}
+        for key, field in self._items:
+            known = parts[0].get(key), parts[1].get(key)
+            one[key], other[key] = field.take_pairs(before, after, adjacent=adjacent, outs=known)
+        return one, other
+
+    def _check(self, out: Any) -> dict[str, Any]:
+        keys = [key for key, _ in self._items]
+        if not isinstance(out, dict) or list(out) != keys:
+            raise SamplingError(f"out has no dict of {keys}")
+        return out
+
+    def leaves(self, path: str) -> Iterator[tuple[str, FixedGatherer | MaskedGatherer]]:
+        for key, field in self._items:
+            yield from field.leaves(f"{path}/{escape_key(key)}")
+
+
+class TupleGatherer(Gatherer):
+    """Rows of a tuple of columns."""
+
+    def __init__(self, items: Sequence[Gatherer]) -> None:
+        """Take the columns by their places."""
+        self._places = list(items)
+        self.gains_from_pairs = any(item.gains_from_pairs for item in items)
+
+    def take(self, selection: Selection, out: Any = None) -> Any:
+        if out is None:
+            return tuple([item.take(selection) for item in self._places])
+        parts = zip(self._places, self._check(out), strict=True)
+        return tuple([item.take(selection, part) for item, part in parts])
+
+    def take_pairs(
+        self, before: Selection, after: Selection, *, adjacent: bool, outs: Pair = (None, None)
+    ) -> Pair:
+        nothing = (None,) * len(self._places)
+        known = zip(*(nothing if out is None else self._check(out) for out in outs), strict=True)
+        pairs = [
+            item.take_pairs(before, after, adjacent=adjacent, outs=parts)
+            for item, parts in zip(self._places, known, strict=True)
+        ]
+        return tuple([one for one, _ in pairs]), tuple([other for _, other in pairs])
+
+    def _check(self, out: Any) -> tuple[Any, ...]:
+        if not isinstance(out, tuple) or len(out) != len(self._places):
+            raise SamplingError(f"out has no tuple of {len(self._places)}")
+        return out
+
+    def leaves(self, path: str) -> Iterator[tuple[str, FixedGatherer | MaskedGatherer]]:
+        for index, item in enumerate(self._places):
+            yield from item.leaves(f"{path}/_index_{index}")
+
+
+class ValueGatherer(Gatherer):
+    """Rows of text, sequences, graphs and whatever else has no fixed shape, as nested lists."""
+
+    def __init__(self, readers: Sequence[Callable[[int], object]], firsts: Rows) -> None:
+        """Take what reads a single row of each shard, and the first row of each."""
+        self._readers = list(readers)
+        self._firsts = firsts
+
+    def take(self, selection: Selection, out: Any = None) -> Any:
+        rows = selection.rows
+        numbers = np.broadcast_to(selection.numbers(self._firsts), rows.shape)
+        values = [
+            self._readers[number](row - int(self._firsts[number]))
+            for row, number in zip(rows.ravel().tolist(), numbers.ravel().tolist(), strict=True)
+        ]
+        for size in reversed(rows.shape[1:]):
+            values = [values[start : start + size] for start in range(0, len(values), size)]
+        return values
+
+    def leaves(self, path: str) -> Iterator[tuple[str, FixedGatherer | MaskedGatherer]]:
+        yield from ()
+
+
+def fill_again(out: Any, value: Array) -> Array:
+    """Copy an array into one that the caller gave; that one.
+
+    Raises:
+        SamplingError: It has another shape or dtype.
+    """
+    if not isinstance(out, np.ndarray) or (out.shape, out.dtype) != (value.shape, value.dtype):
+        raise SamplingError(
+            f"out does not fit {value.dtype} of shape {value.shape}; give a batch of the same size "
+            "and arguments"
+        )
+    filled: Array = out
+    filled[...] = value
+    return filled

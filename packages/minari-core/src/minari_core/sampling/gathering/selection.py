@@ -1,0 +1,81 @@
+"""Which rows of which shards are to be gathered."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+Rows = npt.NDArray[np.int64]
+
+
+class ShardNumbers(ABC):
+    """The shards of some episodes, which the rows of these episodes lie in."""
+
+    @abstractmethod
+    def numbers(self) -> Rows | None:
+        """The shard of each episode, shape (B,); None if an episode lies in more than one."""
+
+
+class Selection:
+    """Rows along one axis to gather, and where they lie among the shards.
+
+    Many columns share one, so that the shards are looked for once.
+    """
+
+    __slots__ = ("_groups", "_numbers", "_of_episodes", "rows")
+
+    def __init__(self, rows: Rows, of_episodes: ShardNumbers | None = None) -> None:
+        """Select rows.
+
+        Args:
+            rows: Numbers of rows counted through all shards, of shape (B, …).
+            of_episodes: The shards of the B episodes that they belong to, if that is known.
+        """
+        self.rows = rows
+        self._of_episodes = of_episodes
+        self._numbers: Rows | None = None
+        self._groups: list[tuple[int, Rows, Rows]] | None = None
+
+    @property
+    def are_whole(self) -> bool:
+        """Whether the episodes of the rows are known, and none lies in more than one shard."""
+        return self._of_episodes is not None and self._of_episodes.numbers() is not None
+
+    def numbers(self, firsts: Rows) -> Rows:
+        """The shard of each row, in a shape that broadcasts to that of the rows.
+
+        Args:
+            firsts: The first row of each shard, and the number of all.
+        """
+        if self._numbers is None:
+            known = None if self._of_episodes is None else self._of_episodes.numbers()
+            if known is not None:
+                self._numbers = known.reshape(-1, *(1,) * (self.rows.ndim - 1))
+            else:
+                self._numbers = np.searchsorted(firsts, self.rows, side="right") - 1
+        return self._numbers
+
+    def groups(self, firsts: Rows) -> list[tuple[int, Rows, Rows]]:
+        """The rows shard by shard.
+
+        Args:
+            firsts: As for `numbers`.
+
+        Returns:
+            For each shard with rows: its number, their places in the selection, and their
+            numbers in the shard.
+        """
+        if self._groups is None:
+            flat = self.rows.reshape(-1)
+            numbers = np.broadcast_to(self.numbers(firsts), self.rows.shape).reshape(-1)
+            order = np.argsort(numbers, kind="stable")
+            borders = np.flatnonzero(np.diff(numbers[order], prepend=-1, append=-1))
+            self._groups = []
+            for start, stop in pairwise(borders.tolist()):
+                places = order[start:stop]
+                number = int(numbers[places[0]])
+                self._groups.append((number, places, flat[places] - firsts[number]))
+        return self._groups

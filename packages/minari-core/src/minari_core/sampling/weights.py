@@ -1,0 +1,150 @@
+"""Weighted draws that are computed from their number, not one after the other.
+
+So any process can make any of them: a batch, a worker or a rank needs nothing from the others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import numpy.typing as npt
+
+from minari_core.errors import SamplingError
+from minari_core.sampling.rank_index import Positions
+
+_STEP = np.uint64(0x9E3779B97F4A7C15)
+_FIRST_MULTIPLIER = np.uint64(0xBF58476D1CE4E5B9)
+_SECOND_MULTIPLIER = np.uint64(0x94D049BB133111EB)
+_ONE, _TWO = np.uint64(1), np.uint64(2)
+
+
+class WeightedOrder:
+    """What is drawn, with repetition, as the first, second, … of an epoch.
+
+    The random numbers are those of SplitMix64 (Steele et al., 2014, "Fast splittable pseudorandom
+    number generators"), whose n-th number needs no other; each draw takes two.
+    """
+
+    __slots__ = ("_start", "_weights")
+
+    def __init__(self, weights: EpisodeWeights, *key: int) -> None:
+        """Choose the draws.
+
+        Args:
+            weights: How likely each episode is.
+            *key: Numbers, such as a seed and an epoch; other numbers give other draws.
+        """
+        self._weights = weights
+        self._start = np.random.SeedSequence(key).generate_state(1, np.uint64)[0]
+
+    def __call__(self, positions: Positions) -> Positions:
+        """What is drawn at each position.
+
+        Args:
+            positions: From 0 on, shape (n,).
+        """
+        numbers = positions.astype(np.uint64) * _TWO
+        return self._weights.at(self._uniform(numbers), self._uniform(numbers + _ONE))
+
+    def _uniform(self, numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.float64]:
+        """Numbers from 0 to below 1."""
+        mixed = (numbers + _ONE) * _STEP + self._start
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * _FIRST_MULTIPLIER
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * _SECOND_MULTIPLIER
+        mixed ^= mixed >> np.uint64(31)
+        uniform: npt.NDArray[np.float64] = (mixed >> np.uint64(11)) * 2.0**-53
+        return uniform
+
+
+class EpisodeWeights:
+    """Draws positions so that each episode has the share that it is given.
+
+    Within an episode all steps, or all windows, are as likely.
+    """
+
+    __slots__ = ("_borders", "_counts", "_starts")
+
+    def __init__(
+        self, weights: npt.ArrayLike | str, counts: Positions, starts: Positions | None = None
+    ) -> None:
+        """Prepare to draw.
+
+        Args:
+            weights: ``"episodes"`` for the same share for each episode that has a position, or
+                one share an episode.
+            counts: How many positions each episode has.
+            starts: The first position of each; they follow one another if None.
+
+        Raises:
+            SamplingError: The shares do not fit the episodes, are negative, or are all zero.
+        """
+        episodes = len(counts)
+        self._counts = counts
+        self._starts = np.cumsum(counts) - counts if starts is None else starts
+        if isinstance(weights, str):
+            if weights != "episodes":
+                raise SamplingError(
+                    f"weights is {weights!r}; give 'transitions', 'episodes', or a number for each "
+                    "episode"
+                )
+            shares = (counts > 0).astype(np.float64)
+        else:
+            shares = _numbers(weights)
+        if shares.shape != (episodes,):
+            raise SamplingError(f"weights of shape {shares.shape} for {episodes} episodes")
+        bad = np.flatnonzero(~(np.isfinite(shares) & (shares >= 0)))
+        if len(bad):
+            raise SamplingError(
+                f"the weight of episode {bad[0]} of the view is {shares[bad[0]]}; weights are "
+                "finite and not negative"
+            )
+        nowhere = np.flatnonzero((shares > 0) & (counts == 0))
+        if len(nowhere):
+            raise SamplingError(
+                f"episode {nowhere[0]} of the view has weight {shares[nowhere[0]]}, but no window "
+                "fits into it; give it weight 0, or ask for padding"
+            )
+        # Scaled first, so that a sum of large weights does not overflow.
+        largest = shares.max(initial=0.0)
+        if largest == 0:
+            raise SamplingError(f"the weights of all {episodes} episodes are 0")
+        self._borders = np.cumsum(shares / largest)
+        self._borders /= self._borders[-1]
+        # Rounding must not leave a gap above the last border.
+        self._borders[np.flatnonzero(shares)[-1] :] = 1.0
+
+    def draw(self, generator: np.random.Generator, size: int) -> Positions:
+        """Draw positions, with repetition."""
+        places = np.searchsorted(self._borders, generator.random(size), side="right")
+        within = generator.integers(0, self._counts[places])
+        drawn: Positions = self._starts[places] + within
+        return drawn
+
+    def at(self, shares: npt.NDArray[np.float64], within: npt.NDArray[np.float64]) -> Positions:
+        """Positions that two numbers choose.
+
+        Args:
+            shares: Choose the episodes, from 0 to below 1.
+            within: Choose the positions in them, likewise.
+        """
+        places = np.searchsorted(self._borders, shares, side="right")
+        counts = self._counts[places]
+        # Rounding must not reach the position behind the last.
+        inside = np.minimum((within * counts).astype(np.int64), counts - 1)
+        drawn: Positions = self._starts[places] + inside
+        return drawn
+
+    def fingerprint(self) -> str:
+        """Text that is the same for the same shares only."""
+        return hashlib.sha256(self._borders.tobytes()).hexdigest()[:32]
+
+
+def _numbers(weights: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    try:
+        given = np.asarray(weights)
+        return given.astype(
+            np.float64, casting="same_kind" if given.dtype.kind == "c" else "unsafe"
+        )
+    except (TypeError, ValueError) as error:
+        raise SamplingError(f"weights are no numbers: {error}") from error

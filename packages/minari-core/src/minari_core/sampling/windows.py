@@ -1,0 +1,308 @@
+"""Windows of consecutive steps of one episode, for sequence models and recurrent learners."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from minari_core.arguments import fraction, whole_number
+from minari_core.errors import SamplingError
+from minari_core.formats.columnar.reading import ShardedStorage
+from minari_core.messages import outlines
+from minari_core.sampling.gathering.binding import gatherer_for
+from minari_core.sampling.gathering.gatherers import Gatherer
+from minari_core.sampling.gathering.selection import Selection
+from minari_core.sampling.rank_index import Positions, RankIndex
+from minari_core.sampling.steps import (
+    EpisodeSteps,
+    ShardsOfSteps,
+    checked_positions,
+    draw_positions,
+)
+from minari_core.sampling.transitions import PARTS
+from minari_core.sampling.weights import EpisodeWeights
+
+Padding: TypeAlias = Literal["after", "before"]
+
+_REWARDS_AT_ONCE = 1 << 14
+_OF_STEPS = ("actions", "rewards", "terminations", "truncations")
+
+
+@dataclass(slots=True, repr=False)
+class SequenceBatch:
+    """B windows of L steps, as arrays of shape (B, L, …) in the structure of the spaces.
+
+    A part that was not asked for is None. Where `mask` is False, a value is padding: it repeats
+    the nearest value of its episode and has no meaning, except that rewards, terminations and
+    truncations are 0 there.
+    """
+
+    observations: Any = None
+    """The observations before the steps."""
+    actions: Any = None
+    """The actions."""
+    rewards: Any = None
+    """The rewards, float64."""
+    next_observations: Any = None
+    """The observations after the steps."""
+    terminations: Any = None
+    """Whether each step terminated its episode."""
+    truncations: Any = None
+    """Whether each step truncated its episode."""
+    columns: dict[str, Any] = field(default_factory=dict)
+    """Further columns by the names that were asked for; of infos and extras the rows after the
+    steps."""
+    mask: Any = None
+    """True for the steps of the episode and False for padding, bool of shape (B, L)."""
+    time_steps: Any = None
+    """The number of each step in its episode, int64 of shape (B, L); 0 for padding."""
+    returns_to_go: Any = None
+    """If asked for: the discounted sum of the rewards from each step to the end of its episode,
+    float64; 0 for padding."""
+    episode_ids: Any = None
+    """The stored index of each window's episode, int64 of shape (B,)."""
+
+    def __repr__(self) -> str:
+        """Shapes and dtypes instead of values."""
+        parts = outlines(self, (part.name for part in fields(self)))
+        return f"SequenceBatch({', '.join(parts)})"
+
+    def __len__(self) -> int:
+        """The number of windows."""
+        return len(self.episode_ids)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SequenceOptions:
+    """What to read of each window; the arguments of `MinariDataset.sample_sequences`."""
+
+    length: int
+    """Steps in a window."""
+    columns: tuple[str, ...] | None = None
+    """Parts and columns to read; all parts but `next_observations` if None."""
+    padding: Padding | None = None
+    """Where windows are padded that reach beyond an episode; None for whole windows only."""
+    returns_to_go: bool = False
+    """Whether to compute returns-to-go."""
+    discount: float = 1.0
+    """The discount of returns-to-go."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            SamplingError: One makes no sense.
+        """
+        # Numbers are kept as Python's own: the text of options is in the state of batches.
+        object.__setattr__(self, "length", whole_number("length", self.length, 1))
+        object.__setattr__(self, "discount", fraction("discount", self.discount))
+        if self.padding not in (None, "after", "before"):
+            raise SamplingError(f"padding is {self.padding!r}, not 'after', 'before' or None")
+
+
+class SequenceSampler:
+    """Reads windows of a dataset or view by their positions, or at random.
+
+    With padding there is a window for each step: it begins there (padded after the end), or ends
+    there (padded before the beginning). Without, there is one for each step that at least
+    ``length - 1`` others follow in its episode.
+
+    Thread-safe for `read`: it holds no position.
+    """
+
+    def __init__(
+        self,
+        storage: ShardedStorage,
+        episodes: Positions | range,
+        options: SequenceOptions,
+        steps: EpisodeSteps | None = None,
+    ) -> None:
+        """Bind the columns.
+
+        Args:
+            storage: Where the data is.
+            episodes: The view's episodes.
+            options: What to read of each window.
+            steps: Their steps, if they have been laid out already.
+
+        Raises:
+            SamplingError: There is no column of a name, or every episode is shorter than a
+                window that is not padded.
+        """
+        self.steps = EpisodeSteps(storage, episodes) if steps is None else steps
+        """The steps of the view."""
+        self.options = options
+        """What is read of each window."""
+        defaults = tuple(name for name in PARTS if name != "next_observations")
+        names = defaults if options.columns is None else tuple(dict.fromkeys(options.columns))
+        self._gatherers = {name: gatherer_for(storage, name) for name in names}
+        self._pairs = [
+            (name, f"next_{name}", gatherer)
+            for name, gatherer in self._gatherers.items()
+            if gatherer.gains_from_pairs and self._gatherers.get(f"next_{name}") is gatherer
+        ]
+        self._paired = {name for pair in self._pairs for name in pair[:2]}
+        self._rewards = gatherer_for(storage, "rewards") if options.returns_to_go else None
+        self.counts = self.steps.lengths
+        """How many windows each episode of the view has, shape (episodes,)."""
+        self.starts = self.steps.view_starts
+        """The first window of each episode of the view."""
+        self._whole: RankIndex | None = None
+        if options.padding is None:
+            self.counts = np.maximum(self.steps.lengths - options.length + 1, 0)
+            self.starts = np.cumsum(self.counts) - self.counts
+            holders = np.flatnonzero(self.counts)
+            if self.steps.total and not len(holders):
+                raise SamplingError(
+                    f"windows of {options.length} steps are longer than every episode (the longest "
+                    f"has {int(self.steps.lengths.max())} steps); ask for padding or shorter ones"
+                )
+            self._whole = RankIndex(self.counts[holders])
+            self._skipped = self.steps.view_starts[holders] - self.starts[holders]
+
+    def __len__(self) -> int:
+        """The number of windows."""
+        return self.steps.total if self._whole is None else self._whole.total
+
+    def sample(
+        self,
+        generator: np.random.Generator,
+        batch_size: int,
+        weights: EpisodeWeights | None = None,
+    ) -> SequenceBatch:
+        """Draw windows with repetition.
+
+        Args:
+            generator: Where randomness comes from.
+            batch_size: How many.
+            weights: How likely each episode is; by its number of windows if None.
+
+        Raises:
+            SamplingError: There is nothing to sample.
+        """
+        return self._read(draw_positions(generator, len(self), batch_size, weights))
+
+    def read(self, positions: npt.ArrayLike) -> SequenceBatch:
+        """Read windows by their positions.
+
+        Args:
+            positions: From 0 to ``len(self) - 1``, shape (B,).
+
+        Raises:
+            SamplingError: A position is outside.
+        """
+        return self._read(checked_positions(positions, len(self)))
+
+    def _read(self, positions: Positions) -> SequenceBatch:
+        steps, length = self.steps, self.options.length
+        if self._whole is not None:
+            positions = positions + self._skipped.take(self._whole.runs(positions))
+        places, anchor = steps.locate(positions)
+        offsets = np.arange(length)
+        if self.options.padding == "before":
+            offsets = offsets - (length - 1)
+        window = anchor[:, None] + offsets
+        first = steps.first_steps.take(places)
+        batch = SequenceBatch(episode_ids=steps.episodes.take(places))
+        padded = None
+        if self._whole is None:
+            wanted, last = window, first + steps.lengths.take(places) - 1
+            window = np.clip(wanted, first[:, None], last[:, None])
+            batch.mask = window == wanted
+            padded = None if batch.mask.all() else ~batch.mask
+        else:
+            batch.mask = np.ones(window.shape, dtype=bool)
+        batch.time_steps = window - first[:, None]
+        shift = steps.rows(places, first) - first
+        self._read_columns(batch, window, shift, ShardsOfSteps(steps, places), padded)
+        if self._rewards is not None:
+            last = first + steps.lengths.take(places) - 1
+            batch.returns_to_go = self._returns_to_go(self._rewards, window, last, padded)
+        if padded is not None:
+            batch.time_steps[padded] = 0
+        return batch
+
+    def _read_columns(
+        self,
+        batch: SequenceBatch,
+        window: Positions,
+        shift: Positions,
+        shards: ShardsOfSteps,
+        padded: npt.NDArray[np.bool_] | None,
+    ) -> None:
+        of_steps = Selection(window, shards)
+        rows = window + shift[:, None]
+        before, after = Selection(rows, shards), Selection(rows + 1, shards)
+        for name, gatherer in self._gatherers.items():
+            if name in self._paired:
+                continue
+            part = name.partition("/")[0]
+            if part in _OF_STEPS:
+                value = gatherer.take(of_steps)
+                if padded is not None and part != "actions":
+                    value[padded] = 0
+            else:
+                value = gatherer.take(before if part == "observations" else after)
+            _put(batch, name, value)
+        for name, next_name, gatherer in self._pairs:
+            value, next_value = gatherer.take_pairs(before, after, adjacent=True)
+            _put(batch, name, value)
+            _put(batch, next_name, next_value)
+
+    def _returns_to_go(
+        self,
+        gatherer: Gatherer,
+        window: Positions,
+        last: Positions,
+        padded: npt.NDArray[np.bool_] | None,
+    ) -> npt.NDArray[np.float64]:
+        """Sums of rewards to the end of the episode (Chen et al., 2021, section 3)."""
+        discount = self.options.discount
+        rewards: npt.NDArray[np.float64] = gatherer.take(Selection(window))
+        if padded is not None:
+            rewards[padded] = 0
+        # What lies behind each window is summed first; then the sums run backwards through it.
+        going_on = np.zeros_like(rewards[:, 0])
+        self._add_behind(going_on, gatherer, window[:, -1] + 1, last + 1)
+        returns = np.empty_like(rewards)
+        for place in range(self.options.length - 1, -1, -1):
+            summed = rewards[:, place] + discount * going_on
+            if padded is not None:
+                # Padding passes on what lies behind it, undiscounted.
+                gap = padded[:, place].reshape(-1, *(1,) * (summed.ndim - 1))
+                summed = np.where(gap, going_on, summed)
+            going_on = returns[:, place] = summed
+        if padded is not None:
+            returns[padded] = 0
+        return returns
+
+    def _add_behind(
+        self,
+        total: npt.NDArray[np.float64],
+        gatherer: Gatherer,
+        begins: Positions,
+        ends: Positions,
+    ) -> None:
+        """Add the discounted sum of the rewards of each of some runs of steps; some are empty."""
+        discount = self.options.discount
+        counts = np.maximum(ends - begins, 0)
+        # All runs are read together, a block of their steps at a time.
+        block = max(1, _REWARDS_AT_ONCE // len(begins))
+        for start in range(0, int(counts.max()), block):
+            open_runs = np.flatnonzero(counts > start)
+            offsets = np.arange(start, min(start + block, int(counts.max())))
+            wanted = begins[open_runs, None] + offsets
+            inside = offsets < counts[open_runs, None]
+            rewards = gatherer.take(Selection(np.minimum(wanted, ends[open_runs, None] - 1)))
+            rewards[~inside] = 0
+            total[open_runs] += np.einsum("bn...,n->b...", rewards, discount**offsets)
+
+
+def _put(batch: SequenceBatch, name: str, value: Any) -> None:
+    if name in PARTS:
+        setattr(batch, name, value)
+    else:
+        batch.columns[name] = value

@@ -1,0 +1,1 @@
+"""The seams between a dataset and where its bytes lie."""

@@ -1,0 +1,188 @@
+"""The seam between a dataset and the format it lies in."""
+
+from __future__ import annotations
+
+import operator
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+
+from minari_core.columns import JsonValue
+from minari_core.environments.space_json import same_space
+from minari_core.episodes import Episode
+from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
+from minari_core.errors import EpisodeIndexError, IncompatibleDatasetsError
+from minari_core.messages import shown
+
+
+class Storage(ABC):
+    """Stored episodes, numbered from 0 in the order in which they were added.
+
+    A storage is added to and never changed otherwise: the episodes that are in it stay what they
+    are. Everything that adds is atomic, also against other processes: it is there as a whole
+    when the call returns, and not at all if the call raises.
+
+    Objects are cheap to pickle and work after a fork: they carry no open file.
+    `minari_core.testing.StorageConformance` is the test of this contract.
+    """
+
+    data_format: ClassVar[str]
+    """The word that names the format in a dataset's metadata."""
+
+    def __repr__(self) -> str:
+        """The format, the place, and how much there is."""
+        place = "" if self.data_path is None else f"data_path={str(self.data_path)!r}, "
+        return (
+            f"{type(self).__name__}(data_format={self.data_format!r}, {place}"
+            f"total_episodes={self.total_episodes})"
+        )
+
+    @property
+    @abstractmethod
+    def metadata(self) -> Mapping[str, JsonValue]:
+        """What the dataset is, as plain JSON values."""
+
+    @property
+    @abstractmethod
+    def observation_space(self) -> spaces.Space[object]:
+        """The space of the observations."""
+
+    @property
+    @abstractmethod
+    def action_space(self) -> spaces.Space[object]:
+        """The space of the actions."""
+
+    @property
+    @abstractmethod
+    def total_episodes(self) -> int:
+        """The number of episodes."""
+
+    @property
+    @abstractmethod
+    def total_steps(self) -> int:
+        """The number of steps of all episodes."""
+
+    @property
+    @abstractmethod
+    def data_path(self) -> Path | None:
+        """The folder that the data lies in, or None if it is not on disk."""
+
+    @property
+    @abstractmethod
+    def nbytes(self) -> int:
+        """The size of the stored data in bytes."""
+
+    @abstractmethod
+    def episode_lengths(self) -> npt.NDArray[np.int64]:
+        """The steps of each episode, shape (total_episodes,); read-only."""
+
+    @abstractmethod
+    def read_episodes(self, indices: Iterable[int], *, copy: bool = True) -> Iterator[EpisodeData]:
+        """Read episodes in the order of their indices.
+
+        Args:
+            indices: Indices from 0 to ``total_episodes - 1``.
+            copy: Give arrays that the caller may change. If False, arrays are read-only views of
+                the storage wherever that is possible.
+
+        Raises:
+            EpisodeIndexError: An index is outside the storage.
+            DatasetDamagedError: What is stored cannot be read; the message names the file.
+        """
+
+    @abstractmethod
+    def read_episode_metadata(self, indices: Iterable[int]) -> Iterator[EpisodeMetadata]:
+        """Read what is stored about episodes without reading their steps."""
+
+    @abstractmethod
+    def append_episodes(self, episodes: Iterable[Episode]) -> range:
+        """Add episodes, all or none.
+
+        Args:
+            episodes: Any number of episodes; they are taken a few at a time, so that their
+                total size is not bounded by memory.
+
+        Returns:
+            The indices of the added episodes.
+
+        Raises:
+            DataError: An episode does not fit the spaces or the episodes before it.
+            DatasetWriteError: The file system refused.
+        """
+
+    def append_storage(self, source: Storage, indices: Sequence[int] | None = None) -> range:
+        """Add episodes of another storage, all or none.
+
+        Args:
+            source: Where they are; it is left as it is.
+            indices: Which ones and in what order; all of them if None.
+
+        Returns:
+            The indices of the added episodes.
+
+        Raises:
+            IncompatibleDatasetsError: The spaces differ.
+        """
+        check_spaces(self, source)
+        chosen = range(source.total_episodes) if indices is None else indices
+        return self.append_episodes(source.read_episodes(chosen, copy=False))
+
+    @abstractmethod
+    def update_metadata(self, changes: Mapping[str, object]) -> None:
+        """Replace some keys of the metadata in one step.
+
+        Raises:
+            MetadataError: A value is not JSON, or a key is one that the data depends on.
+        """
+
+    @abstractmethod
+    def compact(self) -> None:
+        """Rewrite the data in the layout that reads fastest; episodes keep their indices."""
+
+    @abstractmethod
+    def save(self) -> None:
+        """Make a new storage complete and durable, before its folder is shown to others."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Text that changes whenever the stored episodes do."""
+
+    def newer_episodes(self) -> int:
+        """How many episodes others have added that `refresh` would take in."""
+        return 0
+
+    @abstractmethod
+    def refresh(self) -> bool:
+        """Take in what other processes added; whether there was anything."""
+
+
+def checked_index(episode: object, total: int) -> int:
+    """The index of a stored episode as Python's own number.
+
+    Raises:
+        EpisodeIndexError: It is no whole number, or there is no such episode.
+    """
+    try:
+        number = operator.index(episode)  # type: ignore[arg-type]  # anything may come from a caller
+    except TypeError as error:
+        raise EpisodeIndexError(f"episode {shown(episode)} is not a whole number") from error
+    if not 0 <= number < total:
+        raise EpisodeIndexError(f"there is no episode {number} among {total} stored episodes")
+    return number
+
+
+def check_spaces(target: Storage, source: Storage) -> None:
+    """Raise unless two storages have the same spaces.
+
+    Raises:
+        IncompatibleDatasetsError: They differ; the message shows both.
+    """
+    for name in ("observation_space", "action_space"):
+        wanted, found = getattr(target, name), getattr(source, name)
+        if not same_space(wanted, found):
+            raise IncompatibleDatasetsError(f"{name} differs: {found} does not fit {wanted}")

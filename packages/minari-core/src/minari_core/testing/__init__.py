@@ -1,0 +1,7 @@
+"""A conformance suite for storages, and what their authors test them with."""
+
+from __future__ import annotations
+
+from minari_core.testing.storage import SPACES, StorageConformance, simple_episode
+
+__all__ = ["SPACES", "StorageConformance", "simple_episode"]

@@ -1,0 +1,133 @@
+"""Comparing what was read with what was written, to the bit; for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from gymnasium.spaces import GraphInstance
+
+from minari_core.episodes.episode import EpisodeData
+
+
+def expect(condition: object, message: str) -> None:
+    """Fail a test unless something holds.
+
+    Raises:
+        AssertionError: It does not; with the message.
+    """
+    if not condition:
+        raise AssertionError(message)
+
+
+def expect_raises(kinds: type[Exception], call: Callable[[], object]) -> Exception:
+    """Fail a test unless a call raises, and give back what it raised.
+
+    Raises:
+        AssertionError: It did not raise, or something else.
+    """
+    try:
+        result = call()
+    except kinds as error:
+        return error
+    raise AssertionError(f"{kinds.__name__} was not raised; the result is {result!r}")
+
+
+def expect_same(found: object, wanted: object, where: str = "value") -> None:
+    """Fail a test unless two values are the same to the bit, in type, dtype and shape.
+
+    NaN is the same as NaN, but 0.0 is not -0.0, nor 1 True or an array a list. An array without
+    axes is the same as a scalar, because a row of an array is one.
+
+    Raises:
+        AssertionError: They differ; the message says where.
+    """
+    if isinstance(wanted, GraphInstance):
+        expect(isinstance(found, GraphInstance), f"{where} is {found!r}, not a graph")
+        wanted, found = tuple(wanted), tuple(found) if isinstance(found, tuple) else found
+    if isinstance(wanted, np.ndarray | np.generic):
+        _expect_same_array(found, wanted, where)
+    elif isinstance(wanted, Mapping):
+        expect(isinstance(found, Mapping), f"{where} is {found!r}, not a dict")
+        parts: Mapping[object, object] = found if isinstance(found, Mapping) else {}
+        expect(parts.keys() == wanted.keys(), f"{where} has keys {list(parts)}, not {list(wanted)}")
+        for key, value in wanted.items():
+            expect_same(parts[key], value, f"{where}[{key!r}]")
+    elif isinstance(wanted, list | tuple):
+        expect(type(found) is type(wanted), f"{where} is a {type(found).__name__}: {found!r}")
+        items: Sequence[object] = found if isinstance(found, list | tuple) else ()
+        expect(len(items) == len(wanted), f"{where} has {len(items)} items, not {len(wanted)}")
+        for index, (item, value) in enumerate(zip(items, wanted, strict=True)):
+            expect_same(item, value, f"{where}[{index}]")
+    else:
+        same = type(found) is type(wanted) and repr(found) == repr(wanted)
+        expect(same, f"{where} is {found!r}, not {wanted!r}")
+
+
+def _expect_same_array(found: Any, wanted: Any, where: str) -> None:
+    expect(isinstance(found, np.ndarray | np.generic), f"{where} is {found!r}, not an array")
+    one, other = np.ma.getdata(found), np.ma.getdata(wanted)
+    expect(one.dtype == other.dtype, f"{where} has dtype {one.dtype}, not {other.dtype}")
+    expect(one.shape == other.shape, f"{where} has shape {one.shape}, not {other.shape}")
+    mask = np.ma.getmaskarray(wanted)
+    expect(np.array_equal(np.ma.getmaskarray(found), mask), f"{where} is masked otherwise")
+    one, other = one[~mask], other[~mask]
+    equal = (one == other) | ((one != one) & (other != other))
+    expect(np.all(equal), f"{where} is {one}, not {other}")
+    if other.dtype.kind == "f":
+        signs = np.signbit(one) == np.signbit(other)
+        expect(np.all(signs | (one != one)), f"{where} has other signs: {one}, not {other}")
+
+
+def rows_of_space(space: spaces.Space[Any], block: Any, count: int) -> list[Any]:
+    """The single values of what an episode shows for a space.
+
+    Args:
+        space: The space.
+        block: `EpisodeData.observations` or `EpisodeData.actions`.
+        count: How many values there are; only empty Dict and Tuple spaces need it.
+    """
+    if isinstance(space, spaces.Dict):
+        parts = {key: rows_of_space(part, block[key], count) for key, part in space.spaces.items()}
+        return [{key: rows[index] for key, rows in parts.items()} for index in range(count)]
+    if isinstance(space, spaces.Tuple):
+        places = [
+            rows_of_space(part, block[index], count) for index, part in enumerate(space.spaces)
+        ]
+        return [tuple(rows[index] for rows in places) for index in range(count)]
+    rows = list(block)
+    expect(len(rows) == count, f"there are {len(rows)} values of {space}, not {count}")
+    return rows
+
+
+def expect_same_episode(found: EpisodeData, wanted: EpisodeData, *, ids: bool = True) -> None:
+    """Fail a test unless two episodes are the same to the bit.
+
+    Args:
+        found: One episode.
+        wanted: The other one.
+        ids: Whether they must have the same id, too.
+
+    Raises:
+        AssertionError: They differ; the message says where.
+    """
+    names = list(EpisodeData.__dataclass_fields__)
+    for name in names if ids else names[1:]:
+        expect_same(getattr(found, name), getattr(wanted, name), name)
+
+
+def arrays_in(value: object) -> Iterator[np.ndarray[Any, np.dtype[Any]]]:
+    """Every array in what an episode shows."""
+    if isinstance(value, np.ndarray):
+        yield value
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from arrays_in(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from arrays_in(part)
+    elif isinstance(value, EpisodeData):
+        for name in EpisodeData.__dataclass_fields__:
+            yield from arrays_in(getattr(value, name))

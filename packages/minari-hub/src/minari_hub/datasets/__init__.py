@@ -1,0 +1,1 @@
+"""List, download and upload whole datasets."""

@@ -1,0 +1,287 @@
+"""Datasets from a remote into the local root."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from minari_core.errors import (
+    DatasetDamagedError,
+    DatasetNotFoundError,
+    DatasetWriteError,
+    FormatError,
+    MetadataError,
+    MinariError,
+    RemoteError,
+)
+from minari_core.formats.columnar.dataset_folder import ColumnarStorage
+from minari_core.formats.columnar.manifest import (
+    MANIFEST_NAME,
+    Layout,
+    read_manifest,
+    read_metadata,
+)
+from minari_core.formats.public.files import is_behind_the_last
+from minari_core.formats.registry import holds_dataset
+from minari_core.formats.shards.file_check import check_shard
+from minari_core.formats.verification.layout import check_layout
+from minari_core.local.dataset_id import chosen_id
+from minari_core.local.locations import DATA_FOLDER, dataset_folder
+from minari_core.local.publishing import check_id_is_free
+from minari_core.messages import warn_caller
+from minari_hub.datasets.fetching import fetch
+from minari_hub.datasets.installing import install
+from minari_hub.datasets.progress import TransferProgress
+from minari_hub.datasets.remote_dataset import RemoteDataset, local_id, locate
+from minari_hub.datasets.staging import StagingArea
+from minari_hub.remotes.urls import is_url
+from minari_hub.transfer.objects import RemoteObject
+from minari_hub.untrusted.json_objects import check_metadata, read_json_object
+from minari_hub.untrusted.names import check_names
+
+LARGEST_MANIFEST = 256 << 20
+"""The most bytes that the manifest of a dataset may have."""
+
+_SPARE = 16 << 20
+_MOST_READS = 3
+
+_logger = logging.getLogger(__name__)
+
+
+def download_dataset(
+    dataset_name: str | None = None,
+    force_download: bool = False,
+    *,
+    dataset_id: str | None = None,
+    remote_path: str | None = None,
+    token: str | None = None,
+    progress: bool = True,
+) -> None:
+    """Download a dataset into the local root.
+
+    Its files go to a hidden folder first, several at a time, and each is checked against the
+    remote's checksum; one rename then makes the dataset appear. When the process is killed, the
+    next call goes on where it was. A dataset that is here already is left as it is, with a
+    warning.
+
+    Args:
+        dataset_name: Its id, or its full URL such as ``gs://bucket/D4RL/door/human-v2``.
+        force_download: Download it even if it is here; the one that is here is replaced after
+            the new one is complete.
+        dataset_id: Another name of ``dataset_name``.
+        remote_path: The URL of the remote; None is ``$MINARI_REMOTE``, else
+            ``gs://minari-remote``.
+        token: The credentials; see `open_remote`.
+        progress: Whether to show a progress bar, if there is a terminal.
+
+    Raises:
+        DatasetIdError: The id is malformed.
+        DatasetNotFoundError: The remote has no such dataset.
+        DatasetExistsError: Its id is that of something else here.
+        DatasetWriteError: There is too little space, or the file system refuses.
+        DatasetBusyError: Another process downloads it and does not get on.
+        DatasetDamagedError: What the remote has is not what its manifest says.
+        MetadataError: Its manifest is malformed, or is that of another dataset.
+        UntrustedNameError: The remote gives a file a name that leads elsewhere.
+        RemoteError: The remote cannot be read, or sends something else than it lists.
+    """
+    dataset = locate(dataset_name, dataset_id, remote_path, token)
+    if _is_here(dataset.dataset_id) and not force_download:
+        warn_caller(
+            f"dataset {dataset.dataset_id!r} is here already and was not downloaded; "
+            "force_download=True downloads and replaces it"
+        )
+        return
+    _download_locked(dataset, force_download, progress)
+
+
+def ensure_downloaded(
+    dataset_name: str | None = None,
+    *,
+    dataset_id: str | None = None,
+    remote_path: str | None = None,
+    token: str | None = None,
+    progress: bool = True,
+) -> str:
+    """Download a dataset unless it is here; a remote is asked only if it is not.
+
+    Args:
+        dataset_name: As `download_dataset` takes it.
+        dataset_id: Another name of ``dataset_name``.
+        remote_path: As `download_dataset` takes it.
+        token: As `download_dataset` takes it.
+        progress: As `download_dataset` takes it.
+
+    Returns:
+        The id of the local dataset, also where a URL was given.
+
+    Raises:
+        MinariError: As `download_dataset`.
+    """
+    wanted = chosen_id(dataset_name, dataset_id)
+    if is_url(wanted):
+        with suppress(DatasetNotFoundError):
+            return local_id(wanted)
+    elif _is_here(wanted):
+        return wanted
+    dataset = locate(wanted, None, remote_path, token)
+    if not _is_here(dataset.dataset_id):
+        _download_locked(dataset, replaces=False, progress=progress)
+    return dataset.dataset_id
+
+
+def _download_locked(dataset: RemoteDataset, replaces: bool, progress: bool) -> None:
+    staging = StagingArea(dataset.dataset_id)
+    try:
+        with staging.locked():
+            # Who was waited for may have downloaded it.
+            if not _is_here(dataset.dataset_id):
+                check_id_is_free(dataset.dataset_id)
+            elif not replaces:
+                return
+            _download(dataset, staging, replaces, progress)
+    except OSError as error:
+        if isinstance(error, MinariError):
+            raise
+        raise DatasetWriteError(
+            f"dataset {dataset.dataset_id!r} could not be downloaded: {error}"
+        ) from error
+
+
+def _download(dataset: RemoteDataset, staging: StagingArea, replaces: bool, progress: bool) -> None:
+    objects = dataset.objects()
+    described = objects.get(MANIFEST_NAME)
+    if described is None:
+        raise dataset.not_found()
+    staging.put_manifest(_read_manifest(dataset, described))
+    layout = _layout_of(dataset, staging.manifest_folder)
+    metadata = read_metadata(staging.manifest_folder)
+    if layout is None:
+        objects = {
+            name: found for name, found in objects.items() if not is_behind_the_last(name, metadata)
+        }
+    wanted = _wanted(dataset, objects, layout)
+    staging.prepare(dataset.remote.url, wanted)
+    _check_space(dataset, staging, wanted)
+    total = sum(found.size for found in wanted.values())
+    with TransferProgress(dataset.dataset_id, total, shown=progress) as bar:
+        fetch(dataset.remote, staging, wanted, bar.advance)
+    if layout is not None:
+        _check_shards(dataset, staging.data, wanted, layout)
+    else:
+        try:
+            check_layout(staging.data, metadata, dataset.shown)
+        except DatasetDamagedError:
+            # The next call shall ask the remote for all of it again.
+            staging.remove()
+            raise
+    staging.complete()
+    if layout is not None:
+        from minari_core.formats.public.hdf5.placeholder import (
+            leave_notice,  # listing needs no HDF5
+        )
+
+        leave_notice(staging.data)
+    install(dataset.dataset_id, staging.dataset, replace=replaces)
+    staging.remove()
+    _logger.info("downloaded %s: %d files, %d bytes", dataset.shown, len(wanted), total)
+
+
+def _read_manifest(dataset: RemoteDataset, described: RemoteObject) -> bytes:
+    """The manifest, as the remote lists it."""
+    if described.size > LARGEST_MANIFEST:
+        raise MetadataError(
+            f"the manifest of {dataset.shown} has {described.size} bytes, more than "
+            f"{LARGEST_MANIFEST}"
+        )
+    for _ in range(_MOST_READS):
+        text = dataset.remote.read(described.name, 0, described.size)
+        if described.matches(text):
+            break
+    else:
+        raise RemoteError(
+            f"the remote sends another manifest for {dataset.shown} than it lists (tried "
+            f"{_MOST_READS} times); if it was just replaced, call again"
+        )
+    where = f"the manifest of {dataset.shown}"
+    content = read_json_object(text, where, LARGEST_MANIFEST)
+    check_metadata(content, where)
+    said = content.get("dataset_id", dataset.dataset_id)
+    if said != dataset.dataset_id:
+        raise MetadataError(f"{where} is that of {str(said)[:200]!r}")
+    return text
+
+
+def _layout_of(dataset: RemoteDataset, folder: Path) -> Layout | None:
+    """The shards of a dataset; None where the manifest does not name the files."""
+    try:
+        manifest = read_manifest(folder)
+    except FormatError:
+        # Of a version that comes after this one. Whoever reads it will say so.
+        return None
+    except DatasetDamagedError as error:
+        raise MetadataError(f"the manifest of {dataset.shown} is malformed: {error}") from error
+    if manifest.metadata.get("data_format") != ColumnarStorage.data_format:
+        return None
+    return manifest.layout
+
+
+def _wanted(
+    dataset: RemoteDataset, objects: Mapping[str, RemoteObject], layout: Layout | None
+) -> dict[str, RemoteObject]:
+    """The objects that make up the dataset besides its manifest, by names that were checked.
+
+    Raises:
+        UntrustedNameError: A name leads elsewhere.
+        DatasetDamagedError: A shard is missing, or has another size than the manifest says.
+    """
+    if layout is None:
+        names = check_names(objects)
+        return {name: objects[name] for name in names if name != MANIFEST_NAME}
+    wanted: dict[str, RemoteObject] = {}
+    check_names([MANIFEST_NAME, *{shard.file for shard in layout.shards}])
+    for shard in layout.shards:
+        found = objects.get(shard.file)
+        if found is None:
+            raise DatasetDamagedError(
+                f"{dataset.shown} has no {shard.file}, though its manifest names it"
+            )
+        if found.size != shard.nbytes:
+            raise DatasetDamagedError(
+                f"{shard.file} of {dataset.shown} has {found.size} bytes, and its manifest says "
+                f"{shard.nbytes}"
+            )
+        wanted[shard.file] = found
+    return wanted
+
+
+def _check_space(
+    dataset: RemoteDataset, staging: StagingArea, wanted: Mapping[str, RemoteObject]
+) -> None:
+    needed = sum(found.size for found in wanted.values()) - staging.nbytes()
+    free = shutil.disk_usage(staging.data).free
+    if needed + _SPARE > free:
+        raise DatasetWriteError(
+            f"dataset {dataset.dataset_id!r} needs {max(needed, 0):,} more bytes, and "
+            f"{staging.data} has {free:,} free; nothing was downloaded"
+        )
+
+
+def _check_shards(
+    dataset: RemoteDataset, folder: Path, wanted: Mapping[str, RemoteObject], layout: Layout
+) -> None:
+    """Check against the manifest what the remote keeps no checksum of."""
+    for shard in {shard.file: shard for shard in layout.shards}.values():
+        if wanted[shard.file].checksum is None:
+            try:
+                check_shard(folder, shard, dataset.shown)
+            except DatasetDamagedError:
+                (folder / shard.file).unlink(missing_ok=True)
+                raise
+
+
+def _is_here(dataset_id: str) -> bool:
+    return holds_dataset(dataset_folder(dataset_id) / DATA_FOLDER)

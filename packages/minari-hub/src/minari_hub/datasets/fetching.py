@@ -1,0 +1,114 @@
+"""Filling a staging area from a remote, round by round until everything is there."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from threading import Event
+
+from minari_core.errors import RemoteAccessError, RemoteError, RemoteObjectNotFoundError
+from minari_hub.datasets.staging import StagingArea
+from minari_hub.remotes.base import Remote
+from minari_hub.transfer.objects import RemoteObject
+from minari_hub.transfer.part_file import PartFile, TransferStoppedError
+from minari_hub.transfer.retrying import Patience
+
+_MOST_IDLE_ROUNDS = 2
+_MOST_DAMAGED = 3
+# What another try does not change.
+_FINAL = (RemoteAccessError, RemoteObjectNotFoundError)
+
+
+def fetch(
+    remote: Remote,
+    staging: StagingArea,
+    wanted: Mapping[str, RemoteObject],
+    report: Callable[[int], None],
+) -> None:
+    """Fetch what a staging area lacks.
+
+    The remote tries again by itself when a request fails. What it gives up on is tried from
+    where it is in another round, as long as rounds get on.
+
+    Args:
+        remote: The remote.
+        staging: Where the files go; it was prepared for them.
+        wanted: The objects by their names in the data folder.
+        report: Called with numbers of bytes, from any thread.
+
+    Raises:
+        RemoteError: A file does not arrive, or arrives damaged time and again.
+        OSError: The file system refuses.
+    """
+    stop = Event()
+    damaged: dict[str, int] = {}
+    idle = 0
+    missing = {
+        name: found for name, found in wanted.items() if not staging.is_done(name, found.size)
+    }
+    report(sum(found.size for name, found in wanted.items() if name not in missing))
+    for name in missing:
+        report(staging.part_nbytes(name))
+    while missing:
+        with ExitStack() as open_files:
+            parts = {
+                name: open_files.enter_context(PartFile(staging.part(name), found, report, stop))
+                for name, found in missing.items()
+            }
+            before = sum(part.position for part in parts.values())
+            errors = _fetch_once(remote, list(parts.values()), stop)
+            after = sum(part.position for part in parts.values())
+            for name, part in parts.items():
+                if not part.is_complete:
+                    continue
+                if part.matches():
+                    part.close()
+                    staging.finish(name)
+                    del missing[name]
+                    continue
+                damaged[name] = damaged.get(name, 0) + 1
+                part.restart()
+                if damaged[name] >= _MOST_DAMAGED:
+                    raise RemoteError(
+                        f"{part.source.name!r} of {remote.url} arrived {damaged[name]} times "
+                        f"with another checksum than the remote lists "
+                        f"({part.source.checksum}); nothing was installed"
+                    )
+        _raise_what_is_final(errors)
+        idle = 0 if after > before else idle + 1
+        if missing and idle >= _MOST_IDLE_ROUNDS:
+            name, found = next(iter(missing.items()))
+            raise (
+                errors[0]
+                if errors
+                else RemoteError(
+                    f"{remote.url} sends less of {found.name!r} than the {found.size} bytes that "
+                    "it lists"
+                )
+            )
+        if missing and errors:
+            _pause(idle)
+
+
+def _fetch_once(remote: Remote, parts: Sequence[PartFile], stop: Event) -> list[Exception]:
+    incomplete = [part for part in parts if not part.is_complete]
+    # An object without content needs no request.
+    if not incomplete:
+        return []
+    outcomes = remote.download(incomplete, stop)
+    return [error for error in outcomes if error is not None]
+
+
+def _raise_what_is_final(errors: Sequence[Exception]) -> None:
+    for error in errors:
+        if isinstance(error, TransferStoppedError):
+            continue
+        if not isinstance(error, RemoteError) or isinstance(error, _FINAL):
+            raise error
+
+
+def _pause(idle: int) -> None:
+    patience = Patience.current()
+    time.sleep(min(patience.first_wait * 2**idle, patience.longest_wait) * random.uniform(0.5, 1))

@@ -1,0 +1,139 @@
+"""What datasets a remote has."""
+
+from __future__ import annotations
+
+import re
+
+from minari_core.columns import JsonValue
+from minari_core.errors import DatasetIdError, MetadataError, MinariError, RemoteError
+from minari_core.local.dataset_id import parse_dataset_id
+from minari_core.messages import warn_caller
+from minari_hub.datasets.remote_dataset import RemoteDataset, locate
+from minari_hub.remotes.base import Remote
+from minari_hub.remotes.urls import open_remote
+from minari_hub.transfer.objects import DatasetEntry
+from minari_hub.transfer.threads import map_many
+from minari_hub.untrusted.summary import Summary
+
+_ENDS_IN_VERSION = re.compile(r"-v[0-9]+\Z")
+_READERS = 16
+_MOST_NAMED = 10
+
+
+def list_remote_datasets(
+    remote_path: str | None = None,
+    prefix: str | None = None,
+    latest_version: bool = False,
+    compatible_minari_version: bool = False,
+    token: str | None = None,
+) -> dict[str, dict[str, JsonValue]]:
+    """List the datasets of a remote.
+
+    Datasets that this project uploaded cost no request besides the listing's own; of others,
+    the metadata are read, several at a time. A broken dataset is left out, and one warning
+    names it.
+
+    Args:
+        remote_path: The URL of the remote, such as ``gs://bucket/prefix``; None is
+            ``$MINARI_REMOTE``, else ``gs://minari-remote``.
+        prefix: Only ids that begin with this text. One that ends in a version, as ``x-v1``,
+            is not the beginning of ``x-v10``.
+        latest_version: Only the highest version of each dataset; with
+            ``compatible_minari_version``, of those.
+        compatible_minari_version: Only datasets in a format, and a version of it, that what is
+            installed here reads.
+        token: The credentials; see `open_remote`.
+
+    Returns:
+        The metadata of each dataset by its id, in the order of namespaces, names and versions.
+
+    Raises:
+        RemoteUrlError: The URL names no remote.
+        RemoteError: The remote cannot be listed.
+        MissingDependencyError: Its kind needs an extra that is not installed.
+    """
+    remote = open_remote(remote_path, token)
+    broken: list[str] = []
+    entries: dict[str, DatasetEntry] = {}
+    for entry in remote.datasets(prefix or ""):
+        if _is_wanted(entry.dataset_id, prefix):
+            try:
+                entries[str(parse_dataset_id(entry.dataset_id))] = entry
+            except DatasetIdError as error:
+                broken.append(str(error))
+    summaries = map_many(
+        lambda entry: _summary_or_error(remote, entry), list(entries.values()), _READERS
+    )
+    out_of_reach = [summary for summary in summaries if isinstance(summary, RemoteError)]
+    if out_of_reach and len(out_of_reach) == len(summaries):
+        raise out_of_reach[0]
+    found: dict[str, Summary] = {}
+    for dataset_id, summary in zip(entries, summaries, strict=True):
+        if isinstance(summary, MinariError):
+            broken.append(f"{dataset_id} ({summary})")
+        elif not compatible_minari_version or summary.is_readable_here:
+            found[dataset_id] = summary
+    if broken:
+        more = f"; and {len(broken) - _MOST_NAMED} more" if len(broken) > _MOST_NAMED else ""
+        warn_caller(
+            f"left out of the list of {remote.url}, because they are broken: "
+            f"{'; '.join(broken[:_MOST_NAMED])}{more}"
+        )
+    ordered = sorted(found, key=parse_dataset_id)
+    if latest_version:
+        newest = {parse_dataset_id(dataset_id).unversioned: dataset_id for dataset_id in ordered}
+        ordered = sorted(newest.values(), key=parse_dataset_id)
+    return {dataset_id: found[dataset_id].metadata for dataset_id in ordered}
+
+
+def get_remote_metadata(
+    dataset_name: str | None = None,
+    *,
+    dataset_id: str | None = None,
+    remote_path: str | None = None,
+    token: str | None = None,
+) -> dict[str, JsonValue]:
+    """The metadata of one dataset on a remote; no other dataset is looked at.
+
+    Args:
+        dataset_name: Its id, or its full URL such as ``gs://bucket/D4RL/door/human-v2``.
+        dataset_id: Another name of ``dataset_name``.
+        remote_path: The URL of the remote; None is ``$MINARI_REMOTE``, else
+            ``gs://minari-remote``.
+        token: The credentials; see `open_remote`.
+
+    Raises:
+        DatasetIdError: The id is malformed.
+        DatasetNotFoundError: It is not there.
+        MetadataError: Its metadata are malformed.
+        RemoteError: The remote cannot be read.
+    """
+    return locate(dataset_name, dataset_id, remote_path, token).summary().metadata
+
+
+def _is_wanted(dataset_id: str, prefix: str | None) -> bool:
+    if not prefix:
+        return True
+    if not dataset_id.startswith(prefix):
+        return False
+    goes_on_with_a_digit = dataset_id[len(prefix) : len(prefix) + 1].isdecimal()
+    return not (goes_on_with_a_digit and _ENDS_IN_VERSION.search(prefix))
+
+
+def _summary_or_error(remote: Remote, entry: DatasetEntry) -> Summary | MinariError:
+    dataset = RemoteDataset(remote, entry.dataset_id)
+    where = f"the summary of {dataset.shown}"
+    try:
+        try:
+            summary = Summary.of_attached(entry.attached, where)
+        except MetadataError:
+            # The manifest itself may be whole.
+            summary = None
+        if summary is None:
+            summary = dataset.read_summary()
+        said = summary.metadata.get("dataset_id", entry.dataset_id)
+        if said != entry.dataset_id:
+            raise MetadataError(f"its metadata says {str(said)[:80]!r}")
+    except MinariError as error:
+        return error
+    return summary

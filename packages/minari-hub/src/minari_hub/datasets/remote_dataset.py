@@ -1,0 +1,165 @@
+"""One dataset on a remote: finding it by its id or URL, and what it consists of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from minari_core.errors import DatasetNotFoundError, RemoteObjectNotFoundError
+from minari_core.formats.columnar.manifest import MANIFEST_NAME
+from minari_core.formats.registry import holds_dataset
+from minari_core.local.dataset_id import chosen_id, parse_dataset_id
+from minari_core.local.locations import DATA_FOLDER, dataset_folder
+from minari_hub.remotes.base import Remote
+from minari_hub.remotes.urls import Address, addresses_of, is_url, open_remote
+from minari_hub.transfer.objects import RemoteObject
+from minari_hub.untrusted.names import check_name
+from minari_hub.untrusted.summary import Summary
+
+LARGEST_LISTED_MANIFEST = 16 << 20
+"""The most bytes of a manifest that are read only to show what it says."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteDataset:
+    """A dataset's place on a remote; whether it is there is another question."""
+
+    remote: Remote
+    """The remote."""
+    dataset_id: str
+    """The id, valid."""
+
+    @property
+    def prefix(self) -> str:
+        """How the names of its data's objects begin, and no other dataset's."""
+        return f"{self.dataset_id}/{DATA_FOLDER}/"
+
+    @property
+    def shown(self) -> str:
+        """Its name for a message."""
+        return f"{self.dataset_id!r} on {self.remote.url}"
+
+    def read_summary(self) -> Summary:
+        """What its manifest says.
+
+        Raises:
+            RemoteObjectNotFoundError: It has none.
+            MetadataError: The manifest is malformed.
+        """
+        name = self.prefix + MANIFEST_NAME
+        text = self.remote.read(name, 0, LARGEST_LISTED_MANIFEST + 1)
+        return Summary.of_manifest(text, f"{self.remote.url}/{name}", LARGEST_LISTED_MANIFEST)
+
+    def summary(self) -> Summary:
+        """What its manifest says.
+
+        Raises:
+            DatasetNotFoundError: It is not there; the message says which versions are.
+            MetadataError: The manifest is malformed.
+        """
+        try:
+            return self.read_summary()
+        except RemoteObjectNotFoundError as error:
+            raise self.not_found() from error
+
+    def objects(self) -> dict[str, RemoteObject]:
+        """The objects of its data, by their names in the data folder; not yet checked names.
+
+        What stands for a folder in a bucket is left out.
+        """
+        return {
+            found.name[len(self.prefix) :]: found
+            for found in self.remote.find(self.prefix)
+            if not (found.name.endswith("/") and found.size == 0)
+        }
+
+    def not_found(self) -> DatasetNotFoundError:
+        """The error that says that it is not there, and what is."""
+        unversioned = f"{parse_dataset_id(self.dataset_id).unversioned}-v"
+        try:
+            others = sorted(
+                check_name(entry.dataset_id)
+                for entry in self.remote.datasets(unversioned)
+                if entry.dataset_id.removeprefix(unversioned).isdecimal()
+            )
+        except (OSError, ValueError):
+            others = []
+        hint = (
+            f"it has {', '.join(others[:10])}" if others else "list_remote_datasets() shows what is"
+        )
+        return DatasetNotFoundError(f"there is no dataset {self.shown}; {hint}")
+
+
+def locate(
+    dataset_name: str | None,
+    dataset_id: str | None,
+    remote_path: str | None,
+    token: str | None,
+    *,
+    local: bool = False,
+) -> RemoteDataset:
+    """Where a call means a dataset to be.
+
+    Args:
+        dataset_name: Its id, or its full URL, which says the remote too.
+        dataset_id: Another name of ``dataset_name``.
+        remote_path: The remote, unless the URL says it.
+        token: The credentials.
+        local: Whether it is the local dataset that exists, not the one on the remote.
+
+    Raises:
+        DatasetIdError: There is no valid id.
+        RemoteUrlError: The URL names no remote.
+        DatasetNotFoundError: A URL was given, and it has no dataset.
+    """
+    wanted = chosen_id(dataset_name, dataset_id)
+    if not is_url(wanted):
+        return RemoteDataset(open_remote(remote_path, token), str(parse_dataset_id(wanted)))
+    addresses = list(addresses_of(wanted))
+    chosen = local_address(addresses) if local else _remote_address(addresses, token)
+    return RemoteDataset(open_remote(chosen.remote_path, token), chosen.dataset_id)
+
+
+def local_address(addresses: list[Address]) -> Address:
+    """The way to read a URL whose id is the longest that is a local dataset's.
+
+    Raises:
+        DatasetNotFoundError: No local dataset has one of the ids.
+    """
+    for address in addresses:
+        if holds_dataset(dataset_folder(address.dataset_id) / DATA_FOLDER):
+            return address
+    ids = ", ".join(repr(address.dataset_id) for address in addresses)
+    raise DatasetNotFoundError(
+        f"{ids} is no local dataset; list_local_datasets() shows them, and download_dataset() "
+        "makes a remote one local"
+        if len(addresses) == 1
+        else f"none of {ids} is a local dataset; list_local_datasets() shows them, and "
+        "download_dataset() makes a remote one local"
+    )
+
+
+def local_id(dataset_name: str) -> str:
+    """The id of the local dataset that an id or a full URL means.
+
+    Raises:
+        DatasetIdError: A URL does not end in an id.
+        DatasetNotFoundError: No local dataset has the id at the end of a URL.
+    """
+    if not is_url(dataset_name):
+        return dataset_name
+    return local_address(list(addresses_of(dataset_name))).dataset_id
+
+
+def _remote_address(addresses: list[Address], token: str | None) -> Address:
+    """The way to read a URL that the manifest at its end confirms."""
+    if len(addresses) == 1:
+        return addresses[0]
+    # Wherever the id begins, it is the same object.
+    shortest = addresses[-1]
+    dataset = RemoteDataset(open_remote(shortest.remote_path, token), shortest.dataset_id)
+    said = dataset.summary().metadata.get("dataset_id")
+    for address in addresses:
+        if address.dataset_id == said:
+            return address
+    # What follows the bucket; in a folder somewhere, only its name.
+    return shortest if shortest.remote_path.startswith("file:") else addresses[0]

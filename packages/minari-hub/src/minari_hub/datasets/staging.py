@@ -1,0 +1,182 @@
+"""Where a download is prepared, so that it can go on after its process was killed.
+
+The folder lies hidden under the local root:
+
+```
+.staging/download-<key>/journal.json    which objects its files are of
+.staging/download-<key>/manifest/…      the manifest, which is put to the files at the end
+.staging/download-<key>/parts/…         files that are not complete, or not yet checked
+.staging/download-<key>/dataset/data/…  files that are complete and checked
+```
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from minari_core.errors import DatasetBusyError
+from minari_core.files import sync_folder
+from minari_core.formats.columnar.manifest import MANIFEST_NAME
+from minari_core.local.locations import DATA_FOLDER, staging_root
+from minari_hub.transfer.objects import RemoteObject
+from minari_hub.untrusted.names import check_name
+
+_JOURNAL = "journal.json"
+_CHECK_SECONDS = 2.0
+_LONGEST_STANDSTILL = 90
+
+
+class StagingArea:
+    """The hidden folder of one dataset's download; who uses it holds its lock."""
+
+    def __init__(self, dataset_id: str) -> None:
+        """Name the folder; nothing is made.
+
+        Args:
+            dataset_id: The dataset, which has one staging area whatever remote it comes from.
+        """
+        key = hashlib.sha256(dataset_id.encode()).hexdigest()[:24]
+        self._dataset_id = dataset_id
+        self._folder = staging_root() / f"download-{key}"
+        self.dataset = self._folder / "dataset"
+        self.data = self.dataset / DATA_FOLDER
+        self.manifest_folder = self._folder / "manifest"
+        self._parts = self._folder / "parts"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the lock, so that one process at a time downloads this dataset.
+
+        Another process that makes headway is waited for.
+
+        Raises:
+            DatasetBusyError: Another process has the lock, and nothing changes.
+        """
+        from filelock import FileLock, Timeout  # only who writes needs it
+
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self._folder.with_suffix(".lock"))
+        standstill, before = 0.0, -1
+        while True:
+            try:
+                lock.acquire(timeout=_CHECK_SECONDS)
+                break
+            except Timeout as error:
+                now = self.nbytes()
+                standstill = 0.0 if now != before else standstill + _CHECK_SECONDS
+                before = now
+                if standstill >= _LONGEST_STANDSTILL:
+                    raise DatasetBusyError(
+                        f"another process downloads {self._dataset_id!r} and has received "
+                        f"nothing for {_LONGEST_STANDSTILL} seconds; try again when it is done"
+                    ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def prepare(self, source: str, objects: Mapping[str, RemoteObject]) -> None:
+        """Keep what is there of these very objects, throw away the rest, and note which they are.
+
+        Args:
+            source: The URL of the remote.
+            objects: The objects by their names in the data folder, which are checked names.
+        """
+        identities = {name: _identity(found) for name, found in objects.items()}
+        known = self._read_journal(source)
+        kept = {
+            name
+            for name, identity in identities.items()
+            if identity is not None and known.get(name) == identity
+        }
+        for folder in (self._parts, self.data):
+            for path in _files_below(folder):
+                if path.relative_to(folder).as_posix() not in kept:
+                    path.unlink()
+        self.data.mkdir(parents=True, exist_ok=True)
+        for name in objects:
+            for path in (self._parts / name, self.data / name):
+                path.parent.mkdir(parents=True, exist_ok=True)
+        self._write_journal(source, identities)
+
+    def part(self, name: str) -> Path:
+        """Where a file is filled."""
+        return self._parts / check_name(name)
+
+    def part_nbytes(self, name: str) -> int:
+        """How much of a file is there that is not complete."""
+        try:
+            return self.part(name).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def is_done(self, name: str, size: int) -> bool:
+        """Whether a file is complete and checked."""
+        path = self.data / check_name(name)
+        return path.is_file() and path.stat().st_size == size
+
+    def finish(self, name: str) -> None:
+        """Take a file over that is complete and checked."""
+        os.replace(self.part(name), self.data / check_name(name))
+
+    def put_manifest(self, text: bytes) -> None:
+        """Keep the manifest until all that it names is there."""
+        self.manifest_folder.mkdir(parents=True, exist_ok=True)
+        with open(self.manifest_folder / MANIFEST_NAME, "wb") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def complete(self) -> None:
+        """Put the manifest to the files, and make their names outlive a power cut."""
+        os.replace(self.manifest_folder / MANIFEST_NAME, self.data / MANIFEST_NAME)
+        for folder, _, _ in os.walk(self.dataset):
+            sync_folder(Path(folder))
+
+    def remove(self) -> None:
+        """Remove the folder and all that is in it."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def nbytes(self) -> int:
+        """How much of the files is there."""
+        total = 0
+        for path in [*_files_below(self._parts), *_files_below(self.data)]:
+            with suppress(OSError):
+                total += path.stat().st_size
+        return total
+
+    def _read_journal(self, source: str) -> Mapping[str, object]:
+        try:
+            content = json.loads((self._folder / _JOURNAL).read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return {}
+        if not isinstance(content, dict) or content.get("source") != source:
+            return {}
+        objects = content.get("objects")
+        return objects if isinstance(objects, dict) else {}
+
+    def _write_journal(self, source: str, identities: Mapping[str, object]) -> None:
+        text = json.dumps({"source": source, "objects": identities})
+        temporary = self._folder / f".{_JOURNAL}"
+        temporary.write_text(text, encoding="utf-8")
+        # A journal that is cut short is no journal: what is there is then fetched again.
+        os.replace(temporary, self._folder / _JOURNAL)
+
+
+def _identity(found: RemoteObject) -> list[object] | None:
+    """What an object is known by; None if its content may be another one without a sign."""
+    if not found.version and found.checksum is None:
+        return None
+    checksum = found.checksum
+    described = [checksum.algorithm, checksum.digest] if checksum else None
+    return [found.size, found.version, described]
+
+
+def _files_below(folder: Path) -> list[Path]:
+    return [Path(parent) / name for parent, _, names in os.walk(folder) for name in names]

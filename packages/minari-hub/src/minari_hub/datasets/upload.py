@@ -1,0 +1,230 @@
+"""Local datasets to a remote."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from threading import Event
+
+from minari_core.columns import JsonValue
+from minari_core.errors import (
+    DatasetChangedError,
+    DatasetDamagedError,
+    DatasetExistsError,
+    DatasetNotFoundError,
+    RemoteError,
+    RemoteObjectExistsError,
+)
+from minari_core.formats.columnar.dataset_folder import ColumnarStorage
+from minari_core.formats.columnar.manifest import MANIFEST_NAME, read_manifest
+from minari_core.formats.public.files import BEFORE_NAMED, EPISODE_METADATA, belongs
+from minari_core.formats.registry import check_format
+from minari_core.formats.shards.file_check import check_shard
+from minari_core.formats.verification.layout import check_layout
+from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root
+from minari_hub.datasets.converting import converted
+from minari_hub.datasets.progress import TransferProgress
+from minari_hub.datasets.remote_dataset import RemoteDataset, locate
+from minari_hub.transfer.checksums import Algorithm, Checksum, checksum_of, new_hasher
+from minari_hub.transfer.objects import RemoteObject, Upload
+from minari_hub.untrusted.names import check_names
+from minari_hub.untrusted.summary import Summary
+
+_logger = logging.getLogger(__name__)
+_BLOCK = 8 << 20
+
+
+def upload_dataset(
+    dataset_name: str | None = None,
+    *,
+    dataset_id: str | None = None,
+    remote_path: str | None = None,
+    token: str | None = None,
+    data_format: str | None = None,
+    progress: bool = True,
+) -> None:
+    """Upload a local dataset to a remote.
+
+    Nothing that is on the remote is ever replaced. The manifest goes last, after all other
+    files were checked to have arrived, so that nobody sees half a dataset. When the process is
+    killed, the next call sends only what is missing. What is added to the dataset meanwhile is
+    not sent.
+
+    Args:
+        dataset_name: Its id, or the full URL that it shall have, such as
+            ``gs://bucket/D4RL/door/human-v2``.
+        dataset_id: Another name of ``dataset_name``.
+        remote_path: The URL of the remote; None is ``$MINARI_REMOTE``, else
+            ``gs://minari-remote``.
+        token: The credentials; see `open_remote`.
+        data_format: The format to publish it in; None is the one it is in.
+        progress: Whether to show a progress bar, if there is a terminal.
+
+    Raises:
+        DatasetIdError: The id is malformed.
+        DatasetNotFoundError: There is no such local dataset.
+        DatasetExistsError: The remote has a dataset of this id, or a file with other content
+            where one of this dataset's goes.
+        DatasetDamagedError: A local file is not what the manifest says.
+        FormatError: The format is unknown here, so that nobody can say which files belong to it.
+        RemoteError: The remote cannot be reached, refuses, or does not have what was sent.
+    """
+    dataset = locate(dataset_name, dataset_id, remote_path, token, local=True)
+    folder = dataset_folder(dataset.dataset_id) / DATA_FOLDER
+    if not (folder / MANIFEST_NAME).exists():
+        raise DatasetNotFoundError(
+            f"there is no dataset {dataset.dataset_id!r} under {datasets_root()} to upload; "
+            "list_local_datasets() shows which there are"
+        )
+    # Before anything is converted or read.
+    _check_is_new(dataset, _objects(dataset))
+    with converted(dataset.dataset_id, folder, data_format) as source:
+        _upload(dataset, source, progress)
+
+
+def _upload(dataset: RemoteDataset, folder: Path, progress: bool) -> None:
+    # What is sent is what this manifest says, whatever becomes of the dataset meanwhile.
+    manifest = (folder / MANIFEST_NAME).read_bytes()
+    summary = Summary.of_manifest(manifest, str(folder / MANIFEST_NAME), len(manifest))
+    uploads = _uploads(dataset, folder)
+    there = _objects(dataset)
+    _check_is_new(dataset, there)
+    missing = [each for each in uploads if not _is_same(dataset, each, there)]
+    total = sum(each.size for each in uploads)
+    with TransferProgress(dataset.dataset_id, total, shown=progress) as bar:
+        bar.advance(total - sum(each.size for each in missing))
+        # Of two who publish one id, the second to create the first file stops at that; shards
+        # have names of their own, and no two datasets are in each other's way.
+        is_columnar = summary.metadata.get("data_format") == ColumnarStorage.data_format
+        claiming = 0 if is_columnar else 1
+        for some in (uploads[:claiming], uploads[claiming:]):
+            _send(dataset, folder, [each for each in some if each in missing], bar.advance)
+    _publish(dataset, manifest, summary)
+    _logger.info("uploaded %s: %d files, %d bytes", dataset.shown, len(uploads), total)
+
+
+def _send(
+    dataset: RemoteDataset, folder: Path, uploads: Sequence[Upload], report: Callable[[int], None]
+) -> None:
+    """Upload files, and check that they have arrived."""
+    if not uploads:
+        return
+    for error in dataset.remote.upload(uploads, report, Event()):
+        # Another try of ours, or another process with the same dataset, may have created it;
+        # whether it is the same is looked at below.
+        if error is not None and not isinstance(error, RemoteObjectExistsError):
+            if isinstance(error, FileNotFoundError) and not isinstance(error, RemoteError):
+                raise DatasetChangedError(
+                    f"{folder} was rewritten while it was uploaded: {error}"
+                ) from error
+            raise error
+    there = _objects(dataset)
+    for each in uploads:
+        if not _is_same(dataset, each, there):
+            raise RemoteError(f"{each.name!r} was sent to {dataset.remote.url} and is not there")
+
+
+def _publish(dataset: RemoteDataset, manifest: bytes, summary: Summary) -> None:
+    name = dataset.prefix + MANIFEST_NAME
+    try:
+        dataset.remote.create(name, manifest, summary.attached())
+    except RemoteObjectExistsError as error:
+        raise DatasetExistsError(
+            f"dataset {dataset.shown} was published by somebody else meanwhile"
+        ) from error
+    if dataset.remote.read(name, 0, len(manifest) + 1) != manifest:
+        raise RemoteError(f"the manifest of {dataset.shown} is not there as it was sent")
+
+
+def _objects(dataset: RemoteDataset) -> dict[str, RemoteObject]:
+    try:
+        return dataset.objects()
+    except FileNotFoundError:
+        # A folder, or a repository, that is made when something is put there.
+        return {}
+
+
+def _check_is_new(dataset: RemoteDataset, there: Mapping[str, RemoteObject]) -> None:
+    if MANIFEST_NAME in there:
+        raise DatasetExistsError(
+            f"dataset {dataset.shown} exists and is never replaced; publish it under the next "
+            "version"
+        )
+
+
+def _uploads(dataset: RemoteDataset, folder: Path) -> Sequence[Upload]:
+    """The files of a dataset besides its manifest; one that only this dataset has goes first."""
+    manifest = read_manifest(folder)
+    if manifest.metadata.get("data_format") == ColumnarStorage.data_format:
+        shards = {shard.file: shard for shard in manifest.layout.shards}
+        for shard in shards.values():
+            check_shard(folder, shard, str(folder))
+        names = list(shards)
+    else:
+        check_format(str(manifest.metadata.get("data_format", BEFORE_NAMED)))
+        names = sorted(_names(folder, manifest.metadata), key=_is_metadata)
+        check_layout(folder, manifest.metadata, str(folder))
+    uploads: list[Upload] = []
+    for name in check_names(names):
+        path = folder / name
+        uploads.append(Upload(path, dataset.prefix + name, path.stat().st_size))
+    return uploads
+
+
+def _names(folder: Path, metadata: Mapping[str, JsonValue]) -> Iterator[str]:
+    """The names of a dataset's files in a layout of the public Minari, and of no others.
+
+    Raises:
+        DatasetDamagedError: A link is where one of them belongs.
+    """
+    for parent, folders, files in os.walk(folder):
+        folders.sort()
+        for found in sorted(files) + [f"{name}/" for name in folders]:
+            path = Path(parent, found)
+            name = path.relative_to(folder).as_posix()
+            if path.is_symlink():
+                # Of a link to a folder, any name in it.
+                inside = f"{name}/{EPISODE_METADATA}" if found.endswith("/") else name
+                if belongs(inside, metadata):
+                    raise DatasetDamagedError(
+                        f"{path} is a link, and only what lies in the dataset's own folder is "
+                        "uploaded; put a copy in its place"
+                    )
+            elif path.is_file() and belongs(name, metadata):
+                yield name
+
+
+def _is_metadata(name: str) -> bool:
+    """Whether another dataset may well have the very same file."""
+    return name.endswith(f"/{EPISODE_METADATA}")
+
+
+def _is_same(dataset: RemoteDataset, upload: Upload, there: Mapping[str, RemoteObject]) -> bool:
+    """Whether a file is on the remote; reads it back where the remote keeps no checksum.
+
+    Raises:
+        DatasetExistsError: Another content is there.
+    """
+    found = there.get(upload.name[len(dataset.prefix) :])
+    if found is None:
+        return False
+    if found.size == upload.size:
+        algorithm: Algorithm = found.checksum.algorithm if found.checksum else "sha256"
+        content = found.checksum or _read_back(dataset, found, algorithm)
+        if content == checksum_of(upload.path, algorithm):
+            return True
+    raise DatasetExistsError(
+        f"{upload.name!r} exists on {dataset.remote.url} with another content than {upload.path}, "
+        "though no manifest names it there; it may be what another upload left: remove it, or "
+        "publish under the next version"
+    )
+
+
+def _read_back(dataset: RemoteDataset, found: RemoteObject, algorithm: Algorithm) -> Checksum:
+    hasher = new_hasher(algorithm, found.size)
+    for start in range(0, found.size, _BLOCK):
+        stop = min(start + _BLOCK, found.size)
+        hasher.update(dataset.remote.read(found.name, start, stop))
+    return Checksum(algorithm, hasher.hexdigest())

@@ -1,0 +1,103 @@
+"""The seam between datasets and where they are kept: a `Remote`, and the objects in it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from threading import Event
+from typing import TYPE_CHECKING
+
+from minari_core.formats.columnar.manifest import MANIFEST_NAME
+from minari_hub.transfer.objects import DatasetEntry, RemoteObject, Upload
+
+if TYPE_CHECKING:
+    from minari_hub.transfer.part_file import PartFile
+
+APPLICATION_DEFAULT = "application-default"
+"""The token that stands for the credentials which this machine has for a remote."""
+
+MANIFEST_SUFFIX = f"/data/{MANIFEST_NAME}"
+"""How the name of a dataset's manifest ends, behind the dataset's id."""
+
+
+class Remote(ABC):
+    """A place that keeps objects under names, as a bucket does.
+
+    Names are relative to the remote's root and their parts are joined by ``/``. Every method
+    may be called from several threads at once. A request that fails in passing is made again;
+    what is raised after that is a `minari_core.errors.RemoteError`, and
+    `minari_core.errors.RemoteAccessError` where the remote refuses.
+    """
+
+    url: str
+    """Where it is, without credentials."""
+
+    @abstractmethod
+    def find(self, prefix: str = "", *, suffix: str = "") -> Iterator[RemoteObject]:
+        """The objects whose names begin and end so, in no order, page by page.
+
+        Args:
+            prefix: How the names begin; it need not end with a part.
+            suffix: How the names end.
+        """
+
+    def datasets(self, prefix: str = "") -> Iterator[DatasetEntry]:
+        """The datasets whose ids begin with a text.
+
+        Args:
+            prefix: How the ids begin.
+        """
+        for found in self.find(prefix, suffix=MANIFEST_SUFFIX):
+            yield DatasetEntry(found.name[: -len(MANIFEST_SUFFIX)], found.metadata)
+
+    @abstractmethod
+    def read(self, name: str, start: int, stop: int) -> bytes:
+        """Bytes ``start`` to ``stop`` of an object, or fewer where it ends before.
+
+        Raises:
+            RemoteObjectNotFoundError: There is no such object.
+        """
+
+    @abstractmethod
+    def download(self, files: Sequence[PartFile], stop: Event) -> list[Exception | None]:
+        """Append to files what they lack of their objects, several at a time.
+
+        Each file is given its bytes in order, from `PartFile.position` on, as they arrive.
+
+        Args:
+            files: Files that are not complete.
+            stop: Set here when the caller is interrupted; the files then refuse more.
+
+        Returns:
+            For each file, what went wrong, or None. A file that still lacks something can go on
+            from where it is.
+        """
+
+    @abstractmethod
+    def upload(
+        self, uploads: Sequence[Upload], report: Callable[[int], None], stop: Event
+    ) -> list[Exception | None]:
+        """Create objects from files, several at a time; one that exists is not replaced.
+
+        Args:
+            uploads: The files.
+            report: Called with numbers of bytes that were sent, from any thread.
+            stop: Set here when the caller is interrupted.
+
+        Returns:
+            For each file, what went wrong, or None; for an object that exists already, a
+            `minari_core.errors.RemoteObjectExistsError`.
+        """
+
+    @abstractmethod
+    def create(self, name: str, content: bytes, metadata: Mapping[str, str]) -> None:
+        """Create one object: if several try, one succeeds.
+
+        Args:
+            name: Its name.
+            content: What it holds.
+            metadata: What to attach to it, at most 8 KiB; a remote that cannot, does not.
+
+        Raises:
+            RemoteObjectExistsError: It exists already.
+        """

@@ -1,0 +1,1 @@
+"""Bytes on their way: objects, checksums, partial files, retries and threads."""

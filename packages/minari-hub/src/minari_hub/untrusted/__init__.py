@@ -1,0 +1,1 @@
+"""Names, JSON and summaries from a remote, checked before they are used."""

@@ -1,0 +1,90 @@
+"""The summary of a dataset that rides on its manifest's object, so that listing reads no file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from minari_core.columns import JsonObject
+from minari_core.errors import FormatError, MetadataError
+from minari_core.formats.registry import check_format
+from minari_core.formats.shards.entry import FORMAT_VERSION
+from minari_hub.untrusted.json_objects import check_metadata, read_json_object
+
+KEY = "minari"
+"""What the summary is attached as."""
+
+LARGEST_ATTACHED = 7 << 10
+"""Buckets of Google Cloud keep 8 KiB with an object, keys and values together."""
+
+_LAYOUT_KEY = "columnar"
+_FORMAT_BEFORE_IT_WAS_NAMED = "hdf5"
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a manifest says of a dataset, without where its arrays lie."""
+
+    metadata: JsonObject
+    """Its metadata."""
+    format_version: int | None
+    """The version of the columnar format, for datasets in that."""
+
+    @classmethod
+    def of_manifest(cls, text: bytes, where: str, largest: int) -> Summary:
+        """What a manifest says.
+
+        Args:
+            text: The manifest, which is not trusted.
+            where: Its name for an error message.
+            largest: The most bytes it may have.
+
+        Raises:
+            MetadataError: It is malformed.
+        """
+        content = read_json_object(text, where, largest)
+        layout = content.pop(_LAYOUT_KEY, None)
+        version = layout.get("version") if isinstance(layout, Mapping) else None
+        return cls._checked(content, version, where)
+
+    @classmethod
+    def of_attached(cls, attached: Mapping[str, str], where: str) -> Summary | None:
+        """The summary that is attached to a manifest's object, or None if there is none.
+
+        Raises:
+            MetadataError: It is malformed.
+        """
+        text = attached.get(KEY)
+        if text is None:
+            return None
+        content = read_json_object(text.encode("utf-8", "replace"), where, 1 << 20)
+        metadata = content.get("metadata")
+        if not isinstance(metadata, dict):
+            raise MetadataError(f"{where} has no metadata")
+        return cls._checked(metadata, content.get("format_version"), where)
+
+    @classmethod
+    def _checked(cls, metadata: JsonObject, version: object, where: str) -> Summary:
+        check_metadata(metadata, where)
+        if version is not None and (type(version) is not int or version < 1):
+            raise MetadataError(f"{where}: format version {str(version)[:80]!r} is not a count")
+        return cls(metadata, version)
+
+    def attached(self) -> dict[str, str]:
+        """What to attach to the manifest's object; nothing if it is too large for that."""
+        content: JsonObject = {"metadata": self.metadata}
+        if self.format_version is not None:
+            content["format_version"] = self.format_version
+        text = json.dumps(content, separators=(",", ":"))
+        return {KEY: text} if len(text) + len(KEY) <= LARGEST_ATTACHED else {}
+
+    @property
+    def is_readable_here(self) -> bool:
+        """Whether what is installed reads the dataset's format, and its version of it."""
+        data_format = self.metadata.get("data_format") or _FORMAT_BEFORE_IT_WAS_NAMED
+        try:
+            check_format(str(data_format))
+        except FormatError:
+            return False
+        return self.format_version is None or self.format_version <= FORMAT_VERSION

@@ -1,0 +1,107 @@
+"""``minari collect``: a dataset of a registered environment."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from minari.command_line.datasets import DataFormatOption
+from minari_collect import collect_dataset
+from minari_collect.runs.collect_dataset import default_work_dir
+from minari_collect.runs.folder import RunFolder
+from minari_collect.workers.policies import load_policy
+from minari_core.errors import MinariError
+from minari_hub.command_line.shared_commands import number_of
+from minari_hub.command_line.terminal import say
+
+
+def collect(
+    env: Annotated[str, typer.Argument(metavar="ENV_ID", help="A registered environment.")],
+    name: Annotated[str, typer.Argument(metavar="NEW_ID", help="The id of the new dataset.")],
+    episodes: Annotated[int | None, typer.Option(min=1, help="How many episodes.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="How many steps, at least.")] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODULE:CALLABLE",
+            help="What chooses the actions; at random if not given. It is imported and run, also "
+            "from the current folder.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many processes; one for each processor if not given."),
+    ] = None,
+    num_envs: Annotated[
+        int, typer.Option(min=1, help="How many environments each process steps together.")
+    ] = 1,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="What everything random follows from.")
+    ] = None,
+    max_episode_steps: Annotated[
+        int | None, typer.Option(min=1, help="After how many steps episodes are cut off.")
+    ] = None,
+    episode_timeout: Annotated[
+        float | None, typer.Option(help="After how many seconds an episode has failed.")
+    ] = None,
+    record_infos: Annotated[
+        bool, typer.Option("--record-infos", help="Record the infos, too.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run of this name that was stopped.")
+    ] = False,
+    data_format: DataFormatOption = None,
+    author: Annotated[list[str] | None, typer.Option(help="Who made it.")] = None,
+    algorithm_name: Annotated[str | None, typer.Option(help="What chose the actions.")] = None,
+    description: Annotated[str | None, typer.Option(help="What it is about.")] = None,
+) -> None:
+    """Collect episodes of an environment into a new dataset.
+
+    With a seed, the dataset does not depend on the number of processes. Ctrl-C keeps what is
+    complete, for --resume.
+    """
+    if (episodes is None) == (steps is None):
+        raise typer.BadParameter("give one of --episodes and --steps")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        made = collect_dataset(
+            name,
+            env,
+            None if policy is None else load_policy(policy),
+            total_episodes=episodes,
+            total_steps=steps,
+            workers=workers,
+            num_envs=num_envs,
+            seed=seed,
+            max_episode_steps=max_episode_steps,
+            episode_timeout=episode_timeout,
+            record_infos=record_infos,
+            resume=resume,
+            data_format=data_format,
+            author=author or None,
+            algorithm_name=algorithm_name,
+            description=description,
+        )
+    except KeyboardInterrupt:
+        _say_what_is_kept(name)
+        raise
+    except MinariError as error:
+        # The advice is given to whoever calls the function.
+        raise type(error)(str(error).replace("resume=True", "--resume")) from error
+    counts = f"{number_of(made.total_episodes, 'episode')}, {number_of(made.total_steps, 'step')}"
+    say(f"{made.id} is made: {counts}")
+
+
+def _say_what_is_kept(name: str) -> None:
+    """Say after Ctrl-C what is complete."""
+    parts = RunFolder(default_work_dir(name)).parts()
+    if not parts:
+        say("stopped; no episodes were complete yet, and nothing is kept")
+        return
+    episodes = number_of(sum(part.stop - part.first for part in parts), "episode")
+    steps = number_of(sum(part.steps for part in parts), "step")
+    say(f"stopped; {episodes} with {steps} are kept: the same command with --resume goes on")

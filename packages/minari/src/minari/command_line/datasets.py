@@ -1,0 +1,202 @@
+"""``minari delete``, ``combine`` and ``split``: what makes and removes local datasets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Annotated
+
+import typer
+
+from minari_core.datasets.combining import combine_datasets, split_dataset
+from minari_core.datasets.dataset import MinariDataset
+from minari_core.datasets.local import delete_dataset, load_dataset
+from minari_core.errors import DatasetIdError, DatasetNotFoundError
+from minari_core.local.dataset_id import parse_dataset_id
+from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root
+from minari_core.local.publishing import check_id_is_free
+from minari_hub.command_line.options import LocalIds, YesOption, local_ids
+from minari_hub.command_line.shared_commands import local_size, number_of
+from minari_hub.command_line.terminal import confirm, file_size, one_line, say
+
+# `Fraction` takes more, and of an exponent it makes as many digits.
+_FRACTION = re.compile(r"\d*\.\d+|\d+\.|\d*\.?\d+%|\d+\.%", re.ASCII)
+_LONGEST_SIZE = 50
+
+DataFormatOption = Annotated[
+    str | None,
+    typer.Option(help="How to store the data; columnar if not given.", metavar="FORMAT"),
+]
+
+
+def delete(names: LocalIds, yes: YesOption = False) -> None:
+    """Delete local datasets.
+
+    Datasets that were combined from them keep their data.
+    """
+    chosen = list(dict.fromkeys(names))
+    nbytes = 0
+    for name in chosen:
+        if not (dataset_folder(name) / DATA_FOLDER).is_dir():
+            raise DatasetNotFoundError(f"there is no dataset {name!r} under {datasets_root()}")
+        nbytes += local_size(name)
+    what = chosen[0] if len(chosen) == 1 else number_of(len(chosen), "dataset")
+    if len(chosen) > 1 and not yes:
+        for name in chosen:
+            say(name)
+    confirm(f"Delete {what} ({file_size(nbytes)}) from {datasets_root()}", yes=yes)
+    for name in chosen:
+        delete_dataset(name)
+        say(f"{name} is deleted")
+
+
+def combine(
+    names: LocalIds,
+    name: Annotated[str, typer.Option("--name", metavar="ID", help="The id of the new dataset.")],
+    data_format: DataFormatOption = None,
+) -> None:
+    """Make one dataset of several.
+
+    It has all their episodes, one dataset after the other. What is on disk is linked and not
+    copied where that is possible; the sources can be deleted without harm.
+    """
+    datasets = [load_dataset(source) for source in names]
+    _say_made(combine_datasets(datasets, name, data_format=data_format))
+
+
+def split(
+    source: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="The dataset to split.", autocompletion=local_ids),
+    ],
+    sizes: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SIZE",
+            help="The episodes of each part: numbers, as 80 20, or fractions, as 0.8 0.2 or "
+            "80% 20%.",
+        ),
+    ],
+    names: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--name",
+            metavar="ID",
+            help="The id of a new dataset, once for each size. Without it, x-v0 becomes "
+            "x-part1-v0, x-part2-v0, and so on.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Makes the parts depend on it alone.", show_default=False),
+    ] = None,
+    data_format: DataFormatOption = None,
+) -> None:
+    """Deal the episodes of a dataset out at random.
+
+    Each part becomes a new dataset, the source stays as it is. No episode is in two parts.
+    """
+    dataset = load_dataset(source)
+    counts = episode_counts(sizes, len(dataset))
+    new_ids = names or [str(_part_id(source, number)) for number in range(1, len(counts) + 1)]
+    if len(new_ids) != len(counts):
+        raise typer.BadParameter(
+            f"{number_of(len(counts), 'size')} need as many ids, not {len(new_ids)}",
+            param_hint="--name",
+        )
+    if len(set(new_ids)) < len(new_ids):
+        raise DatasetIdError(f"the ids of the parts are not different: {', '.join(new_ids)}")
+    for new_id in new_ids:
+        check_id_is_free(new_id)
+    parts = split_dataset(dataset, counts, seed)
+    made: list[str] = []
+    try:
+        for new_id, part in zip(new_ids, parts, strict=True):
+            made.append(combine_datasets([part], new_id, data_format=data_format).id)
+    except BaseException:
+        # All parts or none.
+        for new_id in made:
+            delete_dataset(new_id)
+        raise
+    for new_id in made:
+        _say_made(load_dataset(new_id))
+
+
+def episode_counts(sizes: Sequence[str], total: int) -> list[int]:
+    """How many episodes each part gets.
+
+    Args:
+        sizes: Numbers of episodes, or fractions of all: with a point, or with a percent sign.
+            Parts of fractions differ from them by less than one episode, and leave no episode
+            out if the fractions add up to 1.
+        total: How many episodes there are.
+
+    Raises:
+        typer.BadParameter: A size is neither, both kinds are mixed, a part would be empty, or
+            there are not so many episodes.
+
+    Example:
+        >>> episode_counts(["0.8", "0.2"], 9)
+        [7, 2]
+    """
+    if all(size.isascii() and size.isdecimal() and len(size) <= _LONGEST_SIZE for size in sizes):
+        counts = [int(size) for size in sizes]
+        if sum(counts) > total:
+            raise typer.BadParameter(
+                f"the sizes add up to {sum(counts)}, but there are {number_of(total, 'episode')}",
+                param_hint="SIZE",
+            )
+    else:
+        counts = _counts_of_fractions([_fraction(size) for size in sizes], total)
+    if not all(counts):
+        raise typer.BadParameter(
+            f"of {number_of(total, 'episode')}, the parts would get "
+            f"{', '.join(map(str, counts))}; each needs one",
+            param_hint="SIZE",
+        )
+    return counts
+
+
+def _fraction(size: str) -> Fraction:
+    text = size.strip()
+    value = Fraction(-1)
+    if len(text) <= _LONGEST_SIZE and _FRACTION.fullmatch(text):
+        value = Fraction(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    if not 0 < value <= 1:
+        raise typer.BadParameter(
+            f"{one_line(size)!r} is no fraction such as 0.8 or 80%; give numbers of episodes only, "
+            "or fractions only",
+            param_hint="SIZE",
+        )
+    return value
+
+
+def _counts_of_fractions(fractions: Sequence[Fraction], total: int) -> list[int]:
+    """Round so that the counts add up to what the fractions add up to (largest remainders)."""
+    if sum(fractions) > 1:
+        raise typer.BadParameter(
+            f"the fractions add up to {float(sum(fractions)):g}, more than 1", param_hint="SIZE"
+        )
+    exact = [fraction * total for fraction in fractions]
+    counts = [int(value) for value in exact]
+    missing = int(sum(exact)) - sum(counts)
+    by_remainder = sorted(
+        range(len(exact)), key=lambda index: exact[index] - counts[index], reverse=True
+    )
+    for index in by_remainder[:missing]:
+        counts[index] += 1
+    return counts
+
+
+def _part_id(source: str, number: int) -> str:
+    parsed = parse_dataset_id(source)
+    return f"{parsed.unversioned}-part{number}-v{parsed.version}"
+
+
+def _say_made(dataset: MinariDataset) -> None:
+    say(
+        f"{dataset.id} has {number_of(dataset.total_episodes, 'episode')}, "
+        f"{number_of(dataset.total_steps, 'step')}"
+    )

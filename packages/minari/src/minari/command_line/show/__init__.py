@@ -1,0 +1,1 @@
+"""`minari show`: a dataset's summary, statistics and histograms in a terminal."""
