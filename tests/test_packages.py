@@ -37,13 +37,13 @@ ARROWS = {
 # The modules that know HDF5; mypy looks past h5py's missing types for their sake only.
 STORAGE_MODULES = frozenset(
     {
-        "shard_file.py",
-        "shard_structure.py",
-        "flat_data/hdf5_file.py",
-        "public_formats/hdf5_file.py",
-        "public_formats/hdf5_map.py",
-        "public_formats/hdf5_storage.py",
-        "public_formats/notice.py",
+        "datasets/flat/d4rl_file.py",
+        "formats/public/hdf5/file.py",
+        "formats/public/hdf5/mapped_file.py",
+        "formats/public/hdf5/placeholder.py",
+        "formats/public/hdf5/storage.py",
+        "formats/shards/writer.py",
+        "formats/verification/hdf5_structure.py",
     }
 )
 # Modules that are called otherwise than what is installed for them.

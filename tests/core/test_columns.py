@@ -39,7 +39,7 @@ from minari_core.episodes.episode import EpisodeBuffer, EpisodeData
 from minari_core.episodes.shard_data import ShardData
 from minari_core.errors import DataError, DatasetDamagedError, FormatError
 from minari_core.formats.columnar.episode_index import EpisodeIndex
-from minari_core.formats.columnar.manifest import Layout, Manifest
+from minari_core.formats.columnar.manifest import Manifest, Snapshot
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.json_values import from_json_text, to_json_text
 from minari_core.testing import simple_episode
@@ -387,9 +387,9 @@ def _layouts(draw: st.DrawFn) -> tuple[list[int], list[tuple[int, int, int]]]:
 @given(_layouts())
 @settings(max_examples=300)
 def test_episodes_lie_where_counting_every_row_finds_them(
-    layout: tuple[list[int], list[tuple[int, int, int]]],
+    snapshot: tuple[list[int], list[tuple[int, int, int]]],
 ) -> None:
-    lengths, counts = layout
+    lengths, counts = snapshot
     index = EpisodeIndex(np.array(lengths, dtype=np.int64), counts)
     assert len(index) == len(lengths)
     flat_rows = [(s, row) for s, (rows, _, _) in enumerate(counts) for row in range(rows)]
@@ -417,9 +417,9 @@ def test_episodes_lie_where_counting_every_row_finds_them(
 
 @given(_layouts(), st.integers(-3, 3))
 def test_lengths_that_do_not_add_up_are_damage(
-    layout: tuple[list[int], list[tuple[int, int, int]]], change: int
+    snapshot: tuple[list[int], list[tuple[int, int, int]]], change: int
 ) -> None:
-    lengths, counts = layout
+    lengths, counts = snapshot
     assume(change and lengths)
     with pytest.raises(DatasetDamagedError):
         EpisodeIndex(np.array([lengths[0] + change, *lengths[1:]], dtype=np.int64), counts)
@@ -482,7 +482,7 @@ def test_episodes_that_go_across_shards_are_read_whole(
         "observation_space": space_to_json(POSITION),
         "action_space": space_to_json(gym_spaces.Discrete(3)),
     }
-    storage = ShardFolder(folder, Manifest(metadata, Layout(uid="x")))
+    storage = ShardFolder(folder, Manifest(metadata, Snapshot(uid="x")))
     storage.add(cut(whole, row_cuts, step_cuts))
     indices = np.array(
         data.draw(
@@ -498,7 +498,7 @@ def test_episodes_that_go_across_shards_are_read_whole(
             _expect(episode, buffers[number])
     _check_runs(storage, indices)
     (folder / "other").mkdir()
-    other = ShardFolder(folder / "other", Manifest(metadata, Layout(uid="y")))
+    other = ShardFolder(folder / "other", Manifest(metadata, Snapshot(uid="y")))
     other.append_storage(storage, indices.tolist())
     other.compact()
     for number, episode in zip(
@@ -543,7 +543,7 @@ def test_an_info_that_changes_its_type_between_shards_of_an_episode_is_kept(tmp_
         "observation_space": space_to_json(POSITION),
         "action_space": space_to_json(gym_spaces.Discrete(3)),
     }
-    storage = ShardFolder(tmp_path, Manifest(metadata, Layout(uid="x")))
+    storage = ShardFolder(tmp_path, Manifest(metadata, Snapshot(uid="x")))
     parts: list[Any] = [
         np.arange(3),
         ["a", None, "b"],

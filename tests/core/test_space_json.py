@@ -163,7 +163,8 @@ def test_a_box_of_whole_numbers_without_bounds_stays_without_bounds() -> None:
 
 def test_the_text_of_a_space_is_the_same_in_every_process() -> None:
     program = (
-        "from gymnasium import spaces; from minari_core.environments.space_json import space_to_json; "
+        "from gymnasium import spaces; "
+        "from minari_core.environments.space_json import space_to_json; "
         "print(space_to_json(spaces.Text(3)))"
     )
     texts = {

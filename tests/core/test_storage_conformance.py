@@ -11,7 +11,7 @@ from gymnasium import spaces
 
 from minari_core.environments.space_json import space_to_json
 from minari_core.formats.columnar.dataset_folder import ColumnarStorage
-from minari_core.formats.columnar.manifest import Layout, Manifest
+from minari_core.formats.columnar.manifest import Manifest, Snapshot
 from minari_core.formats.columnar.memory import MemoryStorage
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.storage.base import Storage
@@ -55,7 +55,7 @@ class TestStagedShardFolder(_OnDisk):
         self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]
     ) -> Storage:
         metadata = described(observation_space, action_space)
-        return ShardFolder(self.folder(), Manifest(metadata, Layout(uid="staged")))
+        return ShardFolder(self.folder(), Manifest(metadata, Snapshot(uid="staged")))
 
 
 class TestCreatedColumnarStorage(_OnDisk):

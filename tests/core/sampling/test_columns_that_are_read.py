@@ -19,8 +19,8 @@ MANY = spaces.Dict({"camera": IMAGE, "words": spaces.Text(5), "speed": VECTOR})
 def damage(dataset: MinariDataset, path: str) -> None:
     """Overwrite the bytes of an array in the files of a dataset."""
     storage: Any = dataset.storage
-    for entry in storage.layout.shards:
-        schema = storage.layout.schemas[entry.schema]
+    for entry in storage.snapshot.shards:
+        schema = storage.snapshot.schemas[entry.schema]
         specs = list(schema.arrays())
         file = storage.data_path / entry.file
         content = bytearray(file.read_bytes())

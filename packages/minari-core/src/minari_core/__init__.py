@@ -101,12 +101,12 @@ __all__ = [
 
 if not TYPE_CHECKING:
     _LOADED_WHEN_USED = {
-        "VerificationProblem": "minari_core.formats.verification.folder",
-        "VerificationReport": "minari_core.formats.verification.folder",
+        "VerificationProblem": "minari_core.formats.verification.report",
+        "VerificationReport": "minari_core.formats.verification.report",
         "convert_dataset": "minari_core.datasets.converting",
         "create_dataset_from_arrays": "minari_core.datasets.flat",
         "import_flat_hdf5": "minari_core.datasets.flat",
-        "verify_dataset": "minari_core.formats.verification.folder",
+        "verify_dataset": "minari_core.local.verifying",
     }
 
     def __getattr__(name: str) -> object:

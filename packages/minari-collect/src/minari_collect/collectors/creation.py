@@ -11,7 +11,7 @@ from gymnasium.envs.registration import EnvSpec
 from minari_collect.collectors.base import EpisodeCollector
 from minari_collect.collectors.single import DataCollectorV0
 from minari_collect.collectors.vector import VectorDataCollector
-from minari_core.datasets.card import DatasetDescription
+from minari_core.datasets.card import DatasetCard
 from minari_core.datasets.creation import create_dataset_from_source
 from minari_core.datasets.dataset import MinariDataset
 from minari_core.datasets.source import checked_source
@@ -81,7 +81,7 @@ def create_dataset_from_collector_env(
             f"collector_env is {shown(collector)}, not an environment wrapped in DataCollectorV0 "
             "or environments wrapped in VectorDataCollector"
         )
-    described = DatasetDescription(
+    described = DatasetCard(
         algorithm_name=algorithm_name,
         author=author,
         author_email=author_email,

@@ -33,7 +33,7 @@ from minari_collect.workers.environment import make_env
 from minari_collect.workers.messages import EnvLike, OpenRemote, Part, Recipe, Way
 from minari_collect.workers.policies import Policy
 from minari_core.columns import JsonValue
-from minari_core.datasets.card import DatasetDescription
+from minari_core.datasets.card import DatasetCard
 from minari_core.datasets.dataset import MinariDataset
 from minari_core.environments.env_specs import env_spec_from_json, env_spec_to_json
 from minari_core.errors import DataError, RecordingError
@@ -189,7 +189,7 @@ def collect_dataset(
     check_callback("episode_metadata_callback", episode_metadata_callback)
     check_executor(executor)
     count = _worker_count(check_whole_or_none("workers", workers), executor)
-    described = DatasetDescription(
+    described = DatasetCard(
         algorithm_name=algorithm_name,
         author=author,
         author_email=author_email,

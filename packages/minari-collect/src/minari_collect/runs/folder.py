@@ -97,12 +97,12 @@ class RunFolder:
             if first < end:
                 continue
             part = Part(first, stop, 0)
-            layout = self.storage(part).layout
-            if layout.total_episodes != stop - first:
+            snapshot = self.storage(part).snapshot
+            if snapshot.total_episodes != stop - first:
                 raise DatasetDamagedError(
-                    f"{self.path / part.name} has {layout.total_episodes} episodes"
+                    f"{self.path / part.name} has {snapshot.total_episodes} episodes"
                 )
-            found.append(replace(part, steps=layout.total_steps))
+            found.append(replace(part, steps=snapshot.total_steps))
             end = stop
         return found
 

@@ -26,7 +26,7 @@ from minari_core.environments.space_json import space_to_json
 from minari_core.episodes.shard_data import ShardData
 from minari_core.errors import DatasetWriteError
 from minari_core.files import LOCK_NAME
-from minari_core.formats.columnar.manifest import Layout, Manifest
+from minari_core.formats.columnar.manifest import Manifest, Snapshot
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.local.locations import staging_root
 
@@ -67,8 +67,8 @@ class CollectorStaging:
         self._begin_anew()
 
     def _empty(self) -> ShardFolder:
-        layout = Layout(uid=self._uid)
-        return ShardFolder(self._folder, Manifest(self._metadata, layout))
+        snapshot = Snapshot(uid=self._uid)
+        return ShardFolder(self._folder, Manifest(self._metadata, snapshot))
 
     @property
     def storage(self) -> ShardFolder:
@@ -84,7 +84,7 @@ class CollectorStaging:
         with _telling():
             if self._folder == _NOWHERE:
                 self._make_folder()
-            before = self._storage.layout
+            before = self._storage.snapshot
             self._storage.add([data])
             try:
                 self._journal(before, unfinished)
@@ -104,8 +104,8 @@ class CollectorStaging:
             tail = self._lanes.get(lane) or self._empty()
             tail.add([data])
             try:
-                entry = tail.layout.shards[-1]
-                schema = tail.layout.schemas[entry.schema].to_json()
+                entry = tail.snapshot.shards[-1]
+                schema = tail.snapshot.schemas[entry.schema].to_json()
                 self._write_journal(
                     {
                         "piece": replace(entry, schema=0).to_json(),
@@ -115,7 +115,7 @@ class CollectorStaging:
                     }
                 )
             except BaseException:
-                tail.truncate(len(tail.layout.shards) - 1)
+                tail.truncate(len(tail.snapshot.shards) - 1)
                 raise
         self._lanes[lane] = tail
 
@@ -125,18 +125,18 @@ class CollectorStaging:
         Raises:
             DatasetWriteError: The file system refused.
         """
-        tail, before = self._lanes[lane], self._storage.layout
-        pieces = len(tail.layout.shards)
+        tail, before = self._lanes[lane], self._storage.snapshot
+        pieces = len(tail.snapshot.shards)
         with _telling():
             tail.add([data])
             try:
-                self._storage.adopt(tail.layout)
-                layout = self._storage.layout
+                self._storage.adopt(tail.snapshot)
+                snapshot = self._storage.snapshot
                 # One line, so that the episode is never both whole and in pieces.
                 self._write_journal(
                     {
-                        "schemas": [s.to_json() for s in layout.schemas[len(before.schemas) :]],
-                        "shards": [s.to_json() for s in layout.shards[len(before.shards) :]],
+                        "schemas": [s.to_json() for s in snapshot.schemas[len(before.schemas) :]],
+                        "shards": [s.to_json() for s in snapshot.shards[len(before.shards) :]],
                         "lane": lane,
                     }
                 )
@@ -202,12 +202,12 @@ class CollectorStaging:
         self._folder = folder
         self._storage = self._empty()
 
-    def _journal(self, before: Layout, unfinished: tuple[int | None, object] | None) -> None:
-        layout = self._storage.layout
+    def _journal(self, before: Snapshot, unfinished: tuple[int | None, object] | None) -> None:
+        snapshot = self._storage.snapshot
         lines: list[JsonObject] = [
-            {"schema": schema.to_json()} for schema in layout.schemas[len(before.schemas) :]
+            {"schema": schema.to_json()} for schema in snapshot.schemas[len(before.schemas) :]
         ]
-        entry = layout.shards[-1].to_json()
+        entry = snapshot.shards[-1].to_json()
         self._write_journal(*lines, {"shard": entry, "unfinished": _described(unfinished)})
 
     def _write_journal(self, *lines: JsonObject) -> None:
@@ -239,7 +239,7 @@ def _telling() -> Iterator[None]:
 def _tail_of(storage: ShardFolder, part: str, count: int) -> object:
     pieces: list[object] = []
     counts: list[int] = []
-    for number in range(len(storage.layout.shards) - 1, -1, -1):
+    for number in range(len(storage.snapshot.shards) - 1, -1, -1):
         rows, steps, _ = storage.shard_counts()[number]
         available = rows if part in ("observations", "infos", "extras") else steps
         taken = min(count, available)

@@ -16,7 +16,7 @@ from minari_core.episodes.shard_data import ShardData
 from minari_core.errors import (
     DatasetDamagedError,
 )
-from minari_core.formats.columnar.manifest import Layout, Manifest
+from minari_core.formats.columnar.manifest import Manifest, Snapshot
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.formats.shards.entry import ShardEntry, read_entry
 from minari_core.json_values import from_json_text, to_json_text
@@ -60,8 +60,8 @@ class _Unended:
     @cached_property
     def storage(self) -> ShardFolder:
         """All of them, once they are complete."""
-        layout = Layout(tuple(self._schemas), tuple(self._shards), self.uid)
-        return ShardFolder(self._folder, Manifest(self.metadata, layout))
+        snapshot = Snapshot(tuple(self._schemas), tuple(self._shards), self.uid)
+        return ShardFolder(self._folder, Manifest(self.metadata, snapshot))
 
     def steps_of_unfinished(self) -> int:
         """The steps behind those of the finished episodes."""
@@ -89,7 +89,7 @@ class _Unended:
             [None],
             {},
         )
-        parts: dict[str, Column] = dict(self.storage.layout.schemas[-1].parts)
+        parts: dict[str, Column] = dict(self.storage.snapshot.schemas[-1].parts)
         arrays: list[list[Array]] = []
         for name, column in parts.items():
             if name == "episodes":
@@ -165,15 +165,15 @@ class _Journal(_Unended):
     def described(self, recording_id: str) -> RecoverableRecording:
         """What there is to recover."""
         spec = self.metadata.get("env_spec")
-        layouts = [self.storage.layout, *(lane.storage.layout for lane in self.lanes)]
+        snapshots = [self.storage.snapshot, *(lane.storage.snapshot for lane in self.lanes)]
         unfinished = (self.steps_of_unfinished() > 0) + len(self.lanes)
         return RecoverableRecording(
             id=recording_id,
             started=self.started,
             env_id=env_spec_from_json(spec).id if isinstance(spec, str) else None,
-            total_episodes=layouts[0].total_episodes + unfinished,
-            total_steps=sum(layout.total_steps for layout in layouts),
-            nbytes=sum(shard.nbytes for layout in layouts for shard in layout.shards),
+            total_episodes=snapshots[0].total_episodes + unfinished,
+            total_steps=sum(snapshot.total_steps for snapshot in snapshots),
+            nbytes=sum(shard.nbytes for snapshot in snapshots for shard in snapshot.shards),
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from minari_collect.staging.collector_staging import FOLDER_PREFIX
 from minari_collect.staging.journal import JOURNAL_NAME, RecoverableRecording, _read_journal
-from minari_core.datasets.card import DatasetDescription
+from minari_core.datasets.card import DatasetCard
 from minari_core.datasets.dataset import MinariDataset
 from minari_core.datasets.local import committed_recordings
 from minari_core.environments.env_specs import env_spec_from_json
@@ -89,7 +89,7 @@ def recover(
     new_id = chosen_id(dataset_name, dataset_id)
     check_id_is_free(new_id)
     chosen_format = check_format(data_format)
-    described = DatasetDescription(
+    described = DatasetCard(
         algorithm_name=algorithm_name,
         author=author,
         author_email=author_email,
@@ -109,7 +109,7 @@ def recover(
         spec = journal.metadata.get("env_spec")
         storage = journal.storage
         unfinished = journal.steps_of_unfinished()
-        if storage.layout.total_episodes == 0 and unfinished == 0 and not journal.lanes:
+        if storage.snapshot.total_episodes == 0 and unfinished == 0 and not journal.lanes:
             raise DatasetNotFoundError(f"recording {recording_id!r} has no step to recover")
         metadata = described.metadata(
             env_spec_from_json(spec) if isinstance(spec, str) else None,
@@ -118,7 +118,7 @@ def recover(
         )
 
         def fill(target: Storage) -> None:
-            finished = storage.layout.total_episodes
+            finished = storage.snapshot.total_episodes
             journal.enter_unfinished()
             target.append_storage(storage, range(finished))
             rest = storage.read_episodes(range(finished, storage.total_episodes))

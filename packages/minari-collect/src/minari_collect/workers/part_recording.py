@@ -70,15 +70,15 @@ class PartStaging(CollectorStaging):
         with writing_to(folder):
             if list(places) != list(range(storage.total_episodes)):
                 # What was cut short by an error, or did not count, is left out.
-                whole = ShardFolder(folder, Manifest(self._metadata, self._empty().layout))
+                whole = ShardFolder(folder, Manifest(self._metadata, self._empty().snapshot))
                 whole.append_storage(storage, places)
-                kept = {entry.file for entry in whole.layout.shards}
-                for entry in storage.layout.shards:
+                kept = {entry.file for entry in whole.snapshot.shards}
+                for entry in storage.snapshot.shards:
                     if entry.file not in kept:
                         (folder / entry.file).unlink()
                 storage = whole
-            write_manifest(folder, Manifest(self._metadata, storage.layout))
-            for entry in storage.layout.shards:
+            write_manifest(folder, Manifest(self._metadata, storage.snapshot))
+            for entry in storage.snapshot.shards:
                 sync_file(folder / entry.file)
         return Part(first, first + len(places), storage.total_steps), folder
 

@@ -23,7 +23,7 @@ _WORTH_SAYING = ("algorithm_name", "author", "author_email", "code_permalink")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DatasetDescription:
+class DatasetCard:
     """What the functions that create a dataset take beside its data."""
 
     algorithm_name: str | None = None

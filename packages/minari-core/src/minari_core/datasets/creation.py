@@ -9,7 +9,7 @@ import gymnasium
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 
-from minari_core.datasets.card import DatasetDescription
+from minari_core.datasets.card import DatasetCard
 from minari_core.datasets.dataset import MinariDataset
 from minari_core.datasets.source import EpisodeSource, checked_source
 from minari_core.environments.env_specs import spec_of
@@ -89,7 +89,7 @@ def create_dataset_from_buffers(
     check_id_is_free(new_id)
     chosen_format = check_format(data_format)
     observations, actions = _spaces(env, observation_space, action_space)
-    described = DatasetDescription(
+    described = DatasetCard(
         algorithm_name=algorithm_name,
         author=author,
         author_email=author_email,
@@ -117,7 +117,7 @@ def create_dataset_from_source(
     dataset_id: str,
     source: EpisodeSource,
     env_spec: EnvSpec | None,
-    description: DatasetDescription,
+    description: DatasetCard,
     data_format: str | None = None,
     *,
     jpeg_encoding: bool = False,

@@ -122,10 +122,10 @@ def committed_recordings() -> dict[str, str]:
     committed: dict[str, str] = {}
     for dataset_id in _ids_below(datasets_root()):
         try:
-            layout = read_manifest(datasets_root() / dataset_id / DATA_FOLDER).layout
+            snapshot = read_manifest(datasets_root() / dataset_id / DATA_FOLDER).snapshot
         except MinariError:
             continue
-        committed.update(dict.fromkeys(layout.recordings, dataset_id))
+        committed.update(dict.fromkeys(snapshot.recordings, dataset_id))
     return committed
 
 

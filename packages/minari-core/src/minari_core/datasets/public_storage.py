@@ -43,7 +43,7 @@ class MinariStorage:
 
     @classmethod
     def read(cls, data_path: str | os.PathLike[str]) -> MinariStorage:
-        """Open the ``data`` folder of a dataset; see `minari_core.formats.registry.open_storage`."""
+        """Open the ``data`` folder of a dataset."""
         return cls(open_storage(Path(data_path)))
 
     @classmethod

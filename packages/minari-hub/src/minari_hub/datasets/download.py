@@ -20,7 +20,7 @@ from minari_core.errors import (
 from minari_core.formats.columnar.dataset_folder import ColumnarStorage
 from minari_core.formats.columnar.manifest import (
     MANIFEST_NAME,
-    Layout,
+    Snapshot,
     read_manifest,
     read_metadata,
 )
@@ -157,20 +157,20 @@ def _download(dataset: RemoteDataset, staging: StagingArea, replaces: bool, prog
     if described is None:
         raise dataset.not_found()
     staging.put_manifest(_read_manifest(dataset, described))
-    layout = _layout_of(dataset, staging.manifest_folder)
+    snapshot = _snapshot_of(dataset, staging.manifest_folder)
     metadata = read_metadata(staging.manifest_folder)
-    if layout is None:
+    if snapshot is None:
         objects = {
             name: found for name, found in objects.items() if not is_behind_the_last(name, metadata)
         }
-    wanted = _wanted(dataset, objects, layout)
+    wanted = _wanted(dataset, objects, snapshot)
     staging.prepare(dataset.remote.url, wanted)
     _check_space(dataset, staging, wanted)
     total = sum(found.size for found in wanted.values())
     with TransferProgress(dataset.dataset_id, total, shown=progress) as bar:
         fetch(dataset.remote, staging, wanted, bar.advance)
-    if layout is not None:
-        _check_shards(dataset, staging.data, wanted, layout)
+    if snapshot is not None:
+        _check_shards(dataset, staging.data, wanted, snapshot)
     else:
         try:
             check_layout(staging.data, metadata, dataset.shown)
@@ -179,7 +179,7 @@ def _download(dataset: RemoteDataset, staging: StagingArea, replaces: bool, prog
             staging.remove()
             raise
     staging.complete()
-    if layout is not None:
+    if snapshot is not None:
         from minari_core.formats.public.hdf5.placeholder import (
             leave_notice,  # listing needs no HDF5
         )
@@ -215,7 +215,7 @@ def _read_manifest(dataset: RemoteDataset, described: RemoteObject) -> bytes:
     return text
 
 
-def _layout_of(dataset: RemoteDataset, folder: Path) -> Layout | None:
+def _snapshot_of(dataset: RemoteDataset, folder: Path) -> Snapshot | None:
     """The shards of a dataset; None where the manifest does not name the files."""
     try:
         manifest = read_manifest(folder)
@@ -226,11 +226,11 @@ def _layout_of(dataset: RemoteDataset, folder: Path) -> Layout | None:
         raise MetadataError(f"the manifest of {dataset.shown} is malformed: {error}") from error
     if manifest.metadata.get("data_format") != ColumnarStorage.data_format:
         return None
-    return manifest.layout
+    return manifest.snapshot
 
 
 def _wanted(
-    dataset: RemoteDataset, objects: Mapping[str, RemoteObject], layout: Layout | None
+    dataset: RemoteDataset, objects: Mapping[str, RemoteObject], snapshot: Snapshot | None
 ) -> dict[str, RemoteObject]:
     """The objects that make up the dataset besides its manifest, by names that were checked.
 
@@ -238,12 +238,12 @@ def _wanted(
         UntrustedNameError: A name leads elsewhere.
         DatasetDamagedError: A shard is missing, or has another size than the manifest says.
     """
-    if layout is None:
+    if snapshot is None:
         names = check_names(objects)
         return {name: objects[name] for name in names if name != MANIFEST_NAME}
     wanted: dict[str, RemoteObject] = {}
-    check_names([MANIFEST_NAME, *{shard.file for shard in layout.shards}])
-    for shard in layout.shards:
+    check_names([MANIFEST_NAME, *{shard.file for shard in snapshot.shards}])
+    for shard in snapshot.shards:
         found = objects.get(shard.file)
         if found is None:
             raise DatasetDamagedError(
@@ -271,10 +271,10 @@ def _check_space(
 
 
 def _check_shards(
-    dataset: RemoteDataset, folder: Path, wanted: Mapping[str, RemoteObject], layout: Layout
+    dataset: RemoteDataset, folder: Path, wanted: Mapping[str, RemoteObject], snapshot: Snapshot
 ) -> None:
     """Check against the manifest what the remote keeps no checksum of."""
-    for shard in {shard.file: shard for shard in layout.shards}.values():
+    for shard in {shard.file: shard for shard in snapshot.shards}.values():
         if wanted[shard.file].checksum is None:
             try:
                 check_shard(folder, shard, dataset.shown)

@@ -158,7 +158,7 @@ def _uploads(dataset: RemoteDataset, folder: Path) -> Sequence[Upload]:
     """The files of a dataset besides its manifest; one that only this dataset has goes first."""
     manifest = read_manifest(folder)
     if manifest.metadata.get("data_format") == ColumnarStorage.data_format:
-        shards = {shard.file: shard for shard in manifest.layout.shards}
+        shards = {shard.file: shard for shard in manifest.snapshot.shards}
         for shard in shards.values():
             check_shard(folder, shard, str(folder))
         names = list(shards)

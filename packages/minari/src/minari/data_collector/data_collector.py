@@ -14,7 +14,7 @@ import minari_core
 from minari.dataset.minari_dataset import MinariDataset, as_minari
 from minari_collect import DataCollectorV0, EpisodeMetadataCallback, StepDataCallback
 from minari_core import create_namespace, list_local_namespaces
-from minari_core.datasets.card import DatasetDescription
+from minari_core.datasets.card import DatasetCard
 from minari_core.datasets.creation import create_dataset_from_source
 from minari_core.environments.reference_scores import Policy
 from minari_core.local.dataset_id import parse_dataset_id
@@ -100,7 +100,7 @@ class DataCollector(DataCollectorV0):
         requirements: Iterable[str] | None = None,
     ) -> MinariDataset:
         """Create a dataset of what was recorded; see `minari.create_dataset_from_collector_env`."""
-        described = DatasetDescription(
+        described = DatasetCard(
             algorithm_name=algorithm_name,
             author=author,
             author_email=author_email,

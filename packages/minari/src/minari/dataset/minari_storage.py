@@ -1,3 +1,7 @@
-"""Storages under the names of the public Minari: a thin layer over `minari_core.storage.base`."""
+"""`MinariStorage`, under the path of the public Minari."""
 
 from __future__ import annotations
+
+from minari_core.datasets.public_storage import MinariStorage
+
+__all__ = ["MinariStorage"]

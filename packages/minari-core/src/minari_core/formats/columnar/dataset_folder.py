@@ -13,15 +13,15 @@ from minari_core.errors import DatasetChangedError, DatasetDamagedError, Dataset
 from minari_core.files import dataset_lock, sync_folder
 from minari_core.formats.columnar.manifest import (
     MANIFEST_NAME,
-    Layout,
     Manifest,
+    Snapshot,
     check_updatable,
     checked_metadata,
     read_manifest,
     write_manifest,
 )
 from minari_core.formats.columnar.shard_folder import ShardFolder
-from minari_core.formats.columnar.transaction import Addition
+from minari_core.formats.columnar.transaction import Transaction
 from minari_core.formats.shards.reader import ShardReader
 
 
@@ -44,7 +44,9 @@ class ColumnarStorage(ShardFolder):
             metadata: What the dataset is; the spaces as JSON text.
         """
         described = {**metadata, "data_format": ColumnarStorage.data_format}
-        return ShardFolder(folder, Manifest(described, Layout(uid=uuid.uuid4().hex)), durable=True)
+        return ShardFolder(
+            folder, Manifest(described, Snapshot(uid=uuid.uuid4().hex)), durable=True
+        )
 
     @classmethod
     def open(cls, folder: Path) -> ColumnarStorage:
@@ -71,8 +73,8 @@ class ColumnarStorage(ShardFolder):
         try:
             return super().shard(number)
         except FileNotFoundError as error:
-            entry = self.layout.shards[number]
-            if entry not in read_manifest(self._folder).layout.shards:
+            entry = self.snapshot.shards[number]
+            if entry not in read_manifest(self._folder).snapshot.shards:
                 raise DatasetChangedError(
                     f"{self._folder}: shard {entry.file} was replaced while this object was in "
                     "use; load the dataset again"
@@ -95,7 +97,7 @@ class ColumnarStorage(ShardFolder):
 
     def newer_episodes(self) -> int:
         """How many episodes others have added that `refresh` would take in."""
-        return self._current().layout.total_episodes - self.total_episodes
+        return self._current().snapshot.total_episodes - self.total_episodes
 
     def save(self) -> None:
         """Do nothing: whatever is added is saved at once."""
@@ -112,7 +114,7 @@ class ColumnarStorage(ShardFolder):
 
     def _current(self) -> Manifest:
         manifest = read_manifest(self._folder)
-        if manifest.layout.uid != self.layout.uid:
+        if manifest.snapshot.uid != self.snapshot.uid:
             raise DatasetChangedError(
                 f"{self._folder}: another dataset has taken the place of the one that was loaded; "
                 "load it again"
@@ -120,20 +122,20 @@ class ColumnarStorage(ShardFolder):
         return manifest
 
     @contextmanager
-    def _adding(self, *, keep: bool = True) -> Iterator[Addition]:
+    def _adding(self, *, keep: bool = True) -> Iterator[Transaction]:
         with dataset_lock(self._folder):
             self._take(self._current())
-            start = self.layout if keep else replace(self.layout, shards=(), schemas=())
-            addition = Addition(self._folder, start, durable=True)
+            start = self.snapshot if keep else replace(self.snapshot, shards=(), schemas=())
+            transaction = Transaction(self._folder, start, durable=True)
             try:
-                yield addition
-                addition.finish()
-                manifest = replace(self._manifest, layout=addition.layout)
+                yield transaction
+                transaction.finish()
+                manifest = replace(self._manifest, snapshot=transaction.snapshot)
                 with _as_write_error(self._folder):
                     sync_folder(self._folder)
                 write_manifest(self._folder, manifest)
             except BaseException:
-                addition.discard()
+                transaction.discard()
                 raise
             self._take(manifest)
             if not keep or not self._is_swept:
@@ -144,7 +146,7 @@ class ColumnarStorage(ShardFolder):
 
         Nobody adds any while the lock is held.
         """
-        named = {shard.file for shard in self.layout.shards}
+        named = {shard.file for shard in self.snapshot.shards}
         left = (*self._folder.glob("shard-*.h5"), *self._folder.glob(f".{MANIFEST_NAME}.*"))
         for path in left:
             if path.name not in named:

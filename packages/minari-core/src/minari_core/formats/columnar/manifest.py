@@ -53,7 +53,7 @@ _TOTALS = ("total_episodes", "total_steps")
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class Snapshot:
     """The shards of a columnar dataset, and the schemas that they share."""
 
     schemas: tuple[Schema, ...] = ()
@@ -83,7 +83,7 @@ class Manifest:
 
     metadata: Mapping[str, JsonValue]
     """What the dataset is: its id, spaces as JSON text, author, and whatever else was given."""
-    layout: Layout = field(default_factory=Layout)
+    snapshot: Snapshot = field(default_factory=Snapshot)
     """Where its arrays lie; empty for formats that need none."""
 
 
@@ -132,16 +132,16 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         "total_steps": manifest.metadata.get("total_steps", 0),
     }
     if manifest.metadata.get("data_format") == _LAYOUT_KEY:
-        layout = manifest.layout
-        content["total_episodes"] = layout.total_episodes
-        content["total_steps"] = layout.total_steps
+        snapshot = manifest.snapshot
+        content["total_episodes"] = snapshot.total_episodes
+        content["total_steps"] = snapshot.total_steps
         described: JsonObject = {
             "version": FORMAT_VERSION,
             "features": [],
-            "uid": layout.uid,
-            "recordings": list(layout.recordings),
-            "schemas": [schema.to_json() for schema in layout.schemas],
-            "shards": [shard.to_json() for shard in layout.shards],
+            "uid": snapshot.uid,
+            "recordings": list(snapshot.recordings),
+            "schemas": [schema.to_json() for schema in snapshot.schemas],
+            "shards": [shard.to_json() for shard in snapshot.shards],
         }
         content[_LAYOUT_KEY] = {**described, "crc32": layout_checksum(described)}
     text = json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
@@ -158,7 +158,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def layout_checksum(described: Mapping[str, object]) -> int:
-    """The CRC-32 of the text of a layout as JSON without white space, but for its own key."""
+    """The CRC-32 of the text of a snapshot as JSON without white space, but for its own key."""
     others = {key: value for key, value in described.items() if key != "crc32"}
     return zlib.crc32(json.dumps(others, separators=(",", ":")).encode("ascii"))
 
@@ -187,11 +187,11 @@ def read_manifest(
         if not isinstance(described, dict):
             found = str(described)[:40]
             raise TypeError(f"it does not list the shards; {_LAYOUT_KEY!r} is {found}")
-        layout = _read_layout(described)
-        contradictions = list(_contradictions(content, described, layout))
+        snapshot = _read_snapshot(described)
+        contradictions = list(_contradictions(content, described, snapshot))
         if on_contradiction is None:
             # Whoever reads on compares each array by itself.
-            contradictions += _counts_without_arrays(layout)
+            contradictions += _counts_without_arrays(snapshot)
     except FormatError as error:
         raise FormatError(f"{path}: {error}") from error
     except (DatasetDamagedError, KeyError, TypeError, ValueError) as error:
@@ -201,21 +201,21 @@ def read_manifest(
     for contradiction in contradictions:
         if on_contradiction is not None:
             on_contradiction(contradiction)
-    # The layout counts; numbers beside it would only grow old.
-    return Manifest({k: v for k, v in content.items() if k not in _TOTALS}, layout)
+    # The snapshot counts; numbers beside it would only grow old.
+    return Manifest({k: v for k, v in content.items() if k not in _TOTALS}, snapshot)
 
 
 def _contradictions(
-    content: Mapping[str, JsonValue], described: Mapping[str, object], layout: Layout
+    content: Mapping[str, JsonValue], described: Mapping[str, object], snapshot: Snapshot
 ) -> Iterator[str]:
-    for key, count in zip(_TOTALS, (layout.total_episodes, layout.total_steps), strict=True):
+    for key, count in zip(_TOTALS, (snapshot.total_episodes, snapshot.total_steps), strict=True):
         if content.get(key) != count:
             yield f"its {key} is {content.get(key)}, but its shards have {count}"
     if described["crc32"] != layout_checksum(described):
         yield f"the checksum of {_LAYOUT_KEY!r} is not that of its text"
 
 
-def _counts_without_arrays(layout: Layout) -> Iterator[str]:
+def _counts_without_arrays(snapshot: Snapshot) -> Iterator[str]:
     """Where a shard is said to have another number of rows than its arrays."""
     counted = [
         [
@@ -223,9 +223,9 @@ def _counts_without_arrays(layout: Layout) -> Iterator[str]:
             for place, spec in enumerate(schema.arrays())
             if spec.path in _AXIS_OF_ARRAY
         ]
-        for schema in layout.schemas
+        for schema in snapshot.schemas
     ]
-    for shard in layout.shards:
+    for shard in snapshot.shards:
         counts = {"rows": shard.rows, "steps": shard.steps, "episodes": shard.episodes}
         for place, path, axis in counted[shard.schema]:
             _, rows = shard.arrays[place]
@@ -237,7 +237,7 @@ def _counts_without_arrays(layout: Layout) -> Iterator[str]:
 
 
 def read_metadata(folder: Path) -> dict[str, JsonValue]:
-    """The metadata alone, without building the layout; as `read_manifest` otherwise."""
+    """The metadata alone, without building the snapshot; as `read_manifest` otherwise."""
     content = _read_json(folder / MANIFEST_NAME)
     content.pop(_LAYOUT_KEY, None)
     return content
@@ -274,7 +274,7 @@ def _read_json(path: Path) -> JsonObject:
     return content
 
 
-def _read_layout(described: Mapping[str, Any]) -> Layout:
+def _read_snapshot(described: Mapping[str, Any]) -> Snapshot:
     version = described["version"]
     if type(version) is not int or version < 1:
         raise ValueError(f"format version {version!r}")
@@ -291,4 +291,4 @@ def _read_layout(described: Mapping[str, Any]) -> Layout:
     arrays_of = [sum(1 for _ in schema.arrays()) for schema in schemas]
     shards = tuple(read_entry(entry, arrays_of) for entry in described["shards"])
     recordings = tuple(str(recording) for recording in described["recordings"])
-    return Layout(schemas, shards, str(described["uid"]), recordings)
+    return Snapshot(schemas, shards, str(described["uid"]), recordings)

@@ -21,14 +21,14 @@ from minari_core.episodes.shard_data import ShardData
 from minari_core.episodes.stream import shards_of
 from minari_core.errors import DatasetDamagedError, SpaceError
 from minari_core.formats.columnar.manifest import (
-    Layout,
     Manifest,
+    Snapshot,
     check_updatable,
     checked_metadata,
     write_manifest,
 )
 from minari_core.formats.columnar.reading import ShardedStorage
-from minari_core.formats.columnar.transaction import Addition
+from minari_core.formats.columnar.transaction import Transaction
 from minari_core.formats.shards.entry import ShardEntry
 from minari_core.formats.shards.reader import ShardReader, open_shard
 from minari_core.storage.base import Storage, check_spaces
@@ -56,7 +56,7 @@ class ShardFolder(ShardedStorage):
         self._durable = durable
         self._folder = folder
         self._manifest = manifest
-        self._counts = [(s.rows, s.steps, s.episodes) for s in manifest.layout.shards]
+        self._counts = [(s.rows, s.steps, s.episodes) for s in manifest.snapshot.shards]
         self._readers: dict[int, ShardReader] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -64,9 +64,9 @@ class ShardFolder(ShardedStorage):
         return type(self), (self._folder, self._manifest)
 
     @property
-    def layout(self) -> Layout:
+    def snapshot(self) -> Snapshot:
         """Where the arrays of the shards lie."""
-        return self._manifest.layout
+        return self._manifest.snapshot
 
     @property
     def metadata(self) -> Mapping[str, JsonValue]:
@@ -104,7 +104,7 @@ class ShardFolder(ShardedStorage):
     @property
     def nbytes(self) -> int:
         """The size of the shards; one that lies twice in the dataset counts once."""
-        return sum({shard.file: shard.nbytes for shard in self.layout.shards}.values())
+        return sum({shard.file: shard.nbytes for shard in self.snapshot.shards}.values())
 
     def shard_counts(self) -> Sequence[tuple[int, int, int]]:
         """The rows, steps and episodes of each shard."""
@@ -112,24 +112,24 @@ class ShardFolder(ShardedStorage):
 
     def schemas(self) -> Sequence[Schema]:
         """Every schema that a shard has."""
-        return self.layout.schemas
+        return self.snapshot.schemas
 
     def shard(self, number: int) -> ShardReader:
         """A shard that is ready to be read; its file is mapped at its first use."""
         reader = self._readers.get(number)
         if reader is None:
-            entry = self.layout.shards[number]
-            reader = open_shard(self._folder, entry, self.layout.schemas[entry.schema])
+            entry = self.snapshot.shards[number]
+            reader = open_shard(self._folder, entry, self.snapshot.schemas[entry.schema])
             self._readers[number] = reader
         return reader
 
     def _take(self, manifest: Manifest) -> None:
         """Go on with another manifest of the same dataset."""
         kept = len(self._counts)
-        if manifest.layout.shards[:kept] != self.layout.shards:
+        if manifest.snapshot.shards[:kept] != self.snapshot.shards:
             self._readers = {}
         self._manifest = manifest
-        self._counts = [(s.rows, s.steps, s.episodes) for s in manifest.layout.shards]
+        self._counts = [(s.rows, s.steps, s.episodes) for s in manifest.snapshot.shards]
         self._forget_index()
 
     def append_episodes(self, episodes: Iterable[Episode]) -> range:
@@ -147,25 +147,25 @@ class ShardFolder(ShardedStorage):
         Returns:
             The indices of the episodes that end in them.
         """
-        with self._adding() as addition:
-            first = addition.total_episodes
+        with self._adding() as transaction:
+            first = transaction.total_episodes
             for data in shards:
-                addition.write(data)
-        return range(first, addition.total_episodes)
+                transaction.write(data)
+        return range(first, transaction.total_episodes)
 
-    def adopt(self, layout: Layout) -> range:
+    def adopt(self, snapshot: Snapshot) -> range:
         """Add shards that lie in this folder already, where another object has put them.
 
         Args:
-            layout: The shards, which follow one another.
+            snapshot: The shards, which follow one another.
 
         Returns:
             The indices of the episodes that end in them.
         """
-        with self._adding() as addition:
-            first = addition.total_episodes
-            addition.adopt(layout)
-        return range(first, addition.total_episodes)
+        with self._adding() as transaction:
+            first = transaction.total_episodes
+            transaction.adopt(snapshot)
+        return range(first, transaction.total_episodes)
 
     def append_linked(self, sources: Iterable[ShardFolder]) -> range:
         """Add all episodes of other folders, all or none; every shard is linked as it is.
@@ -185,12 +185,12 @@ class ShardFolder(ShardedStorage):
             DataError: A column has another dtype or shape than in the shards before it.
             DatasetWriteError: The file system refused.
         """
-        with self._adding() as addition:
-            first = addition.total_episodes
+        with self._adding() as transaction:
+            first = transaction.total_episodes
             for source in sources:
                 check_spaces(self, source)
-                addition.link(source)
-        return range(first, addition.total_episodes)
+                transaction.link(source)
+        return range(first, transaction.total_episodes)
 
     def append_storage(self, source: Storage, indices: Sequence[int] | None = None) -> range:
         """Add episodes of another storage, all or none; whole shards are linked, not copied."""
@@ -198,18 +198,18 @@ class ShardFolder(ShardedStorage):
             return super().append_storage(source, indices)
         check_spaces(self, source)
         chosen = np.arange(source.total_episodes) if indices is None else np.asarray(indices)
-        with self._adding() as addition:
+        with self._adding() as transaction:
             if source.is_recording:
-                addition.note_recording(source.layout.uid)
-            first_new = addition.total_episodes
+                transaction.note_recording(source.snapshot.uid)
+            first_new = transaction.total_episodes
             for whole, first, stop in source.runs(chosen):
                 if whole:
-                    addition.take_over(source, first, stop)
+                    transaction.take_over(source, first, stop)
                 else:
                     episodes = source.read_episodes(chosen[first:stop], copy=False)
                     for data in shards_of(episodes, self.observation_space, self.action_space):
-                        addition.write(data)
-        return range(first_new, addition.total_episodes)
+                        transaction.write(data)
+        return range(first_new, transaction.total_episodes)
 
     def runs(self, indices: npt.NDArray[np.int64]) -> Iterator[tuple[bool, int, int]]:
         """Cut a list of episodes into whole shards and the rest.
@@ -247,9 +247,9 @@ class ShardFolder(ShardedStorage):
 
     def truncate(self, shards: int) -> None:
         """Forget all but the first shards, and remove the files of the others."""
-        removed = self.layout.shards[shards:]
-        layout = replace(self.layout, shards=self.layout.shards[:shards])
-        self._take(replace(self._manifest, layout=layout))
+        removed = self.snapshot.shards[shards:]
+        snapshot = replace(self.snapshot, shards=self.snapshot.shards[:shards])
+        self._take(replace(self._manifest, snapshot=snapshot))
         self._remove(removed)
 
     def update_metadata(self, changes: Mapping[str, object]) -> None:
@@ -263,13 +263,13 @@ class ShardFolder(ShardedStorage):
 
         Shards stay apart only where a column appears that the shards before do not have.
         """
-        with self._adding(keep=False) as addition:
-            addition.join(self, range(len(self.layout.shards)))
+        with self._adding(keep=False) as transaction:
+            transaction.join(self, range(len(self.snapshot.shards)))
 
     def fingerprint(self) -> str:
         """Text that changes whenever the stored episodes do."""
-        shards = [(shard.file, shard.crc32, shard.rows) for shard in self.layout.shards]
-        return f"{self.layout.uid} {shards}"
+        shards = [(shard.file, shard.crc32, shard.rows) for shard in self.snapshot.shards]
+        return f"{self.snapshot.uid} {shards}"
 
     def refresh(self) -> bool:
         """False: nothing else adds to it."""
@@ -280,22 +280,22 @@ class ShardFolder(ShardedStorage):
         write_manifest(self._folder, self._manifest)
 
     @contextmanager
-    def _adding(self, *, keep: bool = True) -> Iterator[Addition]:
-        """Collect an addition, and take it over if the block succeeds.
+    def _adding(self, *, keep: bool = True) -> Iterator[Transaction]:
+        """Collect an transaction, and take it over if the block succeeds.
 
         Args:
             keep: Whether it comes behind the shards that are there, or in their place.
         """
-        start = self.layout if keep else replace(self.layout, shards=(), schemas=())
-        addition = Addition(self._folder, start, durable=self._durable)
+        start = self.snapshot if keep else replace(self.snapshot, shards=(), schemas=())
+        transaction = Transaction(self._folder, start, durable=self._durable)
         try:
-            yield addition
-            addition.finish()
+            yield transaction
+            transaction.finish()
         except BaseException:
-            addition.discard()
+            transaction.discard()
             raise
-        replaced = () if keep else self.layout.shards
-        self._take(replace(self._manifest, layout=addition.layout))
+        replaced = () if keep else self.snapshot.shards
+        self._take(replace(self._manifest, snapshot=transaction.snapshot))
         self._remove(replaced)
 
     def _remove(self, shards: Iterable[ShardEntry]) -> None:

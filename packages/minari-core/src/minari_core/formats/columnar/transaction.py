@@ -16,7 +16,7 @@ from minari_core.episodes.fit import check_fit
 from minari_core.episodes.shard_data import ShardData
 from minari_core.errors import DatasetWriteError
 from minari_core.files import sync_file
-from minari_core.formats.columnar.manifest import Layout
+from minari_core.formats.columnar.manifest import Snapshot
 from minari_core.formats.shards.entry import ShardEntry
 from minari_core.formats.shards.joining import joinable_runs, joined
 from minari_core.formats.shards.reader import ShardReader
@@ -37,49 +37,49 @@ class ShardSource(Protocol):
         """The folder that the shards lie in."""
 
     @property
-    def layout(self) -> Layout:
+    def snapshot(self) -> Snapshot:
         """The shards."""
 
     def shard(self, number: int) -> ShardReader:
         """Open a shard for reading."""
 
 
-class Addition:
+class Transaction:
     """Shards on their way into a folder; nobody reads them before a manifest names them."""
 
-    def __init__(self, folder: Path, layout: Layout, *, durable: bool) -> None:
+    def __init__(self, folder: Path, snapshot: Snapshot, *, durable: bool) -> None:
         """Start from what the folder has.
 
         Args:
             folder: Where the shards go.
-            layout: The shards before this addition.
+            snapshot: The shards before this transaction.
             durable: Whether they must outlive a power cut.
         """
         self._folder = folder
-        self._uid = layout.uid
-        self._recordings = list(layout.recordings)
-        self._schemas = list(layout.schemas)
-        self._shards = list(layout.shards)
-        self._files = {shard.file for shard in layout.shards}
-        self._episodes = layout.total_episodes
+        self._uid = snapshot.uid
+        self._recordings = list(snapshot.recordings)
+        self._schemas = list(snapshot.schemas)
+        self._shards = list(snapshot.shards)
+        self._files = {shard.file for shard in snapshot.shards}
+        self._episodes = snapshot.total_episodes
         self._created: list[Path] = []
         # Flushing a shard takes as long as writing it, so the next one is made meanwhile.
         self._flusher = _flusher() if durable else None
         self._flushed: list[Future[None]] = []
 
     @property
-    def layout(self) -> Layout:
-        """The shards before this addition, and those that were added."""
+    def snapshot(self) -> Snapshot:
+        """The shards before this transaction, and those that were added."""
         recordings = tuple(self._recordings[-_RECORDINGS_KEPT:])
-        return Layout(tuple(self._schemas), tuple(self._shards), self._uid, recordings)
+        return Snapshot(tuple(self._schemas), tuple(self._shards), self._uid, recordings)
 
     @property
     def total_episodes(self) -> int:
-        """The episodes before this addition, and those that were added."""
+        """The episodes before this transaction, and those that were added."""
         return self._episodes
 
     def note_recording(self, uid: str) -> None:
-        """Remember that the episodes of a recording are committed together with this addition."""
+        """Remember a recording whose episodes are committed together with this transaction."""
         if uid not in self._recordings:
             self._recordings.append(uid)
 
@@ -107,7 +107,7 @@ class Addition:
             DataError: They do not fit the shards before them.
             DatasetWriteError: The file system refused.
         """
-        shards = source.layout.shards[first:stop]
+        shards = source.snapshot.shards[first:stop]
         is_small = [shard.nbytes < _SMALL_SHARD_NBYTES for shard in shards]
         if sum(is_small) <= _MOST_SMALL_SHARDS:
             is_small = [False] * len(shards)
@@ -117,7 +117,7 @@ class Addition:
                 self.join(source, numbers)
                 continue
             for number in numbers:
-                self._link(source, source.layout.shards[number])
+                self._link(source, source.snapshot.shards[number])
 
     def link(self, source: ShardSource) -> None:
         """Take over all shards of another folder as they are, however small.
@@ -129,7 +129,7 @@ class Addition:
             DataError: They do not fit the shards before them.
             DatasetWriteError: The file system refused.
         """
-        for entry in source.layout.shards:
+        for entry in source.snapshot.shards:
             self._link(source, entry, is_flushed=True)
 
     def join(self, source: ShardSource, numbers: Sequence[int]) -> None:
@@ -138,14 +138,14 @@ class Addition:
         Raises:
             DatasetWriteError: The file system refused.
         """
-        layout = source.layout
-        entries = [layout.shards[number] for number in numbers]
-        described = [(layout.schemas[entry.schema], entry.episodes) for entry in entries]
+        snapshot = source.snapshot
+        entries = [snapshot.shards[number] for number in numbers]
+        described = [(snapshot.schemas[entry.schema], entry.episodes) for entry in entries]
         for run in joinable_runs(described):
             self.write(joined([source.shard(numbers[place]) for place in run]))
 
     def _link(self, source: ShardSource, entry: ShardEntry, *, is_flushed: bool = False) -> None:
-        number = self._schema_index(source.layout.schemas[entry.schema])
+        number = self._schema_index(source.snapshot.schemas[entry.schema])
         target = self._folder / entry.file
         # A shard may be there already, when a dataset is combined with itself.
         if entry.file not in self._files:
@@ -158,14 +158,14 @@ class Addition:
                 raise DatasetWriteError(f"could not put {target} in place: {error}") from error
         self._append(replace(entry, schema=number))
 
-    def adopt(self, layout: Layout) -> None:
+    def adopt(self, snapshot: Snapshot) -> None:
         """Add shards that lie in this folder already.
 
         Raises:
             DataError: They do not fit the shards before them.
         """
-        for entry in layout.shards:
-            number = self._schema_index(layout.schemas[entry.schema])
+        for entry in snapshot.shards:
+            number = self._schema_index(snapshot.schemas[entry.schema])
             self._append(replace(entry, schema=number))
 
     def finish(self) -> None:

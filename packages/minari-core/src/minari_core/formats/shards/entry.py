@@ -37,7 +37,7 @@ class ShardEntry:
     crc32: int
     """The CRC-32 of the file."""
     schema: int
-    """The index of its schema in `Layout.schemas`."""
+    """The index of its schema in `Snapshot.schemas`."""
     rows: int
     """Rows of observations and infos."""
     steps: int

@@ -37,7 +37,7 @@ class ColumnarCheck:
     ) -> None:
         self._folder = folder
         self._manifest = manifest
-        self._layout = manifest.layout
+        self._snapshot = manifest.snapshot
         self._progress = progress
         self._add = add
         # Files of the right size, and those of them whose checksum is right too.
@@ -47,17 +47,17 @@ class ColumnarCheck:
 
     def run(self) -> None:
         """Look at everything, and hand over whatever is wrong."""
-        if not self._layout.uid:
+        if not self._snapshot.uid:
             self._add(MANIFEST_NAME, "it does not list the shards of its columnar data")
         self._check_schemas()
         self._check_files()
-        for number, entry in enumerate(self._layout.shards):
+        for number, entry in enumerate(self._snapshot.shards):
             self._arrays.append([])
             with _Reported(self._add, entry.file):
                 self._arrays[number] = self._place(entry)
         starts = self._check_lengths()
         checked: set[ShardEntry] = set()
-        for number, entry in enumerate(self._layout.shards):
+        for number, entry in enumerate(self._snapshot.shards):
             # A dataset that was combined with itself has a shard twice.
             if entry in checked:
                 continue
@@ -66,10 +66,10 @@ class ColumnarCheck:
                 self._check_shard(number, entry, starts)
 
     def _schema(self, entry: ShardEntry) -> Schema:
-        return self._layout.schemas[entry.schema]
+        return self._snapshot.schemas[entry.schema]
 
     def _check_schemas(self) -> None:
-        shards = self._layout.shards
+        shards = self._snapshot.shards
         for entry in shards[1:]:
             if entry.schema == shards[0].schema:
                 continue
@@ -78,8 +78,8 @@ class ColumnarCheck:
 
     def _check_files(self) -> None:
         """Compare the size and the checksum of every file with the manifest."""
-        entries = {entry.file: entry for entry in self._layout.shards}
-        known = {(entry.nbytes, entry.crc32): entry.file for entry in self._layout.shards}
+        entries = {entry.file: entry for entry in self._snapshot.shards}
+        known = {(entry.nbytes, entry.crc32): entry.file for entry in self._snapshot.shards}
         total = sum(entry.nbytes for entry in entries.values())
         done = 0
         self._progress(done, total)
@@ -96,7 +96,7 @@ class ColumnarCheck:
             with open(path, "rb") as file:
                 nbytes, checksum = checksum_of(file)
         except FileNotFoundError as error:
-            if entry not in read_manifest(self._folder).layout.shards:
+            if entry not in read_manifest(self._folder).snapshot.shards:
                 raise DatasetChangedError(
                     f"{self._folder} was rewritten while it was verified; verify it again"
                 ) from error
@@ -151,7 +151,7 @@ class ColumnarCheck:
         pieces: list[npt.NDArray[np.int64]] = []
         sound = True
         rows = steps = episodes = lengths_sum = 0
-        for entry, arrays in zip(self._layout.shards, self._arrays, strict=True):
+        for entry, arrays in zip(self._snapshot.shards, self._arrays, strict=True):
             rows, steps, episodes = (
                 rows + entry.rows,
                 steps + entry.steps,
@@ -226,7 +226,7 @@ class ColumnarCheck:
         """The episode that a row of a part of a shard belongs to."""
         if row is None:
             return None
-        before = self._layout.shards[:number]
+        before = self._snapshot.shards[:number]
         if AXES[part] == "episodes":
             return sum(entry.episodes for entry in before) + row
         if starts is None:

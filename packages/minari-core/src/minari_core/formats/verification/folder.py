@@ -59,7 +59,7 @@ class _Verification:
         self._problems.append(VerificationProblem(file, message, column, episode))
 
     def _report(self, manifest: Manifest) -> VerificationReport:
-        sizes = {shard.file: shard.nbytes for shard in manifest.layout.shards}
+        sizes = {shard.file: shard.nbytes for shard in manifest.snapshot.shards}
         if not sizes:
             sizes = _file_sizes(self._folder)
         return VerificationReport(
@@ -67,8 +67,8 @@ class _Verification:
             data_path=str(self._folder),
             data_format=str(manifest.metadata.get("data_format", "")),
             files=len(sizes),
-            total_episodes=manifest.layout.total_episodes or _total(manifest, "total_episodes"),
-            total_steps=manifest.layout.total_steps or _total(manifest, "total_steps"),
+            total_episodes=manifest.snapshot.total_episodes or _total(manifest, "total_episodes"),
+            total_steps=manifest.snapshot.total_steps or _total(manifest, "total_steps"),
             nbytes=sum(sizes.values()),
             problems=tuple(self._problems),
             remarks=tuple(self._remarks),
@@ -96,7 +96,7 @@ class _Verification:
                 self._add(MANIFEST_NAME, f"its {key} cannot be read: {described(error)}")
 
     def _look_for_foreign_files(self, manifest: Manifest) -> None:
-        named = {shard.file for shard in manifest.layout.shards}
+        named = {shard.file for shard in manifest.snapshot.shards}
         named |= {MANIFEST_NAME, LOCK_NAME, MAIN_FILE}
         for path in sorted(self._folder.iterdir()):
             if path.name in named or path.name.startswith(f".{MANIFEST_NAME}."):

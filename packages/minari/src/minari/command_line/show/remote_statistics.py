@@ -12,7 +12,7 @@ from minari.command_line.show.statistics import EpisodeStatistics, sums_of_runs
 from minari_core.columns import ArraySpec
 from minari_core.errors import DatasetDamagedError, MetadataError
 from minari_core.formats.columnar.episode_index import EpisodeIndex
-from minari_core.formats.columnar.manifest import MANIFEST_NAME, Layout, read_manifest
+from minari_core.formats.columnar.manifest import MANIFEST_NAME, Snapshot, read_manifest
 from minari_core.formats.shards.entry import ShardEntry
 from minari_hub.datasets.remote_dataset import LARGEST_LISTED_MANIFEST, RemoteDataset
 from minari_hub.transfer.threads import map_many
@@ -37,41 +37,41 @@ def remote_statistics(dataset: RemoteDataset) -> EpisodeStatistics | None:
         MetadataError: The manifest is too large to be looked at.
         RemoteError: The remote cannot be read.
     """
-    layout = _layout(dataset)
-    if not layout.shards:
+    snapshot = _snapshot(dataset)
+    if not snapshot.shards:
         return None
-    counts = [(shard.rows, shard.steps, shard.episodes) for shard in layout.shards]
-    lengths = np.asarray(_column(dataset, layout, _LENGTHS, "episodes"))
+    counts = [(shard.rows, shard.steps, shard.episodes) for shard in snapshot.shards]
+    lengths = np.asarray(_column(dataset, snapshot, _LENGTHS, "episodes"))
     if lengths.dtype.kind not in "iu":
         raise DatasetDamagedError(f"{dataset.shown}: lengths of episodes are {lengths.dtype}")
     index = EpisodeIndex(lengths.astype(np.int64), counts)
-    if _nbytes(layout, _REWARDS) > _LARGEST_COLUMN:
+    if _nbytes(snapshot, _REWARDS) > _LARGEST_COLUMN:
         return EpisodeStatistics(index.lengths, None)
-    rewards = _column(dataset, layout, _REWARDS, "steps")
+    rewards = _column(dataset, snapshot, _REWARDS, "steps")
     if rewards.dtype.kind not in "fiu":
         raise DatasetDamagedError(f"{dataset.shown}: its rewards are {rewards.dtype}")
     returns = sums_of_runs(rewards.astype(np.float64), index.lengths) if len(rewards) else None
     return EpisodeStatistics(index.lengths, returns)
 
 
-def _layout(dataset: RemoteDataset) -> Layout:
+def _snapshot(dataset: RemoteDataset) -> Snapshot:
     text = dataset.remote.read(dataset.prefix + MANIFEST_NAME, 0, LARGEST_LISTED_MANIFEST + 1)
     if len(text) > LARGEST_LISTED_MANIFEST:
         raise MetadataError(f"{dataset.shown}: its manifest is too large to be looked at")
     with tempfile.TemporaryDirectory(prefix="minari-") as folder:
         (Path(folder) / MANIFEST_NAME).write_bytes(text)
         try:
-            return read_manifest(Path(folder)).layout
+            return read_manifest(Path(folder)).snapshot
         except DatasetDamagedError as error:
             # The file that the message names is gone by now.
             reason = str(error).partition(": ")[2] or str(error)
             raise DatasetDamagedError(f"{dataset.shown}: its manifest: {reason}") from error
 
 
-def _place(layout: Layout, shard: ShardEntry, path: str) -> tuple[ArraySpec, int, int] | None:
+def _place(snapshot: Snapshot, shard: ShardEntry, path: str) -> tuple[ArraySpec, int, int] | None:
     """An array of a shard, its offset and its bytes."""
     for spec, (offset, rows) in zip(
-        layout.schemas[shard.schema].arrays(), shard.arrays, strict=True
+        snapshot.schemas[shard.schema].arrays(), shard.arrays, strict=True
     ):
         if spec.path == path and not spec.rows_per_chunk:
             elements = rows
@@ -81,19 +81,19 @@ def _place(layout: Layout, shard: ShardEntry, path: str) -> tuple[ArraySpec, int
     return None
 
 
-def _nbytes(layout: Layout, path: str) -> int:
-    places = (_place(layout, shard, path) for shard in layout.shards)
+def _nbytes(snapshot: Snapshot, path: str) -> int:
+    places = (_place(snapshot, shard, path) for shard in snapshot.shards)
     return sum(place[2] for place in places if place is not None)
 
 
 def _column(
-    dataset: RemoteDataset, layout: Layout, path: str, axis: str
+    dataset: RemoteDataset, snapshot: Snapshot, path: str, axis: str
 ) -> npt.NDArray[np.generic]:
-    if _nbytes(layout, path) > _LARGEST_COLUMN:
+    if _nbytes(snapshot, path) > _LARGEST_COLUMN:
         raise MetadataError(f"{dataset.shown}: its {path} are too large to be looked at")
 
     def fetch(shard: ShardEntry) -> npt.NDArray[np.generic]:
-        place = _place(layout, shard, path)
+        place = _place(snapshot, shard, path)
         if place is None:
             raise DatasetDamagedError(f"{dataset.shown}: {shard.file} has no {path}")
         spec, offset, nbytes = place
@@ -109,7 +109,7 @@ def _column(
                 "manifest says"
             ) from error
 
-    wanted = [shard for shard in layout.shards if getattr(shard, axis)]
+    wanted = [shard for shard in snapshot.shards if getattr(shard, axis)]
     pieces = map_many(fetch, wanted, _READERS)
     try:
         return np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.int64)
