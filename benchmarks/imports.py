@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from measure import LIMIT, PUBLIC, Work, in_fresh_process, in_turns, median, ratio
 from report import NOTHING, Figure, milliseconds
 from setting import Setting
@@ -13,7 +15,7 @@ _MOST = {"minari_core": 1.0, "minari": 1.15}
 def measure(setting: Setting) -> list[Figure]:
     """Each package beside the libraries that it cannot do without."""
     works: dict[str, Work] = {
-        LIMIT: lambda: _importing(_LIBRARIES),
+        LIMIT: lambda: seconds_to_import(_LIBRARIES),
         **{package: _importer(package) for package in _MOST},
     }
     peer = setting.peer
@@ -46,12 +48,13 @@ def measure(setting: Setting) -> list[Figure]:
     return figures
 
 
+def seconds_to_import(names: str, *, python: str = sys.executable) -> float:
+    """How long a fresh process takes to import some modules, ``a, b``."""
+    return float(in_fresh_process(["-c", _program(names)], python=python)["seconds"])
+
+
 def _importer(names: str) -> Work:
-    return lambda: _importing(names)
-
-
-def _importing(names: str) -> float:
-    return float(in_fresh_process(["-c", _program(names)])["seconds"])
+    return lambda: seconds_to_import(names)
 
 
 def _program(names: str) -> str:

@@ -77,11 +77,14 @@ def difference(times: Times, work: str = MINARI, to: str = LIMIT) -> float:
 
 
 def in_fresh_process(
-    arguments: Sequence[str | Path], environment: Mapping[str, str] | None = None
+    arguments: Sequence[str | Path],
+    environment: Mapping[str, str] | None = None,
+    *,
+    python: str = sys.executable,
 ) -> dict[str, Any]:
     """Run Python with some arguments and return the JSON object of its last printed line."""
     finished = subprocess.run(
-        [sys.executable, *map(str, arguments)],
+        [python, *map(str, arguments)],
         env={**os.environ, **(environment or {})},
         capture_output=True,
         text=True,

@@ -62,6 +62,11 @@ def table(figures: Sequence[Figure]) -> str:
         rows.append((*cells, one.others))
     if all(one.others == NOTHING for one in figures):
         rows = [row[:-1] for row in rows]
+    return markdown(rows)
+
+
+def markdown(rows: Sequence[tuple[str, ...]]) -> str:
+    """A table in Markdown; the first row is its head."""
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"

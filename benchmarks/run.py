@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-import tempfile
 import time
 import warnings
 from dataclasses import asdict
@@ -26,8 +24,8 @@ import reading
 import sampling
 import scaling
 import writing
-from report import Figure, file_system, machine, not_reached, results, table
-from setting import Setting
+from report import Figure, machine, not_reached, results, table
+from setting import Setting, folder_to_measure_in
 
 _TOPICS = {
     "collecting": collecting.measure,
@@ -48,12 +46,7 @@ def main() -> int:
     """Run the topics that are asked for and print their table."""
     options = _options()
     warnings.simplefilter("ignore")
-    parent = options.root or _folder_on_disk()
-    with tempfile.TemporaryDirectory(prefix="minari-bench-", dir=parent) as folder:
-        root = Path(folder)
-        # Fresh processes import compiled modules, as those of an installed package are.
-        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-        os.environ["PYTHONPYCACHEPREFIX"] = str(root / "bytecode")
+    with folder_to_measure_in(options.root) as root:
         described = machine(root.parent)
         for name, value in described.items():
             print(f"{name}: {value}")
@@ -99,14 +92,6 @@ def _options() -> argparse.Namespace:
     if options.write_results and (options.quick or options.only or options.without_peers):
         parser.error("--write-results needs the whole run")
     return options
-
-
-def _folder_on_disk() -> Path:
-    """Where temporary files go; beside the repository if that is only memory."""
-    folder = Path(tempfile.gettempdir())
-    in_memory = any(f"({kind})" in file_system(folder) for kind in ("tmpfs", "ramfs"))
-    beside = Path(__file__).resolve().parents[2]
-    return beside if in_memory and os.access(beside, os.W_OK) else folder
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,8 +14,34 @@ from typing import TypeVar
 
 from measure import PUBLIC, Work
 from peer import PUBLIC_MINARI, Contender, Peer, PeerError
+from report import file_system
 
 Answer = TypeVar("Answer")
+
+
+@contextmanager
+def folder_to_measure_in(parent: Path | None) -> Iterator[Path]:
+    """An empty folder, gone afterwards.
+
+    Fresh processes keep their compiled modules in it, as those of an installed package are kept.
+
+    Args:
+        parent: Where to make it; on a real disk if None.
+    """
+    with tempfile.TemporaryDirectory(
+        prefix="minari-bench-", dir=parent or _folder_on_disk()
+    ) as folder:
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        os.environ["PYTHONPYCACHEPREFIX"] = str(Path(folder) / "bytecode")
+        yield Path(folder)
+
+
+def _folder_on_disk() -> Path:
+    """Where temporary files go; beside the repository if that is only memory."""
+    folder = Path(tempfile.gettempdir())
+    in_memory = any(f"({kind})" in file_system(folder) for kind in ("tmpfs", "ramfs"))
+    beside = Path(__file__).resolve().parents[2]
+    return beside if in_memory and os.access(beside, os.W_OK) else folder
 
 
 @dataclass

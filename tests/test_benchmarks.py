@@ -5,12 +5,16 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-COMMAND = Path(__file__).parents[1] / "benchmarks" / "run.py"
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+COMMAND = BENCHMARKS / "run.py"
 
 
 def test_the_command_measures_a_topic_and_writes_its_figures(tmp_path: Path) -> None:
@@ -37,32 +41,60 @@ def test_sampling_is_measured_also_from_large_datasets_and_of_images(tmp_path: P
 
 
 def test_results_are_written_by_whole_runs_only(tmp_path: Path) -> None:
-    finished = subprocess.run(
-        [sys.executable, str(COMMAND), "--quick", "--write-results"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    finished = _run(COMMAND, "--quick", "--write-results")
     assert finished.returncode == 2
     assert "needs the whole run" in finished.stderr
+
+
+def test_rooms_are_counted_on_each_trip() -> None:
+    finished = _run(BENCHMARKS / "rooms.py")
+    assert finished.returncode == 0, finished.stderr
+    rows = [line.strip("| ").split("|") for line in finished.stdout.splitlines()[2:]]
+    assert len(rows) == 6
+    for trip, modules, _, rooms, *_ in rows:
+        counted = [
+            int(number.replace(",", "")) for number in re.findall(r"[\d,]+", modules + rooms)
+        ]
+        assert len(counted) == 4, trip
+        modules_entered, returns_to_modules, rooms_entered, returns_to_rooms = counted
+        assert 1 < rooms_entered <= modules_entered
+        # Whoever comes back into a room comes back into one of its modules, or enters a fresh one.
+        entries_of_modules = modules_entered + returns_to_modules
+        assert 0 < returns_to_rooms + rooms_entered <= entries_of_modules
+
+
+@pytest.mark.slow
+def test_two_versions_are_measured_in_turns(tmp_path: Path) -> None:
+    finished = _run(
+        BENCHMARKS / "before_after.py",
+        *(sys.executable, sys.executable, "--quick", "--rounds", "1", "--root", str(tmp_path)),
+    )
+    assert finished.returncode == 0, finished.stderr
+    for what in ("import minari_hub", "step", "sample_transitions", "load_dataset", "checkpoint"):
+        assert what in finished.stdout
+    assert len(re.findall(r"^\| .* [µm]s ", finished.stdout, re.MULTILINE)) == 8
+    assert list(tmp_path.iterdir()) == []
+
+
+def _run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    # The children must find the packages, also where these are not installed.
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
 
 
 def _measured(topic: str, tmp_path: Path) -> list[dict[str, Any]]:
     """The figures of a quick run without the peers, which would have to be installed."""
     figures = tmp_path / "figures.json"
-    # The children must find the packages, also where these are not installed.
-    path = os.pathsep.join(entry for entry in sys.path if entry)
-    finished = subprocess.run(
-        [
-            sys.executable,
-            str(COMMAND),
-            *("--quick", "--without-peers", "--only", topic),
-            *("--root", str(tmp_path), "--json", str(figures)),
-        ],
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
+    finished = _run(
+        COMMAND,
+        *("--quick", "--without-peers", "--only", topic),
+        *("--root", str(tmp_path), "--json", str(figures)),
     )
     assert finished.returncode == 0, finished.stderr
     assert "| what" in finished.stdout
