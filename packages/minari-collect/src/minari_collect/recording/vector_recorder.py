@@ -1,9 +1,9 @@
 """Recording the steps of many environments at once into bounded memory, and on into shards.
 
-The buffers are time-major, ``[rows, envs, …]``, and each step is one assignment per leaf. Only
-when a buffer is full are its cells put into episodes (`minari_collect.vector_buffers.segments`).
-Whole episodes are written in the order in which they ended, whatever the size of the buffer; the
-tails of those that go on are carried over, or, where they fill the buffer, written to a *lane* of their
+The buffers are time-major, ``[rows, envs, …]``, and each step is one assignment per leaf. Only when
+a buffer is full are its cells put into episodes (`minari_collect.vector_buffers.segments`). Whole
+episodes are written in the order in which they ended, whatever the size of the buffer; the tails of
+those that go on are carried over, or, where they fill the buffer, written to a *lane* of their
 environment, which becomes a part of the recording when the episode ends.
 """
 
