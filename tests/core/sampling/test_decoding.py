@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from minari_core import DatasetDamagedError
 from minari_core.columns.fixed import ROWS_PER_CHUNK
-from minari_core.formats.shards.chunk_cache import ChunkCache, chunk_cache, do_all
-from minari_core.formats.shards.compression import CompressedRows, compressed_chunks, decode_rows
+from minari_core.formats.shards.chunk_cache import ChunkCache, chunk_cache, run_jobs
+from minari_core.formats.shards.compression import CompressedRows, compress_chunks, decode_rows
 
 
 def compressed(rows: np.ndarray[Any, Any], spoil: int | None = None) -> CompressedRows:
     """The rows as they lie in a file; one chunk may have a wrong bit."""
-    chunks = [bytearray(chunk) for chunk in compressed_chunks([rows])]
+    chunks = [bytearray(chunk) for chunk in compress_chunks([rows])]
     if spoil is not None:
         chunks[spoil][-1] ^= 1
     sizes = [len(chunk) for chunk in chunks]
@@ -175,9 +175,9 @@ def test_many_threads_share_the_cache() -> None:
 
 def test_jobs_are_done_once_each_and_an_error_waits_for_the_others() -> None:
     done: list[int] = []
-    do_all(done.append, range(100), nbytes=1 << 30)
+    run_jobs(done.append, range(100), nbytes=1 << 30)
     assert sorted(done) == list(range(100))
-    do_all(done.append, [], nbytes=0)
+    run_jobs(done.append, [], nbytes=0)
 
     def fail(number: int) -> None:
         done.append(-number)
@@ -186,7 +186,7 @@ def test_jobs_are_done_once_each_and_an_error_waits_for_the_others() -> None:
 
     done.clear()
     with pytest.raises(DatasetDamagedError, match=r"3|90"):
-        do_all(fail, range(1, 101), nbytes=1 << 30)
+        run_jobs(fail, range(1, 101), nbytes=1 << 30)
     length = len(done)
     threading.Event().wait(0.05)
     assert len(done) == length

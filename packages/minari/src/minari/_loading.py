@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from minari.dataset.minari_dataset import MinariDataset, as_minari
 from minari_core import load_dataset as load_local_dataset
-from minari_core.local.dataset_id import chosen_id
+from minari_core.local.dataset_id import choose_id
 
 
 def load_dataset(
@@ -29,7 +29,7 @@ def load_dataset(
         FormatError: Nothing installed reads its format.
         RemoteError: It was to be downloaded, and the remote cannot be read.
     """
-    wanted = chosen_id(dataset_name, dataset_id)
+    wanted = choose_id(dataset_name, dataset_id)
     # Most programs load what is here by its id, and need nothing that knows remotes.
     if download:
         from minari_hub import ensure_downloaded

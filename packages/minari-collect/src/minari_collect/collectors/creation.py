@@ -17,7 +17,7 @@ from minari_core.datasets.dataset import MinariDataset
 from minari_core.datasets.source import checked_source
 from minari_core.environments.reference_scores import Policy
 from minari_core.errors import RecordingError
-from minari_core.local.dataset_id import chosen_id
+from minari_core.local.dataset_id import choose_id
 from minari_core.messages import shown
 
 
@@ -74,7 +74,7 @@ def create_dataset_from_collector_env(
         DatasetWriteError: The file system refused. As with every error, the collector still has
             its episodes, no dataset is left behind, and trying again is safe.
     """
-    new_id = chosen_id(dataset_name, dataset_id)
+    new_id = choose_id(dataset_name, dataset_id)
     collector = checked_source(collector_env)
     if not isinstance(collector, EpisodeCollector):
         raise RecordingError(

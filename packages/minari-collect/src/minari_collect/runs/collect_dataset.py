@@ -39,7 +39,7 @@ from minari_core.environments.env_specs import env_spec_from_json, env_spec_to_j
 from minari_core.errors import DataError, RecordingError
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.formats.registry import check_format
-from minari_core.local.dataset_id import chosen_id
+from minari_core.local.dataset_id import choose_id
 from minari_core.local.locations import staging_root
 from minari_core.local.publishing import check_id_is_free, publish
 from minari_core.messages import warn_caller
@@ -165,7 +165,7 @@ def collect_dataset(
             ``resume=True``.
         DatasetWriteError: The file system refused.
     """
-    new_id = chosen_id(dataset_name, dataset_id)
+    new_id = choose_id(dataset_name, dataset_id)
     check_id_is_free(new_id)
     chosen_format = check_format(data_format)
     total_episodes = check_whole_or_none("total_episodes", total_episodes)

@@ -22,7 +22,7 @@ from minari_core.errors import (
 )
 from minari_core.files import LOCK_NAME
 from minari_core.formats.registry import check_format
-from minari_core.local.dataset_id import chosen_id
+from minari_core.local.dataset_id import choose_id
 from minari_core.local.locations import staging_root
 from minari_core.local.publishing import check_id_is_free, publish
 from minari_core.storage.base import Storage
@@ -86,7 +86,7 @@ def recover(
         DatasetExistsError: The id of the dataset is taken.
         DatasetWriteError: The file system refused; the recording is still there.
     """
-    new_id = chosen_id(dataset_name, dataset_id)
+    new_id = choose_id(dataset_name, dataset_id)
     check_id_is_free(new_id)
     chosen_format = check_format(data_format)
     described = DatasetCard(

@@ -16,7 +16,7 @@ from minari_core.environments.env_specs import env_spec_to_json, spec_of
 from minari_core.environments.reference_scores import Policy, random_policy, reference_score
 from minari_core.environments.space_json import space_to_json
 from minari_core.errors import MetadataError
-from minari_core.formats.columnar.manifest import checked_metadata
+from minari_core.formats.columnar.manifest import normalize_metadata
 from minari_core.messages import shown, warn_caller
 
 _WORTH_SAYING = ("algorithm_name", "author", "author_email", "code_permalink")
@@ -84,7 +84,7 @@ class DatasetCard:
         kept["env_spec"] = _spec_json(env_spec, "env_spec")
         kept["eval_env_spec"] = _spec_json(eval_spec, "eval_env_spec")
         kept.update(self._scores(eval_spec or env_spec))
-        return checked_metadata({key: value for key, value in kept.items() if value is not None})
+        return normalize_metadata({key: value for key, value in kept.items() if value is not None})
 
     def _scores(self, spec: EnvSpec | None) -> Mapping[str, object]:
         if self.expert_policy is not None and self.ref_max_score is not None:

@@ -17,7 +17,7 @@ from minari_core.environments.recovery import merge_env_specs
 from minari_core.environments.space_json import same_space
 from minari_core.errors import IncompatibleDatasetsError, SamplingError
 from minari_core.formats.registry import check_format
-from minari_core.local.dataset_id import chosen_id
+from minari_core.local.dataset_id import choose_id
 from minari_core.local.publishing import check_id_is_free, publish
 from minari_core.messages import shown
 from minari_core.storage.base import Storage
@@ -54,7 +54,7 @@ def combine_datasets(
         DatasetExistsError: The id is taken.
         DatasetWriteError: The file system refused; nothing is left behind.
     """
-    new_id = chosen_id(new_dataset_name, new_dataset_id)
+    new_id = choose_id(new_dataset_name, new_dataset_id)
     check_id_is_free(new_id)
     chosen_format = check_format(data_format)
     datasets = _as_datasets(datasets_to_combine)

@@ -13,7 +13,7 @@ from minari_core.episodes.episode import EpisodeData
 from minari_core.errors import FormatError
 from minari_core.formats.public.files import JPEG_FORMATS
 from minari_core.formats.registry import check_format
-from minari_core.local.dataset_id import chosen_id
+from minari_core.local.dataset_id import choose_id
 from minari_core.local.publishing import check_id_is_free, publish
 from minari_core.storage.base import Storage
 
@@ -61,7 +61,7 @@ def convert_dataset(
         FormatError: There is no such format, or it stores no JPEG.
         DatasetWriteError: The file system refused; nothing is left behind.
     """
-    new_id = chosen_id(new_dataset_name, new_dataset_id)
+    new_id = choose_id(new_dataset_name, new_dataset_id)
     check_id_is_free(new_id)
     chosen_format = check_format(data_format)
     if jpeg_encoding and chosen_format not in JPEG_FORMATS:

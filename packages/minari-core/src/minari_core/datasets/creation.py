@@ -18,7 +18,7 @@ from minari_core.episodes import Episode
 from minari_core.episodes.episode import EpisodeBuffer
 from minari_core.errors import DataError, SpaceError
 from minari_core.formats.registry import check_format
-from minari_core.local.dataset_id import chosen_id
+from minari_core.local.dataset_id import choose_id
 from minari_core.local.publishing import check_id_is_free, publish
 
 
@@ -85,7 +85,7 @@ def create_dataset_from_buffers(
         MetadataError: Some metadata is not JSON, or of the wrong type.
         DatasetWriteError: The file system refused. As with every error, nothing is left behind.
     """
-    new_id = chosen_id(dataset_name, dataset_id)
+    new_id = choose_id(dataset_name, dataset_id)
     check_id_is_free(new_id)
     chosen_format = check_format(data_format)
     observations, actions = _spaces(env, observation_space, action_space)

@@ -17,9 +17,9 @@ from minari_core.errors import (
     MinariError,
 )
 from minari_core.formats.columnar.manifest import read_manifest
-from minari_core.formats.registry import describe_dataset, holds_dataset
-from minari_core.local.dataset_id import chosen_id, parse_dataset_id
-from minari_core.local.folders import folders_below, has_data_folder, remove_folder
+from minari_core.formats.registry import holds_dataset, read_dataset_metadata
+from minari_core.local.dataset_id import choose_id, parse_dataset_id
+from minari_core.local.folders import has_data_folder, remove_folder, walk_folders
 from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root, staging_root
 from minari_core.messages import warn_caller
 
@@ -39,7 +39,7 @@ def load_dataset(
         DatasetDamagedError: Its metadata is malformed.
         FormatError: Nothing installed reads its format.
     """
-    wanted = chosen_id(dataset_name, dataset_id)
+    wanted = choose_id(dataset_name, dataset_id)
     folder = dataset_folder(wanted)
     if not holds_dataset(folder / DATA_FOLDER):
         raise DatasetNotFoundError(
@@ -72,7 +72,7 @@ def list_local_datasets(
         if prefix is not None and not dataset_id.startswith(prefix):
             continue
         try:
-            metadata = describe_dataset(root / dataset_id / DATA_FOLDER)
+            metadata = read_dataset_metadata(root / dataset_id / DATA_FOLDER)
             if metadata.get("dataset_id", dataset_id) != dataset_id:
                 raise DatasetDamagedError(f"its metadata says {metadata['dataset_id']!r}")
             found[dataset_id] = metadata
@@ -101,7 +101,7 @@ def delete_dataset(dataset_name: str | None = None, *, dataset_id: str | None = 
         DatasetNotFoundError: There is no such dataset; a namespace's folder is not one.
         DatasetWriteError: The file system refused.
     """
-    wanted = chosen_id(dataset_name, dataset_id)
+    wanted = choose_id(dataset_name, dataset_id)
     folder = dataset_folder(wanted)
     if not has_data_folder(folder):
         raise DatasetNotFoundError(f"there is no dataset {wanted!r} under {datasets_root()}")
@@ -131,7 +131,7 @@ def committed_recordings() -> dict[str, str]:
 
 def _ids_below(root: Path) -> Iterator[str]:
     """The ids of all folders that look like datasets, in no order."""
-    for name, is_dataset in folders_below(root):
+    for name, is_dataset in walk_folders(root):
         if not is_dataset:
             continue
         try:

@@ -16,7 +16,12 @@ from minari_core.environments.space_json import space_to_json
 from minari_core.episodes import Episode
 from minari_core.episodes.episode import EpisodeBuffer, EpisodeData, EpisodeMetadata
 from minari_core.errors import DataError, DatasetExistsError, DatasetWriteError, SpaceError
-from minari_core.formats.registry import describe_dataset, holds_dataset, new_storage, open_storage
+from minari_core.formats.registry import (
+    holds_dataset,
+    new_storage,
+    open_storage,
+    read_dataset_metadata,
+)
 from minari_core.storage.base import Storage
 
 _PEOPLE = ("author", "author_email")
@@ -49,7 +54,7 @@ class MinariStorage:
     @classmethod
     def read_raw_metadata(cls, data_path: str | os.PathLike[str]) -> dict[str, Any]:
         """The metadata of a dataset's ``data`` folder as plain JSON values."""
-        return dict(describe_dataset(Path(data_path)))
+        return dict(read_dataset_metadata(Path(data_path)))
 
     @classmethod
     def new(

@@ -41,7 +41,7 @@ def _check_shape(space: spaces.Space[Any], column: Column, where: str) -> None:
         raise DataError(f"{where} has rows of shape {column.shape}, but its space is {space}")
 
 
-def check_fit(established: Schema | None, schema: Schema) -> None:
+def check_schema_fits(established: Schema | None, schema: Schema) -> None:
     """Raise unless a shard's observations, actions and rewards lie as in the shards before it.
 
     Raises:

@@ -39,7 +39,7 @@ class _StorageClass(Protocol):
         ...
 
 
-def known_formats() -> tuple[str, ...]:
+def list_formats() -> tuple[str, ...]:
     """The names of all formats."""
     return tuple(_MODULES)
 
@@ -69,7 +69,7 @@ def holds_dataset(folder: Path) -> bool:
     return may_be(folder / MANIFEST_NAME, stat.S_ISREG) or may_be(folder / MAIN_FILE, stat.S_ISREG)
 
 
-def describe_dataset(folder: Path) -> dict[str, JsonValue]:
+def read_dataset_metadata(folder: Path) -> dict[str, JsonValue]:
     """Read the metadata of a dataset as its files say it, whatever its format.
 
     Args:

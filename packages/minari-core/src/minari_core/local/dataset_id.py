@@ -88,7 +88,7 @@ def parse_dataset_id(dataset_id: str) -> DatasetId:
     return DatasetId("/".join(parts[:-1]), match["name"], int(match["version"]))
 
 
-def chosen_id(dataset_name: str | None, dataset_id: str | None) -> str:
+def choose_id(dataset_name: str | None, dataset_id: str | None) -> str:
     """The id of a call that takes it under either name.
 
     Raises:

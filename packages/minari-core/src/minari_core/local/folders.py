@@ -16,7 +16,7 @@ from minari_core.local.locations import DATA_FOLDER
 _MOST_FOLDERS_DEEP = 32
 
 
-def folders_below(root: Path) -> Iterator[tuple[str, bool]]:
+def walk_folders(root: Path) -> Iterator[tuple[str, bool]]:
     """The folders that may be datasets or namespaces, in no order.
 
     Hidden folders and what lies in a dataset are left out, and a folder that may not be looked

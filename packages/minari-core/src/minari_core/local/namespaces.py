@@ -15,9 +15,9 @@ from minari_core.errors import (
     NamespaceError,
 )
 from minari_core.files import replace_file
-from minari_core.formats.columnar.manifest import checked_metadata
+from minari_core.formats.columnar.manifest import normalize_metadata
 from minari_core.local.dataset_id import check_namespace
-from minari_core.local.folders import folders_below
+from minari_core.local.folders import walk_folders
 from minari_core.local.locations import DATA_FOLDER, datasets_root
 from minari_core.messages import warn_caller
 
@@ -44,7 +44,7 @@ def create_namespace(namespace: str, description: str | None = None, **metadata:
     if (folder / DATA_FOLDER).exists():
         raise NamespaceError(f"namespace {namespace!r} cannot be created: it is a dataset")
     described = {} if description is None else {"description": description}
-    content = checked_metadata({**metadata, **described})
+    content = normalize_metadata({**metadata, **described})
     for parent in namespace_hierarchy(namespace)[:-1]:
         if not (_folder(parent) / NAMESPACE_METADATA).exists():
             _write(_folder(parent), {})
@@ -68,7 +68,7 @@ def update_namespace_metadata(
         DatasetWriteError: The file system refused.
     """
     folder = _existing(namespace)
-    _write(folder, checked_metadata({**metadata, "description": description}))
+    _write(folder, normalize_metadata({**metadata, "description": description}))
 
 
 def get_namespace_metadata(namespace: str) -> dict[str, JsonValue]:
@@ -92,7 +92,7 @@ def get_namespace_metadata(namespace: str) -> dict[str, JsonValue]:
 def list_local_namespaces() -> list[str]:
     """The names of all local namespaces, sorted."""
     root = datasets_root()
-    names = [name for name, _ in folders_below(root)]
+    names = [name for name, _ in walk_folders(root)]
     return sorted(
         name for name in names if os.path.isfile(os.path.join(root, name, NAMESPACE_METADATA))
     )

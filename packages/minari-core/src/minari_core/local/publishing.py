@@ -84,10 +84,10 @@ def publish(
             storage.save()
             if data_format == DEFAULT_FORMAT:
                 from minari_core.formats.public.hdf5.placeholder import (
-                    leave_notice,  # only who writes
+                    write_placeholder,  # only who writes
                 )
 
-                leave_notice(data)
+                write_placeholder(data)
             sync_folder(staged)
             _show(dataset_id, staged, target)
     return target / DATA_FOLDER

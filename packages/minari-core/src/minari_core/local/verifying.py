@@ -5,7 +5,7 @@ from __future__ import annotations
 from minari_core.errors import DatasetNotFoundError
 from minari_core.formats.verification.folder import _Verification
 from minari_core.formats.verification.report import Progress, VerificationReport
-from minari_core.local.dataset_id import chosen_id
+from minari_core.local.dataset_id import choose_id
 from minari_core.local.folders import has_data_folder
 from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root
 
@@ -43,7 +43,7 @@ def verify_dataset(
         >>> report.ok, [str(problem) for problem in report.problems]  # doctest: +SKIP
         (True, [])
     """
-    wanted = chosen_id(dataset_name, dataset_id)
+    wanted = choose_id(dataset_name, dataset_id)
     folder = dataset_folder(wanted)
     if not has_data_folder(folder):
         raise DatasetNotFoundError(

@@ -14,7 +14,7 @@ from minari_core.columns import JsonValue
 from minari_core.datasets.local import list_local_datasets
 from minari_core.errors import FormatError, MinariError, MissingDependencyError
 from minari_core.formats.columnar.manifest import MANIFEST_NAME
-from minari_core.formats.registry import holds_dataset, known_formats, open_storage
+from minari_core.formats.registry import holds_dataset, list_formats, open_storage
 from minari_core.formats.verification.report import VerificationProblem, VerificationReport
 from minari_core.local.dataset_id import parse_dataset_id
 from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root
@@ -178,9 +178,9 @@ def upload(
     Nothing on the remote is ever replaced, and nobody sees half a dataset.
     """
     _refuse_two_remotes(names, remote)
-    if data_format is not None and data_format not in known_formats():
+    if data_format is not None and data_format not in list_formats():
         raise typer.BadParameter(
-            f"{one_line(data_format)!r} is not one of {', '.join(known_formats())}",
+            f"{one_line(data_format)!r} is not one of {', '.join(list_formats())}",
             param_hint="--data-format",
         )
     with _EachByItself() as each:

@@ -24,11 +24,11 @@ from minari_core.formats.columnar.manifest import (
     read_manifest,
     read_metadata,
 )
-from minari_core.formats.public.files import is_behind_the_last
+from minari_core.formats.public.files import is_beyond_last_episode
 from minari_core.formats.registry import holds_dataset
 from minari_core.formats.shards.file_check import check_shard
-from minari_core.formats.verification.layout import check_layout
-from minari_core.local.dataset_id import chosen_id
+from minari_core.formats.verification.episode_files import check_episode_files
+from minari_core.local.dataset_id import choose_id
 from minari_core.local.locations import DATA_FOLDER, dataset_folder
 from minari_core.local.publishing import check_id_is_free
 from minari_core.messages import warn_caller
@@ -121,7 +121,7 @@ def ensure_downloaded(
     Raises:
         MinariError: As `download_dataset`.
     """
-    wanted = chosen_id(dataset_name, dataset_id)
+    wanted = choose_id(dataset_name, dataset_id)
     if is_url(wanted):
         with suppress(DatasetNotFoundError):
             return local_id(wanted)
@@ -161,7 +161,9 @@ def _download(dataset: RemoteDataset, staging: StagingArea, replaces: bool, prog
     metadata = read_metadata(staging.manifest_folder)
     if snapshot is None:
         objects = {
-            name: found for name, found in objects.items() if not is_behind_the_last(name, metadata)
+            name: found
+            for name, found in objects.items()
+            if not is_beyond_last_episode(name, metadata)
         }
     wanted = _wanted(dataset, objects, snapshot)
     staging.prepare(dataset.remote.url, wanted)
@@ -173,7 +175,7 @@ def _download(dataset: RemoteDataset, staging: StagingArea, replaces: bool, prog
         _check_shards(dataset, staging.data, wanted, snapshot)
     else:
         try:
-            check_layout(staging.data, metadata, dataset.shown)
+            check_episode_files(staging.data, metadata, dataset.shown)
         except DatasetDamagedError:
             # The next call shall ask the remote for all of it again.
             staging.remove()
@@ -181,10 +183,10 @@ def _download(dataset: RemoteDataset, staging: StagingArea, replaces: bool, prog
     staging.complete()
     if snapshot is not None:
         from minari_core.formats.public.hdf5.placeholder import (
-            leave_notice,  # listing needs no HDF5
+            write_placeholder,  # listing needs no HDF5
         )
 
-        leave_notice(staging.data)
+        write_placeholder(staging.data)
     install(dataset.dataset_id, staging.dataset, replace=replaces)
     staging.remove()
     _logger.info("downloaded %s: %d files, %d bytes", dataset.shown, len(wanted), total)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from minari_core.errors import DatasetNotFoundError, RemoteObjectNotFoundError
 from minari_core.formats.columnar.manifest import MANIFEST_NAME
 from minari_core.formats.registry import holds_dataset
-from minari_core.local.dataset_id import chosen_id, parse_dataset_id
+from minari_core.local.dataset_id import choose_id, parse_dataset_id
 from minari_core.local.locations import DATA_FOLDER, dataset_folder
 from minari_hub.remotes.base import Remote
 from minari_hub.remotes.urls import Address, addresses_of, is_url, open_remote
@@ -111,7 +111,7 @@ def locate(
         RemoteUrlError: The URL names no remote.
         DatasetNotFoundError: A URL was given, and it has no dataset.
     """
-    wanted = chosen_id(dataset_name, dataset_id)
+    wanted = choose_id(dataset_name, dataset_id)
     if not is_url(wanted):
         return RemoteDataset(open_remote(remote_path, token), str(parse_dataset_id(wanted)))
     addresses = list(addresses_of(wanted))

@@ -19,10 +19,10 @@ from minari_core.errors import (
 )
 from minari_core.formats.columnar.dataset_folder import ColumnarStorage
 from minari_core.formats.columnar.manifest import MANIFEST_NAME, read_manifest
-from minari_core.formats.public.files import BEFORE_NAMED, EPISODE_METADATA, belongs
+from minari_core.formats.public.files import BEFORE_NAMED, EPISODE_METADATA, belongs_to_dataset
 from minari_core.formats.registry import check_format
 from minari_core.formats.shards.file_check import check_shard
-from minari_core.formats.verification.layout import check_layout
+from minari_core.formats.verification.episode_files import check_episode_files
 from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root
 from minari_hub.datasets.converting import converted
 from minari_hub.datasets.progress import TransferProgress
@@ -165,7 +165,7 @@ def _uploads(dataset: RemoteDataset, folder: Path) -> Sequence[Upload]:
     else:
         check_format(str(manifest.metadata.get("data_format", BEFORE_NAMED)))
         names = sorted(_names(folder, manifest.metadata), key=_is_metadata)
-        check_layout(folder, manifest.metadata, str(folder))
+        check_episode_files(folder, manifest.metadata, str(folder))
     uploads: list[Upload] = []
     for name in check_names(names):
         path = folder / name
@@ -187,12 +187,12 @@ def _names(folder: Path, metadata: Mapping[str, JsonValue]) -> Iterator[str]:
             if path.is_symlink():
                 # Of a link to a folder, any name in it.
                 inside = f"{name}/{EPISODE_METADATA}" if found.endswith("/") else name
-                if belongs(inside, metadata):
+                if belongs_to_dataset(inside, metadata):
                     raise DatasetDamagedError(
                         f"{path} is a link, and only what lies in the dataset's own folder is "
                         "uploaded; put a copy in its place"
                     )
-            elif path.is_file() and belongs(name, metadata):
+            elif path.is_file() and belongs_to_dataset(name, metadata):
                 yield name
 
 

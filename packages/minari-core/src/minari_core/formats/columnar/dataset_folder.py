@@ -16,7 +16,7 @@ from minari_core.formats.columnar.manifest import (
     Manifest,
     Snapshot,
     check_updatable,
-    checked_metadata,
+    normalize_metadata,
     read_manifest,
     write_manifest,
 )
@@ -105,7 +105,7 @@ class ColumnarStorage(ShardFolder):
     def update_metadata(self, changes: Mapping[str, object]) -> None:
         """Replace some keys of the metadata in one step; see `Storage.update_metadata`."""
         check_updatable(changes)
-        checked = checked_metadata(changes)
+        checked = normalize_metadata(changes)
         with dataset_lock(self._folder):
             manifest = self._current()
             manifest = replace(manifest, metadata={**manifest.metadata, **checked})

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 
-def described_entry(
+def decode_entry(
     entries: dict[str, Any], row: int
 ) -> tuple[int | None, dict[str, object] | None, dict[str, object]]:
     """Seed, options and metadata of one of the episodes in some entries."""

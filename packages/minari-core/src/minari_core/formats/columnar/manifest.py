@@ -87,7 +87,7 @@ class Manifest:
     """Where its arrays lie; empty for formats that need none."""
 
 
-def checked_metadata(metadata: Mapping[str, object]) -> dict[str, JsonValue]:
+def normalize_metadata(metadata: Mapping[str, object]) -> dict[str, JsonValue]:
     """Metadata as plain JSON, numpy scalars converted.
 
     Raises:
@@ -143,7 +143,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
             "schemas": [schema.to_json() for schema in snapshot.schemas],
             "shards": [shard.to_json() for shard in snapshot.shards],
         }
-        content[_LAYOUT_KEY] = {**described, "crc32": layout_checksum(described)}
+        content[_LAYOUT_KEY] = {**described, "crc32": snapshot_checksum(described)}
     text = json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
     target = folder / MANIFEST_NAME
     before = target.read_bytes() if target.exists() else None
@@ -157,7 +157,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         raise DatasetWriteError(f"could not write {target}: {error}") from error
 
 
-def layout_checksum(described: Mapping[str, object]) -> int:
+def snapshot_checksum(described: Mapping[str, object]) -> int:
     """The CRC-32 of the text of a snapshot as JSON without white space, but for its own key."""
     others = {key: value for key, value in described.items() if key != "crc32"}
     return zlib.crc32(json.dumps(others, separators=(",", ":")).encode("ascii"))
@@ -211,7 +211,7 @@ def _contradictions(
     for key, count in zip(_TOTALS, (snapshot.total_episodes, snapshot.total_steps), strict=True):
         if content.get(key) != count:
             yield f"its {key} is {content.get(key)}, but its shards have {count}"
-    if described["crc32"] != layout_checksum(described):
+    if described["crc32"] != snapshot_checksum(described):
         yield f"the checksum of {_LAYOUT_KEY!r} is not that of its text"
 
 

@@ -11,10 +11,10 @@ from gymnasium import spaces
 from minari_core.columns import JsonValue, Schema
 from minari_core.environments.space_json import space_to_json
 from minari_core.episodes import Episode
-from minari_core.episodes.fit import check_fit, check_shapes
+from minari_core.episodes.fit import check_schema_fits, check_shapes
 from minari_core.episodes.shard_data import ShardData
 from minari_core.episodes.stream import shards_of
-from minari_core.formats.columnar.manifest import check_updatable, checked_metadata
+from minari_core.formats.columnar.manifest import check_updatable, normalize_metadata
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.formats.shards.reader import ShardReader
 
@@ -40,7 +40,7 @@ class MemoryStorage(ShardedStorage):
         super().__init__()
         self._observation_space = observation_space
         self._action_space = action_space
-        self._metadata = checked_metadata({"dataset_id": "memory-v0", **(metadata or {})})
+        self._metadata = normalize_metadata({"dataset_id": "memory-v0", **(metadata or {})})
         self._shards: tuple[ShardData, ...] = ()
         self._readers: dict[int, ShardReader] = {}
 
@@ -103,7 +103,7 @@ class MemoryStorage(ShardedStorage):
         first = self.total_episodes
         established = self._shards[0].schema if self._shards else None
         for data in shards:
-            check_fit(established, data.schema)
+            check_schema_fits(established, data.schema)
             established = established or data.schema
             whole = [[np.concatenate(pieces, dtype=pieces[0].dtype)] for pieces in data.pieces]
             for (array,) in whole:
@@ -123,7 +123,7 @@ class MemoryStorage(ShardedStorage):
     def update_metadata(self, changes: Mapping[str, object]) -> None:
         """Replace some keys of the metadata; see `Storage.update_metadata`."""
         check_updatable(changes)
-        self._metadata.update(checked_metadata(changes))
+        self._metadata.update(normalize_metadata(changes))
 
     def compact(self) -> None:
         """Join all shards to one; episodes keep their indices."""

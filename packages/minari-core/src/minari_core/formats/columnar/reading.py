@@ -13,7 +13,7 @@ import numpy.typing as npt
 from minari_core.columns import Schema, StructColumn, join_pieces, merged_columns
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
 from minari_core.errors import DatasetChangedError, DatasetDamagedError
-from minari_core.formats.columnar.episode_entry import described_entry
+from minari_core.formats.columnar.episode_entry import decode_entry
 from minari_core.formats.columnar.episode_index import EpisodeIndex, Piece
 from minari_core.formats.shards.reader import ShardReader
 from minari_core.storage.base import Storage, checked_index
@@ -109,7 +109,7 @@ class ShardedStorage(Storage):
                 self._read("terminations", steps, copy),
                 self._read("truncations", steps, copy),
                 self._read("infos", rows, copy),
-                *described_entry(self._entries(shard, place, place + 1), 0),
+                *decode_entry(self._entries(shard, place, place + 1), 0),
                 self._read("extras", rows, copy),
             )
         # Nearly all episodes lie in one shard, so nothing has to be put together.
@@ -126,7 +126,7 @@ class ShardedStorage(Storage):
                 readers["terminations"](step, step_stop),
                 readers["truncations"](step, step_stop),
                 readers["infos"](row, row_stop),
-                *described_entry(readers["episodes"](place, place + 1), 0),
+                *decode_entry(readers["episodes"](place, place + 1), 0),
                 readers["extras"](row, row_stop),
             )
         except DatasetDamagedError as error:
@@ -152,7 +152,7 @@ class ShardedStorage(Storage):
                     index, wanted = self.index, taken + wanted
                     continue
                 for row, number in enumerate(taken):
-                    described = described_entry(entries, row)
+                    described = decode_entry(entries, row)
                     yield EpisodeMetadata(number, int(lengths[number]), *described)
 
     def _read(self, part: str, pieces: list[Piece], copy: bool) -> Any:

@@ -24,7 +24,7 @@ from minari_core.formats.columnar.manifest import (
     Manifest,
     Snapshot,
     check_updatable,
-    checked_metadata,
+    normalize_metadata,
     write_manifest,
 )
 from minari_core.formats.columnar.reading import ShardedStorage
@@ -255,7 +255,7 @@ class ShardFolder(ShardedStorage):
     def update_metadata(self, changes: Mapping[str, object]) -> None:
         """Replace some keys of the metadata; see `Storage.update_metadata`."""
         check_updatable(changes)
-        metadata = {**self._manifest.metadata, **checked_metadata(changes)}
+        metadata = {**self._manifest.metadata, **normalize_metadata(changes)}
         self._take(replace(self._manifest, metadata=metadata))
 
     def compact(self) -> None:

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from minari_core.columns import Schema
-from minari_core.episodes.fit import check_fit
+from minari_core.episodes.fit import check_schema_fits
 from minari_core.episodes.shard_data import ShardData
 from minari_core.errors import DatasetWriteError
 from minari_core.files import sync_file
 from minari_core.formats.columnar.manifest import Snapshot
 from minari_core.formats.shards.entry import ShardEntry
-from minari_core.formats.shards.joining import joinable_runs, joined
+from minari_core.formats.shards.joining import find_joinable_runs, join_shards
 from minari_core.formats.shards.reader import ShardReader
 
 if TYPE_CHECKING:
@@ -141,8 +141,8 @@ class Transaction:
         snapshot = source.snapshot
         entries = [snapshot.shards[number] for number in numbers]
         described = [(snapshot.schemas[entry.schema], entry.episodes) for entry in entries]
-        for run in joinable_runs(described):
-            self.write(joined([source.shard(numbers[place]) for place in run]))
+        for run in find_joinable_runs(described):
+            self.write(join_shards([source.shard(numbers[place]) for place in run]))
 
     def _link(self, source: ShardSource, entry: ShardEntry, *, is_flushed: bool = False) -> None:
         number = self._schema_index(source.snapshot.schemas[entry.schema])
@@ -203,7 +203,7 @@ class Transaction:
 
     def _schema_index(self, schema: Schema) -> int:
         if self._shards:
-            check_fit(self._schemas[self._shards[0].schema], schema)
+            check_schema_fits(self._schemas[self._shards[0].schema], schema)
         if schema not in self._schemas:
             self._schemas.append(schema)
         return self._schemas.index(schema)

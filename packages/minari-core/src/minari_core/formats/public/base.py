@@ -18,7 +18,7 @@ from gymnasium import spaces
 from minari_core.columns import JsonValue, Schema, StructColumn
 from minari_core.episodes import Episode, encode_episodes
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
-from minari_core.episodes.fit import check_fit
+from minari_core.episodes.fit import check_schema_fits
 from minari_core.episodes.stream import shards_of
 from minari_core.errors import (
     DatasetChangedError,
@@ -32,7 +32,7 @@ from minari_core.files import LOCK_NAME, dataset_lock, replace_file
 from minari_core.formats.columnar.manifest import (
     MANIFEST_NAME,
     check_updatable,
-    checked_metadata,
+    normalize_metadata,
     read_metadata,
 )
 from minari_core.formats.columnar.memory import MemoryStorage
@@ -300,7 +300,7 @@ class PublicStorage(Storage):
             try:
                 spaces_of = described.observation_space, described.action_space
                 for shard in shards_of(episodes, *spaces_of):
-                    check_fit(established, shard.schema)
+                    check_schema_fits(established, shard.schema)
                     established = established or shard.schema
                     described = with_columns(described, shard.schema)
                     holder = MemoryStorage(*spaces_of)
@@ -370,7 +370,7 @@ class PublicStorage(Storage):
         fixed = sorted(_FIXED_KEYS.intersection(changes))
         if fixed:
             raise MetadataError(f"metadata {', '.join(fixed)} cannot be changed after creation")
-        checked = checked_metadata(changes)
+        checked = normalize_metadata(changes)
         with self._changing():
             metadata = {**self._description.metadata, **checked}
             self._commit_metadata(replace(self._description, metadata=metadata))

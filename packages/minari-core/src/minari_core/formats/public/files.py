@@ -17,7 +17,7 @@ _BESIDE_DATA = frozenset({EPISODE_METADATA, "_minari_core.npz"})
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
-def belongs(name: str, metadata: Mapping[str, JsonValue]) -> bool:
+def belongs_to_dataset(name: str, metadata: Mapping[str, JsonValue]) -> bool:
     """Whether a dataset in a layout of the public Minari has a file of this name.
 
     Args:
@@ -32,13 +32,13 @@ def belongs(name: str, metadata: Mapping[str, JsonValue]) -> bool:
     is_data = file.endswith(f".{data_format}") and not file.startswith(("_", "."))
     return (
         _NUMBER.fullmatch(folder) is not None
-        and not is_behind_the_last(name, metadata)
+        and not is_beyond_last_episode(name, metadata)
         and "/" not in file
         and (is_data or file in _BESIDE_DATA)
     )
 
 
-def is_behind_the_last(name: str, metadata: Mapping[str, JsonValue]) -> bool:
+def is_beyond_last_episode(name: str, metadata: Mapping[str, JsonValue]) -> bool:
     """Whether a file is of an episode that the metadata does not count.
 
     An append, or another upload, that was cut short leaves such files.

@@ -29,7 +29,7 @@ from minari_core.columns import (
 from minari_core.episodes import encode_entries
 from minari_core.episodes.episode import EpisodeData
 from minari_core.errors import DatasetDamagedError
-from minari_core.formats.columnar.episode_entry import described_entry
+from minari_core.formats.columnar.episode_entry import decode_entry
 from minari_core.formats.public.spaces import is_plain_name, is_plain_text
 
 Path: TypeAlias = tuple[str, ...]
@@ -139,7 +139,7 @@ def restore(
         except StopIteration as error:
             raise DatasetDamagedError(f"the arrays of {'/'.join(path)} are missing") from error
         if path == ENTRY:
-            entry = described_entry(read(0, 1), 0)
+            entry = decode_entry(read(0, 1), 0)
             continue
         holder = infos if path[0] == "infos" else extras
         for key in path[1:-1]:

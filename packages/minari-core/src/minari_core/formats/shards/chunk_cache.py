@@ -160,7 +160,7 @@ def chunk_cache() -> ChunkCache:
     return _process.cache
 
 
-def do_all(job: Callable[[Job], None], jobs: Sequence[Job], nbytes: int) -> None:
+def run_jobs(job: Callable[[Job], None], jobs: Sequence[Job], nbytes: int) -> None:
     """Do jobs that leave Python most of the time, on all processors.
 
     Args:

@@ -14,7 +14,7 @@ import zstandard
 from minari_core.columns import Array
 from minari_core.columns.fixed import ROWS_PER_CHUNK
 from minari_core.errors import DatasetDamagedError
-from minari_core.formats.shards.chunk_cache import chunk_cache, do_all
+from minari_core.formats.shards.chunk_cache import chunk_cache, run_jobs
 
 ZSTD_FILTER = 32015
 ZSTD_LEVEL = 3
@@ -30,7 +30,7 @@ _numbers = count()
 _per_thread = threading.local()
 
 
-def compressed_chunks(pieces: Sequence[Array]) -> Iterator[bytes]:
+def compress_chunks(pieces: Sequence[Array]) -> Iterator[bytes]:
     """Compress rows that lie in several pieces, `ROWS_PER_CHUNK` at a time.
 
     Args:
@@ -236,7 +236,7 @@ def decode_rows(
 
         source.use(number, copy_from)
 
-    do_all(decode, jobs, nbytes)
+    run_jobs(decode, jobs, nbytes)
 
 
 _Job: TypeAlias = tuple[CompressedRows, int, list[int], list[int]]

@@ -12,8 +12,8 @@ from minari_core.episodes.shard_data import ShardData
 from minari_core.formats.shards.reader import ShardReader
 
 
-def joinable_runs(shards: Sequence[tuple[Schema, int]]) -> Iterator[range]:
-    """Cut a list of shards into the longest runs that `joined` takes.
+def find_joinable_runs(shards: Sequence[tuple[Schema, int]]) -> Iterator[range]:
+    """Cut a list of shards into the longest runs that `join_shards` takes.
 
     Args:
         shards: The schema and the number of episodes of each shard.
@@ -33,13 +33,13 @@ def joinable_runs(shards: Sequence[tuple[Schema, int]]) -> Iterator[range]:
         yield range(first, len(shards))
 
 
-def joined(shards: Sequence[ShardReader]) -> ShardData:
+def join_shards(shards: Sequence[ShardReader]) -> ShardData:
     """What several shards hold, one behind the other.
 
     The pieces are views of the shards, so that nothing but offsets is held in memory.
 
     Args:
-        shards: Shards of one of the runs of `joinable_runs`.
+        shards: Shards of one of the runs of `find_joinable_runs`.
     """
     with_entries = [shard for shard in shards if shard.counts[2]] or [shards[0]]
     parts: dict[str, Column] = {}

@@ -21,7 +21,7 @@ import numpy as np
 from minari_core.columns import Array, ArraySpec
 from minari_core.episodes.shard_data import ShardData
 from minari_core.errors import DataError, DatasetWriteError
-from minari_core.formats.shards.compression import ZSTD_FILTER, ZSTD_LEVEL, compressed_chunks
+from minari_core.formats.shards.compression import ZSTD_FILTER, ZSTD_LEVEL, compress_chunks
 from minari_core.formats.shards.entry import FORMAT_VERSION, NO_OFFSET, ShardEntry
 from minari_core.formats.shards.file_check import checksum_of
 
@@ -143,7 +143,7 @@ def _write_compressed(
     properties.set_obj_track_times(False)
     dataset = _create(file, spec, sum(map(len, pieces)), properties, links)
     origin = (0,) * len(spec.row_shape)
-    for index, frame in enumerate(compressed_chunks(pieces)):
+    for index, frame in enumerate(compress_chunks(pieces)):
         dataset.write_direct_chunk((index * spec.rows_per_chunk, *origin), frame)
     table: list[tuple[int, int, int]] = []
     dataset.chunk_iter(

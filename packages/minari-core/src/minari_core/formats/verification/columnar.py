@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minari_core.columns import AXES, Schema, StoredArray
-from minari_core.episodes.fit import check_fit
+from minari_core.episodes.fit import check_schema_fits
 from minari_core.errors import DatasetChangedError, DatasetDamagedError
 from minari_core.files import check_plain
 from minari_core.formats.columnar.manifest import MANIFEST_NAME, Manifest, read_manifest
@@ -74,7 +74,7 @@ class ColumnarCheck:
             if entry.schema == shards[0].schema:
                 continue
             with _Reported(self._add, entry.file):
-                check_fit(self._schema(shards[0]), self._schema(entry))
+                check_schema_fits(self._schema(shards[0]), self._schema(entry))
 
     def _check_files(self) -> None:
         """Compare the size and the checksum of every file with the manifest."""

@@ -19,7 +19,7 @@ _KEY = (
 )
 
 
-def leave_notice(folder: Path) -> None:
+def write_placeholder(folder: Path) -> None:
     """Write the file.
 
     Args:

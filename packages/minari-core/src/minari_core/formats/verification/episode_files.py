@@ -17,7 +17,7 @@ from minari_core.formats.public.files import (
 )
 
 
-def check_layout(folder: Path, metadata: Mapping[str, JsonValue], where: str) -> None:
+def check_episode_files(folder: Path, metadata: Mapping[str, JsonValue], where: str) -> None:
     """Raise unless every episode that the metadata counts is there, and every file has its end.
 
     Args:
