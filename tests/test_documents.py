@@ -14,7 +14,7 @@ from typer.main import get_group
 
 import minari
 from minari.command_line.app import app
-from tests.markdown import Block, python_blocks, run_block, session_examples
+from tests.helpers.markdown import Block, python_blocks, run_block, session_examples
 
 REPOSITORY = Path(__file__).parents[1]
 BASIC_USAGE = REPOSITORY / "docs" / "basic_usage.md"

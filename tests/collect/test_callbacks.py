@@ -27,8 +27,8 @@ from minari_core.datasets.dataset import MinariDataset
 from minari_core.datasets.local import load_dataset
 from minari_core.errors import RecordingError
 from minari_core.messages import MinariWarning
-from tests.collect.comparing import assert_same
-from tests.collect.environments import Counter, Moment, Scripted, run_episode
+from tests.collect.helpers.comparing import assert_same
+from tests.collect.helpers.environments import Counter, Moment, Scripted, run_episode
 
 _numbers = itertools.count()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.engines.engine_conformance import EngineConformance
+from tests.engines.helpers.engine_conformance import EngineConformance
 
 distributed: Any = pytest.importorskip("distributed")
 

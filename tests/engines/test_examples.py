@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.markdown import Block, python_blocks, run_block
+from tests.helpers.markdown import Block, python_blocks, run_block
 
 BLOCKS = [
     block

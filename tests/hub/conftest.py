@@ -15,9 +15,9 @@ from gcp_storage_emulator.server import create_server
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
-from tests.hub.fault_proxy import FaultProxy
-from tests.hub.hugging_face_server import HuggingFaceServer
-from tests.hub.servers import Bucket, free_port
+from tests.hub.helpers.fault_proxy import FaultProxy
+from tests.hub.helpers.hugging_face_server import HuggingFaceServer
+from tests.hub.helpers.servers import Bucket, free_port
 
 # Read when huggingface_hub is imported, which the tests do through the library only.
 os.environ["HF_HUB_DISABLE_XET"] = "1"

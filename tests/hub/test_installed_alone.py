@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import minari
-from tests.hub.datasets import collect, files_of, is_intact
+from tests.hub.helpers.datasets import collect, files_of, is_intact
 
 PACKAGES = Path(__file__).parents[2] / "packages"
 

@@ -17,7 +17,7 @@ import minari
 from minari.storage.datasets_root_dir import get_dataset_path
 from minari.storage.hosting import download_dataset
 from minari.storage.local import load_dataset
-from tests.interop.collected import collect
+from tests.interop.helpers.collected import collect
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -14,8 +14,8 @@ from gymnasium import spaces
 import minari
 from minari_core.errors import DataError, SpaceError
 from minari_core.integrations.d3rlpy import RecordedEpisode, replay_buffer
-from tests.interop.collected import collect
-from tests.interop.reaching_environment import Reaching
+from tests.interop.helpers.collected import collect
+from tests.interop.helpers.reaching_environment import Reaching
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 FORMATS = pytest.mark.parametrize("data_format", ["columnar", "hdf5", "parquet"])

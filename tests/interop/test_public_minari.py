@@ -21,7 +21,7 @@ import pytest
 
 from minari.serialization import deserialize_space
 from minari_core.environments.env_specs import env_spec_from_json
-from tests.interop.recordings import EPISODES, read_all, recordings, write_all
+from tests.interop.helpers.recordings import EPISODES, read_all, recordings, write_all
 
 ROOT = Path(__file__).parents[2]
 EXACT = [dataset_id for dataset_id, _, _, jpeg in recordings() if not jpeg]
@@ -53,7 +53,7 @@ def public_minari(*arguments: object) -> Any:
     answer = arguments[-1]
     surroundings = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     done = subprocess.run(
-        [python, "-m", "tests.interop.recordings", *map(str, arguments)],
+        [python, "-m", "tests.interop.helpers.recordings", *map(str, arguments)],
         cwd=ROOT,
         env=surroundings,
         capture_output=True,

@@ -14,8 +14,8 @@ from torchrl.data.datasets.minari_data import MinariExperienceReplay
 import minari
 from minari_core.errors import DataError
 from minari_core.integrations.torchrl import replay_buffer
-from tests.interop.collected import collect
-from tests.interop.reaching_environment import Reaching
+from tests.interop.helpers.collected import collect
+from tests.interop.helpers.reaching_environment import Reaching
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.markdown import python_blocks, run_block
+from tests.helpers.markdown import python_blocks, run_block
 
 PAGE = Path(__file__).parents[2] / "docs" / "training.md"
 

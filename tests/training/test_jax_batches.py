@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.training import walks
+from tests.training.helpers import walks
 
 jax: Any = pytest.importorskip("jax")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from minari_core.sampling import TransitionBatch
-from tests.training import walks
+from tests.training.helpers import walks
 
 torch: Any = pytest.importorskip("torch")
 

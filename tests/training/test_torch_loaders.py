@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from minari_core import MinariDataset, SamplingError, load_dataset
-from tests.training import walks
+from tests.training.helpers import walks
 
 torch: Any = pytest.importorskip("torch")
 

@@ -15,7 +15,7 @@ from minari_core import SamplingError
 from minari_core.sampling import Batches
 from minari_core.sampling.permutation import Permutation
 from minari_core.sampling.rank_index import Positions
-from tests.core.sampling.recorded import VECTOR, record, stored
+from tests.core.helpers.recorded import VECTOR, record, stored
 
 
 class Numbers:

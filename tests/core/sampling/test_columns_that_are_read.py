@@ -11,7 +11,7 @@ from gymnasium import spaces
 from minari_core import DatasetDamagedError, MinariDataset
 from minari_core.formats.columnar.dataset_folder import ColumnarStorage
 from minari_core.sampling.gathering import binding
-from tests.core.sampling.recorded import IMAGE, VECTOR, Recorded, record, stored
+from tests.core.helpers.recorded import IMAGE, VECTOR, Recorded, record, stored
 
 MANY = spaces.Dict({"camera": IMAGE, "words": spaces.Text(5), "speed": VECTOR})
 

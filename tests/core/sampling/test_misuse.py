@@ -13,7 +13,7 @@ import minari_core
 from minari_core import MinariDataset, MinariError, SamplingError
 from minari_core.formats.columnar.memory import MemoryStorage
 from minari_core.sampling import TransitionBatch
-from tests.core.sampling.recorded import NESTED, VECTOR, record, stored
+from tests.core.helpers.recorded import NESTED, VECTOR, record, stored
 
 Call = Callable[[MinariDataset], Any]
 

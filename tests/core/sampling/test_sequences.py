@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from minari_core import SamplingError
 from minari_core.sampling import SequenceBatch
-from tests.core.sampling.recorded import (
+from tests.core.helpers.recorded import (
     IMAGE,
     VECTOR,
     Recorded,

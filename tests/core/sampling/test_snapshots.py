@@ -16,7 +16,7 @@ from gymnasium import spaces
 import minari_core
 from minari_core import EpisodeBuffer, MinariDataset
 from minari_core.sampling.gathering import binding
-from tests.core.sampling.recorded import VECTOR, WITH_IMAGE, record, stored
+from tests.core.helpers.recorded import VECTOR, WITH_IMAGE, record, stored
 
 DESCRIBED = {
     "author": "somebody",

@@ -15,7 +15,7 @@ import minari_core
 from minari_core import EpisodeBuffer, MinariDataset, SamplingError
 from minari_core.sampling import ColumnStatistics, Normalizer, statistics
 from minari_core.sampling.statistics import CACHE_NAME
-from tests.core.sampling.recorded import (
+from tests.core.helpers.recorded import (
     IMAGE,
     NESTED,
     VECTOR,

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minari_core.sampling import TransitionBatch
-from tests.core.sampling.recorded import (
+from tests.core.helpers.recorded import (
     VECTOR,
     WITH_IMAGE,
     Recorded,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from minari_core import SamplingError
 from minari_core.sampling.weights import EpisodeWeights, WeightedOrder
-from tests.core.sampling.recorded import VECTOR, record, stored
+from tests.core.helpers.recorded import VECTOR, record, stored
 
 LENGTHS = [1, 10, 3, 6]
 

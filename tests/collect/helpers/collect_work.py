@@ -1,0 +1,169 @@
+"""Environments and policies that worker processes import."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from tests.collect.helpers.vector_twin import DictSpaces
+
+
+class Counting(gymnasium.Env[Any, Any]):
+    """Its length and its values follow from the seed of its reset."""
+
+    observation_space = spaces.Box(-np.inf, np.inf, (3,), np.float64)
+    action_space = spaces.Discrete(100)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.seed = seed
+        self.count = 0
+        self.length = int(self.np_random.integers(3, 30))
+        return self._observation(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.count += 1
+        return self._observation(), float(action), self.count >= self.length, False, {}
+
+    def _observation(self) -> Any:
+        return self.np_random.normal(size=3)
+
+
+class Troubled(Counting):
+    """Goes wrong at the seeds of some episodes, a number of times each.
+
+    What has happened is counted in files, for all processes together.
+    """
+
+    def __init__(self, kind: str, times: int, seeds: list[int], marks: str) -> None:
+        self.trouble = (kind, times, seeds, Path(marks))
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        result = super().step(action)
+        kind, times, seeds, marks = self.trouble
+        is_troubled = self.count == 2 and self.seed in seeds
+        if is_troubled and len(list(marks.glob(f"{self.seed}-*"))) < times:
+            (marks / f"{self.seed}-{time.monotonic_ns()}").touch()
+            go_wrong(kind)
+        return result
+
+
+def go_wrong(kind: str) -> None:
+    if kind == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif kind == "raise":
+        raise RuntimeError("the environment broke")
+    elif kind == "exit":
+        sys.exit("the environment wants to exit")
+    elif kind == "hang":
+        while True:
+            time.sleep(0.01)
+    elif kind == "freeze":
+        time.sleep(3600)
+
+
+class Slow(Counting):
+    """Takes its time with each step."""
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        time.sleep(0.004)
+        return super().step(action)
+
+
+class Asleep(Counting):
+    """Names its process in a folder, and does not come back from its first step."""
+
+    def __init__(self, marks: str) -> None:
+        (Path(marks) / f"{os.getpid()}.pid").touch()
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        time.sleep(3600)
+        return super().step(action)
+
+
+def dict_spaces() -> DictSpaces:
+    return DictSpaces()
+
+
+class SumPolicy:
+    """Acts by what it has seen since the episode began, and by its seed."""
+
+    def __init__(self) -> None:
+        self.bonus = 0
+
+    def reset(self, seed: int) -> None:
+        self.bonus = seed % 7
+
+    def __call__(self, observation: Any, state: float | None) -> tuple[int, float]:
+        total = (state or 0.0) + float(np.sum(observation))
+        return (int(abs(total) * 10) + self.bonus) % 100, total
+
+
+def by_sign(observation: Any) -> int:
+    return int(observation[0] > 0)
+
+
+def by_signs(observations: Any) -> Any:
+    return (observations[:, 0] > 0).astype(np.int64)
+
+
+def fill_the_disk_once(marks: str) -> Counting:
+    """An environment in a worker that can write no file, if it is the first one of all."""
+    if is_first(Path(marks) / "full"):
+        limit_files()
+    return Counting()
+
+
+def limit_files() -> None:
+    """Let this process write no file of any size."""
+    import resource
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, most))
+
+
+def is_first(mark: Path) -> bool:
+    """Whether no process has asked for this mark before."""
+    try:
+        mark.mkdir()
+    except FileExistsError:
+        return False
+    (mark / "pid").write_text(str(os.getpid()))
+    return True
+
+
+class Shelf:
+    """A remote in memory, which refuses once."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.calls = 0
+
+    def create(self, name: str, content: bytes, metadata: Any) -> None:
+        self.calls += 1
+        if self.calls == 2:
+            raise ConnectionError("try again")
+        assert name not in self.objects
+        self.objects[name] = content
+
+    def read(self, name: str, start: int, stop: int) -> bytes:
+        return self.objects[name][start : min(stop, start + 1000)]
+
+
+_shelf = Shelf()
+
+
+def open_shelf() -> Shelf:
+    """The shelf of this process."""
+    return _shelf

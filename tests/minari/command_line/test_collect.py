@@ -1,0 +1,88 @@
+"""``minari collect``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import minari
+from minari.command_line.app import app
+from tests.helpers.command_line import CommandLine
+
+pytestmark = pytest.mark.filterwarnings("ignore::minari.MinariWarning")
+
+
+@pytest.fixture
+def command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> CommandLine:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "root"))
+    return CommandLine(app, "minari", capsys, monkeypatch)
+
+
+def test_a_dataset_is_collected_at_random_and_by_a_policy(command: CommandLine) -> None:
+    done = command(
+        "collect", "CartPole-v1", "cart/random-v0", "--episodes", "4", "--seed", "1",
+        "--workers", "1",
+    )  # fmt: skip
+    assert done.code == 0
+    assert "cart/random-v0 is made: 4 episodes" in done.out + done.err
+    by_policy = command(
+        "collect", "CartPole-v1", "cart/signs-v0", "--steps", "30", "--workers", "1",
+        "--policy", "tests.collect.helpers.collect_work:by_sign",
+    )  # fmt: skip
+    assert by_policy.code == 0
+    dataset = minari.load_dataset("cart/signs-v0")
+    assert dataset.total_steps >= 30
+    for episode in dataset:
+        assert (episode.actions == (episode.observations[:-1, 0] > 0)).all()
+
+
+def test_bad_use_is_told(command: CommandLine) -> None:
+    assert command("collect", "CartPole-v1", "a-v0").code == 2
+    unknown = command("collect", "CartPole-v1", "a-v0", "--steps", "3", "--policy", "nothing:here")
+    assert unknown.code == 1
+    assert "nothing:here" in unknown.err
+
+
+def test_a_misspelt_environment_is_told_and_does_not_block_the_name(command: CommandLine) -> None:
+    wrong = command("collect", "Nope-v1", "cart/a-v0", "--episodes", "2", "--workers", "1")
+    assert wrong.code == 1
+    assert "'Nope-v1'" in wrong.err
+    right = command("collect", "CartPole-v1", "cart/a-v0", "--episodes", "2", "--workers", "1")
+    assert right.code == 0, right
+
+
+def test_ctrl_c_says_what_is_kept_and_the_command_goes_on_with_resume(
+    command: CommandLine, tmp_path: Path
+) -> None:
+    arguments = (
+        "collect", "CartPole-v1", "cart/a-v0", "--episodes", "2000", "--workers", "1",
+        "--seed", "1",
+    )  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "minari", *arguments],
+        stderr=subprocess.PIPE,
+        env=environment,
+        text=True,
+        start_new_session=True,
+    )
+    root = tmp_path / "root"
+    while process.poll() is None and not any(root.glob("*/*/episodes-*/metadata.json")):
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130, told
+    assert "are kept" in told
+    assert "--resume" in told
+    again = command(*arguments)
+    assert again.code == 1
+    assert "pass --resume" in again.err
+    assert command(*arguments, "--resume").code == 0
