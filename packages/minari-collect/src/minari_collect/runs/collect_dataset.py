@@ -32,13 +32,13 @@ from minari_collect.runs.schedule import Schedule
 from minari_collect.workers.environment import make_env
 from minari_collect.workers.messages import EnvLike, OpenRemote, Part, Recipe, Way
 from minari_collect.workers.policies import Policy
-from minari_core.columns import JsonValue
 from minari_core.datasets.card import DatasetCard
 from minari_core.datasets.dataset import MinariDataset
 from minari_core.environments.env_specs import env_spec_from_json, env_spec_to_json
 from minari_core.errors import DataError, RecordingError
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.formats.registry import check_format
+from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import choose_id
 from minari_core.local.locations import staging_root
 from minari_core.local.publishing import check_id_is_free, publish

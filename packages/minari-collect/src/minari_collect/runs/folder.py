@@ -12,7 +12,6 @@ from pathlib import Path
 
 from minari_collect.workers.messages import RUN_NAME, Part, PartRemote
 from minari_collect.workers.transport import receive
-from minari_core.columns import JsonValue
 from minari_core.errors import (
     DatasetBusyError,
     DatasetDamagedError,
@@ -22,6 +21,7 @@ from minari_core.errors import (
 from minari_core.files import LOCK_NAME, replace_file
 from minari_core.formats.columnar.manifest import read_manifest
 from minari_core.formats.columnar.shard_folder import ShardFolder
+from minari_core.json_values import JsonValue
 
 _PART = re.compile(r"episodes-(\d{12,})-(\d{12,})")
 

@@ -21,13 +21,14 @@ from gymnasium import spaces
 
 from minari_collect.buffers.infos import recorded_rows
 from minari_collect.staging.journal import JOURNAL_NAME, _described, _line
-from minari_core.columns import JsonObject, join_pieces
+from minari_core.columns import join_pieces
 from minari_core.environments.space_json import space_to_json
 from minari_core.episodes.shard_data import ShardData
 from minari_core.errors import DatasetWriteError
 from minari_core.files import LOCK_NAME
 from minari_core.formats.columnar.manifest import Manifest, Snapshot
 from minari_core.formats.columnar.shard_folder import ShardFolder
+from minari_core.json_values import JsonObject
 from minari_core.local.locations import staging_root
 
 if TYPE_CHECKING:

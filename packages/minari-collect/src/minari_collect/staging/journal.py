@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minari_core.columns import Array, Column, JsonObject, Schema, schema_from_json
+from minari_core.columns import Array, Column, Schema, schema_from_json
 from minari_core.environments.env_specs import env_spec_from_json
 from minari_core.episodes import encode_entries
 from minari_core.episodes.shard_data import ShardData
@@ -19,7 +19,7 @@ from minari_core.errors import (
 from minari_core.formats.columnar.manifest import Manifest, Snapshot
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.formats.shards.entry import ShardEntry, read_entry
-from minari_core.json_values import from_json_text, to_json_text
+from minari_core.json_values import JsonObject, from_json_text, to_json_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from minari_core.columns.nested import MaskedColumn, StructColumn, TupleColumn, 
 from minari_core.columns.schema import AXES, Axis, Schema, schema_from_json
 from minari_core.columns.sequences import GraphColumn, OneOfColumn, SequenceColumn
 from minari_core.columns.variable import BytesColumn, JsonColumn, RaggedColumn, TextColumn
-from minari_core.json_values import JsonObject, JsonValue
 
 __all__ = [
     "AXES",
@@ -24,8 +23,6 @@ __all__ = [
     "FixedColumn",
     "GraphColumn",
     "JsonColumn",
-    "JsonObject",
-    "JsonValue",
     "MaskedColumn",
     "OneOfColumn",
     "RaggedColumn",

@@ -11,12 +11,12 @@ from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 
 from minari_core._version import __version__
-from minari_core.columns import JsonValue
 from minari_core.environments.env_specs import env_spec_to_json, spec_of
 from minari_core.environments.reference_scores import Policy, random_policy, reference_score
 from minari_core.environments.space_json import space_to_json
 from minari_core.errors import MetadataError
 from minari_core.formats.columnar.manifest import normalize_metadata
+from minari_core.json_values import JsonValue
 from minari_core.messages import shown, warn_caller
 
 _WORTH_SAYING = ("algorithm_name", "author", "author_email", "code_permalink")

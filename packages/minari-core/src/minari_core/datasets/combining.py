@@ -10,13 +10,13 @@ import numpy as np
 
 from minari_core._version import __version__
 from minari_core.arguments import whole_number
-from minari_core.columns import JsonValue
 from minari_core.datasets.dataset import MinariDataset, generator_of, storage_of
 from minari_core.environments.env_specs import env_spec_to_json
 from minari_core.environments.recovery import merge_env_specs
 from minari_core.environments.space_json import same_space
 from minari_core.errors import IncompatibleDatasetsError, SamplingError
 from minari_core.formats.registry import check_format
+from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import choose_id
 from minari_core.local.publishing import check_id_is_free, publish
 from minari_core.messages import shown

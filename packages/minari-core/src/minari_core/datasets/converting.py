@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from minari_core._version import __version__
-from minari_core.columns import JsonValue
 from minari_core.datasets.dataset import MinariDataset, storage_of
 from minari_core.environments.space_json import space_to_json
 from minari_core.episodes.episode import EpisodeData
 from minari_core.errors import FormatError
 from minari_core.formats.public.files import JPEG_FORMATS
 from minari_core.formats.registry import check_format
+from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import choose_id
 from minari_core.local.publishing import check_id_is_free, publish
 from minari_core.storage.base import Storage

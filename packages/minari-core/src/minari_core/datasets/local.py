@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from minari_core.columns import JsonValue
 from minari_core.datasets.dataset import MinariDataset
 from minari_core.errors import (
     DatasetDamagedError,
@@ -18,6 +17,7 @@ from minari_core.errors import (
 )
 from minari_core.formats.columnar.manifest import read_manifest
 from minari_core.formats.registry import holds_dataset, read_dataset_metadata
+from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import choose_id, parse_dataset_id
 from minari_core.local.folders import has_data_folder, remove_folder, walk_folders
 from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root, staging_root

@@ -11,10 +11,10 @@ import gymnasium
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 
-from minari_core.columns import JsonValue
 from minari_core.environments.env_specs import env_spec_from_json
 from minari_core.environments.recovery import check_requirements, recover_environment
 from minari_core.errors import DatasetDamagedError, EnvironmentNotRecoverableError, MetadataError
+from minari_core.json_values import JsonValue
 from minari_core.storage.base import Storage
 
 

@@ -8,12 +8,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
-from minari_core.columns import JsonValue
 from minari_core.errors import FormatError
 from minari_core.files import may_be
 from minari_core.formats.columnar.dataset_folder import ColumnarStorage
 from minari_core.formats.columnar.manifest import MANIFEST_NAME, read_metadata
 from minari_core.formats.public.files import BEFORE_NAMED, MAIN_FILE
+from minari_core.json_values import JsonValue
 from minari_core.storage.base import Storage
 
 DEFAULT_FORMAT = ColumnarStorage.data_format

@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-from minari_core.columns import JsonValue
 from minari_core.errors import (
     DatasetDamagedError,
     DatasetIdError,
@@ -16,6 +15,7 @@ from minari_core.errors import (
 )
 from minari_core.files import replace_file
 from minari_core.formats.columnar.manifest import normalize_metadata
+from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import check_namespace
 from minari_core.local.folders import walk_folders
 from minari_core.local.locations import DATA_FOLDER, datasets_root

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from minari_core.columns import JsonValue
 from minari_core.environments.space_json import same_space
 from minari_core.episodes import Episode
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
 from minari_core.errors import EpisodeIndexError, IncompatibleDatasetsError
+from minari_core.json_values import JsonValue
 from minari_core.messages import shown
 
 

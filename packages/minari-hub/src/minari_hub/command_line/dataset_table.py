@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from minari_core.columns import JsonValue
 from minari_core.environments.env_specs import env_spec_from_json
 from minari_core.errors import MinariError
+from minari_core.json_values import JsonValue
 from minari_hub.command_line.terminal import file_size, one_line
 
 _NARROWEST_FIRST = 22

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from minari_core.columns import JsonValue
 from minari_core.errors import DatasetIdError, MetadataError, MinariError, RemoteError
+from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import parse_dataset_id
 from minari_core.messages import warn_caller
 from minari_hub.datasets.remote_dataset import RemoteDataset, locate

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Event
 
-from minari_core.columns import JsonValue
 from minari_core.errors import (
     DatasetChangedError,
     DatasetDamagedError,
@@ -23,6 +22,7 @@ from minari_core.formats.public.files import BEFORE_NAMED, EPISODE_METADATA, bel
 from minari_core.formats.registry import check_format
 from minari_core.formats.shards.file_check import check_shard
 from minari_core.formats.verification.episode_files import check_episode_files
+from minari_core.json_values import JsonValue
 from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root
 from minari_hub.datasets.converting import converted
 from minari_hub.datasets.progress import TransferProgress

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from minari_core.columns import JsonObject, JsonValue
 from minari_core.errors import MetadataError
+from minari_core.json_values import JsonObject, JsonValue
 
 _DEEPEST = 100
 _LARGEST_COUNT = 2**63 - 1

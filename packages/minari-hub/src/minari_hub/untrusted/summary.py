@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from minari_core.columns import JsonObject
 from minari_core.errors import FormatError, MetadataError
 from minari_core.formats.registry import check_format
 from minari_core.formats.shards.entry import FORMAT_VERSION
+from minari_core.json_values import JsonObject
 from minari_hub.untrusted.json_objects import check_metadata, read_json_object
 
 KEY = "minari"

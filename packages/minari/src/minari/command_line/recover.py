@@ -8,7 +8,7 @@ import typer
 
 import minari_collect
 from minari_collect import RecoverableRecording
-from minari_core.columns import JsonObject
+from minari_core.json_values import JsonObject
 from minari_hub.command_line.dataset_table import TableColumn, table_that_fits
 from minari_hub.command_line.options import JsonOption, YesOption
 from minari_hub.command_line.shared_commands import number_of

@@ -8,7 +8,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from minari_core.columns import JsonValue
 from minari_core.errors import DatasetChangedError, DatasetDamagedError, DatasetWriteError
 from minari_core.files import dataset_lock, sync_folder
 from minari_core.formats.columnar.manifest import (
@@ -23,6 +22,7 @@ from minari_core.formats.columnar.manifest import (
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.formats.columnar.transaction import Transaction
 from minari_core.formats.shards.reader import ShardReader
+from minari_core.json_values import JsonValue
 
 
 class ColumnarStorage(ShardFolder):

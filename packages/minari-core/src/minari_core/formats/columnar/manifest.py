@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from minari_core.columns import JsonObject, JsonValue, Schema, schema_from_json
+from minari_core.columns import Schema, schema_from_json
 from minari_core.errors import (
     DatasetDamagedError,
     DatasetNotFoundError,
@@ -31,7 +31,7 @@ from minari_core.formats.shards.entry import (
     ShardEntry,
     read_entry,
 )
-from minari_core.json_values import plain
+from minari_core.json_values import JsonObject, JsonValue, plain
 
 MANIFEST_NAME = "metadata.json"
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from gymnasium import spaces
 
-from minari_core.columns import JsonValue, Schema
+from minari_core.columns import Schema
 from minari_core.environments.space_json import space_to_json
 from minari_core.episodes import Episode
 from minari_core.episodes.fit import check_schema_fits, check_shapes
@@ -17,6 +17,7 @@ from minari_core.episodes.stream import shards_of
 from minari_core.formats.columnar.manifest import check_updatable, normalize_metadata
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.formats.shards.reader import ShardReader
+from minari_core.json_values import JsonValue
 
 
 class MemoryStorage(ShardedStorage):

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from minari_core.columns import JsonValue, Schema
+from minari_core.columns import Schema
 from minari_core.environments.space_json import space_from_json
 from minari_core.episodes import Episode
 from minari_core.episodes.fit import check_shapes
@@ -31,6 +31,7 @@ from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.formats.columnar.transaction import Transaction
 from minari_core.formats.shards.entry import ShardEntry
 from minari_core.formats.shards.reader import ShardReader, open_shard
+from minari_core.json_values import JsonValue
 from minari_core.storage.base import Storage, check_spaces
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from minari_core.columns import JsonValue, Schema, StructColumn
+from minari_core.columns import Schema, StructColumn
 from minari_core.episodes import Episode, encode_episodes
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
 from minari_core.episodes.fit import check_schema_fits
@@ -45,6 +45,7 @@ from minari_core.formats.public.metadata_file import (
     with_columns,
 )
 from minari_core.formats.public.sidecar import Kept, completed, keep_dict, keep_entry, public_part
+from minari_core.json_values import JsonValue
 from minari_core.storage.base import Storage, checked_index
 
 _NBYTES_READ_AT_ONCE = 4 << 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from minari_core.columns import JsonValue
+from minari_core.json_values import JsonValue
 
 _FOLDERS = {"arrow": b"ARROW1", "parquet": b"PAR1"}
 """The formats with a folder for each episode, and how a file of data ends."""

@@ -18,14 +18,7 @@ import gymnasium
 from gymnasium import spaces
 
 from minari_core._version import __version__
-from minari_core.columns import (
-    AXES,
-    JsonValue,
-    Schema,
-    StructColumn,
-    merged_columns,
-    schema_from_json,
-)
+from minari_core.columns import AXES, Schema, StructColumn, merged_columns, schema_from_json
 from minari_core.environments.env_specs import env_spec_from_json, env_spec_to_json
 from minari_core.environments.recovery import recover_environment
 from minari_core.environments.space_json import space_from_json, space_to_json
@@ -39,6 +32,7 @@ from minari_core.errors import (
 )
 from minari_core.formats.columnar.manifest import MANIFEST_NAME
 from minari_core.formats.public.spaces import check_holdable, public_space_json
+from minari_core.json_values import JsonValue
 
 OWN_KEY = "minari_core"
 """The key of ``metadata.json`` under which lies what only this project reads."""

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from minari_core.columns import AXES, Axis, JsonObject
+from minari_core.columns import AXES, Axis
+from minari_core.json_values import JsonObject
 
 FORMAT_VERSION = 1
 """The newest version of the columnar format that this package reads, and the one it writes."""

@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from minari_core.columns import JsonValue
 from minari_core.errors import DatasetDamagedError
 from minari_core.formats.public.files import (
     _FOLDERS,
@@ -15,6 +14,7 @@ from minari_core.formats.public.files import (
     MAIN_FILE,
     _total,
 )
+from minari_core.json_values import JsonValue
 
 
 def check_episode_files(folder: Path, metadata: Mapping[str, JsonValue], where: str) -> None:

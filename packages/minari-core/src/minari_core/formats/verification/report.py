@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from minari_core.columns import JsonObject
 from minari_core.errors import (
     MinariError,
 )
+from minari_core.json_values import JsonObject
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Told how many bytes were checked, and how many there are."""

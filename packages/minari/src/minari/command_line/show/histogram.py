@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from minari_core.columns import JsonObject
+from minari_core.json_values import JsonObject
 
 _MOST_BINS = 12
 _LEAST_BINS = 5

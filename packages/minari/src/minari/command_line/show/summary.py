@@ -12,10 +12,10 @@ from rich.text import Text
 from minari.command_line.show.histogram import Distribution, bars, distribution_of, short_number
 from minari.command_line.show.space_text import space_lines
 from minari.command_line.show.statistics import EpisodeStatistics
-from minari_core.columns import JsonObject, JsonValue
 from minari_core.environments.env_specs import env_spec_from_json
 from minari_core.environments.space_json import space_from_json
 from minari_core.errors import MinariError
+from minari_core.json_values import JsonObject, JsonValue
 from minari_hub.command_line.dataset_table import people
 from minari_hub.command_line.terminal import file_size, one_line
 
