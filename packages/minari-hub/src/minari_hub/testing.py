@@ -22,7 +22,7 @@ from minari_core.errors import RemoteObjectExistsError, RemoteObjectNotFoundErro
 from minari_core.testing.expectations import expect, expect_raises
 from minari_hub.remotes.base import Remote
 from minari_hub.transfer.objects import RemoteObject, Upload
-from minari_hub.transfer.part_file import PartFile
+from minari_hub.transfer.partial_file import PartialFile
 from minari_hub.transfer.threads import run_many
 
 _LARGE = bytes(range(256)) * 33_000
@@ -170,8 +170,8 @@ class RemoteConformance(ABC):
         here = _only(remote, "d/here")
         gone = RemoteObject("d/gone", 4)
         with (
-            PartFile(tmp_path / "here", here) as first,
-            PartFile(tmp_path / "gone", gone) as second,
+            PartialFile(tmp_path / "here", here) as first,
+            PartialFile(tmp_path / "gone", gone) as second,
         ):
             outcomes = remote.download([first, second], Event())
 
@@ -218,7 +218,8 @@ def _expect_downloads(
     folder.mkdir(exist_ok=True)
     arrived: list[int] = []
     parts = [
-        PartFile(folder / str(index), found, arrived.append) for index, found in enumerate(wanted)
+        PartialFile(folder / str(index), found, arrived.append)
+        for index, found in enumerate(wanted)
     ]
     lacking = sum(part.source.size - part.position for part in parts)
     outcomes = remote.download(parts, Event())

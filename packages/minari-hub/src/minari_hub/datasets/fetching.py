@@ -12,7 +12,7 @@ from minari_core.errors import RemoteAccessError, RemoteError, RemoteObjectNotFo
 from minari_hub.datasets.staging import StagingArea
 from minari_hub.remotes.base import Remote
 from minari_hub.transfer.objects import RemoteObject
-from minari_hub.transfer.part_file import PartFile, TransferStoppedError
+from minari_hub.transfer.partial_file import PartialFile, TransferStoppedError
 from minari_hub.transfer.retrying import Patience
 
 _MOST_IDLE_ROUNDS = 2
@@ -50,31 +50,33 @@ def fetch(
     }
     report(sum(found.size for name, found in wanted.items() if name not in missing))
     for name in missing:
-        report(staging.part_nbytes(name))
+        report(staging.partial_nbytes(name))
     while missing:
         with ExitStack() as open_files:
-            parts = {
-                name: open_files.enter_context(PartFile(staging.part(name), found, report, stop))
+            files = {
+                name: open_files.enter_context(
+                    PartialFile(staging.partial_path(name), found, report, stop)
+                )
                 for name, found in missing.items()
             }
-            before = sum(part.position for part in parts.values())
-            errors = _fetch_once(remote, list(parts.values()), stop)
-            after = sum(part.position for part in parts.values())
-            for name, part in parts.items():
-                if not part.is_complete:
+            before = sum(file.position for file in files.values())
+            errors = _fetch_once(remote, list(files.values()), stop)
+            after = sum(file.position for file in files.values())
+            for name, file in files.items():
+                if not file.is_complete:
                     continue
-                if part.matches():
-                    part.close()
+                if file.matches():
+                    file.close()
                     staging.finish(name)
                     del missing[name]
                     continue
                 damaged[name] = damaged.get(name, 0) + 1
-                part.restart()
+                file.restart()
                 if damaged[name] >= _MOST_DAMAGED:
                     raise RemoteError(
-                        f"{part.source.name!r} of {remote.url} arrived {damaged[name]} times "
+                        f"{file.source.name!r} of {remote.url} arrived {damaged[name]} times "
                         f"with another checksum than the remote lists "
-                        f"({part.source.checksum}); nothing was installed"
+                        f"({file.source.checksum}); nothing was installed"
                     )
         _raise_what_is_final(errors)
         idle = 0 if after > before else idle + 1
@@ -92,8 +94,8 @@ def fetch(
             _pause(idle)
 
 
-def _fetch_once(remote: Remote, parts: Sequence[PartFile], stop: Event) -> list[Exception]:
-    incomplete = [part for part in parts if not part.is_complete]
+def _fetch_once(remote: Remote, files: Sequence[PartialFile], stop: Event) -> list[Exception]:
+    incomplete = [file for file in files if not file.is_complete]
     # An object without content needs no request.
     if not incomplete:
         return []

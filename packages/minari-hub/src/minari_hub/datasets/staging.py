@@ -47,7 +47,7 @@ class StagingArea:
         self.dataset = self._folder / "dataset"
         self.data = self.dataset / DATA_FOLDER
         self.manifest_folder = self._folder / "manifest"
-        self._parts = self._folder / "parts"
+        self._partial_files = self._folder / "parts"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -95,24 +95,24 @@ class StagingArea:
             for name, identity in identities.items()
             if identity is not None and known.get(name) == identity
         }
-        for folder in (self._parts, self.data):
+        for folder in (self._partial_files, self.data):
             for path in _files_below(folder):
                 if path.relative_to(folder).as_posix() not in kept:
                     path.unlink()
         self.data.mkdir(parents=True, exist_ok=True)
         for name in objects:
-            for path in (self._parts / name, self.data / name):
+            for path in (self._partial_files / name, self.data / name):
                 path.parent.mkdir(parents=True, exist_ok=True)
         self._write_journal(source, identities)
 
-    def part(self, name: str) -> Path:
-        """Where a file is filled."""
-        return self._parts / check_name(name)
+    def partial_path(self, name: str) -> Path:
+        """Return the path at which a file is filled."""
+        return self._partial_files / check_name(name)
 
-    def part_nbytes(self, name: str) -> int:
-        """How much of a file is there that is not complete."""
+    def partial_nbytes(self, name: str) -> int:
+        """Return the bytes that an incomplete file has so far."""
         try:
-            return self.part(name).stat().st_size
+            return self.partial_path(name).stat().st_size
         except FileNotFoundError:
             return 0
 
@@ -123,7 +123,7 @@ class StagingArea:
 
     def finish(self, name: str) -> None:
         """Take a file over that is complete and checked."""
-        os.replace(self.part(name), self.data / check_name(name))
+        os.replace(self.partial_path(name), self.data / check_name(name))
 
     def put_manifest(self, text: bytes) -> None:
         """Keep the manifest until all that it names is there."""
@@ -146,7 +146,7 @@ class StagingArea:
     def nbytes(self) -> int:
         """How much of the files is there."""
         total = 0
-        for path in [*_files_below(self._parts), *_files_below(self.data)]:
+        for path in [*_files_below(self._partial_files), *_files_below(self.data)]:
             with suppress(OSError):
                 total += path.stat().st_size
         return total

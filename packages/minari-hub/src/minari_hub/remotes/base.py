@@ -5,13 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import Event
-from typing import TYPE_CHECKING
 
 from minari_core.formats.columnar.manifest import MANIFEST_NAME
 from minari_hub.transfer.objects import DatasetEntry, RemoteObject, Upload
-
-if TYPE_CHECKING:
-    from minari_hub.transfer.part_file import PartFile
+from minari_hub.transfer.partial_file import PartialFile
 
 APPLICATION_DEFAULT = "application-default"
 """The token that stands for the credentials which this machine has for a remote."""
@@ -59,10 +56,10 @@ class Remote(ABC):
         """
 
     @abstractmethod
-    def download(self, files: Sequence[PartFile], stop: Event) -> list[Exception | None]:
+    def download(self, files: Sequence[PartialFile], stop: Event) -> list[Exception | None]:
         """Append to files what they lack of their objects, several at a time.
 
-        Each file is given its bytes in order, from `PartFile.position` on, as they arrive.
+        Each file is given its bytes in order, from `PartialFile.position` on, as they arrive.
 
         Args:
             files: Files that are not complete.

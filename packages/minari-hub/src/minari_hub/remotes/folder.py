@@ -22,7 +22,7 @@ from minari_core.errors import (
 )
 from minari_hub.remotes.base import Remote
 from minari_hub.transfer.objects import RemoteObject, Upload
-from minari_hub.transfer.part_file import PartFile
+from minari_hub.transfer.partial_file import PartialFile
 from minari_hub.transfer.threads import run_many
 from minari_hub.transfer.upload_file import UploadFile
 
@@ -80,7 +80,7 @@ class FolderRemote(Remote):
             file.seek(start)
             return file.read(max(0, stop - start))
 
-    def download(self, files: Sequence[PartFile], stop: Event) -> list[Exception | None]:
+    def download(self, files: Sequence[PartialFile], stop: Event) -> list[Exception | None]:
         """Copy what files lack; see `Remote.download`."""
         return run_many(self._copy, files, stop)
 
@@ -117,7 +117,7 @@ class FolderRemote(Remote):
                 return []
             raise _translated(error, f"list {self.url}") from error
 
-    def _copy(self, file: PartFile) -> None:
+    def _copy(self, file: PartialFile) -> None:
         source = file.source
         with self._open(source.name) as remote:
             if source.version and _version(os.fstat(remote.fileno())) != source.version:

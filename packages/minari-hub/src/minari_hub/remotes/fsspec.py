@@ -21,7 +21,7 @@ from minari_core.errors import (
 )
 from minari_hub.remotes.base import APPLICATION_DEFAULT, Remote
 from minari_hub.transfer.objects import RemoteObject, Upload
-from minari_hub.transfer.part_file import PartFile
+from minari_hub.transfer.partial_file import PartialFile
 from minari_hub.transfer.retrying import Faults, keep_trying
 from minari_hub.transfer.threads import run_many
 
@@ -99,7 +99,7 @@ class FsspecRemote(Remote):
             raise RemoteError(f"{self.url} sends something else than the bytes of {name!r}")
         return content
 
-    def download(self, files: Sequence[PartFile], stop: Event) -> list[Exception | None]:
+    def download(self, files: Sequence[PartialFile], stop: Event) -> list[Exception | None]:
         """Fetch what files lack, a piece at a time; see `Remote.download`."""
         return run_many(self._fetch, files, stop)
 
@@ -126,7 +126,7 @@ class FsspecRemote(Remote):
                 raise RemoteObjectExistsError(f"{name!r} exists on {self.url}")
             self._files.pipe_file(path, content, **self._new)
 
-    def _fetch(self, file: PartFile) -> None:
+    def _fetch(self, file: PartialFile) -> None:
         source = file.source
         while not file.is_complete:
             content = self.read(

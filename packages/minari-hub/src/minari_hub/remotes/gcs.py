@@ -30,7 +30,7 @@ from minari_hub.remotes.base import Remote
 from minari_hub.remotes.gcs_credentials import credentials_of
 from minari_hub.transfer.checksums import Checksum, new_hasher
 from minari_hub.transfer.objects import RemoteObject, Upload
-from minari_hub.transfer.part_file import PartFile
+from minari_hub.transfer.partial_file import PartialFile
 from minari_hub.transfer.retrying import PASSING_STATUS, Faults, Patience
 from minari_hub.transfer.threads import WORKERS, in_background, run_many
 from minari_hub.transfer.upload_file import UploadFile
@@ -112,7 +112,7 @@ class GcsRemote(Remote):
                 return b""
         return content.getvalue()
 
-    def download(self, files: Sequence[PartFile], stop: Event) -> list[Exception | None]:
+    def download(self, files: Sequence[PartialFile], stop: Event) -> list[Exception | None]:
         """Fetch what files lack; see `Remote.download`."""
         by_start: dict[int, list[int]] = {}
         for index, file in enumerate(files):
@@ -132,7 +132,7 @@ class GcsRemote(Remote):
                 outcomes[index] = error
         return outcomes
 
-    def _fetch_from(self, start: int, files: Sequence[PartFile]) -> list[Exception | None]:
+    def _fetch_from(self, start: int, files: Sequence[PartialFile]) -> list[Exception | None]:
         """Fetch what files lack that begin at one place.
 
         The transfer manager makes range requests for one start at a time. It checks no checksum

@@ -34,7 +34,7 @@ from minari_core.local.dataset_id import parse_dataset_id
 from minari_hub.remotes.base import APPLICATION_DEFAULT, MANIFEST_SUFFIX, Remote
 from minari_hub.transfer.checksums import Checksum
 from minari_hub.transfer.objects import DatasetEntry, RemoteObject, Upload
-from minari_hub.transfer.part_file import PartFile
+from minari_hub.transfer.partial_file import PartialFile
 from minari_hub.transfer.retrying import PASSING_STATUS, Faults, keep_trying
 from minari_hub.transfer.threads import run_many
 from minari_hub.untrusted.json_objects import read_json_object
@@ -117,7 +117,7 @@ class HuggingFaceRemote(Remote):
             raise RemoteError(f"{self.url} sends something else than the bytes of {name!r}")
         return content
 
-    def download(self, files: Sequence[PartFile], stop: Event) -> list[Exception | None]:
+    def download(self, files: Sequence[PartialFile], stop: Event) -> list[Exception | None]:
         """Fetch what files lack; see `Remote.download`."""
         return run_many(self._fetch, files, stop)
 
@@ -259,7 +259,7 @@ class HuggingFaceRemote(Remote):
                 if organization == self._organization and name.startswith(first):
                     yield name
 
-    def _fetch(self, file: PartFile) -> None:
+    def _fetch(self, file: PartialFile) -> None:
         source = file.source
         with self._asking(f"read {source.name!r} of {self.url}"):
             start = file.position

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 
-from minari_hub.transfer.part_file import TransferStoppedError
+from minari_hub.transfer.partial_file import TransferStoppedError
 
 
 class UploadFile(io.FileIO):

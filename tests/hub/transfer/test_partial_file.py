@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from minari_core.errors import RemoteError
 from minari_hub.transfer.checksums import ALGORITHMS, Checksum, checksum_of, new_hasher
 from minari_hub.transfer.objects import RemoteObject
-from minari_hub.transfer.part_file import PartFile, TransferStoppedError
+from minari_hub.transfer.partial_file import PartialFile, TransferStoppedError
 
 pieces = st.lists(st.binary(min_size=1, max_size=400) | st.just(b"x" * 200_000), max_size=8)
 algorithms = st.sampled_from(ALGORITHMS)
@@ -37,11 +37,11 @@ def test_a_file_that_is_cut_off_anywhere_ends_up_the_same(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "part"
         cuts = data.draw(st.sets(st.integers(0, len(parts))))
-        file = PartFile(path, source)
+        file = PartialFile(path, source)
         for number, part in enumerate(parts):
             if number in cuts:
                 file.close()
-                file = PartFile(path, source)
+                file = PartialFile(path, source)
             assert file.position == sum(map(len, parts[:number]))
             file.write(part)
         assert file.is_complete
@@ -55,7 +55,10 @@ def test_another_content_never_matches(content: bytes, algorithm: str, data: st.
     source = described(content, algorithm)
     other = bytearray(content)
     other[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
-    with tempfile.TemporaryDirectory() as folder, PartFile(Path(folder) / "part", source) as file:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        PartialFile(Path(folder) / "part", source) as file,
+    ):
         file.write(bytes(other))
         assert not file.matches()
         assert not source.matches(bytes(other))
@@ -67,19 +70,19 @@ def test_another_content_never_matches(content: bytes, algorithm: str, data: st.
 
 def test_more_than_there_is_is_refused_and_what_is_too_long_is_thrown_away(tmp_path: Path) -> None:
     source = RemoteObject("name", 4)
-    with PartFile(tmp_path / "part", source) as file:
+    with PartialFile(tmp_path / "part", source) as file:
         file.write(b"123")
         with pytest.raises(RemoteError, match="more"):
             file.write(b"45")
         assert file.position == 3
     (tmp_path / "part").write_bytes(b"too long")
-    with PartFile(tmp_path / "part", source) as file:
+    with PartialFile(tmp_path / "part", source) as file:
         assert file.position == 0
 
 
 def test_a_transfer_that_was_stopped_takes_no_more(tmp_path: Path) -> None:
     stop = Event()
-    with PartFile(tmp_path / "part", RemoteObject("name", 4), stop=stop) as file:
+    with PartialFile(tmp_path / "part", RemoteObject("name", 4), stop=stop) as file:
         file.write(b"12")
         stop.set()
         with pytest.raises(TransferStoppedError):
@@ -89,7 +92,7 @@ def test_a_transfer_that_was_stopped_takes_no_more(tmp_path: Path) -> None:
 
 def test_what_is_reported_adds_up_to_what_is_there(tmp_path: Path) -> None:
     reported: list[int] = []
-    with PartFile(tmp_path / "part", RemoteObject("name", 10), reported.append) as file:
+    with PartialFile(tmp_path / "part", RemoteObject("name", 10), reported.append) as file:
         file.write(b"12345")
         file.restart()
         file.write(b"1234567890")

@@ -20,7 +20,7 @@ class TransferStoppedError(MinariError, RuntimeError):
     """The transfer was given up."""
 
 
-class PartFile:
+class PartialFile:
     """The beginning of an object's content in a local file.
 
     What is written goes to the end of the file, so that whatever a killed process leaves is
@@ -58,7 +58,7 @@ class PartFile:
         if self._written > source.size:
             self.restart()
 
-    def __enter__(self) -> PartFile:
+    def __enter__(self) -> PartialFile:
         return self
 
     def __exit__(
