@@ -12,12 +12,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event
 from typing import BinaryIO
+from urllib.parse import urlsplit
 
 from minari_core.errors import (
     RemoteAccessError,
     RemoteError,
     RemoteObjectExistsError,
     RemoteObjectNotFoundError,
+    RemoteUrlError,
     UntrustedNameError,
 )
 from minari_hub.remotes.base import Remote
@@ -175,6 +177,30 @@ class FolderRemote(Remote):
             if path.is_symlink():
                 raise UntrustedNameError(f"{name!r} of {self.url} is reached through a link")
         return path
+
+
+def open_remote(url: str, token: str | None) -> FolderRemote:
+    """Open the folder of a ``file:`` URL, which takes no token.
+
+    Raises:
+        RemoteUrlError: The URL names no folder of this machine.
+    """
+    # It brings an HTTP client with it, which takes longer to import than the rest of the hub.
+    from urllib.request import url2pathname
+
+    split = urlsplit(url)
+    if "?" in url or "#" in url:
+        # Taken as a query or a fragment, it would name another folder.
+        raise RemoteUrlError(
+            f"remote {url!r} has a '?' or '#', which end the path of a URL; write %3F or %23 for "
+            "those in a folder's name"
+        )
+    if split.netloc not in ("", "localhost"):
+        raise RemoteUrlError(
+            f"remote {url!r} names the host {split.netloc!r}; a folder here has three slashes: "
+            f"file:///{split.netloc}{split.path}"
+        )
+    return FolderRemote(Path(url2pathname(split.path)))
 
 
 def _rename_without_links(temporary: Path, path: Path) -> None:

@@ -158,6 +158,11 @@ class FsspecRemote(Remote):
             raise _kind(error)(message) from error
 
 
+def open_remote(url: str, token: str | None) -> FsspecRemote:
+    """Open whatever fsspec knows the scheme of."""
+    return FsspecRemote(url, token)
+
+
 def _kind(error: Exception) -> type[RemoteError]:
     if isinstance(error, FileNotFoundError):
         return RemoteObjectNotFoundError

@@ -322,6 +322,12 @@ class GcsRemote(Remote):
         return None
 
 
+def open_remote(url: str, token: str | None) -> GcsRemote:
+    """Open ``gs://bucket/prefix``."""
+    bucket, *prefix = [part for part in url.partition("://")[2].split("/") if part]
+    return GcsRemote(bucket, "/".join(prefix), token)
+
+
 class _Bounded(io.BytesIO):
     """Bytes in memory, however many a server sends."""
 

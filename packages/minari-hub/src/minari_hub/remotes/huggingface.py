@@ -302,6 +302,11 @@ class HuggingFaceRemote(Remote):
         return RemoteError
 
 
+def open_remote(url: str, token: str | None) -> HuggingFaceRemote:
+    """Open ``hf://organization``."""
+    return HuggingFaceRemote(url.partition("://")[2].strip("/"), token)
+
+
 def _described(name: str, entry: RepoFile) -> RemoteObject:
     if entry.lfs is not None:
         return RemoteObject(

@@ -6,8 +6,9 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from minari_core.errors import DatasetIdError, MissingDependencyError, RemoteUrlError
 from minari_core.local.dataset_id import parse_dataset_id
@@ -19,7 +20,28 @@ REMOTE_VARIABLE = "MINARI_REMOTE"
 TOKEN_VARIABLE = "MINARI_REMOTE_TOKEN"
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_GCS_SCHEMES = frozenset({"gs", "gcp"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """A kind of remote."""
+
+    module: str
+    """The module beside this one whose ``open_remote(url, token)`` opens it."""
+    extra: str = ""
+    """The extra of this package that installs what the module imports."""
+    takes_path: bool = True
+    """Whether a remote can begin at a path below the first part of its URL."""
+
+
+# The kinds by the schemes of their URLs; whatever is not here is left to fsspec.
+_KINDS = {
+    "file": _Kind("folder"),
+    "gs": _Kind("gcs"),
+    "gcp": _Kind("gcs"),
+    "hf": _Kind("huggingface", extra="hf", takes_path=False),
+}
+_OTHERS = _Kind("fsspec", extra="fsspec")
 
 
 def open_remote(remote_path: str | None = None, token: str | None = None) -> Remote:
@@ -48,20 +70,25 @@ def open_remote(remote_path: str | None = None, token: str | None = None) -> Rem
         )
     scheme, _, place = url.partition("://")
     scheme = scheme.lower()
-    if scheme == "file":
-        from minari_hub.remotes.folder import FolderRemote
-
-        return FolderRemote(_folder_of(url))
-    parts = [part for part in place.split("/") if part]
-    if not parts:
-        raise RemoteUrlError(f"remote {url!r} names no bucket")
-    if scheme in _GCS_SCHEMES:
-        from minari_hub.remotes.gcs import GcsRemote
-
-        return GcsRemote(parts[0], "/".join(parts[1:]), token)
-    if scheme == "hf":
-        return _open_hugging_face(parts, url, token)
-    return _open_fsspec(scheme, place, token)
+    kind = _KINDS.get(scheme, _OTHERS)
+    if scheme != "file":
+        first, *others = [part for part in place.split("/") if part] or [""]
+        if not first:
+            raise RemoteUrlError(f"remote {url!r} names no bucket")
+        if others and not kind.takes_path:
+            raise RemoteUrlError(
+                f"remote {url!r} names more than an organization; write {scheme}://{first} and "
+                "give the rest as the dataset's id or as prefix="
+            )
+    try:
+        module = import_module(f"minari_hub.remotes.{kind.module}")
+    except ModuleNotFoundError as error:
+        package = f"minari-hub[{kind.extra}]" if kind.extra else "minari-hub"
+        raise MissingDependencyError(
+            f"{url} needs the package {error.name}; install it with pip install {package!r}"
+        ) from error
+    remote: Remote = module.open_remote(f"{scheme}://{place}", token)
+    return remote
 
 
 def is_url(text: str) -> bool:
@@ -91,8 +118,7 @@ def addresses_of(url: str) -> Iterator[Address]:
     head, _, place = url.rstrip("/").partition("://")
     scheme = head.lower()
     parts = place.split("/")
-    # On the Hugging Face Hub, the first part of an id is a repository.
-    stops = [1] if scheme == "hf" else range(1, len(parts))
+    stops = range(1, len(parts)) if _KINDS.get(scheme, _OTHERS).takes_path else [1]
     found = False
     for stop in stops:
         dataset_id = "/".join(parts[stop:])
@@ -108,50 +134,3 @@ def addresses_of(url: str) -> Iterator[Address]:
         raise DatasetIdError(
             f"{url!r} does not end in a dataset id; write for example gs://bucket/D4RL/door/human-v2"
         )
-
-
-def _folder_of(url: str) -> Path:
-    # It brings an HTTP client with it, which takes longer to import than the rest of the hub.
-    from urllib.request import url2pathname
-
-    split = urlsplit(url)
-    if "?" in url or "#" in url:
-        # Taken as a query or a fragment, it would name another folder.
-        raise RemoteUrlError(
-            f"remote {url!r} has a '?' or '#', which end the path of a URL; write %3F or %23 for "
-            "those in a folder's name"
-        )
-    if split.netloc not in ("", "localhost"):
-        raise RemoteUrlError(
-            f"remote {url!r} names the host {split.netloc!r}; a folder here has three slashes: "
-            f"file:///{split.netloc}{split.path}"
-        )
-    return Path(url2pathname(split.path))
-
-
-def _open_hugging_face(parts: list[str], url: str, token: str | None) -> Remote:
-    if len(parts) != 1:
-        raise RemoteUrlError(
-            f"remote {url!r} names more than an organization; write hf://{parts[0]} and give the "
-            "rest as the dataset's id or as prefix="
-        )
-    try:
-        from minari_hub.remotes.huggingface import HuggingFaceRemote
-    except ModuleNotFoundError as error:
-        raise _missing(error, "hf", url) from error
-    return HuggingFaceRemote(parts[0], token)
-
-
-def _open_fsspec(scheme: str, place: str, token: str | None) -> Remote:
-    url = f"{scheme}://{place}"
-    try:
-        from minari_hub.remotes.fsspec import FsspecRemote
-    except ModuleNotFoundError as error:
-        raise _missing(error, "fsspec", url) from error
-    return FsspecRemote(url, token)
-
-
-def _missing(error: ModuleNotFoundError, extra: str, url: str) -> MissingDependencyError:
-    return MissingDependencyError(
-        f"{url} needs the package {error.name}; install it with pip install 'minari-hub[{extra}]'"
-    )
