@@ -40,7 +40,7 @@ from minari_core.episodes.shard_data import ShardData
 from minari_core.errors import DataError, DatasetDamagedError, FormatError
 from minari_core.formats.columnar.episode_index import EpisodeIndex
 from minari_core.formats.columnar.manifest import Manifest, Snapshot
-from minari_core.formats.columnar.shard_folder import ShardFolder
+from minari_core.formats.columnar.shard_folder import ShardFolder, WholeShards
 from minari_core.json_values import from_json_text, to_json_text
 from minari_core.testing import simple_episode
 from minari_core.testing.expectations import expect_same
@@ -511,8 +511,9 @@ def _check_runs(storage: ShardFolder, indices: Any) -> None:
     """The runs cover what is wanted in order, and copy only what must be."""
     groups = list(storage.index.whole_shards())
     covered: list[int] = []
-    for whole, first, stop in storage.runs(indices):
-        if whole:
+    for run in storage.split_selection(indices):
+        first, stop = run.first, run.stop
+        if isinstance(run, WholeShards):
             inside = [group for group in groups if first <= group[0] and group[1] <= stop]
             assert (inside[0][0], inside[-1][1]) == (first, stop)
             covered += [episode for group in inside for episode in range(group[2], group[3])]

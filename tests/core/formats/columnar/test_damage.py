@@ -29,7 +29,7 @@ from minari_core.environments.space_json import space_to_json
 from minari_core.episodes.episode import EpisodeBuffer, EpisodeData
 from minari_core.errors import DatasetDamagedError, DatasetNotFoundError, FormatError, MinariError
 from minari_core.formats.columnar.dataset_folder import ColumnarStorage
-from minari_core.formats.columnar.manifest import snapshot_checksum
+from minari_core.formats.columnar.manifest import compute_snapshot_checksum
 from minari_core.formats.registry import new_storage, open_storage
 from minari_core.testing import simple_episode
 from minari_core.testing.expectations import expect_same_episode
@@ -121,7 +121,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
 def _write(folder: Path, manifest: Any) -> None:
     # With a checksum that fits, so that it is not what every one of these tests tests.
     if isinstance(manifest, dict) and isinstance(manifest.get("columnar"), dict):
-        manifest["columnar"]["crc32"] = snapshot_checksum(manifest["columnar"])
+        manifest["columnar"]["crc32"] = compute_snapshot_checksum(manifest["columnar"])
     (folder / "metadata.json").write_text(json.dumps(manifest))
 
 

@@ -21,7 +21,7 @@ from minari_core.columns import Schema, schema_from_json
 from minari_core.environments.gymnasium_compat import ONE_OF
 from minari_core.errors import DatasetIdError, DatasetNotFoundError, FormatError
 from minari_core.files import LOCK_NAME
-from minari_core.formats.columnar.manifest import snapshot_checksum
+from minari_core.formats.columnar.manifest import compute_snapshot_checksum
 
 pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no:minari_core.MinariWarning")
 
@@ -89,7 +89,7 @@ class Stored:
         edit(content)
         # With a checksum that fits, as whoever edits a manifest on purpose gives it.
         if isinstance(content.get("columnar"), dict):
-            content["columnar"]["crc32"] = snapshot_checksum(content["columnar"])
+            content["columnar"]["crc32"] = compute_snapshot_checksum(content["columnar"])
         (self.folder / "metadata.json").write_text(json.dumps(content))
 
     def shard(self, number: int) -> Path:

@@ -1,4 +1,4 @@
-"""The native format: immutable shards of flat columns, and the manifest that names them."""
+"""The native format: immutable shards of flat columns, and the manifest that lists them."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from minari_core.json_values import JsonValue
 class ColumnarStorage(ShardFolder):
     """A published dataset; other processes may read it and add to it at the same time.
 
-    Whoever adds holds the dataset's lock, writes shards that no manifest names yet, and then
-    replaces the manifest. A reader keeps the manifest it has read until `refresh`.
+    A writer holds the dataset's lock, writes shards that no manifest lists yet, and then replaces
+    the manifest. A reader keeps the manifest that it has read until `refresh`.
     """
 
     is_recording = False
@@ -37,16 +37,14 @@ class ColumnarStorage(ShardFolder):
 
     @staticmethod
     def create(folder: Path, metadata: Mapping[str, JsonValue]) -> ShardFolder:
-        """Start an empty dataset in an empty folder, for one process to fill and then save.
+        """Create an empty dataset in an empty folder, for one process to fill and then save.
 
         Args:
             folder: An existing folder.
-            metadata: What the dataset is; the spaces as JSON text.
+            metadata: The metadata of the dataset; the spaces as JSON text.
         """
-        described = {**metadata, "data_format": ColumnarStorage.data_format}
-        return ShardFolder(
-            folder, Manifest(described, Snapshot(uid=uuid.uuid4().hex)), durable=True
-        )
+        metadata = {**metadata, "data_format": ColumnarStorage.data_format}
+        return ShardFolder(folder, Manifest(metadata, Snapshot(uid=uuid.uuid4().hex)), durable=True)
 
     @classmethod
     def open(cls, folder: Path) -> ColumnarStorage:
@@ -64,11 +62,11 @@ class ColumnarStorage(ShardFolder):
         return type(self).open, (self._folder,)
 
     def shard(self, number: int) -> ShardReader:
-        """A shard that is ready to be read; see `ShardFolder.shard`.
+        """Return the reader of a shard; see `ShardFolder.shard`.
 
         Raises:
-            DatasetChangedError: The shard is gone because the dataset was rewritten meanwhile.
-            DatasetDamagedError: The shard is gone, or damaged.
+            DatasetChangedError: The shard was removed when the dataset was rewritten meanwhile.
+            DatasetDamagedError: The shard is missing, or damaged.
         """
         try:
             return super().shard(number)
@@ -84,7 +82,7 @@ class ColumnarStorage(ShardFolder):
             ) from error
 
     def refresh(self) -> bool:
-        """Take in what other processes added; whether there was anything.
+        """Load the episodes that other processes added, and return whether there were any.
 
         Raises:
             DatasetChangedError: Another dataset has taken this one's place.
@@ -92,11 +90,11 @@ class ColumnarStorage(ShardFolder):
         manifest = self._current()
         if manifest == self._manifest:
             return False
-        self._take(manifest)
+        self._use_manifest(manifest)
         return True
 
     def newer_episodes(self) -> int:
-        """How many episodes others have added that `refresh` would take in."""
+        """Return the number of episodes that others have added and `refresh` would load."""
         return self._current().snapshot.total_episodes - self.total_episodes
 
     def save(self) -> None:
@@ -110,7 +108,7 @@ class ColumnarStorage(ShardFolder):
             manifest = self._current()
             manifest = replace(manifest, metadata={**manifest.metadata, **checked})
             write_manifest(self._folder, manifest)
-            self._take(manifest)
+            self._use_manifest(manifest)
 
     def _current(self) -> Manifest:
         manifest = read_manifest(self._folder)
@@ -124,7 +122,7 @@ class ColumnarStorage(ShardFolder):
     @contextmanager
     def _adding(self, *, keep: bool = True) -> Iterator[Transaction]:
         with dataset_lock(self._folder):
-            self._take(self._current())
+            self._use_manifest(self._current())
             start = self.snapshot if keep else replace(self.snapshot, shards=(), schemas=())
             transaction = Transaction(self._folder, start, durable=True)
             try:
@@ -137,14 +135,14 @@ class ColumnarStorage(ShardFolder):
             except BaseException:
                 transaction.discard()
                 raise
-            self._take(manifest)
+            self._use_manifest(manifest)
             if not keep or not self._is_swept:
                 self._sweep()
 
     def _sweep(self) -> None:
-        """Remove shards that no manifest names, and what processes that were killed have left.
+        """Remove the files that killed processes have left: shards that no manifest lists.
 
-        Nobody adds any while the lock is held.
+        No other process adds shards while the lock is held.
         """
         named = {shard.file for shard in self.snapshot.shards}
         left = (*self._folder.glob("shard-*.h5"), *self._folder.glob(f".{MANIFEST_NAME}.*"))

@@ -1,4 +1,4 @@
-"""Where each episode lies among the rows of all shards."""
+"""The index of episodes: maps an episode to its rows in the shards."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from minari_core.columns import Axis
 from minari_core.errors import DatasetDamagedError
 
 Piece = tuple[int, int, int]
-"""A shard's number, and the first and last+1 row in that shard."""
+"""The index of a shard, and the first and last + 1 row in that shard."""
 
 
 class EpisodeIndex:
-    """Turns an episode's number into rows of shards.
+    """Maps an episode to its rows in the shards.
 
-    Rows are counted through all shards. An episode of T steps has T+1 rows of observations, so
-    episode e begins at step ``sum(lengths[:e])`` and at row ``sum(lengths[:e]) + e``.
+    Rows and steps are numbered through all shards. An episode of T steps has T+1 rows of
+    observations, so episode e begins at step ``sum(lengths[:e])`` and at row
+    ``sum(lengths[:e]) + e``.
     """
 
     __slots__ = (
@@ -37,14 +38,14 @@ class EpisodeIndex:
         lengths: npt.NDArray[np.int64],
         counts: Sequence[tuple[int, int, int]],
     ) -> None:
-        """Lay out the episodes.
+        """Build the index.
 
         Args:
-            lengths: The steps of each episode, shape (episodes,).
+            lengths: The number of steps of each episode, shape (episodes,).
             counts: The rows, steps and episodes of each shard.
 
         Raises:
-            DatasetDamagedError: The lengths do not add up to the shards' rows.
+            DatasetDamagedError: The lengths do not add up to the rows of the shards.
         """
         self._first_rows = list(accumulate((rows for rows, _, _ in counts), initial=0))
         self._first_steps = list(accumulate((steps for _, steps, _ in counts), initial=0))
@@ -53,7 +54,7 @@ class EpisodeIndex:
         shortest, longest = (lengths.min(), lengths.max()) if len(lengths) else (1, 0)
         starts = np.zeros(len(lengths) + 1, dtype=np.int64)
         np.cumsum(lengths, out=starts[1:])
-        # A length that is beyond all steps is looked for by itself, because sums overflow.
+        # A length beyond all steps is checked by itself, because sums may overflow.
         is_sound = shortest >= 1 and longest <= steps
         if not is_sound or starts[-1] != steps or rows != steps + len(lengths):
             raise DatasetDamagedError(
@@ -62,9 +63,9 @@ class EpisodeIndex:
             )
         starts.flags.writeable = False
         self.starts = starts
-        """The first step of each episode, and the number of all, shape (episodes + 1,)."""
+        """The first step of each episode, and the total at the end, shape (episodes + 1,)."""
         self.lengths = lengths
-        """The steps of each episode, shape (episodes,)."""
+        """The number of steps of each episode, shape (episodes,)."""
         self._borders: dict[Axis, npt.NDArray[np.int64]] = {
             "rows": np.array(self._first_rows),
             "steps": np.array(self._first_steps),
@@ -72,7 +73,7 @@ class EpisodeIndex:
         }
 
     def firsts(self, axis: Axis) -> npt.NDArray[np.int64]:
-        """The first row, step or episode of each shard, and the number of all.
+        """Return the first row, step or episode of each shard, and the total at the end.
 
         Returns:
             Shape (shards + 1,); always the same object for an axis.
@@ -84,15 +85,15 @@ class EpisodeIndex:
         return len(self.lengths)
 
     def entry(self, episode: int) -> tuple[int, int]:
-        """The shard that holds an episode's entry, and the entry's place in it."""
+        """Return the shard that holds an episode's entry, and the index of the entry in it."""
         shard = bisect_right(self._first_episodes, episode) - 1
         return shard, episode - self._first_episodes[shard]
 
     def whole_shards(self) -> Iterator[tuple[int, int, int, int]]:
-        """The smallest runs of shards across whose borders no episode goes.
+        """Find the shortest runs of shards that hold whole episodes only.
 
         Yields:
-            The first shard and the one behind the last, and the same for their episodes.
+            The first and last + 1 shard of a run, and the first and last + 1 of its episodes.
         """
         first_shard = 0
         for shard in range(1, len(self._first_rows)):
@@ -106,15 +107,15 @@ class EpisodeIndex:
                     first_shard = shard
 
     def locate(self, episode: int) -> tuple[list[Piece], list[Piece]]:
-        """The rows and the steps of an episode, shard by shard.
+        """Return the rows and the steps of an episode, shard by shard.
 
         Returns:
-            The pieces of its T+1 rows, and of its T steps; mostly one of each.
+            The pieces of its T+1 rows, and of its T steps; nearly always one of each.
         """
         return self.locate_run(episode, episode)
 
     def locate_run(self, first: int, last: int) -> tuple[list[Piece], list[Piece]]:
-        """The rows and the steps of consecutive episodes, as `locate` gives them for one."""
+        """Return the rows and the steps of consecutive episodes, as `locate` does for one."""
         start, stop = int(self.starts[first]), int(self.starts[last + 1])
         return (
             _pieces(self._first_rows, start + first, stop + last + 1),

@@ -1,7 +1,7 @@
 """The manifest of a dataset: ``metadata.json``.
 
-It says what the dataset is (the public Minari's keys) and, for the columnar format, where every
-array of every shard lies. It is only ever replaced as a whole.
+It holds the metadata of the dataset under the public Minari's keys and, for the columnar format,
+the offset of every array of every shard. It is only ever replaced as a whole.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from minari_core.columns import Schema, schema_from_json
+from minari_core.columns import AXES, Axis, Schema, schema_from_json
 from minari_core.errors import (
     DatasetDamagedError,
     DatasetNotFoundError,
@@ -24,19 +24,17 @@ from minari_core.errors import (
     MetadataError,
 )
 from minari_core.files import check_plain, replace_file
-from minari_core.formats.shards.entry import (
-    _AXIS_OF_ARRAY,
-    _LARGEST,
-    FORMAT_VERSION,
-    ShardEntry,
-    read_entry,
-)
+from minari_core.formats.shards.entry import FORMAT_VERSION, ShardEntry, read_entry
 from minari_core.json_values import JsonObject, JsonValue, plain
 
 MANIFEST_NAME = "metadata.json"
+SNAPSHOT_KEY = "columnar"
+"""The key of the manifest under which the shards are listed; also the name of the format."""
 
-
-_LAYOUT_KEY = "columnar"
+_LARGEST_NBYTES = 1 << 30
+# A column group that is one array has no name but its own.
+_ARRAY_AXES: Mapping[str, Axis] = {**AXES, "episodes/length": "episodes"}
+_TOTALS = ("total_episodes", "total_steps")
 _FIXED_KEYS = frozenset(
     {
         "dataset_id",
@@ -45,11 +43,9 @@ _FIXED_KEYS = frozenset(
         "env_spec",
         "data_format",
         "minari_version",
-        "total_episodes",
-        "total_steps",
+        *_TOTALS,
     }
 )
-_TOTALS = ("total_episodes", "total_steps")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +78,13 @@ class Manifest:
     """The contents of ``metadata.json``."""
 
     metadata: Mapping[str, JsonValue]
-    """What the dataset is: its id, spaces as JSON text, author, and whatever else was given."""
+    """Id, spaces as JSON text, author, and whatever else was given."""
     snapshot: Snapshot = field(default_factory=Snapshot)
-    """Where its arrays lie; empty for formats that need none."""
+    """The shards; empty for formats that have none."""
 
 
 def normalize_metadata(metadata: Mapping[str, object]) -> dict[str, JsonValue]:
-    """Metadata as plain JSON, numpy scalars converted.
+    """Convert metadata to plain JSON values, numpy scalars included.
 
     Raises:
         MetadataError: A key is not text, or a value is not JSON; the message names it.
@@ -97,7 +93,7 @@ def normalize_metadata(metadata: Mapping[str, object]) -> dict[str, JsonValue]:
     for key, value in metadata.items():
         if not isinstance(key, str):
             raise MetadataError(f"metadata key {key!r} is a {type(key).__name__}, not text")
-        if key == _LAYOUT_KEY:
+        if key == SNAPSHOT_KEY:
             raise MetadataError(f"metadata key {key!r} is the format's own")
         try:
             # A float that JSON cannot say is refused by `plain`, so what is left is JSON.
@@ -126,16 +122,14 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     Raises:
         DatasetWriteError: The file system refused; the old manifest is still in place.
     """
-    content: JsonObject = {
-        **manifest.metadata,
-        "total_episodes": manifest.metadata.get("total_episodes", 0),
-        "total_steps": manifest.metadata.get("total_steps", 0),
-    }
-    if manifest.metadata.get("data_format") == _LAYOUT_KEY:
+    content: JsonObject = dict(manifest.metadata)
+    for key in _TOTALS:
+        content.setdefault(key, 0)
+    if manifest.metadata.get("data_format") == SNAPSHOT_KEY:
         snapshot = manifest.snapshot
         content["total_episodes"] = snapshot.total_episodes
         content["total_steps"] = snapshot.total_steps
-        described: JsonObject = {
+        listing: JsonObject = {
             "version": FORMAT_VERSION,
             "features": [],
             "uid": snapshot.uid,
@@ -143,7 +137,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
             "schemas": [schema.to_json() for schema in snapshot.schemas],
             "shards": [shard.to_json() for shard in snapshot.shards],
         }
-        content[_LAYOUT_KEY] = {**described, "crc32": snapshot_checksum(described)}
+        content[SNAPSHOT_KEY] = {**listing, "crc32": compute_snapshot_checksum(listing)}
     text = json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
     target = folder / MANIFEST_NAME
     before = target.read_bytes() if target.exists() else None
@@ -157,9 +151,9 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         raise DatasetWriteError(f"could not write {target}: {error}") from error
 
 
-def snapshot_checksum(described: Mapping[str, object]) -> int:
-    """The CRC-32 of the text of a snapshot as JSON without white space, but for its own key."""
-    others = {key: value for key, value in described.items() if key != "crc32"}
+def compute_snapshot_checksum(listing: Mapping[str, object]) -> int:
+    """Compute the CRC-32 of a snapshot's JSON text without white space and its own ``crc32``."""
+    others = {key: value for key, value in listing.items() if key != "crc32"}
     return zlib.crc32(json.dumps(others, separators=(",", ":")).encode("ascii"))
 
 
@@ -170,8 +164,8 @@ def read_manifest(
 
     Args:
         folder: The dataset's folder.
-        on_contradiction: Called with what the manifest says against itself, for whoever wants to
-            read on; if None, that is an error.
+        on_contradiction: Called with each contradiction inside the manifest, to read it
+            nevertheless; if None, a contradiction is an error.
 
     Raises:
         DatasetNotFoundError: The folder has none.
@@ -180,18 +174,18 @@ def read_manifest(
     """
     path = folder / MANIFEST_NAME
     content = _read_json(path)
-    described = content.pop(_LAYOUT_KEY, None)
-    if described is None and content.get("data_format") != _LAYOUT_KEY:
+    listing = content.pop(SNAPSHOT_KEY, None)
+    if listing is None and content.get("data_format") != SNAPSHOT_KEY:
         return Manifest(content)
     try:
-        if not isinstance(described, dict):
-            found = str(described)[:40]
-            raise TypeError(f"it does not list the shards; {_LAYOUT_KEY!r} is {found}")
-        snapshot = _read_snapshot(described)
-        contradictions = list(_contradictions(content, described, snapshot))
+        if not isinstance(listing, dict):
+            found = str(listing)[:40]
+            raise TypeError(f"it does not list the shards; {SNAPSHOT_KEY!r} is {found}")
+        snapshot = _read_snapshot(listing)
+        contradictions = list(_find_contradictions(content, listing, snapshot))
         if on_contradiction is None:
             # Whoever reads on compares each array by itself.
-            contradictions += _counts_without_arrays(snapshot)
+            contradictions += _find_wrong_counts(snapshot)
     except FormatError as error:
         raise FormatError(f"{path}: {error}") from error
     except (DatasetDamagedError, KeyError, TypeError, ValueError) as error:
@@ -205,30 +199,30 @@ def read_manifest(
     return Manifest({k: v for k, v in content.items() if k not in _TOTALS}, snapshot)
 
 
-def _contradictions(
-    content: Mapping[str, JsonValue], described: Mapping[str, object], snapshot: Snapshot
+def _find_contradictions(
+    content: Mapping[str, JsonValue], listing: Mapping[str, object], snapshot: Snapshot
 ) -> Iterator[str]:
     for key, count in zip(_TOTALS, (snapshot.total_episodes, snapshot.total_steps), strict=True):
         if content.get(key) != count:
             yield f"its {key} is {content.get(key)}, but its shards have {count}"
-    if described["crc32"] != snapshot_checksum(described):
-        yield f"the checksum of {_LAYOUT_KEY!r} is not that of its text"
+    if listing["crc32"] != compute_snapshot_checksum(listing):
+        yield f"the checksum of {SNAPSHOT_KEY!r} is not that of its text"
 
 
-def _counts_without_arrays(snapshot: Snapshot) -> Iterator[str]:
-    """Where a shard is said to have another number of rows than its arrays."""
+def _find_wrong_counts(snapshot: Snapshot) -> Iterator[str]:
+    """Compare the counts of each shard with the rows of its arrays."""
     counted = [
         [
-            (place, spec.path, _AXIS_OF_ARRAY[spec.path])
-            for place, spec in enumerate(schema.arrays())
-            if spec.path in _AXIS_OF_ARRAY
+            (index, spec.path, _ARRAY_AXES[spec.path])
+            for index, spec in enumerate(schema.arrays())
+            if spec.path in _ARRAY_AXES
         ]
         for schema in snapshot.schemas
     ]
     for shard in snapshot.shards:
         counts = {"rows": shard.rows, "steps": shard.steps, "episodes": shard.episodes}
-        for place, path, axis in counted[shard.schema]:
-            _, rows = shard.arrays[place]
+        for index, path, axis in counted[shard.schema]:
+            _, rows = shard.arrays[index]
             if rows != counts[axis]:
                 yield (
                     f"shard {shard.file} is said to have {counts[axis]} {axis}, but its array "
@@ -237,9 +231,9 @@ def _counts_without_arrays(snapshot: Snapshot) -> Iterator[str]:
 
 
 def read_metadata(folder: Path) -> dict[str, JsonValue]:
-    """The metadata alone, without building the snapshot; as `read_manifest` otherwise."""
+    """Read the metadata alone, without building the snapshot; as `read_manifest` otherwise."""
     content = _read_json(folder / MANIFEST_NAME)
-    content.pop(_LAYOUT_KEY, None)
+    content.pop(SNAPSHOT_KEY, None)
     return content
 
 
@@ -247,8 +241,8 @@ def _read_json(path: Path) -> JsonObject:
     try:
         check_plain(path, may_be_link=True)
         with open(path, "rb") as file:
-            if os.fstat(file.fileno()).st_size > _LARGEST:
-                raise DatasetDamagedError(f"{path} is larger than {_LARGEST} bytes")
+            if os.fstat(file.fileno()).st_size > _LARGEST_NBYTES:
+                raise DatasetDamagedError(f"{path} is larger than {_LARGEST_NBYTES} bytes")
             text = file.read()
     except FileNotFoundError as error:
         raise DatasetNotFoundError(
@@ -267,28 +261,28 @@ def _read_json(path: Path) -> JsonObject:
     for key, kind in (("dataset_id", str), ("data_format", str)):
         if not isinstance(content.get(key, ""), kind):
             raise DatasetDamagedError(f"{path}: {key!r} is {content[key]!r}, not text")
-    for key in ("total_episodes", "total_steps"):
+    for key in _TOTALS:
         value = content.get(key, 0)
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise DatasetDamagedError(f"{path}: {key!r} is {value!r}, not a count")
     return content
 
 
-def _read_snapshot(described: Mapping[str, Any]) -> Snapshot:
-    version = described["version"]
+def _read_snapshot(listing: Mapping[str, Any]) -> Snapshot:
+    version = listing["version"]
     if type(version) is not int or version < 1:
         raise ValueError(f"format version {version!r}")
     if version > FORMAT_VERSION:
-        needed = ", ".join(map(str, described.get("features", []))) or "unnamed"
+        needed = ", ".join(map(str, listing.get("features", []))) or "unnamed"
         raise FormatError(
             f"columnar format version {version} is newer than {FORMAT_VERSION}, the newest that "
             f"this minari-core reads (features it needs: {needed}); upgrade minari-core"
         )
     for key in ("recordings", "schemas", "shards"):
-        if not isinstance(described[key], list):
+        if not isinstance(listing[key], list):
             raise TypeError(f"{key!r} is not a list")
-    schemas = tuple(schema_from_json(schema) for schema in described["schemas"])
-    arrays_of = [sum(1 for _ in schema.arrays()) for schema in schemas]
-    shards = tuple(read_entry(entry, arrays_of) for entry in described["shards"])
-    recordings = tuple(str(recording) for recording in described["recordings"])
-    return Snapshot(schemas, shards, str(described["uid"]), recordings)
+    schemas = tuple(schema_from_json(schema) for schema in listing["schemas"])
+    array_counts = [sum(1 for _ in schema.arrays()) for schema in schemas]
+    shards = tuple(read_entry(entry, array_counts) for entry in listing["shards"])
+    recordings = tuple(str(recording) for recording in listing["recordings"])
+    return Snapshot(schemas, shards, str(listing["uid"]), recordings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -35,23 +35,39 @@ from minari_core.json_values import JsonValue
 from minari_core.storage.base import Storage, check_spaces
 
 
-class ShardFolder(ShardedStorage):
-    """Shards that lie as files in one folder, as a manifest in memory says.
+@dataclass(frozen=True, slots=True)
+class WholeShards:
+    """Shards ``first`` to ``stop - 1``, whose episodes are all selected, in their order."""
 
-    Only this object knows of what is added, until somebody links it into a dataset.
+    first: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedEpisodes:
+    """Positions ``first`` to ``stop - 1`` of a selection, whose episodes must be copied."""
+
+    first: int
+    stop: int
+
+
+class ShardFolder(ShardedStorage):
+    """Shards stored as files in one folder and listed by a manifest in memory.
+
+    What is added is known to this object alone until it is linked into a dataset.
     """
 
     data_format: ClassVar[str] = "columnar"
     is_recording: ClassVar[bool] = True
-    """Whether the folder is somebody's recording, and not a dataset that others know of."""
+    """Whether the folder is a recording in progress rather than a published dataset."""
 
     def __init__(self, folder: Path, manifest: Manifest, *, durable: bool = False) -> None:
-        """Read from a folder.
+        """Open a folder without reading anything from it.
 
         Args:
-            folder: Where the shards are.
-            manifest: What they are.
-            durable: Whether shards that are added must outlive a power cut at once.
+            folder: The folder of the shards.
+            manifest: Lists the shards.
+            durable: Flush each added shard to the disk, so that it survives a power cut.
         """
         super().__init__()
         self._durable = durable
@@ -61,17 +77,17 @@ class ShardFolder(ShardedStorage):
         self._readers: dict[int, ShardReader] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Pickle as the folder and the manifest, without anything read."""
+        """Pickle the folder and the manifest, and nothing that was read."""
         return type(self), (self._folder, self._manifest)
 
     @property
     def snapshot(self) -> Snapshot:
-        """Where the arrays of the shards lie."""
+        """The shards and their schemas."""
         return self._manifest.snapshot
 
     @property
     def metadata(self) -> Mapping[str, JsonValue]:
-        """What the dataset is, as plain JSON values."""
+        """The metadata of the dataset, as plain JSON values."""
         return {
             **self._manifest.metadata,
             "total_episodes": self.total_episodes,
@@ -104,19 +120,19 @@ class ShardFolder(ShardedStorage):
 
     @property
     def nbytes(self) -> int:
-        """The size of the shards; one that lies twice in the dataset counts once."""
+        """The size of the shards in bytes; a shard that is listed twice counts once."""
         return sum({shard.file: shard.nbytes for shard in self.snapshot.shards}.values())
 
     def shard_counts(self) -> Sequence[tuple[int, int, int]]:
-        """The rows, steps and episodes of each shard."""
+        """Return the rows, steps and episodes of each shard."""
         return self._counts
 
     def schemas(self) -> Sequence[Schema]:
-        """Every schema that a shard has."""
+        """Return every schema that a shard has."""
         return self.snapshot.schemas
 
     def shard(self, number: int) -> ShardReader:
-        """A shard that is ready to be read; its file is mapped at its first use."""
+        """Return the reader of a shard; its file is mapped at first use."""
         reader = self._readers.get(number)
         if reader is None:
             entry = self.snapshot.shards[number]
@@ -124,10 +140,10 @@ class ShardFolder(ShardedStorage):
             self._readers[number] = reader
         return reader
 
-    def _take(self, manifest: Manifest) -> None:
-        """Go on with another manifest of the same dataset."""
-        kept = len(self._counts)
-        if manifest.snapshot.shards[:kept] != self.snapshot.shards:
+    def _use_manifest(self, manifest: Manifest) -> None:
+        """Replace the manifest by another one of the same dataset."""
+        known = len(self._counts)
+        if manifest.snapshot.shards[:known] != self.snapshot.shards:
             self._readers = {}
         self._manifest = manifest
         self._counts = [(s.rows, s.steps, s.episodes) for s in manifest.snapshot.shards]
@@ -155,7 +171,7 @@ class ShardFolder(ShardedStorage):
         return range(first, transaction.total_episodes)
 
     def adopt(self, snapshot: Snapshot) -> range:
-        """Add shards that lie in this folder already, where another object has put them.
+        """Add shards that are already in this folder, where another object has put them.
 
         Args:
             snapshot: The shards, which follow one another.
@@ -190,7 +206,7 @@ class ShardFolder(ShardedStorage):
             first = transaction.total_episodes
             for source in sources:
                 check_spaces(self, source)
-                transaction.link(source)
+                transaction.link_all(source)
         return range(first, transaction.total_episodes)
 
     def append_storage(self, source: Storage, indices: Sequence[int] | None = None) -> range:
@@ -203,77 +219,77 @@ class ShardFolder(ShardedStorage):
             if source.is_recording:
                 transaction.note_recording(source.snapshot.uid)
             first_new = transaction.total_episodes
-            for whole, first, stop in source.runs(chosen):
-                if whole:
-                    transaction.take_over(source, first, stop)
+            for run in source.split_selection(chosen):
+                if isinstance(run, WholeShards):
+                    transaction.link_range(source, run.first, run.stop)
                 else:
-                    episodes = source.read_episodes(chosen[first:stop], copy=False)
+                    episodes = source.read_episodes(chosen[run.first : run.stop], copy=False)
                     for data in shards_of(episodes, self.observation_space, self.action_space):
                         transaction.write(data)
         return range(first_new, transaction.total_episodes)
 
-    def runs(self, indices: npt.NDArray[np.int64]) -> Iterator[tuple[bool, int, int]]:
-        """Cut a list of episodes into whole shards and the rest.
+    def split_selection(
+        self, indices: npt.NDArray[np.int64]
+    ) -> Iterator[WholeShards | CopiedEpisodes]:
+        """Split a selection of episodes into whole shards and the rest, in its order.
 
-        Yields:
-            ``(True, first, stop)`` for shards whose episodes are all wanted, in their order;
-            ``(False, first, stop)`` for places in ``indices`` whose episodes must be copied.
+        Args:
+            indices: The indices of the selected episodes, shape (selected,).
         """
         groups = {
-            first_episode: (shard, shard_stop, stop_episode)
-            for shard, shard_stop, first_episode, stop_episode in self.index.whole_shards()
+            first_episode: (WholeShards(first_shard, stop_shard), stop_episode - first_episode)
+            for first_shard, stop_shard, first_episode, stop_episode in self.index.whole_shards()
         }
-        place = copied = 0
-        shards: tuple[int, int] | None = None
-        while place < len(indices):
-            episode = int(indices[place])
-            group = groups.get(episode)
-            size = group[2] - episode if group else 0
-            is_whole = group is not None and _counts_up(indices[place : place + size], size)
-            if shards is not None and not (is_whole and group and group[0] == shards[1]):
-                yield True, *shards
+        position = copied = 0
+        shards: WholeShards | None = None
+        while position < len(indices):
+            group, size = groups.get(int(indices[position]), (None, 0))
+            if group is not None and not _counts_up(indices[position : position + size], size):
+                group = None
+            if shards is not None and (group is None or group.first != shards.stop):
+                yield shards
                 shards = None
-            if group is None or not is_whole:
-                place += 1
+            if group is None:
+                position += 1
                 continue
-            if copied < place:
-                yield False, copied, place
-            shards = group[:2] if shards is None else (shards[0], group[1])
-            place += size
-            copied = place
+            if copied < position:
+                yield CopiedEpisodes(copied, position)
+            shards = group if shards is None else WholeShards(shards.first, group.stop)
+            position += size
+            copied = position
         if shards is not None:
-            yield True, *shards
-        if copied < place:
-            yield False, copied, place
+            yield shards
+        if copied < position:
+            yield CopiedEpisodes(copied, position)
 
     def truncate(self, shards: int) -> None:
-        """Forget all but the first shards, and remove the files of the others."""
+        """Keep the first ``shards`` shards, and delete the others with their files."""
         removed = self.snapshot.shards[shards:]
         snapshot = replace(self.snapshot, shards=self.snapshot.shards[:shards])
-        self._take(replace(self._manifest, snapshot=snapshot))
+        self._use_manifest(replace(self._manifest, snapshot=snapshot))
         self._remove(removed)
 
     def update_metadata(self, changes: Mapping[str, object]) -> None:
         """Replace some keys of the metadata; see `Storage.update_metadata`."""
         check_updatable(changes)
         metadata = {**self._manifest.metadata, **normalize_metadata(changes)}
-        self._take(replace(self._manifest, metadata=metadata))
+        self._use_manifest(replace(self._manifest, metadata=metadata))
 
     def compact(self) -> None:
-        """Join all shards that can be; episodes keep their indices.
+        """Join all shards that can be joined; episodes keep their indices.
 
-        Shards stay apart only where a column appears that the shards before do not have.
+        Shards stay apart only where a column appears that the shards before them lack.
         """
         with self._adding(keep=False) as transaction:
             transaction.join(self, range(len(self.snapshot.shards)))
 
     def fingerprint(self) -> str:
-        """Text that changes whenever the stored episodes do."""
+        """Return text that changes whenever the stored episodes do."""
         shards = [(shard.file, shard.crc32, shard.rows) for shard in self.snapshot.shards]
         return f"{self.snapshot.uid} {shards}"
 
     def refresh(self) -> bool:
-        """False: nothing else adds to it."""
+        """Return False: nothing else adds to it."""
         return False
 
     def save(self) -> None:
@@ -282,10 +298,10 @@ class ShardFolder(ShardedStorage):
 
     @contextmanager
     def _adding(self, *, keep: bool = True) -> Iterator[Transaction]:
-        """Collect an transaction, and take it over if the block succeeds.
+        """Open a transaction that is committed if the block succeeds.
 
         Args:
-            keep: Whether it comes behind the shards that are there, or in their place.
+            keep: Add to the present shards; if False, replace them.
         """
         start = self.snapshot if keep else replace(self.snapshot, shards=(), schemas=())
         transaction = Transaction(self._folder, start, durable=self._durable)
@@ -296,7 +312,7 @@ class ShardFolder(ShardedStorage):
             transaction.discard()
             raise
         replaced = () if keep else self.snapshot.shards
-        self._take(replace(self._manifest, snapshot=transaction.snapshot))
+        self._use_manifest(replace(self._manifest, snapshot=transaction.snapshot))
         self._remove(replaced)
 
     def _remove(self, shards: Iterable[ShardEntry]) -> None:

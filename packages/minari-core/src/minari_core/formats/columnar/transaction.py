@@ -1,4 +1,4 @@
-"""Shards on their way into a folder."""
+"""A transaction: shards are added to a folder, all or none."""
 
 from __future__ import annotations
 
@@ -30,30 +30,30 @@ _RECORDINGS_KEPT = 64
 
 
 class ShardSource(Protocol):
-    """What a transaction takes shards from."""
+    """A folder of shards that a transaction can take some from."""
 
     @property
     def data_path(self) -> Path:
-        """The folder that the shards lie in."""
+        """The folder of the shards."""
 
     @property
     def snapshot(self) -> Snapshot:
-        """The shards."""
+        """The shards and their schemas."""
 
     def shard(self, number: int) -> ShardReader:
         """Open a shard for reading."""
 
 
 class Transaction:
-    """Shards on their way into a folder; nobody reads them before a manifest names them."""
+    """Shards that are added to a folder; nobody reads them before a manifest lists them."""
 
     def __init__(self, folder: Path, snapshot: Snapshot, *, durable: bool) -> None:
-        """Start from what the folder has.
+        """Begin a transaction.
 
         Args:
-            folder: Where the shards go.
+            folder: The folder that the shards are added to.
             snapshot: The shards before this transaction.
-            durable: Whether they must outlive a power cut.
+            durable: Flush added shards to the disk, so that they survive a power cut.
         """
         self._folder = folder
         self._uid = snapshot.uid
@@ -63,7 +63,7 @@ class Transaction:
         self._files = {shard.file for shard in snapshot.shards}
         self._episodes = snapshot.total_episodes
         self._created: list[Path] = []
-        # Flushing a shard takes as long as writing it, so the next one is made meanwhile.
+        # Flushing a shard takes as long as writing it, so the next one is written meanwhile.
         self._flusher = _flusher() if durable else None
         self._flushed: list[Future[None]] = []
 
@@ -79,7 +79,7 @@ class Transaction:
         return self._episodes
 
     def note_recording(self, uid: str) -> None:
-        """Remember a recording whose episodes are committed together with this transaction."""
+        """Note the `uid` of a recording whose episodes are committed by this transaction."""
         if uid not in self._recordings:
             self._recordings.append(uid)
 
@@ -90,7 +90,7 @@ class Transaction:
             DataError: It does not fit the shards before it.
             DatasetWriteError: The file system refused.
         """
-        # HDF5 takes long to import, and who only reads does without it.
+        # HDF5 takes long to import, and reading needs none of it.
         from minari_core.formats.shards.writer import write_shard
 
         schema = self._schema_index(data.schema)
@@ -98,10 +98,8 @@ class Transaction:
         self._created.append(self._folder / entry.file)
         self._append(entry)
 
-    def take_over(self, source: ShardSource, first: int, stop: int) -> None:
-        """Take over shards ``first`` to ``stop`` of another folder without copying their data.
-
-        Where there are many small ones among them, those are joined.
+    def link_range(self, source: ShardSource, first: int, stop: int) -> None:
+        """Link shards ``first`` to ``stop - 1`` of another folder; join them where many are small.
 
         Raises:
             DataError: They do not fit the shards before them.
@@ -111,19 +109,18 @@ class Transaction:
         is_small = [shard.nbytes < _SMALL_SHARD_NBYTES for shard in shards]
         if sum(is_small) <= _MOST_SMALL_SHARDS:
             is_small = [False] * len(shards)
-        for small, places in groupby(range(len(shards)), key=is_small.__getitem__):
-            numbers = [first + place for place in places]
+        for small, run in groupby(range(len(shards)), key=is_small.__getitem__):
             if small:
-                self.join(source, numbers)
-                continue
-            for number in numbers:
-                self._link(source, source.snapshot.shards[number])
+                self.join(source, [first + index for index in run])
+            else:
+                for index in run:
+                    self._link(source, shards[index])
 
-    def link(self, source: ShardSource) -> None:
-        """Take over all shards of another folder as they are, however small.
+    def link_all(self, source: ShardSource) -> None:
+        """Link all shards of another folder as they are, however small.
 
-        They have been flushed to the disk, each by its writer. The name that a link adds outlives
-        a power cut together with the manifest, when the folder is flushed.
+        Their writers have flushed them to the disk. The name that a link adds survives a power cut
+        together with the manifest, when the folder is flushed.
 
         Raises:
             DataError: They do not fit the shards before them.
@@ -133,21 +130,21 @@ class Transaction:
             self._link(source, entry, is_flushed=True)
 
     def join(self, source: ShardSource, numbers: Sequence[int]) -> None:
-        """Write shards of another folder as one, or as few as their columns allow.
+        """Write shards of another folder as one, or as few as their schemas allow.
 
         Raises:
             DatasetWriteError: The file system refused.
         """
         snapshot = source.snapshot
         entries = [snapshot.shards[number] for number in numbers]
-        described = [(snapshot.schemas[entry.schema], entry.episodes) for entry in entries]
-        for run in find_joinable_runs(described):
-            self.write(join_shards([source.shard(numbers[place]) for place in run]))
+        schemas = [(snapshot.schemas[entry.schema], entry.episodes) for entry in entries]
+        for run in find_joinable_runs(schemas):
+            self.write(join_shards([source.shard(numbers[index]) for index in run]))
 
     def _link(self, source: ShardSource, entry: ShardEntry, *, is_flushed: bool = False) -> None:
         number = self._schema_index(source.snapshot.schemas[entry.schema])
         target = self._folder / entry.file
-        # A shard may be there already, when a dataset is combined with itself.
+        # A dataset that is combined with itself has the shard already.
         if entry.file not in self._files:
             try:
                 is_linked = _link_or_copy(source.data_path / entry.file, target)
@@ -159,7 +156,7 @@ class Transaction:
         self._append(replace(entry, schema=number))
 
     def adopt(self, snapshot: Snapshot) -> None:
-        """Add shards that lie in this folder already.
+        """Add shards that are already in this folder.
 
         Raises:
             DataError: They do not fit the shards before them.
@@ -169,7 +166,7 @@ class Transaction:
             self._append(replace(entry, schema=number))
 
     def finish(self) -> None:
-        """Return when everything that was added outlives a power cut, if it has to.
+        """Wait until all added shards are flushed to the disk, if they have to be.
 
         Raises:
             DatasetWriteError: The disk refused.
@@ -185,7 +182,7 @@ class Transaction:
             self._flusher.shutdown()
 
     def discard(self) -> None:
-        """Remove the files that were added."""
+        """Delete the files that were added."""
         if self._flusher is not None:
             self._flusher.shutdown(cancel_futures=True)
         for path in self._created:
@@ -219,13 +216,13 @@ def _link_or_copy(source: Path, target: Path) -> bool:
     """Hard-link a shard, or copy it where the file system has no links; never half a file.
 
     Returns:
-        Whether it is linked.
+        Whether the shard was linked rather than copied.
     """
     try:
         os.link(source, target)
         return True
     except FileExistsError:
-        # Left by a process that died before a manifest named it.
+        # A process that died before a manifest listed it has left it.
         if os.path.samefile(source, target):
             return True
         target.unlink()

@@ -1,35 +1,25 @@
-"""`ShardEntry`: what the manifest says of one shard."""
+"""The entry of one shard in the manifest: its file, its counts, and where its arrays lie."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from minari_core.columns import AXES, Axis
 from minari_core.json_values import JsonObject
 
 FORMAT_VERSION = 1
 """The newest version of the columnar format that this package reads, and the one it writes."""
 
-
 NO_OFFSET = -1
-"""Stands for the offset of an array that lies in chunks."""
-
-
-# A part that is one array has no name but its own.
-_AXIS_OF_ARRAY: Mapping[str, Axis] = {**AXES, "episodes/length": "episodes"}
-
-
-_LARGEST = 1 << 30
-
+"""Stands for the offset of an array that is stored in chunks."""
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
 @dataclass(frozen=True, slots=True)
 class ShardEntry:
-    """What the manifest says of one shard."""
+    """The entry of one shard in the manifest."""
 
     file: str
     """Its name in the dataset's folder."""
@@ -49,7 +39,7 @@ class ShardEntry:
     """For each array of the schema, its byte offset and its number of rows."""
 
     def to_json(self) -> JsonObject:
-        """The entry as the manifest keeps it."""
+        """Return the entry as the manifest stores it."""
         return {
             "file": self.file,
             "bytes": self.nbytes,
@@ -58,16 +48,16 @@ class ShardEntry:
             "rows": self.rows,
             "steps": self.steps,
             "episodes": self.episodes,
-            "arrays": [list(place) for place in self.arrays],
+            "arrays": [list(array) for array in self.arrays],
         }
 
 
-def read_entry(entry: Mapping[str, object], arrays_of: list[int]) -> ShardEntry:
-    """Read what a manifest says of one shard.
+def read_entry(entry: Mapping[str, object], array_counts: Sequence[int]) -> ShardEntry:
+    """Read the entry of one shard from a manifest.
 
     Args:
         entry: The entry as `ShardEntry.to_json` wrote it.
-        arrays_of: How many arrays each schema has.
+        array_counts: The number of arrays of each schema.
 
     Raises:
         KeyError: A key is missing.
@@ -76,13 +66,10 @@ def read_entry(entry: Mapping[str, object], arrays_of: list[int]) -> ShardEntry:
     file, schema, arrays = entry["file"], _count(entry["schema"]), entry["arrays"]
     if not isinstance(file, str) or not _FILE_NAME.fullmatch(file):
         raise ValueError(f"shard file name {file!r} leaves the dataset's folder")
-    if schema >= len(arrays_of) or not isinstance(arrays, list):
+    if schema >= len(array_counts) or not isinstance(arrays, list):
         raise ValueError(f"shard {file} has no schema {schema}")
-    if len(arrays) != arrays_of[schema]:
-        raise ValueError(f"shard {file} has {len(arrays)} arrays, not {arrays_of[schema]}")
-    places: list[tuple[int, int]] = []
-    for offset, rows in arrays:
-        places.append((NO_OFFSET if offset == NO_OFFSET else _count(offset), _count(rows)))
+    if len(arrays) != array_counts[schema]:
+        raise ValueError(f"shard {file} has {len(arrays)} arrays, not {array_counts[schema]}")
     return ShardEntry(
         file,
         _count(entry["bytes"]),
@@ -91,7 +78,10 @@ def read_entry(entry: Mapping[str, object], arrays_of: list[int]) -> ShardEntry:
         _count(entry["rows"]),
         _count(entry["steps"]),
         _count(entry["episodes"]),
-        tuple(places),
+        tuple(
+            (NO_OFFSET if offset == NO_OFFSET else _count(offset), _count(rows))
+            for offset, rows in arrays
+        ),
     )
 
 
