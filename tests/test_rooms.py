@@ -57,7 +57,6 @@ ORDER = {
     "minari": """
         _version
         dataset
-        _creating _collecting _loading
         data_collector.callbacks
         data_collector
         storage

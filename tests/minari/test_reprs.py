@@ -9,6 +9,7 @@ from gymnasium import spaces
 
 import minari
 from minari_core import EpisodeBuffer, MinariDataset, create_dataset_from_buffers
+from minari_core.datasets.dataset import get_raw_storage
 from minari_core.formats.columnar.memory import MemoryStorage
 from minari_core.testing import simple_episode
 
@@ -62,8 +63,8 @@ def test_a_storage_shows_its_format_its_place_and_its_size(datasets_root: Path) 
     for data_format, name in (("columnar", "ColumnarStorage"), ("hdf5", "Hdf5Storage")):
         dataset = create(data_format)
         wanted = f"{name}(data_format={data_format!r}, data_path={str(folder)!r}, total_episodes=2)"
-        assert repr(dataset.storage) == wanted
-        assert repr(minari.load_dataset("tests/shown-v0").storage) == f"MinariStorage({wanted})"
+        assert repr(get_raw_storage(dataset)) == wanted
+        assert repr(dataset.storage) == f"MinariStorage({wanted})"
         minari.delete_dataset("tests/shown-v0")
     storage = MemoryStorage(POSITION, MOVE)
     assert repr(storage) == "MemoryStorage(data_format='memory', total_episodes=0)"

@@ -266,7 +266,7 @@ def test_a_storage_reads_no_part_of_an_episode() -> None:
     storage = create().storage
     for read in (storage.read_episodes, storage.read_episode_metadata):
         with pytest.raises(EpisodeIndexError, match=r"0\.9 is not a whole number"):
-            list(read([0.9]))  # type: ignore[list-item]  # what a caller may do
+            list(read([0.9]))
 
 
 @pytest.mark.parametrize("count", [1.5, "2", None, True, np.float64(1)])

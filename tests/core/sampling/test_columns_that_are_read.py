@@ -9,6 +9,7 @@ import pytest
 from gymnasium import spaces
 
 from minari_core import DatasetDamagedError, MinariDataset
+from minari_core.datasets.dataset import get_raw_storage
 from minari_core.formats.columnar.dataset_folder import ColumnarStorage
 from minari_core.sampling.gathering import binding
 from tests.core.helpers.recorded import IMAGE, VECTOR, Recorded, record, stored
@@ -18,7 +19,7 @@ MANY = spaces.Dict({"camera": IMAGE, "words": spaces.Text(5), "speed": VECTOR})
 
 def damage(dataset: MinariDataset, path: str) -> None:
     """Overwrite the bytes of an array in the files of a dataset."""
-    storage: Any = dataset.storage
+    storage: Any = get_raw_storage(dataset)
     for entry in storage.snapshot.shards:
         schema = storage.snapshot.schemas[entry.schema]
         specs = list(schema.arrays())
@@ -39,7 +40,7 @@ def damage(dataset: MinariDataset, path: str) -> None:
 
 
 def reopened(dataset: MinariDataset) -> MinariDataset:
-    folder = dataset.storage.data_path
+    folder = get_raw_storage(dataset).data_path
     assert folder is not None
     return MinariDataset(ColumnarStorage.open(folder))
 
@@ -87,7 +88,7 @@ def test_columns_that_are_not_asked_for_may_be_damaged(assembled: bool) -> None:
 
 def test_rewards_are_not_read_for_windows_and_steps_that_do_not_ask_for_them() -> None:
     with stored(a_recording(), on_disk=True) as dataset:
-        storage: Any = dataset.storage
+        storage: Any = get_raw_storage(dataset)
 
         def bound() -> set[str]:
             return set(binding._bound[storage]._gatherers)
@@ -101,7 +102,7 @@ def test_rewards_are_not_read_for_windows_and_steps_that_do_not_ask_for_them() -
 
 def test_a_shard_with_fewer_rows_than_it_says_is_damaged() -> None:
     with stored(a_recording(), on_disk=False) as dataset:
-        storage: Any = dataset.storage
+        storage: Any = get_raw_storage(dataset)
         reader = storage.shard(0)
         paths = [spec.path for spec in reader.schema.arrays() if not spec.derived]
         reader._arrays = [

@@ -11,6 +11,7 @@ from gymnasium import spaces
 
 import minari_core
 from minari_core import MinariDataset, MinariError, SamplingError
+from minari_core.datasets.dataset import get_raw_storage
 from minari_core.formats.columnar.memory import MemoryStorage
 from minari_core.sampling import TransitionBatch
 from tests.core.helpers.recorded import NESTED, VECTOR, record, stored
@@ -160,7 +161,7 @@ def test_random_goals_need_a_generator() -> None:
     from minari_core.sampling import TransitionOptions, TransitionSampler
 
     with stored(record(VECTOR, VECTOR, [4], 0), on_disk=False) as dataset:
-        storage: Any = dataset.storage
+        storage: Any = get_raw_storage(dataset)
         sampler = TransitionSampler(storage, range(1), TransitionOptions(goals="uniform"))
         with pytest.raises(SamplingError, match="uniform goals are random, but no generator"):
             sampler.read([0])

@@ -156,7 +156,7 @@ def read(dataset_id: str) -> dict[str, Any]:
     storage = dataset.storage
     metadata = storage.metadata
     environment = dataset.spec.env_spec
-    evaluation = metadata.get("eval_env_spec")
+    evaluation: Any = metadata.get("eval_env_spec")
     return {
         "spaces": [
             serialize_space(space) for space in (dataset.observation_space, dataset.action_space)

@@ -10,7 +10,7 @@ import numpy as np
 
 from minari_core._version import __version__
 from minari_core.arguments import whole_number
-from minari_core.datasets.dataset import MinariDataset, generator_of, storage_of
+from minari_core.datasets.dataset import MinariDataset, generator_of, get_raw_storage
 from minari_core.environments.env_specs import env_spec_to_json
 from minari_core.environments.recovery import merge_env_specs
 from minari_core.environments.space_json import same_space
@@ -79,7 +79,7 @@ def combine_datasets(
 
     def fill(storage: Storage) -> None:
         for dataset in datasets:
-            storage.append_storage(storage_of(dataset), dataset.episode_indices.tolist())
+            storage.append_storage(get_raw_storage(dataset), dataset.episode_indices.tolist())
 
     return MinariDataset(publish(new_id, metadata, chosen_format, fill))
 

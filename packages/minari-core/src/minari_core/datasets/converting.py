@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from minari_core._version import __version__
-from minari_core.datasets.dataset import MinariDataset, storage_of
+from minari_core.datasets.dataset import MinariDataset, get_raw_storage
 from minari_core.environments.space_json import space_to_json
 from minari_core.episodes.episode import EpisodeData
 from minari_core.errors import FormatError
@@ -73,7 +73,7 @@ def convert_dataset(
     if jpeg_encoding:
         metadata["jpeg_encoding"] = True
     indices = dataset.episode_indices.tolist()
-    source = storage_of(dataset)
+    source = get_raw_storage(dataset)
 
     def fill(storage: Storage) -> None:
         if source.data_format == storage.data_format:

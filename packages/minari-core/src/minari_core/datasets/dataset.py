@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minari_core.arguments import whole_number
+from minari_core.datasets.public_storage import MinariStorage
 from minari_core.datasets.selection import Indices, chosen, episode_numbers
 from minari_core.datasets.source import EpisodeSource, checked_source
 from minari_core.datasets.spec import DescribedDataset, MinariDatasetSpec
@@ -26,7 +27,7 @@ from minari_core.storage.base import Storage
 _MOST_BELIEVED = 1 << 24
 _View = TypeVar("_View", bound="MinariDataset")
 
-__all__ = ["MinariDataset", "MinariDatasetSpec", "generator_of", "storage_of"]
+__all__ = ["MinariDataset", "MinariDatasetSpec", "generator_of", "get_raw_storage"]
 
 
 class MinariDataset(DescribedDataset, TrainingMethods):
@@ -41,7 +42,7 @@ class MinariDataset(DescribedDataset, TrainingMethods):
 
     def __init__(
         self,
-        data: Storage | str | os.PathLike[str],
+        data: MinariStorage | Storage | str | os.PathLike[str],
         episode_indices: npt.ArrayLike | range | None = None,
     ) -> None:
         """Open a dataset; no step is read.
@@ -56,6 +57,8 @@ class MinariDataset(DescribedDataset, TrainingMethods):
             FormatError: Nothing installed reads its format.
             EpisodeIndexError: An index is no whole number, or outside the stored dataset.
         """
+        if isinstance(data, MinariStorage):
+            data = data._inner
         self._storage = data if isinstance(data, Storage) else open_storage(Path(data))
         total = self._storage.total_episodes
         if episode_indices is None:
@@ -338,6 +341,6 @@ def generator_of(seed: int | None) -> np.random.Generator:
     return np.random.default_rng(None if seed is None else whole_number("seed", seed, 0))
 
 
-def storage_of(dataset: MinariDataset) -> Storage:
-    """Where the data of a dataset lies, also where a subclass shows its storage in another way."""
+def get_raw_storage(dataset: MinariDataset) -> Storage:
+    """Return the storage that `MinariDataset.storage` wraps."""
     return dataset._storage

@@ -33,6 +33,19 @@ class MinariStorage:
     Whatever `minari_core.storage.base.Storage` has besides is there as well.
     """
 
+    data_format: str
+    """The word that names the format."""
+    data_path: Path | None
+    """The folder that the data lies in, or None if it is not on disk."""
+    observation_space: spaces.Space[Any]
+    """The space of the observations."""
+    action_space: spaces.Space[Any]
+    """The space of the actions."""
+    total_episodes: int
+    """The number of episodes."""
+    total_steps: int
+    """The number of steps of all episodes."""
+
     def __init__(self, storage: Storage) -> None:
         """Wrap a storage."""
         self._inner = storage

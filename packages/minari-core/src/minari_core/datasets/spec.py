@@ -11,6 +11,7 @@ import gymnasium
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 
+from minari_core.datasets.public_storage import MinariStorage
 from minari_core.environments.env_specs import env_spec_from_json
 from minari_core.environments.recovery import check_requirements, recover_environment
 from minari_core.errors import DatasetDamagedError, EnvironmentNotRecoverableError, MetadataError
@@ -70,9 +71,9 @@ class DescribedDataset(ABC):
         return self.id
 
     @property
-    def storage(self) -> Storage:
-        """Where the data lies."""
-        return self._storage
+    def storage(self) -> MinariStorage:
+        """The storage of the data, with the methods that it has in the public Minari."""
+        return MinariStorage(self._storage)
 
     @property
     def metadata(self) -> dict[str, JsonValue]:

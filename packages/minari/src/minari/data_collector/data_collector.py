@@ -10,10 +10,8 @@ import gymnasium
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 
-import minari_core
-from minari.dataset.minari_dataset import MinariDataset, as_minari
 from minari_collect import DataCollectorV0, EpisodeMetadataCallback, StepDataCallback
-from minari_core import create_namespace, list_local_namespaces
+from minari_core import MinariDataset, create_namespace, list_local_namespaces
 from minari_core.datasets.card import DatasetCard
 from minari_core.datasets.creation import create_dataset_from_source
 from minari_core.environments.reference_scores import Policy
@@ -124,8 +122,8 @@ class DataCollector(DataCollectorV0):
         namespace = parse_dataset_id(dataset_id).namespace
         if namespace and namespace not in list_local_namespaces():
             create_namespace(namespace)
-        return as_minari(dataset)
+        return dataset
 
-    def add_to_dataset(self, dataset: minari_core.MinariDataset) -> None:
+    def add_to_dataset(self, dataset: MinariDataset) -> None:
         """Add what was recorded to a dataset; see `update_dataset_from_collector_env`."""
         dataset.update_dataset_from_collector_env(self)

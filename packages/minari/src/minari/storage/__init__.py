@@ -1,4 +1,4 @@
-"""Local and remote datasets under the module paths of the public Minari; re-exports only."""
+"""Local and remote datasets under the module paths of the public Minari."""
 
 from __future__ import annotations
 

@@ -1,8 +1,44 @@
-"""Local datasets under the public Minari's module path."""
+"""Loading a dataset, downloaded first on request, under the public Minari's module path."""
 
 from __future__ import annotations
 
-from minari._loading import load_dataset
-from minari_core import delete_dataset, list_local_datasets
+from minari_core import MinariDataset, delete_dataset, list_local_datasets
+from minari_core import load_dataset as load_local_dataset
+from minari_core.local.dataset_id import choose_id
 
 __all__ = ["delete_dataset", "list_local_datasets", "load_dataset"]
+
+
+def load_dataset(
+    dataset_name: str | None = None,
+    download: bool = False,
+    *,
+    dataset_id: str | None = None,
+) -> MinariDataset:
+    """Open a local dataset; no step of it is read.
+
+    Args:
+        dataset_name: The dataset's id, or its full URL such as ``gs://bucket/D4RL/door/human-v2``;
+            without ``download``, of a URL only the id at its end counts.
+        download: Whether to download it if it is not here. Which remote is asked, and with
+            which credentials, say ``MINARI_REMOTE`` and ``MINARI_REMOTE_TOKEN``.
+        dataset_id: Another name of ``dataset_name``.
+
+    Raises:
+        DatasetIdError: The id is malformed.
+        DatasetNotFoundError: There is no such dataset.
+        DatasetDamagedError: Its metadata is malformed.
+        FormatError: Nothing installed reads its format.
+        RemoteError: It was to be downloaded, and the remote cannot be read.
+    """
+    wanted = choose_id(dataset_name, dataset_id)
+    # Most programs load what is here by its id, and need nothing that knows remotes.
+    if download:
+        from minari_hub import ensure_downloaded
+
+        wanted = ensure_downloaded(wanted)
+    elif "://" in wanted:
+        from minari_hub.datasets.remote_dataset import local_id
+
+        wanted = local_id(wanted)
+    return load_local_dataset(wanted)

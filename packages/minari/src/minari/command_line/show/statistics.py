@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from minari_core.datasets.dataset import MinariDataset, storage_of
+from minari_core.datasets.dataset import MinariDataset, get_raw_storage
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.storage.base import Storage
 
@@ -37,7 +37,7 @@ def local_statistics(dataset: MinariDataset, progress: Progress) -> EpisodeStati
     Raises:
         DatasetDamagedError: What is stored cannot be read.
     """
-    storage = storage_of(dataset)
+    storage = get_raw_storage(dataset)
     lengths = storage.episode_lengths()
     if isinstance(storage, ShardedStorage):
         return EpisodeStatistics(lengths, _returns_of_shards(storage, lengths, progress))
