@@ -1,18 +1,19 @@
 """What every kind of column promises.
 
 A column says how the values of one space, or of one info key, lie in flat arrays with one
-entry a row. It is the only thing that turns values into arrays (`encode`) and arrays back into
-values (`bind`); shards, storages and samplers move the flat arrays and never look inside.
+entry a row. It is the only thing that turns values into arrays (`encode`), arrays back into
+values (`bind`), and knows what damaged arrays look like (`problems`); shards, storages and
+samplers move the flat arrays and never look inside.
 
-The arrays of a column come in one fixed order, depth first. `arrays`, `encode` and `bind` all
-follow it (the last two without the derived ones), so a shard needs no names to hand a column
-its arrays.
+The arrays of a column come in one fixed order, depth first. `arrays`, `encode`, `bind` and
+`problems` all follow it (all but the first without the derived ones), so a shard needs no names
+to hand a column its arrays.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
@@ -60,7 +61,7 @@ class ArraySpec:
     """One flat array of a shard: an HDF5 dataset."""
 
     path: str
-    """Its HDF5 path, with the parts joined by ``/``."""
+    """Its HDF5 path, the names on it joined by ``/``."""
     dtype: np.dtype[np.generic]
     """The type of an element."""
     row_shape: tuple[int, ...]
@@ -73,6 +74,25 @@ class ArraySpec:
     """Whether it holds offsets into an array behind it, one more than there are rows."""
 
 
+NamedArray: TypeAlias = tuple[ArraySpec, StoredArray | None]
+"""An array of a schema, and its contents; None where the file does not have them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnProblem:
+    """Something that is wrong with an array of a shard."""
+
+    path: str
+    """The HDF5 path of the array."""
+    message: str
+    """What is wrong with it."""
+    row: int | None = None
+    """The row of the column group that it concerns, where there is one."""
+
+
+ColumnReader: TypeAlias = "Callable[[object, str], Column]"
+
+
 class Column(ABC):
     """How values lie in flat arrays. Columns are immutable and compare by content."""
 
@@ -82,6 +102,20 @@ class Column(ABC):
     @abstractmethod
     def to_json(self) -> JsonObject:
         """The column as the manifest keeps it, with its `kind`."""
+
+    @classmethod
+    @abstractmethod
+    def from_json(cls, fields: Mapping[str, object], where: str, read: ColumnReader) -> Column:
+        """Read what `to_json` wrote; the text of a file is not trusted.
+
+        Args:
+            fields: The JSON object.
+            where: The column's name for an error message.
+            read: Reads a column inside this one from its JSON, under a name of its own.
+
+        Raises:
+            KeyError, TypeError, ValueError: The object is malformed.
+        """
 
     @abstractmethod
     def arrays(self, path: str) -> Iterator[ArraySpec]:
@@ -117,6 +151,19 @@ class Column(ABC):
 
         Raises:
             DatasetDamagedError: An array is shorter or longer than the rows need.
+        """
+
+    @abstractmethod
+    def problems(
+        self, arrays: Iterator[NamedArray], rows: int | None, *, located: bool
+    ) -> Iterator[ColumnProblem]:
+        """Find everything that is wrong with the arrays, which `bind` checks only in part.
+
+        Args:
+            arrays: As `bind` takes them, and likewise taken off, whatever is wrong with them.
+                Those that are None are passed over: who did not find them has said so.
+            rows: How many rows the column has, or None if what should say so is damaged.
+            located: Whether its rows are those of the column group, and not elements inside them.
         """
 
     @abstractmethod

@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from minari_core.columns.base import Array, ArraySpec, Column, Reader, StoredArray, with_rows
+from minari_core.columns.base import (
+    Array,
+    ArraySpec,
+    Column,
+    ColumnProblem,
+    ColumnReader,
+    NamedArray,
+    Reader,
+    StoredArray,
+    with_rows,
+)
 from minari_core.columns.exact import exactly, is_faithful
-from minari_core.errors import DataError
+from minari_core.columns.problems import (
+    find_count_problems,
+    find_flag_problems,
+    name_rows,
+    read_error,
+)
+from minari_core.errors import DataError, FormatError
 from minari_core.json_values import JsonObject
 from minari_core.messages import shown
 
 CHUNK_TABLE_DTYPE = np.dtype("<u8")
 ROWS_PER_CHUNK = 8
 _SMALLEST_IMAGE = 4096
-_STORABLE_KINDS = "biufc"
-_MOST_DIMENSIONS = 31
+MOST_DIMENSIONS = 31
+NUMERIC_KINDS = "biufc"
+_NUMERIC_DTYPE = re.compile(r"[<>|=]?([biufc][0-9]{1,2}|\?)")
+_LARGEST_ROW_NBYTES = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +55,32 @@ class FixedColumn(Column):
     kind: ClassVar[str] = "fixed"
 
     def to_json(self) -> JsonObject:
-        described: JsonObject = {
+        fields: JsonObject = {
             "kind": self.kind,
             "dtype": self.dtype.str,
             "shape": list(self.shape),
         }
         if self.compressed:
-            described["rows_per_chunk"] = ROWS_PER_CHUNK
-        return described
+            fields["rows_per_chunk"] = ROWS_PER_CHUNK
+        return fields
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, object], where: str, read: ColumnReader) -> FixedColumn:
+        sizes = fields["shape"]
+        if not isinstance(sizes, list):
+            raise TypeError("shape is not a list")
+        rows_per_chunk = fields.get("rows_per_chunk")
+        if rows_per_chunk not in (None, ROWS_PER_CHUNK):
+            raise FormatError(
+                f"column {where!r} has chunks of {rows_per_chunk!r} rows; this version reads "
+                f"chunks of {ROWS_PER_CHUNK}"
+            )
+        dtype, shape = read_dtype(fields["dtype"]), tuple(read_count(size) for size in sizes)
+        # What a file says must not choose how much memory one row takes.
+        largest = dtype.itemsize * math.prod(max(size, 1) for size in shape)
+        if len(shape) > MOST_DIMENSIONS or largest > _LARGEST_ROW_NBYTES:
+            raise ValueError(f"no row has shape {str(sizes)[:80]}")
+        return cls(dtype, shape, compressed=rows_per_chunk is not None)
 
     def arrays(self, path: str) -> Iterator[ArraySpec]:
         if self.compressed:
@@ -84,6 +122,26 @@ class FixedColumn(Column):
             return lambda start, stop: array[start:stop].copy()
         return lambda start, stop: array[start:stop]
 
+    def problems(
+        self, arrays: Iterator[NamedArray], rows: int | None, *, located: bool
+    ) -> Iterator[ColumnProblem]:
+        spec, array = next(arrays)
+        if array is None:
+            return
+        yield from find_count_problems(spec, len(array), rows)
+        if isinstance(array, np.ndarray):
+            if self.dtype.kind == "b":
+                yield from find_flag_problems(spec, array)
+            return
+
+        def chunk_error(row: int) -> str:
+            stop = min(row + ROWS_PER_CHUNK, len(array))
+            return read_error(array.read, row, stop).removeprefix("it: ")
+
+        wrong = [row for row in range(0, len(array), ROWS_PER_CHUNK) if chunk_error(row)]
+        total = "{} chunks are damaged in all"
+        yield from name_rows(spec.path, wrong, chunk_error, total, located=located)
+
     def missing(self, count: int) -> object:
         if 0 in self.shape:
             # A row without elements has no element that could be masked.
@@ -100,9 +158,9 @@ def fixed_column(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> FixedCo
     Raises:
         DataError: A row has more dimensions than HDF5 can store.
     """
-    if len(shape) > _MOST_DIMENSIONS:
+    if len(shape) > MOST_DIMENSIONS:
         raise DataError(
-            f"rows of {len(shape)} dimensions cannot be stored; at most {_MOST_DIMENSIONS}"
+            f"rows of {len(shape)} dimensions cannot be stored; at most {MOST_DIMENSIONS}"
         )
     image = (
         dtype == np.uint8
@@ -110,6 +168,31 @@ def fixed_column(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> FixedCo
         and int(np.prod(shape, dtype=np.int64)) >= _SMALLEST_IMAGE
     )
     return FixedColumn(dtype, shape, compressed=image)
+
+
+def read_dtype(text: object) -> np.dtype[np.generic]:
+    """Read the dtype of an element from JSON.
+
+    Raises:
+        TypeError, ValueError: It is not the name of a numeric one.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"dtype {text!r} is not text")
+    # numpy understands many more texts, and warns of some of them.
+    if not _NUMERIC_DTYPE.fullmatch(text):
+        raise ValueError(f"dtype {text!r} is not numeric")
+    return np.dtype(text)
+
+
+def read_count(value: object) -> int:
+    """Read a size from JSON.
+
+    Raises:
+        ValueError: It is not a whole number that is 0 or more.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"{value!r} is not a count")
+    return value
 
 
 def as_numeric_array(value: object, where: str, *, mixed: bool = False) -> Array:
@@ -133,7 +216,7 @@ def as_numeric_array(value: object, where: str, *, mixed: bool = False) -> Array
         raise DataError(
             f"{where}: {shown(value)} is not an array of one shape ({error})"
         ) from error
-    if array.dtype.kind not in _STORABLE_KINDS:
+    if array.dtype.kind not in NUMERIC_KINDS:
         raise DataError(
             f"{where}: {type(value).__name__} {shown(value)} is not numeric (dtype {array.dtype})"
         )

@@ -12,6 +12,9 @@ from minari_core.columns.base import (
     Array,
     ArraySpec,
     Column,
+    ColumnProblem,
+    ColumnReader,
+    NamedArray,
     Reader,
     StoredArray,
     escape_key,
@@ -24,6 +27,7 @@ from minari_core.json_values import JsonObject
 from minari_core.messages import shown
 
 MASK_DTYPE = np.dtype("?")
+_FLAGS = FixedColumn(MASK_DTYPE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +57,15 @@ class StructColumn(Column):
             "fields": {key: column.to_json() for key, column in self.fields.items()},
         }
 
+    @classmethod
+    def from_json(
+        cls, fields: Mapping[str, object], where: str, read: ColumnReader
+    ) -> StructColumn:
+        columns = fields["fields"]
+        if not isinstance(columns, dict):
+            raise TypeError("fields is not an object")
+        return cls({key: read(column, f"{where}/{key}") for key, column in columns.items()})
+
     def arrays(self, path: str) -> Iterator[ArraySpec]:
         for key, column in self.fields.items():
             yield from column.arrays(f"{path}/{escape_key(key)}")
@@ -72,6 +85,12 @@ class StructColumn(Column):
             (key, column.bind(arrays, rows, copy=copy)) for key, column in self.fields.items()
         ]
         return lambda start, stop: {key: read(start, stop) for key, read in readers}
+
+    def problems(
+        self, arrays: Iterator[NamedArray], rows: int | None, *, located: bool
+    ) -> Iterator[ColumnProblem]:
+        for column in self.fields.values():
+            yield from column.problems(arrays, rows, located=located)
 
     def missing(self, count: int) -> object:
         return {key: column.missing(count) for key, column in self.fields.items()}
@@ -103,6 +122,10 @@ class TupleColumn(Column):
     def to_json(self) -> JsonObject:
         return {"kind": self.kind, "items": [column.to_json() for column in self.items]}
 
+    @classmethod
+    def from_json(cls, fields: Mapping[str, object], where: str, read: ColumnReader) -> TupleColumn:
+        return cls(read_columns(fields["items"], where, read))
+
     def arrays(self, path: str) -> Iterator[ArraySpec]:
         for index, column in enumerate(self.items):
             yield from column.arrays(f"{path}/_index_{index}")
@@ -121,8 +144,25 @@ class TupleColumn(Column):
         readers = [column.bind(arrays, rows, copy=copy) for column in self.items]
         return lambda start, stop: tuple([read(start, stop) for read in readers])
 
+    def problems(
+        self, arrays: Iterator[NamedArray], rows: int | None, *, located: bool
+    ) -> Iterator[ColumnProblem]:
+        for column in self.items:
+            yield from column.problems(arrays, rows, located=located)
+
     def missing(self, count: int) -> object:
         return tuple(column.missing(count) for column in self.items)
+
+
+def read_columns(items: object, where: str, read: ColumnReader) -> tuple[Column, ...]:
+    """Read a list of columns from JSON.
+
+    Raises:
+        TypeError: It is not a list.
+    """
+    if not isinstance(items, list):
+        raise TypeError("not a list of columns")
+    return tuple(read(item, f"{where}[{index}]") for index, item in enumerate(items))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +176,12 @@ class MaskedColumn(Column):
 
     def to_json(self) -> JsonObject:
         return {"kind": self.kind, "value": self.value.to_json()}
+
+    @classmethod
+    def from_json(
+        cls, fields: Mapping[str, object], where: str, read: ColumnReader
+    ) -> MaskedColumn:
+        return cls(read(fields["value"], where))
 
     def arrays(self, path: str) -> Iterator[ArraySpec]:
         yield ArraySpec(f"{path}/present", MASK_DTYPE, ())
@@ -170,6 +216,12 @@ class MaskedColumn(Column):
             ]
 
         return read
+
+    def problems(
+        self, arrays: Iterator[NamedArray], rows: int | None, *, located: bool
+    ) -> Iterator[ColumnProblem]:
+        yield from _FLAGS.problems(arrays, rows, located=located)
+        yield from self.value.problems(arrays, rows, located=located)
 
     def missing(self, count: int) -> object:
         return self.value.missing(count)

@@ -8,15 +8,31 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from gymnasium.spaces import GraphInstance
 
-from minari_core.columns.base import Array, ArraySpec, Column, Reader, StoredArray, plain_array
+from minari_core.columns.base import (
+    Array,
+    ArraySpec,
+    Column,
+    ColumnProblem,
+    ColumnReader,
+    NamedArray,
+    Reader,
+    StoredArray,
+    plain_array,
+)
 from minari_core.columns.fixed import FixedColumn
 from minari_core.columns.joining import rows_of
-from minari_core.columns.nested import MASK_DTYPE, StructColumn, TupleColumn
+from minari_core.columns.nested import MASK_DTYPE, StructColumn, TupleColumn, read_columns
+from minari_core.columns.problems import (
+    find_count_problems,
+    find_offset_problems,
+    name_rows,
+    take_plain,
+)
 from minari_core.columns.variable import OFFSET_DTYPE, bind_offsets, offsets_of
 from minari_core.errors import DataError, DatasetDamagedError
 from minari_core.json_values import JsonObject
@@ -73,6 +89,12 @@ class SequenceColumn(Column):
     def to_json(self) -> JsonObject:
         return {"kind": self.kind, "element": self.element.to_json(), "stacked": self.stacked}
 
+    @classmethod
+    def from_json(
+        cls, fields: Mapping[str, object], where: str, read: ColumnReader
+    ) -> SequenceColumn:
+        return cls(read(fields["element"], where), bool(fields["stacked"]))
+
     def arrays(self, path: str) -> Iterator[ArraySpec]:
         yield ArraySpec(f"{path}/offsets", OFFSET_DTYPE, (), offsets=True)
         yield from self.element.arrays(f"{path}/element")
@@ -111,6 +133,17 @@ class SequenceColumn(Column):
 
         return read
 
+    def problems(
+        self, arrays: Iterator[NamedArray], rows: int | None, *, located: bool
+    ) -> Iterator[ColumnProblem]:
+        spec, offsets = take_plain(arrays)
+        elements = None
+        if offsets is not None:
+            problems = list(find_offset_problems(spec.path, offsets, rows, None, located=located))
+            yield from problems
+            elements = None if problems else int(offsets[-1])
+        yield from self.element.problems(arrays, elements, located=False)
+
     def missing(self, count: int) -> object:
         return [None] * count
 
@@ -136,17 +169,37 @@ class GraphColumn(Column):
             "edge_links": self.edge_links.to_json(),
         }
 
-    def arrays(self, path: str) -> Iterator[ArraySpec]:
-        yield from SequenceColumn(self.nodes, stacked=True).arrays(f"{path}/nodes")
-        # A graph without edges shows None, which is not the same as no edge.
-        yield ArraySpec(f"{path}/has_edges", MASK_DTYPE, ())
+    @classmethod
+    def from_json(cls, fields: Mapping[str, object], where: str, read: ColumnReader) -> GraphColumn:
+        nodes, edges, links = (
+            None if fields[name] is None else read(fields[name], f"{where}/{name}")
+            for name in ("nodes", "edges", "edge_links")
+        )
+        if not isinstance(nodes, FixedColumn) or not isinstance(links, FixedColumn):
+            raise TypeError("nodes or edge_links is not a fixed column")
+        if edges is not None and not isinstance(edges, FixedColumn):
+            raise TypeError("edges is not a fixed column")
+        return cls(nodes, edges, links)
+
+    def _columns(self) -> dict[str, Column]:
+        """The columns that it is made of, by the names of their HDF5 groups."""
+        columns: dict[str, Column] = {
+            "nodes": SequenceColumn(self.nodes, stacked=True),
+            # A graph without edges shows None, which is not the same as no edge.
+            "has_edges": FixedColumn(MASK_DTYPE),
+        }
         if self.edges is not None:
-            yield from SequenceColumn(self.edges, stacked=True).arrays(f"{path}/edges")
-        yield ArraySpec(f"{path}/has_edge_links", MASK_DTYPE, ())
-        yield from SequenceColumn(self.edge_links, stacked=True).arrays(f"{path}/edge_links")
+            columns["edges"] = SequenceColumn(self.edges, stacked=True)
+        columns["has_edge_links"] = FixedColumn(MASK_DTYPE)
+        columns["edge_links"] = SequenceColumn(self.edge_links, stacked=True)
+        return columns
+
+    def arrays(self, path: str) -> Iterator[ArraySpec]:
+        for name, column in self._columns().items():
+            yield from column.arrays(f"{path}/{name}")
 
     def encode(self, values: Sequence[object], where: str) -> list[Array]:
-        graphs: list[GraphInstance] = []
+        graphs: list[dict[str, object]] = []
         for value in values:
             if not isinstance(value, GraphInstance):
                 raise DataError(
@@ -154,48 +207,46 @@ class GraphColumn(Column):
                 )
             if value.edges is not None and self.edges is None:
                 raise DataError(f"{where}: a graph with edges in a space without an edge space")
-            graphs.append(value)
-        nodes = SequenceColumn(self.nodes, stacked=True)
-        links = SequenceColumn(self.edge_links, stacked=True)
-        encoded = nodes.encode([graph.nodes for graph in graphs], f"{where}.nodes")
-        encoded.append(np.array([graph.edges is not None for graph in graphs], dtype=MASK_DTYPE))
-        if self.edges is not None:
-            edges = SequenceColumn(self.edges, stacked=True)
-            given_edges = [[] if graph.edges is None else graph.edges for graph in graphs]
-            encoded += edges.encode(given_edges, f"{where}.edges")
-        encoded.append(
-            np.array([graph.edge_links is not None for graph in graphs], dtype=MASK_DTYPE)
-        )
-        given_links: list[object] = [
-            [] if graph.edge_links is None else graph.edge_links for graph in graphs
+            graphs.append(
+                {
+                    "nodes": value.nodes,
+                    "has_edges": value.edges is not None,
+                    "edges": [] if value.edges is None else value.edges,
+                    "has_edge_links": value.edge_links is not None,
+                    "edge_links": [] if value.edge_links is None else value.edge_links,
+                }
+            )
+        return [
+            array
+            for name, column in self._columns().items()
+            for array in column.encode([graph[name] for graph in graphs], f"{where}.{name}")
         ]
-        return encoded + links.encode(given_links, f"{where}.edge_links")
 
     def bind(self, arrays: Iterator[StoredArray], rows: int, *, copy: bool) -> Reader:
-        read_nodes = SequenceColumn(self.nodes, stacked=True).bind(arrays, rows, copy=copy)
-        has_edges = plain_array(next(arrays), rows)
-        read_edges = (
-            None
-            if self.edges is None
-            else SequenceColumn(self.edges, stacked=True).bind(arrays, rows, copy=copy)
-        )
-        has_links = plain_array(next(arrays), rows)
-        read_links = SequenceColumn(self.edge_links, stacked=True).bind(arrays, rows, copy=copy)
+        readers = [
+            (name, column.bind(arrays, rows, copy=copy)) for name, column in self._columns().items()
+        ]
 
         def read(start: int, stop: int) -> object:
-            nodes = _as_list(read_nodes(start, stop))
-            edges = [None] * len(nodes) if read_edges is None else _as_list(read_edges(start, stop))
-            links = _as_list(read_links(start, stop))
+            columns = {name: read_column(start, stop) for name, read_column in readers}
+            nodes, links = columns["nodes"], columns["edge_links"]
+            edges = columns.get("edges", [None] * len(nodes))
             return [
                 GraphInstance(
-                    nodes=nodes[index],
-                    edges=edges[index] if has_edges[start + index] else None,
-                    edge_links=links[index] if has_links[start + index] else None,
+                    nodes=nodes[row],
+                    edges=edges[row] if columns["has_edges"][row] else None,
+                    edge_links=links[row] if columns["has_edge_links"][row] else None,
                 )
-                for index in range(len(nodes))
+                for row in range(len(nodes))
             ]
 
         return read
+
+    def problems(
+        self, arrays: Iterator[NamedArray], rows: int | None, *, located: bool
+    ) -> Iterator[ColumnProblem]:
+        for column in self._columns().values():
+            yield from column.problems(arrays, rows, located=located)
 
     def missing(self, count: int) -> object:
         return [None] * count
@@ -213,11 +264,18 @@ class OneOfColumn(Column):
     def to_json(self) -> JsonObject:
         return {"kind": self.kind, "options": [column.to_json() for column in self.options]}
 
+    @classmethod
+    def from_json(cls, fields: Mapping[str, object], where: str, read: ColumnReader) -> OneOfColumn:
+        return cls(read_columns(fields["options"], where, read))
+
+    def _sequences(self) -> Iterator[SequenceColumn]:
+        """Each option with one element in the rows that chose it, and none in the others."""
+        return (SequenceColumn(option, stacked=False) for option in self.options)
+
     def arrays(self, path: str) -> Iterator[ArraySpec]:
         yield ArraySpec(f"{path}/chosen", OFFSET_DTYPE, ())
-        for index, column in enumerate(self.options):
-            option = SequenceColumn(column, stacked=False)
-            yield from option.arrays(f"{path}/_option_{index}")
+        for index, sequence in enumerate(self._sequences()):
+            yield from sequence.arrays(f"{path}/_option_{index}")
 
     def encode(self, values: Sequence[object], where: str) -> list[Array]:
         chosen: list[int] = []
@@ -233,37 +291,63 @@ class OneOfColumn(Column):
             chosen.append(index)
             contents.append(value[1])
         encoded: list[Array] = [np.array(chosen, dtype=OFFSET_DTYPE)]
-        for index, column in enumerate(self.options):
+        for index, sequence in enumerate(self._sequences()):
             rows = [
                 (content,) if choice == index else ()
                 for choice, content in zip(chosen, contents, strict=True)
             ]
-            encoded += SequenceColumn(column, stacked=False).encode(rows, f"{where}[{index}]")
+            encoded += sequence.encode(rows, f"{where}[{index}]")
         return encoded
 
     def bind(self, arrays: Iterator[StoredArray], rows: int, *, copy: bool) -> Reader:
         chosen = plain_array(next(arrays), rows)
         readers: list[Reader] = []
-        for index, column in enumerate(self.options):
+        for index, sequence in enumerate(self._sequences()):
             counted: list[StoredArray] = [next(arrays)]
-            # Each row that chose an option has one element of it, and the other rows have none.
             if not np.array_equal(np.diff(plain_array(counted[0], rows + 1)), chosen == index):
                 raise DatasetDamagedError(f"the rows of option {index} are not those that chose it")
-            option = SequenceColumn(column, stacked=False)
-            readers.append(option.bind(chain(counted, arrays), rows, copy=copy))
+            readers.append(sequence.bind(chain(counted, arrays), rows, copy=copy))
         if rows and not 0 <= chosen.min() <= chosen.max() < len(self.options):
             raise DatasetDamagedError(f"a row chose an option that is not among the {len(readers)}")
 
         def read(start: int, stop: int) -> object:
             choices = chosen[start:stop]
-            options = [_as_list(read_option(start, stop)) for read_option in readers]
+            options = [read_option(start, stop) for read_option in readers]
             return [(choice, options[int(choice)][row][0]) for row, choice in enumerate(choices)]
 
         return read
 
+    def problems(
+        self, arrays: Iterator[NamedArray], rows: int | None, *, located: bool
+    ) -> Iterator[ColumnProblem]:
+        spec, chosen = take_plain(arrays)
+        options = len(self.options)
+        if chosen is not None:
+            yield from find_count_problems(spec, len(chosen), rows)
+            wrong = np.flatnonzero(np.less(chosen, 0) | np.greater_equal(chosen, options))
+            yield from name_rows(
+                spec.path,
+                wrong.tolist(),
+                lambda row: f"row {row} chose option {chosen[row]} of {options}",
+                "{} rows chose no option in all",
+                located=located,
+            )
+        for index, sequence in enumerate(self._sequences()):
+            counted = next(arrays)
+            yield from sequence.problems(chain([counted], arrays), rows, located=located)
+            offset_spec, offsets = take_plain(iter([counted]))
+            if chosen is None or offsets is None or len(offsets) != len(chosen) + 1:
+                continue
+            has_one = np.equal(chosen, index)
+            misplaced = np.flatnonzero(np.subtract(offsets[1:], offsets[:-1]) != has_one)
+            if len(misplaced):
+                row = int(misplaced[0])
+                yield ColumnProblem(
+                    offset_spec.path,
+                    f"row {row} should have {int(has_one[row])} values of option {index} "
+                    f"({len(misplaced)} rows do not fit)",
+                    row if located else None,
+                )
+
     def missing(self, count: int) -> object:
         return [None] * count
-
-
-def _as_list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []

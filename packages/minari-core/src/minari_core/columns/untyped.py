@@ -27,15 +27,13 @@ import numpy as np
 
 from minari_core.columns.base import Array, Column
 from minari_core.columns.exact import exactly, is_faithful
-from minari_core.columns.fixed import fixed_column
+from minari_core.columns.fixed import MOST_DIMENSIONS, NUMERIC_KINDS, fixed_column
 from minari_core.columns.nested import MaskedColumn, StructColumn
 from minari_core.columns.variable import BytesColumn, JsonColumn, RaggedColumn, TextColumn
 from minari_core.errors import DataError
 from minari_core.json_values import is_plain_key, to_json_text
 from minari_core.messages import shown
 
-_NUMERIC_KINDS = "biufc"
-_MOST_DIMENSIONS = 31
 _IMMUTABLE = frozenset({float, int, bool, complex, str, bytes, type(None)})
 # A schema is read back recursively, so what is nested deeper is kept as JSON.
 _DEEPEST_STRUCT = 16
@@ -248,7 +246,7 @@ def _as_numeric(value: object) -> Array | None:
         array: Array = np.asarray(value)
     except (ValueError, OverflowError):
         return None
-    if array.dtype.kind not in _NUMERIC_KINDS or array.ndim > _MOST_DIMENSIONS:
+    if array.dtype.kind not in NUMERIC_KINDS or array.ndim > MOST_DIMENSIONS:
         return None
     if isinstance(value, list | tuple) and not is_faithful(value, array.dtype):
         return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
@@ -15,14 +15,32 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from minari_core.columns.base import Array, ArraySpec, Column, Reader, StoredArray, plain_array
-from minari_core.columns.fixed import as_numeric_array
+from minari_core.columns.base import (
+    Array,
+    ArraySpec,
+    Column,
+    ColumnProblem,
+    ColumnReader,
+    NamedArray,
+    Reader,
+    StoredArray,
+    plain_array,
+)
+from minari_core.columns.fixed import MOST_DIMENSIONS, as_numeric_array, read_count, read_dtype
+from minari_core.columns.problems import (
+    find_count_problems,
+    find_offset_problems,
+    name_rows,
+    read_error,
+    take_plain,
+)
 from minari_core.errors import DataError, DatasetDamagedError
 from minari_core.json_values import JsonObject, from_json_text, to_json_text
 from minari_core.messages import shown
 
 OFFSET_DTYPE = np.dtype("<i8")
 _BYTE = np.dtype("u1")
+_BLOCK_ROWS = 256
 
 
 def offsets_of(lengths: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -62,6 +80,10 @@ class _BlobColumn(Column):
     def to_json(self) -> JsonObject:
         return {"kind": self.kind}
 
+    @classmethod
+    def from_json(cls, fields: Mapping[str, object], where: str, read: ColumnReader) -> Column:
+        return cls()
+
     def arrays(self, path: str) -> Iterator[ArraySpec]:
         yield ArraySpec(f"{path}/values", _BYTE, ())
         yield ArraySpec(f"{path}/offsets", OFFSET_DTYPE, (), offsets=True)
@@ -91,6 +113,37 @@ class _BlobColumn(Column):
                 ) from error
 
         return read
+
+    def problems(
+        self, arrays: Iterator[NamedArray], rows: int | None, *, located: bool
+    ) -> Iterator[ColumnProblem]:
+        values_spec, values = take_plain(arrays)
+        spec, offsets = take_plain(arrays)
+        if offsets is None or values is None:
+            return
+        problems = list(
+            find_offset_problems(spec.path, offsets, rows, len(values), located=located)
+        )
+        yield from problems
+        if problems:
+            return
+        count = len(offsets) - 1
+        read = self.bind(iter([values, offsets]), count, copy=False)
+        # Single rows are read only where a block of them is damaged.
+        wrong = [
+            row
+            for start in range(0, count, _BLOCK_ROWS)
+            if read_error(read, start, min(start + _BLOCK_ROWS, count))
+            for row in range(start, min(start + _BLOCK_ROWS, count))
+            if read_error(read, row, row + 1)
+        ]
+        yield from name_rows(
+            values_spec.path,
+            wrong,
+            lambda row: read_error(read, row, row + 1),
+            "{} rows are damaged in all",
+            located=located,
+        )
 
     def missing(self, count: int) -> object:
         return [None] * count
@@ -154,6 +207,15 @@ class RaggedColumn(Column):
     def to_json(self) -> JsonObject:
         return {"kind": self.kind, "dtype": self.dtype.str, "dimensions": self.dimensions}
 
+    @classmethod
+    def from_json(
+        cls, fields: Mapping[str, object], where: str, read: ColumnReader
+    ) -> RaggedColumn:
+        dimensions = read_count(fields["dimensions"])
+        if not 1 <= dimensions <= MOST_DIMENSIONS:
+            raise ValueError(f"{dimensions} dimensions")
+        return cls(read_dtype(fields["dtype"]), dimensions)
+
     def arrays(self, path: str) -> Iterator[ArraySpec]:
         yield ArraySpec(f"{path}/values", self.dtype, ())
         yield ArraySpec(f"{path}/offsets", OFFSET_DTYPE, (), offsets=True)
@@ -202,6 +264,36 @@ class RaggedColumn(Column):
             return read_rows
 
         return read
+
+    def problems(
+        self, arrays: Iterator[NamedArray], rows: int | None, *, located: bool
+    ) -> Iterator[ColumnProblem]:
+        _, values = take_plain(arrays)
+        spec, offsets = take_plain(arrays)
+        shapes_spec, shapes = take_plain(arrays)
+        if shapes is not None:
+            yield from find_count_problems(shapes_spec, len(shapes), rows)
+        if offsets is None:
+            return
+        elements = None if values is None else len(values)
+        problems = list(find_offset_problems(spec.path, offsets, rows, elements, located=located))
+        yield from problems
+        if problems or shapes is None or len(shapes) != len(offsets) - 1:
+            return
+        # Products of sizes out of a damaged file overflow integers; these are exact up to 2**53.
+        sizes = np.prod(shapes.astype(np.float64), axis=1)
+        lengths = np.subtract(offsets[1:], offsets[:-1])
+        wrong = np.flatnonzero((np.min(shapes, axis=1, initial=0) < 0) | (sizes != lengths))
+        yield from name_rows(
+            shapes_spec.path,
+            wrong.tolist(),
+            lambda row: (
+                f"shape {tuple(shapes[row].tolist())} of row {row} does not fit its "
+                f"{lengths[row]} elements"
+            ),
+            "{} shapes do not fit in all",
+            located=located,
+        )
 
     def missing(self, count: int) -> object:
         return [None] * count

@@ -17,15 +17,14 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from minari_core.columns import (
-    AXES,
     Array,
     Column,
     FixedColumn,
     MaskedColumn,
     StructColumn,
     TextColumn,
-    schema_from_json,
 )
+from minari_core.columns.schema import column_from_json
 from minari_core.episodes import encode_entries
 from minari_core.episodes.episode import EpisodeData
 from minari_core.errors import DatasetDamagedError
@@ -212,7 +211,10 @@ def _keep(value: Any, column: Column, path: Path, kept: Kept) -> None:
 @lru_cache(maxsize=64)
 def _columns(described: str) -> list[tuple[Path, Column]]:
     try:
-        return [(_path(path), column_from_json(column)) for path, column in json.loads(described)]
+        return [
+            (_path(path), column_from_json(column, "/".join(path)))
+            for path, column in json.loads(described)
+        ]
     except (ValueError, TypeError, RecursionError) as error:
         raise DatasetDamagedError(f"kept columns are malformed: {error}") from error
 
@@ -223,12 +225,3 @@ def _path(path: object) -> Path:
     if path != list(ENTRY) and (len(path) < 2 or path[0] not in ("infos", "extras")):
         raise ValueError(f"{path!r} is no path of an episode")
     return tuple(path)
-
-
-def column_from_json(described: object) -> Column:
-    """Read one column of a manifest.
-
-    Raises:
-        DatasetDamagedError: It is malformed.
-    """
-    return schema_from_json(dict.fromkeys(AXES, described)).parts["infos"]

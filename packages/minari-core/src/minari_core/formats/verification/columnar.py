@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minari_core.columns import AXES, Schema, StoredArray
+from minari_core.columns.base import NamedArray
 from minari_core.episodes.fit import check_schema_fits
 from minari_core.errors import DatasetChangedError, DatasetDamagedError
 from minari_core.files import check_plain
@@ -18,7 +19,6 @@ from minari_core.formats.shards.compression import CompressedRows
 from minari_core.formats.shards.entry import ShardEntry
 from minari_core.formats.shards.file_check import checksum_of
 from minari_core.formats.shards.reader import contiguous
-from minari_core.formats.verification.columns import PlacedArray, part_problems
 from minari_core.formats.verification.hdf5_structure import structure_problems
 from minari_core.formats.verification.report import AddProblem, Progress, described
 
@@ -43,7 +43,7 @@ class ColumnarCheck:
         # Files of the right size, and those of them whose checksum is right too.
         self._whole: set[str] = set()
         self._intact: set[str] = set()
-        self._arrays: list[list[PlacedArray]] = []
+        self._arrays: list[list[NamedArray]] = []
 
     def run(self) -> None:
         """Look at everything, and hand over whatever is wrong."""
@@ -119,14 +119,14 @@ class ColumnarCheck:
             )
         self._intact.add(entry.file)
 
-    def _place(self, entry: ShardEntry) -> list[PlacedArray]:
+    def _place(self, entry: ShardEntry) -> list[NamedArray]:
         """The arrays of a shard by what the manifest says of them; none without its file."""
         if entry.file not in self._whole:
             return []
         with open(self._folder / entry.file, "rb") as file:
             contents = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         specs = list(self._schema(entry).arrays())
-        arrays: list[PlacedArray] = []
+        arrays: list[NamedArray] = []
         for index, (spec, (offset, rows)) in enumerate(zip(specs, entry.arrays, strict=True)):
             if spec.derived:
                 continue
@@ -211,9 +211,9 @@ class ColumnarCheck:
         for part, column in schema.parts.items():
             size = sum(not spec.derived for spec in column.arrays(part))
             mine, arrays = arrays[:size], arrays[size:]
-            for problem in part_problems(column, mine, counts[AXES[part]]):
+            for problem in column.problems(iter(mine), counts[AXES[part]], located=True):
                 episode = self._episode_of(number, part, problem.row, starts)
-                self._add(entry.file, problem.message, problem.column, episode)
+                self._add(entry.file, problem.message, problem.path, episode)
         # The HDF5 library is not safe to be given damaged files.
         if entry.file not in self._intact:
             return
