@@ -298,7 +298,7 @@ def test_returns_add_up_across_shards_and_blocks(monkeypatch: pytest.MonkeyPatch
     expected = [float(episode.rewards.sum()) for episode in dataset]
     seen: list[tuple[int, int]] = []
     for steps in (1, 7, 1000):
-        monkeypatch.setattr("minari.command_line.statistics._STEPS_AT_ONCE", steps)
+        monkeypatch.setattr("minari.command_line.show.statistics._STEPS_AT_ONCE", steps)
 
         statistics = local_statistics(dataset, lambda *counts: seen.append(counts))
 

@@ -18,7 +18,7 @@ from minari_core.errors import (
 from minari_core.formats.columnar.manifest import read_manifest
 from minari_core.formats.registry import holds_dataset, read_dataset_metadata
 from minari_core.json_values import JsonValue
-from minari_core.local.dataset_id import choose_id, parse_dataset_id
+from minari_core.local.dataset_id import choose_id, parse_dataset_id, select_latest_versions
 from minari_core.local.folders import has_data_folder, remove_folder, walk_folders
 from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root, staging_root
 from minari_core.messages import warn_caller
@@ -80,10 +80,9 @@ def list_local_datasets(
             damaged.append(f"{dataset_id} ({error})")
     if damaged:
         warn_caller(f"left out of the list, because they are damaged: {'; '.join(damaged)}")
-    ordered = sorted(found, key=parse_dataset_id)
-    if latest_version:
-        newest = {parse_dataset_id(dataset_id).unversioned: dataset_id for dataset_id in ordered}
-        ordered = sorted(newest.values(), key=parse_dataset_id)
+    ordered = (
+        select_latest_versions(found) if latest_version else sorted(found, key=parse_dataset_id)
+    )
     return {dataset_id: found[dataset_id] for dataset_id in ordered}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from minari_core.errors import DatasetIdError
@@ -103,6 +104,17 @@ def choose_id(dataset_name: str | None, dataset_id: str | None) -> str:
     if chosen is None:
         raise DatasetIdError("no dataset_name is given")
     return chosen
+
+
+def select_latest_versions(dataset_ids: Iterable[str]) -> list[str]:
+    """Return the highest version of each dataset, in the order of namespaces and names.
+
+    Example:
+        >>> select_latest_versions(["x-v2", "x-v10", "a/x-v0"])
+        ['x-v10', 'a/x-v0']
+    """
+    ordered = sorted(dataset_ids, key=parse_dataset_id)
+    return list({parse_dataset_id(each).unversioned: each for each in ordered}.values())
 
 
 def _broken_version(match: re.Match[str] | None, whole: str) -> str | None:

@@ -1,46 +1,58 @@
-"""The command line ``minari-hub``."""
+"""The command line ``minari-hub``, and how a command line is built."""
 
 from __future__ import annotations
 
-from typing import Annotated, NoReturn
+from collections.abc import Mapping
+from typing import NoReturn
 
 import typer
 
+from minari_core._version import __version__ as core_version
+from minari_hub._version import __version__ as hub_version
 from minari_hub.command_line.exit_codes import run
-from minari_hub.command_line.shared_commands import REMOTE, add_shared_commands, versions
+from minari_hub.command_line.shared_commands import REMOTE, add_shared_commands
+
+VERSIONS = {"minari-hub": hub_version, "minari-core": core_version}
+"""The versions of the packages that ``minari-hub`` is made of."""
 
 
-def new_app(help_text: str) -> typer.Typer:
-    """A command line without commands."""
-    return typer.Typer(
+def build_app(help_text: str, *, default_place: str, versions: Mapping[str, str]) -> typer.Typer:
+    """Build a command line with the commands that all have.
+
+    Args:
+        help_text: What it is for.
+        default_place: What ``list`` lists if it is not told.
+        versions: What ``--version`` shows: versions by the names of packages.
+    """
+    app = typer.Typer(
         help=help_text,
         no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
+    add_shared_commands(app, default_place=default_place)
+
+    def show_versions(wanted: bool) -> None:
+        if wanted:
+            for package, version in versions.items():
+                typer.echo(f"{package} {version}")
+            raise typer.Exit
+
+    @app.callback()
+    def options(
+        version: bool = typer.Option(
+            False, "--version", callback=show_versions, is_eager=True, help="Show the version."
+        ),
+    ) -> None:
+        """Take the options of all commands."""
+
+    return app
 
 
-app = new_app("List, download, upload and verify Minari datasets.")
-add_shared_commands(app, default_place=REMOTE)
-
-
-def show_version(wanted: bool) -> None:
-    """Print the versions, and stop."""
-    if wanted:
-        for package, version in versions().items():
-            typer.echo(f"{package} {version}")
-        raise typer.Exit
-
-
-@app.callback()
-def options(
-    version: Annotated[
-        bool,
-        typer.Option("--version", callback=show_version, is_eager=True, help="Show the version."),
-    ] = False,
-) -> None:
-    """Take the options of all commands."""
+app = build_app(
+    "List, download, upload and verify Minari datasets.", default_place=REMOTE, versions=VERSIONS
+)
 
 
 def main() -> NoReturn:

@@ -1,4 +1,4 @@
-"""What a command tells the script that ran it, and how an error becomes one line.
+"""Exit codes, by which a command tells a script what came of it, and errors in one line.
 
 ====  =============================================================================
 code  meaning
@@ -31,7 +31,8 @@ from minari_core.errors import (
     RemoteUrlError,
 )
 from minari_core.messages import MinariWarning
-from minari_hub.command_line.terminal import one_line, say
+from minari_hub.command_line.terminal import say
+from minari_hub.command_line.wording import PROGRAM, translate_advice
 
 
 class ExitCode(IntEnum):
@@ -44,8 +45,8 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
-def code_of(error: Exception) -> ExitCode:
-    """The exit code that an error gives."""
+def choose_exit_code(error: Exception) -> ExitCode:
+    """Return the exit code for an error."""
     if isinstance(error, DatasetIdError | RemoteUrlError):
         return ExitCode.USAGE
     if isinstance(error, DatasetNotFoundError | RemoteObjectNotFoundError):
@@ -54,10 +55,43 @@ def code_of(error: Exception) -> ExitCode:
 
 
 def say_error(error: Exception) -> ExitCode:
-    """Say on stderr what went wrong, in one line, and give the exit code for it."""
-    text = str(error) if isinstance(error, MinariError) else f"{type(error).__name__}: {error}"
+    """Print an error to stderr, in one line, and return the exit code for it."""
+    is_ours = isinstance(error, MinariError)
+    text = translate_advice(error) if is_ours else f"{type(error).__name__}: {error}"
     say(f"error: {text}", style="bold red")
-    return code_of(error)
+    return choose_exit_code(error)
+
+
+class Outcomes:
+    """What came of several datasets, one after another: the next is tried when one fails."""
+
+    def __init__(self) -> None:
+        """Nothing has failed yet."""
+        self._codes: list[ExitCode] = []
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Print an error that the block raises, and go on."""
+        try:
+            yield
+        except (MinariError, OSError) as error:
+            self.note(say_error(error))
+
+    def note(self, code: ExitCode) -> None:
+        """Count a failure."""
+        self._codes.append(code)
+
+    def exit_if_any_failed(self) -> None:
+        """End the command with the worst code.
+
+        That is 1 if any operation failed or any problem was found, else 2 or 3 if an id was
+        malformed or not found.
+
+        Raises:
+            typer.Exit: Something has failed.
+        """
+        if self._codes:
+            raise typer.Exit(min(self._codes))
 
 
 def run(app: typer.Typer, program: str, arguments: list[str] | None = None) -> NoReturn:
@@ -71,6 +105,7 @@ def run(app: typer.Typer, program: str, arguments: list[str] | None = None) -> N
     Raises:
         SystemExit: Always.
     """
+    PROGRAM.set(program)
     for stream in (sys.stdout, sys.stderr):
         # A name that the terminal's encoding does not know must not be the end of a listing.
         if isinstance(stream, io.TextIOWrapper):
@@ -101,7 +136,7 @@ def _warnings_in_one_line() -> Iterator[None]:
             line: str | None = None,
         ) -> None:
             if issubclass(category, MinariWarning):
-                say(f"warning: {one_line(message)}", style="yellow")
+                say(f"warning: {translate_advice(message)}", style="yellow")
             else:
                 others(message, category, filename, lineno, file, line)
 

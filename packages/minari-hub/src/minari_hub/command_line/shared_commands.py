@@ -9,19 +9,17 @@ from typing import Annotated
 
 import typer
 
-from minari_core._version import __version__ as core_version
 from minari_core.datasets.local import list_local_datasets
 from minari_core.errors import FormatError, MinariError, MissingDependencyError
 from minari_core.formats.columnar.manifest import MANIFEST_NAME
 from minari_core.formats.registry import holds_dataset, list_formats, open_storage
 from minari_core.formats.verification.report import VerificationProblem, VerificationReport
 from minari_core.json_values import JsonValue
-from minari_core.local.dataset_id import parse_dataset_id
+from minari_core.local.dataset_id import select_latest_versions
 from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root
 from minari_core.local.verifying import verify_dataset
-from minari_hub._version import __version__ as hub_version
 from minari_hub.command_line.dataset_table import print_datasets
-from minari_hub.command_line.exit_codes import ExitCode, say_error
+from minari_hub.command_line.exit_codes import ExitCode, Outcomes
 from minari_hub.command_line.options import (
     JsonOption,
     LocalIds,
@@ -33,6 +31,7 @@ from minari_hub.command_line.terminal import (
     byte_progress,
     confirm,
     file_size,
+    number_of,
     one_line,
     output_console,
     say,
@@ -151,11 +150,12 @@ def download(
     here = [name for name in names if _is_local(name)] if force else []
     if here:
         confirm(f"replace {', '.join(here)} in {datasets_root()}", yes=yes)
-    with _EachByItself() as each:
-        for name in names:
-            with each:
-                download_dataset(name, force, remote_path=remote, token=token, progress=not quiet)
-                say(f"{name} is in {datasets_root()}")
+    outcomes = Outcomes()
+    for name in names:
+        with outcomes.attempt():
+            download_dataset(name, force, remote_path=remote, token=token, progress=not quiet)
+            say(f"{name} is in {datasets_root()}")
+    outcomes.exit_if_any_failed()
 
 
 def upload(
@@ -183,17 +183,18 @@ def upload(
             f"{one_line(data_format)!r} is not one of {', '.join(list_formats())}",
             param_hint="--data-format",
         )
-    with _EachByItself() as each:
-        for name in names:
-            with each:
-                upload_dataset(
-                    name,
-                    remote_path=remote,
-                    token=token,
-                    data_format=data_format,
-                    progress=not quiet,
-                )
-                say(f"{name} is there" if is_url(name) else f"{name} is on {remote_url(remote)}")
+    outcomes = Outcomes()
+    for name in names:
+        with outcomes.attempt():
+            upload_dataset(
+                name,
+                remote_path=remote,
+                token=token,
+                data_format=data_format,
+                progress=not quiet,
+            )
+            say(f"{name} is there" if is_url(name) else f"{name} is on {remote_url(remote)}")
+    outcomes.exit_if_any_failed()
 
 
 def verify(names: LocalIds, as_json: JsonOption = False) -> None:
@@ -203,23 +204,24 @@ def verify(names: LocalIds, as_json: JsonOption = False) -> None:
     exit code is 1 if anything is.
     """
     reports: list[VerificationReport] = []
-    with _EachByItself() as each:
-        for name in names:
-            with each:
-                dataset_id = local_id(name)
-                try:
-                    with byte_progress(name) as progress:
-                        report = verify_dataset(dataset_id, progress=progress)
-                except (FormatError, MissingDependencyError) as error:
-                    reports.append(_unknown(dataset_id, error))
-                    raise
-                reports.append(report)
-                if not as_json:
-                    print_report(report)
-                if not report.ok:
-                    each.note(ExitCode.FAILED)
-        if as_json:
-            write_json([report.to_json() for report in reports])
+    outcomes = Outcomes()
+    for name in names:
+        with outcomes.attempt():
+            dataset_id = local_id(name)
+            try:
+                with byte_progress(name) as progress:
+                    report = verify_dataset(dataset_id, progress=progress)
+            except (FormatError, MissingDependencyError) as error:
+                reports.append(_unknown(dataset_id, error))
+                raise
+            reports.append(report)
+            if not as_json:
+                print_report(report)
+            if not report.ok:
+                outcomes.note(ExitCode.FAILED)
+    if as_json:
+        write_json([report.to_json() for report in reports])
+    outcomes.exit_if_any_failed()
 
 
 def _unknown(dataset_id: str, error: MinariError) -> VerificationReport:
@@ -258,16 +260,6 @@ def print_report(report: VerificationReport) -> None:
         say(f"{name}: {remark}", style="yellow")
 
 
-def number_of(count: int, noun: str) -> str:
-    """A count with its noun.
-
-    Example:
-        >>> number_of(1, "dataset"), number_of(1200, "step")
-        ('1 dataset', '1,200 steps')
-    """
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def remote_url(url: str | None) -> str:
     """The remote that is meant: the given one, else ``$MINARI_REMOTE``, else the public one."""
     return url or os.environ.get(REMOTE_VARIABLE) or DEFAULT_REMOTE
@@ -289,11 +281,8 @@ def _local_datasets(
         return list_local_datasets(latest_version=latest, prefix=prefix)
     datasets = list_local_datasets(prefix=prefix)
     readable = [dataset_id for dataset_id in datasets if _is_readable(dataset_id)]
-    if latest:
-        # They come in the order of their versions.
-        newest = {parse_dataset_id(dataset_id).unversioned: dataset_id for dataset_id in readable}
-        readable = [dataset_id for dataset_id in readable if dataset_id in newest.values()]
-    return {dataset_id: datasets[dataset_id] for dataset_id in readable}
+    chosen = select_latest_versions(readable) if latest else readable
+    return {dataset_id: datasets[dataset_id] for dataset_id in chosen}
 
 
 def _is_readable(dataset_id: str) -> bool:
@@ -314,39 +303,3 @@ def local_size(dataset_id: str) -> int:
     """The bytes that a local dataset's files have."""
     folder = dataset_folder(dataset_id) / DATA_FOLDER
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def versions() -> dict[str, str]:
-    """The versions of the packages that this command line is made of."""
-    return {"minari-hub": hub_version, "minari-core": core_version}
-
-
-class _EachByItself:
-    """Goes on with the next dataset when one fails, and exits with the worst code at the end.
-
-    That is 1 if any operation failed or any problem was found, else 2 or 3 if an id was malformed
-    or not found.
-    """
-
-    def __init__(self) -> None:
-        self._codes: list[ExitCode] = []
-        self._depth = 0
-
-    def note(self, code: ExitCode) -> None:
-        """Remember an exit code."""
-        self._codes.append(code)
-
-    def __enter__(self) -> _EachByItself:
-        self._depth += 1
-        return self
-
-    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> bool:
-        self._depth -= 1
-        if self._depth:
-            if isinstance(error, MinariError | OSError):
-                self.note(say_error(error))
-                return True
-            return False
-        if error is None and self._codes:
-            raise typer.Exit(min(self._codes))
-        return False

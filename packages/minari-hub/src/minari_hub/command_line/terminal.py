@@ -162,3 +162,13 @@ def file_size(nbytes: int) -> str:
             return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} TB"
+
+
+def number_of(count: int, noun: str) -> str:
+    """A count with its noun.
+
+    Example:
+        >>> number_of(1, "dataset"), number_of(1200, "step")
+        ('1 dataset', '1,200 steps')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -206,7 +206,7 @@ def _read_manifest(dataset: RemoteDataset, described: RemoteObject) -> bytes:
     else:
         raise RemoteError(
             f"the remote sends another manifest for {dataset.shown} than it lists (tried "
-            f"{_MOST_READS} times); if it was just replaced, call again"
+            f"{_MOST_READS} times); if it was just replaced, try again"
         )
     where = f"the manifest of {dataset.shown}"
     content = read_json_object(text, where, LARGEST_MANIFEST)

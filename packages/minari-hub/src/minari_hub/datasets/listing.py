@@ -6,7 +6,7 @@ import re
 
 from minari_core.errors import DatasetIdError, MetadataError, MinariError, RemoteError
 from minari_core.json_values import JsonValue
-from minari_core.local.dataset_id import parse_dataset_id
+from minari_core.local.dataset_id import parse_dataset_id, select_latest_versions
 from minari_core.messages import warn_caller
 from minari_hub.datasets.remote_dataset import RemoteDataset, locate
 from minari_hub.remotes.base import Remote
@@ -79,10 +79,9 @@ def list_remote_datasets(
             f"left out of the list of {remote.url}, because they are broken: "
             f"{'; '.join(broken[:_MOST_NAMED])}{more}"
         )
-    ordered = sorted(found, key=parse_dataset_id)
-    if latest_version:
-        newest = {parse_dataset_id(dataset_id).unversioned: dataset_id for dataset_id in ordered}
-        ordered = sorted(newest.values(), key=parse_dataset_id)
+    ordered = (
+        select_latest_versions(found) if latest_version else sorted(found, key=parse_dataset_id)
+    )
     return {dataset_id: found[dataset_id].metadata for dataset_id in ordered}
 
 

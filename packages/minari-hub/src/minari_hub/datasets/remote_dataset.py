@@ -84,7 +84,9 @@ class RemoteDataset:
         except (OSError, ValueError):
             others = []
         hint = (
-            f"it has {', '.join(others[:10])}" if others else "list_remote_datasets() shows what is"
+            f"it has {', '.join(others[:10])}"
+            if others
+            else f"list_remote_datasets({self.remote.url!r}) shows which there are"
         )
         return DatasetNotFoundError(f"there is no dataset {self.shown}; {hint}")
 
@@ -129,12 +131,10 @@ def local_address(addresses: list[Address]) -> Address:
         if holds_dataset(dataset_folder(address.dataset_id) / DATA_FOLDER):
             return address
     ids = ", ".join(repr(address.dataset_id) for address in addresses)
+    which = f"{ids} is no" if len(addresses) == 1 else f"none of {ids} is a"
     raise DatasetNotFoundError(
-        f"{ids} is no local dataset; list_local_datasets() shows them, and download_dataset() "
-        "makes a remote one local"
-        if len(addresses) == 1
-        else f"none of {ids} is a local dataset; list_local_datasets() shows them, and "
-        "download_dataset() makes a remote one local"
+        f"{which} local dataset; list_local_datasets() shows them, and download_dataset() makes "
+        "a remote one local"
     )
 
 

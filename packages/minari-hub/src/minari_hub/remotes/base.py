@@ -13,6 +13,9 @@ from minari_hub.transfer.partial_file import PartialFile
 APPLICATION_DEFAULT = "application-default"
 """The token that stands for the credentials which this machine has for a remote."""
 
+TOKEN_VARIABLE = "MINARI_REMOTE_TOKEN"
+"""The environment variable of the token that is used where none is given."""
+
 MANIFEST_SUFFIX = f"/data/{MANIFEST_NAME}"
 """How the name of a dataset's manifest ends, behind the dataset's id."""
 

@@ -26,7 +26,7 @@ from minari_core.errors import (
     RemoteObjectExistsError,
     RemoteObjectNotFoundError,
 )
-from minari_hub.remotes.base import Remote
+from minari_hub.remotes.base import TOKEN_VARIABLE, Remote
 from minari_hub.remotes.gcs_credentials import credentials_of
 from minari_hub.transfer.checksums import Checksum, new_hasher
 from minari_hub.transfer.objects import RemoteObject, Upload
@@ -37,6 +37,7 @@ from minari_hub.transfer.upload_file import UploadFile
 
 _FIELDS = "items(name,size,generation,crc32c,metadata),nextPageToken"
 _TIMEOUT = (15.0, 60.0)
+_GIVE_TOKEN = f"give token=, or set {TOKEN_VARIABLE}"
 # Larger files are sent in pieces of this size, each held in memory while it is under way.
 _PIECE = 8 << 20
 _PASSING = (
@@ -301,12 +302,12 @@ class GcsRemote(Remote):
         if isinstance(error, api_exceptions.PreconditionFailed):
             return RemoteObjectExistsError(f"{message}; it exists already")
         if isinstance(error, api_exceptions.Unauthorized | api_exceptions.Forbidden):
-            hint = "give token=" if self._token is None else "the token may lack the permission"
+            hint = _GIVE_TOKEN if self._token is None else "the token may lack the permission"
             return RemoteAccessError(f"{message}; {hint}")
         if isinstance(error, auth_exceptions.InvalidOperation) and self._token is None:
             # What the library says of a 401 when it has nothing to prove who asks with.
             return RemoteAccessError(
-                f"could not {what}: 401, it is not for everybody{faults.summary()}; give token="
+                f"could not {what}: 401, it is not for everybody{faults.summary()}; {_GIVE_TOKEN}"
             )
         if isinstance(error, auth_exceptions.RefreshError):
             # It asks for a fresh access token after a 401, and otherwise when one is too old.

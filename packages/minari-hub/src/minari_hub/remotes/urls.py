@@ -12,12 +12,11 @@ from urllib.parse import unquote
 
 from minari_core.errors import DatasetIdError, MissingDependencyError, RemoteUrlError
 from minari_core.local.dataset_id import parse_dataset_id
-from minari_hub.remotes.base import Remote
+from minari_hub.remotes.base import TOKEN_VARIABLE, Remote
 
 DEFAULT_REMOTE = "gs://minari-remote"
 """The remote that is used when neither the call nor ``MINARI_REMOTE`` names one."""
 REMOTE_VARIABLE = "MINARI_REMOTE"
-TOKEN_VARIABLE = "MINARI_REMOTE_TOKEN"
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
@@ -78,7 +77,7 @@ def open_remote(remote_path: str | None = None, token: str | None = None) -> Rem
         if others and not kind.takes_path:
             raise RemoteUrlError(
                 f"remote {url!r} names more than an organization; write {scheme}://{first} and "
-                "give the rest as the dataset's id or as prefix="
+                "give the rest as the dataset's id, or to a listing as prefix="
             )
     try:
         module = import_module(f"minari_hub.remotes.{kind.module}")

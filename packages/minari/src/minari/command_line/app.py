@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NoReturn
-
-import typer
+from typing import NoReturn
 
 from minari._version import __version__
 from minari.command_line.collect import collect
@@ -13,34 +11,18 @@ from minari.command_line.datasets import combine, delete, split
 from minari.command_line.recover import recover
 from minari.command_line.show.command import show
 from minari_collect._version import __version__ as collect_version
-from minari_hub.command_line.app import new_app
+from minari_hub.command_line.app import VERSIONS, build_app
 from minari_hub.command_line.exit_codes import run
-from minari_hub.command_line.shared_commands import LOCAL, add_shared_commands, versions
+from minari_hub.command_line.shared_commands import LOCAL
 
-app = new_app("Work with datasets of offline reinforcement learning.")
-add_shared_commands(app, default_place=LOCAL)
+app = build_app(
+    "Work with datasets of offline reinforcement learning.",
+    default_place=LOCAL,
+    versions={"minari": __version__, "minari-collect": collect_version, **VERSIONS},
+)
 for command in (show, delete, combine, split, convert, collect, recover):
     app.command()(command)
 app.command("import")(import_file)
-
-
-def show_version(wanted: bool) -> None:
-    """Print the versions, and stop."""
-    if wanted:
-        everything = {"minari": __version__, "minari-collect": collect_version, **versions()}
-        for package, version in everything.items():
-            typer.echo(f"{package} {version}")
-        raise typer.Exit
-
-
-@app.callback()
-def options(
-    version: Annotated[
-        bool,
-        typer.Option("--version", callback=show_version, is_eager=True, help="Show the version."),
-    ] = False,
-) -> None:
-    """Take the options of all commands."""
 
 
 def main() -> NoReturn:

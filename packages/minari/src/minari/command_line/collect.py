@@ -13,9 +13,7 @@ from minari_collect import collect_dataset
 from minari_collect.runs.collect_dataset import default_work_dir
 from minari_collect.runs.folder import RunFolder
 from minari_collect.workers.policies import load_policy
-from minari_core.errors import MinariError
-from minari_hub.command_line.shared_commands import number_of
-from minari_hub.command_line.terminal import say
+from minari_hub.command_line.terminal import number_of, say
 
 
 def collect(
@@ -53,6 +51,9 @@ def collect(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a run of this name that was stopped.")
     ] = False,
+    skip_failed: Annotated[
+        bool, typer.Option("--skip-failed", help="Leave out episodes that fail time and again.")
+    ] = False,
     data_format: DataFormatOption = None,
     author: Annotated[list[str] | None, typer.Option(help="Who made it.")] = None,
     algorithm_name: Annotated[str | None, typer.Option(help="What chose the actions.")] = None,
@@ -81,6 +82,7 @@ def collect(
             episode_timeout=episode_timeout,
             record_infos=record_infos,
             resume=resume,
+            skip_failed=skip_failed,
             data_format=data_format,
             author=author or None,
             algorithm_name=algorithm_name,
@@ -89,9 +91,6 @@ def collect(
     except KeyboardInterrupt:
         _say_what_is_kept(name)
         raise
-    except MinariError as error:
-        # The advice is given to whoever calls the function.
-        raise type(error)(str(error).replace("resume=True", "--resume")) from error
     counts = f"{number_of(made.total_episodes, 'episode')}, {number_of(made.total_steps, 'step')}"
     say(f"{made.id} is made: {counts}")
 

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from minari.command_line.datasets import DataFormatOption
-from minari_core.datasets.converting import Progress as ProgressCallback
 from minari_core.datasets.converting import convert_dataset
 from minari_core.datasets.dataset import MinariDataset
 from minari_core.datasets.flat import import_flat_hdf5
 from minari_core.datasets.local import load_dataset
 from minari_hub.command_line.options import local_ids
-from minari_hub.command_line.shared_commands import number_of
-from minari_hub.command_line.terminal import say
+from minari_hub.command_line.terminal import number_of, say, step_progress
 
 
 def convert(
@@ -41,7 +35,7 @@ def convert(
 
     Formats are columnar, hdf5, arrow and parquet. Nothing is lost, except with --jpeg.
     """
-    with _progress_bar() as progress:
+    with step_progress("Episodes") as progress:
         made = convert_dataset(
             load_dataset(source),
             name,
@@ -80,18 +74,6 @@ def import_file(
         description=description,
     )
     _say_made(made)
-
-
-@contextmanager
-def _progress_bar() -> Iterator[ProgressCallback]:
-    """A bar of episodes on the terminal, and nothing where there is none."""
-    console = Console(stderr=True)
-    columns = ("Episodes", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _say_made(dataset: MinariDataset) -> None:

@@ -17,8 +17,8 @@ from minari_core.local.dataset_id import parse_dataset_id
 from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root
 from minari_core.local.publishing import check_id_is_free
 from minari_hub.command_line.options import LocalIds, YesOption, local_ids
-from minari_hub.command_line.shared_commands import local_size, number_of
-from minari_hub.command_line.terminal import confirm, file_size, one_line, say
+from minari_hub.command_line.shared_commands import local_size
+from minari_hub.command_line.terminal import confirm, file_size, number_of, one_line, say
 
 # `Fraction` takes more, and of an exponent it makes as many digits.
 _FRACTION = re.compile(r"\d*\.\d+|\d+\.|\d*\.?\d+%|\d+\.%", re.ASCII)

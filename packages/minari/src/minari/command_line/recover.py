@@ -11,10 +11,10 @@ from minari_collect import RecoverableRecording
 from minari_core.json_values import JsonObject
 from minari_hub.command_line.dataset_table import TableColumn, table_that_fits
 from minari_hub.command_line.options import JsonOption, YesOption
-from minari_hub.command_line.shared_commands import number_of
 from minari_hub.command_line.terminal import (
     confirm,
     file_size,
+    number_of,
     one_line,
     output_console,
     say,

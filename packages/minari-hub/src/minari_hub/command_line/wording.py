@@ -1,0 +1,51 @@
+"""What the libraries advise, in the words of a terminal.
+
+An error says what to do next as a program does it, by functions and arguments. Here is, once for
+all messages that a command can end in, how the same is done on the command line.
+"""
+
+from __future__ import annotations
+
+import re
+from contextvars import ContextVar
+
+PROGRAM = ContextVar("PROGRAM", default="minari")
+"""What the user calls the command line that is running."""
+
+_WORDS = tuple(
+    (re.compile(pattern), words)
+    for pattern, words in (
+        (r"\blist_local_datasets\(\)", "`{program} list local`"),
+        (r"\blist_remote_datasets\('([^']*)'\)", r"`{program} list \1`"),
+        (r"\bdownload_dataset\(\)", "`{program} download`"),
+        (r"\blist_recoverable\(\)", "`{program} recover`"),
+        (r"\bforce_download=True\b", "--force"),
+        (r"\bresume=True\b", "--resume"),
+        (r"\bskip_failed=True\b", "--skip-failed"),
+        (r"\btoken='([^']*)'", r"--token \1"),
+        (r"\b(prefix|token)=(?!\w)", r"--\1"),
+        (r"(?<=give )data_format\b", "--data-format"),
+        (r"(?<=leave )jpeg_encoding\b", "--jpeg"),
+        (r"(?<=without )jpeg_encoding\b", "--jpeg"),
+        (r"(?<!['\"])\bnum_envs\b", "--num-envs"),
+        (r"(?<!['\"])\bepisode_timeout\b", "--episode-timeout"),
+        (r"(?<!['\"])\bmax_episode_steps\b", "--max-episode-steps"),
+        (r"(?<=collected with )record_infos\b", "--record-infos"),
+        (r"give observation_space and action_space, or another env\b", "give another --env"),
+        (r"the environment, the policy or a step_data_callback\b", "the environment or the policy"),
+        (r", or None\b", ", or leave it out"),
+    )
+)
+
+
+def translate_advice(message: object) -> str:
+    """Return a message with commands and options for functions and arguments.
+
+    Example:
+        >>> translate_advice("there is none; list_local_datasets() shows which there are")
+        'there is none; `minari list local` shows which there are'
+    """
+    text = str(message)
+    for pattern, words in _WORDS:
+        text = pattern.sub(words.replace("{program}", PROGRAM.get()), text)
+    return text
