@@ -1,32 +1,47 @@
-"""Validate the arguments of public functions."""
+"""Validate the numbers that public functions are called with."""
 
 from __future__ import annotations
 
 import operator
 
-from minari_core.errors import SamplingError
+from minari_core.errors import DataError, SamplingError
 from minari_core.messages import shown
 
 
-def whole_number(name: str, value: object, smallest: int | None = None) -> int:
-    """A number as Python's own, if it is whole and not too small.
+def check_whole_number(name: str, value: object, smallest: int | None = None) -> int:
+    """Return a number of what is sampled as Python's own, if it is whole and not too small.
 
     Raises:
         SamplingError: It is not.
     """
-    try:
-        number = operator.index(value)  # type: ignore[arg-type]  # anything may come from a caller
-    except TypeError as error:
-        raise SamplingError(f"{name} is {shown(value)}, not a whole number") from error
-    if isinstance(value, bool):
-        raise SamplingError(f"{name} is {value!r}, not a whole number")
+    number = _to_int(value)
+    if number is None:
+        raise SamplingError(f"{name} is {shown(value)}, not a whole number")
     if smallest is not None and number < smallest:
         raise SamplingError(f"{name} is {value!r}, not at least {smallest}")
     return number
 
 
-def fraction(name: str, value: object) -> float:
-    """A number from 0 to 1 as Python's own.
+def check_count(name: str, value: object, smallest: int = 1) -> int:
+    """Return a number of what is recorded as Python's own, if it is whole and not too small.
+
+    Raises:
+        DataError: It is not.
+    """
+    return _check_count(name, value, smallest, "")
+
+
+def check_count_or_none(name: str, value: object, smallest: int = 1) -> int | None:
+    """Return a number as `check_count` does, or None.
+
+    Raises:
+        DataError: It is neither.
+    """
+    return None if value is None else _check_count(name, value, smallest, ", or None")
+
+
+def check_fraction(name: str, value: object) -> float:
+    """Return a number from 0 to 1 as Python's own.
 
     Raises:
         SamplingError: It is not.
@@ -38,3 +53,21 @@ def fraction(name: str, value: object) -> float:
     if not 0 <= number <= 1:
         raise SamplingError(f"{name} is {value!r}, not between 0 and 1")
     return number
+
+
+def _check_count(name: str, value: object, smallest: int, otherwise: str) -> int:
+    number = _to_int(value)
+    if number is None or number < smallest:
+        rule = f"a whole number of at least {smallest}{otherwise}"
+        raise DataError(f"{name} is {shown(value)}; give {rule}")
+    return number
+
+
+def _to_int(value: object) -> int | None:
+    """Python's own whole number; None for anything else, and for booleans."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return operator.index(value)  # type: ignore[arg-type]  # anything may come from a caller
+    except TypeError:
+        return None

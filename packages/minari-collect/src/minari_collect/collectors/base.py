@@ -19,7 +19,7 @@ from minari_core.errors import DataError, MetadataError, RecordingError
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.formats.registry import check_format
 from minari_core.json_values import from_json_text, to_json_text
-from minari_core.messages import shown, warn_caller
+from minari_core.messages import warn_caller
 
 CLOSED = "this collector is closed; wrap the environment anew to go on"
 
@@ -169,23 +169,6 @@ def _leave_all_to_parent() -> None:
 # Systems without fork have no such function.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_leave_all_to_parent)
-
-
-def checked_limit(limit: object, name: str) -> int | None:
-    """How much a buffer may hold, if there is a limit.
-
-    Raises:
-        DataError: It is not a whole number of at least 1.
-    """
-    if limit is None:
-        return None
-    try:
-        number = operator.index(limit)  # type: ignore[arg-type]  # that is what is asked here
-    except TypeError:
-        number = 0
-    if number < 1:
-        raise DataError(f"{name} is {shown(limit)}; give a whole number of at least 1, or None")
-    return number
 
 
 def checked_seed(seed: Any) -> int | None:

@@ -19,11 +19,11 @@ from minari_collect.callbacks import (
 from minari_collect.collectors.base import (
     CLOSED,
     EpisodeCollector,
-    checked_limit,
     checked_seed,
     copied_options,
 )
 from minari_collect.recording.episode_recorder import EpisodeRecorder
+from minari_core.arguments import check_count_or_none
 from minari_core.errors import RecordingError
 
 
@@ -90,8 +90,8 @@ class DataCollectorV0(EpisodeCollector, gymnasium.Wrapper[Any, Any, Any, Any]):
             SpaceError: A space cannot be stored.
         """
         super().__init__(env)
-        max_steps = checked_limit(max_buffer_steps, "max_buffer_steps")
-        max_episodes = checked_limit(max_buffer_episodes, "max_buffer_episodes")
+        max_steps = check_count_or_none("max_buffer_steps", max_buffer_steps)
+        max_episodes = check_count_or_none("max_buffer_episodes", max_buffer_episodes)
         describe = made(episode_metadata_callback, "episode_metadata_callback")
         # An empty Dict or Tuple space is false.
         recorded_observations = (

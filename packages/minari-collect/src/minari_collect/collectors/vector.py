@@ -22,7 +22,6 @@ from minari_collect.callbacks import (
 from minari_collect.collectors.base import (
     CLOSED,
     EpisodeCollector,
-    checked_limit,
     checked_seed,
     copied_options,
 )
@@ -45,6 +44,7 @@ from minari_collect.vector_buffers.batched_infos import (
     final_info_of,
     of_env,
 )
+from minari_core.arguments import check_count_or_none
 from minari_core.errors import DataError, RecordingError
 
 
@@ -116,8 +116,8 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
             RecordingError: There is no such mode.
         """
         super().__init__(envs)
-        max_steps = checked_limit(max_buffer_steps, "max_buffer_steps")
-        max_episodes = checked_limit(max_buffer_episodes, "max_buffer_episodes")
+        max_steps = check_count_or_none("max_buffer_steps", max_buffer_steps)
+        max_episodes = check_count_or_none("max_buffer_episodes", max_buffer_episodes)
         describe = made(episode_metadata_callback, "episode_metadata_callback")
         self._mode = mode_of(envs, autoreset_mode)
         self._num_envs = int(envs.num_envs)

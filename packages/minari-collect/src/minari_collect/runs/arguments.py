@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping
 from numbers import Real
 
@@ -10,30 +9,6 @@ from gymnasium.envs.registration import EnvSpec
 
 from minari_core.errors import DataError
 from minari_core.messages import shown
-
-
-def check_whole(name: str, value: object, smallest: int = 1) -> int:
-    """A number as Python's own, if it is whole and not too small.
-
-    Raises:
-        DataError: It is not.
-    """
-    try:
-        number = operator.index(value)  # type: ignore[arg-type]  # that is what is asked here
-    except TypeError:
-        number = smallest - 1
-    if number < smallest or isinstance(value, bool):
-        raise DataError(f"{name} is {shown(value)}; give a whole number of at least {smallest}")
-    return number
-
-
-def check_whole_or_none(name: str, value: object, smallest: int = 1) -> int | None:
-    """A number as `check_whole` takes it, or None.
-
-    Raises:
-        DataError: It is neither.
-    """
-    return None if value is None else check_whole(name, value, smallest)
 
 
 def check_seconds(name: str, value: object) -> float | None:

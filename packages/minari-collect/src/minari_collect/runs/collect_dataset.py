@@ -22,8 +22,6 @@ from minari_collect.runs.arguments import (
     check_executor,
     check_mapping,
     check_seconds,
-    check_whole,
-    check_whole_or_none,
 )
 from minari_collect.runs.coordinator import CollectRun
 from minari_collect.runs.folder import RunFolder
@@ -32,6 +30,7 @@ from minari_collect.runs.schedule import Schedule
 from minari_collect.workers.environment import make_env
 from minari_collect.workers.messages import EnvLike, OpenRemote, Part, Recipe, Way
 from minari_collect.workers.policies import Policy
+from minari_core.arguments import check_count, check_count_or_none
 from minari_core.datasets.card import DatasetCard
 from minari_core.datasets.dataset import MinariDataset
 from minari_core.environments.env_specs import env_spec_from_json, env_spec_to_json
@@ -168,16 +167,16 @@ def collect_dataset(
     new_id = choose_id(dataset_name, dataset_id)
     check_id_is_free(new_id)
     chosen_format = check_format(data_format)
-    total_episodes = check_whole_or_none("total_episodes", total_episodes)
-    total_steps = check_whole_or_none("total_steps", total_steps)
+    total_episodes = check_count_or_none("total_episodes", total_episodes)
+    total_steps = check_count_or_none("total_steps", total_steps)
     check_amount(total_episodes, total_steps)
     check_env(env)
-    seed = check_whole_or_none("seed", seed, 0)
-    num_envs = check_whole("num_envs", num_envs)
-    max_attempts = check_whole("max_attempts", max_attempts)
-    max_episode_steps = check_whole_or_none("max_episode_steps", max_episode_steps)
-    max_buffer_steps = check_whole_or_none("max_buffer_steps", max_buffer_steps)
-    episodes_per_task = check_whole_or_none("episodes_per_task", episodes_per_task)
+    seed = check_count_or_none("seed", seed, 0)
+    num_envs = check_count("num_envs", num_envs)
+    max_attempts = check_count("max_attempts", max_attempts)
+    max_episode_steps = check_count_or_none("max_episode_steps", max_episode_steps)
+    max_buffer_steps = check_count_or_none("max_buffer_steps", max_buffer_steps)
+    episodes_per_task = check_count_or_none("episodes_per_task", episodes_per_task)
     episode_timeout = check_seconds("episode_timeout", episode_timeout)
     check_mapping("env_kwargs", env_kwargs)
     check_mapping("reset_options", reset_options)
@@ -188,7 +187,7 @@ def collect_dataset(
     check_callback("step_data_callback", step_data_callback)
     check_callback("episode_metadata_callback", episode_metadata_callback)
     check_executor(executor)
-    count = _worker_count(check_whole_or_none("workers", workers), executor)
+    count = _worker_count(check_count_or_none("workers", workers), executor)
     described = DatasetCard(
         algorithm_name=algorithm_name,
         author=author,

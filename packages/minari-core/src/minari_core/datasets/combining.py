@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from minari_core._version import __version__
-from minari_core.arguments import whole_number
+from minari_core.arguments import check_whole_number
 from minari_core.datasets.dataset import MinariDataset, generator_of, get_raw_storage
 from minari_core.environments.env_specs import env_spec_to_json
 from minari_core.environments.recovery import merge_env_specs
@@ -134,7 +134,7 @@ def _as_sizes(given: object, total: int) -> list[int]:
         raise SamplingError(f"sizes is {shown(given)}; give the number of episodes of each part")
     sizes = list(given)
     try:
-        return [whole_number("a size", size) for size in sizes]
+        return [check_whole_number("a size", size) for size in sizes]
     except SamplingError as error:
         raise SamplingError(
             f"sizes {shown(sizes)} are not numbers of episodes: {error}; for a fraction f of all "

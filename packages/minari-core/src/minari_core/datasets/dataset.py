@@ -12,7 +12,7 @@ from typing import Any, TypeVar, overload
 import numpy as np
 import numpy.typing as npt
 
-from minari_core.arguments import whole_number
+from minari_core.arguments import check_whole_number
 from minari_core.datasets.public_storage import MinariStorage
 from minari_core.datasets.selection import Indices, chosen, episode_numbers
 from minari_core.datasets.source import EpisodeSource, checked_source
@@ -172,7 +172,7 @@ class MinariDataset(DescribedDataset, TrainingMethods):
         Raises:
             SamplingError: ``n`` is no whole number, or not at least 1.
         """
-        if whole_number("n", n) < 1:
+        if check_whole_number("n", n) < 1:
             raise SamplingError(f"a dataset cannot be cut into {n} views; ask for at least 1")
         steps = np.cumsum(self._storage.episode_lengths()[self.episode_indices])
         total = int(steps[-1]) if len(steps) else 0
@@ -236,7 +236,7 @@ class MinariDataset(DescribedDataset, TrainingMethods):
         Raises:
             SamplingError: There are fewer, or it is no whole number.
         """
-        n_episodes = whole_number("n_episodes", n_episodes)
+        n_episodes = check_whole_number("n_episodes", n_episodes)
         if not 0 <= n_episodes <= len(self):
             raise SamplingError(
                 f"{n_episodes} different episodes cannot be drawn from {len(self)}; ask for "
@@ -338,7 +338,7 @@ def generator_of(seed: int | None) -> np.random.Generator:
     Raises:
         SamplingError: The seed is negative, or no whole number.
     """
-    return np.random.default_rng(None if seed is None else whole_number("seed", seed, 0))
+    return np.random.default_rng(None if seed is None else check_whole_number("seed", seed, 0))
 
 
 def get_raw_storage(dataset: MinariDataset) -> Storage:

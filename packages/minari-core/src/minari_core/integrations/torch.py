@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minari_core.arguments import whole_number
+from minari_core.arguments import check_whole_number
 from minari_core.datasets.dataset import MinariDataset
 from minari_core.errors import MissingDependencyError, SamplingError
 from minari_core.integrations.conversion import convert_batch
@@ -156,7 +156,7 @@ class BatchDataset(IterableDataset[Any]):
             world_size = torch.distributed.get_world_size() if distributed else 1
         self._dataset = dataset
         self._batch_size = batch_size
-        self._seed = whole_number("seed", seed, 0)
+        self._seed = check_whole_number("seed", seed, 0)
         # The epoch, and the first batch of it. Workers that persist were given the dataset once,
         # yet must hear of the next epoch.
         self._place = torch.zeros(2, dtype=torch.int64).share_memory_()
@@ -180,7 +180,7 @@ class BatchDataset(IterableDataset[Any]):
         Raises:
             SamplingError: It is negative, or no whole number.
         """
-        epoch = whole_number("epoch", epoch, 0)
+        epoch = check_whole_number("epoch", epoch, 0)
         if epoch != self.epoch:
             self._place[1] = 0
         self._place[0] = epoch
@@ -195,7 +195,7 @@ class BatchDataset(IterableDataset[Any]):
         Raises:
             SamplingError: The epoch does not have so many batches.
         """
-        batches = whole_number("batches", batches, 0)
+        batches = check_whole_number("batches", batches, 0)
         state = {**self._batches().state_dict(), "batch": batches}
         self._batches().load_state_dict(state)
         return {"epoch": self.epoch, "batches": state}
@@ -213,7 +213,7 @@ class BatchDataset(IterableDataset[Any]):
         """
         if not {"epoch", "batches"} <= set(state):
             raise SamplingError(f"{str(state)[:80]!r} is no state; state_dict gives one")
-        epoch = whole_number("epoch of the state", state["epoch"], 0)
+        epoch = check_whole_number("epoch of the state", state["epoch"], 0)
         self._batches(epoch).load_state_dict(state["batches"])
         self._place[0], self._place[1] = epoch, int(state["batches"]["batch"])
 

@@ -7,7 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from minari_core.arguments import whole_number
+from minari_core.arguments import check_whole_number
 from minari_core.errors import SamplingError
 from minari_core.sampling.permutation import Permutation
 from minari_core.sampling.rank_index import Positions
@@ -73,15 +73,18 @@ class Batches(Generic[Batch]):
         Raises:
             SamplingError: A number makes no sense, or there is nothing to visit.
         """
-        batch_size = whole_number("batch_size", batch_size, 1)
-        seed = whole_number("seed", seed, 0)
-        rank, world_size = whole_number("rank", rank, 0), whole_number("world_size", world_size, 1)
+        batch_size = check_whole_number("batch_size", batch_size, 1)
+        seed = check_whole_number("seed", seed, 0)
+        rank, world_size = (
+            check_whole_number("rank", rank, 0),
+            check_whole_number("world_size", world_size, 1),
+        )
         if rank >= world_size:
             raise SamplingError(
                 f"rank is {rank}, but {world_size} ranks have 0 to {world_size - 1}"
             )
         if epochs is not None:
-            epochs = whole_number("epochs", epochs, 1)
+            epochs = check_whole_number("epochs", epochs, 1)
         if weights is not None and not shuffle:
             raise SamplingError("weights draw at random; they cannot go with shuffle=False")
         if len(sampler) == 0:
@@ -193,8 +196,8 @@ class Batches(Generic[Batch]):
             raise SamplingError(
                 f"the state is of settings {state['settings']}, but these are {self._settings()}"
             )
-        epoch = whole_number("epoch of the state", state["epoch"], 0)
-        batch = whole_number("batch of the state", state["batch"], 0)
+        epoch = check_whole_number("epoch of the state", state["epoch"], 0)
+        batch = check_whole_number("batch of the state", state["batch"], 0)
         if batch > self.batches_per_epoch:
             raise SamplingError(f"the state is at batch {batch} of {self.batches_per_epoch}")
         self._epoch, self._batch = epoch, batch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from minari_core.arguments import whole_number
+from minari_core.arguments import check_whole_number
 from minari_core.errors import SamplingError
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.sampling.gathering.selection import ShardNumbers
@@ -125,7 +125,7 @@ def draw_positions(
     Raises:
         SamplingError: There is nothing to draw from, or the size is not a positive number.
     """
-    size = whole_number("batch_size", size, 1)
+    size = check_whole_number("batch_size", size, 1)
     if total == 0:
         raise SamplingError("there is no step to sample: the dataset or view is empty")
     if weights is None:

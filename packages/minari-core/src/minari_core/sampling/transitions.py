@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from minari_core.arguments import fraction, whole_number
+from minari_core.arguments import check_fraction, check_whole_number
 from minari_core.errors import SamplingError
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.messages import outlines
@@ -151,9 +151,9 @@ class TransitionOptions:
         """
         # Numbers are kept as Python's own: the text of options is in the state of batches.
         for name, smallest in (("n_step", 1), ("stack", 0)):
-            object.__setattr__(self, name, whole_number(name, getattr(self, name), smallest))
+            object.__setattr__(self, name, check_whole_number(name, getattr(self, name), smallest))
         for name in ("discount", "goal_discount"):
-            object.__setattr__(self, name, fraction(name, getattr(self, name)))
+            object.__setattr__(self, name, check_fraction(name, getattr(self, name)))
         if self.goal_discount == 1:
             raise SamplingError("goal_discount is 1, not below 1; give goals='uniform'")
         if self.goals not in (None, "uniform", "geometric", "final"):

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from minari_core.arguments import fraction, whole_number
+from minari_core.arguments import check_fraction, check_whole_number
 from minari_core.errors import SamplingError
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.messages import outlines
@@ -97,8 +97,8 @@ class SequenceOptions:
             SamplingError: One makes no sense.
         """
         # Numbers are kept as Python's own: the text of options is in the state of batches.
-        object.__setattr__(self, "length", whole_number("length", self.length, 1))
-        object.__setattr__(self, "discount", fraction("discount", self.discount))
+        object.__setattr__(self, "length", check_whole_number("length", self.length, 1))
+        object.__setattr__(self, "discount", check_fraction("discount", self.discount))
         if self.padding not in (None, "after", "before"):
             raise SamplingError(f"padding is {self.padding!r}, not 'after', 'before' or None")
 
