@@ -55,6 +55,7 @@ DISTRIBUTIONS = {
     "google.oauth2": "google-auth",
     "google_crc32c": "google-crc32c",
     "huggingface_hub": "huggingface-hub",
+    "typing_extensions": "typing-extensions",
 }
 every_package = pytest.mark.parametrize("package", PACKAGES)
 every_module = pytest.mark.parametrize("module", sorted(MODULES))

@@ -9,6 +9,7 @@ from minari_core._version import __version__
 from minari_core.datasets.combining import combine_datasets, split_dataset
 from minari_core.datasets.creation import create_dataset_from_buffers
 from minari_core.datasets.dataset import MinariDataset, MinariDatasetSpec
+from minari_core.datasets.details import DatasetDetails
 from minari_core.datasets.local import delete_dataset, list_local_datasets, load_dataset
 from minari_core.datasets.scores import get_normalized_score
 from minari_core.datasets.source import EpisodeSource
@@ -55,6 +56,7 @@ __all__ = [
     "DatasetBusyError",
     "DatasetChangedError",
     "DatasetDamagedError",
+    "DatasetDetails",
     "DatasetExistsError",
     "DatasetIdError",
     "DatasetNotFoundError",

@@ -27,6 +27,7 @@ from minari_collect import (
     recover,
 )
 from minari_core import (
+    DatasetDetails,
     EpisodeBuffer,
     EpisodeData,
     EpisodeMetadata,
@@ -94,6 +95,7 @@ __all__ = [
     "DatasetBusyError",
     "DatasetChangedError",
     "DatasetDamagedError",
+    "DatasetDetails",
     "DatasetExistsError",
     "DatasetIdError",
     "DatasetNotFoundError",

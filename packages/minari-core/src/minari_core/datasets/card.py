@@ -1,16 +1,21 @@
-"""What its maker says about a dataset, and what is kept of that."""
+"""The dataset card: what the creator of a dataset says about it, and the metadata made of that."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
+from typing_extensions import Unpack
 
 from minari_core._version import __version__
+from minari_core.datasets.details import (
+    DEFAULT_SCORE_EPISODES,
+    DatasetDetails,
+    check_details,
+)
 from minari_core.environments.env_specs import env_spec_to_json, spec_of
 from minari_core.environments.reference_scores import Policy, random_policy, reference_score
 from minari_core.environments.space_json import space_to_json
@@ -22,32 +27,20 @@ from minari_core.messages import shown, warn_caller
 _WORTH_SAYING = ("algorithm_name", "author", "author_email", "code_permalink")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetCard:
-    """What the functions that create a dataset take beside its data."""
+    """What the creator of a dataset says about it."""
 
-    algorithm_name: str | None = None
-    """The algorithm that chose the actions."""
-    author: str | Iterable[str] | None = None
-    """Who made the dataset, one or several."""
-    author_email: str | Iterable[str] | None = None
-    """How to reach them."""
-    code_permalink: str | None = None
-    """A link to the version of the code that made the dataset."""
-    description: str | None = None
-    """What the dataset is about."""
-    eval_env: str | gymnasium.Env[object, object] | EnvSpec | None = None
-    """The environment to evaluate on, if it is not the one that the data comes from."""
-    ref_min_score: float | None = None
-    """The mean return of a random policy; estimated if only the maximum is known."""
-    ref_max_score: float | None = None
-    """The mean return of an expert."""
-    expert_policy: Policy | None = None
-    """A policy whose mean return is taken as `ref_max_score`."""
-    num_episodes_average_score: int = 100
-    """Over how many episodes a mean return is taken."""
-    requirements: Iterable[str] | None = None
-    """What must be installed to make the environment, as pip writes it."""
+    def __init__(self, **details: Unpack[DatasetDetails]) -> None:
+        """Take what is said.
+
+        Args:
+            **details: See `DatasetDetails`.
+
+        Raises:
+            TypeError: A keyword is none of `DatasetDetails`.
+        """
+        check_details(details)
+        self._details = details
 
     def metadata(
         self,
@@ -55,7 +48,7 @@ class DatasetCard:
         observation_space: spaces.Space[object],
         action_space: spaces.Space[object],
     ) -> dict[str, JsonValue]:
-        """The dataset's metadata, with one warning for all that is worth adding.
+        """Return the dataset's metadata, with one warning that names all that is worth adding.
 
         Args:
             env_spec: The environment that the data comes from, if it is known.
@@ -66,7 +59,8 @@ class DatasetCard:
             MetadataError: A value is not JSON, or of the wrong type.
             SpaceError: A space cannot be written as JSON.
         """
-        missing = [name for name in _WORTH_SAYING if getattr(self, name) is None]
+        details: Mapping[str, object] = self._details
+        missing = [name for name in _WORTH_SAYING if details.get(name) is None]
         if missing:
             warn_caller(
                 f"the dataset has no {', '.join(missing)}; whoever uses it will want to know"
@@ -77,45 +71,49 @@ class DatasetCard:
             "action_space": space_to_json(action_space, "action_space"),
         }
         for name in ("algorithm_name", "code_permalink", "description"):
-            kept[name] = _text(name, getattr(self, name))
+            kept[name] = _text(name, details.get(name))
         for name in ("author", "author_email", "requirements"):
-            kept[name] = _texts(name, getattr(self, name))
-        eval_spec = spec_of(self.eval_env)
+            kept[name] = _texts(name, details.get(name))
+        eval_spec = spec_of(self._details.get("eval_env"))
         kept["env_spec"] = _spec_json(env_spec, "env_spec")
         kept["eval_env_spec"] = _spec_json(eval_spec, "eval_env_spec")
         kept.update(self._scores(eval_spec or env_spec))
         return normalize_metadata({key: value for key, value in kept.items() if value is not None})
 
     def _scores(self, spec: EnvSpec | None) -> Mapping[str, object]:
-        if self.expert_policy is not None and self.ref_max_score is not None:
+        lowest, highest = self._details.get("ref_min_score"), self._details.get("ref_max_score")
+        expert = self._details.get("expert_policy")
+        if expert is not None and highest is not None:
             raise MetadataError(
                 "both expert_policy and ref_max_score are given; each of them says what the "
                 "maximum is, so give one"
             )
-        given: object = self.num_episodes_average_score
+        episodes = self._details.get("num_episodes_average_score", DEFAULT_SCORE_EPISODES)
+        given: object = episodes
         if isinstance(given, bool) or not isinstance(given, int | np.integer) or given < 1:
             raise MetadataError(
                 f"num_episodes_average_score is {shown(given)}, not a whole number of at least 1"
             )
-        for name in ("ref_min_score", "ref_max_score"):
-            score = getattr(self, name)
+        scores: dict[str, object] = {"ref_min_score": lowest, "ref_max_score": highest}
+        for name, score in scores.items():
             if isinstance(score, bool) or not isinstance(score, int | float | np.number | None):
                 raise MetadataError(f"{name} is {score!r}, not a number")
-        episodes = self.num_episodes_average_score
-        lowest, highest = self.ref_min_score, self.ref_max_score
-        if self.expert_policy is not None:
-            highest = _average(spec, lambda _: self.expert_policy, episodes)
+        if expert is not None:
+            highest = _average(spec, lambda _: expert, episodes)
         if highest is None:
             return {} if lowest is None else {"ref_min_score": lowest}
         if lowest is None and spec is not None:
             lowest = _average(spec, random_policy, episodes)
-        scores = {"ref_min_score": lowest, "ref_max_score": highest}
-        return {**scores, "num_episodes_average_score": episodes}
+        return {
+            "ref_min_score": lowest,
+            "ref_max_score": highest,
+            "num_episodes_average_score": episodes,
+        }
 
 
 def _average(
     spec: EnvSpec | None,
-    policy_for: Callable[[gymnasium.Env[object, object]], Policy | None],
+    policy_for: Callable[[gymnasium.Env[object, object]], Policy],
     episodes: int,
 ) -> float:
     if spec is None:
@@ -125,10 +123,7 @@ def _average(
         )
     environment = gymnasium.make(spec)
     try:
-        policy = policy_for(environment)
-        if policy is None:
-            raise MetadataError("no policy to take a reference score of")
-        return reference_score(environment, policy, episodes)
+        return reference_score(environment, policy_for(environment), episodes)
     finally:
         environment.close()
 

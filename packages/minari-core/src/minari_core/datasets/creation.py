@@ -8,12 +8,13 @@ from typing import Any
 import gymnasium
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
+from typing_extensions import Unpack
 
 from minari_core.datasets.card import DatasetCard
 from minari_core.datasets.dataset import MinariDataset
+from minari_core.datasets.details import DatasetDetails, list_details
 from minari_core.datasets.source import EpisodeSource, checked_source
 from minari_core.environments.env_specs import spec_of
-from minari_core.environments.reference_scores import Policy
 from minari_core.episodes import Episode
 from minari_core.episodes.episode import EpisodeBuffer
 from minari_core.errors import DataError, SpaceError
@@ -22,6 +23,7 @@ from minari_core.local.dataset_id import choose_id
 from minari_core.local.publishing import check_id_is_free, publish
 
 
+@list_details
 def create_dataset_from_buffers(
     dataset_name: str | None = None,
     buffer: Iterable[Episode | Mapping[str, Any]] = (),
@@ -31,17 +33,7 @@ def create_dataset_from_buffers(
     observation_space: spaces.Space[Any] | None = None,
     action_space: spaces.Space[Any] | None = None,
     data_format: str | None = None,
-    eval_env: str | gymnasium.Env[Any, Any] | EnvSpec | None = None,
-    algorithm_name: str | None = None,
-    author: str | Iterable[str] | None = None,
-    author_email: str | Iterable[str] | None = None,
-    code_permalink: str | None = None,
-    description: str | None = None,
-    ref_min_score: float | None = None,
-    ref_max_score: float | None = None,
-    expert_policy: Policy | None = None,
-    num_episodes_average_score: int = 100,
-    requirements: Iterable[str] | None = None,
+    **details: Unpack[DatasetDetails],
 ) -> MinariDataset:
     """Create a dataset from episodes that the caller has put together.
 
@@ -61,18 +53,7 @@ def create_dataset_from_buffers(
         observation_space: The space of the observations; the environment's if None.
         action_space: The space of the actions; the environment's if None.
         data_format: How to store the data; ``"columnar"`` if None.
-        eval_env: The environment to evaluate on, if it is another one.
-        algorithm_name: The algorithm that chose the actions.
-        author: Who made the dataset, one or several.
-        author_email: How to reach them.
-        code_permalink: A link to the version of the code that made the dataset.
-        description: What the dataset is about.
-        ref_min_score: The mean return of a random policy. It is estimated if only
-            ``ref_max_score`` or ``expert_policy`` is given.
-        ref_max_score: The mean return of an expert.
-        expert_policy: A policy whose mean return is taken as ``ref_max_score``.
-        num_episodes_average_score: Over how many episodes a mean return is taken.
-        requirements: What must be installed to make the environment, as pip writes it.
+        **details: What is said about the dataset, as keywords; see `DatasetDetails`.
 
     Returns:
         The new dataset.
@@ -84,25 +65,14 @@ def create_dataset_from_buffers(
         DataError: An episode does not fit its spaces; the message names it.
         MetadataError: Some metadata is not JSON, or of the wrong type.
         DatasetWriteError: The file system refused. As with every error, nothing is left behind.
+        TypeError: A keyword is neither a parameter nor one of `DatasetDetails`.
     """
+    card = DatasetCard(**details)
     new_id = choose_id(dataset_name, dataset_id)
     check_id_is_free(new_id)
     chosen_format = check_format(data_format)
     observations, actions = _spaces(env, observation_space, action_space)
-    described = DatasetCard(
-        algorithm_name=algorithm_name,
-        author=author,
-        author_email=author_email,
-        code_permalink=code_permalink,
-        description=description,
-        eval_env=eval_env,
-        ref_min_score=ref_min_score,
-        ref_max_score=ref_max_score,
-        expert_policy=expert_policy,
-        num_episodes_average_score=num_episodes_average_score,
-        requirements=requirements,
-    )
-    metadata = described.metadata(spec_of(env), observations, actions)
+    metadata = card.metadata(spec_of(env), observations, actions)
     episodes: Iterable[Episode] = (_episode(item, index) for index, item in enumerate(buffer))
     if isinstance(buffer, Sequence):
         # What is in memory anyway is written in one go.
@@ -117,7 +87,7 @@ def create_dataset_from_source(
     dataset_id: str,
     source: EpisodeSource,
     env_spec: EnvSpec | None,
-    description: DatasetCard,
+    card: DatasetCard,
     data_format: str | None = None,
     *,
     jpeg_encoding: bool = False,
@@ -130,7 +100,7 @@ def create_dataset_from_source(
         dataset_id: The id of the new dataset.
         source: Where the episodes are.
         env_spec: The environment that they come from.
-        description: What is said about the dataset.
+        card: What is said about the dataset.
         data_format: How to store the data; ``"columnar"`` if None.
         jpeg_encoding: Store images as JPEG, which loses detail, where the format can.
 
@@ -146,7 +116,7 @@ def create_dataset_from_source(
         raise DataError(
             f"nothing was recorded for dataset {dataset_id!r}; step the environment first"
         )
-    metadata = description.metadata(env_spec, recorded.observation_space, recorded.action_space)
+    metadata = card.metadata(env_spec, recorded.observation_space, recorded.action_space)
     if jpeg_encoding:
         metadata["jpeg_encoding"] = True
     folder = publish(

@@ -98,7 +98,7 @@ class DataCollector(DataCollectorV0):
         requirements: Iterable[str] | None = None,
     ) -> MinariDataset:
         """Create a dataset of what was recorded; see `minari.create_dataset_from_collector_env`."""
-        described = DatasetCard(
+        card = DatasetCard(
             algorithm_name=algorithm_name,
             author=author,
             author_email=author_email,
@@ -115,7 +115,7 @@ class DataCollector(DataCollectorV0):
             dataset_id,
             self,
             self.env.spec,
-            described,
+            card,
             self.data_format,
             jpeg_encoding=self._jpeg_encoding,
         )

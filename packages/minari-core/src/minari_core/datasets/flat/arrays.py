@@ -10,9 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
+from typing_extensions import Unpack
 
 from minari_core.datasets.creation import create_dataset_from_buffers
 from minari_core.datasets.dataset import MinariDataset
+from minari_core.datasets.details import DatasetDetails, check_details, list_details
 from minari_core.datasets.flat.episodes import (
     FlatColumns,
     episode_ends,
@@ -23,6 +25,7 @@ from minari_core.datasets.flat.episodes import (
 from minari_core.errors import DataError
 
 
+@list_details
 def create_dataset_from_arrays(
     dataset_name: str | None = None,
     *,
@@ -39,7 +42,7 @@ def create_dataset_from_arrays(
     observation_space: spaces.Space[Any] | None = None,
     action_space: spaces.Space[Any] | None = None,
     data_format: str | None = None,
-    **description: Any,
+    **details: Unpack[DatasetDetails],
 ) -> MinariDataset:
     """Create a dataset of columns in which the steps of all episodes lie behind one another.
 
@@ -65,7 +68,7 @@ def create_dataset_from_arrays(
             an environment the widest that the dtype allows.
         action_space: The space of the actions; likewise, but whole numbers are choices.
         data_format: How to store the data; ``"columnar"`` if None.
-        **description: What `create_dataset_from_buffers` takes besides, such as ``author``.
+        **details: What is said about the dataset, as keywords; see `DatasetDetails`.
 
     Returns:
         The new dataset.
@@ -74,7 +77,9 @@ def create_dataset_from_arrays(
         DataError: The columns do not fit one another, or not the spaces.
         DatasetExistsError: The id is taken.
         DatasetWriteError: The file system refused. As with every error, nothing is left behind.
+        TypeError: A keyword is neither a parameter nor one of `DatasetDetails`.
     """
+    check_details(details)
     ends, ended = episode_ends(terminals, timeouts, max_episode_steps)
     columns = FlatColumns(
         observations=_arrays(observations),
@@ -85,7 +90,7 @@ def create_dataset_from_arrays(
         next_observations=None if next_observations is None else _arrays(next_observations),
         infos={} if infos is None else _arrays(infos),
     )
-    return dataset_of_columns(
+    return create_dataset_from_columns(
         columns,
         dataset_name,
         dataset_id,
@@ -93,11 +98,11 @@ def create_dataset_from_arrays(
         observation_space,
         action_space,
         data_format,
-        description,
+        details,
     )
 
 
-def dataset_of_columns(
+def create_dataset_from_columns(
     columns: FlatColumns,
     dataset_name: str | None,
     dataset_id: str | None,
@@ -105,7 +110,7 @@ def dataset_of_columns(
     observation_space: spaces.Space[Any] | None,
     action_space: spaces.Space[Any] | None,
     data_format: str | None,
-    description: Mapping[str, Any],
+    details: DatasetDetails,
 ) -> MinariDataset:
     """Create a dataset of flat columns; see `create_dataset_from_arrays`."""
     steps = len(columns.terminals)
@@ -128,7 +133,7 @@ def dataset_of_columns(
         observation_space=observation_space,
         action_space=action_space,
         data_format=data_format,
-        **description,
+        **details,
     )
 
 

@@ -10,9 +10,11 @@ from typing import Any
 import gymnasium
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
+from typing_extensions import Unpack
 
 from minari_core.datasets.dataset import MinariDataset
-from minari_core.datasets.flat.arrays import dataset_of_columns
+from minari_core.datasets.details import DatasetDetails, check_details, list_details
+from minari_core.datasets.flat.arrays import create_dataset_from_columns
 from minari_core.datasets.flat.episodes import FlatColumns, episode_ends
 from minari_core.errors import DataError, DatasetDamagedError, DatasetNotFoundError, MinariError
 from minari_core.messages import warn_caller
@@ -21,6 +23,7 @@ _REQUIRED = ("observations", "actions", "rewards", "terminals")
 _KNOWN = (*_REQUIRED, "timeouts", "next_observations", "infos")
 
 
+@list_details
 def import_flat_hdf5(
     path: str | os.PathLike[str],
     dataset_name: str | None = None,
@@ -31,7 +34,7 @@ def import_flat_hdf5(
     action_space: spaces.Space[Any] | None = None,
     max_episode_steps: int | None = None,
     data_format: str | None = None,
-    **description: Any,
+    **details: Unpack[DatasetDetails],
 ) -> MinariDataset:
     """Create a dataset of an HDF5 file with one dataset a column, such as D4RL's.
 
@@ -49,7 +52,7 @@ def import_flat_hdf5(
         action_space: The space of the actions; likewise, but whole numbers are choices.
         max_episode_steps: After how many steps an episode is cut off at the latest.
         data_format: How to store the data; ``"columnar"`` if None.
-        **description: What `create_dataset_from_buffers` takes besides, such as ``author``.
+        **details: What is said about the dataset, as keywords; see `DatasetDetails`.
 
     Returns:
         The new dataset.
@@ -60,9 +63,11 @@ def import_flat_hdf5(
         DataError: A column is missing, or the columns do not fit one another or the spaces.
         DatasetExistsError: The id is taken.
         DatasetWriteError: The file system refused. As with every error, nothing is left behind.
+        TypeError: A keyword is neither a parameter nor one of `DatasetDetails`.
     """
     import h5py  # only who imports a file needs it
 
+    check_details(details)
     source = Path(path)
     if source.is_dir():
         raise DatasetNotFoundError(f"{source} is a folder, not a file; give the HDF5 file itself")
@@ -71,7 +76,7 @@ def import_flat_hdf5(
     try:
         with h5py.File(source, "r") as file:
             columns = _columns(file, source, max_episode_steps)
-            return dataset_of_columns(
+            return create_dataset_from_columns(
                 columns,
                 dataset_name,
                 dataset_id,
@@ -79,7 +84,7 @@ def import_flat_hdf5(
                 observation_space,
                 action_space,
                 data_format,
-                description,
+                details,
             )
     except (OSError, RuntimeError, KeyError) as error:
         if isinstance(error, MinariError):
