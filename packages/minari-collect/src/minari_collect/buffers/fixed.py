@@ -1,4 +1,4 @@
-"""Recording numbers of one dtype and shape: one assignment into a preallocated array a step."""
+"""Buffers of numbers of one dtype and shape: a step is one assignment into one array."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from minari_collect.buffers.column import ColumnRecorder, Keep, Write
-from minari_collect.buffers.space_check import array_problem
+from minari_collect.buffers.base import Buffer, RowMask, WriteRow
+from minari_collect.buffers.space_check import find_array_problem
 from minari_core.columns import Array, Column, FixedColumn, fixed_column
 from minari_core.columns.fixed import as_numeric_array
 from minari_core.errors import DataError
@@ -24,7 +24,7 @@ _EXACT_TYPES: dict[str, frozenset[type]] = {
 }
 
 
-class FixedRecorder(ColumnRecorder):
+class FixedBuffer(Buffer):
     """Values of one dtype and shape, in one array; the first value decides which."""
 
     def __init__(
@@ -61,13 +61,13 @@ class FixedRecorder(ColumnRecorder):
             rows[: len(self._rows)] = self._rows
             self._use(rows)
 
-    def take(self, start: int, stop: int, keep: Keep = None) -> tuple[Column, list[Array]]:
+    def take(self, start: int, stop: int, keep: RowMask = None) -> tuple[Column, list[Array]]:
         rows = self._filled[start:stop]
         if keep is not None:
             rows = rows[keep]
         return fixed_column(rows.dtype, rows.shape[1:]), [rows]
 
-    def show(self, start: int, stop: int) -> object:
+    def read(self, start: int, stop: int) -> object:
         return self._filled[start:stop].copy()
 
     def move(self, start: int, stop: int) -> None:
@@ -77,10 +77,10 @@ class FixedRecorder(ColumnRecorder):
     def copy_row(self, source: int, target: int) -> None:
         self._filled[target] = self._filled[source]
 
-    def problem(self, start: int, stop: int, keep: Keep) -> str | None:
+    def find_problem(self, start: int, stop: int, keep: RowMask) -> str | None:
         rows = self._filled[start:stop]
-        found = array_problem(self._space, rows if keep is None else rows[keep])
-        return None if found is None else f"{self._name}: {found}"
+        problem = find_array_problem(self._space, rows if keep is None else rows[keep])
+        return None if problem is None else f"{self._name}: {problem}"
 
     @property
     def _filled(self) -> Array:
@@ -90,11 +90,11 @@ class FixedRecorder(ColumnRecorder):
         return self._rows
 
     def _write_first(self, row: int, value: Any) -> None:
-        dtype, shape = self._layout_of(value)
+        dtype, shape = self._dtype_and_shape(value)
         self._use(np.empty((self._capacity, *shape), dtype=dtype))
         self.write(row, value)
 
-    def _layout_of(self, value: Any) -> tuple[np.dtype[np.generic], tuple[int, ...]]:
+    def _dtype_and_shape(self, value: Any) -> tuple[np.dtype[np.generic], tuple[int, ...]]:
         array = as_numeric_array(value, self._name)
         if self._dtype is not None:
             return self._dtype, array.shape
@@ -116,7 +116,7 @@ class FixedRecorder(ColumnRecorder):
         else:
             self.write = self._array_writer(rows)
 
-    def _scalar_writer(self, rows: Array, exact_types: frozenset[type]) -> Write:
+    def _scalar_writer(self, rows: Array, exact_types: frozenset[type]) -> WriteRow:
         view: Any = rows.data
         column = FixedColumn(rows.dtype)
         name = self._name
@@ -139,7 +139,7 @@ class FixedRecorder(ColumnRecorder):
 
         return write
 
-    def _array_writer(self, rows: Array) -> Write:
+    def _array_writer(self, rows: Array) -> WriteRow:
         dtype, shape = rows.dtype, rows.shape[1:]
         ndarray = np.ndarray
         name = self._name

@@ -1,4 +1,4 @@
-"""Recording infos: dicts whose keys and types may change from step to step."""
+"""Buffers of infos: dicts whose keys and types may change from step to step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _IMMUTABLE = frozenset({float, int, bool, np.float64, np.float32, np.int64, np.b
 _NBYTES_OF_NUMBER = 32
 
 
-class InfoRecorder:
+class InfoBuffer:
     """The values of each key in consecutive rows, None where a row does not have the key."""
 
     def __init__(self, name: str) -> None:
@@ -29,22 +29,22 @@ class InfoRecorder:
         self.nbytes = 0
         """About how much memory the values take that are not single numbers."""
         self._name = name
-        self._columns: dict[str, list[object]] = {}
+        self._values: dict[str, list[object]] = {}
 
     def write(self, row: int, info: Mapping[str, Any]) -> None:
-        """Copy a dict into a row; it never raises, whatever the values are."""
-        columns = self._columns
+        """Copy a dict into a row; never raise, whatever the values are."""
+        all_values = self._values
         for key, value in self._items(info):
-            values = columns.get(key)
+            values = all_values.get(key)
             if values is None:
-                values = self._new_column(key)
+                values = self._add_key(key)
                 if values is None:
                     continue
             try:
                 # The type itself: an object may say anything of its class.
                 if type(value) not in _IMMUTABLE:
                     value = freeze(value)
-                    self.nbytes += _nbytes_of(value)
+                    self.nbytes += _estimate_nbytes(value)
             except Exception:  # an object may raise anything when it is looked at
                 value = Unstorable(value)
             missing = row - len(values)
@@ -65,26 +65,26 @@ class InfoRecorder:
             self.dropped.setdefault(self._name, f"{type(info).__name__} is no dict ({error!r})")
             return ()
 
-    def _new_column(self, key: object) -> list[object] | None:
+    def _add_key(self, key: object) -> list[object] | None:
         if not is_plain_key(key):
             self.dropped.setdefault(f"{self._name}[{key!r}]", NOT_PLAIN)
             return None
-        return self._columns.setdefault(key, [])
+        return self._values.setdefault(key, [])
 
     def take(self, start: int, stop: int) -> tuple[Column, list[Array]]:
-        """The column of some rows, and its arrays."""
+        """Encode some rows as a column and its arrays."""
         fields: dict[str, Column] = {}
         arrays: list[Array] = []
-        for key, values in self._columns.items():
+        for key, values in self._values.items():
             rows = values[start:stop]
             rows += [None] * (stop - start - len(rows))
-            encoded = self._encoded(key, rows)
+            encoded = self._encode(key, rows)
             if encoded is not None:
                 fields[key] = encoded[0]
                 arrays += encoded[1]
         return StructColumn(fields), arrays
 
-    def _encoded(self, key: str, rows: list[object]) -> tuple[Column, list[Array]] | None:
+    def _encode(self, key: str, rows: list[object]) -> tuple[Column, list[Array]] | None:
         name = f"{self._name}[{key!r}]"
         try:
             return encode_dynamic(rows, name, self.dropped)
@@ -92,37 +92,37 @@ class InfoRecorder:
             self.dropped.setdefault(name, f"{type(error).__name__}: {error}")
             return None
 
-    def show(self, start: int, stop: int) -> dict[str, object]:
-        """Some rows of each key, as lists."""
-        shown: dict[str, object] = {}
-        for key, values in self._columns.items():
+    def read(self, start: int, stop: int) -> dict[str, object]:
+        """List some rows of each key."""
+        listed: dict[str, object] = {}
+        for key, values in self._values.items():
             rows = values[start:stop]
-            shown[key] = rows + [None] * (stop - start - len(rows))
-        return shown
+            listed[key] = rows + [None] * (stop - start - len(rows))
+        return listed
 
     def truncate(self, stop: int) -> None:
         """Drop the rows from one on."""
-        for values in self._columns.values():
+        for values in self._values.values():
             del values[stop:]
 
     def move(self, start: int, stop: int) -> None:
         """Move some rows to the front and drop all others."""
         self.nbytes = 0
-        moved = {key: values[start:stop] for key, values in self._columns.items()}
-        self._columns = {key: values for key, values in moved.items() if values}
+        moved = {key: values[start:stop] for key, values in self._values.items()}
+        self._values = {key: values for key, values in moved.items() if values}
 
     def copy_row(self, source: int, target: int) -> None:
-        """Copy one row to another behind all that are written."""
+        """Copy one row to another, after all that are written."""
         row = {
             key: values[source]
-            for key, values in self._columns.items()
+            for key, values in self._values.items()
             if source < len(values) and values[source] is not None
         }
         self.write(target, row)
 
 
-def recorded_rows(column: object, count: int) -> list[object]:
-    """The rows of a column that was read, as `InfoRecorder.show` has them.
+def list_recorded_rows(column: object, count: int) -> list[object]:
+    """List the rows of a column that was read, as `InfoBuffer.read` does.
 
     Unlike `minari_core.columns.joining.rows_of`, what is missing is None in nested dicts too, and
     so is a dict without a key.
@@ -135,19 +135,19 @@ def recorded_rows(column: object, count: int) -> list[object]:
         mask = np.ma.getmaskarray(column).reshape(count, -1)
         return [None if mask[row].any() else value for row, value in enumerate(column.data)]
     if isinstance(column, Mapping):
-        parts = {key: recorded_rows(part, count) for key, part in column.items()}
-        rows = [{key: part[row] for key, part in parts.items()} for row in range(count)]
+        values = {key: list_recorded_rows(child, count) for key, child in column.items()}
+        rows = [{key: values[key][row] for key in values} for row in range(count)]
         known = [{key: value for key, value in row.items() if value is not None} for row in rows]
         return [row or None for row in known]
     return list(column) if isinstance(column, list | np.ndarray) else [None] * count
 
 
-def _nbytes_of(value: object) -> int:
-    """About how much memory a frozen value takes."""
+def _estimate_nbytes(value: object) -> int:
+    """Estimate how much memory a frozen value takes."""
     if isinstance(value, np.ndarray):
         return value.nbytes
     if isinstance(value, dict):
-        return sum(map(_nbytes_of, value.values()))
+        return sum(map(_estimate_nbytes, value.values()))
     if isinstance(value, list | tuple):
-        return sum(map(_nbytes_of, value))
+        return sum(map(_estimate_nbytes, value))
     return len(value) if isinstance(value, str | bytes) else _NBYTES_OF_NUMBER

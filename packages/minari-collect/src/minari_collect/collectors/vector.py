@@ -41,8 +41,8 @@ from minari_collect.recording.sinks import Beginning
 from minari_collect.recording.vector_recorder import VectorRecorder
 from minari_collect.vector_buffers.batched_infos import (
     FINAL_OBSERVATION_KEYS,
-    final_info_of,
-    of_env,
+    find_final_info,
+    select_env_info,
 )
 from minari_core.arguments import check_count_or_none
 from minari_core.errors import DataError, RecordingError
@@ -198,7 +198,7 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
         over = np.logical_or(terminated, truncated)
         if over.any():
             for env in np.flatnonzero(over).tolist():
-                info = final_info_of(infos, env, self._num_envs) if self._record_infos else None
+                info = find_final_info(infos, env, self._num_envs) if self._record_infos else None
                 recorder.add_final(env, self._final_observation(infos, env), info, None)
 
     def reset(
@@ -275,7 +275,7 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
     ) -> tuple[Any, Mapping[str, Any] | None, Mapping[str, Any] | None]:
         """What is recorded of the reset of one environment: observation, info, extras."""
         observation = value_of(self._spaces[0], observations, env)
-        info = of_env(infos, env, self._num_envs)
+        info = select_env_info(infos, env, self._num_envs)
         if not self._has_own_step_data:
             return observation, info if self._record_infos else None, None
         data = step_data(
@@ -337,10 +337,10 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
         observations, rewards, terminated, truncated, infos = result
         if is_final:
             observation = self._final_observation(infos, env)
-            info = final_info_of(infos, env, self._num_envs) or {}
+            info = find_final_info(infos, env, self._num_envs) or {}
         else:
             observation = value_of(self._spaces[0], observations, env)
-            info = of_env(infos, env, self._num_envs)
+            info = select_env_info(infos, env, self._num_envs)
         return step_data(
             self._step_data_callback(
                 env=self._single_env(env),

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from minari_collect.buffers.column import ColumnRecorder, Keep
-from minari_collect.buffers.fixed import FixedRecorder
-from minari_collect.buffers.infos import InfoRecorder
-from minari_collect.buffers.nested import recorder_for
+from minari_collect.buffers.base import Buffer, RowMask
+from minari_collect.buffers.fixed import FixedBuffer
+from minari_collect.buffers.infos import InfoBuffer
+from minari_collect.buffers.nested import make_buffer
 from minari_collect.callbacks import episode_metadata
 from minari_collect.recording.column_warnings import RecordingWarnings
 from minari_collect.recording.recorded_episode import RecordedEpisode, RecordedSpan
@@ -63,12 +63,12 @@ class EpisodeRecorder:
         self._sink = sink
         self._describe = describe
         capacity = self._capacity
-        self._observations = recorder_for(observation_space, "observation", capacity)
-        self._actions = recorder_for(action_space, "action", capacity)
+        self._observations = make_buffer(observation_space, "observation", capacity)
+        self._actions = make_buffer(action_space, "action", capacity)
         scalar = spaces.Box(-np.inf, np.inf, (), np.float64)
-        self._rewards = FixedRecorder(scalar, "reward", capacity, np.dtype(np.float64))
-        self._infos = InfoRecorder("infos")
-        self._extras = InfoRecorder("extras")
+        self._rewards = FixedBuffer(scalar, "reward", capacity, np.dtype(np.float64))
+        self._infos = InfoBuffer("infos")
+        self._extras = InfoBuffer("extras")
         self._warnings = RecordingWarnings()
         self._make_flags(capacity)
 
@@ -210,9 +210,9 @@ class EpisodeRecorder:
         for column in (self._infos, self._extras):
             column.move(0, 0)
 
-    def show(self, part: str, start: int, stop: int) -> object:
+    def read(self, part: str, start: int, stop: int) -> object:
         """A copy of some rows of a part that are in memory."""
-        columns: dict[str, ColumnRecorder | InfoRecorder] = {
+        columns: dict[str, Buffer | InfoBuffer] = {
             "observations": self._observations,
             "actions": self._actions,
             "rewards": self._rewards,
@@ -220,10 +220,10 @@ class EpisodeRecorder:
             "extras": self._extras,
         }
         if part in columns:
-            return columns[part].show(start, stop)
+            return columns[part].read(start, stop)
         return self._flags[("terminations", "truncations").index(part), start:stop].copy()
 
-    def show_tail(self, part: str, count: int) -> object:
+    def read_tail(self, part: str, count: int) -> object:
         """The last rows of a part that were written."""
         return self._sink.read_tail(part, count)
 
@@ -323,7 +323,7 @@ class EpisodeRecorder:
 
     def _write(self, row_stop: int, step_stop: int, unfinished: RecordedSpan | None) -> None:
         """Write rows and steps up to a place, and the entries of the finished episodes."""
-        keep: Keep = None
+        keep: RowMask = None
         gaps = [e.last_row for e in self._finished if e.last_row < step_stop]
         if gaps:
             keep = np.ones(step_stop, dtype=bool)
@@ -360,8 +360,8 @@ class EpisodeRecorder:
         )
         # Before it is written: a warning may be an error, and then nothing has happened yet.
         warnings = self._warnings
-        warnings.outside("observation", lambda: self._observations.problem(0, row_stop, None))
-        warnings.outside("action", lambda: self._actions.problem(0, step_stop, keep))
+        warnings.outside("observation", lambda: self._observations.find_problem(0, row_stop, None))
+        warnings.outside("action", lambda: self._actions.find_problem(0, step_stop, keep))
         warnings.left_out(dropped, self._infos.dropped, self._extras.dropped)
         self._sink.write(
             data, None if unfinished is None else (unfinished.seed, unfinished.options)

@@ -33,11 +33,11 @@ class RecordedSpan:
 class Rows(Protocol):
     """What has the rows of an episode: in memory, and those that were written."""
 
-    def show(self, part: str, start: int, stop: int) -> object:
+    def read(self, part: str, start: int, stop: int) -> object:
         """A copy of some rows of a part that are in memory."""
         ...
 
-    def show_tail(self, part: str, count: int) -> object:
+    def read_tail(self, part: str, count: int) -> object:
         """The last rows of a part that were written."""
         ...
 
@@ -86,10 +86,10 @@ class RecordedEpisode(Mapping[str, Any]):
         raise KeyError(key)
 
     def _joined(self, part: str, written: int, start: int, stop: int) -> object:
-        in_memory = self._rows.show(part, start, stop)
+        in_memory = self._rows.read(part, start, stop)
         if not written:
             return in_memory
-        tail = self._rows.show_tail(part, written)
+        tail = self._rows.read_tail(part, written)
         if part in ("infos", "extras") and isinstance(tail, dict) and isinstance(in_memory, dict):
             absent, absent_in_tail = [None] * (stop - start), [None] * written
             return {

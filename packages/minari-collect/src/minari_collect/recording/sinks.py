@@ -15,11 +15,11 @@ class LaneSink(Protocol):
     """Where full buffers go, and the pieces of long episodes beside them."""
 
     def write(self, data: ShardData, unfinished: tuple[int | None, object] | None) -> None:
-        """Keep a shard of whole episodes, or raise and keep nothing of it."""
+        """RowMask a shard of whole episodes, or raise and keep nothing of it."""
         ...
 
     def write_lane(self, lane: int, data: ShardData, unfinished: tuple[int | None, object]) -> None:
-        """Keep a piece of an episode that goes on.
+        """RowMask a piece of an episode that goes on.
 
         Args:
             lane: The environment that it is of.
@@ -29,7 +29,7 @@ class LaneSink(Protocol):
         ...
 
     def close_lane(self, lane: int, data: ShardData) -> None:
-        """Keep the last piece of such an episode, with its entry, behind all whole ones."""
+        """RowMask the last piece of such an episode, with its entry, behind all whole ones."""
         ...
 
     def read_lane_tail(self, lane: int, part: str, count: int) -> object:
@@ -45,7 +45,7 @@ class ShardSink(Protocol):
     """Where full buffers go."""
 
     def write(self, data: ShardData, unfinished: tuple[int | None, object] | None) -> None:
-        """Keep a shard; it is kept as a whole when this returns, and not at all if it raises.
+        """RowMask a shard; it is kept as a whole when this returns, and not at all if it raises.
 
         Args:
             data: The shard.

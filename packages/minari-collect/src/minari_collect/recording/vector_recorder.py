@@ -21,11 +21,16 @@ from minari_collect.recording.column_warnings import RecordingWarnings
 from minari_collect.recording.recorded_episode import RecordedEpisode, RecordedSpan
 from minari_collect.recording.reward_statistics import reward_statistics
 from minari_collect.recording.sinks import Beginning, Describe, LaneSink
-from minari_collect.vector_buffers.column import Cells
-from minari_collect.vector_buffers.fixed import VectorFixed
-from minari_collect.vector_buffers.infos import VectorInfos
-from minari_collect.vector_buffers.nested import vector_column_for
-from minari_collect.vector_buffers.segments import Segments, row_cells, segments, step_cells
+from minari_collect.vector_buffers.base import Cells
+from minari_collect.vector_buffers.fixed import VectorFixedBuffer
+from minari_collect.vector_buffers.infos import VectorInfoBuffer
+from minari_collect.vector_buffers.nested import make_vector_buffer
+from minari_collect.vector_buffers.segments import (
+    Segments,
+    find_segments,
+    list_row_cells,
+    list_step_cells,
+)
 from minari_core.columns import Array, Column, FixedColumn, Schema, StructColumn
 from minari_core.episodes import encode_entries
 from minari_core.episodes.shard_data import ShardData
@@ -78,12 +83,16 @@ class VectorRecorder:
         self._sink = sink
         self._describe = describe
         capacity = self._capacity
-        self._observations = vector_column_for(observation_space, "observation", num_envs, capacity)
-        self._actions = vector_column_for(action_space, "action", num_envs, capacity)
+        self._observations = make_vector_buffer(
+            observation_space, "observation", num_envs, capacity
+        )
+        self._actions = make_vector_buffer(action_space, "action", num_envs, capacity)
         scalar = spaces.Box(-np.inf, np.inf, (), np.float64)
-        self._rewards = VectorFixed(scalar, "reward", num_envs, capacity, np.dtype(np.float64))
-        self._infos = VectorInfos("infos", num_envs)
-        self._extras = VectorInfos("extras", num_envs)
+        self._rewards = VectorFixedBuffer(
+            scalar, "reward", num_envs, capacity, np.dtype(np.float64)
+        )
+        self._infos = VectorInfoBuffer("infos", num_envs)
+        self._extras = VectorInfoBuffer("extras", num_envs)
         self._warnings = RecordingWarnings()
         self._flags = np.zeros((5, capacity, num_envs), dtype=bool)
         self._name_flags()
@@ -363,7 +372,7 @@ class VectorRecorder:
     def _found(self) -> Segments:
         steps = max(self._rows - 1, 0)
         ends, gaps = self._ends[:steps], self._gaps[:steps]
-        return segments(ends & ~gaps, gaps, self._cuts[:steps], self._start)
+        return find_segments(ends & ~gaps, gaps, self._cuts[:steps], self._start)
 
     def _write(self, *, keep_tails: bool) -> None:
         """Write whole episodes, and the tails of those that go on if they fill the buffer.
@@ -376,10 +385,10 @@ class VectorRecorder:
         begin = 0
         for place in np.flatnonzero(np.isin(found.envs, list(self._spilled))).tolist():
             if int(found.envs[place]) in self._spilled:
-                self._write_whole(found.part(begin, place))
-                self._close_lane(found.part(place, place + 1))
+                self._write_whole(found.select(begin, place))
+                self._close_lane(found.select(place, place + 1))
                 begin = place + 1
-        self._write_whole(found.part(begin, len(found)))
+        self._write_whole(found.select(begin, len(found)))
         self._start = np.array(found.going_on)
         steps = self._rows - 1
         if not keep_tails and int(self._start.min()) < self._rows // 2:
@@ -425,7 +434,7 @@ class VectorRecorder:
             return
         beginnings = self._beginnings_of(found)
         lengths = found.last - found.first + 1
-        steps = _plain(step_cells(found, self._envs))
+        steps = _plain(list_step_cells(found, self._envs))
         rows = self._row_cells(found)
         self._sink.write(self._data(rows, steps, found, lengths, beginnings), None)
         self._start[found.envs] = np.maximum(self._start[found.envs], found.last + 1)
@@ -435,7 +444,7 @@ class VectorRecorder:
         spilled, beginning = self._spilled[env]
         lengths = found.last - found.first + 1 + spilled
         rows = self._row_cells(found, without_first=True)
-        steps = _plain(step_cells(found, self._envs))
+        steps = _plain(list_step_cells(found, self._envs))
         self._sink.close_lane(env, self._data(rows, steps, found, lengths, [beginning]))
         del self._spilled[env]
         self._start[env] = found.last[0] + 1
@@ -460,7 +469,7 @@ class VectorRecorder:
         return [self._beginnings.get(cell, nothing) for cell in cells]
 
     def _row_cells(self, found: Segments, *, without_first: bool = False) -> Cells:
-        cells = row_cells(found, self._envs)
+        cells = list_row_cells(found, self._envs)
         places, numbers = _NOWHERE, _NOWHERE
         if self._finals:
             ends = np.cumsum(found.last - found.first + 2) - 1
@@ -493,8 +502,8 @@ class VectorRecorder:
             "episodes": (entries, entry_arrays),
         }
         # Before it is written: a warning may be an error, and then nothing has happened yet.
-        self._warnings.outside("observation", lambda: self._observations.problem(rows))
-        self._warnings.outside("action", lambda: self._actions.problem(steps))
+        self._warnings.outside("observation", lambda: self._observations.find_problem(rows))
+        self._warnings.outside("action", lambda: self._actions.find_problem(steps))
         self._warnings.left_out(dropped, self._infos.dropped, self._extras.dropped)
         return ShardData(
             schema=Schema({name: column for name, (column, _) in parts.items()}),
@@ -514,7 +523,7 @@ class VectorRecorder:
     ) -> tuple[Column, list[Array]]:
         metadata: list[Mapping[str, object] | None] = [None] * len(found)
         statistics: dict[str, Array] = {}
-        rewards = self._rewards.gathered(steps)
+        rewards = self._rewards.gather(steps)
         is_whole = len(steps.cells) == int(lengths.sum())
         if type(self._describe) is EpisodeMetadataCallback and is_whole and rewards.ndim == 1:
             statistics = reward_statistics(rewards, lengths) if len(found) else {}
@@ -544,22 +553,22 @@ class VectorRecorder:
         span = RecordedSpan(first, last_row, spilled, *beginning)
         return RecordedEpisode(_EnvRows(self, env, last_row), span)
 
-    def show(self, env: int, last_row: int, part: str, start: int, stop: int) -> object:
+    def read(self, env: int, last_row: int, part: str, start: int, stop: int) -> object:
         """A copy of some rows of a part of one environment that are in memory."""
         cells = np.arange(start, stop) * self._envs + env
         final = self._finals.get(last_row * self._envs + env)
         if part in ("terminations", "truncations"):
             return self._flags[part == "truncations"].reshape(-1)[cells]
         if part in ("actions", "rewards"):
-            return (self._actions if part == "actions" else self._rewards).show(_plain(cells))
+            return (self._actions if part == "actions" else self._rewards).read(_plain(cells))
         wanted = _plain(cells)
         if final is not None and start <= last_row < stop:
             wanted = Cells(cells, np.array([last_row - start]), np.array([final]))
         if part == "observations":
-            return self._observations.show(wanted)
-        return (self._infos if part == "infos" else self._extras).show(wanted)
+            return self._observations.read(wanted)
+        return (self._infos if part == "infos" else self._extras).read(wanted)
 
-    def show_tail(self, env: int, part: str, count: int) -> object:
+    def read_tail(self, env: int, part: str, count: int) -> object:
         """The last rows of a part that were written of the episode of one environment."""
         return self._sink.read_lane_tail(env, part, count)
 
@@ -572,11 +581,11 @@ class _EnvRows:
         self._env = env
         self._last_row = last_row
 
-    def show(self, part: str, start: int, stop: int) -> object:
-        return self._recorder.show(self._env, self._last_row, part, start, stop)
+    def read(self, part: str, start: int, stop: int) -> object:
+        return self._recorder.read(self._env, self._last_row, part, start, stop)
 
-    def show_tail(self, part: str, count: int) -> object:
-        return self._recorder.show_tail(self._env, part, count)
+    def read_tail(self, part: str, count: int) -> object:
+        return self._recorder.read_tail(self._env, part, count)
 
 
 def _plain(cells: Indices) -> Cells:

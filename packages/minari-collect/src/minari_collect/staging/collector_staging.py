@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from gymnasium import spaces
 
-from minari_collect.buffers.infos import recorded_rows
+from minari_collect.buffers.infos import list_recorded_rows
 from minari_collect.staging.journal import JOURNAL_NAME, _described, _line
 from minari_core.columns import join_pieces
 from minari_core.environments.space_json import space_to_json
@@ -258,7 +258,7 @@ def _tail_of(storage: ShardFolder, part: str, count: int) -> object:
         key: [
             row
             for piece, rows in zip(pieces, counts, strict=True)
-            for row in recorded_rows(piece.get(key) if isinstance(piece, dict) else None, rows)
+            for row in list_recorded_rows(piece.get(key) if isinstance(piece, dict) else None, rows)
         ]
         for key in keys
     }

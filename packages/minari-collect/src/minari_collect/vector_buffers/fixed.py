@@ -1,4 +1,4 @@
-"""Columns of many environments whose values have one dtype and shape."""
+"""Buffers of many environments whose values have one dtype and shape."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from minari_collect.buffers.space_check import array_problem
-from minari_collect.vector_buffers.column import Cells, VectorColumn
+from minari_collect.buffers.space_check import find_array_problem
+from minari_collect.vector_buffers.base import Cells, VectorBuffer
 from minari_core.columns import Array, Column, FixedColumn, fixed_column
 from minari_core.columns.fixed import as_numeric_array
 from minari_core.errors import DataError
@@ -19,7 +19,7 @@ from minari_core.errors import DataError
 _EXACT_IN_FLOAT64 = frozenset(np.dtype(code) for code in "?bBhHiIef")
 
 
-class VectorFixed(VectorColumn):
+class VectorFixedBuffer(VectorBuffer):
     """Values of one dtype and shape, in one array; the first batch decides which."""
 
     def __init__(
@@ -67,18 +67,18 @@ class VectorFixed(VectorColumn):
                 f"{self._name}: shape {array.shape} is not of one value for each of the "
                 f"{self._envs} environments"
             )
-        rows = self._rows_for(array.dtype, array.shape[1:])
-        rows[row] = self._checked(array, rows)
+        rows = self._prepare_rows(array.dtype, array.shape[1:])
+        rows[row] = self._convert(array, rows)
 
     def write_one(self, row: int, env: int, value: Any) -> None:
         array = as_numeric_array(value, self._name)
-        rows = self._rows_for(array.dtype, array.shape)
-        rows[row, env] = self._checked(array[None], rows)[0]
+        rows = self._prepare_rows(array.dtype, array.shape)
+        rows[row, env] = self._convert(array[None], rows)[0]
 
     def add_final(self, value: Any) -> None:
         array = as_numeric_array(value, self._name)
-        checked = self._checked(array[None], self._rows_for(array.dtype, array.shape))
-        self._finals.append(np.array(checked[0], dtype=checked.dtype))
+        converted = self._convert(array[None], self._prepare_rows(array.dtype, array.shape))
+        self._finals.append(np.array(converted[0], dtype=converted.dtype))
 
     def add_final_cell(self, row: int, env: int) -> None:
         self._finals.append(np.array(self._filled[row, env]))
@@ -100,26 +100,26 @@ class VectorFixed(VectorColumn):
             self._rows[: stop - start] = self._rows[start:stop]
 
     def take(self, wanted: Cells) -> tuple[Column, list[Array]]:
-        gathered = self.gathered(wanted)
+        gathered = self.gather(wanted)
         return fixed_column(gathered.dtype, gathered.shape[1:]), [gathered]
 
-    def show(self, wanted: Cells) -> object:
-        return self.gathered(wanted).copy()
+    def read(self, wanted: Cells) -> object:
+        return self.gather(wanted).copy()
 
-    def gathered(self, wanted: Cells) -> Array:
-        """Some cells as an array with one row each."""
+    def gather(self, wanted: Cells) -> Array:
+        """Copy some cells into an array with a row for each."""
         if self._gathered is not None and self._gathered[0] is wanted:
             return self._gathered[1]
         rows = self._filled
         gathered = rows.reshape(-1, *rows.shape[2:]).take(wanted.cells, axis=0, mode="clip")
-        if len(wanted.places):
-            gathered[wanted.places] = np.stack([self._finals[n] for n in wanted.finals.tolist()])
+        if len(wanted.positions):
+            gathered[wanted.positions] = np.stack([self._finals[n] for n in wanted.finals.tolist()])
         self._gathered = (wanted, gathered)
         return gathered
 
-    def problem(self, wanted: Cells) -> str | None:
-        found = array_problem(self._space, self.gathered(wanted))
-        return None if found is None else f"{self._name}: {found}"
+    def find_problem(self, wanted: Cells) -> str | None:
+        problem = find_array_problem(self._space, self.gather(wanted))
+        return None if problem is None else f"{self._name}: {problem}"
 
     @property
     def row_nbytes(self) -> int:
@@ -132,7 +132,7 @@ class VectorFixed(VectorColumn):
             return np.empty((1, self._envs, *(self._space.shape or ())), dtype=dtype)
         return self._rows
 
-    def _rows_for(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    def _prepare_rows(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
         if self._rows is None:
             space_dtype = np.dtype(self._space.dtype)
             if self._dtype is not None:
@@ -144,8 +144,8 @@ class VectorFixed(VectorColumn):
             self._batch = (self._rows.dtype, (self._envs, *shape), None)
         return self._rows
 
-    def _checked(self, values: Array, rows: npt.NDArray[Any]) -> Array:
-        """Values with a leading axis, as the column keeps them, if that changes nothing."""
+    def _convert(self, values: Array, rows: npt.NDArray[Any]) -> Array:
+        """Cast values with a leading axis to the dtype of the column, if that changes nothing."""
         dtype, shape = rows.dtype, rows.shape[2:]
         if values.shape[1:] == shape:
             if values.dtype == dtype:

@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from minari_collect.vector_buffers.batched_infos import _NOT_BATCHED, is_mask
-from minari_collect.vector_buffers.column import Cells
+from minari_collect.vector_buffers.base import Cells
+from minari_collect.vector_buffers.batched_infos import NOT_BATCHED, is_mask
 from minari_core.columns import Array, Column, MaskedColumn, StructColumn, fixed_column
 from minari_core.columns.untyped import Unstorable, encode_dynamic, freeze
 from minari_core.json_values import NOT_PLAIN, is_plain_key
@@ -24,7 +24,7 @@ _NBYTES_OF_VALUE = 32
 Info: TypeAlias = "dict[str, object]"
 
 
-class _Leaf:
+class _BatchedValues:
     """The values of one key for all environments, and which of them have it."""
 
     __slots__ = ("present", "values")
@@ -34,10 +34,10 @@ class _Leaf:
         self.present = present
 
 
-Batch: TypeAlias = "dict[str, _Leaf]"
+Batch: TypeAlias = "dict[str, _BatchedValues]"
 
 
-class VectorInfos:
+class VectorInfoBuffer:
     """The infos of all environments in consecutive rows."""
 
     def __init__(self, name: str, num_envs: int) -> None:
@@ -60,7 +60,7 @@ class VectorInfos:
     def write(
         self, row: int, infos: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
     ) -> None:
-        """Copy the infos of all environments into a row; it never raises.
+        """Copy the infos of all environments into a row; never raise.
 
         Args:
             row: The row; those before it that were not written have no infos.
@@ -70,9 +70,9 @@ class VectorInfos:
         if not infos:
             kept = None
         elif isinstance(infos, Mapping):
-            kept = self._frozen_batch(infos)
+            kept = self._freeze_batch(infos)
         else:
-            kept = [self._frozen(info) for info in infos]
+            kept = [self._freeze_info(info) for info in infos]
         missing = row - len(self._rows)
         if kept is None and missing >= 0:
             return
@@ -84,15 +84,15 @@ class VectorInfos:
 
     def write_one(self, row: int, env: int, info: Mapping[str, Any] | None) -> None:
         """Copy the info of one environment over what a row has for it."""
-        self._cells[row * self._envs + env] = self._frozen(info)
+        self._cells[row * self._envs + env] = self._freeze_info(info)
 
     def add_final(self, info: Mapping[str, Any] | None) -> None:
         """Keep a copy of the info of a final observation."""
-        self._finals.append(self._frozen(info))
+        self._finals.append(self._freeze_info(info))
 
     def add_final_cell(self, row: int, env: int) -> None:
         """Keep what a row has for an environment as the info of a final observation."""
-        self._finals.append(self._cell(row * self._envs + env))
+        self._finals.append(self._read_cell(row * self._envs + env))
 
     def keep_finals(self, numbers: Sequence[int]) -> None:
         """Drop all final values but some."""
@@ -106,36 +106,36 @@ class VectorInfos:
         self.nbytes = 0
 
     def take(self, wanted: Cells) -> tuple[Column, list[Array]]:
-        """The column of some cells, and its arrays."""
+        """Encode some cells as a column and its arrays."""
         if not self._rows and not self._cells and not self._finals:
             return StructColumn({}), []
         fields: dict[str, Column] = {}
         arrays: list[Array] = []
         rows, envs = np.divmod(wanted.cells, self._envs)
-        rows[wanted.places] = -1
+        rows[wanted.positions] = -1
         used = [row for row in np.unique(rows).tolist() if 0 <= row < len(self._rows)]
         infos: list[Info | None] | None = None
-        for key in self._keys(used, wanted):
+        for key in self._list_keys(used, wanted):
             if not is_plain_key(key):
                 self.dropped.setdefault(f"{self._name}[{key!r}]", NOT_PLAIN)
                 continue
-            encoded = self._encoded_at_once(key, used, rows, envs, wanted)
+            encoded = self._encode_at_once(key, used, rows, envs, wanted)
             if encoded is None:
                 if infos is None:
-                    infos = self._listed(wanted)
-                encoded = self._encoded(key, infos)
+                    infos = self._list_infos(wanted)
+                encoded = self._encode(key, infos)
             if encoded is not None:
                 fields[key] = encoded[0]
                 arrays += encoded[1]
         return StructColumn(fields), arrays
 
-    def show(self, wanted: Cells) -> dict[str, object]:
-        """Some cells of each key, as lists."""
-        infos = self._listed(wanted)
+    def read(self, wanted: Cells) -> dict[str, object]:
+        """List some cells of each key."""
+        infos = self._list_infos(wanted)
         keys = dict.fromkeys(key for info in infos if info for key in info)
         return {key: [info.get(key) if info else None for info in infos] for key in keys}
 
-    def _keys(self, used: list[int], wanted: Cells) -> dict[str, None]:
+    def _list_keys(self, used: list[int], wanted: Cells) -> dict[str, None]:
         keys: dict[str, None] = {}
         for row in used:
             kept = self._rows[row]
@@ -148,10 +148,10 @@ class VectorInfos:
             keys.update(dict.fromkeys(info or ()))
         return keys
 
-    def _encoded_at_once(
+    def _encode_at_once(
         self, key: str, used: list[int], rows: npt.NDArray[np.int64], envs: Any, wanted: Cells
     ) -> tuple[Column, list[Array]] | None:
-        """The column of a key whose values all lie in arrays of one dtype and shape."""
+        """Encode a key whose values all lie in arrays of one dtype and shape."""
         if self._cells or not used:
             return None
         leaves = []
@@ -167,28 +167,28 @@ class VectorInfos:
             return None
         present = np.zeros((len(used) + 1, self._envs), dtype=bool)
         values = np.zeros((len(used) + 1, *first.shape), dtype=first.dtype)
-        for place, leaf in enumerate(leaves):
+        for index, leaf in enumerate(leaves):
             if leaf is None:
                 continue
             if not isinstance(leaf.values, np.ndarray):
                 return None
             if leaf.values.dtype != first.dtype or leaf.values.shape != first.shape:
                 return None
-            present[place] = True if leaf.present is None else leaf.present
-            values[place] = leaf.values
-        # Row -1, of the final values, is behind the others.
+            present[index] = True if leaf.present is None else leaf.present
+            values[index] = leaf.values
+        # Row -1, of the final values, comes after the others.
         numbers = np.full(max(len(self._rows), int(rows.max(initial=0)) + 1) + 1, len(used))
         numbers[used] = np.arange(len(used))
-        places = numbers[rows]
-        given, taken = present[places, envs], values[places, envs]
-        for place, number in zip(wanted.places.tolist(), wanted.finals.tolist(), strict=True):
+        indices = numbers[rows]
+        given, taken = present[indices, envs], values[indices, envs]
+        for position, number in zip(wanted.positions.tolist(), wanted.finals.tolist(), strict=True):
             value = (self._finals[number] or {}).get(key)
             if value is None:
                 continue
             array = np.asarray(value)
             if array.dtype != first.dtype or array.shape != first.shape[1:]:
                 return None
-            given[place], taken[place] = True, array
+            given[position], taken[position] = True, array
         column = fixed_column(first.dtype, first.shape[1:])
         if given.all():
             return column, [taken]
@@ -197,7 +197,7 @@ class VectorInfos:
         taken[~given] = 0
         return MaskedColumn(column), [given, taken]
 
-    def _encoded(self, key: str, infos: list[Info | None]) -> tuple[Column, list[Array]] | None:
+    def _encode(self, key: str, infos: list[Info | None]) -> tuple[Column, list[Array]] | None:
         name = f"{self._name}[{key!r}]"
         try:
             values = [info.get(key) if info else None for info in infos]
@@ -206,22 +206,22 @@ class VectorInfos:
             self.dropped.setdefault(name, f"{type(error).__name__}: {error}")
             return None
 
-    def _listed(self, wanted: Cells) -> list[Info | None]:
-        infos = [self._cell(cell) for cell in wanted.cells.tolist()]
-        for place, number in zip(wanted.places.tolist(), wanted.finals.tolist(), strict=True):
-            infos[place] = self._finals[number]
+    def _list_infos(self, wanted: Cells) -> list[Info | None]:
+        infos = [self._read_cell(cell) for cell in wanted.cells.tolist()]
+        for position, number in zip(wanted.positions.tolist(), wanted.finals.tolist(), strict=True):
+            infos[position] = self._finals[number]
         return infos
 
-    def _cell(self, cell: int) -> Info | None:
+    def _read_cell(self, cell: int) -> Info | None:
         if cell in self._cells:
             return self._cells[cell]
         row, env = divmod(cell, self._envs)
         kept = self._rows[row] if row < len(self._rows) else None
         if isinstance(kept, dict):
-            return _of_env(kept, env)
+            return _select_env(kept, env)
         return None if kept is None else kept[env]
 
-    def _frozen(self, info: Mapping[Any, Any] | None) -> Info | None:
+    def _freeze_info(self, info: Mapping[Any, Any] | None) -> Info | None:
         if not info:
             return None
         try:
@@ -234,14 +234,14 @@ class VectorInfos:
             if not isinstance(key, str):
                 self.dropped.setdefault(f"{self._name}[{key!r}]", NOT_PLAIN)
                 continue
-            frozen[key] = _frozen_value(value)
+            frozen[key] = _freeze_value(value)
             self.nbytes += _NBYTES_OF_VALUE + (value.nbytes if isinstance(value, np.ndarray) else 0)
         return frozen
 
-    def _frozen_batch(self, infos: Mapping[Any, Any]) -> Batch:
+    def _freeze_batch(self, infos: Mapping[Any, Any]) -> Batch:
         batch: Batch = {}
         for key, value in infos.items():
-            if key in _NOT_BATCHED:
+            if key in NOT_BATCHED:
                 continue
             if not isinstance(key, str):
                 self.dropped.setdefault(f"{self._name}[{key!r}]", NOT_PLAIN)
@@ -250,40 +250,40 @@ class VectorInfos:
                 continue
             mask = infos.get(f"_{key}")
             present = np.array(mask) if is_mask(mask, self._envs) else None
-            batch[key] = _Leaf(self._frozen_values(value), present)
+            batch[key] = _BatchedValues(self._freeze_values(value), present)
         return batch
 
-    def _frozen_values(self, value: Any) -> object:
-        """A copy of the values of all environments: an array, a batch, or a list of them."""
+    def _freeze_values(self, value: Any) -> object:
+        """Copy the values of all environments: an array, a batch, or a list of them."""
         if isinstance(value, dict):
-            return self._frozen_batch(value)
+            return self._freeze_batch(value)
         self.nbytes += self._envs * _NBYTES_OF_VALUE
         if isinstance(value, np.ndarray) and value.ndim and len(value) == self._envs:
             if value.dtype.kind in "biufcU":
                 self.nbytes += value.nbytes
                 return np.array(value)
-            return [_frozen_value(item) for item in value]
+            return [_freeze_value(item) for item in value]
         if isinstance(value, list | tuple) and len(value) == self._envs:
-            return [_frozen_value(item) for item in value]
+            return [_freeze_value(item) for item in value]
         # Not of one environment more than of another.
-        return [_frozen_value(value)] * self._envs
+        return [_freeze_value(value)] * self._envs
 
 
-def _frozen_value(value: object) -> object:
+def _freeze_value(value: object) -> object:
     try:
         return freeze(value)
     except Exception:  # an object may raise anything when it is looked at
         return Unstorable(value)
 
 
-def _of_env(batch: Batch, env: int) -> Info:
+def _select_env(batch: Batch, env: int) -> Info:
     info: Info = {}
     for key, leaf in batch.items():
         if leaf.present is not None and not leaf.present[env]:
             continue
         values = leaf.values
         if isinstance(values, dict):
-            info[key] = _of_env(values, env)
+            info[key] = _select_env(values, env)
         elif isinstance(values, np.ndarray | list):
             info[key] = values[env]
     return info

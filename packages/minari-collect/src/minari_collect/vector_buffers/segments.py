@@ -1,8 +1,8 @@
 """Which cells of a time-major buffer are whole episodes: flags in, indices out, no loops.
 
 Row ``r`` holds an observation of each environment and step ``s`` leads from row ``s`` to row
-``s + 1``. A step place is a *gap* if the environment was reset there, and an *end* if it is the
-last of its episode. Gaps lie only between episodes.
+``s + 1``. A step is a *gap* if the environment was reset in it, and an *end* if it is the last
+of its episode. Gaps lie only between episodes.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ class Segments:
     envs: Indices
     """The environment of each episode."""
     first: Indices
-    """Its first step place, which is also its first row."""
+    """Its first step, which is also its first row."""
     last: Indices
-    """Its last step place."""
+    """Its last step."""
     going_on: Indices
-    """For each environment, the first row of the episode that goes on, shape (envs,)."""
+    """For each environment, the first row of the unfinished episode, shape (envs,)."""
 
     def __len__(self) -> int:
         """The number of episodes."""
         return len(self.envs)
 
-    def part(self, start: int, stop: int) -> Segments:
-        """Some of the episodes."""
+    def select(self, start: int, stop: int) -> Segments:
+        """Select some of the episodes."""
         chosen = slice(start, stop)
         return Segments(self.envs[chosen], self.first[chosen], self.last[chosen], self.going_on)
 
 
-def segments(
+def find_segments(
     ends: npt.NDArray[np.bool_],
     gaps: npt.NDArray[np.bool_],
     cuts: npt.NDArray[np.bool_],
@@ -47,8 +47,8 @@ def segments(
     """Find the episodes.
 
     Args:
-        ends: Which step places end an episode, shape (steps, envs).
-        gaps: Which step places are no steps, shape (steps, envs).
+        ends: Which steps end an episode, shape (steps, envs).
+        gaps: Which steps are resets, shape (steps, envs).
         cuts: Which of the ends were decided after the step, shape (steps, envs).
         start: The first row of each environment that has not been written, shape (envs,).
     """
@@ -61,30 +61,30 @@ def segments(
     begins = np.ones(len(envs), dtype=bool)
     begins[1:] = envs[1:] != envs[:-1]
     first[begins] = start[envs[begins]]
-    first = _behind_gaps(first, envs, gaps)
+    first = _skip_gaps(first, envs, gaps)
     going_on = start.copy()
-    # Later episodes of an environment come behind the earlier ones, so the last one stays.
+    # Later episodes of an environment come after the earlier ones, so the last one stays.
     going_on[envs] = last + 1
     order = np.lexsort((envs, cuts[last, envs], last))
     return Segments(
-        envs[order], first[order], last[order], _behind_gaps(going_on, environments, gaps)
+        envs[order], first[order], last[order], _skip_gaps(going_on, environments, gaps)
     )
 
 
-def step_cells(found: Segments, num_envs: int) -> Indices:
-    """The cells of the steps of some episodes, one episode behind the other."""
+def list_step_cells(found: Segments, num_envs: int) -> Indices:
+    """List the cells of the steps of some episodes, concatenated."""
     lengths = found.last - found.first + 1
-    return _strided(found.first * num_envs + found.envs, lengths, num_envs)
+    return _list_strided(found.first * num_envs + found.envs, lengths, num_envs)
 
 
-def row_cells(found: Segments, num_envs: int) -> Indices:
-    """The cells of the rows of some episodes: one more than steps an episode."""
+def list_row_cells(found: Segments, num_envs: int) -> Indices:
+    """List the cells of the rows of some episodes: one more than steps an episode."""
     lengths = found.last - found.first + 2
-    return _strided(found.first * num_envs + found.envs, lengths, num_envs)
+    return _list_strided(found.first * num_envs + found.envs, lengths, num_envs)
 
 
-def _strided(starts: Indices, counts: Indices, stride: int) -> Indices:
-    """From each start a number of indices that lie one stride apart."""
+def _list_strided(starts: Indices, counts: Indices, stride: int) -> Indices:
+    """List a number of indices from each start, one stride apart."""
     indices = np.full(int(counts.sum()), stride, dtype=np.int64)
     if len(counts) == 0:
         return indices
@@ -94,12 +94,12 @@ def _strided(starts: Indices, counts: Indices, stride: int) -> Indices:
     return np.cumsum(indices)
 
 
-def _behind_gaps(places: Indices, envs: Indices, gaps: npt.NDArray[np.bool_]) -> Indices:
-    """The first place from each one on that is no gap; there are few gaps in a row."""
+def _skip_gaps(indices: Indices, envs: Indices, gaps: npt.NDArray[np.bool_]) -> Indices:
+    """Move each index on to the first that is no gap; there are few gaps in a row."""
     steps = len(gaps)
-    while len(places) and steps:
-        in_gap = gaps[np.minimum(places, steps - 1), envs] & (places < steps)
+    while len(indices) and steps:
+        in_gap = gaps[np.minimum(indices, steps - 1), envs] & (indices < steps)
         if not in_gap.any():
             break
-        places = places + in_gap
-    return places
+        indices = indices + in_gap
+    return indices

@@ -1,4 +1,4 @@
-"""Columns of many environments at once: time-major buffers, one assignment per leaf and step.
+"""The interface of the buffers of many environments: time-major, one assignment a leaf and step.
 
 A cell is the value of one environment in one row; its number is ``row * num_envs + env``. When a
 buffer is written, the cells of whole episodes are gathered into the order in which they are
@@ -28,13 +28,13 @@ class Cells:
 
     cells: Indices
     """The number of each row's cell, shape (rows,)."""
-    places: Indices
-    """Which of the rows are final values."""
+    positions: Indices
+    """Which of the rows are final values, as indices into ``cells``."""
     finals: Indices
-    """Which final value each of them is."""
+    """The number of the final value of each of them."""
 
 
-class VectorColumn(ABC):
+class VectorBuffer(ABC):
     """The values that all environments have of one space."""
 
     @abstractmethod
@@ -54,7 +54,7 @@ class VectorColumn(ABC):
         """
 
     def write_each(self, row: int, values: Sequence[Any]) -> None:
-        """Copy single values of all environments; None leaves a cell without meaning.
+        """Copy single values of all environments; None leaves a cell undefined.
 
         Raises:
             DataError: A value does not fit the column.
@@ -89,15 +89,15 @@ class VectorColumn(ABC):
 
     @abstractmethod
     def take(self, wanted: Cells) -> tuple[Column, list[Array]]:
-        """The column of some cells, and its arrays."""
+        """Encode some cells as a column and its arrays."""
 
     @abstractmethod
-    def show(self, wanted: Cells) -> object:
-        """Some cells as an episode shows them, as a copy."""
+    def read(self, wanted: Cells) -> object:
+        """Copy some cells, in the form that an episode has them."""
 
     @abstractmethod
-    def problem(self, wanted: Cells) -> str | None:
-        """What in some cells is outside the space, or None."""
+    def find_problem(self, wanted: Cells) -> str | None:
+        """Describe the first cell that is outside the space, or return None."""
 
     @property
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Recording the values of spaces whose size changes: Text, Sequence, Graph and OneOf."""
+"""Buffers of values whose size changes: those of Text, Sequence, Graph and OneOf spaces."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 from gymnasium import spaces
 
-from minari_collect.buffers.column import ColumnRecorder, Keep
-from minari_collect.buffers.space_check import value_problem
+from minari_collect.buffers.base import Buffer, RowMask
+from minari_collect.buffers.space_check import find_value_problem
 from minari_core.columns import Array, Column, column_for_values
 from minari_core.columns.untyped import freeze
 from minari_core.errors import DataError
@@ -15,7 +15,7 @@ from minari_core.errors import DataError
 _NBYTES_OF_VALUE = 256
 
 
-class ValueRecorder(ColumnRecorder):
+class VariableBuffer(Buffer):
     """Values kept as they are until they are taken; each is known by then to fit its column."""
 
     def __init__(self, space: spaces.Space[Any], name: str, capacity: int) -> None:
@@ -35,9 +35,9 @@ class ValueRecorder(ColumnRecorder):
         self._written_nbytes += len(value)
 
     def _write(self, row: int, value: Any) -> None:
-        frozen = _frozen(value)
+        frozen = _freeze_value(value)
         # Whatever does not fit is refused now: when it is taken, all of a buffer would be stuck.
-        arrays = None if self._column is None else _encoded(self._column, [frozen], self._name)
+        arrays = None if self._column is None else _try_encoding(self._column, [frozen], self._name)
         if arrays is None:
             self._widen(row, frozen)
         else:
@@ -61,19 +61,19 @@ class ValueRecorder(ColumnRecorder):
     def grow(self, capacity: int) -> None:
         self._values += [None] * (capacity - len(self._values))
 
-    def take(self, start: int, stop: int, keep: Keep = None) -> tuple[Column, list[Array]]:
-        return self.encoded(self._taken(start, stop, keep))
+    def take(self, start: int, stop: int, keep: RowMask = None) -> tuple[Column, list[Array]]:
+        return self.encode(self._select(start, stop, keep))
 
-    def encoded(self, values: list[object]) -> tuple[Column, list[Array]]:
-        """The column of values that were recorded here, and its arrays."""
+    def encode(self, values: list[object]) -> tuple[Column, list[Array]]:
+        """Encode values that were recorded here as a column and its arrays."""
         column = self._column or column_for_values(self._space, values)
         return column, column.encode(values, self._name)
 
     def values(self, start: int, stop: int) -> list[object]:
-        """The values of some rows."""
+        """Return the values of some rows."""
         return self._values[start:stop]
 
-    def _taken(self, start: int, stop: int, keep: Keep) -> list[object]:
+    def _select(self, start: int, stop: int, keep: RowMask) -> list[object]:
         values = self._values[start:stop]
         if keep is None:
             return values
@@ -83,7 +83,7 @@ class ValueRecorder(ColumnRecorder):
     def row_nbytes(self) -> int:
         return _NBYTES_OF_VALUE + self._written_nbytes // max(self._written, 1)
 
-    def show(self, start: int, stop: int) -> object:
+    def read(self, start: int, stop: int) -> object:
         return self._values[start:stop]
 
     def move(self, start: int, stop: int) -> None:
@@ -92,35 +92,35 @@ class ValueRecorder(ColumnRecorder):
     def copy_row(self, source: int, target: int) -> None:
         self._values[target] = self._values[source]
 
-    def problem(self, start: int, stop: int, keep: Keep) -> str | None:
-        return self.problem_of(self._taken(start, stop, keep))
+    def find_problem(self, start: int, stop: int, keep: RowMask) -> str | None:
+        return self.find_problem_in(self._select(start, stop, keep))
 
-    def problem_of(self, values: list[object]) -> str | None:
-        """What in some values is outside the space, or None."""
+    def find_problem_in(self, values: list[object]) -> str | None:
+        """Describe the first value that is outside the space, or return None."""
         for value in values:
-            found = value_problem(self._space, value)
-            if found is not None:
-                return f"{self._name}: {found}"
+            problem = find_value_problem(self._space, value)
+            if problem is not None:
+                return f"{self._name}: {problem}"
         return None
 
 
-def _encoded(column: Column, values: list[object], name: str) -> list[Array] | None:
-    """The arrays of some values, or None if the column cannot hold them."""
+def _try_encoding(column: Column, values: list[object], name: str) -> list[Array] | None:
+    """Encode some values, or return None if the column cannot hold them."""
     try:
         return column.encode(values, name)
     except (AttributeError, LookupError, TypeError, ValueError):
         return None
 
 
-def _frozen(value: Any) -> object:
-    """A copy of a value of a space, with the named tuples of Graph spaces kept."""
+def _freeze_value(value: Any) -> object:
+    """Copy a value of a space, named tuples of Graph spaces included."""
     if isinstance(value, spaces.GraphInstance):
-        parts: list[Any] = [freeze(part) for part in value]
-        return spaces.GraphInstance(*parts)
+        arrays: list[Any] = [freeze(array) for array in value]
+        return spaces.GraphInstance(*arrays)
     if isinstance(value, tuple):
-        return tuple([_frozen(item) for item in value])
+        return tuple([_freeze_value(item) for item in value])
     if isinstance(value, list):
-        return [_frozen(item) for item in value]
+        return [_freeze_value(item) for item in value]
     if isinstance(value, dict):
-        return {key: _frozen(item) for key, item in value.items()}
+        return {key: _freeze_value(item) for key, item in value.items()}
     return freeze(value)

@@ -1,4 +1,4 @@
-"""Columns of many environments whose values change their size."""
+"""Buffers of many environments whose values change their size."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from minari_collect.buffers.values import ValueRecorder
-from minari_collect.vector_buffers.column import Cells, VectorColumn
+from minari_collect.buffers.variable import VariableBuffer
+from minari_collect.vector_buffers.base import Cells, VectorBuffer
 from minari_core.columns import Array, Column
 from minari_core.errors import DataError
 
 
-class VectorValues(VectorColumn):
+class VectorVariableBuffer(VectorBuffer):
     """Values of spaces whose size changes; a batch of them is a sequence of single values."""
 
     def __init__(self, space: spaces.Space[Any], name: str, num_envs: int, capacity: int) -> None:
         """Prepare for values of any space."""
         self._name = name
         self._envs = num_envs
-        self._cells = ValueRecorder(space, name, num_envs * capacity)
+        self._cells = VariableBuffer(space, name, num_envs * capacity)
         self._scratch = num_envs * capacity
         self._cells.grow(self._scratch + 1)
         self._finals: list[object] = []
@@ -38,7 +38,7 @@ class VectorValues(VectorColumn):
         self._cells.write(row * self._envs + env, value)
 
     def add_final(self, value: Any) -> None:
-        # The recorder copies it, and refuses what its column could not hold.
+        # The buffer copies it, and refuses what its column could not hold.
         self._cells.write(self._scratch, value)
         self._finals += self._cells.values(self._scratch, self._scratch + 1)
 
@@ -57,21 +57,21 @@ class VectorValues(VectorColumn):
         self._cells.move(start * self._envs, stop * self._envs)
 
     def take(self, wanted: Cells) -> tuple[Column, list[Array]]:
-        return self._cells.encoded(self._gathered(wanted))
+        return self._cells.encode(self._gather(wanted))
 
-    def show(self, wanted: Cells) -> object:
-        return self._gathered(wanted)
+    def read(self, wanted: Cells) -> object:
+        return self._gather(wanted)
 
-    def _gathered(self, wanted: Cells) -> list[object]:
+    def _gather(self, wanted: Cells) -> list[object]:
         cells = self._cells.values(0, self._scratch)
         last = len(cells) - 1
         gathered = [cells[min(cell, last)] for cell in wanted.cells.tolist()]
-        for place, number in zip(wanted.places.tolist(), wanted.finals.tolist(), strict=True):
-            gathered[place] = self._finals[number]
+        for position, number in zip(wanted.positions.tolist(), wanted.finals.tolist(), strict=True):
+            gathered[position] = self._finals[number]
         return gathered
 
-    def problem(self, wanted: Cells) -> str | None:
-        return self._cells.problem_of(self._gathered(wanted))
+    def find_problem(self, wanted: Cells) -> str | None:
+        return self._cells.find_problem_in(self._gather(wanted))
 
     @property
     def row_nbytes(self) -> int:

@@ -1,7 +1,7 @@
-"""What every recorder of a column promises.
+"""The interface of the buffers: values of one space in consecutive rows.
 
-A recorder copies a value the moment it is given, because environments reuse their arrays. A value
-that a column would change is refused at once, so that what has been recorded can always be
+A buffer copies a value the moment it is given, because environments reuse their arrays. A value
+that its column would change is refused at once, so that what has been recorded can always be
 written.
 """
 
@@ -16,16 +16,16 @@ import numpy.typing as npt
 
 from minari_core.columns import Array, Column
 
-Keep: TypeAlias = npt.NDArray[np.bool_] | None
+RowMask: TypeAlias = npt.NDArray[np.bool_] | None
 """Which rows of a range are wanted; all if None."""
 
-Write: TypeAlias = Callable[[int, Any], None]
+WriteRow: TypeAlias = Callable[[int, Any], None]
 
 
-class ColumnRecorder(ABC):
+class Buffer(ABC):
     """Values of one space in consecutive rows."""
 
-    write: Write
+    write: WriteRow
     """Copies a value into a row below the capacity; an attribute, because it is so hot."""
 
     @abstractmethod
@@ -33,12 +33,12 @@ class ColumnRecorder(ABC):
         """Make room for more rows, keeping those that are there."""
 
     @abstractmethod
-    def take(self, start: int, stop: int, keep: Keep = None) -> tuple[Column, list[Array]]:
-        """The column of some rows, and its arrays; they may be views of this recorder's."""
+    def take(self, start: int, stop: int, keep: RowMask = None) -> tuple[Column, list[Array]]:
+        """Encode some rows as a column and its arrays, which may be views of the buffer's."""
 
     @abstractmethod
-    def show(self, start: int, stop: int) -> object:
-        """Some rows as an episode shows them, as a copy."""
+    def read(self, start: int, stop: int) -> object:
+        """Copy some rows, in the form that an episode has them."""
 
     @abstractmethod
     def move(self, start: int, stop: int) -> None:
@@ -49,8 +49,8 @@ class ColumnRecorder(ABC):
         """Copy one row to another."""
 
     @abstractmethod
-    def problem(self, start: int, stop: int, keep: Keep) -> str | None:
-        """What in some rows is outside the space, or None."""
+    def find_problem(self, start: int, stop: int, keep: RowMask) -> str | None:
+        """Describe the first value in some rows that is outside the space, or return None."""
 
     @property
     @abstractmethod
