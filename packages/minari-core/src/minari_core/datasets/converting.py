@@ -10,8 +10,7 @@ from minari_core.datasets.dataset import MinariDataset, get_raw_storage
 from minari_core.environments.space_json import space_to_json
 from minari_core.episodes.episode import EpisodeData
 from minari_core.errors import FormatError
-from minari_core.formats.public.files import JPEG_FORMATS
-from minari_core.formats.registry import check_format
+from minari_core.formats.registry import check_format, list_formats
 from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import choose_id
 from minari_core.local.publishing import check_id_is_free, publish
@@ -64,10 +63,10 @@ def convert_dataset(
     new_id = choose_id(new_dataset_name, new_dataset_id)
     check_id_is_free(new_id)
     chosen_format = check_format(data_format)
-    if jpeg_encoding and chosen_format not in JPEG_FORMATS:
+    if jpeg_encoding and chosen_format not in list_formats(storing_jpeg=True):
         raise FormatError(
             f"data format {chosen_format!r} stores no image as JPEG; give data_format as one of "
-            f"{', '.join(JPEG_FORMATS)}, or leave jpeg_encoding out"
+            f"{', '.join(list_formats(storing_jpeg=True))}, or leave jpeg_encoding out"
         )
     metadata = metadata_for_copy(dataset)
     if jpeg_encoding:

@@ -1,51 +1,78 @@
-"""The data formats that are installed, by the name that a dataset's metadata gives."""
+"""The registry of data formats, by the name that a dataset's metadata gives."""
 
 from __future__ import annotations
 
 import stat
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from minari_core.errors import FormatError
 from minari_core.files import may_be
-from minari_core.formats.columnar.dataset_folder import ColumnarStorage
 from minari_core.formats.columnar.manifest import MANIFEST_NAME, read_metadata
-from minari_core.formats.public.files import BEFORE_NAMED, MAIN_FILE
+from minari_core.formats.public.files import MAIN_FILE, OWN_KEY, get_data_format
 from minari_core.json_values import JsonValue
 from minari_core.storage.base import Storage
 
-DEFAULT_FORMAT = ColumnarStorage.data_format
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    """Where the code of a format is, as ``module:name``; it is imported when it is first needed."""
+
+    storage: str
+    """Its class of `Storage`, which has ``open`` and ``create``; see `StorageClass`."""
+    check: str = "minari_core.formats.verification.reading:check_by_reading"
+    """Its `minari_core.formats.verification.report.Check`."""
+    stores_jpeg: bool = False
+    """Whether it can store images as JPEG."""
 
 
-_MODULES = {
-    ColumnarStorage.data_format: ("minari_core.formats.columnar.dataset_folder", "ColumnarStorage"),
-    "hdf5": ("minari_core.formats.public.hdf5.storage", "Hdf5Storage"),
-    "arrow": ("minari_core.formats.public.arrow.storage", "ArrowStorage"),
-    "parquet": ("minari_core.formats.public.arrow.storage", "ParquetStorage"),
+_PUBLIC_CHECK = "minari_core.formats.verification.public:check_public_dataset"
+_FORMATS = {
+    "columnar": _Format(
+        "minari_core.formats.columnar.dataset_folder:ColumnarStorage",
+        "minari_core.formats.verification.columnar:check_columnar_dataset",
+    ),
+    "hdf5": _Format(
+        "minari_core.formats.public.hdf5.storage:Hdf5Storage", _PUBLIC_CHECK, stores_jpeg=True
+    ),
+    "arrow": _Format(
+        "minari_core.formats.public.arrow.storage:ArrowStorage", _PUBLIC_CHECK, stores_jpeg=True
+    ),
+    "parquet": _Format(
+        "minari_core.formats.public.arrow.storage:ParquetStorage", _PUBLIC_CHECK, stores_jpeg=True
+    ),
 }
+DEFAULT_FORMAT = "columnar"
 
 
-class _StorageClass(Protocol):
-    """What a class of storages offers beside its instances."""
+class StorageClass(Protocol):
+    """The constructors that the storage class of a registered format has."""
 
     def open(self, folder: Path) -> Storage:
         """Open a dataset."""
         ...
 
     def create(self, folder: Path, metadata: Mapping[str, JsonValue]) -> Storage:
-        """Start an empty dataset."""
+        """Create an empty dataset in an empty folder."""
         ...
 
 
-def list_formats() -> tuple[str, ...]:
-    """The names of all formats."""
-    return tuple(_MODULES)
+def list_formats(*, storing_jpeg: bool = False) -> tuple[str, ...]:
+    """List the names of all formats.
+
+    Args:
+        storing_jpeg: List only those that can store images as JPEG.
+    """
+    return tuple(
+        name for name, registered in _FORMATS.items() if registered.stores_jpeg >= storing_jpeg
+    )
 
 
 def check_format(data_format: str | None) -> str:
-    """The name of a format that can be written; None is the default.
+    """Return the name of a format that can be written; None is the default.
 
     Raises:
         FormatError: There is no such format.
@@ -53,24 +80,33 @@ def check_format(data_format: str | None) -> str:
     """
     if data_format is None:
         return DEFAULT_FORMAT
-    if data_format not in _MODULES:
+    if data_format not in _FORMATS:
         raise FormatError(
-            f"data format {data_format!r} is unknown here; known formats: {', '.join(_MODULES)}"
+            f"data format {data_format!r} is unknown here; known formats: {', '.join(_FORMATS)}"
         )
-    _storage_class(data_format)
+    _load(_FORMATS[data_format].storage)
     return data_format
 
 
-def holds_dataset(folder: Path) -> bool:
-    """Whether a ``data`` folder looks like that of a dataset, in whatever format.
+def load_check(folder: Path, metadata: Mapping[str, JsonValue]) -> object:
+    """Load the `minari_core.formats.verification.report.Check` of a dataset.
 
-    A folder that may not be looked into does: who opens it is told what is the matter.
+    Raises:
+        FormatError: Its format is unknown here.
+    """
+    return _load(_find_format(folder, metadata).check)
+
+
+def holds_dataset(folder: Path) -> bool:
+    """Return whether a ``data`` folder looks like that of a dataset, in whatever format.
+
+    A folder that may not be read counts as one: opening it then raises the error that says so.
     """
     return may_be(folder / MANIFEST_NAME, stat.S_ISREG) or may_be(folder / MAIN_FILE, stat.S_ISREG)
 
 
 def read_dataset_metadata(folder: Path) -> dict[str, JsonValue]:
-    """Read the metadata of a dataset as its files say it, whatever its format.
+    """Read the metadata of a dataset as its files give it, whatever its format.
 
     Args:
         folder: The ``data`` folder of a dataset.
@@ -84,12 +120,12 @@ def read_dataset_metadata(folder: Path) -> dict[str, JsonValue]:
 
         return root_metadata(folder, folder / MAIN_FILE)
     metadata = read_metadata(folder)
-    metadata.pop("minari_core", None)
+    metadata.pop(OWN_KEY, None)
     return metadata
 
 
 def open_storage(folder: Path) -> Storage:
-    """Open the data of a dataset, whatever its format.
+    """Open the storage of a dataset, whatever its format.
 
     Args:
         folder: The ``data`` folder of a dataset.
@@ -100,36 +136,39 @@ def open_storage(folder: Path) -> Storage:
         FormatError: Its format, or the version of it, cannot be read by what is installed.
         MissingDependencyError: Its format needs a package that is not installed.
     """
-    if _is_without_manifest(folder):
-        return _storage_class(BEFORE_NAMED).open(folder)
-    data_format = read_metadata(folder).get("data_format", BEFORE_NAMED)
-    if data_format not in _MODULES:
-        raise FormatError(
-            f"{folder} is in data format {data_format!r}, which this version of minari-core does "
-            f"not read; known formats: {', '.join(_MODULES)}"
-        )
-    return _storage_class(str(data_format)).open(folder)
+    metadata = {} if _is_without_manifest(folder) else read_metadata(folder)
+    storage_class: StorageClass = _load(_find_format(folder, metadata).storage)
+    return storage_class.open(folder)
 
 
 def new_storage(folder: Path, metadata: Mapping[str, JsonValue], data_format: str) -> Storage:
-    """Start a dataset in an empty folder that nobody else looks into.
+    """Create an empty dataset in an empty folder that no other process reads.
 
-    It is readable by others after `Storage.save`.
+    Others can read it after `Storage.save`.
 
     Raises:
         SpaceError: The format cannot hold a space; the message names it.
     """
-    return _storage_class(check_format(data_format)).create(folder, metadata)
+    storage_class: StorageClass = _load(_FORMATS[check_format(data_format)].storage)
+    return storage_class.create(folder, metadata)
 
 
 def _is_without_manifest(folder: Path) -> bool:
-    """Whether a dataset is in the layout of before there were manifests."""
+    """Return whether a dataset is of before 0.5, when there were no manifests."""
     has_manifest = may_be(folder / MANIFEST_NAME, bool)  # of whatever kind
     return not has_manifest and may_be(folder / MAIN_FILE, stat.S_ISREG)
 
 
-def _storage_class(data_format: str) -> _StorageClass:
-    """The class of a format's storages, imported when it is needed first."""
-    module, name = _MODULES[data_format]
-    found: _StorageClass = getattr(import_module(module), name)
-    return found
+def _find_format(folder: Path, metadata: Mapping[str, JsonValue]) -> _Format:
+    data_format = get_data_format(metadata)
+    if data_format not in _FORMATS:
+        raise FormatError(
+            f"{folder} is in data format {data_format!r}, which this version of minari-core does "
+            f"not read; known formats: {', '.join(_FORMATS)}"
+        )
+    return _FORMATS[data_format]
+
+
+def _load(address: str) -> Any:
+    module, _, name = address.partition(":")
+    return getattr(import_module(module), name)

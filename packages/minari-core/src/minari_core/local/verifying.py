@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minari_core.errors import DatasetNotFoundError
-from minari_core.formats.verification.folder import _Verification
+from minari_core.formats.verification.folder import verify_folder
 from minari_core.formats.verification.report import Progress, VerificationReport
 from minari_core.local.dataset_id import choose_id
 from minari_core.local.folders import has_data_folder
@@ -50,9 +50,8 @@ def verify_dataset(
             f"there is no dataset {wanted!r} under {datasets_root()}; list_local_datasets() "
             "shows which there are"
         )
-    verification = _Verification(wanted, folder / DATA_FOLDER, progress or _silent)
-    return verification.run()
+    return verify_folder(wanted, folder / DATA_FOLDER, progress or _ignore_progress)
 
 
-def _silent(done: int, total: int) -> None:
-    """Progress that nobody asked for."""
+def _ignore_progress(done: int, total: int) -> None:
+    """Do nothing."""

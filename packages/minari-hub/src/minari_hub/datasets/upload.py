@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Event
 
 from minari_core.errors import (
     DatasetChangedError,
-    DatasetDamagedError,
     DatasetExistsError,
     DatasetNotFoundError,
     RemoteError,
@@ -18,11 +16,10 @@ from minari_core.errors import (
 )
 from minari_core.formats.columnar.dataset_folder import ColumnarStorage
 from minari_core.formats.columnar.manifest import MANIFEST_NAME, read_manifest
-from minari_core.formats.public.files import BEFORE_NAMED, EPISODE_METADATA, belongs_to_dataset
+from minari_core.formats.public.files import get_data_format, list_files
 from minari_core.formats.registry import check_format
 from minari_core.formats.shards.file_check import check_shard
 from minari_core.formats.verification.episode_files import check_episode_files
-from minari_core.json_values import JsonValue
 from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root
 from minari_hub.datasets.converting import converted
 from minari_hub.datasets.progress import TransferProgress
@@ -163,42 +160,14 @@ def _uploads(dataset: RemoteDataset, folder: Path) -> Sequence[Upload]:
             check_shard(folder, shard, str(folder))
         names = list(shards)
     else:
-        check_format(str(manifest.metadata.get("data_format", BEFORE_NAMED)))
-        names = sorted(_names(folder, manifest.metadata), key=_is_metadata)
+        check_format(get_data_format(manifest.metadata))
+        names = list_files(folder, manifest.metadata)
         check_episode_files(folder, manifest.metadata, str(folder))
     uploads: list[Upload] = []
     for name in check_names(names):
         path = folder / name
         uploads.append(Upload(path, dataset.prefix + name, path.stat().st_size))
     return uploads
-
-
-def _names(folder: Path, metadata: Mapping[str, JsonValue]) -> Iterator[str]:
-    """The names of a dataset's files in a layout of the public Minari, and of no others.
-
-    Raises:
-        DatasetDamagedError: A link is where one of them belongs.
-    """
-    for parent, folders, files in os.walk(folder):
-        folders.sort()
-        for found in sorted(files) + [f"{name}/" for name in folders]:
-            path = Path(parent, found)
-            name = path.relative_to(folder).as_posix()
-            if path.is_symlink():
-                # Of a link to a folder, any name in it.
-                inside = f"{name}/{EPISODE_METADATA}" if found.endswith("/") else name
-                if belongs_to_dataset(inside, metadata):
-                    raise DatasetDamagedError(
-                        f"{path} is a link, and only what lies in the dataset's own folder is "
-                        "uploaded; put a copy in its place"
-                    )
-            elif path.is_file() and belongs_to_dataset(name, metadata):
-                yield name
-
-
-def _is_metadata(name: str) -> bool:
-    """Whether another dataset may well have the very same file."""
-    return name.endswith(f"/{EPISODE_METADATA}")
 
 
 def _is_same(dataset: RemoteDataset, upload: Upload, there: Mapping[str, RemoteObject]) -> bool:

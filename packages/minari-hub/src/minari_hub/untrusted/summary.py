@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from minari_core.errors import FormatError, MetadataError
+from minari_core.formats.columnar.manifest import SNAPSHOT_KEY
+from minari_core.formats.public.files import get_data_format
 from minari_core.formats.registry import check_format
 from minari_core.formats.shards.entry import FORMAT_VERSION
 from minari_core.json_values import JsonObject
@@ -17,9 +19,6 @@ KEY = "minari"
 
 LARGEST_ATTACHED = 7 << 10
 """Buckets of Google Cloud keep 8 KiB with an object, keys and values together."""
-
-_LAYOUT_KEY = "columnar"
-_FORMAT_BEFORE_IT_WAS_NAMED = "hdf5"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ class Summary:
             MetadataError: It is malformed.
         """
         content = read_json_object(text, where, largest)
-        layout = content.pop(_LAYOUT_KEY, None)
+        layout = content.pop(SNAPSHOT_KEY, None)
         version = layout.get("version") if isinstance(layout, Mapping) else None
         return cls._checked(content, version, where)
 
@@ -82,9 +81,8 @@ class Summary:
     @property
     def is_readable_here(self) -> bool:
         """Whether what is installed reads the dataset's format, and its version of it."""
-        data_format = self.metadata.get("data_format") or _FORMAT_BEFORE_IT_WAS_NAMED
         try:
-            check_format(str(data_format))
+            check_format(get_data_format(self.metadata))
         except FormatError:
             return False
         return self.format_version is None or self.format_version <= FORMAT_VERSION

@@ -37,8 +37,8 @@ from minari_core.formats.columnar.manifest import (
 )
 from minari_core.formats.columnar.memory import MemoryStorage
 from minari_core.formats.public.attributes import Attributes, attributes_of, described_by
+from minari_core.formats.public.files import OWN_KEY
 from minari_core.formats.public.metadata_file import (
-    OWN_KEY,
     Description,
     new_description,
     read_description,
@@ -151,12 +151,12 @@ class PublicStorage(Storage):
         """Read what is said of episodes: the attributes, and the kept entry or None."""
 
     @abstractmethod
-    def file_of(self, number: int) -> str:
-        """The file, or else the folder, that an episode lies in, seen from the dataset's folder."""
+    def find_data_file(self, number: int) -> str:
+        """Return the file that holds an episode, or its folder, relative to the data folder."""
 
     @abstractmethod
-    def description_file_of(self, number: int) -> str:
-        """The file with what is said of an episode, seen from the dataset's folder."""
+    def find_attributes_file(self, number: int) -> str:
+        """Return the file that holds the attributes of an episode, relative to the data folder."""
 
     def check_common_file(self) -> None:
         """Raise if the one file that all episodes lie in, if there is one, cannot be opened.

@@ -1,68 +1,125 @@
-"""Which files a layout of the public Minari has, and whether a folder has all of them."""
+"""The names of the files that a dataset in a public format consists of.
+
+The manifest of such a dataset counts its episodes and lists no files.
+"""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
+from minari_core.errors import DatasetDamagedError
+from minari_core.formats.columnar.manifest import MANIFEST_NAME
 from minari_core.json_values import JsonValue
 
-_FOLDERS = {"arrow": b"ARROW1", "parquet": b"PAR1"}
-"""The formats with a folder for each episode, and how a file of data ends."""
+MAIN_FILE = "main_data.hdf5"
+"""The file with all episodes of a dataset in the format ``"hdf5"``."""
 
 EPISODE_METADATA = "metadata.json"
-"""What is said of an episode, in its folder."""
+"""The file with the metadata of an episode, in the folder of the episode."""
 
-_BESIDE_DATA = frozenset({EPISODE_METADATA, "_minari_core.npz"})
-_NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")
+SIDECAR_FILE = "_minari_core.npz"
+"""The sidecar of an episode, in its folder; the public Minari opens no file named ``_…``."""
 
+OWN_KEY = "minari_core"
+"""The key of ``metadata.json``, and the group of an HDF5 episode, that only this project reads."""
 
-def belongs_to_dataset(name: str, metadata: Mapping[str, JsonValue]) -> bool:
-    """Whether a dataset in a layout of the public Minari has a file of this name.
+FILE_FORMAT = "hdf5"
+"""The format with one file for all episodes, the only one before metadata named the format."""
 
-    Args:
-        name: Its name in the data folder.
-        metadata: What the dataset's manifest says.
-    """
-    data_format = metadata.get("data_format", BEFORE_NAMED)
-    if data_format == BEFORE_NAMED:
-        # Combinations of before 0.5 link to files beside the main one.
-        return "/" not in name and name.endswith(".hdf5")
-    folder, _, file = name.partition("/")
-    is_data = file.endswith(f".{data_format}") and not file.startswith(("_", "."))
-    return (
-        _NUMBER.fullmatch(folder) is not None
-        and not is_beyond_last_episode(name, metadata)
-        and "/" not in file
-        and (is_data or file in _BESIDE_DATA)
-    )
+FOLDER_FORMATS = {"arrow": b"ARROW1", "parquet": b"PAR1"}
+"""The formats with a folder for each episode, and the last bytes of their data files."""
+
+_EPISODE_NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
-def is_beyond_last_episode(name: str, metadata: Mapping[str, JsonValue]) -> bool:
-    """Whether a file is of an episode that the metadata does not count.
-
-    An append, or another upload, that was cut short leaves such files.
-    """
-    folder = name.partition("/")[0]
-    return (
-        metadata.get("data_format") in _FOLDERS
-        and _NUMBER.fullmatch(folder) is not None
-        and int(folder) >= _total(metadata)
-    )
+def get_data_format(metadata: Mapping[str, JsonValue]) -> str:
+    """Return the format that metadata names, or `FILE_FORMAT` if it names none."""
+    data_format = metadata.get("data_format")
+    return FILE_FORMAT if data_format is None else str(data_format)
 
 
-def _total(metadata: Mapping[str, JsonValue]) -> int:
+def count_episodes(metadata: Mapping[str, JsonValue]) -> int:
+    """Return the number of episodes that metadata counts; 0 if it counts none."""
     total = metadata.get("total_episodes")
     return total if isinstance(total, int) else 0
 
 
-BEFORE_NAMED = "hdf5"
-"""The only format there was while metadata did not name one."""
+def list_files(folder: Path, metadata: Mapping[str, JsonValue]) -> list[str]:
+    """List the files of a dataset besides its manifest; the metadata of episodes come last.
+
+    Args:
+        folder: The ``data`` folder of the dataset.
+        metadata: The metadata in its manifest.
+
+    Returns:
+        Names relative to the folder. No other dataset has the very file that the first one names.
+
+    Raises:
+        DatasetDamagedError: A link is where one of the files belongs.
+    """
+    names = _walk_files(folder, metadata)
+    return sorted(names, key=lambda name: name.endswith(f"/{EPISODE_METADATA}"))
 
 
-JPEG_FORMATS = ("hdf5", "arrow", "parquet")
-"""The formats that can store images as JPEG."""
+def _walk_files(folder: Path, metadata: Mapping[str, JsonValue]) -> Iterator[str]:
+    for parent, folders, files in os.walk(folder):
+        folders.sort()
+        for found in sorted(files) + [f"{name}/" for name in folders]:
+            path = Path(parent, found)
+            name = path.relative_to(folder).as_posix()
+            if path.is_symlink():
+                # Of a link to a folder, any name in it.
+                inside = f"{name}/{EPISODE_METADATA}" if found.endswith("/") else name
+                if belongs_to_dataset(inside, metadata):
+                    raise DatasetDamagedError(
+                        f"{path} is a link, and only what lies in the dataset's own folder is "
+                        "uploaded; put a copy in its place"
+                    )
+            elif path.is_file() and belongs_to_dataset(name, metadata):
+                yield name
 
 
-MAIN_FILE = "main_data.hdf5"
-"""The file of the public Minari's HDF5 layout."""
+def belongs_to_dataset(name: str, metadata: Mapping[str, JsonValue]) -> bool:
+    """Return whether a file is one of those that a dataset's metadata implies.
+
+    In a format that has no rule here, that is every file but the manifest and hidden files.
+
+    Args:
+        name: The name of the file relative to the ``data`` folder.
+        metadata: The metadata in the dataset's manifest.
+    """
+    data_format = get_data_format(metadata)
+    folder, _, file = name.partition("/")
+    if data_format == FILE_FORMAT:
+        # Combinations of before 0.5 link to files beside the main one.
+        return not file and name.endswith(".hdf5")
+    if data_format not in FOLDER_FORMATS:
+        return name != MANIFEST_NAME and not any(part[:1] == "." for part in name.split("/"))
+    is_data = file.endswith(f".{data_format}") and is_episode_data(file)
+    return (
+        _EPISODE_NUMBER.fullmatch(folder) is not None
+        and not is_beyond_last_episode(name, metadata)
+        and "/" not in file
+        and (is_data or file in (EPISODE_METADATA, SIDECAR_FILE))
+    )
+
+
+def is_beyond_last_episode(name: str, metadata: Mapping[str, JsonValue]) -> bool:
+    """Return whether a file is of an episode that the metadata does not count.
+
+    An interrupted append, or an interrupted upload of another dataset, leaves such files.
+    """
+    folder = name.partition("/")[0]
+    return (
+        metadata.get("data_format") in FOLDER_FORMATS
+        and _EPISODE_NUMBER.fullmatch(folder) is not None
+        and int(folder) >= count_episodes(metadata)
+    )
+
+
+def is_episode_data(name: str) -> bool:
+    """Return whether a file in an episode's folder is one that the public Minari reads as data."""
+    return name != EPISODE_METADATA and not name.startswith(("_", "."))

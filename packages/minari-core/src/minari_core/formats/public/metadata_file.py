@@ -31,11 +31,9 @@ from minari_core.errors import (
     SpaceError,
 )
 from minari_core.formats.columnar.manifest import MANIFEST_NAME
+from minari_core.formats.public.files import OWN_KEY
 from minari_core.formats.public.spaces import check_holdable, public_space_json
 from minari_core.json_values import JsonValue
-
-OWN_KEY = "minari_core"
-"""The key of ``metadata.json`` under which lies what only this project reads."""
 
 PUBLIC_VERSION = "0.5.4"
 """What is written as ``minari_version``: the public Minari reads no dataset of another's."""

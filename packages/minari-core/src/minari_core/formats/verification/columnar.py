@@ -13,47 +13,66 @@ from minari_core.columns import AXES, Schema, StoredArray
 from minari_core.columns.base import NamedArray
 from minari_core.episodes.fit import check_schema_fits
 from minari_core.errors import DatasetChangedError, DatasetDamagedError
-from minari_core.files import check_plain
-from minari_core.formats.columnar.manifest import MANIFEST_NAME, Manifest, read_manifest
+from minari_core.files import LOCK_NAME, check_plain
+from minari_core.formats.columnar.manifest import (
+    MANIFEST_NAME,
+    Manifest,
+    Snapshot,
+    read_manifest,
+)
+from minari_core.formats.public.files import MAIN_FILE
 from minari_core.formats.shards.compression import CompressedRows
 from minari_core.formats.shards.entry import ShardEntry
 from minari_core.formats.shards.file_check import checksum_of
 from minari_core.formats.shards.reader import contiguous
 from minari_core.formats.verification.hdf5_structure import structure_problems
-from minari_core.formats.verification.report import AddProblem, Progress, described
+from minari_core.formats.verification.report import Findings, Progress, VerificationProblem
 
 _LENGTHS = "episodes/length"
+_SHARD_FILES = "shard-*.h5"
 
 
-class ColumnarCheck:
-    """The check of the shards of a columnar dataset."""
+def check_columnar_dataset(
+    folder: Path, manifest: Manifest, progress: Progress, findings: Findings
+) -> None:
+    """Check the shards of a columnar dataset; see `Check`."""
+    _ShardsCheck(folder, manifest.snapshot, progress, findings).run()
+    known = {MANIFEST_NAME, LOCK_NAME, MAIN_FILE, *(s.file for s in manifest.snapshot.shards)}
+    for path in sorted(folder.iterdir()):
+        if path.name in known or path.name.startswith(f".{MANIFEST_NAME}."):
+            continue
+        kind = "was left by a process that died, or is being added just now"
+        if not path.match(_SHARD_FILES):
+            kind = "is no part of the dataset"
+        message = f"no manifest names it: it {kind}"
+        findings.remarks.append(VerificationProblem(path.name, message))
+
+
+class _ShardsCheck:
+    """The check of the shards that a manifest lists."""
 
     def __init__(
-        self,
-        folder: Path,
-        manifest: Manifest,
-        progress: Progress,
-        add: AddProblem,
+        self, folder: Path, snapshot: Snapshot, progress: Progress, findings: Findings
     ) -> None:
         self._folder = folder
-        self._manifest = manifest
-        self._snapshot = manifest.snapshot
+        self._snapshot = snapshot
         self._progress = progress
-        self._add = add
+        self._findings = findings
+        self._add = findings.add
         # Files of the right size, and those of them whose checksum is right too.
         self._whole: set[str] = set()
         self._intact: set[str] = set()
         self._arrays: list[list[NamedArray]] = []
 
     def run(self) -> None:
-        """Look at everything, and hand over whatever is wrong."""
+        """Check everything, and collect whatever is wrong."""
         if not self._snapshot.uid:
             self._add(MANIFEST_NAME, "it does not list the shards of its columnar data")
         self._check_schemas()
         self._check_files()
         for number, entry in enumerate(self._snapshot.shards):
             self._arrays.append([])
-            with _Reported(self._add, entry.file):
+            with self._findings.catching(entry.file):
                 self._arrays[number] = self._place(entry)
         starts = self._check_lengths()
         checked: set[ShardEntry] = set()
@@ -62,7 +81,7 @@ class ColumnarCheck:
             if entry in checked:
                 continue
             checked.add(entry)
-            with _Reported(self._add, entry.file):
+            with self._findings.catching(entry.file):
                 self._check_shard(number, entry, starts)
 
     def _schema(self, entry: ShardEntry) -> Schema:
@@ -73,7 +92,7 @@ class ColumnarCheck:
         for entry in shards[1:]:
             if entry.schema == shards[0].schema:
                 continue
-            with _Reported(self._add, entry.file):
+            with self._findings.catching(entry.file):
                 check_schema_fits(self._schema(shards[0]), self._schema(entry))
 
     def _check_files(self) -> None:
@@ -84,7 +103,7 @@ class ColumnarCheck:
         done = 0
         self._progress(done, total)
         for entry in entries.values():
-            with _Reported(self._add, entry.file):
+            with self._findings.catching(entry.file):
                 self._check_file(entry, known)
             done += entry.nbytes
             self._progress(done, total)
@@ -131,7 +150,7 @@ class ColumnarCheck:
             if spec.derived:
                 continue
             array: StoredArray | None = None
-            with _Reported(self._add, entry.file, spec.path):
+            with self._findings.catching(entry.file, spec.path):
                 if spec.rows_per_chunk:
                     table_place = entry.arrays[index + 1]
                     table = contiguous(contents, specs[index + 1], *table_place, "it")
@@ -238,26 +257,3 @@ class ColumnarCheck:
         # An episode has one row more than it has steps.
         firsts = starts + np.arange(len(starts))
         return int(np.searchsorted(firsts, place, side="right")) - 1
-
-
-class _Reported:
-    """Turns whatever goes wrong in its block into a problem, so that the rest is looked at too."""
-
-    def __init__(
-        self,
-        add: AddProblem,
-        file: str,
-        column: str | None = None,
-    ) -> None:
-        self._add = add
-        self._file = file
-        self._column = column
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> bool:
-        if not isinstance(error, Exception) or isinstance(error, DatasetChangedError):
-            return False
-        self._add(self._file, described(error), self._column)
-        return True

@@ -1,4 +1,4 @@
-"""Check that the files of a dataset in a public format are those that its metadata names."""
+"""Check that a dataset in a public format has all its files, without reading episodes."""
 
 from __future__ import annotations
 
@@ -8,32 +8,34 @@ from pathlib import Path
 
 from minari_core.errors import DatasetDamagedError
 from minari_core.formats.public.files import (
-    _FOLDERS,
-    BEFORE_NAMED,
     EPISODE_METADATA,
+    FILE_FORMAT,
+    FOLDER_FORMATS,
     MAIN_FILE,
-    _total,
+    count_episodes,
+    get_data_format,
+    is_episode_data,
 )
 from minari_core.json_values import JsonValue
 
 
 def check_episode_files(folder: Path, metadata: Mapping[str, JsonValue], where: str) -> None:
-    """Raise unless every episode that the metadata counts is there, and every file has its end.
+    """Raise unless every counted episode has its files, and no file is cut short.
 
     Args:
-        folder: The folder that the files lie in.
-        metadata: What the dataset's manifest says.
+        folder: The ``data`` folder.
+        metadata: The metadata in the dataset's manifest.
         where: The dataset, for an error message.
 
     Raises:
         DatasetDamagedError: A file is missing or cut.
     """
-    data_format = metadata.get("data_format", BEFORE_NAMED)
-    if data_format == BEFORE_NAMED:
-        _check_main_file(folder / MAIN_FILE, _total(metadata), where)
-    elif isinstance(data_format, str) and data_format in _FOLDERS:
-        for number in range(_total(metadata)):
-            _check_episode(folder / str(number), _FOLDERS[data_format], where)
+    data_format, episodes = get_data_format(metadata), count_episodes(metadata)
+    if data_format == FILE_FORMAT:
+        _check_main_file(folder / MAIN_FILE, episodes, where)
+    elif data_format in FOLDER_FORMATS:
+        for number in range(episodes):
+            _check_episode(folder / str(number), FOLDER_FORMATS[data_format], where)
 
 
 def _check_main_file(path: Path, episodes: int, where: str) -> None:
@@ -56,11 +58,11 @@ def _check_main_file(path: Path, episodes: int, where: str) -> None:
 
 def _check_episode(folder: Path, end: bytes, where: str) -> None:
     try:
-        files = [path for path in folder.iterdir() if not path.name.startswith(("_", "."))]
+        paths = list(folder.iterdir())
     except OSError:
-        files = []
-    data = [path for path in files if path.name != EPISODE_METADATA]
-    if not data or len(data) == len(files):
+        paths = []
+    data = [path for path in paths if is_episode_data(path.name)]
+    if not data or folder / EPISODE_METADATA not in paths:
         missing = "data" if not data else EPISODE_METADATA
         raise DatasetDamagedError(
             f"{where} has no {missing} of episode {folder.name}, which its metadata counts"

@@ -1,14 +1,15 @@
-"""What verification finds: problems, collected into a report."""
+"""The report of a verification, and the problems that it consists of."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from minari_core.errors import (
-    MinariError,
-)
+from minari_core.errors import DatasetChangedError, MinariError
+from minari_core.formats.columnar.manifest import Manifest
 from minari_core.json_values import JsonObject
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -46,26 +47,26 @@ class VerificationProblem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerificationReport:
-    """What `verify_dataset` found."""
+    """The result of `verify_dataset`."""
 
     dataset_id: str
     """The dataset."""
     data_path: str
     """The folder that was looked at."""
     data_format: str
-    """How the data is stored, or ``""`` if the metadata does not say."""
+    """The data format, or ``""`` if the metadata names none."""
     files: int
-    """How many files with data there should be."""
+    """The expected number of data files."""
     total_episodes: int
-    """How many episodes there should be."""
+    """The expected number of episodes."""
     total_steps: int
-    """How many steps there should be."""
+    """The expected number of steps."""
     nbytes: int
-    """How many bytes there should be in the files with data."""
+    """The expected size of the data files in bytes."""
     problems: tuple[VerificationProblem, ...]
     """Everything that is wrong; empty for a sound dataset."""
     remarks: tuple[VerificationProblem, ...]
-    """What does no harm, but is no part of the dataset: files that no manifest names."""
+    """Harmless findings: files that are not part of the dataset."""
 
     @property
     def ok(self) -> bool:
@@ -88,15 +89,50 @@ class VerificationReport:
         }
 
 
-def described(error: Exception) -> str:
-    """An error of this project speaks for itself; of another one, its class says more."""
-    return str(error) if isinstance(error, MinariError) else f"{type(error).__name__}: {error}"
+class Findings:
+    """The problems and remarks that a verification has collected so far."""
 
+    def __init__(self) -> None:
+        self.problems: list[VerificationProblem] = []
+        self.remarks: list[VerificationProblem] = []
 
-class AddProblem(Protocol):
-    """Takes what is wrong: the file, the message, and the column and episode it concerns."""
-
-    def __call__(
+    def add(
         self, file: str, message: str, column: str | None = None, episode: int | None = None
     ) -> None:
-        """Add a problem to the report."""
+        """Add a problem."""
+        self.problems.append(VerificationProblem(file, message, column, episode))
+
+    @contextmanager
+    def catching(self, file: str, column: str | None = None) -> Iterator[None]:
+        """Turn an error of the block into a problem, so that the rest is checked too."""
+        try:
+            yield
+        except DatasetChangedError:
+            raise
+        except Exception as error:
+            self.add(file, format_error(error), column)
+
+
+class Check(Protocol):
+    """Verifies the data of a dataset; its metadata has been checked before."""
+
+    def __call__(
+        self, folder: Path, manifest: Manifest, progress: Progress, findings: Findings
+    ) -> None:
+        """Verify a dataset.
+
+        Args:
+            folder: Its ``data`` folder.
+            manifest: Its manifest.
+            progress: Called as it goes on.
+            findings: Collects what is found.
+
+        Raises:
+            DatasetChangedError: Another process rewrote the dataset meanwhile.
+            FormatError: The dataset is of a version that is unknown here.
+        """
+
+
+def format_error(error: Exception) -> str:
+    """Return the message of an error, after the name of its class unless it is this project's."""
+    return str(error) if isinstance(error, MinariError) else f"{type(error).__name__}: {error}"

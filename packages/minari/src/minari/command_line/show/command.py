@@ -12,7 +12,7 @@ from minari.command_line.show.statistics import EpisodeStatistics, local_statist
 from minari.command_line.show.summary import Summary, print_summary
 from minari_core.datasets.local import load_dataset
 from minari_core.errors import DatasetNotFoundError, FormatError, MinariError
-from minari_core.formats.public.files import BEFORE_NAMED
+from minari_core.formats.public.files import get_data_format
 from minari_core.formats.registry import DEFAULT_FORMAT
 from minari_hub.command_line.exit_codes import ExitCode, say_error
 from minari_hub.command_line.options import JsonOption, RemoteOption, TokenOption, local_ids
@@ -96,7 +96,7 @@ def _remote_summary(name: str, remote: str | None, token: str | None) -> tuple[S
     statistics: EpisodeStatistics | None = None
     try:
         statistics = remote_statistics(dataset)
-        stored_as = metadata.get("data_format") or BEFORE_NAMED
+        stored_as = get_data_format(metadata)
         if statistics is None and stored_as != DEFAULT_FORMAT:
             say(
                 f"returns and lengths are not shown: of a remote dataset in {stored_as} format, "

@@ -15,6 +15,7 @@ from minari.command_line.show.statistics import EpisodeStatistics
 from minari_core.environments.env_specs import env_spec_from_json
 from minari_core.environments.space_json import space_from_json
 from minari_core.errors import MinariError
+from minari_core.formats.public.files import get_data_format
 from minari_core.json_values import JsonObject, JsonValue
 from minari_hub.command_line.dataset_table import people
 from minari_hub.command_line.terminal import file_size, one_line
@@ -132,7 +133,7 @@ def _facts(summary: Summary) -> list[tuple[str, str]]:
     facts: list[tuple[str, str]] = [
         ("Episodes", _count(metadata.get("total_episodes"))),
         ("Steps", _count(metadata.get("total_steps"))),
-        ("Stored", f"{size}{metadata.get('data_format') or 'hdf5'}"),
+        ("Stored", f"{size}{get_data_format(metadata)}"),
         ("In", summary.place),
         ("Environment", _environment(metadata.get("env_spec"))),
         ("Evaluated on", _environment(metadata.get("eval_env_spec"))),

@@ -22,6 +22,7 @@ from minari_core.errors import DataError, DatasetDamagedError, MissingDependency
 from minari_core.files import check_plain, sync_folder
 from minari_core.formats.public.attributes import Attributes, described_by, nested
 from minari_core.formats.public.base import EpisodeWriter, PublicStorage, read_only
+from minari_core.formats.public.files import EPISODE_METADATA, SIDECAR_FILE, is_episode_data
 from minari_core.formats.public.sidecar import ENTRY, Kept, keep_entry, restore
 
 try:
@@ -34,9 +35,6 @@ except ImportError as error:
         "the formats 'arrow' and 'parquet' need pyarrow; pip install 'minari-core[arrow]'"
     ) from error
 
-_METADATA = "metadata.json"
-# The public Minari looks into no file whose name begins so.
-_KEPT = "_minari_core.npz"
 _KEPT_COLUMNS = "columns"
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, UnicodeError, pa.ArrowException)
 
@@ -59,12 +57,12 @@ class ArrowStorage(PublicStorage):
         for number in numbers:
             folder = self._folder / str(number)
             try:
-                attributes = _read_json(folder / _METADATA)
+                attributes = _read_json(folder / EPISODE_METADATA)
                 if "total_steps" not in attributes:
                     attributes["total_steps"] = self._table(folder).num_rows - 1
                 entry = None
-                if (folder / _KEPT).exists():
-                    described, arrays = _read_kept(folder / _KEPT)
+                if (folder / SIDECAR_FILE).exists():
+                    described, arrays = _read_kept(folder / SIDECAR_FILE)
                     rows = int(attributes["total_steps"]) + 1
                     entry = restore(described, arrays, rows, {}, copy=True)[1]
             except _DAMAGE as error:
@@ -74,7 +72,7 @@ class ArrowStorage(PublicStorage):
     def _episode(self, folder: Path, number: int) -> EpisodeData:
         table = self._table(folder)
         columns = {name: table.column(name).combine_chunks() for name in table.column_names}
-        attributes = _read_json(folder / _METADATA)
+        attributes = _read_json(folder / EPISODE_METADATA)
         rows = table.num_rows
         steps = rows - 1
         if attributes.get("total_steps", steps) != steps or steps < 1:
@@ -90,8 +88,8 @@ class ArrowStorage(PublicStorage):
             infos = arrow_values.decode_infos(_whole(columns["infos"]), "infos")
         seed, options, metadata = described_by(attributes)
         extras: dict[str, Any] = {}
-        if (folder / _KEPT).exists():
-            described, arrays = _read_kept(folder / _KEPT)
+        if (folder / SIDECAR_FILE).exists():
+            described, arrays = _read_kept(folder / SIDECAR_FILE)
             extras, entry = restore(described, arrays, rows, infos, copy=True)
             if entry is not None:
                 seed, options, metadata = entry
@@ -110,17 +108,17 @@ class ArrowStorage(PublicStorage):
             extras,
         )
 
-    def file_of(self, number: int) -> str:
-        """The file with an episode's table, or its folder if there is not one alone."""
+    def find_data_file(self, number: int) -> str:
+        """Return the file with an episode's table, or its folder if there are several files."""
         try:
             files = _data_files(self._folder / str(number))
         except OSError:
             files = []
         return f"{number}/{files[0].name}" if len(files) == 1 else str(number)
 
-    def description_file_of(self, number: int) -> str:
-        """The file with what is said of an episode."""
-        return f"{number}/{_METADATA}"
+    def find_attributes_file(self, number: int) -> str:
+        """Return the file that holds the attributes of an episode."""
+        return f"{number}/{EPISODE_METADATA}"
 
     def _table(self, folder: Path) -> Any:
         files = _data_files(folder)
@@ -216,11 +214,13 @@ class _Writer(EpisodeWriter):
         self._written.append(folder)
         storage.write_table(pa.table(columns), folder)
         text = json.dumps(nested(attributes), default=_plain)
-        (folder / _METADATA).write_text(text, encoding="ascii")
+        (folder / EPISODE_METADATA).write_text(text, encoding="ascii")
         if kept:
             described = np.frombuffer(kept.described().encode("utf-8"), dtype=np.uint8)
             arrays = {str(index): array for index, array in enumerate(kept.arrays)}
-            np.savez(folder / _KEPT, allow_pickle=False, **{_KEPT_COLUMNS: described}, **arrays)
+            np.savez(
+                folder / SIDECAR_FILE, allow_pickle=False, **{_KEPT_COLUMNS: described}, **arrays
+            )
 
     def commit(self) -> None:
         for folder in self._written:
@@ -236,11 +236,7 @@ class _Writer(EpisodeWriter):
 
 
 def _data_files(folder: Path) -> list[Path]:
-    return [
-        path
-        for path in folder.iterdir()
-        if path.name != _METADATA and not path.name.startswith(("_", "."))
-    ]
+    return [path for path in folder.iterdir() if is_episode_data(path.name)]
 
 
 def _whole(column: Any) -> Any:

@@ -12,6 +12,7 @@ from minari_core.columns import Array
 from minari_core.episodes.episode import EpisodeData
 from minari_core.errors import DatasetDamagedError
 from minari_core.formats.public.attributes import described_by
+from minari_core.formats.public.files import OWN_KEY
 from minari_core.formats.public.hdf5.file import (
     Hdf5File,
     is_group,
@@ -23,7 +24,6 @@ from minari_core.formats.public.hdf5.file import (
 )
 from minari_core.formats.public.hdf5.mapped_file import Tree
 from minari_core.formats.public.jpeg import decode_jpegs, is_jpeg
-from minari_core.formats.public.metadata_file import OWN_KEY
 from minari_core.formats.public.sidecar import restore
 
 KEPT_COLUMNS = "columns"

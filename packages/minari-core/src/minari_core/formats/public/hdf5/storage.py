@@ -28,12 +28,12 @@ from minari_core.formats.public.base import (
     read_only,
     temporary_beside,
 )
-from minari_core.formats.public.files import MAIN_FILE
+from minari_core.formats.public.files import MAIN_FILE, OWN_KEY
 from minari_core.formats.public.hdf5.file import Hdf5File, damage_named
 from minari_core.formats.public.hdf5.reader import KEPT_COLUMNS, EpisodeReader
 from minari_core.formats.public.hdf5.root_attributes import read_root_attributes
 from minari_core.formats.public.jpeg import encode_jpegs
-from minari_core.formats.public.metadata_file import OWN_KEY, Description
+from minari_core.formats.public.metadata_file import Description
 from minari_core.formats.public.sidecar import Kept
 from minari_core.formats.public.spaces import is_image_space
 
@@ -80,12 +80,12 @@ class Hdf5Storage(PublicStorage):
     def _name(self, number: int) -> str:
         return f"episode {number} of {self._folder / MAIN_FILE}"
 
-    def file_of(self, number: int) -> str:
-        """The file that all episodes lie in."""
+    def find_data_file(self, number: int) -> str:
+        """Return the file that holds all episodes."""
         return MAIN_FILE
 
-    def description_file_of(self, number: int) -> str:
-        """The file that all episodes lie in."""
+    def find_attributes_file(self, number: int) -> str:
+        """Return the file that holds all episodes."""
         return MAIN_FILE
 
     def check_common_file(self) -> None:

@@ -1,0 +1,120 @@
+"""The check of a format that keeps no checksums: every episode is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from minari_core.columns import FIXED_SPACES
+from minari_core.errors import FormatError
+from minari_core.formats.columnar.manifest import MANIFEST_NAME, Manifest
+from minari_core.formats.registry import open_storage
+from minari_core.formats.verification.report import Findings, Progress, format_error
+from minari_core.storage.base import Storage
+
+# A space of one dtype may have values of another dtype of the same kind.
+_KINDS = {"b": "integers", "i": "integers", "u": "integers", "f": "floats"}
+
+
+def check_by_reading(
+    folder: Path, manifest: Manifest, progress: Progress, findings: Findings
+) -> None:
+    """Read every episode through its `Storage`; see `Check`."""
+    storage = open_for_check(folder, findings)
+    if storage is not None:
+        EpisodeCheck(storage, findings).check_all(manifest, progress)
+
+
+def open_for_check(folder: Path, findings: Findings) -> Storage | None:
+    """Open the storage of a dataset; None, and a problem, if it cannot be opened."""
+    try:
+        return open_storage(folder)
+    except FormatError:
+        raise
+    except Exception as error:
+        findings.add(MANIFEST_NAME, f"the data cannot be opened: {format_error(error)}")
+        return None
+
+
+class EpisodeCheck:
+    """Reads episodes, and compares each with its spaces and with the episodes before it."""
+
+    def __init__(self, storage: Storage, findings: Findings) -> None:
+        self._storage = storage
+        self._findings = findings
+        self._dtypes: dict[str, np.dtype[Any]] = {}
+
+    def find_data_file(self, number: int) -> str:
+        """Return the file that holds an episode, relative to the data folder."""
+        return "."
+
+    def find_attributes_file(self, number: int) -> str:
+        """Return the file that holds the length of an episode, relative to the data folder."""
+        return self.find_data_file(number)
+
+    def read_length(self, number: int) -> int:
+        """Return the number of steps that the dataset records for an episode."""
+        return int(self._storage.episode_lengths()[number])
+
+    def check_all(self, manifest: Manifest, progress: Progress) -> None:
+        """Check every episode, and their number of steps against the manifest."""
+        total, nbytes = self._storage.total_episodes, self._storage.nbytes
+        steps: list[int | None] = []
+        for number in range(total):
+            steps.append(self._check(number))
+            progress(nbytes * (number + 1) // total, nbytes)
+        known = [count for count in steps if count is not None]
+        stated = manifest.metadata.get("total_steps", 0)
+        if len(known) == total and sum(known) != stated:
+            self._findings.add(
+                MANIFEST_NAME, f"its total_steps is {stated}, but the data has {sum(known)}"
+            )
+
+    def _check(self, number: int) -> int | None:
+        """Check an episode.
+
+        Returns:
+            Its number of steps; the recorded one if it cannot be read, or None.
+        """
+        stated: int | None = None
+        file = self.find_attributes_file(number)
+        try:
+            stated = self.read_length(number)
+            file = self.find_data_file(number)
+            (episode,) = self._storage.read_episodes([number], copy=False)
+        except Exception as error:
+            self._findings.add(file, f"it cannot be read: {format_error(error)}", None, number)
+            return stated
+        if len(episode) != stated:
+            message = f"it has {len(episode)} steps, not {stated}"
+            self._findings.add(file, message, None, number)
+        for name, space in (
+            ("observations", self._storage.observation_space),
+            ("actions", self._storage.action_space),
+        ):
+            for column, message in self._find_mismatches(space, getattr(episode, name), name):
+                self._findings.add(file, message, column, number)
+        return len(episode)
+
+    def _find_mismatches(
+        self, space: spaces.Space[Any], value: Any, where: str
+    ) -> Iterator[tuple[str, str]]:
+        if isinstance(space, spaces.Dict | spaces.Tuple):
+            keyed: Mapping[Any, spaces.Space[Any]] = dict(
+                space.spaces.items() if isinstance(space, spaces.Dict) else enumerate(space.spaces)
+            )
+            for key, subspace in keyed.items():
+                yield from self._find_mismatches(subspace, value[key], f"{where}[{key!r}]")
+        elif isinstance(space, FIXED_SPACES):
+            found, wanted = value.dtype, np.dtype(space.dtype)
+            if value.shape[1:] != space.shape:
+                yield where, f"its rows have shape {value.shape[1:]}, but the space is {space}"
+            if _KINDS.get(found.kind) != _KINDS.get(wanted.kind):
+                yield where, f"it is {found}, but the space is {space}"
+            elif found != self._dtypes.setdefault(where, found):
+                # Neither a conversion nor a batch can hold both.
+                yield where, f"it is {found}, but {self._dtypes[where]} in the episodes before"
