@@ -17,6 +17,8 @@ from minari_hub.command_line.app import app
 from minari_hub.command_line.dataset_table import folded
 from minari_hub.command_line.terminal import printable
 from tests.helpers.command_line import CommandLine, collect, in_process
+from tests.hub.helpers.fault_proxy import FaultProxy
+from tests.hub.helpers.servers import Bucket
 
 pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no:minari_core.MinariWarning")
 
@@ -425,3 +427,15 @@ def test_printable_text_stays_as_it_is() -> None:
     assert printable("Łódź 東京 é") == "Łódź 東京 é"
     assert printable("\ud800") == r"\ud800"
     assert os.linesep not in printable("a\nb")
+
+
+def test_a_private_bucket_asks_for_a_token_as_it_is_given_here(
+    hub: CommandLine, bucket: Bucket, proxy: FaultProxy
+) -> None:
+    proxy.required_token = "secret-token"
+
+    done = hub("list", bucket.url)
+
+    assert done.code == 1
+    assert "give --token, or set MINARI_REMOTE_TOKEN" in done.err
+    assert hub("list", bucket.url, "--token", "secret-token").code == 0
