@@ -18,6 +18,7 @@ import pytest
 from packaging.requirements import Requirement
 
 import minari
+import minari_core
 
 REPOSITORY = Path(__file__).parents[1]
 PACKAGES = {
@@ -45,6 +46,17 @@ STORAGE_MODULES = frozenset(
         "formats/shards/writer.py",
         "formats/verification/hdf5_structure.py",
     }
+)
+# Modules that the documentation names, besides the packages themselves and the public Minari's.
+DOCUMENTED_PATHS = (
+    "minari_core.errors",
+    "minari_core.integrations.d3rlpy",
+    "minari_core.integrations.torchrl",
+    "minari_core.jax",
+    "minari_core.testing",
+    "minari_core.torch",
+    "minari_collect.ray",
+    "minari_hub.testing",
 )
 # Modules that are called otherwise than what is installed for them.
 DISTRIBUTIONS = {
@@ -107,13 +119,17 @@ def imported_names(file: Path) -> Iterator[str]:
             yield node.module or ""
 
 
+def run_fresh(program: str) -> str:
+    """What a program prints in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120
+    ).stdout
+
+
 def loaded_by(statement: str) -> set[str]:
     """The top-level modules that a fresh process has loaded after a statement."""
     program = f"import json, sys\n{statement}\nprint(json.dumps(sorted(sys.modules)))"
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120
-    )
-    return set(json.loads(done.stdout))
+    return set(json.loads(run_fresh(program)))
 
 
 @every_module
@@ -201,17 +217,55 @@ def test_the_version_is_written_in_one_place(package: str) -> None:
 @every_module
 def test_the_public_names_are_explicit_unique_and_there(module: str) -> None:
     package = importlib.import_module(module)
+    tree = ast.parse(inspect.getsource(package))
     (assignment,) = (
         node
-        for node in ast.parse(inspect.getsource(package)).body
+        for node in tree.body
         if isinstance(node, ast.Assign)
         and [ast.unparse(target) for target in node.targets] == ["__all__"]
     )
     names = ast.literal_eval(assignment.value)
+    # The errors are listed where they are defined, and nowhere else.
+    starred = [
+        node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and [alias.name for alias in node.names] == ["*"]
+    ]
+    assert starred in ([], ["minari_core.errors"])
+    names += minari_core.errors.__all__ if starred else []
 
+    assert package.__all__ == names
     assert len(set(names)) == len(names)
     assert [name for name in names if not hasattr(package, name)] == []
-    assert "import *" not in inspect.getsource(package)
+
+
+@pytest.mark.parametrize("path", DOCUMENTED_PATHS)
+def test_a_documented_module_stays_where_it_is(path: str) -> None:
+    try:
+        module = importlib.import_module(path)
+    except minari.MissingDependencyError as error:  # an extra that is not installed here
+        assert "pip install" in str(error)  # noqa: PT017  # it need not be raised
+    else:
+        assert [name for name in module.__all__ if not hasattr(module, name)] == []
+
+
+@every_module
+def test_dir_shows_the_public_names_and_nothing_else(module: str) -> None:
+    program = f"""
+import json, {module}
+before = dir({module})
+[getattr({module}, name) for name in {module}.__all__]
+print(json.dumps([before, dir({module}), sorted({module}.__all__)]))
+"""
+    before, after, public = json.loads(run_fresh(program))
+
+    assert before == after == public
+
+
+@every_module
+def test_a_name_that_is_not_there_is_an_attribute_error_that_names_it(module: str) -> None:
+    with pytest.raises(AttributeError, match=f"module '{module}' has no attribute 'load_datset'"):
+        importlib.import_module(module).load_datset  # noqa: B018  # the access is what is tested
 
 
 @every_module

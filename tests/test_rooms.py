@@ -18,7 +18,7 @@ PACKAGES = Path(__file__).parents[1] / "packages"
 # From the ground up. Rooms on one line do not import each other.
 ORDER = {
     "minari_core": """
-        _version errors
+        _version errors lazy_names
         messages
         json_values files arguments
         environments

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from minari_collect._version import __version__
@@ -11,6 +10,7 @@ from minari_collect.collectors.creation import create_dataset_from_collector_env
 from minari_collect.collectors.single import DataCollectorV0
 from minari_collect.staging.journal import RecoverableRecording
 from minari_collect.staging.recovery import discard, list_recoverable, recover
+from minari_core.lazy_names import load_lazily
 
 if TYPE_CHECKING:
     from minari_collect.collectors.vector import VectorDataCollector
@@ -33,19 +33,11 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-    _LOADED_WHEN_USED = {
-        "CollectProgress": "minari_collect.runs.progress",
-        "VectorDataCollector": "minari_collect.collectors.vector",
-        "collect_dataset": "minari_collect.runs.collect_dataset",
-    }
-
-    def __getattr__(name: str) -> object:
-        """Load what not every program uses when it is first asked for."""
-        if name not in _LOADED_WHEN_USED:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        globals()[name] = getattr(import_module(_LOADED_WHEN_USED[name]), name)
-        return globals()[name]
-
-    def __dir__() -> list[str]:
-        """Every name, loaded or not."""
-        return sorted({*globals(), *__all__})
+    __getattr__, __dir__ = load_lazily(
+        __name__,
+        {
+            "CollectProgress": "minari_collect.runs.progress",
+            "VectorDataCollector": "minari_collect.collectors.vector",
+            "collect_dataset": "minari_collect.runs.collect_dataset",
+        },
+    )

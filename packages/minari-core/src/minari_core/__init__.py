@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from minari_core import errors
 from minari_core._version import __version__
 from minari_core.datasets.combining import combine_datasets, split_dataset
 from minari_core.datasets.creation import create_dataset_from_buffers
@@ -14,28 +14,8 @@ from minari_core.datasets.local import delete_dataset, list_local_datasets, load
 from minari_core.datasets.scores import get_normalized_score
 from minari_core.datasets.source import EpisodeSource
 from minari_core.episodes.episode import EpisodeBuffer, EpisodeData, EpisodeMetadata
-from minari_core.errors import (
-    DataError,
-    DatasetBusyError,
-    DatasetChangedError,
-    DatasetDamagedError,
-    DatasetExistsError,
-    DatasetIdError,
-    DatasetNotFoundError,
-    DatasetWriteError,
-    EnvironmentNotRecoverableError,
-    EpisodeIndexError,
-    FormatError,
-    IncompatibleDatasetsError,
-    MetadataError,
-    MinariError,
-    MissingDependencyError,
-    NamespaceError,
-    RecordingError,
-    SamplingError,
-    SpaceError,
-    UntrustedEnvironmentError,
-)
+from minari_core.errors import *  # noqa: F403  # they are in its `__all__`
+from minari_core.lazy_names import load_lazily
 from minari_core.local.namespaces import (
     create_namespace,
     delete_namespace,
@@ -52,34 +32,14 @@ if TYPE_CHECKING:
     from minari_core.local.verifying import verify_dataset
 
 __all__ = [
-    "DataError",
-    "DatasetBusyError",
-    "DatasetChangedError",
-    "DatasetDamagedError",
     "DatasetDetails",
-    "DatasetExistsError",
-    "DatasetIdError",
-    "DatasetNotFoundError",
-    "DatasetWriteError",
-    "EnvironmentNotRecoverableError",
     "EpisodeBuffer",
     "EpisodeData",
-    "EpisodeIndexError",
     "EpisodeMetadata",
     "EpisodeSource",
-    "FormatError",
-    "IncompatibleDatasetsError",
-    "MetadataError",
     "MinariDataset",
     "MinariDatasetSpec",
-    "MinariError",
     "MinariWarning",
-    "MissingDependencyError",
-    "NamespaceError",
-    "RecordingError",
-    "SamplingError",
-    "SpaceError",
-    "UntrustedEnvironmentError",
     "VerificationProblem",
     "VerificationReport",
     "__version__",
@@ -100,24 +60,17 @@ __all__ = [
     "update_namespace_metadata",
     "verify_dataset",
 ]
+__all__ += errors.__all__
 
 if not TYPE_CHECKING:
-    _LOADED_WHEN_USED = {
-        "VerificationProblem": "minari_core.formats.verification.report",
-        "VerificationReport": "minari_core.formats.verification.report",
-        "convert_dataset": "minari_core.datasets.converting",
-        "create_dataset_from_arrays": "minari_core.datasets.flat",
-        "import_flat_hdf5": "minari_core.datasets.flat",
-        "verify_dataset": "minari_core.local.verifying",
-    }
-
-    def __getattr__(name: str) -> object:
-        """Load what not every program uses when it is first asked for."""
-        if name not in _LOADED_WHEN_USED:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        globals()[name] = getattr(import_module(_LOADED_WHEN_USED[name]), name)
-        return globals()[name]
-
-    def __dir__() -> list[str]:
-        """Every name, loaded or not."""
-        return sorted({*globals(), *__all__})
+    __getattr__, __dir__ = load_lazily(
+        __name__,
+        {
+            "VerificationProblem": "minari_core.formats.verification.report",
+            "VerificationReport": "minari_core.formats.verification.report",
+            "convert_dataset": "minari_core.datasets.converting",
+            "create_dataset_from_arrays": "minari_core.datasets.flat",
+            "import_flat_hdf5": "minari_core.datasets.flat",
+            "verify_dataset": "minari_core.local.verifying",
+        },
+    )

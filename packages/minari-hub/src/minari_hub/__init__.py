@@ -16,6 +16,9 @@ never on ``minari_collect``; the libraries of a remote are imported when it is f
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from minari_core.lazy_names import load_lazily
 from minari_hub._version import __version__
 from minari_hub.datasets.download import download_dataset, ensure_downloaded
 from minari_hub.datasets.listing import get_remote_metadata, list_remote_datasets
@@ -36,3 +39,6 @@ __all__ = [
     "open_remote",
     "upload_dataset",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = load_lazily(__name__, {})

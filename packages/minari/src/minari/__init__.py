@@ -7,7 +7,6 @@ Everything that is documented is here, by name; it comes from the packages ``min
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 # First, because measured: numpy takes 35 ms longer where the modules below import it.
@@ -39,6 +38,7 @@ from minari_core import (
     create_namespace,
     delete_dataset,
     delete_namespace,
+    errors,
     get_namespace_metadata,
     get_normalized_score,
     list_local_datasets,
@@ -46,34 +46,8 @@ from minari_core import (
     split_dataset,
     update_namespace_metadata,
 )
-from minari_core.errors import (
-    DataError,
-    DatasetBusyError,
-    DatasetChangedError,
-    DatasetDamagedError,
-    DatasetExistsError,
-    DatasetIdError,
-    DatasetNotFoundError,
-    DatasetWriteError,
-    EnvironmentNotRecoverableError,
-    EpisodeIndexError,
-    FormatError,
-    IncompatibleDatasetsError,
-    MetadataError,
-    MinariError,
-    MissingDependencyError,
-    NamespaceError,
-    RecordingError,
-    RemoteAccessError,
-    RemoteError,
-    RemoteObjectExistsError,
-    RemoteObjectNotFoundError,
-    RemoteUrlError,
-    SamplingError,
-    SpaceError,
-    UntrustedEnvironmentError,
-    UntrustedNameError,
-)
+from minari_core.errors import *  # noqa: F403  # they are in its `__all__`
+from minari_core.lazy_names import load_lazily
 
 if TYPE_CHECKING:
     from minari_collect import CollectProgress, VectorDataCollector, collect_dataset
@@ -91,43 +65,17 @@ __all__ = [
     "CollectProgress",
     "DataCollector",
     "DataCollectorV0",
-    "DataError",
-    "DatasetBusyError",
-    "DatasetChangedError",
-    "DatasetDamagedError",
     "DatasetDetails",
-    "DatasetExistsError",
-    "DatasetIdError",
-    "DatasetNotFoundError",
-    "DatasetWriteError",
-    "EnvironmentNotRecoverableError",
     "EpisodeBuffer",
     "EpisodeData",
-    "EpisodeIndexError",
     "EpisodeMetadata",
     "EpisodeMetadataCallback",
-    "FormatError",
-    "IncompatibleDatasetsError",
-    "MetadataError",
     "MinariDataset",
     "MinariDatasetSpec",
-    "MinariError",
     "MinariWarning",
-    "MissingDependencyError",
-    "NamespaceError",
-    "RecordingError",
     "RecoverableRecording",
-    "RemoteAccessError",
-    "RemoteError",
-    "RemoteObjectExistsError",
-    "RemoteObjectNotFoundError",
-    "RemoteUrlError",
-    "SamplingError",
-    "SpaceError",
     "StepData",
     "StepDataCallback",
-    "UntrustedEnvironmentError",
-    "UntrustedNameError",
     "VectorDataCollector",
     "VerificationProblem",
     "VerificationReport",
@@ -157,30 +105,23 @@ __all__ = [
     "upload_dataset",
     "verify_dataset",
 ]
+__all__ += errors.__all__
 
 if not TYPE_CHECKING:
-    _LOADED_WHEN_USED = {
-        "CollectProgress": "minari_collect",
-        "VectorDataCollector": "minari_collect",
-        "VerificationProblem": "minari_core",
-        "VerificationReport": "minari_core",
-        "collect_dataset": "minari_collect",
-        "convert_dataset": "minari_core",
-        "create_dataset_from_arrays": "minari_core",
-        "download_dataset": "minari_hub",
-        "import_flat_hdf5": "minari_core",
-        "list_remote_datasets": "minari_hub",
-        "upload_dataset": "minari_hub",
-        "verify_dataset": "minari_core",
-    }
-
-    def __getattr__(name: str) -> object:
-        """Load what not every program uses when it is first asked for."""
-        if name not in _LOADED_WHEN_USED:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        globals()[name] = getattr(import_module(_LOADED_WHEN_USED[name]), name)
-        return globals()[name]
-
-    def __dir__() -> list[str]:
-        """Every name, loaded or not."""
-        return sorted({*globals(), *__all__})
+    __getattr__, __dir__ = load_lazily(
+        __name__,
+        {
+            "CollectProgress": "minari_collect",
+            "VectorDataCollector": "minari_collect",
+            "VerificationProblem": "minari_core",
+            "VerificationReport": "minari_core",
+            "collect_dataset": "minari_collect",
+            "convert_dataset": "minari_core",
+            "create_dataset_from_arrays": "minari_core",
+            "download_dataset": "minari_hub",
+            "import_flat_hdf5": "minari_core",
+            "list_remote_datasets": "minari_hub",
+            "upload_dataset": "minari_hub",
+            "verify_dataset": "minari_core",
+        },
+    )
