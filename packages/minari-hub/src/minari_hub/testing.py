@@ -25,6 +25,8 @@ from minari_hub.transfer.objects import RemoteObject, Upload
 from minari_hub.transfer.partial_file import PartialFile
 from minari_hub.transfer.threads import run_many
 
+__all__ = ["RemoteConformance"]
+
 _LARGE = bytes(range(256)) * 33_000
 
 

@@ -7,7 +7,14 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any, TypeVar
 
-import ray
+from minari_core.errors import MissingDependencyError
+
+try:
+    import ray
+except ImportError as error:
+    raise MissingDependencyError(
+        "minari_collect.ray needs Ray: pip install 'minari-collect[ray]'"
+    ) from error
 
 _Result = TypeVar("_Result")
 
