@@ -27,7 +27,7 @@ from minari_collect.workers.policies import load_policy
 from minari_core.datasets.local import load_dataset
 from minari_core.errors import DataError, DatasetExistsError, RecordingError
 from minari_core.local.verifying import verify_dataset
-from minari_core.messages import shown
+from minari_core.messages import format_value
 from tests.collect.helpers.collect_work import (
     Counting,
     Slow,
@@ -527,7 +527,7 @@ def test_a_wrong_argument_is_named_before_anything_begins(
     name, value = list(wrong.items())[-1]
     arguments: dict[str, Any] = {"env": Counting, "total_episodes": 3, **wrong}
 
-    with pytest.raises(DataError, match=rf"^{name} is {re.escape(shown(value))}.* give "):
+    with pytest.raises(DataError, match=rf"^{name} is {re.escape(format_value(value))}.* give "):
         collect_dataset("tests/wrong-v0", **arguments)
 
     assert leftovers(datasets_root) == []

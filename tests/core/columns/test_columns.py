@@ -24,14 +24,14 @@ from minari_core.columns import (
     Schema,
     StructColumn,
     TextColumn,
-    column_for_values,
+    choose_column,
     join_pieces,
     schema_from_json,
 )
 from minari_core.columns.base import escape_key
-from minari_core.columns.exact import exactly
+from minari_core.columns.exact import cast_exactly
 from minari_core.columns.fixed import as_numeric_array
-from minari_core.columns.joining import rows_of
+from minari_core.columns.joining import split_rows
 from minari_core.columns.untyped import encode_dynamic, freeze
 from minari_core.environments.space_json import space_to_json
 from minari_core.episodes import check_seed, encode_episodes
@@ -125,7 +125,7 @@ def test_two_keys_never_share_a_path(one: str, other: str) -> None:
 @settings(max_examples=50)
 def test_a_schema_is_read_back_from_its_json(space: Any, seed: int) -> None:
     values = values_of(space, np.random.default_rng(seed), 3)
-    columns = dict.fromkeys(AXES, column_for_values(space, values))
+    columns = dict.fromkeys(AXES, choose_column(space, values))
     dropped: dict[str, str] = {}
     encoded = encode_dynamic([None, {"a": [1, 2]}, {"b": "x", "a": [1]}], "x", dropped)
     assert encoded is not None
@@ -202,7 +202,7 @@ def test_a_number_changes_its_dtype_only_where_it_keeps_its_value(
         value = data.draw(st.floats() | st.sampled_from([float(edge) for edge in edges]))
     with np.errstate(all="ignore"):
         array = np.array([value]).astype(source)
-    cast = exactly(array, np.dtype(target))
+    cast = cast_exactly(array, np.dtype(target))
     if cast is not None:
         assert cast.dtype == target
         one, other = array.tolist()[0], cast.tolist()[0]
@@ -315,7 +315,7 @@ def test_pieces_that_differ_are_joined_row_by_row() -> None:
 
 def test_a_row_of_a_wholly_masked_array_has_no_value() -> None:
     masked = np.ma.array(np.zeros((2, 3)), mask=[[True] * 3, [False] * 3])
-    found = rows_of(masked, 2)
+    found = split_rows(masked, 2)
     assert found[0] is None
     expect_same(found[1], np.zeros(3))
 

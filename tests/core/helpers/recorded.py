@@ -20,7 +20,7 @@ from gymnasium import spaces
 from hypothesis import strategies as st
 
 from minari_core import MinariDataset
-from minari_core.columns import Column, Schema, StructColumn, column_for_values, fixed_column
+from minari_core.columns import Column, Schema, StructColumn, choose_column, make_fixed_column
 from minari_core.columns.untyped import encode_dynamic
 from minari_core.environments.space_json import space_to_json
 from minari_core.episodes import encode_entries
@@ -164,11 +164,11 @@ def shards_of(recorded: Recorded) -> list[ShardData]:
         for name in RecordedEpisode.__dataclass_fields__
     }
     ends = np.cumsum([len(episode) for episode in episodes])
-    reward = fixed_column(np.dtype("f8"), np.shape(rows["rewards"][0]))
-    flag = fixed_column(np.dtype("?"), ())
+    reward = make_fixed_column(np.dtype("f8"), np.shape(rows["rewards"][0]))
+    flag = make_fixed_column(np.dtype("?"), ())
     columns: dict[str, Column] = {
-        "observations": column_for_values(recorded.observation_space, rows["observations"]),
-        "actions": column_for_values(recorded.action_space, rows["actions"]),
+        "observations": choose_column(recorded.observation_space, rows["observations"]),
+        "actions": choose_column(recorded.action_space, rows["actions"]),
         "rewards": reward,
         "terminations": flag,
         "truncations": flag,

@@ -15,7 +15,7 @@ from gymnasium import spaces as gym_spaces
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from minari_core.columns.joining import rows_of
+from minari_core.columns.joining import split_rows
 from minari_core.datasets.dataset import MinariDataset
 from minari_core.environments.space_json import space_to_json
 from minari_core.episodes.episode import EpisodeBuffer
@@ -23,7 +23,7 @@ from minari_core.formats.columnar.dataset_folder import ColumnarStorage
 from minari_core.formats.columnar.memory import MemoryStorage
 from minari_core.messages import MinariWarning
 from minari_core.storage.base import Storage
-from minari_core.testing.expectations import expect_same, expect_same_episode, rows_of_space
+from minari_core.testing.expectations import expect_same, expect_same_episode, split_space_rows
 from tests.core.helpers.info_strategies import (
     anything,
     canonical,
@@ -95,9 +95,9 @@ def test_values_of_any_space_come_back_to_the_bit(
             episodes = reopened(storage).read_episodes(range(len(steps)), copy=copy)
             for index, episode in enumerate(episodes):
                 count = steps[index]
-                found = rows_of_space(observation_space, episode.observations, count + 1)
+                found = split_space_rows(observation_space, episode.observations, count + 1)
                 expect_same(found, observations[index], f"observations of {index}")
-                found = rows_of_space(action_space, episode.actions, count)
+                found = split_space_rows(action_space, episode.actions, count)
                 expect_same(found, actions[index], f"actions of {index}")
 
 
@@ -181,7 +181,7 @@ def test_infos_come_back_as_the_rules_say(
     for episode, (count, infos) in zip(
         storage.read_episodes(range(len(episodes))), episodes, strict=True
     ):
-        shown = {key: rows_of(column, count + 1) for key, column in episode.infos.items()}
+        shown = {key: split_rows(column, count + 1) for key, column in episode.infos.items()}
         for key, values in infos.items():
             for row, value in enumerate(values):
                 found = shown[key][row] if key in shown else None

@@ -9,7 +9,7 @@ import gymnasium
 import numpy as np
 
 from minari_core.errors import DataError, RecordingError
-from minari_core.messages import shown
+from minari_core.messages import format_value
 
 
 class StepDataCallback:
@@ -103,7 +103,7 @@ def made(callback: Any, name: str) -> Any:
     """
     made_of_class = callback() if isinstance(callback, type) else callback
     if not callable(made_of_class):
-        raise DataError(f"{name} is {shown(callback)}, which cannot be called")
+        raise DataError(f"{name} is {format_value(callback)}, which cannot be called")
     return made_of_class
 
 
@@ -115,7 +115,7 @@ def step_data(data: object) -> Mapping[str, Any]:
     """
     if not isinstance(data, Mapping):
         raise RecordingError(
-            f"the step_data_callback returned {shown(data)}, not a dict; return what "
+            f"the step_data_callback returned {format_value(data)}, not a dict; return what "
             "super().__call__ returned, with changes"
         )
     return data
@@ -148,7 +148,7 @@ def episode_metadata(metadata: object) -> dict[str, object]:
     """
     if not isinstance(metadata, Mapping):
         raise RecordingError(
-            f"the episode_metadata_callback returned {shown(metadata)}, not a dict; return {{}} "
-            "for an episode that there is nothing to say of"
+            f"the episode_metadata_callback returned {format_value(metadata)}, not a dict; return "
+            f"{{}} for an episode that there is nothing to say of"
         )
     return dict(metadata)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 
 from minari_core.errors import DataError, SamplingError
-from minari_core.messages import shown
+from minari_core.messages import format_value
 
 
 def check_whole_number(name: str, value: object, smallest: int | None = None) -> int:
@@ -16,7 +16,7 @@ def check_whole_number(name: str, value: object, smallest: int | None = None) ->
     """
     number = _to_int(value)
     if number is None:
-        raise SamplingError(f"{name} is {shown(value)}, not a whole number")
+        raise SamplingError(f"{name} is {format_value(value)}, not a whole number")
     if smallest is not None and number < smallest:
         raise SamplingError(f"{name} is {value!r}, not at least {smallest}")
     return number
@@ -59,7 +59,7 @@ def _check_count(name: str, value: object, smallest: int, otherwise: str) -> int
     number = _to_int(value)
     if number is None or number < smallest:
         rule = f"a whole number of at least {smallest}{otherwise}"
-        raise DataError(f"{name} is {shown(value)}; give {rule}")
+        raise DataError(f"{name} is {format_value(value)}; give {rule}")
     return number
 
 

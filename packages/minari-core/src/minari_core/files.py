@@ -96,7 +96,7 @@ _TIMEOUT_SECONDS = 60.0
 
 
 @contextmanager
-def dataset_lock(folder: Path) -> Iterator[None]:
+def lock_dataset(folder: Path) -> Iterator[None]:
     """Hold the lock of the folder that a dataset's data lies in.
 
     Args:

@@ -19,7 +19,7 @@ from typing import TypeAlias, TypeGuard
 import numpy as np
 
 from minari_core.errors import DataError
-from minari_core.messages import shown
+from minari_core.messages import format_value
 
 NOT_PLAIN = "its key is not text that JSON can keep"
 """Why a column is left out whose key is not plain; see `is_plain_key`."""
@@ -66,7 +66,7 @@ def from_json_text(text: str) -> object:
         raise ValueError(f"malformed JSON value: {error!r}") from error
 
 
-def plain(value: object, where: str) -> object:
+def to_plain_json(value: object, where: str) -> object:
     """The value with numpy scalars and arrays as Python's own numbers and lists.
 
     Raises:
@@ -83,12 +83,12 @@ def plain(value: object, where: str) -> object:
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
-                raise DataError(f"{where}: the key {shown(key)} is not text")
-        return {str(key): plain(item, f"{where}.{key}") for key, item in value.items()}
+                raise DataError(f"{where}: the key {format_value(key)} is not text")
+        return {str(key): to_plain_json(item, f"{where}.{key}") for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         items = sorted(value, key=repr) if isinstance(value, set | frozenset) else value
-        return [plain(item, f"{where}[{index}]") for index, item in enumerate(items)]
-    raise DataError(f"{where}: {type(value).__name__} {shown(value)} is not JSON")
+        return [to_plain_json(item, f"{where}[{index}]") for index, item in enumerate(items)]
+    raise DataError(f"{where}: {type(value).__name__} {format_value(value)} is not JSON")
 
 
 def _mark(value: object, where: str, depth: int) -> object:
@@ -114,11 +114,11 @@ def _mark(value: object, where: str, depth: int) -> object:
         if all(is_plain_key(key) and not key.startswith("$") for key in value):
             return {key: _mark(item, f"{where}.{key}", depth) for key, item in value.items()}
         pairs = [
-            [_mark(key, f"{where} key", depth), _mark(item, f"{where}[{shown(key)}]", depth)]
+            [_mark(key, f"{where} key", depth), _mark(item, f"{where}[{format_value(key)}]", depth)]
             for key, item in value.items()
         ]
         return {"$dict": pairs}
-    raise DataError(f"{where}: {type(value).__name__} {shown(value)} cannot be kept as JSON")
+    raise DataError(f"{where}: {type(value).__name__} {format_value(value)} cannot be kept as JSON")
 
 
 def _mark_array(value: object, where: str) -> object:

@@ -35,7 +35,7 @@ def warn_caller(message: str) -> None:
 _LONGEST = 200
 
 
-def shown(value: object) -> str:
+def format_value(value: object) -> str:
     """The value for an error message, cut short; it never raises."""
     try:
         text = repr(value)
@@ -56,10 +56,10 @@ def outline(value: object) -> str:
     # Arrays of other libraries too.
     if hasattr(value, "dtype") and hasattr(value, "shape") and not isinstance(value, np.generic):
         return f"{value.dtype}{list(value.shape)}"
-    return shown(value)
+    return format_value(value)
 
 
-def outlines(item: object, names: Iterable[str]) -> list[str]:
+def outline_fields(item: object, names: Iterable[str]) -> list[str]:
     """``name=outline`` of those attributes that are neither None nor an empty dict."""
     parts = {name: getattr(item, name) for name in names}
     return [

@@ -8,8 +8,10 @@ from minari_core import (
     get_normalized_score,
     split_dataset,
 )
-from minari_core.environments.reference_scores import random_policy as RandomPolicy  # noqa: N812  # the public name
-from minari_core.environments.reference_scores import reference_score as get_average_reference_score
+from minari_core.environments.reference_scores import (
+    compute_reference_score as get_average_reference_score,
+)
+from minari_core.environments.reference_scores import make_random_policy as RandomPolicy  # noqa: N812  # the public name
 
 __all__ = [
     "RandomPolicy",

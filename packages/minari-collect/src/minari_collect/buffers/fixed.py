@@ -9,7 +9,7 @@ from gymnasium import spaces
 
 from minari_collect.buffers.base import Buffer, RowMask, WriteRow
 from minari_collect.buffers.space_check import find_array_problem
-from minari_core.columns import Array, Column, FixedColumn, fixed_column
+from minari_core.columns import Array, Column, FixedColumn, make_fixed_column
 from minari_core.columns.fixed import as_numeric_array
 from minari_core.errors import DataError
 
@@ -65,7 +65,7 @@ class FixedBuffer(Buffer):
         rows = self._filled[start:stop]
         if keep is not None:
             rows = rows[keep]
-        return fixed_column(rows.dtype, rows.shape[1:]), [rows]
+        return make_fixed_column(rows.dtype, rows.shape[1:]), [rows]
 
     def read(self, start: int, stop: int) -> object:
         return self._filled[start:stop].copy()

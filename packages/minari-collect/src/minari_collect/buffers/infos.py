@@ -124,8 +124,8 @@ class InfoBuffer:
 def list_recorded_rows(column: object, count: int) -> list[object]:
     """List the rows of a column that was read, as `InfoBuffer.read` does.
 
-    Unlike `minari_core.columns.joining.rows_of`, what is missing is None in nested dicts too, and
-    so is a dict without a key.
+    Unlike `minari_core.columns.joining.split_rows`, what is missing is None in nested dicts too,
+    and so is a dict without a key.
 
     Args:
         column: An array, a list, or a dict of them.

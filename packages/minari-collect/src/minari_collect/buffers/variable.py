@@ -8,7 +8,7 @@ from gymnasium import spaces
 
 from minari_collect.buffers.base import Buffer, RowMask
 from minari_collect.buffers.space_check import find_value_problem
-from minari_core.columns import Array, Column, column_for_values
+from minari_core.columns import Array, Column, choose_column
 from minari_core.columns.untyped import freeze
 from minari_core.errors import DataError
 
@@ -50,7 +50,7 @@ class VariableBuffer(Buffer):
         values = [known for known in self._values[:row] if known is not None]
         values.append(value)
         try:
-            column = column_for_values(self._space, values)
+            column = choose_column(self._space, values)
             column.encode(values, self._name)
         except DataError:
             raise
@@ -66,7 +66,7 @@ class VariableBuffer(Buffer):
 
     def encode(self, values: list[object]) -> tuple[Column, list[Array]]:
         """Encode values that were recorded here as a column and its arrays."""
-        column = self._column or column_for_values(self._space, values)
+        column = self._column or choose_column(self._space, values)
         return column, column.encode(values, self._name)
 
     def values(self, start: int, stop: int) -> list[object]:

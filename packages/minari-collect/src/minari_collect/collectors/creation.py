@@ -14,7 +14,7 @@ from minari_core.datasets.details import DatasetDetails, list_details
 from minari_core.datasets.source import checked_source
 from minari_core.errors import RecordingError
 from minari_core.local.dataset_id import choose_id
-from minari_core.messages import shown
+from minari_core.messages import format_value
 
 
 @list_details
@@ -56,8 +56,8 @@ def create_dataset_from_collector_env(
     collector = checked_source(collector_env)
     if not isinstance(collector, EpisodeCollector):
         raise RecordingError(
-            f"collector_env is {shown(collector)}, not an environment wrapped in DataCollectorV0 "
-            "or environments wrapped in VectorDataCollector"
+            f"collector_env is {format_value(collector)}, not an environment wrapped in "
+            "DataCollectorV0 or environments wrapped in VectorDataCollector"
         )
     return create_dataset_from_source(
         new_id, collector, collector.recorded_spec, card, collector.data_format

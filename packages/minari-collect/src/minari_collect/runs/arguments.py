@@ -8,7 +8,7 @@ from numbers import Real
 from gymnasium.envs.registration import EnvSpec
 
 from minari_core.errors import DataError
-from minari_core.messages import shown
+from minari_core.messages import format_value
 
 
 def check_seconds(name: str, value: object) -> float | None:
@@ -20,7 +20,9 @@ def check_seconds(name: str, value: object) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, Real) or not float(value) > 0:
-        raise DataError(f"{name} is {shown(value)}; give a number of seconds above 0, or None")
+        raise DataError(
+            f"{name} is {format_value(value)}; give a number of seconds above 0, or None"
+        )
     return float(value)
 
 
@@ -44,7 +46,7 @@ def check_env(env: object) -> None:
     if env is None:
         raise DataError(f"give env: {rule}")
     if not isinstance(env, str | EnvSpec) and not callable(env):
-        raise DataError(f"env is {shown(env)}; give {rule}")
+        raise DataError(f"env is {format_value(env)}; give {rule}")
 
 
 def check_callable(name: str, value: object, rule: str) -> None:
@@ -59,7 +61,7 @@ def check_callable(name: str, value: object, rule: str) -> None:
         DataError: It is neither.
     """
     if value is not None and not callable(value):
-        raise DataError(f"{name} is {shown(value)}; give {rule}")
+        raise DataError(f"{name} is {format_value(value)}; give {rule}")
 
 
 def check_callback(name: str, value: object) -> None:
@@ -69,7 +71,7 @@ def check_callback(name: str, value: object) -> None:
         DataError: It is neither.
     """
     if not callable(value):
-        raise DataError(f"{name} is {shown(value)}, which cannot be called; give a callback")
+        raise DataError(f"{name} is {format_value(value)}, which cannot be called; give a callback")
 
 
 def check_mapping(name: str, value: object) -> None:
@@ -79,7 +81,7 @@ def check_mapping(name: str, value: object) -> None:
         DataError: It is neither.
     """
     if value is not None and not isinstance(value, Mapping):
-        raise DataError(f"{name} is {shown(value)}; give a dict, or None")
+        raise DataError(f"{name} is {format_value(value)}; give a dict, or None")
 
 
 def check_executor(executor: object) -> None:
@@ -92,6 +94,6 @@ def check_executor(executor: object) -> None:
         return
     if isinstance(executor, type) or not callable(getattr(executor, "submit", None)):
         raise DataError(
-            f"executor is {shown(executor)}; give an object with the interface of "
+            f"executor is {format_value(executor)}; give an object with the interface of "
             "concurrent.futures.Executor, or None for processes of this machine"
         )

@@ -11,7 +11,7 @@ from gymnasium import spaces
 
 from minari_collect.buffers.space_check import find_array_problem
 from minari_collect.vector_buffers.base import Cells, VectorBuffer
-from minari_core.columns import Array, Column, FixedColumn, fixed_column
+from minari_core.columns import Array, Column, FixedColumn, make_fixed_column
 from minari_core.columns.fixed import as_numeric_array
 from minari_core.errors import DataError
 
@@ -101,7 +101,7 @@ class VectorFixedBuffer(VectorBuffer):
 
     def take(self, wanted: Cells) -> tuple[Column, list[Array]]:
         gathered = self.gather(wanted)
-        return fixed_column(gathered.dtype, gathered.shape[1:]), [gathered]
+        return make_fixed_column(gathered.dtype, gathered.shape[1:]), [gathered]
 
     def read(self, wanted: Cells) -> object:
         return self.gather(wanted).copy()

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from minari_collect.vector_buffers.base import Cells
 from minari_collect.vector_buffers.batched_infos import NOT_BATCHED, is_mask
-from minari_core.columns import Array, Column, MaskedColumn, StructColumn, fixed_column
+from minari_core.columns import Array, Column, MaskedColumn, StructColumn, make_fixed_column
 from minari_core.columns.untyped import Unstorable, encode_dynamic, freeze
 from minari_core.json_values import NOT_PLAIN, is_plain_key
 
@@ -189,7 +189,7 @@ class VectorInfoBuffer:
             if array.dtype != first.dtype or array.shape != first.shape[1:]:
                 return None
             given[position], taken[position] = True, array
-        column = fixed_column(first.dtype, first.shape[1:])
+        column = make_fixed_column(first.dtype, first.shape[1:])
         if given.all():
             return column, [taken]
         if not given.any():

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from minari_core.columns.base import Array, ArraySpec, Column, CompressedArray, Reader, StoredArray
-from minari_core.columns.fixed import FixedColumn, fixed_column
-from minari_core.columns.for_space import FIXED_SPACES, column_for_values
+from minari_core.columns.fixed import FixedColumn, make_fixed_column
+from minari_core.columns.for_space import FIXED_SPACES, choose_column
 from minari_core.columns.joining import join_pieces
-from minari_core.columns.nested import MaskedColumn, StructColumn, TupleColumn, merged_columns
+from minari_core.columns.nested import MaskedColumn, StructColumn, TupleColumn, merge_columns
 from minari_core.columns.schema import AXES, Axis, Schema, schema_from_json
 from minari_core.columns.sequences import GraphColumn, OneOfColumn, SequenceColumn
 from minari_core.columns.variable import BytesColumn, JsonColumn, RaggedColumn, TextColumn
@@ -33,9 +33,9 @@ __all__ = [
     "StructColumn",
     "TextColumn",
     "TupleColumn",
-    "column_for_values",
-    "fixed_column",
+    "choose_column",
     "join_pieces",
-    "merged_columns",
+    "make_fixed_column",
+    "merge_columns",
     "schema_from_json",
 ]

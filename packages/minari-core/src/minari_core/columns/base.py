@@ -171,7 +171,7 @@ class Column(ABC):
         """What ``count`` rows look like in a shard that does not have this column."""
 
 
-def with_rows(array: StoredArray, rows: int) -> StoredArray:
+def check_rows(array: StoredArray, rows: int) -> StoredArray:
     """The array, if it has so many rows.
 
     Raises:
@@ -182,7 +182,7 @@ def with_rows(array: StoredArray, rows: int) -> StoredArray:
     return array
 
 
-def plain_array(array: StoredArray, rows: int | None = None) -> Array:
+def as_plain_array(array: StoredArray, rows: int | None = None) -> Array:
     """An array that is not compressed, as masks, offsets and values never are.
 
     Raises:
@@ -191,7 +191,7 @@ def plain_array(array: StoredArray, rows: int | None = None) -> Array:
     if not isinstance(array, np.ndarray):
         raise DatasetDamagedError("an array of masks, offsets or values is compressed")
     if rows is not None:
-        with_rows(array, rows)
+        check_rows(array, rows)
     return array
 
 

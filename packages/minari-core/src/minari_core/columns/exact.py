@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _WHOLE = "iu"
 
 
-def exactly(array: Array, dtype: np.dtype[np.generic]) -> Array | None:
+def cast_exactly(array: Array, dtype: np.dtype[np.generic]) -> Array | None:
     """The array in another dtype, or None if that would change a value.
 
     True and 1 are different values. So are a whole number and the nearest float to it, which
@@ -29,7 +29,7 @@ def exactly(array: Array, dtype: np.dtype[np.generic]) -> Array | None:
     if (source == "b") != (target == "b") or (source == "c" and target != "c"):
         return None
     if source in _WHOLE and target == "c":
-        real = exactly(array, np.dtype(f"f{dtype.itemsize // 2}"))
+        real = cast_exactly(array, np.dtype(f"f{dtype.itemsize // 2}"))
         return None if real is None else real.astype(dtype)
     with np.errstate(all="ignore"):
         cast = array.astype(dtype)
@@ -70,7 +70,7 @@ def is_faithful(value: object, dtype: np.dtype[np.generic]) -> bool:
         return dtype.kind in _WHOLE or (dtype.kind in "fc" and _float_holds(value, dtype))
     if isinstance(value, float):
         return dtype.kind in "fc"
-    return isinstance(value, complex) or exactly(np.asarray(value), dtype) is not None
+    return isinstance(value, complex) or cast_exactly(np.asarray(value), dtype) is not None
 
 
 def _float_holds(value: int, dtype: np.dtype[np.generic]) -> bool:

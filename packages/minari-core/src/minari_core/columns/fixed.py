@@ -19,9 +19,9 @@ from minari_core.columns.base import (
     NamedArray,
     Reader,
     StoredArray,
-    with_rows,
+    check_rows,
 )
-from minari_core.columns.exact import exactly, is_faithful
+from minari_core.columns.exact import cast_exactly, is_faithful
 from minari_core.columns.problems import (
     find_count_problems,
     find_flag_problems,
@@ -30,7 +30,7 @@ from minari_core.columns.problems import (
 )
 from minari_core.errors import DataError, FormatError
 from minari_core.json_values import JsonObject
-from minari_core.messages import shown
+from minari_core.messages import format_value
 
 CHUNK_TABLE_DTYPE = np.dtype("<u8")
 ROWS_PER_CHUNK = 8
@@ -106,16 +106,16 @@ class FixedColumn(Column):
             raise DataError(f"{where}: a value of shape {array.shape} in a column of {self.shape}")
         if array.dtype == self.dtype:
             return array
-        cast = exactly(array, self.dtype)
+        cast = cast_exactly(array, self.dtype)
         if cast is None:
             raise DataError(
-                f"{where}: {array.dtype} value {shown(value)} cannot be stored as {self.dtype} "
-                "without changing it"
+                f"{where}: {array.dtype} value {format_value(value)} cannot be stored as "
+                f"{self.dtype} without changing it"
             )
         return cast
 
     def bind(self, arrays: Iterator[StoredArray], rows: int, *, copy: bool) -> Reader:
-        array = with_rows(next(arrays), rows)
+        array = check_rows(next(arrays), rows)
         if not isinstance(array, np.ndarray):
             return array.read
         if copy:
@@ -152,7 +152,7 @@ class FixedColumn(Column):
         )
 
 
-def fixed_column(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> FixedColumn:
+def make_fixed_column(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> FixedColumn:
     """The column for rows of this dtype and shape: images are compressed, the rest is not.
 
     Raises:
@@ -214,15 +214,16 @@ def as_numeric_array(value: object, where: str, *, mixed: bool = False) -> Array
         array: Array = np.asarray(value)
     except (ValueError, OverflowError) as error:
         raise DataError(
-            f"{where}: {shown(value)} is not an array of one shape ({error})"
+            f"{where}: {format_value(value)} is not an array of one shape ({error})"
         ) from error
     if array.dtype.kind not in NUMERIC_KINDS:
         raise DataError(
-            f"{where}: {type(value).__name__} {shown(value)} is not numeric (dtype {array.dtype})"
+            f"{where}: {type(value).__name__} {format_value(value)} is not numeric (dtype "
+            f"{array.dtype})"
         )
     if not mixed and isinstance(value, list | tuple) and not is_faithful(value, array.dtype):
         raise DataError(
-            f"{where}: {shown(value)} mixes numbers that no dtype holds together; numpy would "
-            f"change them to {array.dtype}"
+            f"{where}: {format_value(value)} mixes numbers that no dtype holds together; numpy "
+            f"would change them to {array.dtype}"
         )
     return array

@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 
 from minari_core.columns.base import Column
-from minari_core.columns.fixed import FixedColumn, fixed_column
+from minari_core.columns.fixed import FixedColumn, make_fixed_column
 from minari_core.columns.nested import StructColumn, TupleColumn
 from minari_core.columns.sequences import GraphColumn, OneOfColumn, SequenceColumn
 from minari_core.columns.variable import TextColumn
@@ -20,7 +20,7 @@ FIXED_SPACES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiB
 _DEFAULT_LINK_DTYPE = np.dtype("<i4")
 
 
-def column_for_values(space: spaces.Space[object], values: Sequence[object]) -> Column:
+def choose_column(space: spaces.Space[object], values: Sequence[object]) -> Column:
     """The column that keeps these values of a space exactly.
 
     The space gives the structure. The dtype of an array is that of the values, so that a
@@ -41,7 +41,7 @@ def column_for_values(space: spaces.Space[object], values: Sequence[object]) -> 
     if isinstance(space, spaces.Dict):
         return StructColumn(
             {
-                key: column_for_values(
+                key: choose_column(
                     part,
                     [value[key] for value in values if isinstance(value, Mapping) and key in value],
                 )
@@ -51,7 +51,7 @@ def column_for_values(space: spaces.Space[object], values: Sequence[object]) -> 
     if isinstance(space, spaces.Tuple):
         return TupleColumn(
             tuple(
-                column_for_values(
+                choose_column(
                     part,
                     [
                         value[index]
@@ -71,7 +71,7 @@ def column_for_values(space: spaces.Space[object], values: Sequence[object]) -> 
         ]
         if space.stack:
             return SequenceColumn(_stacked_column(space.feature_space, values), stacked=True)
-        return SequenceColumn(column_for_values(space.feature_space, elements), stacked=False)
+        return SequenceColumn(choose_column(space.feature_space, elements), stacked=False)
     if isinstance(space, spaces.Graph):
         return _graph_for_values(space, values)
     if ONE_OF is not None and isinstance(space, ONE_OF):
@@ -79,7 +79,7 @@ def column_for_values(space: spaces.Space[object], values: Sequence[object]) -> 
         pairs = [value for value in values if isinstance(value, tuple) and len(value) == 2]
         return OneOfColumn(
             tuple(
-                column_for_values(part, [value for choice, value in pairs if choice == index])
+                choose_column(part, [value for choice, value in pairs if choice == index])
                 for index, part in enumerate(options)
             )
         )
@@ -89,7 +89,7 @@ def column_for_values(space: spaces.Space[object], values: Sequence[object]) -> 
 def _fixed_for_values(space: spaces.Space[object], values: Sequence[object]) -> FixedColumn:
     dtypes = {value.dtype for value in values if isinstance(value, np.ndarray | np.generic)}
     dtype = dtypes.pop() if len(dtypes) == 1 else np.dtype(space.dtype)
-    return fixed_column(dtype, tuple(space.shape or ()))
+    return make_fixed_column(dtype, tuple(space.shape or ()))
 
 
 def _stacked_column(space: spaces.Space[object], values: Sequence[object]) -> Column:
@@ -109,9 +109,9 @@ def _stacked_column(space: spaces.Space[object], values: Sequence[object]) -> Co
             )
         )
     if isinstance(space, FIXED_SPACES):
-        return column_for_values(space, values)
+        return choose_column(space, values)
     elements = [part for value in values if isinstance(value, tuple | list) for part in value]
-    return column_for_values(space, elements)
+    return choose_column(space, elements)
 
 
 def _graph_for_values(space: spaces.Graph, values: Sequence[object]) -> GraphColumn:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from minari_core.columns.base import Array
-from minari_core.columns.exact import exactly
+from minari_core.columns.exact import cast_exactly
 
 Counts: TypeAlias = Sequence[int] | None
 
@@ -41,11 +41,11 @@ def join_pieces(pieces: Sequence[object], counts: Counts = None) -> object:
         return tuple(join_pieces(parts, counts) for parts in zip(*tuples, strict=True))
     rows: list[object] = []
     for index, piece in enumerate(pieces):
-        rows += rows_of(piece, count_rows(piece) if counts is None else counts[index])
+        rows += split_rows(piece, count_rows(piece) if counts is None else counts[index])
     return rows
 
 
-def rows_of(value: object, count: int) -> list[object]:
+def split_rows(value: object, count: int) -> list[object]:
     """The values of single rows: an array's rows, a dict's or tuple's parts by row.
 
     Args:
@@ -65,13 +65,13 @@ def rows_of(value: object, count: int) -> list[object]:
     if isinstance(value, np.ndarray | list):
         return list(value)
     if isinstance(value, Mapping):
-        parts = {key: rows_of(part, count) for key, part in value.items()}
+        parts = {key: split_rows(part, count) for key, part in value.items()}
         return [
             {key: rows[index] for key, rows in parts.items() if rows[index] is not None}
             for index in range(count)
         ]
     if isinstance(value, tuple):
-        columns = [rows_of(part, count) for part in value]
+        columns = [split_rows(part, count) for part in value]
         return [tuple(rows[index] for rows in columns) for index in range(count)]
     return [value] * count
 
@@ -113,7 +113,7 @@ def _joined_arrays(arrays: Sequence[Array]) -> Array | None:
         if "b" in kinds and len(kinds) > 1:
             return None
         common = np.result_type(*dtypes)
-        if any(exactly(np.asarray(array), common) is None for array in arrays):
+        if any(cast_exactly(np.asarray(array), common) is None for array in arrays):
             return None
     if any(isinstance(array, np.ma.MaskedArray) for array in arrays):
         # numpy leaves its masked arrays untyped.

@@ -17,14 +17,14 @@ from minari_core.columns.base import (
     NamedArray,
     Reader,
     StoredArray,
+    as_plain_array,
     escape_key,
-    plain_array,
 )
 from minari_core.columns.fixed import FixedColumn
-from minari_core.columns.joining import rows_of
+from minari_core.columns.joining import split_rows
 from minari_core.errors import DataError
 from minari_core.json_values import JsonObject
-from minari_core.messages import shown
+from minari_core.messages import format_value
 
 MASK_DTYPE = np.dtype("?")
 _FLAGS = FixedColumn(MASK_DTYPE)
@@ -73,7 +73,9 @@ class StructColumn(Column):
     def encode(self, values: Sequence[object], where: str) -> list[Array]:
         for value in values:
             if not isinstance(value, Mapping) or value.keys() != self.fields.keys():
-                raise DataError(f"{where}: {shown(value)} is not a dict of {list(self.fields)}")
+                raise DataError(
+                    f"{where}: {format_value(value)} is not a dict of {list(self.fields)}"
+                )
         encoded: list[Array] = []
         for key, column in self.fields.items():
             parts = [value[key] for value in values if isinstance(value, Mapping)]
@@ -96,7 +98,7 @@ class StructColumn(Column):
         return {key: column.missing(count) for key, column in self.fields.items()}
 
 
-def merged_columns(columns: Iterable[Column]) -> StructColumn:
+def merge_columns(columns: Iterable[Column]) -> StructColumn:
     """All keys of several dicts of columns; the first column of each key is kept."""
     fields: dict[str, Column] = {}
     for column in columns:
@@ -106,7 +108,7 @@ def merged_columns(columns: Iterable[Column]) -> StructColumn:
                 if known is None:
                     fields[key] = part
                 elif isinstance(known, StructColumn) and isinstance(part, StructColumn):
-                    fields[key] = merged_columns([known, part])
+                    fields[key] = merge_columns([known, part])
     return StructColumn(fields)
 
 
@@ -133,7 +135,9 @@ class TupleColumn(Column):
     def encode(self, values: Sequence[object], where: str) -> list[Array]:
         for value in values:
             if not isinstance(value, tuple | list) or len(value) != len(self.items):
-                raise DataError(f"{where}: {shown(value)} is not a tuple of {len(self.items)}")
+                raise DataError(
+                    f"{where}: {format_value(value)} is not a tuple of {len(self.items)}"
+                )
         encoded: list[Array] = []
         for index, column in enumerate(self.items):
             parts = [value[index] for value in values if isinstance(value, tuple | list)]
@@ -195,7 +199,7 @@ class MaskedColumn(Column):
         return [present, *self.value.encode(values, where)]
 
     def bind(self, arrays: Iterator[StoredArray], rows: int, *, copy: bool) -> Reader:
-        present = plain_array(next(arrays), rows)
+        present = as_plain_array(next(arrays), rows)
         read_value = self.value.bind(arrays, rows, copy=copy)
 
         def read(start: int, stop: int) -> object:
@@ -209,7 +213,7 @@ class MaskedColumn(Column):
                     absent.reshape(-1, *(1 for _ in value.shape[1:])), value.shape
                 )
                 return np.ma.MaskedArray(value, mask=mask.copy())
-            rows = rows_of(value, stop - start)
+            rows = split_rows(value, stop - start)
             return [
                 row if is_given else None
                 for row, is_given in zip(rows, given.tolist(), strict=True)

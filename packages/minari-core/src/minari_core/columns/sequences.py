@@ -22,10 +22,10 @@ from minari_core.columns.base import (
     NamedArray,
     Reader,
     StoredArray,
-    plain_array,
+    as_plain_array,
 )
 from minari_core.columns.fixed import FixedColumn
-from minari_core.columns.joining import rows_of
+from minari_core.columns.joining import split_rows
 from minari_core.columns.nested import MASK_DTYPE, StructColumn, TupleColumn, read_columns
 from minari_core.columns.problems import (
     find_count_problems,
@@ -33,10 +33,10 @@ from minari_core.columns.problems import (
     name_rows,
     take_plain,
 )
-from minari_core.columns.variable import OFFSET_DTYPE, bind_offsets, offsets_of
+from minari_core.columns.variable import OFFSET_DTYPE, bind_offsets, compute_offsets
 from minari_core.errors import DataError, DatasetDamagedError
 from minari_core.json_values import JsonObject
-from minari_core.messages import shown
+from minari_core.messages import format_value
 
 
 def _rows_of_stack(stacked: object, column: Column) -> list[object]:
@@ -57,7 +57,9 @@ def _rows_of_stack(stacked: object, column: Column) -> list[object]:
         isinstance(stacked, list | tuple) or (isinstance(stacked, np.ndarray) and stacked.ndim)
     ):
         return list(stacked)
-    raise DataError(f"{type(stacked).__name__} {shown(stacked)} is not stacked as its space says")
+    raise DataError(
+        f"{type(stacked).__name__} {format_value(stacked)} is not stacked as its space says"
+    )
 
 
 def _zipped(parts: Sequence[Sequence[object]]) -> Iterator[tuple[object, ...]]:
@@ -111,10 +113,12 @@ class SequenceColumn(Column):
             elif isinstance(value, tuple | list | np.ndarray):
                 rows = list(value)
             else:
-                raise DataError(f"{where}: {type(value).__name__} {shown(value)} is not a sequence")
+                raise DataError(
+                    f"{where}: {type(value).__name__} {format_value(value)} is not a sequence"
+                )
             lengths.append(len(rows))
             elements += rows
-        return [offsets_of(lengths), *self.element.encode(elements, f"{where}[…]")]
+        return [compute_offsets(lengths), *self.element.encode(elements, f"{where}[…]")]
 
     def bind(self, arrays: Iterator[StoredArray], rows: int, *, copy: bool) -> Reader:
         offsets = bind_offsets(next(arrays), rows)
@@ -125,7 +129,7 @@ class SequenceColumn(Column):
             if self.stacked:
                 return [_as_stack(read_elements(begin, end)) for begin, end in pairwise(bounds)]
             count = bounds[-1] - bounds[0]
-            elements = rows_of(read_elements(bounds[0], bounds[-1]), count)
+            elements = split_rows(read_elements(bounds[0], bounds[-1]), count)
             return [
                 tuple(elements[begin - bounds[0] : end - bounds[0]])
                 for begin, end in pairwise(bounds)
@@ -203,7 +207,7 @@ class GraphColumn(Column):
         for value in values:
             if not isinstance(value, GraphInstance):
                 raise DataError(
-                    f"{where}: {type(value).__name__} {shown(value)} is not a GraphInstance"
+                    f"{where}: {type(value).__name__} {format_value(value)} is not a GraphInstance"
                 )
             if value.edges is not None and self.edges is None:
                 raise DataError(f"{where}: a graph with edges in a space without an edge space")
@@ -282,9 +286,9 @@ class OneOfColumn(Column):
         contents: list[object] = []
         for value in values:
             if not isinstance(value, tuple) or len(value) != 2:
-                raise DataError(f"{where}: {shown(value)} is not an (index, value) pair")
+                raise DataError(f"{where}: {format_value(value)} is not an (index, value) pair")
             if not isinstance(value[0], int | np.integer):
-                raise DataError(f"{where}: option {shown(value[0])} is not a whole number")
+                raise DataError(f"{where}: option {format_value(value[0])} is not a whole number")
             index = int(value[0])
             if not 0 <= index < len(self.options):
                 raise DataError(f"{where}: option {index} of {len(self.options)}")
@@ -300,11 +304,11 @@ class OneOfColumn(Column):
         return encoded
 
     def bind(self, arrays: Iterator[StoredArray], rows: int, *, copy: bool) -> Reader:
-        chosen = plain_array(next(arrays), rows)
+        chosen = as_plain_array(next(arrays), rows)
         readers: list[Reader] = []
         for index, sequence in enumerate(self._sequences()):
             counted: list[StoredArray] = [next(arrays)]
-            if not np.array_equal(np.diff(plain_array(counted[0], rows + 1)), chosen == index):
+            if not np.array_equal(np.diff(as_plain_array(counted[0], rows + 1)), chosen == index):
                 raise DatasetDamagedError(f"the rows of option {index} are not those that chose it")
             readers.append(sequence.bind(chain(counted, arrays), rows, copy=copy))
         if rows and not 0 <= chosen.min() <= chosen.max() < len(self.options):

@@ -26,13 +26,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from minari_core.columns.base import Array, Column
-from minari_core.columns.exact import exactly, is_faithful
-from minari_core.columns.fixed import MOST_DIMENSIONS, NUMERIC_KINDS, fixed_column
+from minari_core.columns.exact import cast_exactly, is_faithful
+from minari_core.columns.fixed import MOST_DIMENSIONS, NUMERIC_KINDS, make_fixed_column
 from minari_core.columns.nested import MaskedColumn, StructColumn
 from minari_core.columns.variable import BytesColumn, JsonColumn, RaggedColumn, TextColumn
 from minari_core.errors import DataError
 from minari_core.json_values import is_plain_key, to_json_text
-from minari_core.messages import shown
+from minari_core.messages import format_value
 
 _IMMUTABLE = frozenset({float, int, bool, complex, str, bytes, type(None)})
 # A schema is read back recursively, so what is nested deeper is kept as JSON.
@@ -54,7 +54,7 @@ def _refused(value: object) -> str:
     if issubclass(kind, np.ma.MaskedArray):
         return "an array of which only a part is masked"
     if issubclass(kind, np.ndarray):
-        return f"an array of {shown(np.asarray(value).dtype)}"
+        return f"an array of {format_value(np.asarray(value).dtype)}"
     return f"a value of type {kind.__name__}"
 
 
@@ -208,7 +208,7 @@ def _encode_numeric(
     """The values as a fixed or ragged column, or None if they are not all numeric."""
     if not has_missing and kinds in ({float}, {bool}, {np.float64}, {np.bool_}):
         rows: Array = np.array(values)
-        return fixed_column(rows.dtype, ()), [rows]
+        return make_fixed_column(rows.dtype, ()), [rows]
     if lists_are_json and not kinds.isdisjoint({list, tuple}):
         return None
     arrays = [None if value is None else _as_numeric(value) for value in values]
@@ -218,7 +218,7 @@ def _encode_numeric(
     filled = {array.dtype for array in given if array.size} or {array.dtype for array in given}
     # numpy's common dtype is always of its own byte order.
     dtype = next(iter(filled)) if len(filled) == 1 else np.result_type(*filled)
-    if any(exactly(array, dtype) is None for array in given if array.size):
+    if any(cast_exactly(array, dtype) is None for array in given if array.size):
         return None
     shapes = {array.shape for array in given}
     (shape, *others) = shapes
@@ -228,7 +228,7 @@ def _encode_numeric(
         stacked: Array = np.zeros((len(values), *shape), dtype=dtype)
         if given[0].size:
             stacked[present] = given
-        fixed = fixed_column(dtype, shape)
+        fixed = make_fixed_column(dtype, shape)
         return (MaskedColumn(fixed), [present, stacked]) if has_missing else (fixed, [stacked])
     dimensions = {len(shape) for shape in shapes}
     if len(dimensions) > 1 or len(filled) > 1:

@@ -24,7 +24,7 @@ from minari_core.columns.base import (
     NamedArray,
     Reader,
     StoredArray,
-    plain_array,
+    as_plain_array,
 )
 from minari_core.columns.fixed import MOST_DIMENSIONS, as_numeric_array, read_count, read_dtype
 from minari_core.columns.problems import (
@@ -36,14 +36,14 @@ from minari_core.columns.problems import (
 )
 from minari_core.errors import DataError, DatasetDamagedError
 from minari_core.json_values import JsonObject, from_json_text, to_json_text
-from minari_core.messages import shown
+from minari_core.messages import format_value
 
 OFFSET_DTYPE = np.dtype("<i8")
 _BYTE = np.dtype("u1")
 _BLOCK_ROWS = 256
 
 
-def offsets_of(lengths: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def compute_offsets(lengths: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """``rows + 1`` offsets of values that lie behind one another."""
     offsets = np.zeros(len(lengths) + 1, dtype=OFFSET_DTYPE)
     np.cumsum(lengths, out=offsets[1:])
@@ -56,7 +56,7 @@ def bind_offsets(array: StoredArray, rows: int, elements: int | None = None) -> 
     Raises:
         DatasetDamagedError: They do not.
     """
-    offsets = plain_array(array, rows + 1)
+    offsets = as_plain_array(array, rows + 1)
     if offsets[0] != 0 or (elements is not None and offsets[-1] != elements):
         raise DatasetDamagedError(
             f"offsets run from {offsets[0]} to {offsets[-1]}, not from 0 to {elements}"
@@ -93,11 +93,11 @@ class _BlobColumn(Column):
         blobs = [b"" if value is None else self.dump(value, where) for value in values]
         return [
             np.frombuffer(b"".join(blobs), dtype=_BYTE),
-            offsets_of([len(blob) for blob in blobs]),
+            compute_offsets([len(blob) for blob in blobs]),
         ]
 
     def bind(self, arrays: Iterator[StoredArray], rows: int, *, copy: bool) -> Reader:
-        values = plain_array(next(arrays))
+        values = as_plain_array(next(arrays))
         offsets = bind_offsets(next(arrays), rows, len(values))
         load = self.load
 
@@ -157,7 +157,7 @@ class TextColumn(_BlobColumn):
 
     def dump(self, value: object, where: str) -> bytes:
         if not isinstance(value, str):
-            raise DataError(f"{where}: {type(value).__name__} {shown(value)} is not text")
+            raise DataError(f"{where}: {type(value).__name__} {format_value(value)} is not text")
         return value.encode("utf-8", "surrogatepass")
 
     def load(self, blob: bytes) -> object:
@@ -172,7 +172,7 @@ class BytesColumn(_BlobColumn):
 
     def dump(self, value: object, where: str) -> bytes:
         if not isinstance(value, bytes):
-            raise DataError(f"{where}: {type(value).__name__} {shown(value)} is not bytes")
+            raise DataError(f"{where}: {type(value).__name__} {format_value(value)} is not bytes")
         return value
 
     def load(self, blob: bytes) -> object:
@@ -230,7 +230,7 @@ class RaggedColumn(Column):
             np.concatenate(
                 [nothing.ravel(), *(array.ravel() for array in arrays)], dtype=self.dtype
             ),
-            offsets_of([array.size for array in arrays]),
+            compute_offsets([array.size for array in arrays]),
             shapes.reshape(len(arrays), self.dimensions),
         ]
 
@@ -244,9 +244,9 @@ class RaggedColumn(Column):
         return array.astype(self.dtype, copy=False)
 
     def bind(self, arrays: Iterator[StoredArray], rows: int, *, copy: bool) -> Reader:
-        values = plain_array(next(arrays))
+        values = as_plain_array(next(arrays))
         offsets = bind_offsets(next(arrays), rows, len(values))
-        shapes = plain_array(next(arrays), rows)
+        shapes = as_plain_array(next(arrays), rows)
 
         def read(start: int, stop: int) -> object:
             bounds = offsets[start : stop + 1].tolist()

@@ -16,13 +16,17 @@ from minari_core.datasets.details import (
     DatasetDetails,
     check_details,
 )
-from minari_core.environments.env_specs import env_spec_to_json, spec_of
-from minari_core.environments.reference_scores import Policy, random_policy, reference_score
+from minari_core.environments.env_specs import env_spec_to_json, find_env_spec
+from minari_core.environments.reference_scores import (
+    Policy,
+    compute_reference_score,
+    make_random_policy,
+)
 from minari_core.environments.space_json import space_to_json
 from minari_core.errors import MetadataError
 from minari_core.formats.columnar.manifest import normalize_metadata
 from minari_core.json_values import JsonValue
-from minari_core.messages import shown, warn_caller
+from minari_core.messages import format_value, warn_caller
 
 _WORTH_SAYING = ("algorithm_name", "author", "author_email", "code_permalink")
 
@@ -74,7 +78,7 @@ class DatasetCard:
             kept[name] = _text(name, details.get(name))
         for name in ("author", "author_email", "requirements"):
             kept[name] = _texts(name, details.get(name))
-        eval_spec = spec_of(self._details.get("eval_env"))
+        eval_spec = find_env_spec(self._details.get("eval_env"))
         kept["env_spec"] = _spec_json(env_spec, "env_spec")
         kept["eval_env_spec"] = _spec_json(eval_spec, "eval_env_spec")
         kept.update(self._scores(eval_spec or env_spec))
@@ -92,7 +96,8 @@ class DatasetCard:
         given: object = episodes
         if isinstance(given, bool) or not isinstance(given, int | np.integer) or given < 1:
             raise MetadataError(
-                f"num_episodes_average_score is {shown(given)}, not a whole number of at least 1"
+                f"num_episodes_average_score is {format_value(given)}, not a whole number of at "
+                "least 1"
             )
         scores: dict[str, object] = {"ref_min_score": lowest, "ref_max_score": highest}
         for name, score in scores.items():
@@ -103,7 +108,7 @@ class DatasetCard:
         if highest is None:
             return {} if lowest is None else {"ref_min_score": lowest}
         if lowest is None and spec is not None:
-            lowest = _average(spec, random_policy, episodes)
+            lowest = _average(spec, make_random_policy, episodes)
         return {
             "ref_min_score": lowest,
             "ref_max_score": highest,
@@ -123,7 +128,7 @@ def _average(
         )
     environment = gymnasium.make(spec)
     try:
-        return reference_score(environment, policy_for(environment), episodes)
+        return compute_reference_score(environment, policy_for(environment), episodes)
     finally:
         environment.close()
 

@@ -13,13 +13,13 @@ from minari_core.arguments import check_whole_number
 from minari_core.datasets.dataset import MinariDataset, generator_of, get_raw_storage
 from minari_core.environments.env_specs import env_spec_to_json
 from minari_core.environments.recovery import merge_env_specs
-from minari_core.environments.space_json import same_space
+from minari_core.environments.space_json import is_same_space
 from minari_core.errors import IncompatibleDatasetsError, SamplingError
 from minari_core.formats.registry import check_format
 from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import choose_id
 from minari_core.local.publishing import check_id_is_free, publish
-from minari_core.messages import shown
+from minari_core.messages import format_value
 from minari_core.storage.base import Storage
 
 Dataset = TypeVar("Dataset", bound=MinariDataset)
@@ -62,7 +62,7 @@ def combine_datasets(
     for dataset in datasets[1:]:
         for name in ("observation_space", "action_space"):
             wanted, found = getattr(first, name), getattr(dataset, name)
-            if not same_space(wanted, found):
+            if not is_same_space(wanted, found):
                 raise IncompatibleDatasetsError(
                     f"{name} differs: {first.id!r} has {wanted}, {dataset.id!r} has {found}"
                 )
@@ -116,11 +116,11 @@ def _as_datasets(given: object) -> list[MinariDataset]:
     advice = "give a list of datasets, as load_dataset opens them"
     # A dataset and a text are iterable too.
     if isinstance(given, MinariDataset | str) or not isinstance(given, Iterable):
-        raise IncompatibleDatasetsError(f"{shown(given)} is no list of datasets; {advice}")
+        raise IncompatibleDatasetsError(f"{format_value(given)} is no list of datasets; {advice}")
     datasets = list(given)
     for dataset in datasets:
         if not isinstance(dataset, MinariDataset):
-            raise IncompatibleDatasetsError(f"{shown(dataset)} is no dataset; {advice}")
+            raise IncompatibleDatasetsError(f"{format_value(dataset)} is no dataset; {advice}")
     if not datasets:
         raise IncompatibleDatasetsError(
             "there is nothing to combine: the list of datasets is empty"
@@ -131,14 +131,16 @@ def _as_datasets(given: object) -> list[MinariDataset]:
 def _as_sizes(given: object, total: int) -> list[int]:
     """The numbers of episodes that a caller gives."""
     if not isinstance(given, Iterable):
-        raise SamplingError(f"sizes is {shown(given)}; give the number of episodes of each part")
+        raise SamplingError(
+            f"sizes is {format_value(given)}; give the number of episodes of each part"
+        )
     sizes = list(given)
     try:
         return [check_whole_number("a size", size) for size in sizes]
     except SamplingError as error:
         raise SamplingError(
-            f"sizes {shown(sizes)} are not numbers of episodes: {error}; for a fraction f of all "
-            f"{total} episodes, give round(f * {total})"
+            f"sizes {format_value(sizes)} are not numbers of episodes: {error}; for a fraction f "
+            f"of all {total} episodes, give round(f * {total})"
         ) from error
 
 

@@ -14,7 +14,7 @@ from minari_core.datasets.card import DatasetCard
 from minari_core.datasets.dataset import MinariDataset
 from minari_core.datasets.details import DatasetDetails, list_details
 from minari_core.datasets.source import EpisodeSource, checked_source
-from minari_core.environments.env_specs import spec_of
+from minari_core.environments.env_specs import find_env_spec
 from minari_core.episodes import Episode
 from minari_core.episodes.episode import EpisodeBuffer
 from minari_core.errors import DataError, SpaceError
@@ -72,7 +72,7 @@ def create_dataset_from_buffers(
     check_id_is_free(new_id)
     chosen_format = check_format(data_format)
     observations, actions = _spaces(env, observation_space, action_space)
-    metadata = card.metadata(spec_of(env), observations, actions)
+    metadata = card.metadata(find_env_spec(env), observations, actions)
     episodes: Iterable[Episode] = (_episode(item, index) for index, item in enumerate(buffer))
     if isinstance(buffer, Sequence):
         # What is in memory anyway is written in one go.

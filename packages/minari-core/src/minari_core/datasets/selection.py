@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minari_core.errors import EpisodeIndexError
-from minari_core.messages import shown
+from minari_core.messages import format_value
 
 Indices: TypeAlias = npt.NDArray[np.int64]
 
@@ -46,12 +46,13 @@ def episode_numbers(given: object) -> Indices:
         return np.zeros(0, dtype=np.int64)
     if numbers.dtype.kind == "b":
         raise EpisodeIndexError(
-            f"{shown(given)} is a mask, where the indices of episodes belong; dataset[mask] is a "
-            "view of the episodes for which a mask is true"
+            f"{format_value(given)} is a mask, where the indices of episodes belong; dataset[mask] "
+            "is a view of the episodes for which a mask is true"
         )
     if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
         raise EpisodeIndexError(
-            f"{shown(given)} are not the indices of episodes; give whole numbers, such as [0, 3]"
+            f"{format_value(given)} are not the indices of episodes; give whole numbers, such as "
+            "[0, 3]"
         )
     return numbers.astype(np.int64)
 
@@ -60,4 +61,4 @@ def _as_array(given: object) -> npt.NDArray[Any]:
     try:
         return np.asarray(given)
     except ValueError as error:  # rows of different lengths
-        raise EpisodeIndexError(f"{shown(given)} chooses no episodes: {error}") from error
+        raise EpisodeIndexError(f"{format_value(given)} chooses no episodes: {error}") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol, TypeGuard, runtime_checkable
 
 from minari_core.errors import RecordingError
-from minari_core.messages import shown
+from minari_core.messages import format_value
 from minari_core.storage.base import Storage
 
 
@@ -43,8 +43,8 @@ def checked_source(given: object) -> EpisodeSource:
                 f"itself, which is {path}"
             )
     raise RecordingError(
-        f"collector_env is {shown(given)}, which records nothing; pass an environment wrapped in "
-        "DataCollectorV0, or environments wrapped in VectorDataCollector"
+        f"collector_env is {format_value(given)}, which records nothing; pass an environment "
+        "wrapped in DataCollectorV0, or environments wrapped in VectorDataCollector"
     )
 
 

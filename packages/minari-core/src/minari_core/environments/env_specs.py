@@ -15,9 +15,9 @@ from minari_core.environments.space_arrays import (
     array_from_json,
     dtype_from_json,
     shape_from_json,
-    shortened,
 )
 from minari_core.errors import MetadataError, SpaceError
+from minari_core.messages import format_value
 
 _EXACT_TYPES = "python_types"
 
@@ -71,13 +71,13 @@ def env_spec_from_json(text: str) -> EnvSpec:
         MetadataError: The text is not the JSON of a spec; the message names the field.
     """
     if not isinstance(text, str):
-        raise MetadataError(f"environment spec: expected JSON text, not {shortened(text)}")
+        raise MetadataError(f"environment spec: expected JSON text, not {format_value(text)}")
     try:
         fields = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise MetadataError(f"environment spec: not JSON: {error}") from error
     if not isinstance(fields, dict):
-        raise MetadataError(f"environment spec: expected an object, not {shortened(fields)}")
+        raise MetadataError(f"environment spec: expected an object, not {format_value(fields)}")
     _restore_types(fields)
     wrappers = fields.get("additional_wrappers", [])
     if not isinstance(wrappers, list):
@@ -126,7 +126,7 @@ def _to_json(value: object, path: _Path, types: list[list[object]], where: str) 
             if not isinstance(key, str):
                 raise MetadataError(f"{where}: {_dotted(path)} has the key {key!r}: not text")
         return {str(key): _to_json(item, (*path, key), types, where) for key, item in value.items()}
-    what = f"{type(value).__name__} {shortened(value)}"
+    what = f"{type(value).__name__} {format_value(value)}"
     advice = ""
     if callable(value):
         advice = (
@@ -210,7 +210,7 @@ def _wrapper_spec(wrapper: object, where: str) -> WrapperSpec:
 
 
 def _wrong(name: str, expected: str, value: object) -> MetadataError:
-    return MetadataError(f"environment spec: {name} must be {expected}, not {shortened(value)}")
+    return MetadataError(f"environment spec: {name} must be {expected}, not {format_value(value)}")
 
 
 def _dotted(path: _Path) -> str:
@@ -218,7 +218,9 @@ def _dotted(path: _Path) -> str:
     return f"{first}" + "".join(f"[{json.dumps(step)}]" for step in rest)
 
 
-def spec_of(environment: str | gymnasium.Env[object, object] | EnvSpec | None) -> EnvSpec | None:
+def find_env_spec(
+    environment: str | gymnasium.Env[object, object] | EnvSpec | None,
+) -> EnvSpec | None:
     """The spec of an environment that is given as an id, a spec or itself.
 
     Raises:

@@ -21,13 +21,12 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec, WrapperSpec
 
 from minari_core.environments.env_specs import env_spec_fields
-from minari_core.environments.space_arrays import shortened
 from minari_core.errors import (
     EnvironmentNotRecoverableError,
     IncompatibleDatasetsError,
     UntrustedEnvironmentError,
 )
-from minari_core.messages import warn_caller
+from minari_core.messages import format_value, warn_caller
 
 Environment: TypeAlias = "gymnasium.Env[Any, Any]"
 
@@ -72,8 +71,8 @@ def recover_environment(
     for wrapper in spec.additional_wrappers:
         if wrapper.kwargs is None:
             raise EnvironmentNotRecoverableError(
-                f"{spec.id}: it was recorded inside the wrapper {shortened(wrapper.name)}, which "
-                "did not record its arguments; make the environment with "
+                f"{spec.id}: it was recorded inside the wrapper {format_value(wrapper.name)}, "
+                "which did not record its arguments; make the environment with "
                 f"gymnasium.make({spec.id!r}) and wrap it yourself"
             )
     environment: Environment = gymnasium.make(spec, **kwargs)
@@ -153,7 +152,7 @@ def _registration(spec: EnvSpec) -> EnvSpec:
     else:
         reason = "it is not in gymnasium.registry"
     raise EnvironmentNotRecoverableError(
-        f"no environment of the id {shortened(spec.id)} is registered here ({reason}). "
+        f"no environment of the id {format_value(spec.id)} is registered here ({reason}). "
         f"{_how_to_register(spec)}"
     )
 
@@ -176,14 +175,14 @@ def _of_registered_code(spec: EnvSpec, registered: EnvSpec) -> EnvSpec:
     if spec.id in _RELAYS:
         raise UntrustedEnvironmentError(
             f"{spec.id} makes whatever other environment its arguments name, here "
-            f"{shortened(spec.kwargs)}. {_ADVICE}"
+            f"{format_value(spec.kwargs)}. {_ADVICE}"
         )
     for name in ("entry_point", "vector_entry_point"):
         named, known = getattr(spec, name), getattr(registered, name)
         if named is not None and named != known:
             raise UntrustedEnvironmentError(
-                f"{spec.id}: the data names the {name} {shortened(named)}, while the registered "
-                f"one is {shortened(known)}. {_ADVICE}, or make the registered one with "
+                f"{spec.id}: the data names the {name} {format_value(named)}, while the registered "
+                f"one is {format_value(known)}. {_ADVICE}, or make the registered one with "
                 f"gymnasium.make({spec.id!r})"
             )
     for wrapper in spec.additional_wrappers:
@@ -203,7 +202,7 @@ def _check_wrapper(spec: EnvSpec, wrapper: WrapperSpec) -> None:
     kind = _exported_wrapper(wrapper.entry_point)
     if kind is None:
         raise UntrustedEnvironmentError(
-            f"{spec.id}: the data names the wrapper {shortened(wrapper.entry_point)}, which is "
+            f"{spec.id}: the data names the wrapper {format_value(wrapper.entry_point)}, which is "
             f"none of {_WRAPPERS}. {_ADVICE}, or wrap gymnasium.make({spec.id!r}) yourself"
         )
     writing = [
@@ -246,7 +245,7 @@ def _with_registered_types(arguments: dict[str, Any], registered: dict[str, Any]
 def _differences(first: EnvSpec, other: EnvSpec) -> list[str]:
     others = env_spec_fields(other)
     return [
-        f"{name} ({shortened(value)} and {shortened(others[name])})"
+        f"{name} ({format_value(value)} and {format_value(others[name])})"
         for name, value in env_spec_fields(first).items()
         if name != "max_episode_steps" and not _same(value, others[name])
     ]
@@ -281,13 +280,13 @@ def _problem(text: str) -> str | None:
         if requirement.marker is not None and not requirement.marker.evaluate():
             return None
     except (InvalidRequirement, InvalidMarker, UndefinedEnvironmentName, TypeError):
-        return f"{shortened(text)} is not a requirement"
+        return f"{format_value(text)} is not a requirement"
     import importlib.metadata  # slow to import, for datasets with requirements only
 
     try:
         version = importlib.metadata.version(requirement.name)
     except importlib.metadata.PackageNotFoundError:
-        return f"{shortened(str(requirement))} (not installed)"
+        return f"{format_value(str(requirement))} (not installed)"
     if not requirement.specifier.contains(version, prereleases=True):
-        return f"{shortened(str(requirement))} (installed: {version})"
+        return f"{format_value(str(requirement))} (installed: {version})"
     return None

@@ -14,14 +14,14 @@ Policy: TypeAlias = Callable[..., object]
 _SEED = 123
 
 
-def random_policy(environment: gymnasium.Env[object, object]) -> Policy:
+def make_random_policy(environment: gymnasium.Env[object, object]) -> Policy:
     """A policy of random actions, the same ones every time."""
     space = environment.action_space
     space.seed(_SEED)
     return lambda _: space.sample()
 
 
-def reference_score(
+def compute_reference_score(
     environment: gymnasium.Env[object, object], policy: Policy, episodes: int
 ) -> float:
     """The mean undiscounted return of a policy.

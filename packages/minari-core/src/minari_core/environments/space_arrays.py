@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import re
-import reprlib
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -19,6 +18,7 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 
 from minari_core.errors import SpaceError
+from minari_core.messages import format_value
 
 NumberArray: TypeAlias = NDArray[Any]
 """An array of dtype kind b, i, u or f; which one is only known at run time."""
@@ -32,15 +32,6 @@ _WIDEST_JSON_FLOAT = 8
 _LONGEST_NUMBER = 100
 _DTYPE = re.compile(r"bool|u?int(8|16|32|64)|float(16|32|64|96|128)|[<>=|]?[biuf](1|2|4|8|12|16)")
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII)
-
-
-_short = reprlib.Repr()
-_short.maxstring = _short.maxother = _short.maxlong = 80
-
-
-def shortened(value: object) -> str:
-    """A value for an error message, never long."""
-    return _short.repr(value)
 
 
 def dtype_to_json(dtype: object, kinds: str, where: str) -> str:
@@ -66,7 +57,7 @@ def dtype_from_json(name: object, kinds: str, where: str) -> np.dtype[Any]:
         SpaceError: It is of another kind, or one that this platform does not have.
     """
     if not isinstance(name, str) or _DTYPE.fullmatch(name) is None:
-        raise SpaceError(f'{where}: "dtype" must name a dtype of numbers, not {shortened(name)}')
+        raise SpaceError(f'{where}: "dtype" must name a dtype of numbers, not {format_value(name)}')
     try:
         dtype = np.dtype(name)
     except TypeError as error:
@@ -86,12 +77,12 @@ def shape_from_json(value: object, where: str) -> tuple[int, ...]:
         isinstance(size, int) and not isinstance(size, bool) and size >= 0 for size in value
     ):
         raise SpaceError(
-            f'{where}: "shape" must be a list of whole numbers, not {shortened(value)}'
+            f'{where}: "shape" must be a list of whole numbers, not {format_value(value)}'
         )
     return tuple(value)
 
 
-def shape_of_lists(value: object) -> tuple[int, ...]:
+def infer_shape(value: object) -> tuple[int, ...]:
     """The shape of nested lists as their first elements have it; ``()`` for a number."""
     shape: list[int] = []
     while isinstance(value, list):
@@ -177,7 +168,7 @@ def array_from_json(
             return np.full(shape, numbers[0], dtype=dtype), np.full(shape, marked[0])
         return numbers.reshape(shape), marked.reshape(shape)
     except (ValueError, OverflowError, MemoryError) as error:
-        raise SpaceError(f"{where}: an array of shape {shortened(shape)}: {error}") from error
+        raise SpaceError(f"{where}: an array of shape {format_value(shape)}: {error}") from error
 
 
 def _flatten(value: object, shape: tuple[int, ...], where: str) -> list[object]:
@@ -188,7 +179,9 @@ def _flatten(value: object, shape: tuple[int, ...], where: str) -> list[object]:
         inner: list[object] = []
         for item in level:
             if not isinstance(item, list) or len(item) != size:
-                raise SpaceError(f"{where}: the nested lists are not of shape {shortened(shape)}")
+                raise SpaceError(
+                    f"{where}: the nested lists are not of shape {format_value(shape)}"
+                )
             inner.extend(item)
         level = inner
     return level
@@ -202,7 +195,9 @@ def _numbers(flat: Sequence[object], dtype: np.dtype[Any], where: str) -> Number
         limits = np.iinfo(dtype.name)
         for extreme in (min(whole), max(whole)):
             if not limits.min <= extreme <= limits.max:
-                raise SpaceError(f"{where}: {shortened(extreme)} is outside the range of {dtype}")
+                raise SpaceError(
+                    f"{where}: {format_value(extreme)} is outside the range of {dtype}"
+                )
     return np.array(whole, dtype=dtype)
 
 
@@ -210,7 +205,7 @@ def _whole(element: object, is_bool: bool, where: str) -> int:
     if isinstance(element, int) and (element in (0, 1) if is_bool else type(element) is int):
         return element
     expected = "true or false" if is_bool else "a whole number"
-    raise SpaceError(f"{where}: expected {expected}, not {shortened(element)}")
+    raise SpaceError(f"{where}: expected {expected}, not {format_value(element)}")
 
 
 def _floats(flat: Sequence[object], dtype: np.dtype[Any], where: str) -> NumberArray:
@@ -235,8 +230,8 @@ def _float(element: object, where: str) -> float:
         try:
             return float(element)
         except OverflowError as error:
-            raise SpaceError(f"{where}: {shortened(element)} is too large") from error
-    raise SpaceError(f"{where}: expected a number, not {shortened(element)}")
+            raise SpaceError(f"{where}: {format_value(element)} is too large") from error
+    raise SpaceError(f"{where}: expected a number, not {format_value(element)}")
 
 
 def _extended_float(element: object, where: str) -> np.longdouble:
@@ -246,5 +241,5 @@ def _extended_float(element: object, where: str) -> np.longdouble:
                 number = np.longdouble(element)
             if np.isfinite(number):
                 return number
-        raise SpaceError(f"{where}: expected a number, not {shortened(element)}")
+        raise SpaceError(f"{where}: expected a number, not {format_value(element)}")
     return np.longdouble(_float(element, where))

@@ -11,8 +11,8 @@ import json
 import math
 from dataclasses import dataclass
 
-from minari_core.environments.space_arrays import shortened
 from minari_core.errors import SpaceError
+from minari_core.messages import format_value
 
 _MOST_ELEMENTS = 2**28
 _MOST_SPACES = 100_000
@@ -31,7 +31,7 @@ class _Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class SpacePlace:
+class SpacePath:
     """Where in the whole space a space lies, and what may still be spent on it."""
 
     name: str
@@ -43,32 +43,32 @@ class SpacePlace:
     budget: _Budget
 
     @classmethod
-    def root(cls, name: str) -> SpacePlace:
+    def root(cls, name: str) -> SpacePath:
         """The outermost space, with everything that it may cost still to be spent."""
         return cls(name, 0, 0, _Budget())
 
-    def key(self, key: str) -> SpacePlace:
+    def key(self, key: str) -> SpacePath:
         """The subspace of a key."""
         quoted = json.dumps(key)
         if len(quoted) > _LONGEST_KEY:
             quoted = f'{quoted[:_LONGEST_KEY]}…"'
         return self._inside(f"[{quoted}]", copied=False)
 
-    def index(self, index: int) -> SpacePlace:
+    def index(self, index: int) -> SpacePath:
         """The subspace of an index."""
         return self._inside(f"[{index}]", copied=False)
 
-    def attribute(self, name: str, *, copied: bool) -> SpacePlace:
+    def attribute(self, name: str, *, copied: bool) -> SpacePath:
         """The subspace that a Sequence or a Graph is made of."""
         return self._inside(f".{name}", copied=copied)
 
-    def _inside(self, step: str, *, copied: bool) -> SpacePlace:
+    def _inside(self, step: str, *, copied: bool) -> SpacePath:
         if self.depth + 1 >= _DEEPEST or self.copies + copied > _DEEPEST_COPIES:
             raise SpaceError(
                 f"{self.name}: nested too deep: at most {_DEEPEST} spaces lie within each other, "
                 f"of which {_DEEPEST_COPIES} are Graphs or stacked Sequences"
             )
-        return SpacePlace(f"{self.name}{step}", self.depth + 1, self.copies + copied, self.budget)
+        return SpacePath(f"{self.name}{step}", self.depth + 1, self.copies + copied, self.budget)
 
     def spend_space(self) -> None:
         """Count one space, with its copies."""
@@ -81,6 +81,6 @@ class SpacePlace:
         self.budget.elements -= math.prod(shape) * 2**self.copies
         if self.budget.elements < 0:
             raise SpaceError(
-                f"{self.name}: a space of shape {shortened(shape)}: all arrays of a space together "
-                f"may have {_MOST_ELEMENTS} elements"
+                f"{self.name}: a space of shape {format_value(shape)}: all arrays of a space "
+                f"together may have {_MOST_ELEMENTS} elements"
             )

@@ -41,12 +41,12 @@ from minari_core.environments.space_arrays import (
     array_to_json,
     dtype_from_json,
     dtype_to_json,
+    infer_shape,
     shape_from_json,
-    shape_of_lists,
-    shortened,
 )
-from minari_core.environments.space_budget import SpacePlace
+from minari_core.environments.space_budget import SpacePath
 from minari_core.errors import SpaceError
+from minari_core.messages import format_value
 
 _LONGEST_REASON = 300
 
@@ -72,7 +72,7 @@ def space_to_json(space: Space[Any], where: str = "space") -> str:
 def space_to_dict(space: Space[Any], where: str = "space") -> dict[str, Any]:
     """A space as what `json` writes; see `space_to_json`."""
     try:
-        return _write(space, SpacePlace.root(where))
+        return _write(space, SpacePath.root(where))
     except RecursionError as error:
         raise SpaceError(f"{where}: nested too deep") from error
 
@@ -91,7 +91,7 @@ def space_from_json(text: str, where: str = "space") -> Space[Any]:
         SpaceError: The text is not a space; the message says where and what is wrong with it.
     """
     if not isinstance(text, str):
-        raise SpaceError(f"{where}: expected JSON text, not {shortened(text)}")
+        raise SpaceError(f"{where}: expected JSON text, not {format_value(text)}")
     try:
         fields = json.loads(text, object_pairs_hook=_without_duplicates)
     except SpaceError as error:
@@ -104,12 +104,12 @@ def space_from_json(text: str, where: str = "space") -> Space[Any]:
 def space_from_dict(fields: object, where: str = "space") -> Space[Any]:
     """Read a space from what `json` has read; see `space_from_json`."""
     try:
-        return _read(fields, SpacePlace.root(where))
+        return _read(fields, SpacePath.root(where))
     except RecursionError as error:
         raise SpaceError(f"{where}: nested too deep") from error
 
 
-def same_space(one: Space[Any], other: Space[Any]) -> bool:
+def is_same_space(one: Space[Any], other: Space[Any]) -> bool:
     """Whether two spaces are equal, also in the dtypes that the oldest Gymnasium overlooks."""
     if one != other:
         return False
@@ -117,7 +117,7 @@ def same_space(one: Space[Any], other: Space[Any]) -> bool:
     return texts[0] == texts[1]
 
 
-def _write(space: object, place: SpacePlace) -> _Fields:
+def _write(space: object, place: SpacePath) -> _Fields:
     # A subclass would come back as its parent, so only the exact class will do.
     writer = _WRITERS.get(type(space))
     if writer is None:
@@ -130,14 +130,14 @@ def _write(space: object, place: SpacePlace) -> _Fields:
     return {"type": type(space).__name__, **writer(space, place)}
 
 
-def _read(fields: object, place: SpacePlace) -> Space[Any]:
+def _read(fields: object, place: SpacePath) -> Space[Any]:
     if not isinstance(fields, dict):
-        raise SpaceError(f"{place.name}: expected an object, not {shortened(fields)}")
+        raise SpaceError(f"{place.name}: expected an object, not {format_value(fields)}")
     kind = _field(fields, "type", str, place)
     reader = _READERS.get(kind)
     if reader is None:
         raise SpaceError(
-            f"{place.name}: unknown type {shortened(kind)}; the types are "
+            f"{place.name}: unknown type {format_value(kind)}; the types are "
             f"{', '.join(sorted(_READERS))}"
         )
     place.spend_space()
@@ -145,7 +145,7 @@ def _read(fields: object, place: SpacePlace) -> Space[Any]:
         return reader(fields, place)
 
 
-def _write_box(space: spaces.Box, place: SpacePlace) -> _Fields:
+def _write_box(space: spaces.Box, place: SpacePath) -> _Fields:
     dtype = dtype_to_json(space.dtype, "biuf", place.name)
     place.spend_elements(space.shape)
     bounds = {}
@@ -163,7 +163,7 @@ def _write_box(space: spaces.Box, place: SpacePlace) -> _Fields:
     return {"dtype": dtype, "shape": list(space.shape), **bounds}
 
 
-def _read_box(fields: _Fields, place: SpacePlace) -> spaces.Box:
+def _read_box(fields: _Fields, place: SpacePath) -> spaces.Box:
     dtype = dtype_from_json(_field(fields, "dtype", str, place), "biuf", place.name)
     shape = shape_from_json(_field(fields, "shape", list, place), place.name)
     place.spend_elements(shape)
@@ -187,7 +187,7 @@ def _read_box(fields: _Fields, place: SpacePlace) -> spaces.Box:
     return space
 
 
-def _refuse_nan(array: NumberArray, side: str, place: SpacePlace) -> None:
+def _refuse_nan(array: NumberArray, side: str, place: SpacePath) -> None:
     # Gymnasium 0.29.1 takes it, and then such a space does not equal itself.
     if array.dtype.kind == "f" and np.isnan(array).any():
         raise SpaceError(f"{place.name}: {side}: a bound may not be NaN")
@@ -199,33 +199,30 @@ def _stand_in(dtype: np.dtype[Any], side: str) -> np.generic:
     return value
 
 
-def _write_discrete(space: spaces.Discrete, place: SpacePlace) -> _Fields:
+def _write_discrete(space: spaces.Discrete, place: SpacePath) -> _Fields:
     dtype = dtype_to_json(space.dtype, "iu", place.name)
     return {"dtype": dtype, "n": int(space.n), "start": int(space.start)}
 
 
-def _read_discrete(fields: _Fields, place: SpacePlace) -> spaces.Discrete:
+def _read_discrete(fields: _Fields, place: SpacePath) -> spaces.Discrete:
     dtype = dtype_from_json(fields.get("dtype", "int64"), "iu", place.name)
     start = _whole(fields, "start", place) if "start" in fields else 0
     count = _whole(fields, "n", place)
-    _require(count > 0, f'"n" must be positive, not {shortened(count)}', place)
+    _require(count > 0, f'"n" must be positive, not {format_value(count)}', place)
     return compat.make_discrete(count, start, dtype)
 
 
-def _write_multi_discrete(space: spaces.MultiDiscrete, place: SpacePlace) -> _Fields:
+def _write_multi_discrete(space: spaces.MultiDiscrete, place: SpacePath) -> _Fields:
     dtype = dtype_to_json(space.dtype, "iu", place.name)
     place.spend_elements(space.shape)
     nvec, start = array_to_json(space.nvec), array_to_json(space.start)
     return {"dtype": dtype, "shape": list(space.shape), "nvec": nvec, "start": start}
 
 
-def _read_multi_discrete(fields: _Fields, place: SpacePlace) -> spaces.MultiDiscrete:
+def _read_multi_discrete(fields: _Fields, place: SpacePath) -> spaces.MultiDiscrete:
     dtype = dtype_from_json(fields.get("dtype", "int64"), "iu", place.name)
     nvec = _field(fields, "nvec", object, place)
-    if "shape" in fields:
-        shape = shape_from_json(fields["shape"], place.name)
-    else:
-        shape = shape_of_lists(nvec)
+    shape = shape_from_json(fields.get("shape", list(infer_shape(nvec))), place.name)
     place.spend_elements(shape)
     counts, _ = array_from_json(nvec, shape, dtype, f"{place.name}: nvec")
     _require(bool((counts > 0).all()), '"nvec" must be positive', place)
@@ -233,28 +230,28 @@ def _read_multi_discrete(fields: _Fields, place: SpacePlace) -> spaces.MultiDisc
     return spaces.MultiDiscrete(counts, dtype=dtype, start=start)
 
 
-def _write_multi_binary(space: spaces.MultiBinary, place: SpacePlace) -> _Fields:
+def _write_multi_binary(space: spaces.MultiBinary, place: SpacePath) -> _Fields:
     place.spend_elements(space.shape)
     return {"n": space.n if isinstance(space.n, int) else [int(size) for size in space.n]}
 
 
-def _read_multi_binary(fields: _Fields, place: SpacePlace) -> spaces.MultiBinary:
+def _read_multi_binary(fields: _Fields, place: SpacePath) -> spaces.MultiBinary:
     sizes = fields.get("n")
     is_shape = isinstance(sizes, list)
     shape = shape_from_json(sizes, place.name) if is_shape else (_whole(fields, "n", place),)
     _require(
-        all(size > 0 for size in shape), f'"n" must be positive, not {shortened(sizes)}', place
+        all(size > 0 for size in shape), f'"n" must be positive, not {format_value(sizes)}', place
     )
     place.spend_elements(shape)
     return spaces.MultiBinary(shape if is_shape else shape[0])
 
 
-def _write_text(space: spaces.Text, place: SpacePlace) -> _Fields:
+def _write_text(space: spaces.Text, place: SpacePath) -> _Fields:
     characters = compat.text_characters(space)
     if any(len(character) != 1 for character in characters):
         raise SpaceError(
             f"{place.name}: the charset must consist of single characters, not "
-            f"{shortened(characters)}"
+            f"{format_value(characters)}"
         )
     charset: str | list[str] = "".join(characters)
     # Two surrogates in a row are read back from JSON as the one character that they encode.
@@ -263,38 +260,39 @@ def _write_text(space: spaces.Text, place: SpacePlace) -> _Fields:
     return {"max_length": space.max_length, "min_length": space.min_length, "charset": charset}
 
 
-def _read_text(fields: _Fields, place: SpacePlace) -> spaces.Text:
+def _read_text(fields: _Fields, place: SpacePath) -> spaces.Text:
     charset = _field(fields, "charset", (str, list), place)
     if not all(isinstance(character, str) and len(character) == 1 for character in charset):
         raise SpaceError(
-            f'{place.name}: "charset" must consist of single characters, not {shortened(charset)}'
+            f'{place.name}: "charset" must consist of single characters, not '
+            f"{format_value(charset)}"
         )
     longest, shortest = _whole(fields, "max_length", place), _whole(fields, "min_length", place)
-    lengths = f"{shortened(shortest)} and {shortened(longest)}"
+    lengths = f"{format_value(shortest)} and {format_value(longest)}"
     rule = f'"min_length" must be from 0 to "max_length"; they are {lengths}'
     _require(0 <= shortest <= longest, rule, place)
     return spaces.Text(longest, min_length=shortest, charset="".join(charset))
 
 
-def _write_dict(space: spaces.Dict, place: SpacePlace) -> _Fields:
+def _write_dict(space: spaces.Dict, place: SpacePath) -> _Fields:
     subspaces = {}
     for key, subspace in space.spaces.items():
         if not isinstance(key, str):
             raise SpaceError(
-                f"{place.name}: the key {shortened(key)} is of type {type(key).__name__}; the keys "
-                "of a Dict space must be text"
+                f"{place.name}: the key {format_value(key)} is of type {type(key).__name__}; the "
+                "keys of a Dict space must be text"
             )
         if json.loads(json.dumps(key)) != key:
             raise SpaceError(
-                f"{place.name}: the key {shortened(key)} has two surrogates in a row, which JSON "
-                "cannot tell from the one character that they encode"
+                f"{place.name}: the key {format_value(key)} has two surrogates in a row, which "
+                "JSON cannot tell from the one character that they encode"
             )
         subspaces[str(key)] = _write(subspace, place.key(key))
     unsorted = {} if getattr(space, "sort_keys", True) else {"sort_keys": False}
     return {**unsorted, "subspaces": subspaces}
 
 
-def _read_dict(fields: _Fields, place: SpacePlace) -> spaces.Dict:
+def _read_dict(fields: _Fields, place: SpacePath) -> spaces.Dict:
     subspaces = OrderedDict(
         (key, _read(subspace, place.key(key)))
         for key, subspace in _field(fields, "subspaces", dict, place).items()
@@ -304,43 +302,43 @@ def _read_dict(fields: _Fields, place: SpacePlace) -> spaces.Dict:
     return compat.make_dict(subspaces, sort_keys)
 
 
-def _is_text(key: object, place: SpacePlace) -> bool:
+def _is_text(key: object, place: SpacePath) -> bool:
     if not isinstance(key, str):
-        raise SpaceError(f"{place.name}: the key {shortened(key)} is not text")
+        raise SpaceError(f"{place.name}: the key {format_value(key)} is not text")
     return True
 
 
-def _write_subspaces(space: Any, place: SpacePlace) -> _Fields:
+def _write_subspaces(space: Any, place: SpacePath) -> _Fields:
     items = enumerate(space.spaces)
     return {"subspaces": [_write(subspace, place.index(index)) for index, subspace in items]}
 
 
-def _read_subspaces(fields: _Fields, place: SpacePlace) -> tuple[Space[Any], ...]:
+def _read_subspaces(fields: _Fields, place: SpacePath) -> tuple[Space[Any], ...]:
     items = enumerate(_field(fields, "subspaces", list, place))
     return tuple(_read(subspace, place.index(index)) for index, subspace in items)
 
 
-def _read_tuple(fields: _Fields, place: SpacePlace) -> Space[Any]:
+def _read_tuple(fields: _Fields, place: SpacePath) -> Space[Any]:
     return spaces.Tuple(_read_subspaces(fields, place))
 
 
-def _read_one_of(fields: _Fields, place: SpacePlace) -> Space[Any]:
+def _read_one_of(fields: _Fields, place: SpacePath) -> Space[Any]:
     return compat.make_one_of(_read_subspaces(fields, place), place.name)
 
 
-def _write_sequence(space: spaces.Sequence, place: SpacePlace) -> _Fields:
+def _write_sequence(space: spaces.Sequence, place: SpacePath) -> _Fields:
     inside = place.attribute("feature_space", copied=space.stack)
     return {"stack": bool(space.stack), "feature_space": _write(space.feature_space, inside)}
 
 
-def _read_sequence(fields: _Fields, place: SpacePlace) -> spaces.Sequence:
+def _read_sequence(fields: _Fields, place: SpacePath) -> spaces.Sequence:
     stack = _field(fields, "stack", bool, place)
     inside = place.attribute("feature_space", copied=stack)
     feature_space = _read(_field(fields, "feature_space", dict, place), inside)
     return spaces.Sequence(feature_space, stack=stack)
 
 
-def _write_graph(space: spaces.Graph, place: SpacePlace) -> _Fields:
+def _write_graph(space: spaces.Graph, place: SpacePath) -> _Fields:
     nodes = _write(space.node_space, place.attribute("node_space", copied=True))
     edges = None
     if space.edge_space is not None:
@@ -348,7 +346,7 @@ def _write_graph(space: spaces.Graph, place: SpacePlace) -> _Fields:
     return {"node_space": nodes, "edge_space": edges}
 
 
-def _read_graph(fields: _Fields, place: SpacePlace) -> spaces.Graph:
+def _read_graph(fields: _Fields, place: SpacePath) -> spaces.Graph:
     nodes = _read(
         _field(fields, "node_space", dict, place), place.attribute("node_space", copied=True)
     )
@@ -361,7 +359,7 @@ def _read_graph(fields: _Fields, place: SpacePlace) -> spaces.Graph:
     return space
 
 
-_WRITERS: dict[type, Callable[[Any, SpacePlace], _Fields]] = {
+_WRITERS: dict[type, Callable[[Any, SpacePath], _Fields]] = {
     spaces.Box: _write_box,
     spaces.Discrete: _write_discrete,
     spaces.MultiDiscrete: _write_multi_discrete,
@@ -375,7 +373,7 @@ _WRITERS: dict[type, Callable[[Any, SpacePlace], _Fields]] = {
 if compat.ONE_OF is not None:
     _WRITERS[compat.ONE_OF] = _write_subspaces
 
-_READERS: dict[str, Callable[[_Fields, SpacePlace], Space[Any]]] = {
+_READERS: dict[str, Callable[[_Fields, SpacePath], Space[Any]]] = {
     "Box": _read_box,
     "Discrete": _read_discrete,
     "MultiDiscrete": _read_multi_discrete,
@@ -389,32 +387,32 @@ _READERS: dict[str, Callable[[_Fields, SpacePlace], Space[Any]]] = {
 }
 
 
-def _field(fields: _Fields, name: str, expected: type | tuple[type, ...], place: SpacePlace) -> Any:
+def _field(fields: _Fields, name: str, expected: type | tuple[type, ...], place: SpacePath) -> Any:
     if name not in fields:
         raise SpaceError(f'{place.name}: "{name}" is missing')
     value = fields[name]
     if not isinstance(value, expected):
         kinds = expected if isinstance(expected, tuple) else (expected,)
         names = " or ".join("null" if kind is type(None) else kind.__name__ for kind in kinds)
-        raise SpaceError(f'{place.name}: "{name}" must be a {names}, not {shortened(value)}')
+        raise SpaceError(f'{place.name}: "{name}" must be a {names}, not {format_value(value)}')
     return value
 
 
-def _whole(fields: _Fields, name: str, place: SpacePlace) -> int:
+def _whole(fields: _Fields, name: str, place: SpacePath) -> int:
     value = _field(fields, name, int, place)
     if isinstance(value, bool):
         raise SpaceError(f'{place.name}: "{name}" must be a whole number, not {value}')
     return int(value)
 
 
-def _require(holds: bool, rule: str, place: SpacePlace) -> None:
+def _require(holds: bool, rule: str, place: SpacePath) -> None:
     # Gymnasium 0.29.1 checks by assertions, which `python -O` leaves out.
     if not holds:
         raise SpaceError(f"{place.name}: {rule}")
 
 
 @contextmanager
-def _gymnasium_errors(place: SpacePlace) -> Iterator[None]:
+def _gymnasium_errors(place: SpacePath) -> Iterator[None]:
     """Whatever Gymnasium refuses is a fault of the space that was read."""
     try:
         yield
@@ -438,6 +436,6 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for key, value in pairs:
         if key in fields:
-            raise SpaceError(f"the key {shortened(key)} is there twice")
+            raise SpaceError(f"the key {format_value(key)} is there twice")
         fields[key] = value
     return fields

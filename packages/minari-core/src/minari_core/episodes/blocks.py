@@ -15,8 +15,8 @@ from minari_core.columns import (
     FixedColumn,
     StructColumn,
     TupleColumn,
-    column_for_values,
-    fixed_column,
+    choose_column,
+    make_fixed_column,
 )
 from minari_core.columns.fixed import as_numeric_array
 from minari_core.errors import DataError
@@ -58,13 +58,13 @@ def encode_blocks(
     values: list[object] = []
     for index, block in enumerate(blocks):
         rows = _as_list(block, where, index)
-        check_count(len(rows), counts[index], where, index)
+        check_row_count(len(rows), counts[index], where, index)
         values += rows
-    column = column_for_values(space, values)
+    column = choose_column(space, values)
     return column, [[array] for array in column.encode(values, where)]
 
 
-def uniform(blocks: Sequence[object], counts: Sequence[int]) -> list[Array] | None:
+def as_uniform_arrays(blocks: Sequence[object], counts: Sequence[int]) -> list[Array] | None:
     """The blocks, if they are arrays of one dtype and shape with as many rows as they must have.
 
     Asking what there is at all is quicker than asking each block.
@@ -82,7 +82,7 @@ def uniform(blocks: Sequence[object], counts: Sequence[int]) -> list[Array] | No
     return arrays if list(map(len, arrays)) == list(counts) else None
 
 
-def check_count(found: int, wanted: int, where: str, index: int) -> None:
+def check_row_count(found: int, wanted: int, where: str, index: int) -> None:
     """Raise unless an episode has as many rows as it must.
 
     Raises:
@@ -130,11 +130,11 @@ def _transposed_tuple(
 def _encode_fixed(
     space: spaces.Space[object], blocks: Sequence[object], counts: Sequence[int], where: str
 ) -> Encoded:
-    arrays = uniform(blocks, counts)
+    arrays = as_uniform_arrays(blocks, counts)
     if arrays is None:
         arrays = _checked_arrays(space, blocks, counts, where)
     dtype, shape = arrays[0].dtype, arrays[0].shape[1:]
-    return fixed_column(dtype, shape), [arrays]
+    return make_fixed_column(dtype, shape), [arrays]
 
 
 def _checked_arrays(
@@ -152,7 +152,7 @@ def _checked_arrays(
         if array.dtype.kind not in "biufc":
             raise DataError(f"episode {index}: {where} has dtype {array.dtype}, which is no number")
         if array.ndim == 0 or len(array) != count:
-            check_count(len(array) if array.ndim else 0, count, where, index)
+            check_row_count(len(array) if array.ndim else 0, count, where, index)
         if array.dtype != dtype or array.shape[1:] != shape:
             raise DataError(
                 f"episode {index}: {where} is {array.dtype} of shape {array.shape[1:]} a row, but "
@@ -167,7 +167,7 @@ def _stack(space: spaces.Space[object], block: object, where: str, index: int) -
         raise DataError(
             f"episode {index}: {where} is a {type(block).__name__}, not an array or list"
         )
-    column = column_for_values(space, block)
+    column = choose_column(space, block)
     try:
         if isinstance(column, FixedColumn) and len(block) > 0:
             first = as_numeric_array(block[0], where)

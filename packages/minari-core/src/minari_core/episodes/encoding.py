@@ -9,8 +9,8 @@ from gymnasium import spaces
 
 from minari_core.columns import Array, FixedColumn, Schema
 from minari_core.columns.fixed import as_numeric_array
-from minari_core.episodes.blocks import Encoded, check_count, encode_blocks, uniform
-from minari_core.episodes.entries import Episode, encode_entries, lengths_of
+from minari_core.episodes.blocks import Encoded, as_uniform_arrays, check_row_count, encode_blocks
+from minari_core.episodes.entries import Episode, count_steps, encode_entries
 from minari_core.episodes.infos import encode_infos
 from minari_core.episodes.shard_data import ShardData
 from minari_core.errors import DataError
@@ -37,7 +37,7 @@ def encode_episodes(
         DataError: An episode's columns disagree in length, dtype or shape; the message names
             the episode (counted from 0 in ``episodes``) and the column.
     """
-    lengths = lengths_of(episodes)
+    lengths = count_steps(episodes)
     rows = [length + 1 for length in lengths]
     parts: dict[str, Encoded] = {
         "observations": encode_blocks(
@@ -73,7 +73,7 @@ def encode_episodes(
 
 
 def _encode_rewards(blocks: Sequence[object], counts: Sequence[int]) -> Encoded:
-    ready = uniform(blocks, counts)
+    ready = as_uniform_arrays(blocks, counts)
     if ready is not None and ready[0].dtype == _REWARD_DTYPE:
         return FixedColumn(_REWARD_DTYPE, ready[0].shape[1:]), [ready]
     pieces: list[Array] = []
@@ -85,7 +85,7 @@ def _encode_rewards(blocks: Sequence[object], counts: Sequence[int]) -> Encoded:
             array = FixedColumn(_REWARD_DTYPE, array.shape).exact(
                 array, f"episode {index}: rewards"
             )
-        check_count(len(array), count, "rewards", index)
+        check_row_count(len(array), count, "rewards", index)
         pieces.append(array)
     shapes = {piece.shape[1:] for piece in pieces}
     if len(shapes) > 1:
@@ -94,7 +94,7 @@ def _encode_rewards(blocks: Sequence[object], counts: Sequence[int]) -> Encoded:
 
 
 def _encode_flags(blocks: Sequence[object], counts: Sequence[int], where: str) -> Encoded:
-    ready = uniform(blocks, counts)
+    ready = as_uniform_arrays(blocks, counts)
     if ready is not None and ready[0].dtype == _FLAG_DTYPE and ready[0].ndim == 1:
         return FixedColumn(_FLAG_DTYPE), [ready]
     pieces: list[Array] = []
@@ -103,7 +103,7 @@ def _encode_flags(blocks: Sequence[object], counts: Sequence[int], where: str) -
         array = as_numeric_array(block, f"episode {index}: {where}", mixed=True)
         if array.ndim != 1:
             raise DataError(f"episode {index}: {where} has shape {array.shape}, not ({count},)")
-        check_count(len(array), count, where, index)
+        check_row_count(len(array), count, where, index)
         if array.dtype != _FLAG_DTYPE:
             if not np.isin(array, (0, 1)).all():
                 raise DataError(f"episode {index}: {where} has values other than 0 and 1")

@@ -64,7 +64,7 @@ def check_seed(seed: int | None) -> None:
         raise DataError(f"seed {seed} is not between 0 and 2**64 - 1, so it cannot be recorded")
 
 
-def lengths_of(episodes: Sequence[Episode]) -> list[int]:
+def count_steps(episodes: Sequence[Episode]) -> list[int]:
     """The steps of each episode, once all of them are sound.
 
     Asking what types there are at all is quicker than asking each episode, and enough to know

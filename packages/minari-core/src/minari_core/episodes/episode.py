@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from minari_core.columns.untyped import freeze
 from minari_core.errors import DataError
-from minari_core.messages import outlines
+from minari_core.messages import outline_fields
 
 _COLUMNS = ("observations", "actions", "rewards", "terminations", "truncations")
 _STEP_KEYS = ("observation", "action", "reward", "terminated", "truncated")
@@ -58,7 +58,7 @@ class EpisodeData:
     def __repr__(self) -> str:
         """Shapes and dtypes instead of values."""
         parts = [f"id={self.id}", f"total_steps={len(self)}"]
-        parts += outlines(self, (*_COLUMNS, "infos", "extras"))
+        parts += outline_fields(self, (*_COLUMNS, "infos", "extras"))
         parts += [f"seed={self.seed}", f"options={self.options}", f"metadata={self.metadata}"]
         return f"EpisodeData({', '.join(parts)})"
 
@@ -134,7 +134,7 @@ class EpisodeBuffer:
     def __repr__(self) -> str:
         """Shapes and dtypes instead of values."""
         parts = [f"id={self.id}", f"seed={self.seed}", f"options={self.options}"]
-        parts += outlines(self, (*_COLUMNS, "infos", "extras"))
+        parts += outline_fields(self, (*_COLUMNS, "infos", "extras"))
         return f"EpisodeBuffer({', '.join(parts)}, metadata={self.metadata})"
 
     def add_step_data(self, step_data: Mapping[str, object]) -> EpisodeBuffer:

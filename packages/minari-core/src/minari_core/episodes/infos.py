@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from minari_core.columns import Array, Column, StructColumn, fixed_column
+from minari_core.columns import Array, Column, StructColumn, make_fixed_column
 from minari_core.columns.untyped import encode_dynamic, freeze
 from minari_core.episodes.blocks import Encoded
 from minari_core.errors import DataError
@@ -47,7 +47,7 @@ def _encode_info(
     if len(arrays) == len(columns) and len({(a.dtype, a.shape[1:]) for a in arrays}) == 1:
         for index, (array, count) in enumerate(zip(arrays, counts, strict=True)):
             _check_info_rows(len(array), count, name, index)
-        return fixed_column(arrays[0].dtype, arrays[0].shape[1:]), [arrays]
+        return make_fixed_column(arrays[0].dtype, arrays[0].shape[1:]), [arrays]
     values: list[object] = []
     for index, (column, count) in enumerate(zip(columns, counts, strict=True)):
         values += _info_rows(column, count, name, index)

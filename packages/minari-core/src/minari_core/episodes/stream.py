@@ -20,7 +20,7 @@ _NBYTES_OF_OBJECT = 64
 _NBYTES_OF_FLAGS = 10
 
 
-def shards_of(
+def encode_shards(
     episodes: Iterable[Episode],
     observation_space: spaces.Space[object],
     action_space: spaces.Space[object],

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from minari_core.errors import DatasetIdError
-from minari_core.messages import shown
+from minari_core.messages import format_value
 
 # Windows refuses these as file names, whatever their extension.
 _RESERVED_NAMES = frozenset(
@@ -119,25 +119,25 @@ def select_latest_versions(dataset_ids: Iterable[str]) -> list[str]:
 
 def _broken_version(match: re.Match[str] | None, whole: str) -> str | None:
     if match is None:
-        return f"dataset id {shown(whole)} does not end in '-v' and a version number"
+        return f"dataset id {format_value(whole)} does not end in '-v' and a version number"
     version = match["version"]
     if version.startswith("0") and version != "0":
-        return f"the version {version!r} of dataset id {shown(whole)} has leading zeros"
+        return f"the version {version!r} of dataset id {format_value(whole)} has leading zeros"
     if not match["name"]:
-        return f"dataset id {shown(whole)} has no name before its version"
+        return f"dataset id {format_value(whole)} has no name before its version"
     return None
 
 
 def _broken_rule(parts: list[str], kind: str) -> str | None:
     """What is wrong with the parts of an id or a namespace, if anything is."""
-    whole = f"{kind} {shown('/'.join(parts))}"
+    whole = f"{kind} {format_value('/'.join(parts))}"
     if parts == [""]:
         return f"{whole} is empty"
     for place, part in enumerate(parts):
         broken = _broken_rule_of_part(part, place, len(parts))
         if broken is not None:
             is_whole = not part or len(parts) == 1
-            return f"{whole if is_whole else f'part {shown(part)} of {whole}'} {broken}"
+            return f"{whole if is_whole else f'part {format_value(part)} of {whole}'} {broken}"
     return None
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from minari_core.arguments import check_fraction, check_whole_number
 from minari_core.errors import SamplingError
 from minari_core.formats.columnar.reading import ShardedStorage
-from minari_core.messages import outlines
+from minari_core.messages import outline_fields
 from minari_core.sampling.gathering.binding import gatherer_for
 from minari_core.sampling.gathering.gatherers import Gatherer, fill_again
 from minari_core.sampling.gathering.selection import Selection
@@ -116,7 +116,7 @@ class TransitionBatch:
 
     def __repr__(self) -> str:
         """Shapes and dtypes instead of values."""
-        parts = outlines(self, (part.name for part in fields(self) if part.name != "place"))
+        parts = outline_fields(self, (part.name for part in fields(self) if part.name != "place"))
         return f"TransitionBatch({', '.join(parts)})"
 
     def __len__(self) -> int:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from minari_core.arguments import check_fraction, check_whole_number
 from minari_core.errors import SamplingError
 from minari_core.formats.columnar.reading import ShardedStorage
-from minari_core.messages import outlines
+from minari_core.messages import outline_fields
 from minari_core.sampling.gathering.binding import gatherer_for
 from minari_core.sampling.gathering.gatherers import Gatherer
 from minari_core.sampling.gathering.selection import Selection
@@ -67,7 +67,7 @@ class SequenceBatch:
 
     def __repr__(self) -> str:
         """Shapes and dtypes instead of values."""
-        parts = outlines(self, (part.name for part in fields(self)))
+        parts = outline_fields(self, (part.name for part in fields(self)))
         return f"SequenceBatch({', '.join(parts)})"
 
     def __len__(self) -> int:

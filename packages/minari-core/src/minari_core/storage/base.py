@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from minari_core.environments.space_json import same_space
+from minari_core.environments.space_json import is_same_space
 from minari_core.episodes import Episode
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
 from minari_core.errors import EpisodeIndexError, IncompatibleDatasetsError
 from minari_core.json_values import JsonValue
-from minari_core.messages import shown
+from minari_core.messages import format_value
 
 
 class Storage(ABC):
@@ -161,7 +161,7 @@ class Storage(ABC):
         """Take in what other processes added; whether there was anything."""
 
 
-def checked_index(episode: object, total: int) -> int:
+def check_episode_index(episode: object, total: int) -> int:
     """The index of a stored episode as Python's own number.
 
     Raises:
@@ -170,7 +170,7 @@ def checked_index(episode: object, total: int) -> int:
     try:
         number = operator.index(episode)  # type: ignore[arg-type]  # anything may come from a caller
     except TypeError as error:
-        raise EpisodeIndexError(f"episode {shown(episode)} is not a whole number") from error
+        raise EpisodeIndexError(f"episode {format_value(episode)} is not a whole number") from error
     if not 0 <= number < total:
         raise EpisodeIndexError(f"there is no episode {number} among {total} stored episodes")
     return number
@@ -184,5 +184,5 @@ def check_spaces(target: Storage, source: Storage) -> None:
     """
     for name in ("observation_space", "action_space"):
         wanted, found = getattr(target, name), getattr(source, name)
-        if not same_space(wanted, found):
+        if not is_same_space(wanted, found):
             raise IncompatibleDatasetsError(f"{name} differs: {found} does not fit {wanted}")

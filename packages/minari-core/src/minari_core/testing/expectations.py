@@ -81,7 +81,7 @@ def _expect_same_array(found: Any, wanted: Any, where: str) -> None:
         expect(np.all(signs | (one != one)), f"{where} has other signs: {one}, not {other}")
 
 
-def rows_of_space(space: spaces.Space[Any], block: Any, count: int) -> list[Any]:
+def split_space_rows(space: spaces.Space[Any], block: Any, count: int) -> list[Any]:
     """The single values of what an episode shows for a space.
 
     Args:
@@ -90,11 +90,13 @@ def rows_of_space(space: spaces.Space[Any], block: Any, count: int) -> list[Any]
         count: How many values there are; only empty Dict and Tuple spaces need it.
     """
     if isinstance(space, spaces.Dict):
-        parts = {key: rows_of_space(part, block[key], count) for key, part in space.spaces.items()}
+        parts = {
+            key: split_space_rows(part, block[key], count) for key, part in space.spaces.items()
+        }
         return [{key: rows[index] for key, rows in parts.items()} for index in range(count)]
     if isinstance(space, spaces.Tuple):
         places = [
-            rows_of_space(part, block[index], count) for index, part in enumerate(space.spaces)
+            split_space_rows(part, block[index], count) for index, part in enumerate(space.spaces)
         ]
         return [tuple(rows[index] for rows in places) for index in range(count)]
     rows = list(block)
@@ -118,16 +120,16 @@ def expect_same_episode(found: EpisodeData, wanted: EpisodeData, *, ids: bool = 
         expect_same(getattr(found, name), getattr(wanted, name), name)
 
 
-def arrays_in(value: object) -> Iterator[np.ndarray[Any, np.dtype[Any]]]:
+def find_arrays(value: object) -> Iterator[np.ndarray[Any, np.dtype[Any]]]:
     """Every array in what an episode shows."""
     if isinstance(value, np.ndarray):
         yield value
     elif isinstance(value, Mapping):
         for part in value.values():
-            yield from arrays_in(part)
+            yield from find_arrays(part)
     elif isinstance(value, list | tuple):
         for part in value:
-            yield from arrays_in(part)
+            yield from find_arrays(part)
     elif isinstance(value, EpisodeData):
         for name in EpisodeData.__dataclass_fields__:
-            yield from arrays_in(getattr(value, name))
+            yield from find_arrays(getattr(value, name))

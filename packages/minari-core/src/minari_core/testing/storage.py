@@ -30,12 +30,12 @@ from minari_core.errors import (
 )
 from minari_core.storage.base import Storage
 from minari_core.testing.expectations import (
-    arrays_in,
     expect,
     expect_raises,
     expect_same,
     expect_same_episode,
-    rows_of_space,
+    find_arrays,
+    split_space_rows,
 )
 
 # Gymnasium says of some lists of spaces that they hold something else.
@@ -177,9 +177,9 @@ class StorageConformance(ABC):
                     for copy in (True, False):
                         (episode,) = seen.read_episodes([index], copy=copy)
                         steps = len(actions)
-                        rows = rows_of_space(space, episode.observations, steps + 1)
+                        rows = split_space_rows(space, episode.observations, steps + 1)
                         expect_same(rows, observations, f"{name}: observations")
-                        expect_same(rows_of_space(space, episode.actions, steps), actions, name)
+                        expect_same(split_space_rows(space, episode.actions, steps), actions, name)
 
     def test_special_floats_come_back_to_the_bit(self) -> None:
         """NaN, infinities and -0.0 are data."""
@@ -294,7 +294,7 @@ class StorageConformance(ABC):
             storage.append_episodes([buffer])
             (before,) = storage.read_episodes([0])
             (spoiled,) = storage.read_episodes([0], copy=True)
-            for array in arrays_in(spoiled):
+            for array in find_arrays(spoiled):
                 expect(array.flags.writeable, f"{name}: an array is read-only")
                 array[...] = 0
             (after,) = storage.read_episodes([0])
@@ -305,7 +305,7 @@ class StorageConformance(ABC):
         storage = self._filled(3, 2)
         (before,) = storage.read_episodes([1])
         (view,) = storage.read_episodes([1], copy=False)
-        for array in arrays_in((view.observations, view.actions, view.rewards, view.infos)):
+        for array in find_arrays((view.observations, view.actions, view.rewards, view.infos)):
             expect(not array.flags.writeable, "a view can be written to")
         expect(not storage.episode_lengths().flags.writeable, "the lengths can be written to")
         expect_same_episode(view, before)
@@ -315,7 +315,9 @@ class StorageConformance(ABC):
         storage = self.new_storage(_POSITION, _MOVE)
         buffer = simple_episode(1, 3)
         storage.append_episodes([buffer])
-        for array in arrays_in((buffer.observations, buffer.actions, buffer.rewards, buffer.infos)):
+        for array in find_arrays(
+            (buffer.observations, buffer.actions, buffer.rewards, buffer.infos)
+        ):
             array[...] = 7
         self._expect_simple(storage, [1], [3])
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from minari_core.errors import DatasetChangedError, DatasetDamagedError, DatasetWriteError
-from minari_core.files import dataset_lock, sync_folder
+from minari_core.files import lock_dataset, sync_folder
 from minari_core.formats.columnar.manifest import (
     MANIFEST_NAME,
     Manifest,
@@ -104,7 +104,7 @@ class ColumnarStorage(ShardFolder):
         """Replace some keys of the metadata in one step; see `Storage.update_metadata`."""
         check_updatable(changes)
         checked = normalize_metadata(changes)
-        with dataset_lock(self._folder):
+        with lock_dataset(self._folder):
             manifest = self._current()
             manifest = replace(manifest, metadata={**manifest.metadata, **checked})
             write_manifest(self._folder, manifest)
@@ -121,7 +121,7 @@ class ColumnarStorage(ShardFolder):
 
     @contextmanager
     def _adding(self, *, keep: bool = True) -> Iterator[Transaction]:
-        with dataset_lock(self._folder):
+        with lock_dataset(self._folder):
             self._use_manifest(self._current())
             start = self.snapshot if keep else replace(self.snapshot, shards=(), schemas=())
             transaction = Transaction(self._folder, start, durable=True)

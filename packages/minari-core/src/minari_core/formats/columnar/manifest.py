@@ -25,7 +25,7 @@ from minari_core.errors import (
 )
 from minari_core.files import check_plain, replace_file
 from minari_core.formats.shards.entry import FORMAT_VERSION, ShardEntry, read_entry
-from minari_core.json_values import JsonObject, JsonValue, plain
+from minari_core.json_values import JsonObject, JsonValue, to_plain_json
 
 MANIFEST_NAME = "metadata.json"
 SNAPSHOT_KEY = "columnar"
@@ -96,8 +96,8 @@ def normalize_metadata(metadata: Mapping[str, object]) -> dict[str, JsonValue]:
         if key == SNAPSHOT_KEY:
             raise MetadataError(f"metadata key {key!r} is the format's own")
         try:
-            # A float that JSON cannot say is refused by `plain`, so what is left is JSON.
-            checked[key] = json.loads(json.dumps(plain(value, key), allow_nan=False))
+            # A float that JSON cannot say is refused by `to_plain_json`, so what is left is JSON.
+            checked[key] = json.loads(json.dumps(to_plain_json(value, key), allow_nan=False))
         except (ValueError, RecursionError) as error:
             raise MetadataError(
                 f"metadata {error}; give text, numbers, booleans, lists or dicts"

@@ -13,7 +13,7 @@ from minari_core.environments.space_json import space_to_json
 from minari_core.episodes import Episode
 from minari_core.episodes.fit import check_schema_fits, check_shapes
 from minari_core.episodes.shard_data import ShardData
-from minari_core.episodes.stream import shards_of
+from minari_core.episodes.stream import encode_shards
 from minari_core.formats.columnar.manifest import check_updatable, normalize_metadata
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.formats.shards.reader import ShardReader
@@ -118,7 +118,7 @@ class MemoryStorage(ShardedStorage):
         """Add episodes, all or none; see `Storage.append_episodes`."""
         observations, actions = self._observation_space, self._action_space
         return self.add(
-            check_shapes(shards_of(episodes, observations, actions), observations, actions)
+            check_shapes(encode_shards(episodes, observations, actions), observations, actions)
         )
 
     def update_metadata(self, changes: Mapping[str, object]) -> None:

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minari_core.columns import Schema, StructColumn, join_pieces, merged_columns
+from minari_core.columns import Schema, StructColumn, join_pieces, merge_columns
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
 from minari_core.errors import DatasetChangedError, DatasetDamagedError
 from minari_core.formats.columnar.episode_entry import decode_entry
 from minari_core.formats.columnar.episode_index import EpisodeIndex, Piece
 from minari_core.formats.shards.reader import ShardReader
-from minari_core.storage.base import Storage, checked_index
+from minari_core.storage.base import Storage, check_episode_index
 
 _DYNAMIC_PARTS = ("infos", "extras")
 _ENTRIES_READ_AT_ONCE = 1024
@@ -86,7 +86,7 @@ class ShardedStorage(Storage):
     def read_episodes(self, indices: Iterable[int], *, copy: bool = True) -> Iterator[EpisodeData]:
         """Read episodes in the order of their indices; see `Storage.read_episodes`."""
         for episode in indices:
-            number = checked_index(episode, len(self.index))
+            number = check_episode_index(episode, len(self.index))
             try:
                 read = self._read_episode(self.index, number, copy)
             except DatasetChangedError:
@@ -135,7 +135,7 @@ class ShardedStorage(Storage):
     def read_episode_metadata(self, indices: Iterable[int]) -> Iterator[EpisodeMetadata]:
         """Read what is stored about episodes without reading their steps."""
         index = self.index
-        numbers = [checked_index(episode, len(index)) for episode in indices]
+        numbers = [check_episode_index(episode, len(index)) for episode in indices]
         lengths = index.lengths
         # Neighbours in one shard are decoded together, which is what reading all of them needs.
         for _, run in groupby(enumerate(numbers), key=lambda item: item[1] - item[0]):
@@ -173,7 +173,7 @@ class ShardedStorage(Storage):
         """The keys that any shard has in a part whose keys may differ."""
         if self._unions is None:
             self._unions = {
-                name: merged_columns([schema.parts[name] for schema in self.schemas()])
+                name: merge_columns([schema.parts[name] for schema in self.schemas()])
                 for name in _DYNAMIC_PARTS
             }
         return self._unions[part]

@@ -18,7 +18,7 @@ from minari_core.environments.space_json import space_from_json
 from minari_core.episodes import Episode
 from minari_core.episodes.fit import check_shapes
 from minari_core.episodes.shard_data import ShardData
-from minari_core.episodes.stream import shards_of
+from minari_core.episodes.stream import encode_shards
 from minari_core.errors import DatasetDamagedError, SpaceError
 from minari_core.formats.columnar.manifest import (
     Manifest,
@@ -152,7 +152,7 @@ class ShardFolder(ShardedStorage):
     def append_episodes(self, episodes: Iterable[Episode]) -> range:
         """Add episodes, all or none; see `Storage.append_episodes`."""
         observations, actions = self.observation_space, self.action_space
-        shards = shards_of(episodes, observations, actions)
+        shards = encode_shards(episodes, observations, actions)
         return self.add(check_shapes(shards, observations, actions))
 
     def add(self, shards: Iterable[ShardData]) -> range:
@@ -224,7 +224,7 @@ class ShardFolder(ShardedStorage):
                     transaction.link_range(source, run.first, run.stop)
                 else:
                     episodes = source.read_episodes(chosen[run.first : run.stop], copy=False)
-                    for data in shards_of(episodes, self.observation_space, self.action_space):
+                    for data in encode_shards(episodes, self.observation_space, self.action_space):
                         transaction.write(data)
         return range(first_new, transaction.total_episodes)
 

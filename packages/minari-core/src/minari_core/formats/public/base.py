@@ -19,7 +19,7 @@ from minari_core.columns import Schema, StructColumn
 from minari_core.episodes import Episode, encode_episodes
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
 from minari_core.episodes.fit import check_schema_fits
-from minari_core.episodes.stream import shards_of
+from minari_core.episodes.stream import encode_shards
 from minari_core.errors import (
     DatasetChangedError,
     DatasetDamagedError,
@@ -28,7 +28,7 @@ from minari_core.errors import (
     MetadataError,
     MinariError,
 )
-from minari_core.files import LOCK_NAME, dataset_lock, replace_file
+from minari_core.files import LOCK_NAME, lock_dataset, replace_file
 from minari_core.formats.columnar.manifest import (
     MANIFEST_NAME,
     check_updatable,
@@ -46,7 +46,7 @@ from minari_core.formats.public.metadata_file import (
 )
 from minari_core.formats.public.sidecar import Kept, completed, keep_dict, keep_entry, public_part
 from minari_core.json_values import JsonValue
-from minari_core.storage.base import Storage, checked_index
+from minari_core.storage.base import Storage, check_episode_index
 
 _NBYTES_READ_AT_ONCE = 4 << 20
 _MOST_READ_AT_ONCE = 512
@@ -279,7 +279,7 @@ class PublicStorage(Storage):
         batch: list[int] = []
         for index in indices:
             try:
-                batch.append(checked_index(index, total))
+                batch.append(check_episode_index(index, total))
             except EpisodeIndexError:
                 if batch:
                     yield batch
@@ -300,7 +300,7 @@ class PublicStorage(Storage):
             steps = 0
             try:
                 spaces_of = described.observation_space, described.action_space
-                for shard in shards_of(episodes, *spaces_of):
+                for shard in encode_shards(episodes, *spaces_of):
                     check_schema_fits(established, shard.schema)
                     established = established or shard.schema
                     described = with_columns(described, shard.schema)
@@ -427,7 +427,7 @@ class PublicStorage(Storage):
         if not self._published:
             yield
             return
-        with dataset_lock(self._folder):
+        with lock_dataset(self._folder):
             self.refresh()
             yield
 

@@ -18,7 +18,7 @@ import gymnasium
 from gymnasium import spaces
 
 from minari_core._version import __version__
-from minari_core.columns import AXES, Schema, StructColumn, merged_columns, schema_from_json
+from minari_core.columns import AXES, Schema, StructColumn, merge_columns, schema_from_json
 from minari_core.environments.env_specs import env_spec_from_json, env_spec_to_json
 from minari_core.environments.recovery import recover_environment
 from minari_core.environments.space_json import space_from_json, space_to_json
@@ -253,6 +253,6 @@ def _columns(described: object) -> StructColumn:
 def with_columns(description: Description, schema: Schema) -> Description:
     """The description with the info keys that a shard has in addition."""
     infos, extras = (
-        merged_columns([getattr(description, part), schema.parts[part]]) for part in _PARTS
+        merge_columns([getattr(description, part), schema.parts[part]]) for part in _PARTS
     )
     return replace(description, infos=infos, extras=extras)

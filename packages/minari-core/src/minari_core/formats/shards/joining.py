@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from minari_core.columns import Array, Column, Schema, StoredArray
-from minari_core.columns.base import plain_array
+from minari_core.columns.base import as_plain_array
 from minari_core.episodes.shard_data import ShardData
 from minari_core.formats.shards.reader import ShardReader
 
@@ -66,7 +66,7 @@ def _joined_offsets(arrays: Sequence[StoredArray]) -> list[Array]:
     pieces: list[Array] = []
     base = 0
     for array in arrays:
-        offsets = plain_array(array).astype(np.int64)
+        offsets = as_plain_array(array).astype(np.int64)
         pieces.append(offsets[1:] + base if pieces else offsets)
         base += int(offsets[-1])
     return pieces

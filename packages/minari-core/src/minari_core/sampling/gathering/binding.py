@@ -18,7 +18,7 @@ from minari_core.columns import (
     TupleColumn,
 )
 from minari_core.columns.base import escape_key
-from minari_core.columns.joining import rows_of
+from minari_core.columns.joining import split_rows
 from minari_core.errors import DataError, DatasetDamagedError, SamplingError
 from minari_core.formats.columnar.episode_index import EpisodeIndex
 from minari_core.formats.columnar.reading import ShardedStorage
@@ -170,7 +170,7 @@ def _row_reader(
         return lambda row: None
     arrays = shard.arrays_of("/".join([part, *keys]))
     read = column.bind(iter(arrays), count, copy=True)
-    return lambda row: rows_of(read(row, row + 1), 1)[0]
+    return lambda row: split_rows(read(row, row + 1), 1)[0]
 
 
 def _common_column(columns: Sequence[Column], has_gaps: bool) -> FixedColumn | None:
