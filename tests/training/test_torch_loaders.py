@@ -294,3 +294,45 @@ def test_workers_take_what_they_need_only() -> None:
     assert len(seen) == len(set(seen)) == 90
     assert {episode for episode, _ in seen} == {1, 2, 4}
     assert np.mean([episode == 4 for episode, _ in seen]) > 0.4
+
+
+class EndlessDraws(torch.utils.data.IterableDataset):  # type: ignore[misc]  # torch is skipped
+    """What people write by themselves: each worker draws at random from one dataset."""
+
+    def __init__(self, dataset: MinariDataset, batches: int) -> None:
+        self.dataset = dataset
+        self.batches = batches
+
+    def __iter__(self) -> Any:
+        for _ in range(self.batches):
+            yield self.dataset.sample_transitions(8).observations
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("seed", [None, 5])
+def test_workers_that_draw_by_themselves_draw_different_batches(
+    method: str, seed: int | None
+) -> None:
+    dataset = walks.of_vectors()
+    runs = []
+    for _ in range(2):
+        if seed is not None:
+            dataset.set_seed(seed)
+        loader = DataLoader(
+            EndlessDraws(dataset, 2),
+            batch_size=None,
+            num_workers=4,
+            multiprocessing_context=method,
+        )
+        runs.append([batch.numpy().tobytes() for batch in loader])
+    assert len(set(runs[0])) == 8
+    assert (runs[0] == runs[1]) == (seed is not None)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_loader_that_would_make_batches_of_batches_is_told_which_argument_to_give(
+    workers: int,
+) -> None:
+    data = BatchDataset(walks.of_vectors(), 8)
+    with pytest.raises(SamplingError, match="batch_size=None"):
+        next(iter(DataLoader(data, num_workers=workers)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -175,20 +174,6 @@ def test_sampling_depends_on_the_seed_alone() -> None:
     again.set_seed(3)
     assert [episode.id for episode in again.sample_episodes(4)] == first
     assert [e.id for e in again.sample_episodes(6)] == [e.id for e in dataset.sample_episodes(6)]
-
-
-def test_a_view_keeps_the_seeded_generator() -> None:
-    dataset = create()
-    dataset.set_seed(5)
-    views = [
-        dataset[:],
-        dataset[::1],
-        dataset.filter_episodes(lambda _: True),
-        dataset[list(range(6))],
-    ]
-    wanted = [episode.id for episode in dataset.sample_episodes(5)]
-    for view in [*views, pickle.loads(pickle.dumps(views[0]))]:
-        assert [episode.id for episode in view.sample_episodes(5)] == wanted
 
 
 def test_more_than_there_is_cannot_be_sampled() -> None:

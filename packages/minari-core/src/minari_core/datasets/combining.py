@@ -10,7 +10,7 @@ import numpy as np
 
 from minari_core._version import __version__
 from minari_core.arguments import check_whole_number
-from minari_core.datasets.dataset import MinariDataset, generator_of, get_raw_storage
+from minari_core.datasets.dataset import MinariDataset, get_raw_storage
 from minari_core.environments.env_specs import env_spec_to_json
 from minari_core.environments.recovery import merge_env_specs
 from minari_core.environments.space_json import is_same_space
@@ -20,6 +20,7 @@ from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import choose_id
 from minari_core.local.publishing import check_id_is_free, publish
 from minari_core.messages import format_value
+from minari_core.sampling.random_stream import RandomStream
 from minari_core.storage.base import Storage
 
 Dataset = TypeVar("Dataset", bound=MinariDataset)
@@ -106,7 +107,7 @@ def split_dataset(dataset: Dataset, sizes: Iterable[int], seed: int | None = Non
             f"sizes {wanted} add up to {sum(wanted)} episodes, but the dataset has {len(dataset)}"
         )
     # The length alone is what a file says, the indices are borne out by the data.
-    places = generator_of(seed).permutation(len(dataset.episode_indices))
+    places = RandomStream(seed).generator.permutation(len(dataset.episode_indices))
     borders = np.cumsum([0, *wanted])
     return [dataset[places[start:stop]] for start, stop in pairwise(borders)]
 

@@ -22,19 +22,21 @@ from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
 from minari_core.errors import EpisodeIndexError, SamplingError
 from minari_core.formats.registry import open_storage
 from minari_core.sampling.dataset_methods import TrainingMethods
+from minari_core.sampling.random_stream import RandomStream
 from minari_core.storage.base import Storage
 
 _MOST_BELIEVED = 1 << 24
 _View = TypeVar("_View", bound="MinariDataset")
 
-__all__ = ["MinariDataset", "MinariDatasetSpec", "generator_of", "get_raw_storage"]
+__all__ = ["MinariDataset", "MinariDatasetSpec", "get_raw_storage"]
 
 
 class MinariDataset(DescribedDataset, TrainingMethods):
     """Episodes of a stored dataset: all of them, or some in a chosen order.
 
     A filtered, sliced or split dataset is a view: it copies no data, has the episodes of its own
-    only, and draws from a copy of the random generator of the dataset that it comes from.
+    only, and draws from a random stream of its own, spawned from that of the dataset that it
+    comes from.
 
     The object keeps to the episodes that were stored when it was made, whatever others add
     later. It is cheap to pickle and works after a fork.
@@ -73,7 +75,7 @@ class MinariDataset(DescribedDataset, TrainingMethods):
                 f"of {total} episodes"
             )
         self._is_whole = episode_indices is None
-        self._generator = np.random.default_rng()
+        self._stream = RandomStream()
         self._samplers = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -156,7 +158,7 @@ class MinariDataset(DescribedDataset, TrainingMethods):
         view = copying.copy(self)
         view._indices = indices
         view._is_whole = False
-        view._generator = copying.deepcopy(self._generator)
+        view._stream = self._stream.spawn()
         view._samplers = {}
         return view
 
@@ -225,7 +227,7 @@ class MinariDataset(DescribedDataset, TrainingMethods):
         Raises:
             SamplingError: It is negative, or no whole number.
         """
-        self._generator = generator_of(seed)
+        self._stream = RandomStream(seed)
 
     def sample_episodes(self, n_episodes: int) -> list[EpisodeData]:
         """Draw different episodes at random.
@@ -242,7 +244,7 @@ class MinariDataset(DescribedDataset, TrainingMethods):
                 f"{n_episodes} different episodes cannot be drawn from {len(self)}; ask for "
                 f"0 to {len(self)}"
             )
-        places = self._generator.choice(len(self), size=n_episodes, replace=False)
+        places = self._stream.generator.choice(len(self), size=n_episodes, replace=False)
         chosen = [int(self._indices[place]) for place in places]
         return list(self._storage.read_episodes(chosen))
 
@@ -330,15 +332,6 @@ class MinariDataset(DescribedDataset, TrainingMethods):
             DatasetWriteError: The file system refused; the dataset is as it was.
         """
         self._storage.compact()
-
-
-def generator_of(seed: int | None) -> np.random.Generator:
-    """A random generator that depends on a seed alone, or on nothing if that is None.
-
-    Raises:
-        SamplingError: The seed is negative, or no whole number.
-    """
-    return np.random.default_rng(None if seed is None else check_whole_number("seed", seed, 0))
 
 
 def get_raw_storage(dataset: MinariDataset) -> Storage:

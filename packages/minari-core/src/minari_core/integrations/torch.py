@@ -21,6 +21,7 @@ from minari_core.sampling.batches import Batches
 try:
     import torch
     from torch.utils.data import Dataset, IterableDataset, get_worker_info
+    from torch.utils.data._utils.collate import default_collate_fn_map
 except ImportError as error:
     raise MissingDependencyError(
         "minari_core.torch needs PyTorch: pip install 'minari-core[torch]'"
@@ -63,6 +64,20 @@ class _WholeBatch(dict[str, Any]):
                 "collate_fn=minari_core.torch.collate"
             )
         raise KeyError(key)
+
+
+class _UncollatedBatch(dict[str, Any]):
+    """A batch of `BatchDataset`, which a `DataLoader` must not put into a batch once more."""
+
+
+def _refuse_to_collate(batches: Any, **_: Any) -> Any:
+    raise SamplingError(
+        "a BatchDataset makes whole batches, and this DataLoader would put each into a batch of "
+        "its own, of shape (1, B, …): give the DataLoader batch_size=None"
+    )
+
+
+default_collate_fn_map[_UncollatedBatch] = _refuse_to_collate
 
 
 class TransitionDataset(Dataset[Any]):
@@ -229,7 +244,7 @@ class BatchDataset(IterableDataset[Any]):
         batches = self._batches(epoch)
         batches.load_state_dict({**batches.state_dict(), "batch": first})
         for batch in batches.share(number, workers):
-            yield to_tensors(batch)
+            yield _UncollatedBatch(to_tensors(batch))
 
     def _batches(self, epoch: int | None = None) -> Batches[Any]:
         sequence = np.random.SeedSequence((self._seed, self.epoch if epoch is None else epoch))

@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar, cast
 
-import numpy as np
 import numpy.typing as npt
 
 from minari_core.errors import SamplingError
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.sampling.batches import Batches
 from minari_core.sampling.gathering.binding import sharded
+from minari_core.sampling.random_stream import RandomStream
 from minari_core.sampling.rank_index import Positions
 from minari_core.sampling.statistics import ColumnStatistics, cached_statistics, column_statistics
 from minari_core.sampling.steps import EpisodeSteps
@@ -37,7 +37,7 @@ class TrainingMethods:
 
     _storage: Storage
     _indices: range | Positions
-    _generator: np.random.Generator
+    _stream: RandomStream
     _samplers: dict[Hashable, Any]
 
     def sample_transitions(
@@ -98,7 +98,7 @@ class TrainingMethods:
             sampler = self._transition_sampler(options)
             self._remembered(key, lambda: sampler)
         shares = None if weights is None else self._transition_weights(weights)
-        return sampler.sample(self._generator, batch_size, shares, out)
+        return sampler.sample(self._stream.generator, batch_size, shares, out)
 
     def sample_sequences(
         self,
@@ -142,7 +142,7 @@ class TrainingMethods:
         shares = None
         if weights is not None and not _is_uniform(weights):
             shares = EpisodeWeights(weights, sampler.counts, sampler.starts)
-        return sampler.sample(self._generator, batch_size, shares)
+        return sampler.sample(self._stream.generator, batch_size, shares)
 
     def batches(
         self,
@@ -227,7 +227,7 @@ class TrainingMethods:
         return Batches(
             sampler,
             batch_size,
-            seed=int(self._generator.integers(2**63)) if seed is None else seed,
+            seed=int(self._stream.generator.integers(2**63)) if seed is None else seed,
             identity=self._identity(sampler.options),
             epochs=epochs,
             shuffle=shuffle,

@@ -1,0 +1,191 @@
+"""Every dataset, view, shard and worker draws from a stream of its own."""
+
+from __future__ import annotations
+
+import copy
+import multiprocessing
+import pickle
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from minari_core import MinariDataset, create_dataset_from_buffers, load_dataset, split_dataset
+from minari_core.episodes.episode import EpisodeBuffer
+from minari_core.sampling.random_stream import RandomStream
+
+START_METHODS = multiprocessing.get_all_start_methods()
+Draw = tuple[float, ...]
+
+
+@pytest.fixture
+def dataset(datasets_root: Path) -> MinariDataset:
+    """Twenty episodes of twenty steps, whose observations count all steps."""
+    buffers = [
+        EpisodeBuffer(
+            observations=np.arange(number * 21.0, number * 21 + 21)[:, None],
+            actions=np.zeros(20, np.int64),
+            rewards=np.zeros(20),
+            terminations=np.arange(20) == 19,
+            truncations=np.zeros(20, bool),
+        )
+        for number in range(20)
+    ]
+    return create_dataset_from_buffers(
+        "tests/streams-v0",
+        buffers,
+        observation_space=spaces.Box(0, 500, (1,), np.float64),
+        action_space=spaces.Discrete(2),
+    )
+
+
+def draw(dataset: MinariDataset) -> Draw:
+    return tuple(dataset.sample_transitions(8, columns=["observations"]).observations[:, 0])
+
+
+def windows(dataset: MinariDataset) -> Draw:
+    return tuple(dataset.sample_sequences(8, 3).observations[:, 0, 0])
+
+
+def epoch(dataset: MinariDataset) -> Draw:
+    return tuple(next(dataset.batches(8)).observations[:, 0])
+
+
+def episodes(dataset: MinariDataset) -> Draw:
+    return tuple(episode.id for episode in dataset.sample_episodes(10))
+
+
+ways_to_draw = pytest.mark.parametrize("way", [draw, windows, epoch, episodes])
+
+
+@ways_to_draw
+@pytest.mark.parametrize("seed", [None, 7])
+def test_views_that_are_made_in_a_loop_never_draw_the_same(
+    dataset: MinariDataset, way: object, seed: int | None
+) -> None:
+    assert callable(way)
+    if seed is not None:
+        dataset.set_seed(seed)
+    views = [dataset[:] for _ in range(10)]
+    views += [dataset.filter_episodes(metadata=lambda _: True) for _ in range(10)]
+    assert len({way(view) for view in [dataset, *views]}) == 21
+
+
+@ways_to_draw
+def test_what_views_draw_is_repeatable_after_a_seed_is_set(
+    dataset: MinariDataset, way: object
+) -> None:
+    assert callable(way)
+
+    def draw_everywhere() -> list[Draw]:
+        dataset.set_seed(3)
+        views = [dataset[:8], dataset[:8], dataset[:8][2:], *dataset.shards(3)]
+        return (
+            [way(each) for each in (*views, dataset, dataset[:8])]
+            if way is not episodes
+            else [
+                tuple(e.id for e in each.sample_episodes(5))
+                for each in (*views, dataset, dataset[:8])
+            ]
+        )
+
+    first = draw_everywhere()
+    assert draw_everywhere() == first
+    assert len(set(first)) == len(first)
+
+
+def test_the_parts_of_a_split_draw_different_time_steps(dataset: MinariDataset) -> None:
+    dataset.set_seed(1)
+    first, second = split_dataset(dataset, [10, 10], seed=0)
+    assert not np.array_equal(
+        first.sample_transitions(16).time_steps, second.sample_transitions(16).time_steps
+    )
+
+
+def test_a_seeded_whole_dataset_draws_what_numpys_generator_of_that_seed_draws(
+    dataset: MinariDataset,
+) -> None:
+    dataset.set_seed(11)
+    wanted = np.random.default_rng(11).choice(20, size=10, replace=False)
+    assert episodes(dataset) == tuple(wanted)
+
+
+def test_using_a_view_changes_nothing_in_what_its_dataset_draws(dataset: MinariDataset) -> None:
+    dataset.set_seed(5)
+    wanted = [draw(dataset) for _ in range(3)]
+    dataset.set_seed(5)
+    drawn = []
+    for _ in range(3):
+        draw(dataset[:4])
+        drawn.append(draw(dataset))
+    assert drawn == wanted
+
+
+@pytest.mark.parametrize("method", START_METHODS)
+def test_processes_draw_differently_from_a_dataset_without_a_seed(
+    dataset: MinariDataset, method: str
+) -> None:
+    here = draw(dataset)
+    with ProcessPoolExecutor(2, multiprocessing.get_context(method)) as pool:
+        there = list(pool.map(draw, [dataset] * 4))
+    assert len({here, draw(dataset), *there}) == 6
+
+
+@pytest.mark.parametrize("method", START_METHODS)
+def test_a_seeded_dataset_is_repeatable_in_another_process_and_shards_of_it_differ(
+    dataset: MinariDataset, method: str
+) -> None:
+    with ProcessPoolExecutor(2, multiprocessing.get_context(method)) as pool:
+        runs = []
+        for _ in range(2):
+            dataset.set_seed(9)
+            draw(dataset)
+            runs.append(list(pool.map(draw, [dataset, *dataset.shards(4)])))
+    assert runs[0] == runs[1]
+    assert len(set(runs[0])) == 5
+    assert runs[0][0] == draw(dataset), "a pickle goes on where the dataset was"
+
+
+@pytest.mark.skipif("fork" not in START_METHODS, reason="this system does not fork")
+def test_a_fork_of_a_dataset_that_was_drawn_from_does_not_repeat_it(
+    dataset: MinariDataset,
+) -> None:
+    draw(dataset)
+    context = multiprocessing.get_context("fork")
+    results = context.SimpleQueue()
+
+    def work() -> None:
+        results.put(draw(dataset))
+
+    children = [context.Process(target=work) for _ in range(3)]
+    for child in children:
+        child.start()
+    drawn = [results.get() for _ in children]
+    for child in children:
+        child.join()
+    assert len({draw(dataset), *drawn}) == 4
+
+
+def test_pickling_changes_nothing_in_a_seeded_dataset(dataset: MinariDataset) -> None:
+    dataset.set_seed(2)
+    draw(dataset)
+    view = dataset[:5]
+    for each in (dataset, view):
+        assert pickle.dumps(each) == pickle.dumps(each)
+    copies = [pickle.loads(pickle.dumps(view)), copy.deepcopy(view)]
+    wanted = draw(view)
+    assert [draw(each) for each in copies] == [wanted, wanted]
+
+
+def test_two_loaded_datasets_draw_differently_without_a_seed(dataset: MinariDataset) -> None:
+    assert draw(load_dataset(dataset.id)) != draw(load_dataset(dataset.id))
+
+
+def test_a_stream_that_was_pickled_spawns_what_it_would_have_spawned() -> None:
+    stream = RandomStream(4)
+    stream.spawn()
+    copied = pickle.loads(pickle.dumps(stream))
+    assert copied.spawn().generator.integers(2**62) == stream.spawn().generator.integers(2**62)
+    assert stream.spawn().spawn().generator.integers(2**62) != stream.generator.integers(2**62)
