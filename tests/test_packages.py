@@ -35,6 +35,27 @@ ARROWS = {
     "minari_hub": frozenset({"minari_core"}),
     "minari": frozenset({"minari_core", "minari_collect", "minari_hub"}),
 }
+# Which modules of core its siblings may import, beside `minari_core` itself. Only what these
+# modules have without an underscore is held stable within a minor release of core; everything else
+# may move in a patch release. So keep it short, and take what is public from `minari_core`.
+SHARED_CORE = """
+    errors lazy_names messages arguments files json_values
+    environments.env_specs environments.reference_scores environments.space_json
+    columns
+    episodes
+    storage.base
+    formats.registry
+    formats.shards.entry formats.shards.file_check
+    formats.columnar.dataset_folder formats.columnar.episode_index
+    formats.columnar.manifest formats.columnar.reading formats.columnar.shard_folder
+    formats.public.files formats.public.hdf5.placeholder
+    formats.verification.episode_files
+    local.dataset_id local.locations local.namespaces local.publishing
+    datasets.card datasets.converting datasets.creation datasets.dataset datasets.details
+    datasets.local datasets.public_storage datasets.source
+    testing.expectations
+"""
+SHARED_CORE_MODULES = frozenset(f"minari_core.{module}" for module in SHARED_CORE.split())
 # The modules that know HDF5; mypy looks past h5py's missing types for their sake only.
 STORAGE_MODULES = frozenset(
     {
@@ -137,6 +158,35 @@ def test_a_module_imports_no_sibling_that_its_arrow_does_not_point_at(module: st
     for file in source_files(module):
         siblings = {name.partition(".")[0] for name in imported_names(file)} & MODULES
         assert siblings <= ARROWS[module] | {module}, file
+
+
+def test_the_siblings_import_those_modules_of_core_that_are_shared_and_no_others() -> None:
+    importers: dict[str, list[str]] = {}
+    for module in sorted(MODULES - {"minari_core"}):
+        for file in source_files(module):
+            for name in imported_names(file):
+                if name.startswith("minari_core."):
+                    importers.setdefault(name, []).append(file.name)
+    others = {name: files for name, files in importers.items() if name not in SHARED_CORE_MODULES}
+
+    assert others == {}
+    assert importers.keys() >= SHARED_CORE_MODULES, "some are shared with nobody"
+
+
+def test_the_siblings_take_what_is_public_from_the_package_itself() -> None:
+    roundabout = [
+        f"{file.name}: {node.module}.{alias.name}"
+        for module in sorted(MODULES - {"minari_core"})
+        for file in source_files(module)
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
+        and (node.module or "").startswith("minari_core.")
+        and node.module != "minari_core.errors"
+        for alias in node.names
+        if alias.name in minari_core.__all__ or alias.name.startswith("_")
+    ]
+
+    assert roundabout == []
 
 
 @every_module

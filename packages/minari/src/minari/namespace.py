@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from minari_core.local.dataset_id import check_namespace as validate_namespace
-from minari_core.local.dataset_id import parse_dataset_id
-from minari_core.local.namespaces import NAMESPACE_METADATA as NAMESPACE_METADATA_FILENAME
-from minari_core.local.namespaces import (
+from minari_core import (
     create_namespace,
     delete_namespace,
     get_namespace_metadata,
     list_local_namespaces,
-    namespace_hierarchy,
     update_namespace_metadata,
 )
+from minari_core.local.dataset_id import check_namespace as validate_namespace
+from minari_core.local.dataset_id import parse_dataset_id
+from minari_core.local.namespaces import NAMESPACE_METADATA as NAMESPACE_METADATA_FILENAME
+from minari_core.local.namespaces import namespace_hierarchy
 from minari_hub import list_remote_datasets
 
 __all__ = [

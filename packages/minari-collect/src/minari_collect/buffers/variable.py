@@ -8,8 +8,7 @@ from gymnasium import spaces
 
 from minari_collect.buffers.base import Buffer, RowMask
 from minari_collect.buffers.space_check import find_value_problem
-from minari_core.columns import Array, Column, choose_column
-from minari_core.columns.untyped import freeze
+from minari_core.columns import Array, Column, choose_column, freeze
 from minari_core.errors import DataError
 
 _NBYTES_OF_VALUE = 256

@@ -7,10 +7,10 @@ from typing_extensions import Unpack
 from minari_collect.collectors.base import EpisodeCollector
 from minari_collect.collectors.single import DataCollectorV0
 from minari_collect.collectors.vector import VectorDataCollector
+from minari_core import DatasetDetails, MinariDataset
 from minari_core.datasets.card import DatasetCard
 from minari_core.datasets.creation import create_dataset_from_source
-from minari_core.datasets.dataset import MinariDataset
-from minari_core.datasets.details import DatasetDetails, list_details
+from minari_core.datasets.details import list_details
 from minari_core.datasets.source import checked_source
 from minari_core.errors import RecordingError
 from minari_core.local.dataset_id import choose_id

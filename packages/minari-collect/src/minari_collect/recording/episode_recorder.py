@@ -22,8 +22,7 @@ from minari_collect.recording.column_warnings import RecordingWarnings
 from minari_collect.recording.recorded_episode import RecordedEpisode, RecordedSpan
 from minari_collect.recording.sinks import Describe, ShardSink
 from minari_core.columns import Array, Column, FixedColumn, Schema
-from minari_core.episodes import encode_entries
-from minari_core.episodes.shard_data import ShardData
+from minari_core.episodes import ShardData, encode_entries
 from minari_core.errors import RecordingError
 
 _FIRST_CAPACITY = 256

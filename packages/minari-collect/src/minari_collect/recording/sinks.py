@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from minari_core.episodes.shard_data import ShardData
+from minari_core.episodes import ShardData
 
 Beginning = tuple[int | None, Mapping[str, object] | None]
 """Seed and options of a reset."""

@@ -32,8 +32,7 @@ from minari_collect.vector_buffers.segments import (
     list_step_cells,
 )
 from minari_core.columns import Array, Column, FixedColumn, Schema, StructColumn
-from minari_core.episodes import encode_entries
-from minari_core.episodes.shard_data import ShardData
+from minari_core.episodes import ShardData, encode_entries
 from minari_core.errors import RecordingError
 
 _FIRST_ROWS = 64

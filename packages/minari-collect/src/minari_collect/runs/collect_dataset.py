@@ -30,9 +30,9 @@ from minari_collect.runs.schedule import Schedule
 from minari_collect.workers.environment import make_env
 from minari_collect.workers.messages import EnvLike, OpenRemote, Part, Recipe, Way
 from minari_collect.workers.policies import Policy
+from minari_core import MinariDataset
 from minari_core.arguments import check_count, check_count_or_none
 from minari_core.datasets.card import DatasetCard
-from minari_core.datasets.dataset import MinariDataset
 from minari_core.environments.env_specs import env_spec_from_json, env_spec_to_json
 from minari_core.errors import DataError, RecordingError
 from minari_core.formats.columnar.shard_folder import ShardFolder

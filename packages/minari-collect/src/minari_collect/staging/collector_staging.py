@@ -23,7 +23,7 @@ from minari_collect.buffers.infos import list_recorded_rows
 from minari_collect.staging.journal import JOURNAL_NAME, _described, _line
 from minari_core.columns import join_pieces
 from minari_core.environments.space_json import space_to_json
-from minari_core.episodes.shard_data import ShardData
+from minari_core.episodes import ShardData
 from minari_core.errors import DatasetWriteError
 from minari_core.files import LOCK_NAME
 from minari_core.formats.columnar.manifest import Manifest, Snapshot

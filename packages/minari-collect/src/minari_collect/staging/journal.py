@@ -11,8 +11,7 @@ import numpy as np
 
 from minari_core.columns import Array, Column, Schema, schema_from_json
 from minari_core.environments.env_specs import env_spec_from_json
-from minari_core.episodes import encode_entries
-from minari_core.episodes.shard_data import ShardData
+from minari_core.episodes import ShardData, encode_entries
 from minari_core.errors import (
     DatasetDamagedError,
 )

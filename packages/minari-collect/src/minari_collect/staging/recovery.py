@@ -9,11 +9,10 @@ from pathlib import Path
 
 from minari_collect.staging.collector_staging import FOLDER_PREFIX
 from minari_collect.staging.journal import JOURNAL_NAME, RecoverableRecording, _read_journal
+from minari_core import EpisodeData, MinariDataset
 from minari_core.datasets.card import DatasetCard
-from minari_core.datasets.dataset import MinariDataset
 from minari_core.datasets.local import committed_recordings
 from minari_core.environments.env_specs import env_spec_from_json
-from minari_core.episodes.episode import EpisodeData
 from minari_core.errors import (
     DatasetBusyError,
     DatasetNotFoundError,

@@ -15,8 +15,16 @@ import numpy.typing as npt
 
 from minari_collect.vector_buffers.base import Cells
 from minari_collect.vector_buffers.batched_infos import NOT_BATCHED, is_mask
-from minari_core.columns import Array, Column, MaskedColumn, StructColumn, make_fixed_column
-from minari_core.columns.untyped import Unstorable, encode_dynamic, freeze
+from minari_core.columns import (
+    Array,
+    Column,
+    MaskedColumn,
+    StructColumn,
+    Unstorable,
+    encode_dynamic,
+    freeze,
+    make_fixed_column,
+)
 from minari_core.json_values import NOT_PLAIN, is_plain_key
 
 _NBYTES_OF_VALUE = 32

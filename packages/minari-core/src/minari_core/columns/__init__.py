@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from minari_core.columns.base import Array, ArraySpec, Column, CompressedArray, Reader, StoredArray
-from minari_core.columns.fixed import FixedColumn, make_fixed_column
+from minari_core.columns.fixed import FixedColumn, as_numeric_array, make_fixed_column
 from minari_core.columns.for_space import FIXED_SPACES, choose_column
 from minari_core.columns.joining import join_pieces
 from minari_core.columns.nested import MaskedColumn, StructColumn, TupleColumn, merge_columns
 from minari_core.columns.schema import AXES, Axis, Schema, schema_from_json
 from minari_core.columns.sequences import GraphColumn, OneOfColumn, SequenceColumn
+from minari_core.columns.untyped import Unstorable, encode_dynamic, freeze
 from minari_core.columns.variable import BytesColumn, JsonColumn, RaggedColumn, TextColumn
 
 __all__ = [
@@ -33,7 +34,11 @@ __all__ = [
     "StructColumn",
     "TextColumn",
     "TupleColumn",
+    "Unstorable",
+    "as_numeric_array",
     "choose_column",
+    "encode_dynamic",
+    "freeze",
     "join_pieces",
     "make_fixed_column",
     "merge_columns",

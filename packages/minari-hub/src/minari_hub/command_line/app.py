@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from minari_core._version import __version__ as core_version
+from minari_core import __version__ as core_version
 from minari_hub._version import __version__ as hub_version
 from minari_hub.command_line.exit_codes import run
 from minari_hub.command_line.shared_commands import REMOTE, add_shared_commands

@@ -23,6 +23,7 @@ from typing import NoReturn, TextIO
 
 import typer
 
+from minari_core import MinariWarning
 from minari_core.errors import (
     DatasetIdError,
     DatasetNotFoundError,
@@ -30,7 +31,6 @@ from minari_core.errors import (
     RemoteObjectNotFoundError,
     RemoteUrlError,
 )
-from minari_core.messages import MinariWarning
 from minari_hub.command_line.terminal import say
 from minari_hub.command_line.wording import PROGRAM, translate_advice
 

@@ -8,7 +8,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from minari_core.datasets.local import list_local_datasets
+from minari_core import list_local_datasets
 
 
 def local_ids(incomplete: str) -> Iterator[str]:

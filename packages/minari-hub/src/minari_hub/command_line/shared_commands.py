@@ -9,15 +9,13 @@ from typing import Annotated
 
 import typer
 
-from minari_core.datasets.local import list_local_datasets
+from minari_core import VerificationProblem, VerificationReport, list_local_datasets, verify_dataset
 from minari_core.errors import FormatError, MinariError, MissingDependencyError
 from minari_core.formats.columnar.manifest import MANIFEST_NAME
 from minari_core.formats.registry import holds_dataset, list_formats, open_storage
-from minari_core.formats.verification.report import VerificationProblem, VerificationReport
 from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import select_latest_versions
 from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root
-from minari_core.local.verifying import verify_dataset
 from minari_hub.command_line.dataset_table import print_datasets
 from minari_hub.command_line.exit_codes import ExitCode, Outcomes
 from minari_hub.command_line.options import (

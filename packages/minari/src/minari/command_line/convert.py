@@ -8,10 +8,7 @@ from typing import Annotated
 import typer
 
 from minari.command_line.datasets import DataFormatOption
-from minari_core.datasets.converting import convert_dataset
-from minari_core.datasets.dataset import MinariDataset
-from minari_core.datasets.flat import import_flat_hdf5
-from minari_core.datasets.local import load_dataset
+from minari_core import MinariDataset, convert_dataset, import_flat_hdf5, load_dataset
 from minari_hub.command_line.options import local_ids
 from minari_hub.command_line.terminal import number_of, say, step_progress
 

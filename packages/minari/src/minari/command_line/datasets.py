@@ -9,9 +9,7 @@ from typing import Annotated
 
 import typer
 
-from minari_core.datasets.combining import combine_datasets, split_dataset
-from minari_core.datasets.dataset import MinariDataset
-from minari_core.datasets.local import delete_dataset, load_dataset
+from minari_core import MinariDataset, combine_datasets, delete_dataset, load_dataset, split_dataset
 from minari_core.errors import DatasetIdError, DatasetNotFoundError
 from minari_core.local.dataset_id import parse_dataset_id
 from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root

@@ -10,7 +10,7 @@ import typer
 from minari.command_line.show.remote_statistics import remote_statistics
 from minari.command_line.show.statistics import EpisodeStatistics, local_statistics
 from minari.command_line.show.summary import Summary, print_summary
-from minari_core.datasets.local import load_dataset
+from minari_core import load_dataset
 from minari_core.errors import DatasetNotFoundError, FormatError, MinariError
 from minari_core.formats.public.files import get_data_format
 from minari_core.formats.registry import DEFAULT_FORMAT

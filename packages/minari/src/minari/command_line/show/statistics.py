@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from minari_core.datasets.dataset import MinariDataset, get_raw_storage
+from minari_core import MinariDataset
+from minari_core.datasets.dataset import get_raw_storage
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.storage.base import Storage
 
