@@ -436,7 +436,7 @@ POSITION = gym_spaces.Box(-np.inf, np.inf, (2,), np.float64)
 
 def _axes(data: ShardData) -> list[str]:
     """Along what each array of a shard runs."""
-    return [AXES[part] for part, column in data.schema.parts.items() for _ in column.arrays(part)]
+    return [AXES[part] for part, column in data.schema.groups.items() for _ in column.arrays(part)]
 
 
 def cut(data: ShardData, rows: list[int], steps: list[int]) -> list[ShardData]:
@@ -595,7 +595,7 @@ def test_a_key_that_json_would_change_is_left_out_with_a_warning() -> None:
         gym_spaces.Discrete(2),
         dropped,
     )
-    infos_column = data.schema.parts["infos"]
+    infos_column = data.schema.groups["infos"]
     assert isinstance(infos_column, StructColumn)
     assert list(infos_column.fields) == ["😀", "\ud83d"]
     assert len(dropped) == 1

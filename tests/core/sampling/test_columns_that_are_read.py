@@ -22,7 +22,7 @@ def damage(dataset: MinariDataset, path: str) -> None:
     storage: Any = get_raw_storage(dataset)
     for entry in storage.snapshot.shards:
         schema = storage.snapshot.schemas[entry.schema]
-        specs = list(schema.arrays())
+        specs = schema.arrays
         file = storage.data_path / entry.file
         content = bytearray(file.read_bytes())
         for place, spec in enumerate(specs):
@@ -104,7 +104,7 @@ def test_a_shard_with_fewer_rows_than_it_says_is_damaged() -> None:
     with stored(a_recording(), on_disk=False) as dataset:
         storage: Any = get_raw_storage(dataset)
         reader = storage.shard(0)
-        paths = [spec.path for spec in reader.schema.arrays() if not spec.derived]
+        paths = [spec.path for spec in reader.schema.arrays if not spec.derived]
         reader._arrays = [
             array[:-1] if path == "actions" else array
             for path, array in zip(paths, reader._arrays, strict=True)

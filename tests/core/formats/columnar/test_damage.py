@@ -134,7 +134,7 @@ def _place(folder: Path, path: str, shard: int = 0) -> tuple[int, int, int]:
     layout = _manifest(folder)["columnar"]
     entry = layout["shards"][shard]
     schema = schema_from_json(layout["schemas"][entry["schema"]])
-    paths = [spec.path for spec in schema.arrays()]
+    paths = [spec.path for spec in schema.arrays]
     index = paths.index(path)
     offset, rows = entry["arrays"][index]
     return index, offset, rows
@@ -611,7 +611,7 @@ def test_every_array_of_a_shard_is_an_hdf5_dataset_where_the_manifest_says(folde
     layout = _manifest(folder)["columnar"]
     for entry in layout["shards"]:
         described = layout["schemas"][entry["schema"]]
-        specs = list(schema_from_json(described).arrays())
+        specs = schema_from_json(described).arrays
         content = (folder / entry["file"]).read_bytes()
         with h5py.File(folder / entry["file"]) as file:
             assert file.attrs["minari_format_version"] == layout["version"]

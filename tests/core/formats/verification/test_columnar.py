@@ -104,7 +104,7 @@ class Stored:
         arrays = self.manifest["columnar"]["shards"][number]["arrays"]
         return {
             spec.path: (offset, rows, spec.dtype)
-            for spec, (offset, rows) in zip(self.schema(number).arrays(), arrays, strict=True)
+            for spec, (offset, rows) in zip(self.schema(number).arrays, arrays, strict=True)
         }
 
     def seal(self, number: int) -> None:

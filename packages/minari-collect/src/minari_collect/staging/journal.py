@@ -88,7 +88,7 @@ class _Unended:
             [None],
             {},
         )
-        parts: dict[str, Column] = dict(self.storage.snapshot.schemas[-1].parts)
+        parts: dict[str, Column] = dict(self.storage.snapshot.schemas[-1].groups)
         arrays: list[list[Array]] = []
         for name, column in parts.items():
             if name == "episodes":
@@ -113,7 +113,7 @@ class _Lane(_Unended):
             self.add(entry, line["unfinished"])
 
     def _entry(self, described: JsonObject, schema: Schema) -> ShardEntry | None:
-        entry = read_entry(described, [sum(1 for _ in schema.arrays())])
+        entry = read_entry(described, [len(schema.arrays)])
         # After a power cut a piece may be missing, and the ones behind it are of no use then.
         if self._is_cut or not _is_whole(self._folder / entry.file, entry.nbytes):
             self._is_cut = True
@@ -148,7 +148,7 @@ class _Journal(_Unended):
         schemas = line["schemas"] if "schemas" in line else [line.get("schema")]
         if isinstance(schemas, list):
             self._schemas += [schema_from_json(schema) for schema in schemas if schema]
-        arrays_of = [sum(1 for _ in schema.arrays()) for schema in self._schemas]
+        arrays_of = [len(schema.arrays) for schema in self._schemas]
         described = line["shards"] if "shards" in line else [line.get("shard")]
         entries = [
             read_entry(entry, arrays_of)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from minari_core.columns.base import ArraySpec, Column
@@ -26,7 +26,7 @@ AXES: Mapping[str, Axis] = {
     "extras": "rows",
     "episodes": "episodes",
 }
-"""Along what each part of a shard runs: T+1 rows an episode, T steps, or one entry."""
+"""Along what each column group of a shard runs: T+1 rows an episode, T steps, or one entry."""
 
 KINDS: Mapping[str, type[Column]] = {
     column.kind: column
@@ -54,17 +54,19 @@ _DEEPEST = 110
 class Schema:
     """The columns of a shard; shards of one dataset mostly share one schema."""
 
-    parts: Mapping[str, Column]
+    groups: Mapping[str, Column]
     """The column of each key of `AXES`."""
+    arrays: tuple[ArraySpec, ...] = field(init=False, repr=False, compare=False)
+    """Every flat array of a shard, in the order of the manifest's offsets."""
+
+    def __post_init__(self) -> None:
+        """List the arrays once; they are asked for again and again."""
+        specs = (spec for name, column in self.groups.items() for spec in column.arrays(name))
+        object.__setattr__(self, "arrays", tuple(specs))
 
     def to_json(self) -> JsonObject:
-        """The schema as the manifest keeps it."""
-        return {name: column.to_json() for name, column in self.parts.items()}
-
-    def arrays(self) -> Iterator[ArraySpec]:
-        """Every flat array of a shard, in the order of the manifest's offsets."""
-        for name, column in self.parts.items():
-            yield from column.arrays(name)
+        """Return the schema as the manifest keeps it."""
+        return {name: column.to_json() for name, column in self.groups.items()}
 
 
 def schema_from_json(fields: object) -> Schema:
@@ -75,7 +77,7 @@ def schema_from_json(fields: object) -> Schema:
         FormatError: It has a kind of column that this version does not know.
     """
     if not isinstance(fields, dict) or set(fields) != set(AXES):
-        raise DatasetDamagedError(f"a schema does not have the parts {sorted(AXES)}")
+        raise DatasetDamagedError(f"a schema does not have the column groups {sorted(AXES)}")
     return Schema({name: column_from_json(fields[name], name) for name in fields})
 
 

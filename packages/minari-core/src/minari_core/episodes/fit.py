@@ -25,8 +25,8 @@ def check_shapes(
         DataError: A column has rows of another shape.
     """
     for shard in shards:
-        _check_shape(observation_space, shard.schema.parts["observations"], "observations")
-        _check_shape(action_space, shard.schema.parts["actions"], "actions")
+        _check_shape(observation_space, shard.schema.groups["observations"], "observations")
+        _check_shape(action_space, shard.schema.groups["actions"], "actions")
         yield shard
 
 
@@ -50,7 +50,7 @@ def check_schema_fits(established: Schema | None, schema: Schema) -> None:
     if established is None:
         return
     for part in _STRICT_PARTS:
-        _check_columns(established.parts[part], schema.parts[part], part)
+        _check_columns(established.groups[part], schema.groups[part], part)
 
 
 def _check_columns(known: Column, new: Column, where: str) -> None:

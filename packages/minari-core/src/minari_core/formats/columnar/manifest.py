@@ -214,7 +214,7 @@ def _find_wrong_counts(snapshot: Snapshot) -> Iterator[str]:
     counted = [
         [
             (index, spec.path, _ARRAY_AXES[spec.path])
-            for index, spec in enumerate(schema.arrays())
+            for index, spec in enumerate(schema.arrays)
             if spec.path in _ARRAY_AXES
         ]
         for schema in snapshot.schemas
@@ -282,7 +282,7 @@ def _read_snapshot(listing: Mapping[str, Any]) -> Snapshot:
         if not isinstance(listing[key], list):
             raise TypeError(f"{key!r} is not a list")
     schemas = tuple(schema_from_json(schema) for schema in listing["schemas"])
-    array_counts = [sum(1 for _ in schema.arrays()) for schema in schemas]
+    array_counts = [len(schema.arrays) for schema in schemas]
     shards = tuple(read_entry(entry, array_counts) for entry in listing["shards"])
     recordings = tuple(str(recording) for recording in listing["recordings"])
     return Snapshot(schemas, shards, str(listing["uid"]), recordings)

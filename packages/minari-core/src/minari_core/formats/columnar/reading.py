@@ -173,7 +173,7 @@ class ShardedStorage(Storage):
         """The keys that any shard has in a part whose keys may differ."""
         if self._unions is None:
             self._unions = {
-                name: merge_columns([schema.parts[name] for schema in self.schemas()])
+                name: merge_columns([schema.groups[name] for schema in self.schemas()])
                 for name in _DYNAMIC_PARTS
             }
         return self._unions[part]

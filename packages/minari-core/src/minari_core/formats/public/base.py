@@ -444,7 +444,7 @@ def _unsaved(kind: type[PublicStorage], folder: Path, description: Description) 
 def _write(writer: EpisodeWriter, number: int, episode: EpisodeData, schema: Schema) -> None:
     kept = Kept()
     infos: dict[str, Any] = {}
-    struct, extras = schema.parts["infos"], schema.parts["extras"]
+    struct, extras = schema.groups["infos"], schema.groups["extras"]
     if isinstance(struct, StructColumn):
         infos = public_part(episode.infos, struct, ("infos",), kept)
     if isinstance(extras, StructColumn):

@@ -244,7 +244,7 @@ def _columns(described: object) -> StructColumn:
     if described is None:
         return _NO_COLUMNS
     whole = schema_from_json(dict.fromkeys(AXES, described))
-    column = whole.parts["infos"]
+    column = whole.groups["infos"]
     if not isinstance(column, StructColumn):
         raise DatasetDamagedError("infos are not described by their keys")
     return column
@@ -253,6 +253,6 @@ def _columns(described: object) -> StructColumn:
 def with_columns(description: Description, schema: Schema) -> Description:
     """The description with the info keys that a shard has in addition."""
     infos, extras = (
-        merge_columns([getattr(description, part), schema.parts[part]]) for part in _PARTS
+        merge_columns([getattr(description, part), schema.groups[part]]) for part in _PARTS
     )
     return replace(description, infos=infos, extras=extras)

@@ -22,9 +22,9 @@ def find_joinable_runs(shards: Sequence[tuple[Schema, int]]) -> Iterator[range]:
     columns: dict[str, Column] = {}
     for place, (schema, episodes) in enumerate(shards):
         # The entries of a shard in which no episode ends are of no column that matters.
-        mine = {name: part for name, part in schema.parts.items() if name != "episodes"}
+        mine = {name: part for name, part in schema.groups.items() if name != "episodes"}
         if episodes:
-            mine["episodes"] = schema.parts["episodes"]
+            mine["episodes"] = schema.groups["episodes"]
         if any(columns.get(name, part) != part for name, part in mine.items()):
             yield range(first, place)
             first, columns = place, {}
@@ -44,9 +44,9 @@ def join_shards(shards: Sequence[ShardReader]) -> ShardData:
     with_entries = [shard for shard in shards if shard.counts[2]] or [shards[0]]
     parts: dict[str, Column] = {}
     pieces: list[Sequence[Array]] = []
-    for name in shards[0].schema.parts:
+    for name in shards[0].schema.groups:
         members = with_entries if name == "episodes" else shards
-        column = parts[name] = members[0].schema.parts[name]
+        column = parts[name] = members[0].schema.groups[name]
         specs = [spec for spec in column.arrays(name) if not spec.derived]
         arrays_of = [shard.arrays_of(name) for shard in members]
         for spec, arrays in zip(specs, zip(*arrays_of, strict=True), strict=True):

@@ -49,7 +49,7 @@ class ShardReader:
 
     def arrays_of(self, part: str) -> list[StoredArray]:
         """The flat arrays of a part of the schema that are not derived, in their order."""
-        specs = [spec for spec in self.schema.arrays() if not spec.derived]
+        specs = [spec for spec in self.schema.arrays if not spec.derived]
         inside = f"{part}/"
         return [
             array
@@ -64,7 +64,7 @@ class ShardReader:
 
     def array(self, path: str) -> StoredArray | None:
         """One of the flat arrays by its path, or None if the shard has no such array."""
-        specs = (spec for spec in self.schema.arrays() if not spec.derived)
+        specs = (spec for spec in self.schema.arrays if not spec.derived)
         for spec, array in zip(specs, self._arrays, strict=True):
             if spec.path == path:
                 return array
@@ -95,7 +95,7 @@ class ShardReader:
         if copy not in self._readers:
             arrays = iter(self._arrays)
             bound: dict[str, Reader] = {}
-            for part, column in self.schema.parts.items():
+            for part, column in self.schema.groups.items():
                 try:
                     bound[part] = column.bind(arrays, self._counts[AXES[part]], copy=copy)
                 except DatasetDamagedError as error:
@@ -135,7 +135,7 @@ def open_shard(folder: Path, entry: ShardEntry, schema: Schema) -> ShardReader:
             raise
         raise DatasetDamagedError(f"{path} cannot be mapped: {error}") from error
     contents = memoryview(mapped)
-    specs = list(schema.arrays())
+    specs = schema.arrays
     arrays: list[StoredArray] = []
     for index, (spec, (offset, rows)) in enumerate(zip(specs, entry.arrays, strict=True)):
         if spec.derived:

@@ -104,7 +104,7 @@ def _lay_out(path: Path, data: ShardData) -> list[_Placed]:
         links.set_char_encoding(h5py.h5t.CSET_UTF8)
         remaining = iter(data.pieces)
         table: Array | None = None
-        for spec in data.schema.arrays():
+        for spec in data.schema.arrays:
             if spec.derived:
                 pieces: Sequence[Array] = [] if table is None else [table]
             else:

@@ -144,7 +144,7 @@ class _ShardsCheck:
             return []
         with open(self._folder / entry.file, "rb") as file:
             contents = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        specs = list(self._schema(entry).arrays())
+        specs = self._schema(entry).arrays
         arrays: list[NamedArray] = []
         for index, (spec, (offset, rows)) in enumerate(zip(specs, entry.arrays, strict=True)):
             if spec.derived:
@@ -227,7 +227,7 @@ class _ShardsCheck:
         schema = self._schema(entry)
         counts = {"rows": entry.rows, "steps": entry.steps, "episodes": entry.episodes}
         arrays = self._arrays[number]
-        for part, column in schema.parts.items():
+        for part, column in schema.groups.items():
             size = sum(not spec.derived for spec in column.arrays(part))
             mine, arrays = arrays[:size], arrays[size:]
             for problem in column.problems(iter(mine), counts[AXES[part]], located=True):

@@ -7,7 +7,7 @@ the same, and the shard must hold its own data: nothing in it may lead to anothe
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import h5py
@@ -43,7 +43,7 @@ def structure_problems(
         return
     with file:
         yield from _attribute_problems(file, entry, schema)
-        specs = list(schema.arrays())
+        specs = schema.arrays
         yield from _unexpected_objects(file, specs)
         for index, (spec, place) in enumerate(zip(specs, entry.arrays, strict=True)):
             found = _find(file, spec.path)
@@ -74,7 +74,7 @@ def _attribute_problems(
         yield None, f"what it says of itself cannot be read: {error}"
 
 
-def _unexpected_objects(file: h5py.File, specs: list[ArraySpec]) -> Iterator[tuple[str, str]]:
+def _unexpected_objects(file: h5py.File, specs: Sequence[ArraySpec]) -> Iterator[tuple[str, str]]:
     """What is in the file beside the groups and arrays that the schema names."""
     arrays = {spec.path for spec in specs}
     groups = {"", *(parent for path in arrays for parent in _parents(path))}

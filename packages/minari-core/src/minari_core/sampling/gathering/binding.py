@@ -165,7 +165,7 @@ def _row_reader(
     shard: ShardReader, part: str, keys: Sequence[str], count: int
 ) -> Callable[[int], object]:
     """What reads one row of a column, and nothing of its neighbours; None without the column."""
-    column = _inner(shard.schema.parts[part], keys)
+    column = _inner(shard.schema.groups[part], keys)
     if column is None:
         return lambda row: None
     arrays = shard.arrays_of("/".join([part, *keys]))
@@ -203,7 +203,7 @@ def _holds_all(wide: np.dtype[Any], narrow: np.dtype[Any]) -> bool:
 
 def _columns_at(storage: ShardedStorage, part: str, keys: Sequence[str]) -> list[Column]:
     """The column of a name in each schema that has it."""
-    columns = [_inner(schema.parts[part], keys) for schema in storage.schemas()]
+    columns = [_inner(schema.groups[part], keys) for schema in storage.schemas()]
     return [column for column in columns if column is not None]
 
 
@@ -229,7 +229,7 @@ def _inner(column: Column, keys: Sequence[str]) -> Column | None:
 def _names(storage: ShardedStorage, part: str) -> str:
     names: dict[str, None] = {}
     for schema in storage.schemas():
-        column = schema.parts[part]
+        column = schema.groups[part]
         if isinstance(column, StructColumn):
             names.update(dict.fromkeys(f"{part}/{escape_key(key)}" for key in column.fields))
         elif isinstance(column, TupleColumn):

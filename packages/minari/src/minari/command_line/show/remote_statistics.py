@@ -71,7 +71,7 @@ def _snapshot(dataset: RemoteDataset) -> Snapshot:
 def _place(snapshot: Snapshot, shard: ShardEntry, path: str) -> tuple[ArraySpec, int, int] | None:
     """An array of a shard, its offset and its bytes."""
     for spec, (offset, rows) in zip(
-        snapshot.schemas[shard.schema].arrays(), shard.arrays, strict=True
+        snapshot.schemas[shard.schema].arrays, shard.arrays, strict=True
     ):
         if spec.path == path and not spec.rows_per_chunk:
             elements = rows
