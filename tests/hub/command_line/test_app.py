@@ -14,8 +14,8 @@ import pytest
 import minari
 from minari_core.local.locations import datasets_root as root
 from minari_hub.command_line.app import app
-from minari_hub.command_line.dataset_table import folded
-from minari_hub.command_line.terminal import printable
+from minari_hub.command_line.dataset_table import fold_id
+from minari_hub.command_line.terminal import escape_unprintable
 from tests.helpers.command_line import CommandLine, collect, in_process
 from tests.hub.helpers.fault_proxy import FaultProxy
 from tests.hub.helpers.servers import Bucket
@@ -417,16 +417,16 @@ def test_importing_the_hub_loads_no_command_line() -> None:
 
 def test_folding_keeps_every_character_and_breaks_behind_separators() -> None:
     for width in range(5, 80):
-        lines = folded(LONG_ID, width).split("\n")
+        lines = fold_id(LONG_ID, width).split("\n")
         assert "".join(lines) == LONG_ID
         assert max(map(len, lines)) <= width
-    assert folded(LONG_ID, 30).startswith("a-rather-long-namespace/with-\n")
+    assert fold_id(LONG_ID, 30).startswith("a-rather-long-namespace/with-\n")
 
 
 def test_printable_text_stays_as_it_is() -> None:
-    assert printable("Łódź 東京 é") == "Łódź 東京 é"
-    assert printable("\ud800") == r"\ud800"
-    assert os.linesep not in printable("a\nb")
+    assert escape_unprintable("Łódź 東京 é") == "Łódź 東京 é"
+    assert escape_unprintable("\ud800") == r"\ud800"
+    assert os.linesep not in escape_unprintable("a\nb")
 
 
 def test_a_private_bucket_asks_for_a_token_as_it_is_given_here(

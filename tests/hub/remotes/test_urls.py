@@ -12,7 +12,7 @@ import minari
 from minari_hub import DEFAULT_REMOTE, open_remote
 from minari_hub.remotes.folder import FolderRemote
 from minari_hub.remotes.gcs import GcsRemote
-from minari_hub.remotes.urls import Address, addresses_of, is_url
+from minari_hub.remotes.urls import Address, is_url, parse_dataset_url
 
 
 def test_the_default_is_the_public_bucket_unless_the_environment_says_otherwise(
@@ -64,22 +64,22 @@ def test_a_url_that_names_no_remote_is_refused_with_the_reason(url: str, why: st
 
 
 def test_the_url_of_a_dataset_can_be_read_in_several_ways() -> None:
-    assert list(addresses_of("gs://bucket/D4RL/door/human-v2")) == [
+    assert list(parse_dataset_url("gs://bucket/D4RL/door/human-v2")) == [
         Address("gs://bucket", "D4RL/door/human-v2"),
         Address("gs://bucket/D4RL", "door/human-v2"),
         Address("gs://bucket/D4RL/door", "human-v2"),
     ]
-    assert list(addresses_of("hf://farama/D4RL/door/human-v2/")) == [
+    assert list(parse_dataset_url("hf://farama/D4RL/door/human-v2/")) == [
         Address("hf://farama", "D4RL/door/human-v2")
     ]
-    assert list(addresses_of("file:///a%20b/x-v0")) == [Address("file:///a%20b", "x-v0")]
-    assert next(addresses_of("file:///a/x-v0")) == Address("file:///", "a/x-v0")
+    assert list(parse_dataset_url("file:///a%20b/x-v0")) == [Address("file:///a%20b", "x-v0")]
+    assert next(parse_dataset_url("file:///a/x-v0")) == Address("file:///", "a/x-v0")
 
 
 @pytest.mark.parametrize("url", ["gs://bucket", "gs://bucket/", "gs://bucket/x", "hf://org/x/y"])
 def test_a_url_without_an_id_is_refused(url: str) -> None:
     with pytest.raises(minari.DatasetIdError, match="does not end in a dataset id"):
-        list(addresses_of(url))
+        list(parse_dataset_url(url))
 
 
 def test_no_dataset_id_is_taken_for_a_url() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minari_core.errors import RemoteError
-from minari_hub.transfer.checksums import ALGORITHMS, Checksum, checksum_of, new_hasher
+from minari_hub.transfer.checksums import ALGORITHMS, Checksum, compute_checksum, start_hasher
 from minari_hub.transfer.objects import RemoteObject
 from minari_hub.transfer.partial_file import PartialFile, TransferStoppedError
 
@@ -25,7 +25,7 @@ def described(content: bytes, algorithm: str) -> RemoteObject:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "content"
         path.write_bytes(content)
-        return RemoteObject("name", len(content), "1", checksum_of(path, algorithm))  # type: ignore[arg-type]
+        return RemoteObject("name", len(content), "1", compute_checksum(path, algorithm))  # type: ignore[arg-type]
 
 
 @given(pieces, algorithms, st.data())
@@ -109,7 +109,7 @@ def test_the_checksums_are_those_that_others_compute() -> None:
     assert described(content, "sha256").checksum == Checksum(
         "sha256", hashlib.sha256(content).hexdigest()
     )
-    hasher = new_hasher("md5", 9)
+    hasher = start_hasher("md5", 9)
     hasher.update(content)
     assert hasher.hexdigest() == hashlib.md5(content).hexdigest()
     assert zlib.crc32(content) == 0xCBF43926

@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 
 import minari
 from minari.command_line.app import app
-from minari.command_line.datasets import episode_counts
-from minari.command_line.show.histogram import bars, distribution_of
-from minari.command_line.show.space_text import space_lines
-from minari.command_line.show.statistics import local_statistics
+from minari.command_line.datasets import parse_sizes
+from minari.command_line.show.histogram import compute_distribution, draw_bars
+from minari.command_line.show.space_text import format_space
+from minari.command_line.show.statistics import compute_statistics
 from tests.helpers.command_line import CommandLine, Terminal, collect, in_process
 
 pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no:minari_core.MinariWarning")
@@ -300,7 +300,7 @@ def test_returns_add_up_across_shards_and_blocks(monkeypatch: pytest.MonkeyPatch
     for steps in (1, 7, 1000):
         monkeypatch.setattr("minari.command_line.show.statistics._STEPS_AT_ONCE", steps)
 
-        statistics = local_statistics(dataset, lambda *counts: seen.append(counts))
+        statistics = compute_statistics(dataset, lambda *counts: seen.append(counts))
 
         assert statistics.returns is not None
         assert statistics.returns.tolist() == expected
@@ -327,7 +327,7 @@ def test_returns_of_a_public_format_are_told_to_the_end(metadata: dict[str, floa
     )
     seen: list[tuple[int, int]] = []
 
-    statistics = local_statistics(dataset, lambda *counts: seen.append(counts))
+    statistics = compute_statistics(dataset, lambda *counts: seen.append(counts))
 
     assert statistics.returns is not None
     assert statistics.returns.tolist() == [3.5]
@@ -469,7 +469,7 @@ def test_fractions_are_rounded_by_less_than_an_episode(weights: list[int], total
     percents = [max(1, 100 * weight // sum(weights)) for weight in weights]
     percents[percents.index(max(percents))] -= max(0, sum(percents) - 100)
 
-    counts = episode_counts([f"{percent}%" for percent in percents], total)
+    counts = parse_sizes([f"{percent}%" for percent in percents], total)
 
     assert sum(counts) == total * sum(percents) // 100
     for percent, count in zip(percents, counts, strict=True):
@@ -545,7 +545,7 @@ numbers = st.floats(allow_nan=True, allow_infinity=True)
 def test_every_finite_number_is_in_the_bin_that_its_borders_say(values: list[float]) -> None:
     finite = sorted(value for value in values if math.isfinite(value))
 
-    distribution = distribution_of(values)
+    distribution = compute_distribution(values)
 
     if distribution is None:
         assert finite == []
@@ -572,10 +572,10 @@ def test_every_finite_number_is_in_the_bin_that_its_borders_say(values: list[flo
 
 @given(st.lists(st.integers(0, 1000), min_size=1, max_size=60), st.integers(20, 100))
 def test_bars_fit_the_width_and_show_whatever_is_counted(values: list[int], width: int) -> None:
-    distribution = distribution_of(values)
+    distribution = compute_distribution(values)
     assert distribution is not None
     for ascii_only in (True, False):
-        lines = bars(distribution, width, ascii_only=ascii_only)
+        lines = draw_bars(distribution, width, ascii_only=ascii_only)
         for (label, bar, count), number in zip(lines, distribution.counts, strict=True):
             assert len(f"{label}  {bar}  {count}") <= width
             assert bool(bar.strip()) == (number > 0)
@@ -585,7 +585,7 @@ def test_bars_fit_the_width_and_show_whatever_is_counted(values: list[int], widt
 
 def test_a_single_value_has_a_single_bar() -> None:
     for value in (0.0, 1.0, -0.25, 1e300, 1e-300, 1.7976931348623157e308):
-        distribution = distribution_of([value] * 3)
+        distribution = compute_distribution([value] * 3)
         assert distribution is not None
         assert distribution.counts == (3,)
 
@@ -598,7 +598,7 @@ def test_spaces_are_shown_as_trees() -> None:
         }
     )
 
-    assert space_lines(space) == [
+    assert format_space(space) == [
         "Dict",
         "  camera: Box(0, 255, (64, 64, 3), uint8)",
         "  where: Tuple",
@@ -606,6 +606,6 @@ def test_spaces_are_shown_as_trees() -> None:
         "    1: Discrete(3)",
     ]
     many = spaces.Dict({str(number): spaces.Discrete(2) for number in range(1000)})
-    assert len(space_lines(many)) == 41
+    assert len(format_space(many)) == 41
     uneven = spaces.Box(np.arange(-99.0, 1.0), np.arange(1.0, 101.0), dtype=np.float64)
-    assert space_lines(uneven) == ["Box(bounds that differ, -99 to 100 in all, (100,), float64)"]
+    assert format_space(uneven) == ["Box(bounds that differ, -99 to 100 in all, (100,), float64)"]

@@ -21,7 +21,7 @@ def build_app(help_text: str, *, default_place: str, versions: Mapping[str, str]
 
     Args:
         help_text: What it is for.
-        default_place: What ``list`` lists if it is not told.
+        default_place: What ``list`` lists by default.
         versions: What ``--version`` shows: versions by the names of packages.
     """
     app = typer.Typer(

@@ -1,4 +1,4 @@
-"""Exit codes, by which a command tells a script what came of it, and errors in one line.
+"""Exit codes, and errors and warnings in one line.
 
 ====  =============================================================================
 code  meaning
@@ -63,10 +63,10 @@ def say_error(error: Exception) -> ExitCode:
 
 
 class Outcomes:
-    """What came of several datasets, one after another: the next is tried when one fails."""
+    """The outcomes of a command on several datasets, which goes on after one fails."""
 
     def __init__(self) -> None:
-        """Nothing has failed yet."""
+        """Begin without a failure."""
         self._codes: list[ExitCode] = []
 
     @contextmanager
@@ -78,7 +78,7 @@ class Outcomes:
             self.note(say_error(error))
 
     def note(self, code: ExitCode) -> None:
-        """Count a failure."""
+        """Note a failure."""
         self._codes.append(code)
 
     def exit_if_any_failed(self) -> None:
@@ -95,34 +95,36 @@ class Outcomes:
 
 
 def run(app: typer.Typer, program: str, arguments: list[str] | None = None) -> NoReturn:
-    """Run a command line, and end the process with its exit code.
+    """Run a command line, and exit with its code.
 
     Args:
         app: The commands.
-        program: What the user calls it.
+        program: Its name, as the user types it.
         arguments: What follows the program's name; the process's own arguments if None.
 
     Raises:
         SystemExit: Always.
     """
-    PROGRAM.set(program)
     for stream in (sys.stdout, sys.stderr):
         # A name that the terminal's encoding does not know must not be the end of a listing.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    name = PROGRAM.set(program)
     try:
-        with _warnings_in_one_line():
+        with _print_warnings_in_one_line():
             app(args=arguments, prog_name=program)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
     except (MinariError, OSError) as error:
         sys.exit(say_error(error))
+    finally:
+        PROGRAM.reset(name)
     sys.exit(ExitCode.OK)
 
 
 @contextmanager
-def _warnings_in_one_line() -> Iterator[None]:
-    """Say the warnings of this project once each, without the line of code they come from."""
+def _print_warnings_in_one_line() -> Iterator[None]:
+    """Print this project's warnings without the line of code they come from."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", MinariWarning)
         others = warnings.showwarning

@@ -11,8 +11,8 @@ import typer
 from minari_core import list_local_datasets
 
 
-def local_ids(incomplete: str) -> Iterator[str]:
-    """The ids of local datasets that begin with what was typed, for the shell's completion."""
+def complete_local_ids(incomplete: str) -> Iterator[str]:
+    """Complete the id of a local dataset, for the shell."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield from list_local_datasets(prefix=incomplete)
@@ -20,7 +20,7 @@ def local_ids(incomplete: str) -> Iterator[str]:
 
 LocalIds: TypeAlias = Annotated[
     list[str],
-    typer.Argument(metavar="ID", help="Ids of local datasets.", autocompletion=local_ids),
+    typer.Argument(metavar="ID", help="Ids of local datasets.", autocompletion=complete_local_ids),
 ]
 """Ids of one or more local datasets."""
 
@@ -41,17 +41,17 @@ TokenOption: TypeAlias = Annotated[
     typer.Option(
         "--token",
         metavar="TOKEN",
-        help="Proves who asks: a credentials file, application-default, or an access token. "
+        help="The credentials: a credentials file, application-default, or an access token. "
         "Better put into $MINARI_REMOTE_TOKEN, where other users do not see it.",
         show_default=False,
     ),
 ]
-"""What proves to a remote who asks."""
+"""The credentials for a remote."""
 
 JsonOption: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Write JSON to stdout, for scripts.")
 ]
-"""Whether the result is for a script."""
+"""Whether to write JSON."""
 
 YesOption: TypeAlias = Annotated[
     bool, typer.Option("--yes", "-y", help="Do not ask for a confirmation.")

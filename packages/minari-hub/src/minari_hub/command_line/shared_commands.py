@@ -26,18 +26,18 @@ from minari_hub.command_line.options import (
     YesOption,
 )
 from minari_hub.command_line.terminal import (
-    byte_progress,
     confirm,
-    file_size,
-    number_of,
-    one_line,
-    output_console,
+    format_count,
+    format_size,
+    make_output_console,
     say,
+    show_byte_progress,
+    to_one_line,
     write_json,
 )
 from minari_hub.datasets.download import download_dataset
 from minari_hub.datasets.listing import list_remote_datasets
-from minari_hub.datasets.remote_dataset import local_id
+from minari_hub.datasets.remote_dataset import resolve_local_id
 from minari_hub.datasets.upload import upload_dataset
 from minari_hub.remotes.urls import DEFAULT_REMOTE, REMOTE_VARIABLE, is_url
 
@@ -45,11 +45,11 @@ LOCAL, REMOTE = "local", "remote"
 
 
 def add_shared_commands(app: typer.Typer, *, default_place: str) -> None:
-    """Add the commands to a command line.
+    """Register the commands.
 
     Args:
-        app: Where to.
-        default_place: What ``list`` lists if it is not told.
+        app: The command line.
+        default_place: What ``list`` lists by default, `LOCAL` or `REMOTE`.
     """
 
     @app.command("list")
@@ -75,10 +75,10 @@ def add_shared_commands(app: typer.Typer, *, default_place: str) -> None:
         """List local or remote datasets."""
         sizes: dict[str, int] = {}
         if place == LOCAL:
-            datasets = _local_datasets(prefix, latest=latest, compatible=compatible)
+            datasets = _list_local(prefix, latest=latest, compatible=compatible)
             where = str(datasets_root())
             if not as_json:
-                sizes = {dataset_id: local_size(dataset_id) for dataset_id in datasets}
+                sizes = {dataset_id: measure_local_size(dataset_id) for dataset_id in datasets}
         elif place == REMOTE or is_url(place):
             url = None if place == REMOTE else place
             datasets = list_remote_datasets(
@@ -88,10 +88,10 @@ def add_shared_commands(app: typer.Typer, *, default_place: str) -> None:
                 compatible_minari_version=compatible,
                 token=token,
             )
-            where = remote_url(url)
+            where = resolve_remote_url(url)
         else:
             raise typer.BadParameter(
-                f"{one_line(place)!r} is neither {LOCAL}, {REMOTE}, nor a URL such as gs://bucket",
+                f"{to_one_line(place)!r} is neither {LOCAL}, {REMOTE}, nor a URL such as gs://bucket",
                 param_hint="PLACE",
             )
         show_datasets(datasets, sizes, where, as_json=as_json)
@@ -108,21 +108,21 @@ def show_datasets(
     *,
     as_json: bool,
 ) -> None:
-    """Show what was listed.
+    """Print a list of datasets.
 
     Args:
         datasets: The metadata of each dataset by its id.
         sizes: The bytes of each dataset of which they are known.
         where: Where they are.
-        as_json: Show everything that is known, for a script.
+        as_json: Write all metadata as JSON, for a script.
     """
     if as_json:
         write_json(datasets)
     elif not datasets:
         say(f"no dataset in {where}")
     else:
-        print_datasets(datasets, sizes, output_console())
-        say(f"{number_of(len(datasets), 'dataset')} in {where}", style="dim")
+        print_datasets(datasets, sizes, make_output_console())
+        say(f"{format_count(len(datasets), 'dataset')} in {where}", style="dim")
 
 
 def download(
@@ -142,7 +142,7 @@ def download(
 ) -> None:
     """Download datasets from a remote.
 
-    A download that was interrupted goes on where it was; every file is checked.
+    An interrupted download resumes where it was; every file is checked.
     """
     _refuse_two_remotes(names, remote)
     here = [name for name in names if _is_local(name)] if force else []
@@ -178,7 +178,7 @@ def upload(
     _refuse_two_remotes(names, remote)
     if data_format is not None and data_format not in list_formats():
         raise typer.BadParameter(
-            f"{one_line(data_format)!r} is not one of {', '.join(list_formats())}",
+            f"{to_one_line(data_format)!r} is not one of {', '.join(list_formats())}",
             param_hint="--data-format",
         )
     outcomes = Outcomes()
@@ -191,26 +191,28 @@ def upload(
                 data_format=data_format,
                 progress=not quiet,
             )
-            say(f"{name} is there" if is_url(name) else f"{name} is on {remote_url(remote)}")
+            say(
+                f"{name} is there" if is_url(name) else f"{name} is on {resolve_remote_url(remote)}"
+            )
     outcomes.exit_if_any_failed()
 
 
 def verify(names: LocalIds, as_json: JsonOption = False) -> None:
     """Check that local datasets are sound.
 
-    Sizes, checksums, arrays and counts are compared, and everything that is wrong is said. The
-    exit code is 1 if anything is.
+    Sizes, checksums, arrays and counts are compared, and every problem is printed. The exit code
+    is 1 if there is any.
     """
     reports: list[VerificationReport] = []
     outcomes = Outcomes()
     for name in names:
         with outcomes.attempt():
-            dataset_id = local_id(name)
+            dataset_id = resolve_local_id(name)
             try:
-                with byte_progress(name) as progress:
+                with show_byte_progress(name) as progress:
                     report = verify_dataset(dataset_id, progress=progress)
             except (FormatError, MissingDependencyError) as error:
-                reports.append(_unknown(dataset_id, error))
+                reports.append(_report_unreadable(dataset_id, error))
                 raise
             reports.append(report)
             if not as_json:
@@ -222,8 +224,8 @@ def verify(names: LocalIds, as_json: JsonOption = False) -> None:
     outcomes.exit_if_any_failed()
 
 
-def _unknown(dataset_id: str, error: MinariError) -> VerificationReport:
-    """The report on a dataset that nothing here can read."""
+def _report_unreadable(dataset_id: str, error: MinariError) -> VerificationReport:
+    """Report a dataset that nothing here can read."""
     return VerificationReport(
         dataset_id=dataset_id,
         data_path=str(dataset_folder(dataset_id) / DATA_FOLDER),
@@ -239,27 +241,27 @@ def _unknown(dataset_id: str, error: MinariError) -> VerificationReport:
 
 def print_report(report: VerificationReport) -> None:
     """Print what a verification found: problems to stdout, remarks to stderr."""
-    console = output_console()
-    name = one_line(report.dataset_id)
+    console = make_output_console()
+    name = to_one_line(report.dataset_id)
     for problem in report.problems:
-        console.print(f"{name}: {one_line(problem)}", soft_wrap=True)
+        console.print(f"{name}: {to_one_line(problem)}", soft_wrap=True)
     if report.ok:
         console.print(
-            f"{name}: ok ({number_of(report.total_episodes, 'episode')}, "
-            f"{number_of(report.total_steps, 'step')}, {number_of(report.files, 'file')}, "
-            f"{file_size(report.nbytes)})",
+            f"{name}: ok ({format_count(report.total_episodes, 'episode')}, "
+            f"{format_count(report.total_steps, 'step')}, {format_count(report.files, 'file')}, "
+            f"{format_size(report.nbytes)})",
             soft_wrap=True,
             style="green",
         )
     else:
-        found = number_of(len(report.problems), "problem")
+        found = format_count(len(report.problems), "problem")
         console.print(f"{name}: {found}", soft_wrap=True, style="bold red")
     for remark in report.remarks:
         say(f"{name}: {remark}", style="yellow")
 
 
-def remote_url(url: str | None) -> str:
-    """The remote that is meant: the given one, else ``$MINARI_REMOTE``, else the public one."""
+def resolve_remote_url(url: str | None) -> str:
+    """Return the URL that is meant: the given one, else ``$MINARI_REMOTE``, else the public one."""
     return url or os.environ.get(REMOTE_VARIABLE) or DEFAULT_REMOTE
 
 
@@ -267,12 +269,12 @@ def _refuse_two_remotes(names: list[str], remote: str | None) -> None:
     for name in names:
         if remote is not None and is_url(name):
             raise typer.BadParameter(
-                f"{one_line(name)} says its remote itself; leave --remote out, or give an id",
+                f"{to_one_line(name)} says its remote itself; leave --remote out, or give an id",
                 param_hint="--remote",
             )
 
 
-def _local_datasets(
+def _list_local(
     prefix: str | None, *, latest: bool, compatible: bool
 ) -> dict[str, dict[str, JsonValue]]:
     if not compatible:
@@ -293,11 +295,11 @@ def _is_readable(dataset_id: str) -> bool:
 
 def _is_local(name: str) -> bool:
     with suppress(MinariError):
-        return holds_dataset(dataset_folder(local_id(name)) / DATA_FOLDER)
+        return holds_dataset(dataset_folder(resolve_local_id(name)) / DATA_FOLDER)
     return False
 
 
-def local_size(dataset_id: str) -> int:
-    """The bytes that a local dataset's files have."""
+def measure_local_size(dataset_id: str) -> int:
+    """Return the bytes that a local dataset's files have."""
     folder = dataset_folder(dataset_id) / DATA_FOLDER
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

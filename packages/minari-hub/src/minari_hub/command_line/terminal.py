@@ -1,4 +1,4 @@
-"""Writing to a terminal, or to a file or a pipe in its place.
+"""Write to a terminal, or to a file or a pipe instead.
 
 Results go to stdout, everything else to stderr. Whatever a dataset or a remote says is shown
 with its control characters spelled out, so that it cannot steer the terminal.
@@ -33,11 +33,11 @@ _WIDTH_OF_A_PIPE = 4096
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
-def printable(text: object) -> str:
-    r"""Text with everything spelled out that would not show as itself.
+def escape_unprintable(text: object) -> str:
+    r"""Escape what would not show as itself.
 
     Example:
-        >>> print(printable("red \x1b[31m"))
+        >>> print(escape_unprintable("red \x1b[31m"))
         red \x1b[31m
     """
     return "".join(
@@ -48,22 +48,22 @@ def printable(text: object) -> str:
     )
 
 
-def one_line(text: object) -> str:
-    """Printable text with every run of whitespace as one space."""
-    return printable(" ".join(str(text).split()))
+def to_one_line(text: object) -> str:
+    """Return printable text with every run of whitespace as one space."""
+    return escape_unprintable(" ".join(str(text).split()))
 
 
-def output_console() -> Console:
-    """The console of results: stdout."""
-    return _console(stderr=False)
+def make_output_console() -> Console:
+    """Make the console of results: stdout."""
+    return _make_console(stderr=False)
 
 
-def message_console() -> Console:
-    """The console of messages: stderr."""
-    return _console(stderr=True)
+def make_message_console() -> Console:
+    """Make the console of messages: stderr."""
+    return _make_console(stderr=True)
 
 
-def _console(*, stderr: bool) -> Console:
+def _make_console(*, stderr: bool) -> Console:
     console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _WIDTH_OF_A_PIPE
@@ -71,8 +71,8 @@ def _console(*, stderr: bool) -> Console:
 
 
 def say(message: object, *, style: str = "") -> None:
-    """Write a message in one line to stderr; a terminal may fold it."""
-    message_console().print(Text(one_line(message), style=style), soft_wrap=True)
+    """Print a message to stderr in one line, which a terminal may fold."""
+    make_message_console().print(Text(to_one_line(message), style=style), soft_wrap=True)
 
 
 def write_json(value: object) -> None:
@@ -80,7 +80,7 @@ def write_json(value: object) -> None:
 
     JSON has no infinite numbers and no NaN, though the metadata of a dataset may; they become null.
     """
-    # As for a table, a stdout that is closed is a place where nobody reads.
+    # As for a table, nobody reads a stdout that is closed.
     typer.echo(json.dumps(_with_finite_numbers(value), indent=2, allow_nan=False))
 
 
@@ -95,7 +95,7 @@ def _with_finite_numbers(value: object) -> object:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Go on only if the user wants it.
+    """Ask the user for confirmation.
 
     Args:
         question: What to ask, without a question mark.
@@ -109,7 +109,7 @@ def confirm(question: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise typer.BadParameter("there is no terminal to ask for a confirmation on; give --yes")
-    sys.stderr.write(f"{one_line(question)}? [y/N] ")
+    sys.stderr.write(f"{to_one_line(question)}? [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         say("nothing was changed")
@@ -117,43 +117,43 @@ def confirm(question: str, *, yes: bool) -> None:
 
 
 @contextmanager
-def byte_progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show how far a long work is; nothing at all where stderr is no terminal.
+def show_byte_progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar of bytes; nothing where stderr is no terminal.
 
     Args:
-        what: What is being worked on.
+        what: The label in front of the bar.
 
     Yields:
         A function that takes the bytes done, and all bytes.
     """
-    with _progress(what, DownloadColumn(binary_units=True)) as report:
+    with _show_progress(what, DownloadColumn(binary_units=True)) as report:
         yield report
 
 
 @contextmanager
-def step_progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """As `byte_progress`, counting something else than bytes."""
-    with _progress(what, MofNCompleteColumn()) as report:
+def show_step_progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar of anything else, as `show_byte_progress` does."""
+    with _show_progress(what, MofNCompleteColumn()) as report:
         yield report
 
 
 @contextmanager
-def _progress(what: str, counts: ProgressColumn) -> Iterator[Callable[[int, int], None]]:
-    console = message_console()
+def _show_progress(what: str, counts: ProgressColumn) -> Iterator[Callable[[int, int], None]]:
+    console = make_message_console()
     if not console.is_terminal:
         yield lambda done, total: None
         return
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), counts)
     with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
-        task = progress.add_task(one_line(what), total=None)
+        task = progress.add_task(to_one_line(what), total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
-def file_size(nbytes: int) -> str:
-    """A number of bytes as people read it.
+def format_size(nbytes: int) -> str:
+    """Format a number of bytes as people read it.
 
     Example:
-        >>> file_size(999), file_size(1_500), file_size(2_340_000)
+        >>> format_size(999), format_size(1_500), format_size(2_340_000)
         ('999 B', '1.5 kB', '2.3 MB')
     """
     size = float(nbytes)
@@ -164,11 +164,11 @@ def file_size(nbytes: int) -> str:
     return f"{size:.1f} TB"
 
 
-def number_of(count: int, noun: str) -> str:
-    """A count with its noun.
+def format_count(count: int, noun: str) -> str:
+    """Format a count with its noun.
 
     Example:
-        >>> number_of(1, "dataset"), number_of(1200, "step")
+        >>> format_count(1, "dataset"), format_count(1200, "step")
         ('1 dataset', '1,200 steps')
     """
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,7 +1,7 @@
-"""What the libraries advise, in the words of a terminal.
+"""Translate the advice of error messages from Python to the command line.
 
-An error says what to do next as a program does it, by functions and arguments. Here is, once for
-all messages that a command can end in, how the same is done on the command line.
+The libraries' messages say what to do next by functions and arguments. Here, once for all messages
+that a command can print, is how the same is done in a terminal.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from contextvars import ContextVar
 
 PROGRAM = ContextVar("PROGRAM", default="minari")
-"""What the user calls the command line that is running."""
+"""The name of the command line that is running."""
 
 _WORDS = tuple(
     (re.compile(pattern), words)
@@ -39,7 +39,7 @@ _WORDS = tuple(
 
 
 def translate_advice(message: object) -> str:
-    """Return a message with commands and options for functions and arguments.
+    """Return a message with its functions and arguments replaced by commands and options.
 
     Example:
         >>> translate_advice("there is none; list_local_datasets() shows which there are")

@@ -1,4 +1,4 @@
-"""A dataset in another format than it is in, for the time of an upload."""
+"""Convert a dataset to another format for the time of an upload."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from minari_core.local.locations import DATA_FOLDER, staging_root
 
 
 @contextmanager
-def converted(dataset_id: str, folder: Path, data_format: str | None) -> Iterator[Path]:
-    """The data of a dataset in a format.
+def convert_for_upload(dataset_id: str, folder: Path, data_format: str | None) -> Iterator[Path]:
+    """Convert the data of a dataset, unless they are in the format already.
 
     What was converted stays under the local root, hidden, until the block ends without an error
     or because the dataset is published already: so an upload that is called again sends the same

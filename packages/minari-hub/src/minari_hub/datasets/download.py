@@ -1,4 +1,4 @@
-"""Datasets from a remote into the local root."""
+"""Download datasets from a remote into the local root."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from minari_core.messages import warn_caller
 from minari_hub.datasets.fetching import fetch
 from minari_hub.datasets.installing import install
 from minari_hub.datasets.progress import TransferProgress
-from minari_hub.datasets.remote_dataset import RemoteDataset, local_id, locate
+from minari_hub.datasets.remote_dataset import RemoteDataset, locate, resolve_local_id
 from minari_hub.datasets.staging import StagingArea
 from minari_hub.remotes.urls import is_url
 from minari_hub.transfer.objects import RemoteObject
@@ -124,7 +124,7 @@ def ensure_downloaded(
     wanted = choose_id(dataset_name, dataset_id)
     if is_url(wanted):
         with suppress(DatasetNotFoundError):
-            return local_id(wanted)
+            return resolve_local_id(wanted)
     elif _is_here(wanted):
         return wanted
     dataset = locate(wanted, None, remote_path, token)
@@ -136,7 +136,7 @@ def ensure_downloaded(
 def _download_locked(dataset: RemoteDataset, replaces: bool, progress: bool) -> None:
     staging = StagingArea(dataset.dataset_id)
     try:
-        with staging.locked():
+        with staging.lock():
             # Who was waited for may have downloaded it.
             if not _is_here(dataset.dataset_id):
                 check_id_is_free(dataset.dataset_id)
@@ -152,12 +152,12 @@ def _download_locked(dataset: RemoteDataset, replaces: bool, progress: bool) -> 
 
 
 def _download(dataset: RemoteDataset, staging: StagingArea, replaces: bool, progress: bool) -> None:
-    objects = dataset.objects()
-    described = objects.get(MANIFEST_NAME)
-    if described is None:
-        raise dataset.not_found()
-    staging.put_manifest(_read_manifest(dataset, described))
-    snapshot = _snapshot_of(dataset, staging.manifest_folder)
+    objects = dataset.list_objects()
+    manifest = objects.get(MANIFEST_NAME)
+    if manifest is None:
+        raise dataset.build_not_found_error()
+    staging.put_manifest(_read_manifest(dataset, manifest))
+    snapshot = _read_snapshot(dataset, staging.manifest_folder)
     metadata = read_metadata(staging.manifest_folder)
     if snapshot is None:
         objects = {
@@ -165,7 +165,7 @@ def _download(dataset: RemoteDataset, staging: StagingArea, replaces: bool, prog
             for name, found in objects.items()
             if not is_beyond_last_episode(name, metadata)
         }
-    wanted = _wanted(dataset, objects, snapshot)
+    wanted = _select_objects(dataset, objects, snapshot)
     staging.prepare(dataset.remote.url, wanted)
     _check_space(dataset, staging, wanted)
     total = sum(found.size for found in wanted.values())
@@ -175,7 +175,7 @@ def _download(dataset: RemoteDataset, staging: StagingArea, replaces: bool, prog
         _check_shards(dataset, staging.data, wanted, snapshot)
     else:
         try:
-            check_episode_files(staging.data, metadata, dataset.shown)
+            check_episode_files(staging.data, metadata, dataset.label)
         except DatasetDamagedError:
             # The next call shall ask the remote for all of it again.
             staging.remove()
@@ -189,26 +189,26 @@ def _download(dataset: RemoteDataset, staging: StagingArea, replaces: bool, prog
         write_placeholder(staging.data)
     install(dataset.dataset_id, staging.dataset, replace=replaces)
     staging.remove()
-    _logger.info("downloaded %s: %d files, %d bytes", dataset.shown, len(wanted), total)
+    _logger.info("downloaded %s: %d files, %d bytes", dataset.label, len(wanted), total)
 
 
-def _read_manifest(dataset: RemoteDataset, described: RemoteObject) -> bytes:
-    """The manifest, as the remote lists it."""
-    if described.size > LARGEST_MANIFEST:
+def _read_manifest(dataset: RemoteDataset, manifest: RemoteObject) -> bytes:
+    """Read the manifest, as the remote lists it."""
+    if manifest.size > LARGEST_MANIFEST:
         raise MetadataError(
-            f"the manifest of {dataset.shown} has {described.size} bytes, more than "
+            f"the manifest of {dataset.label} has {manifest.size} bytes, more than "
             f"{LARGEST_MANIFEST}"
         )
     for _ in range(_MOST_READS):
-        text = dataset.remote.read(described.name, 0, described.size)
-        if described.matches(text):
+        text = dataset.remote.read(manifest.name, 0, manifest.size)
+        if manifest.matches(text):
             break
     else:
         raise RemoteError(
-            f"the remote sends another manifest for {dataset.shown} than it lists (tried "
+            f"the remote sends another manifest for {dataset.label} than it lists (tried "
             f"{_MOST_READS} times); if it was just replaced, try again"
         )
-    where = f"the manifest of {dataset.shown}"
+    where = f"the manifest of {dataset.label}"
     content = read_json_object(text, where, LARGEST_MANIFEST)
     check_metadata(content, where)
     said = content.get("dataset_id", dataset.dataset_id)
@@ -217,24 +217,24 @@ def _read_manifest(dataset: RemoteDataset, described: RemoteObject) -> bytes:
     return text
 
 
-def _snapshot_of(dataset: RemoteDataset, folder: Path) -> Snapshot | None:
-    """The shards of a dataset; None where the manifest does not name the files."""
+def _read_snapshot(dataset: RemoteDataset, folder: Path) -> Snapshot | None:
+    """Read which shards a dataset has; None where the manifest does not name the files."""
     try:
         manifest = read_manifest(folder)
     except FormatError:
         # Of a version that comes after this one. Whoever reads it will say so.
         return None
     except DatasetDamagedError as error:
-        raise MetadataError(f"the manifest of {dataset.shown} is malformed: {error}") from error
+        raise MetadataError(f"the manifest of {dataset.label} is malformed: {error}") from error
     if manifest.metadata.get("data_format") != ColumnarStorage.data_format:
         return None
     return manifest.snapshot
 
 
-def _wanted(
+def _select_objects(
     dataset: RemoteDataset, objects: Mapping[str, RemoteObject], snapshot: Snapshot | None
 ) -> dict[str, RemoteObject]:
-    """The objects that make up the dataset besides its manifest, by names that were checked.
+    """Select the objects of the dataset besides its manifest, by validated names.
 
     Raises:
         UntrustedNameError: A name leads elsewhere.
@@ -249,11 +249,11 @@ def _wanted(
         found = objects.get(shard.file)
         if found is None:
             raise DatasetDamagedError(
-                f"{dataset.shown} has no {shard.file}, though its manifest names it"
+                f"{dataset.label} has no {shard.file}, though its manifest names it"
             )
         if found.size != shard.nbytes:
             raise DatasetDamagedError(
-                f"{shard.file} of {dataset.shown} has {found.size} bytes, and its manifest says "
+                f"{shard.file} of {dataset.label} has {found.size} bytes, and its manifest says "
                 f"{shard.nbytes}"
             )
         wanted[shard.file] = found
@@ -263,7 +263,7 @@ def _wanted(
 def _check_space(
     dataset: RemoteDataset, staging: StagingArea, wanted: Mapping[str, RemoteObject]
 ) -> None:
-    needed = sum(found.size for found in wanted.values()) - staging.nbytes()
+    needed = sum(found.size for found in wanted.values()) - staging.count_bytes()
     free = shutil.disk_usage(staging.data).free
     if needed + _SPARE > free:
         raise DatasetWriteError(
@@ -279,7 +279,7 @@ def _check_shards(
     for shard in {shard.file: shard for shard in snapshot.shards}.values():
         if wanted[shard.file].checksum is None:
             try:
-                check_shard(folder, shard, dataset.shown)
+                check_shard(folder, shard, dataset.label)
             except DatasetDamagedError:
                 (folder / shard.file).unlink(missing_ok=True)
                 raise

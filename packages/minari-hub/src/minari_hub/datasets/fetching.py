@@ -1,4 +1,4 @@
-"""Filling a staging area from a remote, round by round until everything is there."""
+"""Fill a staging area from a remote, round by round until everything is there."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def fetch(
 ) -> None:
     """Fetch what a staging area lacks.
 
-    The remote tries again by itself when a request fails. What it gives up on is tried from
-    where it is in another round, as long as rounds get on.
+    The remote retries requests by itself. What it gives up on is resumed in another round, as
+    long as rounds make progress.
 
     Args:
         remote: The remote.

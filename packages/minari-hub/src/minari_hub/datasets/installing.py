@@ -1,4 +1,4 @@
-"""Putting a downloaded dataset into its place, in one rename."""
+"""Install a downloaded dataset under the local root, in one rename."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from minari_core.local.publishing import check_id_is_free
 
 
 def install(dataset_id: str, staged: Path, *, replace: bool) -> None:
-    """Move a complete dataset to its place.
+    """Move a complete dataset to its folder under the local root.
 
     Args:
         dataset_id: Its id.

@@ -1,4 +1,4 @@
-"""What datasets a remote has."""
+"""List the datasets of a remote, and read their metadata."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def get_remote_metadata(
     remote_path: str | None = None,
     token: str | None = None,
 ) -> dict[str, JsonValue]:
-    """The metadata of one dataset on a remote; no other dataset is looked at.
+    """Return the metadata of one dataset on a remote; no other dataset is looked at.
 
     Args:
         dataset_name: Its id, or its full URL such as ``gs://bucket/D4RL/door/human-v2``.
@@ -107,7 +107,7 @@ def get_remote_metadata(
         MetadataError: Its metadata are malformed.
         RemoteError: The remote cannot be read.
     """
-    return locate(dataset_name, dataset_id, remote_path, token).summary().metadata
+    return locate(dataset_name, dataset_id, remote_path, token).load_summary().metadata
 
 
 def _is_wanted(dataset_id: str, prefix: str | None) -> bool:
@@ -121,10 +121,10 @@ def _is_wanted(dataset_id: str, prefix: str | None) -> bool:
 
 def _summary_or_error(remote: Remote, entry: DatasetEntry) -> Summary | MinariError:
     dataset = RemoteDataset(remote, entry.dataset_id)
-    where = f"the summary of {dataset.shown}"
+    where = f"the summary of {dataset.label}"
     try:
         try:
-            summary = Summary.of_attached(entry.attached, where)
+            summary = Summary.from_attached(entry.attached, where)
         except MetadataError:
             # The manifest itself may be whole.
             summary = None

@@ -1,4 +1,4 @@
-"""Showing how far a transfer is: bytes, rate and time left."""
+"""The progress bar of a transfer: bytes, rate and time left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One dataset on a remote: finding it by its id or URL, and what it consists of."""
+"""One dataset on a remote: found by its id or URL, and its objects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from minari_core.formats.registry import holds_dataset
 from minari_core.local.dataset_id import choose_id, parse_dataset_id
 from minari_core.local.locations import DATA_FOLDER, dataset_folder
 from minari_hub.remotes.base import Remote
-from minari_hub.remotes.urls import Address, addresses_of, is_url, open_remote
+from minari_hub.remotes.urls import Address, is_url, open_remote, parse_dataset_url
 from minari_hub.transfer.objects import RemoteObject
 from minari_hub.untrusted.names import check_name
 from minari_hub.untrusted.summary import Summary
@@ -21,7 +21,7 @@ LARGEST_LISTED_MANIFEST = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class RemoteDataset:
-    """A dataset's place on a remote; whether it is there is another question."""
+    """The address of a dataset on a remote, which need not have it."""
 
     remote: Remote
     """The remote."""
@@ -30,16 +30,16 @@ class RemoteDataset:
 
     @property
     def prefix(self) -> str:
-        """How the names of its data's objects begin, and no other dataset's."""
+        """The prefix that the names of its objects share with no other dataset's."""
         return f"{self.dataset_id}/{DATA_FOLDER}/"
 
     @property
-    def shown(self) -> str:
+    def label(self) -> str:
         """Its name for a message."""
         return f"{self.dataset_id!r} on {self.remote.url}"
 
     def read_summary(self) -> Summary:
-        """What its manifest says.
+        """Read what its manifest says.
 
         Raises:
             RemoteObjectNotFoundError: It has none.
@@ -47,10 +47,10 @@ class RemoteDataset:
         """
         name = self.prefix + MANIFEST_NAME
         text = self.remote.read(name, 0, LARGEST_LISTED_MANIFEST + 1)
-        return Summary.of_manifest(text, f"{self.remote.url}/{name}", LARGEST_LISTED_MANIFEST)
+        return Summary.from_manifest(text, f"{self.remote.url}/{name}", LARGEST_LISTED_MANIFEST)
 
-    def summary(self) -> Summary:
-        """What its manifest says.
+    def load_summary(self) -> Summary:
+        """Read what its manifest says, for a caller who asked for this dataset.
 
         Raises:
             DatasetNotFoundError: It is not there; the message says which versions are.
@@ -59,10 +59,10 @@ class RemoteDataset:
         try:
             return self.read_summary()
         except RemoteObjectNotFoundError as error:
-            raise self.not_found() from error
+            raise self.build_not_found_error() from error
 
-    def objects(self) -> dict[str, RemoteObject]:
-        """The objects of its data, by their names in the data folder; not yet checked names.
+    def list_objects(self) -> dict[str, RemoteObject]:
+        """List the objects of its data, by their names in the data folder, which are unchecked.
 
         What stands for a folder in a bucket is left out.
         """
@@ -72,8 +72,8 @@ class RemoteDataset:
             if not (found.name.endswith("/") and found.size == 0)
         }
 
-    def not_found(self) -> DatasetNotFoundError:
-        """The error that says that it is not there, and what is."""
+    def build_not_found_error(self) -> DatasetNotFoundError:
+        """Return the error that says that it is not there, and which versions are."""
         unversioned = f"{parse_dataset_id(self.dataset_id).unversioned}-v"
         try:
             others = sorted(
@@ -88,7 +88,7 @@ class RemoteDataset:
             if others
             else f"list_remote_datasets({self.remote.url!r}) shows which there are"
         )
-        return DatasetNotFoundError(f"there is no dataset {self.shown}; {hint}")
+        return DatasetNotFoundError(f"there is no dataset {self.label}; {hint}")
 
 
 def locate(
@@ -99,7 +99,7 @@ def locate(
     *,
     local: bool = False,
 ) -> RemoteDataset:
-    """Where a call means a dataset to be.
+    """Resolve the id or URL of a dataset to its address.
 
     Args:
         dataset_name: Its id, or its full URL, which says the remote too.
@@ -116,13 +116,13 @@ def locate(
     wanted = choose_id(dataset_name, dataset_id)
     if not is_url(wanted):
         return RemoteDataset(open_remote(remote_path, token), str(parse_dataset_id(wanted)))
-    addresses = list(addresses_of(wanted))
-    chosen = local_address(addresses) if local else _remote_address(addresses, token)
+    addresses = list(parse_dataset_url(wanted))
+    chosen = choose_local_address(addresses) if local else _choose_remote_address(addresses, token)
     return RemoteDataset(open_remote(chosen.remote_path, token), chosen.dataset_id)
 
 
-def local_address(addresses: list[Address]) -> Address:
-    """The way to read a URL whose id is the longest that is a local dataset's.
+def choose_local_address(addresses: list[Address]) -> Address:
+    """Choose the address with the longest id that is a local dataset's.
 
     Raises:
         DatasetNotFoundError: No local dataset has one of the ids.
@@ -138,8 +138,8 @@ def local_address(addresses: list[Address]) -> Address:
     )
 
 
-def local_id(dataset_name: str) -> str:
-    """The id of the local dataset that an id or a full URL means.
+def resolve_local_id(dataset_name: str) -> str:
+    """Return the id of the local dataset that an id or a full URL means.
 
     Raises:
         DatasetIdError: A URL does not end in an id.
@@ -147,17 +147,17 @@ def local_id(dataset_name: str) -> str:
     """
     if not is_url(dataset_name):
         return dataset_name
-    return local_address(list(addresses_of(dataset_name))).dataset_id
+    return choose_local_address(list(parse_dataset_url(dataset_name))).dataset_id
 
 
-def _remote_address(addresses: list[Address], token: str | None) -> Address:
-    """The way to read a URL that the manifest at its end confirms."""
+def _choose_remote_address(addresses: list[Address], token: str | None) -> Address:
+    """Choose the address that the manifest at its end confirms."""
     if len(addresses) == 1:
         return addresses[0]
     # Wherever the id begins, it is the same object.
     shortest = addresses[-1]
     dataset = RemoteDataset(open_remote(shortest.remote_path, token), shortest.dataset_id)
-    said = dataset.summary().metadata.get("dataset_id")
+    said = dataset.load_summary().metadata.get("dataset_id")
     for address in addresses:
         if address.dataset_id == said:
             return address

@@ -1,11 +1,11 @@
-"""Where a download is prepared, so that it can go on after its process was killed.
+"""The staging area of a download, from which it resumes after its process was killed.
 
 The folder lies hidden under the local root:
 
 ```
 .staging/download-<key>/journal.json    which objects its files are of
 .staging/download-<key>/manifest/…      the manifest, which is put to the files at the end
-.staging/download-<key>/parts/…         files that are not complete, or not yet checked
+.staging/download-<key>/parts/…         partial files, and complete ones not yet checked
 .staging/download-<key>/dataset/data/…  files that are complete and checked
 ```
 """
@@ -50,10 +50,10 @@ class StagingArea:
         self._partial_files = self._folder / "parts"
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """Hold the lock, so that one process at a time downloads this dataset.
 
-        Another process that makes headway is waited for.
+        Another process that makes progress is waited for.
 
         Raises:
             DatasetBusyError: Another process has the lock, and nothing changes.
@@ -68,7 +68,7 @@ class StagingArea:
                 lock.acquire(timeout=_CHECK_SECONDS)
                 break
             except Timeout as error:
-                now = self.nbytes()
+                now = self.count_bytes()
                 standstill = 0.0 if now != before else standstill + _CHECK_SECONDS
                 before = now
                 if standstill >= _LONGEST_STANDSTILL:
@@ -82,22 +82,22 @@ class StagingArea:
             lock.release()
 
     def prepare(self, source: str, objects: Mapping[str, RemoteObject]) -> None:
-        """Keep what is there of these very objects, throw away the rest, and note which they are.
+        """Keep what is there of these very objects, discard the rest, and journal which they are.
 
         Args:
             source: The URL of the remote.
             objects: The objects by their names in the data folder, which are checked names.
         """
-        identities = {name: _identity(found) for name, found in objects.items()}
+        identities = {name: _identify(found) for name, found in objects.items()}
         known = self._read_journal(source)
-        kept = {
+        current = {
             name
             for name, identity in identities.items()
             if identity is not None and known.get(name) == identity
         }
         for folder in (self._partial_files, self.data):
-            for path in _files_below(folder):
-                if path.relative_to(folder).as_posix() not in kept:
+            for path in _list_files(folder):
+                if path.relative_to(folder).as_posix() not in current:
                     path.unlink()
         self.data.mkdir(parents=True, exist_ok=True)
         for name in objects:
@@ -117,12 +117,12 @@ class StagingArea:
             return 0
 
     def is_done(self, name: str, size: int) -> bool:
-        """Whether a file is complete and checked."""
+        """Return whether a file is complete and checked."""
         path = self.data / check_name(name)
         return path.is_file() and path.stat().st_size == size
 
     def finish(self, name: str) -> None:
-        """Take a file over that is complete and checked."""
+        """Move a file that is complete and checked to the data."""
         os.replace(self.partial_path(name), self.data / check_name(name))
 
     def put_manifest(self, text: bytes) -> None:
@@ -134,7 +134,7 @@ class StagingArea:
             os.fsync(file.fileno())
 
     def complete(self) -> None:
-        """Put the manifest to the files, and make their names outlive a power cut."""
+        """Move the manifest to the data, and sync the folders so that a power cut loses nothing."""
         os.replace(self.manifest_folder / MANIFEST_NAME, self.data / MANIFEST_NAME)
         for folder, _, _ in os.walk(self.dataset):
             sync_folder(Path(folder))
@@ -143,10 +143,10 @@ class StagingArea:
         """Remove the folder and all that is in it."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def nbytes(self) -> int:
-        """How much of the files is there."""
+    def count_bytes(self) -> int:
+        """Count the bytes of the files that are there."""
         total = 0
-        for path in [*_files_below(self._partial_files), *_files_below(self.data)]:
+        for path in [*_list_files(self._partial_files), *_list_files(self.data)]:
             with suppress(OSError):
                 total += path.stat().st_size
         return total
@@ -169,14 +169,14 @@ class StagingArea:
         os.replace(temporary, self._folder / _JOURNAL)
 
 
-def _identity(found: RemoteObject) -> list[object] | None:
-    """What an object is known by; None if its content may be another one without a sign."""
+def _identify(found: RemoteObject) -> list[object] | None:
+    """Return what identifies an object's content; None if it may change unnoticed."""
     if not found.version and found.checksum is None:
         return None
     checksum = found.checksum
-    described = [checksum.algorithm, checksum.digest] if checksum else None
-    return [found.size, found.version, described]
+    digest = [checksum.algorithm, checksum.digest] if checksum else None
+    return [found.size, found.version, digest]
 
 
-def _files_below(folder: Path) -> list[Path]:
+def _list_files(folder: Path) -> list[Path]:
     return [Path(parent) / name for parent, _, names in os.walk(folder) for name in names]

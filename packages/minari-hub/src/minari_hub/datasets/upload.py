@@ -1,4 +1,4 @@
-"""Local datasets to a remote."""
+"""Upload local datasets to a remote."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from minari_core.formats.registry import check_format
 from minari_core.formats.shards.file_check import check_shard
 from minari_core.formats.verification.episode_files import check_episode_files
 from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root
-from minari_hub.datasets.converting import converted
+from minari_hub.datasets.converting import convert_for_upload
 from minari_hub.datasets.progress import TransferProgress
 from minari_hub.datasets.remote_dataset import RemoteDataset, locate
-from minari_hub.transfer.checksums import Algorithm, Checksum, checksum_of, new_hasher
+from minari_hub.transfer.checksums import Algorithm, Checksum, compute_checksum, start_hasher
 from minari_hub.transfer.objects import RemoteObject, Upload
 from minari_hub.untrusted.names import check_names
 from minari_hub.untrusted.summary import Summary
@@ -76,17 +76,17 @@ def upload_dataset(
             "list_local_datasets() shows which there are"
         )
     # Before anything is converted or read.
-    _check_is_new(dataset, _objects(dataset))
-    with converted(dataset.dataset_id, folder, data_format) as source:
+    _check_is_new(dataset, _list_objects(dataset))
+    with convert_for_upload(dataset.dataset_id, folder, data_format) as source:
         _upload(dataset, source, progress)
 
 
 def _upload(dataset: RemoteDataset, folder: Path, progress: bool) -> None:
     # What is sent is what this manifest says, whatever becomes of the dataset meanwhile.
     manifest = (folder / MANIFEST_NAME).read_bytes()
-    summary = Summary.of_manifest(manifest, str(folder / MANIFEST_NAME), len(manifest))
-    uploads = _uploads(dataset, folder)
-    there = _objects(dataset)
+    summary = Summary.from_manifest(manifest, str(folder / MANIFEST_NAME), len(manifest))
+    uploads = _plan_uploads(dataset, folder)
+    there = _list_objects(dataset)
     _check_is_new(dataset, there)
     missing = [each for each in uploads if not _is_same(dataset, each, there)]
     total = sum(each.size for each in uploads)
@@ -99,7 +99,7 @@ def _upload(dataset: RemoteDataset, folder: Path, progress: bool) -> None:
         for some in (uploads[:claiming], uploads[claiming:]):
             _send(dataset, folder, [each for each in some if each in missing], bar.advance)
     _publish(dataset, manifest, summary)
-    _logger.info("uploaded %s: %d files, %d bytes", dataset.shown, len(uploads), total)
+    _logger.info("uploaded %s: %d files, %d bytes", dataset.label, len(uploads), total)
 
 
 def _send(
@@ -117,7 +117,7 @@ def _send(
                     f"{folder} was rewritten while it was uploaded: {error}"
                 ) from error
             raise error
-    there = _objects(dataset)
+    there = _list_objects(dataset)
     for each in uploads:
         if not _is_same(dataset, each, there):
             raise RemoteError(f"{each.name!r} was sent to {dataset.remote.url} and is not there")
@@ -126,18 +126,18 @@ def _send(
 def _publish(dataset: RemoteDataset, manifest: bytes, summary: Summary) -> None:
     name = dataset.prefix + MANIFEST_NAME
     try:
-        dataset.remote.create(name, manifest, summary.attached())
+        dataset.remote.create(name, manifest, summary.to_attachment())
     except RemoteObjectExistsError as error:
         raise DatasetExistsError(
-            f"dataset {dataset.shown} was published by somebody else meanwhile"
+            f"dataset {dataset.label} was published by somebody else meanwhile"
         ) from error
     if dataset.remote.read(name, 0, len(manifest) + 1) != manifest:
-        raise RemoteError(f"the manifest of {dataset.shown} is not there as it was sent")
+        raise RemoteError(f"the manifest of {dataset.label} is not there as it was sent")
 
 
-def _objects(dataset: RemoteDataset) -> dict[str, RemoteObject]:
+def _list_objects(dataset: RemoteDataset) -> dict[str, RemoteObject]:
     try:
-        return dataset.objects()
+        return dataset.list_objects()
     except FileNotFoundError:
         # A folder, or a repository, that is made when something is put there.
         return {}
@@ -146,13 +146,13 @@ def _objects(dataset: RemoteDataset) -> dict[str, RemoteObject]:
 def _check_is_new(dataset: RemoteDataset, there: Mapping[str, RemoteObject]) -> None:
     if MANIFEST_NAME in there:
         raise DatasetExistsError(
-            f"dataset {dataset.shown} exists and is never replaced; publish it under the next "
+            f"dataset {dataset.label} exists and is never replaced; publish it under the next "
             "version"
         )
 
 
-def _uploads(dataset: RemoteDataset, folder: Path) -> Sequence[Upload]:
-    """The files of a dataset besides its manifest; one that only this dataset has goes first."""
+def _plan_uploads(dataset: RemoteDataset, folder: Path) -> Sequence[Upload]:
+    """List the files to upload before the manifest, one that only this dataset has first."""
     manifest = read_manifest(folder)
     if manifest.metadata.get("data_format") == ColumnarStorage.data_format:
         shards = {shard.file: shard for shard in manifest.snapshot.shards}
@@ -171,7 +171,7 @@ def _uploads(dataset: RemoteDataset, folder: Path) -> Sequence[Upload]:
 
 
 def _is_same(dataset: RemoteDataset, upload: Upload, there: Mapping[str, RemoteObject]) -> bool:
-    """Whether a file is on the remote; reads it back where the remote keeps no checksum.
+    """Return whether a file is on the remote; read it back where the remote keeps no checksum.
 
     Raises:
         DatasetExistsError: Another content is there.
@@ -182,7 +182,7 @@ def _is_same(dataset: RemoteDataset, upload: Upload, there: Mapping[str, RemoteO
     if found.size == upload.size:
         algorithm: Algorithm = found.checksum.algorithm if found.checksum else "sha256"
         content = found.checksum or _read_back(dataset, found, algorithm)
-        if content == checksum_of(upload.path, algorithm):
+        if content == compute_checksum(upload.path, algorithm):
             return True
     raise DatasetExistsError(
         f"{upload.name!r} exists on {dataset.remote.url} with another content than {upload.path}, "
@@ -192,7 +192,7 @@ def _is_same(dataset: RemoteDataset, upload: Upload, there: Mapping[str, RemoteO
 
 
 def _read_back(dataset: RemoteDataset, found: RemoteObject, algorithm: Algorithm) -> Checksum:
-    hasher = new_hasher(algorithm, found.size)
+    hasher = start_hasher(algorithm, found.size)
     for start in range(0, found.size, _BLOCK):
         stop = min(start + _BLOCK, found.size)
         hasher.update(dataset.remote.read(found.name, start, stop))

@@ -1,1 +1,1 @@
-"""The remotes, one module for each kind."""
+"""The kinds of remotes, one module each, and the URLs that name them."""

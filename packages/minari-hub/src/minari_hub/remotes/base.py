@@ -1,4 +1,4 @@
-"""The seam between datasets and where they are kept: a `Remote`, and the objects in it."""
+"""The interface of a `Remote`: objects under names, listed, read, downloaded and created."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from minari_hub.transfer.objects import DatasetEntry, RemoteObject, Upload
 from minari_hub.transfer.partial_file import PartialFile
 
 APPLICATION_DEFAULT = "application-default"
-"""The token that stands for the credentials which this machine has for a remote."""
+"""The token that stands for the credentials that this machine has for a remote."""
 
 TOKEN_VARIABLE = "MINARI_REMOTE_TOKEN"
 """The environment variable of the token that is used where none is given."""
 
 MANIFEST_SUFFIX = f"/data/{MANIFEST_NAME}"
-"""How the name of a dataset's manifest ends, behind the dataset's id."""
+"""What follows a dataset's id in the name of its manifest."""
 
 
 class Remote(ABC):
-    """A place that keeps objects under names, as a bucket does.
+    """A store of objects under names, as a bucket is.
 
     Names are relative to the remote's root and their parts are joined by ``/``. Every method
-    may be called from several threads at once. A request that fails in passing is made again;
+    may be called from several threads at once. A request that fails transiently is retried;
     what is raised after that is a `minari_core.errors.RemoteError`, and
     `minari_core.errors.RemoteAccessError` where the remote refuses.
     """
@@ -34,15 +34,15 @@ class Remote(ABC):
 
     @abstractmethod
     def find(self, prefix: str = "", *, suffix: str = "") -> Iterator[RemoteObject]:
-        """The objects whose names begin and end so, in no order, page by page.
+        """List the objects whose names begin and end so, in no order, page by page.
 
         Args:
-            prefix: How the names begin; it need not end with a part.
+            prefix: How the names begin; it need not end at a ``/``.
             suffix: How the names end.
         """
 
     def datasets(self, prefix: str = "") -> Iterator[DatasetEntry]:
-        """The datasets whose ids begin with a text.
+        """List the datasets whose ids begin with a text.
 
         Args:
             prefix: How the ids begin.
@@ -52,7 +52,7 @@ class Remote(ABC):
 
     @abstractmethod
     def read(self, name: str, start: int, stop: int) -> bytes:
-        """Bytes ``start`` to ``stop`` of an object, or fewer where it ends before.
+        """Read bytes ``start`` to ``stop`` of an object, or fewer where it ends before.
 
         Raises:
             RemoteObjectNotFoundError: There is no such object.
@@ -60,7 +60,7 @@ class Remote(ABC):
 
     @abstractmethod
     def download(self, files: Sequence[PartialFile], stop: Event) -> list[Exception | None]:
-        """Append to files what they lack of their objects, several at a time.
+        """Append to partial files what they lack of their objects, several at a time.
 
         Each file is given its bytes in order, from `PartialFile.position` on, as they arrive.
 
@@ -77,7 +77,7 @@ class Remote(ABC):
     def upload(
         self, uploads: Sequence[Upload], report: Callable[[int], None], stop: Event
     ) -> list[Exception | None]:
-        """Create objects from files, several at a time; one that exists is not replaced.
+        """Create objects from files, several at a time; none that exists is replaced.
 
         Args:
             uploads: The files.
@@ -91,7 +91,7 @@ class Remote(ABC):
 
     @abstractmethod
     def create(self, name: str, content: bytes, metadata: Mapping[str, str]) -> None:
-        """Create one object: if several try, one succeeds.
+        """Create one object; of several who try, one succeeds.
 
         Args:
             name: Its name.

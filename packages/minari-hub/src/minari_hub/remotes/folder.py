@@ -53,14 +53,14 @@ class FolderRemote(Remote):
         self.url = self._root.as_uri()
 
     def find(self, prefix: str = "", *, suffix: str = "") -> Iterator[RemoteObject]:
-        """The files whose names begin and end so; see `Remote.find`."""
+        """List the files whose names begin and end so; see `Remote.find`."""
         folder, _, _ = prefix.rpartition("/")
         if any(part in ("", ".", "..") for part in folder.split("/")) and folder:
             return
         waiting = [folder]
         while waiting:
             folder = waiting.pop()
-            for entry in self._children(folder):
+            for entry in self._list_children(folder):
                 name = f"{folder}/{entry.name}" if folder else entry.name
                 if not (name.startswith(prefix) or prefix.startswith(f"{name}/")):
                     continue
@@ -74,10 +74,10 @@ class FolderRemote(Remote):
                     # A file may be gone since its folder was read.
                     with suppress(FileNotFoundError):
                         status = entry.stat(follow_symlinks=False)
-                        yield RemoteObject(name, status.st_size, _version(status))
+                        yield RemoteObject(name, status.st_size, _read_version(status))
 
     def read(self, name: str, start: int, stop: int) -> bytes:
-        """A part of a file; see `Remote.read`."""
+        """Read a range of a file; see `Remote.read`."""
         with self._open(name) as file:
             file.seek(start)
             return file.read(max(0, stop - start))
@@ -104,7 +104,7 @@ class FolderRemote(Remote):
         _sweep(self._path(name).parent)
         self._place(name, iter([content]))
 
-    def _children(self, folder: str) -> list[os.DirEntry[str]]:
+    def _list_children(self, folder: str) -> list[os.DirEntry[str]]:
         try:
             with os.scandir(self._root / folder) as entries:
                 return [entry for entry in entries if not entry.name.startswith(".")]
@@ -117,12 +117,12 @@ class FolderRemote(Remote):
         except OSError as error:
             if folder:
                 return []
-            raise _translated(error, f"list {self.url}") from error
+            raise _translate(error, f"list {self.url}") from error
 
     def _copy(self, file: PartialFile) -> None:
         source = file.source
         with self._open(source.name) as remote:
-            if source.version and _version(os.fstat(remote.fileno())) != source.version:
+            if source.version and _read_version(os.fstat(remote.fileno())) != source.version:
                 raise RemoteError(f"{source.name!r} of {self.url} was changed meanwhile")
             remote.seek(file.position)
             while not file.is_complete:
@@ -137,7 +137,7 @@ class FolderRemote(Remote):
         try:
             file = open(path, "rb", buffering=0)  # noqa: SIM115
         except OSError as error:
-            raise _translated(error, f"read {name!r} of {self.url}") from error
+            raise _translate(error, f"read {name!r} of {self.url}") from error
         with file:
             yield file
 
@@ -161,13 +161,13 @@ class FolderRemote(Remote):
             except OSError:
                 _rename_without_links(temporary, path)
         except OSError as error:
-            raise _translated(error, f"create {name!r} on {self.url}") from error
+            raise _translate(error, f"create {name!r} on {self.url}") from error
         finally:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
 
     def _path(self, name: str) -> Path:
-        """The path of a name, which neither it nor a link leads out of the folder."""
+        """Return the path of a name; neither the name nor a link leads out of the folder."""
         parts = name.split("/")
         if any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts):
             raise UntrustedNameError(f"{name!r} leads out of {self.url}")
@@ -207,7 +207,7 @@ def _rename_without_links(temporary: Path, path: Path) -> None:
     """Give a file a name that nothing has, on a file system without links.
 
     Renaming alone would replace what another has just put there, so that only who created a claim
-    renames. Whoever is killed leaves no part of the file, and a claim that ages.
+    renames. Whoever is killed leaves none of the file, and a claim that ages.
 
     Raises:
         FileExistsError: Something has the name, or is just being given it.
@@ -237,11 +237,11 @@ def _sweep(folder: Path) -> None:
                         path.unlink()
 
 
-def _version(status: os.stat_result) -> str:
+def _read_version(status: os.stat_result) -> str:
     return f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"
 
 
-def _translated(error: OSError, what: str) -> RemoteError:
+def _translate(error: OSError, what: str) -> RemoteError:
     if isinstance(error, RemoteError):
         return error
     message = f"could not {what}: {error.strerror or error}"

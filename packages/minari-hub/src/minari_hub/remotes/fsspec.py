@@ -1,4 +1,4 @@
-"""Whatever file system fsspec opens, as a remote."""
+"""Any file system that fsspec opens, as a remote."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class FsspecRemote(Remote):
         )
 
     def find(self, prefix: str = "", *, suffix: str = "") -> Iterator[RemoteObject]:
-        """The files whose names begin and end so; see `Remote.find`."""
+        """List the files whose names begin and end so; see `Remote.find`."""
         folder, _, _ = prefix.rpartition("/")
 
         def look() -> Mapping[str, Mapping[str, object]]:
@@ -85,10 +85,10 @@ class FsspecRemote(Remote):
         for path, described in self._ask(f"list {self.url}", look).items():
             name = path[len(self._root) + 1 :]
             if name.startswith(prefix) and name.endswith(suffix):
-                yield RemoteObject(name, _size(described), _version(described))
+                yield RemoteObject(name, _read_size(described), _read_version(described))
 
     def read(self, name: str, start: int, stop: int) -> bytes:
-        """A part of a file; see `Remote.read`."""
+        """Read a range of a file; see `Remote.read`."""
         if stop <= start:
             return b""
         content = self._ask(
@@ -110,7 +110,7 @@ class FsspecRemote(Remote):
 
         def send(upload: Upload) -> None:
             path = self._path(upload.name)
-            with self._asking(f"create {upload.name!r} on {self.url}"):
+            with self._translate_errors(f"create {upload.name!r} on {self.url}"):
                 if self._files.exists(path):
                     raise RemoteObjectExistsError(f"{upload.name!r} exists on {self.url}")
                 self._files.put_file(str(upload.path), path, **self._new)
@@ -121,7 +121,7 @@ class FsspecRemote(Remote):
     def create(self, name: str, content: bytes, metadata: Mapping[str, str]) -> None:
         """Create one file; see `Remote.create`."""
         path = self._path(name)
-        with self._asking(f"create {name!r} on {self.url}"):
+        with self._translate_errors(f"create {name!r} on {self.url}"):
             if self._files.exists(path):
                 raise RemoteObjectExistsError(f"{name!r} exists on {self.url}")
             self._files.pipe_file(path, content, **self._new)
@@ -140,22 +140,22 @@ class FsspecRemote(Remote):
         return f"{self._root}/{name}" if name else self._root
 
     def _ask(self, what: str, work: Callable[[], Result]) -> Result:
-        """Ask for something that can be asked for twice."""
+        """Make an idempotent request, with retries."""
         faults = Faults()
-        with self._asking(what, faults):
+        with self._translate_errors(what, faults):
             return keep_trying(work, _is_passing, faults)
 
     @contextmanager
-    def _asking(self, what: str, faults: Faults | None = None) -> Iterator[None]:
+    def _translate_errors(self, what: str, faults: Faults | None = None) -> Iterator[None]:
         # The file systems raise whatever their client libraries raise.
         try:
             yield
         except MinariError:
             raise
         except Exception as error:
-            tried = faults.summary() if faults else ""
+            tried = faults.describe() if faults else ""
             message = f"could not {what}: {str(error) or type(error).__name__}{tried}"
-            raise _kind(error)(message) from error
+            raise _choose_error(error)(message) from error
 
 
 def open_remote(url: str, token: str | None) -> FsspecRemote:
@@ -163,7 +163,7 @@ def open_remote(url: str, token: str | None) -> FsspecRemote:
     return FsspecRemote(url, token)
 
 
-def _kind(error: Exception) -> type[RemoteError]:
+def _choose_error(error: Exception) -> type[RemoteError]:
     if isinstance(error, FileNotFoundError):
         return RemoteObjectNotFoundError
     if isinstance(error, FileExistsError):
@@ -174,13 +174,13 @@ def _kind(error: Exception) -> type[RemoteError]:
 
 
 def _is_passing(error: Exception) -> bool:
-    return isinstance(error, OSError) and _kind(error) is RemoteError
+    return isinstance(error, OSError) and _choose_error(error) is RemoteError
 
 
-def _size(described: Mapping[str, object]) -> int:
+def _read_size(described: Mapping[str, object]) -> int:
     size = described.get("size")
     return size if isinstance(size, int) and size >= 0 else 0
 
 
-def _version(described: Mapping[str, object]) -> str:
+def _read_version(described: Mapping[str, object]) -> str:
     return next((str(described[key]) for key in _VERSION_KEYS if described.get(key)), "")

@@ -27,12 +27,12 @@ from minari_core.errors import (
     RemoteObjectNotFoundError,
 )
 from minari_hub.remotes.base import TOKEN_VARIABLE, Remote
-from minari_hub.remotes.gcs_credentials import credentials_of
-from minari_hub.transfer.checksums import Checksum, new_hasher
+from minari_hub.remotes.gcs_credentials import load_credentials
+from minari_hub.transfer.checksums import Checksum, start_hasher
 from minari_hub.transfer.objects import RemoteObject, Upload
 from minari_hub.transfer.partial_file import PartialFile
 from minari_hub.transfer.retrying import PASSING_STATUS, Faults, Patience
-from minari_hub.transfer.threads import WORKERS, in_background, run_many
+from minari_hub.transfer.threads import WORKERS, run_in_background, run_many
 from minari_hub.transfer.upload_file import UploadFile
 
 _FIELDS = "items(name,size,generation,crc32c,metadata),nextPageToken"
@@ -69,36 +69,37 @@ class GcsRemote(Remote):
         self._client: storage.Client | None = None
 
     def find(self, prefix: str = "", *, suffix: str = "") -> Iterator[RemoteObject]:
-        """The objects whose names begin and end so; see `Remote.find`."""
+        """List the objects whose names begin and end so; see `Remote.find`."""
         faults = Faults()
         try:
-            with self._asking(f"list {self.url}", faults):
+            with self._translate_errors(f"list {self.url}", faults):
                 blobs = self._connect().list_blobs(
                     self._bucket_name,
                     prefix=self._prefix + prefix or None,
                     # Servers that do not know it send everything.
                     match_glob=f"**{suffix}" if suffix else None,
                     fields=_FIELDS,
-                    retry=_retry(faults),
+                    retry=_make_retry(faults),
                     timeout=_TIMEOUT,
                 )
                 for blob in blobs:
                     if blob.name.startswith(self._prefix + prefix) and blob.name.endswith(suffix):
-                        yield self._described(blob)
+                        yield self._to_object(blob)
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             if isinstance(error, MinariError):
                 raise
             raise RemoteError(
-                f"could not list {self.url}: it sends something else than a list ({_said(error)})"
+                f"could not list {self.url}: it sends something else than a list "
+                f"({_shorten(error)})"
             ) from error
 
     def read(self, name: str, start: int, stop: int) -> bytes:
-        """A part of an object; see `Remote.read`."""
+        """Read a range of an object; see `Remote.read`."""
         if stop <= start:
             return b""
         faults = Faults()
         content = _Bounded(stop - start, name)
-        with self._asking(f"read {name!r} of {self.url}", faults):
+        with self._translate_errors(f"read {name!r} of {self.url}", faults):
             try:
                 self._blob(name).download_to_file(
                     content,
@@ -106,7 +107,7 @@ class GcsRemote(Remote):
                     end=stop - 1,
                     raw_download=True,
                     checksum=None,
-                    retry=_retry(faults),
+                    retry=_make_retry(faults),
                     timeout=_TIMEOUT,
                 )
             except api_exceptions.RequestRangeNotSatisfiable:
@@ -134,7 +135,7 @@ class GcsRemote(Remote):
         return outcomes
 
     def _fetch_from(self, start: int, files: Sequence[PartialFile]) -> list[Exception | None]:
-        """Fetch what files lack that begin at one place.
+        """Fetch what files lack that resume at the same offset.
 
         The transfer manager makes range requests for one start at a time. It checks no checksum
         of a range; the file has its own.
@@ -146,14 +147,14 @@ class GcsRemote(Remote):
                 "start": start or None,
                 "raw_download": True,
                 "checksum": None,
-                "retry": _retry(faults),
+                "retry": _make_retry(faults),
                 "timeout": _TIMEOUT,
             },
             worker_type=transfer_manager.THREAD,
             max_workers=min(WORKERS, len(files)),
         )
         return [
-            self._outcome(result, f"read {file.source.name!r} of {self.url}", faults)
+            self._to_to_outcome(result, f"read {file.source.name!r} of {self.url}", faults)
             for file, result in zip(files, results, strict=True)
         ]
 
@@ -198,10 +199,10 @@ class GcsRemote(Remote):
             "if_generation_match": 0,
             "checksum": "crc32c",
             "content_type": "application/octet-stream",
-            "retry": _retry(faults),
+            "retry": _make_retry(faults),
             "timeout": _TIMEOUT,
         }
-        results = in_background(
+        results = run_in_background(
             functools.partial(
                 transfer_manager.upload_many,
                 pairs,
@@ -213,7 +214,7 @@ class GcsRemote(Remote):
         )
         for index, result in zip(batch, results, strict=True):
             what = f"create {uploads[index].name!r} on {self.url}"
-            outcomes[index] = self._outcome(result, what, faults)
+            outcomes[index] = self._to_to_outcome(result, what, faults)
 
     def create(self, name: str, content: bytes, metadata: Mapping[str, str]) -> None:
         """Create one object; see `Remote.create`."""
@@ -221,18 +222,18 @@ class GcsRemote(Remote):
         blob = self._blob(name)
         blob.metadata = dict(metadata)
         try:
-            with self._asking(f"create {name!r} on {self.url}", faults):
+            with self._translate_errors(f"create {name!r} on {self.url}", faults):
                 blob.upload_from_string(
                     content,
                     content_type="application/json",
                     if_generation_match=0,
                     checksum="crc32c",
-                    retry=_retry(faults),
+                    retry=_make_retry(faults),
                     timeout=_TIMEOUT,
                 )
         except RemoteObjectExistsError:
             # An earlier try may have succeeded without the answer reaching us.
-            hasher = new_hasher("crc32c", len(content))
+            hasher = start_hasher("crc32c", len(content))
             hasher.update(content)
             written = Checksum("crc32c", hasher.hexdigest())
             found = [each for each in self.find(name) if each.name == name]
@@ -244,7 +245,7 @@ class GcsRemote(Remote):
             if self._client is None:
                 # Without a project the library would look for one on this machine.
                 self._client = storage.Client(
-                    project="none", credentials=credentials_of(self._token, self.url)
+                    project="none", credentials=load_credentials(self._token, self.url)
                 )
                 # Newer clients ask for the bucket's own metadata in the background, only to
                 # annotate traces with it: a request that not everybody is allowed to make.
@@ -259,8 +260,8 @@ class GcsRemote(Remote):
             .blob(self._prefix + name, generation=generation)
         )
 
-    def _described(self, blob: storage.Blob) -> RemoteObject:
-        """What the server says of an object; whatever it is not, is a built-in error."""
+    def _to_object(self, blob: storage.Blob) -> RemoteObject:
+        """Convert what the server says of an object; what is malformed raises a built-in error."""
         checksum = None
         if blob.crc32c:
             checksum = Checksum("crc32c", base64.b64decode(blob.crc32c).hex())
@@ -275,26 +276,26 @@ class GcsRemote(Remote):
             metadata={str(key): str(value) for key, value in (blob.metadata or {}).items()},
         )
 
-    def _outcome(self, result: object, what: str, faults: Faults) -> Exception | None:
+    def _to_to_outcome(self, result: object, what: str, faults: Faults) -> Exception | None:
         if not isinstance(result, Exception):
             return None
-        return self._translated(result, what, faults) or result
+        return self._translate(result, what, faults) or result
 
     @contextmanager
-    def _asking(self, what: str, faults: Faults) -> Iterator[None]:
+    def _translate_errors(self, what: str, faults: Faults) -> Iterator[None]:
         try:
             yield
         except Exception as error:
-            translated = self._translated(error, what, faults)
+            translated = self._translate(error, what, faults)
             if translated is None:
                 raise
             raise translated from error
 
-    def _translated(self, error: Exception, what: str, faults: Faults) -> RemoteError | None:
-        """The error of this project for one of the client library; None if it is neither's."""
+    def _translate(self, error: Exception, what: str, faults: Faults) -> RemoteError | None:
+        """Return this project's error for one of the client library, or None for any other."""
         if isinstance(error, api_exceptions.RetryError) and isinstance(error.cause, Exception):
             error = error.cause
-        message = f"could not {what}: {_said(error)}{faults.summary()}"
+        message = f"could not {what}: {_shorten(error)}{faults.describe()}"
         if isinstance(error, RemoteError):
             return error
         if isinstance(error, api_exceptions.NotFound):
@@ -307,7 +308,7 @@ class GcsRemote(Remote):
         if isinstance(error, auth_exceptions.InvalidOperation) and self._token is None:
             # What the library says of a 401 when it has nothing to prove who asks with.
             return RemoteAccessError(
-                f"could not {what}: 401, it is not for everybody{faults.summary()}; {_GIVE_TOKEN}"
+                f"could not {what}: 401, it is not for everybody{faults.describe()}; {_GIVE_TOKEN}"
             )
         if isinstance(error, auth_exceptions.RefreshError):
             # It asks for a fresh access token after a 401, and otherwise when one is too old.
@@ -343,7 +344,7 @@ class _Bounded(io.BytesIO):
         return super().write(data)
 
 
-def _retry(faults: Faults) -> Retry:
+def _make_retry(faults: Faults) -> Retry:
     patience = Patience.current()
     return Retry(
         predicate=_is_passing,
@@ -365,7 +366,7 @@ def _is_passing(error: BaseException) -> bool:
     return isinstance(error, (auth_exceptions.TransportError, *_PASSING))
 
 
-def _said(error: Exception) -> str:
-    """What an error says, in one line of bounded length."""
+def _shorten(error: Exception) -> str:
+    """Return an error's message in one line of bounded length."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 300 else f"{text[:300]}…"

@@ -1,4 +1,4 @@
-"""What proves to Google Cloud Storage who asks."""
+"""Credentials for Google Cloud Storage."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from minari_hub.remotes.base import APPLICATION_DEFAULT
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 
 
-def credentials_of(token: str | None, url: str) -> Credentials:
-    """The credentials that a token stands for.
+def load_credentials(token: str | None, url: str) -> Credentials:
+    """Load the credentials that a token stands for.
 
     Args:
         token: The path of a credentials file, `APPLICATION_DEFAULT`, or an OAuth2 access token;
@@ -37,7 +37,7 @@ def credentials_of(token: str | None, url: str) -> Credentials:
             return credentials
         path = os.path.expanduser(token)
         if os.path.isfile(path):
-            return _credentials_in(path)
+            return _read_credentials(path)
     except (auth_exceptions.GoogleAuthError, OSError, ValueError) as error:
         raise RemoteAccessError(f"there are no usable credentials for {url}: {error}") from error
     # Anything else may be a secret, which no message shows.
@@ -46,8 +46,8 @@ def credentials_of(token: str | None, url: str) -> Credentials:
     return TokenCredentials(token)
 
 
-def _credentials_in(path: str) -> Credentials:
-    """The credentials in a file: those of a service account, or of a user.
+def _read_credentials(path: str) -> Credentials:
+    """Read the credentials in a file: those of a service account, or of a user.
 
     Raises:
         ValueError: It holds no such credentials.

@@ -69,11 +69,11 @@ class HuggingFaceRemote(Remote):
         self._files = HfFileSystem(endpoint=endpoint, token=given, skip_instance_cache=True)
 
     def find(self, prefix: str = "", *, suffix: str = "") -> Iterator[RemoteObject]:
-        """The files whose names begin and end so; see `Remote.find`."""
-        for repository in self._repositories(prefix):
+        """List the files whose names begin and end so; see `Remote.find`."""
+        for repository in self._find_find_repositories(prefix):
             within = prefix[len(repository) + 1 :]
             folder, _, _ = within.rpartition("/")
-            with self._asking(f"list {self.url}/{repository}"):
+            with self._translate_errors(f"list {self.url}/{repository}"):
                 try:
                     entries = self._api.list_repo_tree(
                         self._repo_id(repository),
@@ -88,14 +88,14 @@ class HuggingFaceRemote(Remote):
                             and name.startswith(prefix)
                             and name.endswith(suffix)
                         ):
-                            yield _described(name, entry)
+                            yield _to_object(name, entry)
                 except (EntryNotFoundError, RepositoryNotFoundError):
                     continue
 
     def datasets(self, prefix: str = "") -> Iterator[DatasetEntry]:
-        """The datasets that the repositories list; see `Remote.datasets`."""
-        for repository in self._repositories(prefix):
-            listed = self._listed(repository)
+        """List the datasets that the repositories list; see `Remote.datasets`."""
+        for repository in self._find_find_repositories(prefix):
+            listed = self._read_list(repository)
             if listed is None:
                 listed = [repository] if _is_id(repository) else []
             for dataset_id in listed:
@@ -103,10 +103,10 @@ class HuggingFaceRemote(Remote):
                     yield DatasetEntry(dataset_id)
 
     def read(self, name: str, start: int, stop: int) -> bytes:
-        """A part of a file; see `Remote.read`."""
+        """Read a range of a file; see `Remote.read`."""
         if stop <= start:
             return b""
-        with self._asking(f"read {name!r} of {self.url}"):
+        with self._translate_errors(f"read {name!r} of {self.url}"):
             # Without a cache of its own it is a stream, which needs one request.
             block_size = _PIECE if start else 0
             with self._files.open(self._path(name), block_size=block_size, cache_type="none") as it:
@@ -136,7 +136,7 @@ class HuggingFaceRemote(Remote):
             }
             faults = Faults()
             try:
-                with self._asking(f"create files on {self.url}/{repository}", faults):
+                with self._translate_errors(f"create files on {self.url}/{repository}", faults):
                     self._commit(repository, additions, f"Add {len(additions)} files", faults)
             except RemoteError as error:
                 for index in indices:
@@ -151,7 +151,7 @@ class HuggingFaceRemote(Remote):
         additions: dict[str, str | bytes] = {path: content}
         faults = Faults()
         try:
-            with self._asking(f"create {name!r} on {self.url}", faults):
+            with self._translate_errors(f"create {name!r} on {self.url}", faults):
                 self._commit(repository, additions, f"Add {path}", faults, lists=name)
         except RemoteObjectExistsError:
             # An earlier try may have succeeded without the answer reaching us.
@@ -204,7 +204,7 @@ class HuggingFaceRemote(Remote):
                 )
             except HfHubHTTPError as error:
                 # 412 and 409: somebody else committed meanwhile.
-                if _status(error) in (409, 412) and attempt < _MOST_TRIES:
+                if _read_read_status(error) in (409, 412) and attempt < _MOST_TRIES:
                     continue
                 raise
             return
@@ -212,12 +212,12 @@ class HuggingFaceRemote(Remote):
     def _listing_operations(
         self, repository: str, manifest: str, head: str | None
     ) -> list[CommitOperationAdd]:
-        """What lists a dataset, by the name of its manifest, in its repository."""
+        """Return what lists a dataset, by the name of its manifest, in its repository."""
         dataset_id = manifest.removesuffix(MANIFEST_SUFFIX)
         if dataset_id in ("", manifest, repository):
             return []
         try:
-            content = self._namespace(repository, head)
+            content = self._read_read_namespace(repository, head)
         except RemoteObjectNotFoundError:
             content = {}
         listed = content.get("datasets")
@@ -228,10 +228,10 @@ class HuggingFaceRemote(Remote):
         text = json.dumps(content, indent=2).encode()
         return [CommitOperationAdd(path_in_repo=NAMESPACE_FILE, path_or_fileobj=text)]
 
-    def _listed(self, repository: str) -> list[str] | None:
-        """The ids that a repository lists; None if it has no list."""
+    def _read_list(self, repository: str) -> list[str] | None:
+        """Read the ids that a repository lists; None if it has no list."""
         try:
-            content = self._namespace(repository, None)
+            content = self._read_read_namespace(repository, None)
         except RemoteObjectNotFoundError:
             return None
         listed = content.get("datasets", [])
@@ -239,21 +239,21 @@ class HuggingFaceRemote(Remote):
             raise RemoteError(f"{NAMESPACE_FILE} of {self.url}/{repository} lists no datasets")
         return [each for each in listed if isinstance(each, str)]
 
-    def _namespace(self, repository: str, revision: str | None) -> dict[str, object]:
+    def _read_read_namespace(self, repository: str, revision: str | None) -> dict[str, object]:
         name = f"{repository}/{NAMESPACE_FILE}"
-        with self._asking(f"read {name!r} of {self.url}"):
+        with self._translate_errors(f"read {name!r} of {self.url}"):
             path = self._path(name)
             with self._files.open(path, revision=revision, block_size=0, cache_type="none") as it:
                 text = it.read(_LARGEST_NAMESPACE_FILE + 1)
         return dict(read_json_object(text, f"{self.url}/{name}", _LARGEST_NAMESPACE_FILE))
 
-    def _repositories(self, prefix: str) -> Iterator[str]:
-        """The names of the repositories whose files can have names that begin so."""
+    def _find_find_repositories(self, prefix: str) -> Iterator[str]:
+        """List the repositories whose files can have names that begin so."""
         first, slash, _ = prefix.partition("/")
         if slash:
             yield first
             return
-        with self._asking(f"list {self.url}"):
+        with self._translate_errors(f"list {self.url}"):
             for found in self._api.list_datasets(author=self._organization):
                 organization, _, name = found.id.partition("/")
                 if organization == self._organization and name.startswith(first):
@@ -261,7 +261,7 @@ class HuggingFaceRemote(Remote):
 
     def _fetch(self, file: PartialFile) -> None:
         source = file.source
-        with self._asking(f"read {source.name!r} of {self.url}"):
+        with self._translate_errors(f"read {source.name!r} of {self.url}"):
             start = file.position
             opened = self._files.open(
                 self._path(source.name), block_size=_PIECE if start else 0, cache_type="none"
@@ -270,7 +270,7 @@ class HuggingFaceRemote(Remote):
             if start:
                 opened.seek(start)
             while not file.is_complete:
-                with self._asking(f"read {source.name!r} of {self.url}"):
+                with self._translate_errors(f"read {source.name!r} of {self.url}"):
                     block = opened.read(_PIECE if start else _BLOCK)
                 if not block:
                     raise RemoteError(f"{source.name!r} of {self.url} ends before its size")
@@ -283,7 +283,7 @@ class HuggingFaceRemote(Remote):
         return f"datasets/{self._organization}/{name}"
 
     @contextmanager
-    def _asking(self, what: str, faults: Faults | None = None) -> Iterator[None]:
+    def _translate_errors(self, what: str, faults: Faults | None = None) -> Iterator[None]:
         # The library raises its own errors, those of its HTTP client, and built-in ones.
         try:
             yield
@@ -291,11 +291,11 @@ class HuggingFaceRemote(Remote):
             raise
         except Exception as error:
             said = " ".join(str(error).split())[:300] or type(error).__name__
-            tried = faults.summary() if faults else ""
-            raise self._kind(error)(f"could not {what}: {said}{tried}") from error
+            tried = faults.describe() if faults else ""
+            raise self._choose_error(error)(f"could not {what}: {said}{tried}") from error
 
-    def _kind(self, error: Exception) -> type[RemoteError]:
-        if isinstance(error, GatedRepoError) or _status(error) in (401, 403):
+    def _choose_error(self, error: Exception) -> type[RemoteError]:
+        if isinstance(error, GatedRepoError) or _read_read_status(error) in (401, 403):
             return RemoteAccessError
         if isinstance(error, FileNotFoundError | EntryNotFoundError | RepositoryNotFoundError):
             return RemoteObjectNotFoundError
@@ -307,7 +307,7 @@ def open_remote(url: str, token: str | None) -> HuggingFaceRemote:
     return HuggingFaceRemote(url.partition("://")[2].strip("/"), token)
 
 
-def _described(name: str, entry: RepoFile) -> RemoteObject:
+def _to_object(name: str, entry: RepoFile) -> RemoteObject:
     if entry.lfs is not None:
         return RemoteObject(
             name, entry.lfs.size, entry.blob_id, Checksum("sha256", entry.lfs.sha256)
@@ -315,14 +315,14 @@ def _described(name: str, entry: RepoFile) -> RemoteObject:
     return RemoteObject(name, entry.size, entry.blob_id, Checksum("git-sha1", entry.blob_id))
 
 
-def _status(error: Exception) -> int | None:
+def _read_read_status(error: Exception) -> int | None:
     response = getattr(error, "response", None)
     status = getattr(response, "status_code", None)
     return status if isinstance(status, int) else None
 
 
 def _is_passing(error: Exception) -> bool:
-    status = _status(error)
+    status = _read_read_status(error)
     if status is not None:
         return status in PASSING_STATUS
     # The HTTP client's own errors, which differ by the library's version, stand before these.

@@ -50,7 +50,7 @@ def open_remote(remote_path: str | None = None, token: str | None = None) -> Rem
         remote_path: Such as ``gs://bucket/prefix``, ``hf://organization``, ``file:///folder``,
             or the URL of any other file system that fsspec knows; None is ``$MINARI_REMOTE``,
             else `DEFAULT_REMOTE`.
-        token: What proves who asks; None is ``$MINARI_REMOTE_TOKEN``, else anonymous. For
+        token: The credentials; None is ``$MINARI_REMOTE_TOKEN``, else anonymous. For
             ``gs://`` the path of a credentials file, ``application-default`` for what
             ``gcloud auth application-default login`` left, or an access token; for ``hf://``
             the API token, or ``application-default`` for what ``hf auth login`` left.
@@ -91,7 +91,7 @@ def open_remote(remote_path: str | None = None, token: str | None = None) -> Rem
 
 
 def is_url(text: str) -> bool:
-    """Whether a text is a URL, which no dataset id is."""
+    """Return whether a text is a URL, which no dataset id is."""
     return _SCHEME.match(text) is not None
 
 
@@ -105,8 +105,8 @@ class Address:
     """The id of the dataset on it."""
 
 
-def addresses_of(url: str) -> Iterator[Address]:
-    """The ways to read the URL of a dataset, the longest id first.
+def parse_dataset_url(url: str) -> Iterator[Address]:
+    """Parse the URL of a dataset in every possible way, the longest id first.
 
     ``gs://bucket/D4RL/door/human-v2`` is ``D4RL/door/human-v2`` on ``gs://bucket``, or
     ``door/human-v2`` on ``gs://bucket/D4RL``, or ``human-v2`` on ``gs://bucket/D4RL/door``.

@@ -1,4 +1,4 @@
-"""Checksums as remotes keep them, and computing the same of a file."""
+"""Checksums as remotes keep them, computed of files and of blocks in order."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ class Checksum:
     """In hexadecimal, lower case."""
 
     def matches(self, path: Path) -> bool:
-        """Whether a file has this checksum."""
-        return checksum_of(path, self.algorithm) == self
+        """Return whether a file has this checksum."""
+        return compute_checksum(path, self.algorithm) == self
 
 
 class Hasher(Protocol):
-    """What computes a checksum from data that is given in order."""
+    """The interface of ``hashlib``: takes data in order, and gives its checksum."""
 
     def update(self, data: bytes, /) -> None:
         """Take in the next bytes."""
 
     def hexdigest(self) -> str:
-        """The checksum of what was taken in, in hexadecimal."""
+        """Return the checksum of what was taken in, in hexadecimal."""
 
 
 class _Crc32c:
@@ -54,7 +54,7 @@ class _Crc32c:
         return f"{self._value:08x}"
 
 
-def new_hasher(algorithm: Algorithm, size: int) -> Hasher:
+def start_hasher(algorithm: Algorithm, size: int) -> Hasher:
     """Start a checksum.
 
     Args:
@@ -70,16 +70,16 @@ def new_hasher(algorithm: Algorithm, size: int) -> Hasher:
     return hashlib.new(algorithm, usedforsecurity=False)
 
 
-def checksum_of(path: Path, algorithm: Algorithm) -> Checksum:
-    """The checksum of a file."""
-    hasher = new_hasher(algorithm, path.stat().st_size)
-    for block in blocks_of(path):
+def compute_checksum(path: Path, algorithm: Algorithm) -> Checksum:
+    """Compute the checksum of a file."""
+    hasher = start_hasher(algorithm, path.stat().st_size)
+    for block in read_blocks(path):
         hasher.update(block)
     return Checksum(algorithm, hasher.hexdigest())
 
 
-def blocks_of(path: Path) -> Iterator[bytes]:
-    """The content of a file, a piece at a time."""
+def read_blocks(path: Path) -> Iterator[bytes]:
+    """Read the content of a file, a block at a time."""
     with open(path, "rb") as file:
         while block := file.read(_BLOCK):
             yield block

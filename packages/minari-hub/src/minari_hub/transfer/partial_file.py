@@ -1,4 +1,4 @@
-"""Files that are filled from a remote, and that can go on where they were cut off."""
+"""Partial files: filled from a remote, and resumed where they were cut off."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from types import TracebackType
 from typing import BinaryIO
 
 from minari_core.errors import MinariError, RemoteError
-from minari_hub.transfer.checksums import Hasher, blocks_of, new_hasher
+from minari_hub.transfer.checksums import Hasher, read_blocks, start_hasher
 from minari_hub.transfer.objects import RemoteObject
 
 _BUFFER = 1 << 17
 
 
 class TransferStoppedError(MinariError, RuntimeError):
-    """The transfer was given up."""
+    """The transfer was interrupted."""
 
 
 class PartialFile:
@@ -34,13 +34,13 @@ class PartialFile:
         report: Callable[[int], None] = lambda nbytes: None,
         stop: Event | None = None,
     ) -> None:
-        """Go on with what is in the file, if there is one.
+        """Resume the file, if there is one.
 
         Args:
             path: The file; its folder exists.
             source: The object whose content it gets.
             report: Called with the number of bytes that each write adds.
-            stop: When set, nothing more is taken.
+            stop: When set, writing raises `TransferStoppedError`.
         """
         self.path = path
         self.source = source
@@ -71,7 +71,7 @@ class PartialFile:
 
     @property
     def position(self) -> int:
-        """How many bytes it has, which is where to go on."""
+        """The number of bytes that it has, which is where to resume."""
         return self._written + self._pending_nbytes
 
     @property
@@ -80,11 +80,11 @@ class PartialFile:
         return self.position == self.source.size
 
     def write(self, data: bytes) -> int:
-        """Add the next bytes.
+        """Append the next bytes.
 
         Raises:
             RemoteError: They are more than the object has.
-            TransferStoppedError: The transfer was given up.
+            TransferStoppedError: The transfer was interrupted.
             OSError: The file system refuses them.
         """
         if self._stop.is_set():
@@ -104,7 +104,7 @@ class PartialFile:
         return len(data)
 
     def matches(self) -> bool:
-        """Whether the complete file has the object's checksum, where that is known."""
+        """Return whether the complete file has the object's checksum, where that is known."""
         self._flush()
         checksum = self.source.checksum
         if checksum is None:
@@ -112,7 +112,7 @@ class PartialFile:
         return self._current_hasher().hexdigest() == checksum.digest
 
     def restart(self) -> None:
-        """Throw away what it has."""
+        """Discard what it has."""
         lost = self.position
         self._pending, self._pending_nbytes = [], 0
         self.close()
@@ -153,9 +153,9 @@ class PartialFile:
     def _current_hasher(self) -> Hasher:
         """The checksum of the bytes that are in the file."""
         if self._hasher is None and self.source.checksum is not None:
-            hasher = new_hasher(self.source.checksum.algorithm, self.source.size)
+            hasher = start_hasher(self.source.checksum.algorithm, self.source.size)
             if self._written:
-                for block in blocks_of(self.path):
+                for block in read_blocks(self.path):
                     hasher.update(block)
             self._hasher = hasher
         if self._hasher is None:

@@ -1,4 +1,4 @@
-"""For how long, and how often, a request that fails in passing is made again."""
+"""Retries of requests that fail transiently, with exponential backoff."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ GIVE_UP_VARIABLE = "MINARI_REMOTE_GIVE_UP_AFTER"
 """The environment variable that says for how many seconds to keep trying."""
 
 PASSING_STATUS = frozenset({408, 429, 500, 502, 503, 504})
-"""The HTTP status codes of faults that may be over at the next try."""
+"""The HTTP status codes of transient faults."""
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long to wait, and for how long in all."""
+    """How long to wait between tries, and when to give up."""
 
     give_up_after: float = 90.0
-    """Seconds after which a fault is no longer taken as a passing one."""
+    """Seconds after which a fault is no longer taken as transient."""
     first_wait: float = 0.4
     """Seconds before the second try, at most."""
     longest_wait: float = 15.0
@@ -34,7 +34,7 @@ class Patience:
 
     @classmethod
     def current(cls) -> Patience:
-        """As the environment says.
+        """Read what the environment asks for.
 
         Raises:
             RemoteError: It says something that is not a number of seconds.
@@ -52,21 +52,21 @@ class Patience:
 
 
 class Faults:
-    """Counts the faults of one piece of work, for the message if it fails in the end."""
+    """A count of the transient faults of a request, for the message if it fails in the end."""
 
     def __init__(self) -> None:
-        """Nothing went wrong yet."""
+        """Begin without a fault."""
         self._lock = threading.Lock()
         self._started = time.monotonic()
         self.count = 0
 
     def note(self, error: Exception) -> None:
-        """Count a fault after which the request is made again."""
+        """Count a fault after which the request is retried."""
         with self._lock:
             self.count += 1
 
-    def summary(self) -> str:
-        """What was tried, as the end of a sentence."""
+    def describe(self) -> str:
+        """Describe what was tried, as the end of a sentence."""
         seconds = time.monotonic() - self._started
         if not self.count:
             return ""
@@ -82,13 +82,13 @@ def keep_trying(
     faults: Faults,
     patience: Patience | None = None,
 ) -> Result:
-    """Do some work, again and again while it fails in passing.
+    """Call a function, and retry while it fails transiently.
 
     Args:
-        work: What to do; it can be done twice.
-        is_passing: Whether an error may be over at the next try.
-        faults: Where to count.
-        patience: For how long; None is what the environment says.
+        work: The function, which must be idempotent.
+        is_passing: Whether an error is transient.
+        faults: Counts the faults.
+        patience: How long to go on; None is `Patience.current`.
     """
     patience = patience or Patience.current()
     stop = time.monotonic() + patience.give_up_after

@@ -1,4 +1,4 @@
-"""Doing pieces of work several at a time, in a way that Ctrl-C ends."""
+"""Work on several objects at a time, in threads that Ctrl-C ends."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Result = TypeVar("Result")
 def run_many(
     work: Callable[[Item], object], items: Sequence[Item], stop: Event | None = None
 ) -> list[Exception | None]:
-    """Do the same with every item, several at a time.
+    """Call a function with every item, several at a time.
 
     Args:
-        work: What to do.
-        items: With what.
+        work: The function.
+        items: What it is called with.
         stop: Set when the caller is interrupted, so that work under way can end.
 
     Returns:
@@ -29,20 +29,20 @@ def run_many(
     """
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="minari-hub") as pool:
         futures = [pool.submit(work, item) for item in items]
-        until_done(futures, stop)
-    return [_error_of(future) for future in futures]
+        wait_until_done(futures, stop)
+    return [_take_error(future) for future in futures]
 
 
 def map_many(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> list[Result]:
-    """The results of the same work on every item, several at a time, in order."""
+    """Return the results of a function of every item, several at a time, in order."""
     with ThreadPoolExecutor(workers, thread_name_prefix="minari-hub") as pool:
         futures = [pool.submit(work, item) for item in items]
-        until_done(futures, None)
+        wait_until_done(futures, None)
     return [future.result() for future in futures]
 
 
-def in_background(work: Callable[[], Result], stop: Event) -> Result:
-    """Do work that waits for threads of its own, so that Ctrl-C reaches who waits for it.
+def run_in_background(work: Callable[[], Result], stop: Event) -> Result:
+    """Run work that waits for threads of its own, in a thread, so that Ctrl-C is not held up.
 
     Args:
         work: What to do.
@@ -50,12 +50,12 @@ def in_background(work: Callable[[], Result], stop: Event) -> Result:
     """
     with ThreadPoolExecutor(1, thread_name_prefix="minari-hub") as pool:
         future = pool.submit(work)
-        until_done([future], stop)
+        wait_until_done([future], stop)
     return future.result()
 
 
-def until_done(futures: Sequence[Future[Result]], stop: Event | None) -> None:
-    """Wait for all; on an interrupt, cancel what has not begun and tell the rest to stop."""
+def wait_until_done(futures: Sequence[Future[Result]], stop: Event | None) -> None:
+    """Wait for all; on an interrupt, cancel what has not started and tell the rest to stop."""
     try:
         # Without a timeout, Windows would not wake up for Ctrl-C.
         while wait(futures, timeout=0.5).not_done:
@@ -68,7 +68,7 @@ def until_done(futures: Sequence[Future[Result]], stop: Event | None) -> None:
         raise
 
 
-def _error_of(future: Future[Result]) -> Exception | None:
+def _take_error(future: Future[Result]) -> Exception | None:
     error = future.exception()
     if error is not None and not isinstance(error, Exception):
         raise error

@@ -1,4 +1,4 @@
-"""Files that say how much of them was sent."""
+"""Local files that report how much of them was sent."""
 
 from __future__ import annotations
 

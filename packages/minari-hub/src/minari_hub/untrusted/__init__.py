@@ -1,1 +1,1 @@
-"""Names, JSON and summaries from a remote, checked before they are used."""
+"""Names, JSON and summaries that a remote sends, validated before they are used."""

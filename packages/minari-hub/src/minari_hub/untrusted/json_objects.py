@@ -1,4 +1,4 @@
-"""JSON from a remote, which may be huge, deep, or of other types than it should be."""
+"""Validate JSON from a remote, which may be huge, deep, or of the wrong types."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def read_json_object(text: bytes, where: str, largest: int) -> JsonObject:
 
 
 def check_metadata(metadata: JsonObject, where: str) -> None:
-    """Raise if a key of a dataset's metadata that has a meaning is of the wrong type.
+    """Raise if a known key of a dataset's metadata has the wrong type.
 
     Raises:
         MetadataError: It is; the message names the key.
@@ -46,17 +46,17 @@ def check_metadata(metadata: JsonObject, where: str) -> None:
     for key in _TEXT_KEYS:
         value = metadata.get(key)
         if value is not None and not isinstance(value, str):
-            raise MetadataError(f"{where}: {key!r} is {_short(value)}, not text")
+            raise MetadataError(f"{where}: {key!r} is {_shorten(value)}, not text")
     for key in _COUNT_KEYS:
         value = metadata.get(key, 0)
         if type(value) is int and value > _LARGEST_COUNT:
             # Its digits could fill the screen, and to write them is slow, or refused by Python.
             raise MetadataError(f"{where}: {key!r} is larger than {_LARGEST_COUNT}")
         if type(value) is not int or value < 0:
-            raise MetadataError(f"{where}: {key!r} is {_short(value)}, not a count")
+            raise MetadataError(f"{where}: {key!r} is {_shorten(value)}, not a count")
 
 
-def _short(value: JsonValue) -> str:
+def _shorten(value: JsonValue) -> str:
     if type(value) is int and abs(value) > _LARGEST_COUNT:
         return "a number of very many digits"
     return repr(str(value)[:80])

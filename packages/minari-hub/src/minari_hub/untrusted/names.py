@@ -1,4 +1,4 @@
-"""Names that a remote gives to files: nothing is joined to a path before it was checked here."""
+"""Validate the names that a remote gives to files, before any is joined to a path."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def check_names(names: Iterable[str]) -> list[str]:
     checked = [check_name(name) for name in names]
     by_key: dict[str, str] = {}
     for name in checked:
-        other = by_key.setdefault(_key(name), name)
+        other = by_key.setdefault(_normalize(name), name)
         if other is not name:
             raise UntrustedNameError(
                 f"remote file names {other!r} and {name!r} are one file on some systems"
             )
     for name in checked:
-        parts = _key(name).split("/")
+        parts = _normalize(name).split("/")
         for stop in range(1, len(parts)):
             folder = by_key.get("/".join(parts[:stop]))
             if folder is not None:
@@ -69,7 +69,7 @@ def check_names(names: Iterable[str]) -> list[str]:
     return checked
 
 
-def _key(name: str) -> str:
+def _normalize(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 

@@ -1,4 +1,4 @@
-"""The summary of a dataset that rides on its manifest's object, so that listing reads no file."""
+"""The summary of a dataset, attached to its manifest's object so that listing reads no file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LARGEST_ATTACHED = 7 << 10
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a manifest says of a dataset, without where its arrays lie."""
+    """A dataset's manifest without the layout of its arrays."""
 
     metadata: JsonObject
     """Its metadata."""
@@ -31,8 +31,8 @@ class Summary:
     """The version of the columnar format, for datasets in that."""
 
     @classmethod
-    def of_manifest(cls, text: bytes, where: str, largest: int) -> Summary:
-        """What a manifest says.
+    def from_manifest(cls, text: bytes, where: str, largest: int) -> Summary:
+        """Parse a manifest.
 
         Args:
             text: The manifest, which is not trusted.
@@ -45,11 +45,11 @@ class Summary:
         content = read_json_object(text, where, largest)
         layout = content.pop(SNAPSHOT_KEY, None)
         version = layout.get("version") if isinstance(layout, Mapping) else None
-        return cls._checked(content, version, where)
+        return cls._validate(content, version, where)
 
     @classmethod
-    def of_attached(cls, attached: Mapping[str, str], where: str) -> Summary | None:
-        """The summary that is attached to a manifest's object, or None if there is none.
+    def from_attached(cls, attached: Mapping[str, str], where: str) -> Summary | None:
+        """Parse the summary that is attached to a manifest's object; None if there is none.
 
         Raises:
             MetadataError: It is malformed.
@@ -61,17 +61,17 @@ class Summary:
         metadata = content.get("metadata")
         if not isinstance(metadata, dict):
             raise MetadataError(f"{where} has no metadata")
-        return cls._checked(metadata, content.get("format_version"), where)
+        return cls._validate(metadata, content.get("format_version"), where)
 
     @classmethod
-    def _checked(cls, metadata: JsonObject, version: object, where: str) -> Summary:
+    def _validate(cls, metadata: JsonObject, version: object, where: str) -> Summary:
         check_metadata(metadata, where)
         if version is not None and (type(version) is not int or version < 1):
             raise MetadataError(f"{where}: format version {str(version)[:80]!r} is not a count")
         return cls(metadata, version)
 
-    def attached(self) -> dict[str, str]:
-        """What to attach to the manifest's object; nothing if it is too large for that."""
+    def to_attachment(self) -> dict[str, str]:
+        """Return what to attach to the manifest's object; nothing if it is too large for that."""
         content: JsonObject = {"metadata": self.metadata}
         if self.format_version is not None:
             content["format_version"] = self.format_version

@@ -1,4 +1,4 @@
-"""``minari collect``: a dataset of a registered environment."""
+"""``minari collect``: record a dataset of a registered environment."""
 
 from __future__ import annotations
 
@@ -13,51 +13,49 @@ from minari_collect import collect_dataset
 from minari_collect.runs.collect_dataset import default_work_dir
 from minari_collect.runs.folder import RunFolder
 from minari_collect.workers.policies import load_policy
-from minari_hub.command_line.terminal import number_of, say
+from minari_hub.command_line.terminal import format_count, say
 
 
 def collect(
     env: Annotated[str, typer.Argument(metavar="ENV_ID", help="A registered environment.")],
     name: Annotated[str, typer.Argument(metavar="NEW_ID", help="The id of the new dataset.")],
-    episodes: Annotated[int | None, typer.Option(min=1, help="How many episodes.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="How many steps, at least.")] = None,
+    episodes: Annotated[int | None, typer.Option(min=1, help="Number of episodes.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Least number of steps.")] = None,
     policy: Annotated[
         str | None,
         typer.Option(
             metavar="MODULE:CALLABLE",
-            help="What chooses the actions; at random if not given. It is imported and run, also "
-            "from the current folder.",
+            help="The policy, which is imported and run, also from the current folder; without it, "
+            "actions are random.",
         ),
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="How many processes; one for each processor if not given."),
+        typer.Option(min=1, help="Number of processes; by default, one for each processor."),
     ] = None,
     num_envs: Annotated[
-        int, typer.Option(min=1, help="How many environments each process steps together.")
+        int, typer.Option(min=1, help="Number of environments in each process.")
     ] = 1,
-    seed: Annotated[
-        int | None, typer.Option(min=0, help="What everything random follows from.")
-    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="The seed of everything random.")] = None,
     max_episode_steps: Annotated[
-        int | None, typer.Option(min=1, help="After how many steps episodes are cut off.")
+        int | None, typer.Option(min=1, help="Steps after which episodes are truncated.")
     ] = None,
     episode_timeout: Annotated[
-        float | None, typer.Option(help="After how many seconds an episode has failed.")
+        float | None, typer.Option(help="Seconds after which an episode has failed.")
     ] = None,
     record_infos: Annotated[
         bool, typer.Option("--record-infos", help="Record the infos, too.")
     ] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a run of this name that was stopped.")
+        bool, typer.Option("--resume", help="Resume a run of this name that was stopped.")
     ] = False,
     skip_failed: Annotated[
         bool, typer.Option("--skip-failed", help="Leave out episodes that fail time and again.")
     ] = False,
     data_format: DataFormatOption = None,
-    author: Annotated[list[str] | None, typer.Option(help="Who made it.")] = None,
-    algorithm_name: Annotated[str | None, typer.Option(help="What chose the actions.")] = None,
-    description: Annotated[str | None, typer.Option(help="What it is about.")] = None,
+    author: Annotated[list[str] | None, typer.Option(help="Who made the dataset.")] = None,
+    algorithm_name: Annotated[str | None, typer.Option(help="The behaviour policy.")] = None,
+    description: Annotated[str | None, typer.Option(help="What the dataset is.")] = None,
 ) -> None:
     """Collect episodes of an environment into a new dataset.
 
@@ -91,16 +89,18 @@ def collect(
     except KeyboardInterrupt:
         _say_what_is_kept(name)
         raise
-    counts = f"{number_of(made.total_episodes, 'episode')}, {number_of(made.total_steps, 'step')}"
+    counts = (
+        f"{format_count(made.total_episodes, 'episode')}, {format_count(made.total_steps, 'step')}"
+    )
     say(f"{made.id} is made: {counts}")
 
 
 def _say_what_is_kept(name: str) -> None:
     """Say after Ctrl-C what is complete."""
-    parts = RunFolder(default_work_dir(name)).parts()
-    if not parts:
+    shards = RunFolder(default_work_dir(name)).parts()
+    if not shards:
         say("stopped; no episodes were complete yet, and nothing is kept")
         return
-    episodes = number_of(sum(part.stop - part.first for part in parts), "episode")
-    steps = number_of(sum(part.steps for part in parts), "step")
+    episodes = format_count(sum(shard.stop - shard.first for shard in shards), "episode")
+    steps = format_count(sum(shard.steps for shard in shards), "step")
     say(f"stopped; {episodes} with {steps} are kept: the same command with --resume goes on")

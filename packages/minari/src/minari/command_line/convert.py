@@ -1,4 +1,4 @@
-"""``minari convert`` and ``import``: data from one format into another."""
+"""``minari convert`` and ``import``: store data in another format."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ import typer
 
 from minari.command_line.datasets import DataFormatOption
 from minari_core import MinariDataset, convert_dataset, import_flat_hdf5, load_dataset
-from minari_hub.command_line.options import local_ids
-from minari_hub.command_line.terminal import number_of, say, step_progress
+from minari_hub.command_line.options import complete_local_ids
+from minari_hub.command_line.terminal import format_count, say, show_step_progress
 
 
 def convert(
     source: Annotated[
         str,
-        typer.Argument(metavar="ID", help="The dataset to convert.", autocompletion=local_ids),
+        typer.Argument(
+            metavar="ID", help="The dataset to convert.", autocompletion=complete_local_ids
+        ),
     ],
     name: Annotated[str, typer.Argument(metavar="NEW_ID", help="The id of the new dataset.")],
     data_format: DataFormatOption = None,
@@ -28,11 +30,11 @@ def convert(
         ),
     ] = False,
 ) -> None:
-    """Store a dataset once more, in another format.
+    """Convert a dataset to another format, as a new one.
 
     Formats are columnar, hdf5, arrow and parquet. Nothing is lost, except with --jpeg.
     """
-    with step_progress("Episodes") as progress:
+    with show_step_progress("Episodes") as progress:
         made = convert_dataset(
             load_dataset(source),
             name,
@@ -50,11 +52,11 @@ def import_file(
         str | None, typer.Option(metavar="ENV_ID", help="The environment that it comes from.")
     ] = None,
     max_episode_steps: Annotated[
-        int | None, typer.Option(min=1, help="After how many steps episodes are cut off.")
+        int | None, typer.Option(min=1, help="Steps after which episodes are truncated.")
     ] = None,
     data_format: DataFormatOption = None,
-    author: Annotated[list[str] | None, typer.Option(help="Who made it.")] = None,
-    description: Annotated[str | None, typer.Option(help="What it is about.")] = None,
+    author: Annotated[list[str] | None, typer.Option(help="Who made the dataset.")] = None,
+    description: Annotated[str | None, typer.Option(help="What the dataset is.")] = None,
 ) -> None:
     """Make a dataset of a flat HDF5 file.
 
@@ -74,5 +76,5 @@ def import_file(
 
 
 def _say_made(dataset: MinariDataset) -> None:
-    episodes = number_of(dataset.total_episodes, "episode")
+    episodes = format_count(dataset.total_episodes, "episode")
     say(f"{dataset.id} is made: {episodes}, {dataset.spec.data_format}")

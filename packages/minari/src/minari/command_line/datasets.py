@@ -1,4 +1,4 @@
-"""``minari delete``, ``combine`` and ``split``: what makes and removes local datasets."""
+"""``minari delete``, ``combine`` and ``split``: make and remove local datasets."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from minari_core.errors import DatasetIdError, DatasetNotFoundError
 from minari_core.local.dataset_id import parse_dataset_id
 from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root
 from minari_core.local.publishing import check_id_is_free
-from minari_hub.command_line.options import LocalIds, YesOption, local_ids
-from minari_hub.command_line.shared_commands import local_size
-from minari_hub.command_line.terminal import confirm, file_size, number_of, one_line, say
+from minari_hub.command_line.options import LocalIds, YesOption, complete_local_ids
+from minari_hub.command_line.shared_commands import measure_local_size
+from minari_hub.command_line.terminal import confirm, format_count, format_size, say, to_one_line
 
 # `Fraction` takes more, and of an exponent it makes as many digits.
 _FRACTION = re.compile(r"\d*\.\d+|\d+\.|\d*\.?\d+%|\d+\.%", re.ASCII)
@@ -38,12 +38,12 @@ def delete(names: LocalIds, yes: YesOption = False) -> None:
     for name in chosen:
         if not (dataset_folder(name) / DATA_FOLDER).is_dir():
             raise DatasetNotFoundError(f"there is no dataset {name!r} under {datasets_root()}")
-        nbytes += local_size(name)
-    what = chosen[0] if len(chosen) == 1 else number_of(len(chosen), "dataset")
+        nbytes += measure_local_size(name)
+    what = chosen[0] if len(chosen) == 1 else format_count(len(chosen), "dataset")
     if len(chosen) > 1 and not yes:
         for name in chosen:
             say(name)
-    confirm(f"Delete {what} ({file_size(nbytes)}) from {datasets_root()}", yes=yes)
+    confirm(f"Delete {what} ({format_size(nbytes)}) from {datasets_root()}", yes=yes)
     for name in chosen:
         delete_dataset(name)
         say(f"{name} is deleted")
@@ -66,7 +66,9 @@ def combine(
 def split(
     source: Annotated[
         str,
-        typer.Argument(metavar="ID", help="The dataset to split.", autocompletion=local_ids),
+        typer.Argument(
+            metavar="ID", help="The dataset to split.", autocompletion=complete_local_ids
+        ),
     ],
     sizes: Annotated[
         list[str],
@@ -88,20 +90,22 @@ def split(
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(min=0, help="Makes the parts depend on it alone.", show_default=False),
+        typer.Option(min=0, help="Makes the parts reproducible.", show_default=False),
     ] = None,
     data_format: DataFormatOption = None,
 ) -> None:
-    """Deal the episodes of a dataset out at random.
+    """Split the episodes of a dataset at random.
 
     Each part becomes a new dataset, the source stays as it is. No episode is in two parts.
     """
     dataset = load_dataset(source)
-    counts = episode_counts(sizes, len(dataset))
-    new_ids = names or [str(_part_id(source, number)) for number in range(1, len(counts) + 1)]
+    counts = parse_sizes(sizes, len(dataset))
+    new_ids = names or [
+        str(_make_make_part_id(source, number)) for number in range(1, len(counts) + 1)
+    ]
     if len(new_ids) != len(counts):
         raise typer.BadParameter(
-            f"{number_of(len(counts), 'size')} need as many ids, not {len(new_ids)}",
+            f"{format_count(len(counts), 'size')} need as many ids, not {len(new_ids)}",
             param_hint="--name",
         )
     if len(set(new_ids)) < len(new_ids):
@@ -122,8 +126,8 @@ def split(
         _say_made(load_dataset(new_id))
 
 
-def episode_counts(sizes: Sequence[str], total: int) -> list[int]:
-    """How many episodes each part gets.
+def parse_sizes(sizes: Sequence[str], total: int) -> list[int]:
+    """Parse how many episodes each part gets.
 
     Args:
         sizes: Numbers of episodes, or fractions of all: with a point, or with a percent sign.
@@ -136,42 +140,43 @@ def episode_counts(sizes: Sequence[str], total: int) -> list[int]:
             there are not so many episodes.
 
     Example:
-        >>> episode_counts(["0.8", "0.2"], 9)
+        >>> parse_sizes(["0.8", "0.2"], 9)
         [7, 2]
     """
     if all(size.isascii() and size.isdecimal() and len(size) <= _LONGEST_SIZE for size in sizes):
         counts = [int(size) for size in sizes]
         if sum(counts) > total:
             raise typer.BadParameter(
-                f"the sizes add up to {sum(counts)}, but there are {number_of(total, 'episode')}",
+                f"the sizes add up to {sum(counts)}, but there are "
+                f"{format_count(total, 'episode')}",
                 param_hint="SIZE",
             )
     else:
-        counts = _counts_of_fractions([_fraction(size) for size in sizes], total)
+        counts = _round_fractions([_parse_parse_fraction(size) for size in sizes], total)
     if not all(counts):
         raise typer.BadParameter(
-            f"of {number_of(total, 'episode')}, the parts would get "
+            f"of {format_count(total, 'episode')}, the parts would get "
             f"{', '.join(map(str, counts))}; each needs one",
             param_hint="SIZE",
         )
     return counts
 
 
-def _fraction(size: str) -> Fraction:
+def _parse_parse_fraction(size: str) -> Fraction:
     text = size.strip()
     value = Fraction(-1)
     if len(text) <= _LONGEST_SIZE and _FRACTION.fullmatch(text):
         value = Fraction(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     if not 0 < value <= 1:
         raise typer.BadParameter(
-            f"{one_line(size)!r} is no fraction such as 0.8 or 80%; give numbers of episodes only, "
-            "or fractions only",
+            f"{to_one_line(size)!r} is no fraction such as 0.8 or 80%; give numbers of episodes "
+            "only, or fractions only",
             param_hint="SIZE",
         )
     return value
 
 
-def _counts_of_fractions(fractions: Sequence[Fraction], total: int) -> list[int]:
+def _round_fractions(fractions: Sequence[Fraction], total: int) -> list[int]:
     """Round so that the counts add up to what the fractions add up to (largest remainders)."""
     if sum(fractions) > 1:
         raise typer.BadParameter(
@@ -188,13 +193,13 @@ def _counts_of_fractions(fractions: Sequence[Fraction], total: int) -> list[int]
     return counts
 
 
-def _part_id(source: str, number: int) -> str:
+def _make_make_part_id(source: str, number: int) -> str:
     parsed = parse_dataset_id(source)
     return f"{parsed.unversioned}-part{number}-v{parsed.version}"
 
 
 def _say_made(dataset: MinariDataset) -> None:
     say(
-        f"{dataset.id} has {number_of(dataset.total_episodes, 'episode')}, "
-        f"{number_of(dataset.total_steps, 'step')}"
+        f"{dataset.id} has {format_count(dataset.total_episodes, 'episode')}, "
+        f"{format_count(dataset.total_steps, 'step')}"
     )

@@ -1,4 +1,4 @@
-"""``minari recover``."""
+"""``minari recover``: list, recover or drop what crashes have left."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import typer
 import minari_collect
 from minari_collect import RecoverableRecording
 from minari_core.json_values import JsonObject
-from minari_hub.command_line.dataset_table import TableColumn, table_that_fits
+from minari_hub.command_line.dataset_table import TableColumn, fit_table
 from minari_hub.command_line.options import JsonOption, YesOption
 from minari_hub.command_line.terminal import (
     confirm,
-    file_size,
-    number_of,
-    one_line,
-    output_console,
+    format_count,
+    format_size,
+    make_output_console,
     say,
+    to_one_line,
     write_json,
 )
 
@@ -47,13 +47,13 @@ def recover(
     if recording is None:
         if name is not None or discard:
             raise typer.BadParameter("say which recording", param_hint="RECORDING")
-        _show(minari_collect.list_recoverable(), as_json=as_json)
+        _print_recordings(minari_collect.list_recoverable(), as_json=as_json)
         return
     if discard == (name is not None):
         raise typer.BadParameter("give either --name or --discard", param_hint="RECORDING")
     if discard:
         found = {each.id: each for each in minari_collect.list_recoverable()}.get(recording)
-        what = "" if found is None else f" ({_amount(found)})"
+        what = "" if found is None else f" ({_format_format_amount(found)})"
         if found is not None:
             confirm(f"Drop the recording {recording}{what}", yes=yes)
         minari_collect.discard(recording)
@@ -71,8 +71,8 @@ def recover(
         description=description,
     )
     say(
-        f"{dataset.id} has {number_of(dataset.total_episodes, 'episode')}, "
-        f"{number_of(dataset.total_steps, 'step')}"
+        f"{dataset.id} has {format_count(dataset.total_episodes, 'episode')}, "
+        f"{format_count(dataset.total_steps, 'step')}"
     )
     if as_json:
         write_json(
@@ -84,34 +84,34 @@ def recover(
         )
 
 
-def _show(recordings: list[RecoverableRecording], *, as_json: bool) -> None:
+def _print_recordings(recordings: list[RecoverableRecording], *, as_json: bool) -> None:
     if as_json:
-        write_json([_as_json(recording) for recording in recordings])
+        write_json([_to_json(recording) for recording in recordings])
         return
     if not recordings:
         say("there is nothing to recover")
         return
-    console = output_console()
+    console = make_output_console()
     columns = [
-        TableColumn("Recording", tuple(one_line(each.id) for each in recordings)),
+        TableColumn("Recording", tuple(to_one_line(each.id) for each in recordings)),
         TableColumn("Episodes", tuple(f"{each.total_episodes:,}" for each in recordings), True),
         TableColumn("Steps", tuple(f"{each.total_steps:,}" for each in recordings), True),
-        TableColumn("Environment", tuple(one_line(each.env_id or "") for each in recordings)),
-        TableColumn("Started", tuple(one_line(each.started) for each in recordings)),
-        TableColumn("Size", tuple(file_size(each.nbytes) for each in recordings), True),
+        TableColumn("Environment", tuple(to_one_line(each.env_id or "") for each in recordings)),
+        TableColumn("Started", tuple(to_one_line(each.started) for each in recordings)),
+        TableColumn("Size", tuple(format_size(each.nbytes) for each in recordings), True),
     ]
-    console.print(table_that_fits(columns, console.width))
+    console.print(fit_table(columns, console.width))
     say("minari recover RECORDING --name ID makes a dataset of one", style="dim")
 
 
-def _amount(recording: RecoverableRecording) -> str:
+def _format_format_amount(recording: RecoverableRecording) -> str:
     return (
-        f"{number_of(recording.total_episodes, 'episode')}, "
-        f"{number_of(recording.total_steps, 'step')}"
+        f"{format_count(recording.total_episodes, 'episode')}, "
+        f"{format_count(recording.total_steps, 'step')}"
     )
 
 
-def _as_json(recording: RecoverableRecording) -> JsonObject:
+def _to_json(recording: RecoverableRecording) -> JsonObject:
     return {
         "id": recording.id,
         "started": recording.started,

@@ -38,7 +38,7 @@ def load_dataset(
 
         wanted = ensure_downloaded(wanted)
     elif "://" in wanted:
-        from minari_hub.datasets.remote_dataset import local_id
+        from minari_hub.datasets.remote_dataset import resolve_local_id
 
-        wanted = local_id(wanted)
+        wanted = resolve_local_id(wanted)
     return load_local_dataset(wanted)

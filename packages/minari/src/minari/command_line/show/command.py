@@ -1,4 +1,4 @@
-"""``minari show``."""
+"""``minari show``: everything about one dataset, local or on a remote."""
 
 from __future__ import annotations
 
@@ -7,17 +7,27 @@ from typing import Annotated
 
 import typer
 
-from minari.command_line.show.remote_statistics import remote_statistics
-from minari.command_line.show.statistics import EpisodeStatistics, local_statistics
+from minari.command_line.show.remote_statistics import fetch_statistics
+from minari.command_line.show.statistics import EpisodeStatistics, compute_statistics
 from minari.command_line.show.summary import Summary, print_summary
 from minari_core import load_dataset
 from minari_core.errors import DatasetNotFoundError, FormatError, MinariError
 from minari_core.formats.public.files import get_data_format
 from minari_core.formats.registry import DEFAULT_FORMAT
 from minari_hub.command_line.exit_codes import ExitCode, say_error
-from minari_hub.command_line.options import JsonOption, RemoteOption, TokenOption, local_ids
-from minari_hub.command_line.shared_commands import local_size, remote_url
-from minari_hub.command_line.terminal import output_console, say, step_progress, write_json
+from minari_hub.command_line.options import (
+    JsonOption,
+    RemoteOption,
+    TokenOption,
+    complete_local_ids,
+)
+from minari_hub.command_line.shared_commands import measure_local_size, resolve_remote_url
+from minari_hub.command_line.terminal import (
+    make_output_console,
+    say,
+    show_step_progress,
+    write_json,
+)
 from minari_hub.datasets.remote_dataset import locate
 from minari_hub.remotes.urls import is_url
 
@@ -28,7 +38,7 @@ def show(
         typer.Argument(
             metavar="ID",
             help="An id, or the URL of a dataset, as gs://bucket/D4RL/door/human-v2.",
-            autocompletion=local_ids,
+            autocompletion=complete_local_ids,
         ),
     ],
     remote: RemoteOption = None,
@@ -45,11 +55,14 @@ def show(
     summary: Summary | None = None
     if remote is None and not is_url(name):
         try:
-            summary, code = _local_summary(name)
+            summary, code = _summarize_local(name)
         except DatasetNotFoundError:
-            say(f"{name} is not among the local datasets; asking {remote_url(None)}", style="dim")
+            say(
+                f"{name} is not among the local datasets; asking {resolve_remote_url(None)}",
+                style="dim",
+            )
     if summary is None:
-        summary, code = _remote_summary(name, remote, token)
+        summary, code = _summarize_remote(name, remote, token)
     if as_json:
         write_json(summary.to_json())
     else:
@@ -59,7 +72,7 @@ def show(
 
 
 def _print(summary: Summary) -> None:
-    console = output_console()
+    console = make_output_console()
     if console.is_terminal:
         print_summary(summary, console)
         return
@@ -70,32 +83,32 @@ def _print(summary: Summary) -> None:
     sys.stdout.write("".join(f"{line.rstrip()}\n" for line in lines))
 
 
-def _local_summary(name: str) -> tuple[Summary, ExitCode]:
+def _summarize_local(name: str) -> tuple[Summary, ExitCode]:
     dataset = load_dataset(name)
     code = ExitCode.OK
     statistics: EpisodeStatistics | None = None
     try:
-        with step_progress("reading rewards") as progress:
-            statistics = local_statistics(dataset, progress)
+        with show_step_progress("reading rewards") as progress:
+            statistics = compute_statistics(dataset, progress)
     except MinariError as error:
         code = say_error(error)
     summary = Summary(
         dataset_id=name,
-        place=str(dataset.storage.data_path),
+        location=str(dataset.storage.data_path),
         metadata=dataset.metadata,
-        nbytes=local_size(name),
+        nbytes=measure_local_size(name),
         statistics=statistics,
     )
     return summary, code
 
 
-def _remote_summary(name: str, remote: str | None, token: str | None) -> tuple[Summary, ExitCode]:
+def _summarize_remote(name: str, remote: str | None, token: str | None) -> tuple[Summary, ExitCode]:
     dataset = locate(name, None, remote, token)
-    metadata = dataset.summary().metadata
+    metadata = dataset.load_summary().metadata
     code = ExitCode.OK
     statistics: EpisodeStatistics | None = None
     try:
-        statistics = remote_statistics(dataset)
+        statistics = fetch_statistics(dataset)
         stored_as = get_data_format(metadata)
         if statistics is None and stored_as != DEFAULT_FORMAT:
             say(
@@ -109,9 +122,9 @@ def _remote_summary(name: str, remote: str | None, token: str | None) -> tuple[S
         code = say_error(error)
     summary = Summary(
         dataset_id=dataset.dataset_id,
-        place=dataset.remote.url,
+        location=dataset.remote.url,
         metadata=metadata,
-        nbytes=sum(found.size for found in dataset.objects().values()),
+        nbytes=sum(found.size for found in dataset.list_objects().values()),
         statistics=statistics,
     )
     return summary, code

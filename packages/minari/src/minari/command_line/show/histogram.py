@@ -1,4 +1,4 @@
-"""Numbers as a histogram: counted, and drawn with characters."""
+"""Histograms: computed of numbers, and drawn with characters."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """How some numbers are distributed."""
+    """Summary statistics and a histogram."""
 
     count: int
     """How many numbers there are."""
@@ -42,7 +42,7 @@ class Distribution:
     """How many numbers are in each bin."""
 
     def to_json(self) -> JsonObject:
-        """The distribution as plain JSON values."""
+        """Return the distribution as plain JSON values."""
         return {
             "count": self.count,
             "not_finite": self.not_finite,
@@ -55,8 +55,8 @@ class Distribution:
         }
 
 
-def distribution_of(numbers: npt.ArrayLike) -> Distribution | None:
-    """Count numbers into bins with round borders.
+def compute_distribution(numbers: npt.ArrayLike) -> Distribution | None:
+    """Compute the distribution of numbers, in bins with round borders.
 
     There are at most 12 bins, and fewer for few numbers (two times the cube root of how many
     there are; Rice's rule).
@@ -76,27 +76,27 @@ def distribution_of(numbers: npt.ArrayLike) -> Distribution | None:
     scale = max(abs(low), abs(high)) or 1.0
     scaled = finite / scale
     most_bins = min(_MOST_BINS, max(_LEAST_BINS, math.ceil(2 * len(finite) ** (1 / 3))))
-    edges = _edges(low, high, most_bins, whole=bool(np.all(finite == np.floor(finite))))
-    places = np.clip(np.searchsorted(edges, finite, side="right") - 1, 0, len(edges) - 2)
+    edges = _choose_edges(low, high, most_bins, whole=bool(np.all(finite == np.floor(finite))))
+    bins = np.clip(np.searchsorted(edges, finite, side="right") - 1, 0, len(edges) - 2)
     return Distribution(
         count=len(values),
         not_finite=len(values) - len(finite),
         mean=min(max(float(scaled.mean()) * scale, low), high),
-        std=_finite(float(scaled.std()) * scale),
+        std=_clip_to_finite(float(scaled.std()) * scale),
         minimum=low,
         median=float(np.median(scaled)) * scale,
         maximum=high,
         edges=tuple(edges),
-        counts=tuple(np.bincount(places, minlength=len(edges) - 1).tolist()),
+        counts=tuple(np.bincount(bins, minlength=len(edges) - 1).tolist()),
     )
 
 
-def _edges(low: float, high: float, most_bins: int, *, whole: bool) -> list[float]:
-    """Round borders from a number up to ``low`` to one above ``high``."""
+def _choose_edges(low: float, high: float, most_bins: int, *, whole: bool) -> list[float]:
+    """Choose round borders from at most ``low`` to above ``high``."""
     beyond = math.nextafter(high, math.inf) if high < _LARGEST else high
     if low == high:
         return [low, beyond]
-    step = _round_step(high / most_bins - low / most_bins, whole=whole)
+    step = _choose_step(high / most_bins - low / most_bins, whole=whole)
     while True:
         first, last = math.floor(low / step), math.floor(high / step)
         # The quotients were rounded, perhaps past the border.
@@ -104,16 +104,16 @@ def _edges(low: float, high: float, most_bins: int, *, whole: bool) -> list[floa
         last += (last + 1) * step <= high
         if last - first < most_bins:
             break
-        step = _round_step(step * 1.01, whole=whole)
-    edges = [place * step for place in range(first, last + 2)]
+        step = _choose_step(step * 1.01, whole=whole)
+    edges = [index * step for index in range(first, last + 2)]
     if not all(map(math.isfinite, edges)) or not all(a < b for a, b in pairwise(edges)):
         # All but equal for their size, or at the end of what a float can say.
         return [low, beyond]
     return edges
 
 
-def _round_step(least: float, *, whole: bool) -> float:
-    """The smallest of 1, 2, 2.5, 5 times a power of ten that is not below ``least``."""
+def _choose_step(least: float, *, whole: bool) -> float:
+    """Choose the smallest of 1, 2, 2.5, 5 times a power of ten that is at least ``least``."""
     if least <= 0 or not math.isfinite(least):
         return 1.0
     power = 10.0 ** math.floor(math.log10(least))
@@ -126,15 +126,15 @@ def _round_step(least: float, *, whole: bool) -> float:
     return 1.0 if whole else 10.0 * power
 
 
-def _finite(number: float) -> float:
+def _clip_to_finite(number: float) -> float:
     return number if math.isfinite(number) else _LARGEST
 
 
-def short_number(number: float) -> str:
-    """A number with as many digits as people read.
+def format_number(number: float) -> str:
+    """Format a number with as many digits as people read.
 
     Example:
-        >>> short_number(1234567.8), short_number(0.123456), short_number(-3.0)
+        >>> format_number(1234567.8), format_number(0.123456), format_number(-3.0)
         ('1,234,568', '0.1235', '-3')
     """
     if 1e3 <= abs(number) < 1e9 or (number == math.floor(number) and abs(number) < 1e9):
@@ -142,7 +142,9 @@ def short_number(number: float) -> str:
     return f"{number:.4g}"
 
 
-def bars(distribution: Distribution, width: int, *, ascii_only: bool) -> list[tuple[str, str, str]]:
+def draw_bars(
+    distribution: Distribution, width: int, *, ascii_only: bool
+) -> list[tuple[str, str, str]]:
     """Draw a histogram, one line a bin.
 
     Args:
@@ -151,10 +153,10 @@ def bars(distribution: Distribution, width: int, *, ascii_only: bool) -> list[tu
         ascii_only: Whether the terminal knows ASCII alone.
 
     Returns:
-        For each bin, its lower border and its count, padded so that they stand below one
-        another, and the bar between them.
+        For each bin, its lower border and its count, padded to align, and the bar between
+        them.
     """
-    labels = [short_number(edge) for edge in distribution.edges[:-1]]
+    labels = [format_number(edge) for edge in distribution.edges[:-1]]
     counts = [f"{count:,}" for count in distribution.counts]
     label_width, count_width = max(map(len, labels)), max(map(len, counts))
     # Two spaces on each side of the bar.
@@ -162,12 +164,12 @@ def bars(distribution: Distribution, width: int, *, ascii_only: bool) -> list[tu
     largest = max(distribution.counts)
     drawn: list[tuple[str, str, str]] = []
     for label, number, text in zip(labels, distribution.counts, counts, strict=True):
-        bar = _bar(number, largest, room, ascii_only=ascii_only)
+        bar = _draw_bar(number, largest, room, ascii_only=ascii_only)
         drawn.append((label.rjust(label_width), bar.ljust(room), text.rjust(count_width)))
     return drawn
 
 
-def _bar(number: int, largest: int, room: int, *, ascii_only: bool) -> str:
+def _draw_bar(number: int, largest: int, room: int, *, ascii_only: bool) -> str:
     if number == 0:
         return ""
     if ascii_only:

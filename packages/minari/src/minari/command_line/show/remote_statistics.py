@@ -1,4 +1,4 @@
-"""Returns and lengths of a dataset on a remote, of which only those bytes are fetched."""
+"""Returns and lengths of the episodes of a remote dataset, fetching only their bytes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from minari.command_line.show.statistics import EpisodeStatistics, sums_of_runs
+from minari.command_line.show.statistics import EpisodeStatistics, sum_runs
 from minari_core.columns import ArraySpec
 from minari_core.errors import DatasetDamagedError, MetadataError
 from minari_core.formats.columnar.episode_index import EpisodeIndex
@@ -22,8 +22,8 @@ _READERS = 16
 _LENGTHS, _REWARDS = "episodes/length", "rewards"
 
 
-def remote_statistics(dataset: RemoteDataset) -> EpisodeStatistics | None:
-    """Fetch the lengths and the rewards of a columnar dataset.
+def fetch_statistics(dataset: RemoteDataset) -> EpisodeStatistics | None:
+    """Compute returns and lengths of a remote columnar dataset.
 
     Args:
         dataset: A dataset on a remote; what it says is not trusted.
@@ -37,27 +37,27 @@ def remote_statistics(dataset: RemoteDataset) -> EpisodeStatistics | None:
         MetadataError: The manifest is too large to be looked at.
         RemoteError: The remote cannot be read.
     """
-    snapshot = _snapshot(dataset)
+    snapshot = _read_snapshot(dataset)
     if not snapshot.shards:
         return None
     counts = [(shard.rows, shard.steps, shard.episodes) for shard in snapshot.shards]
-    lengths = np.asarray(_column(dataset, snapshot, _LENGTHS, "episodes"))
+    lengths = np.asarray(_fetch_column(dataset, snapshot, _LENGTHS, "episodes"))
     if lengths.dtype.kind not in "iu":
-        raise DatasetDamagedError(f"{dataset.shown}: lengths of episodes are {lengths.dtype}")
+        raise DatasetDamagedError(f"{dataset.label}: lengths of episodes are {lengths.dtype}")
     index = EpisodeIndex(lengths.astype(np.int64), counts)
-    if _nbytes(snapshot, _REWARDS) > _LARGEST_COLUMN:
+    if _count_bytes(snapshot, _REWARDS) > _LARGEST_COLUMN:
         return EpisodeStatistics(index.lengths, None)
-    rewards = _column(dataset, snapshot, _REWARDS, "steps")
+    rewards = _fetch_column(dataset, snapshot, _REWARDS, "steps")
     if rewards.dtype.kind not in "fiu":
-        raise DatasetDamagedError(f"{dataset.shown}: its rewards are {rewards.dtype}")
-    returns = sums_of_runs(rewards.astype(np.float64), index.lengths) if len(rewards) else None
+        raise DatasetDamagedError(f"{dataset.label}: its rewards are {rewards.dtype}")
+    returns = sum_runs(rewards.astype(np.float64), index.lengths) if len(rewards) else None
     return EpisodeStatistics(index.lengths, returns)
 
 
-def _snapshot(dataset: RemoteDataset) -> Snapshot:
+def _read_snapshot(dataset: RemoteDataset) -> Snapshot:
     text = dataset.remote.read(dataset.prefix + MANIFEST_NAME, 0, LARGEST_LISTED_MANIFEST + 1)
     if len(text) > LARGEST_LISTED_MANIFEST:
-        raise MetadataError(f"{dataset.shown}: its manifest is too large to be looked at")
+        raise MetadataError(f"{dataset.label}: its manifest is too large to be looked at")
     with tempfile.TemporaryDirectory(prefix="minari-") as folder:
         (Path(folder) / MANIFEST_NAME).write_bytes(text)
         try:
@@ -65,11 +65,13 @@ def _snapshot(dataset: RemoteDataset) -> Snapshot:
         except DatasetDamagedError as error:
             # The file that the message names is gone by now.
             reason = str(error).partition(": ")[2] or str(error)
-            raise DatasetDamagedError(f"{dataset.shown}: its manifest: {reason}") from error
+            raise DatasetDamagedError(f"{dataset.label}: its manifest: {reason}") from error
 
 
-def _place(snapshot: Snapshot, shard: ShardEntry, path: str) -> tuple[ArraySpec, int, int] | None:
-    """An array of a shard, its offset and its bytes."""
+def _locate_column(
+    snapshot: Snapshot, shard: ShardEntry, path: str
+) -> tuple[ArraySpec, int, int] | None:
+    """Locate a contiguous array of a shard: its spec, byte offset and bytes."""
     for spec, (offset, rows) in zip(
         snapshot.schemas[shard.schema].arrays, shard.arrays, strict=True
     ):
@@ -81,22 +83,22 @@ def _place(snapshot: Snapshot, shard: ShardEntry, path: str) -> tuple[ArraySpec,
     return None
 
 
-def _nbytes(snapshot: Snapshot, path: str) -> int:
-    places = (_place(snapshot, shard, path) for shard in snapshot.shards)
-    return sum(place[2] for place in places if place is not None)
+def _count_bytes(snapshot: Snapshot, path: str) -> int:
+    located = (_locate_column(snapshot, shard, path) for shard in snapshot.shards)
+    return sum(column[2] for column in located if column is not None)
 
 
-def _column(
+def _fetch_column(
     dataset: RemoteDataset, snapshot: Snapshot, path: str, axis: str
 ) -> npt.NDArray[np.generic]:
-    if _nbytes(snapshot, path) > _LARGEST_COLUMN:
-        raise MetadataError(f"{dataset.shown}: its {path} are too large to be looked at")
+    if _count_bytes(snapshot, path) > _LARGEST_COLUMN:
+        raise MetadataError(f"{dataset.label}: its {path} are too large to be looked at")
 
     def fetch(shard: ShardEntry) -> npt.NDArray[np.generic]:
-        place = _place(snapshot, shard, path)
-        if place is None:
-            raise DatasetDamagedError(f"{dataset.shown}: {shard.file} has no {path}")
-        spec, offset, nbytes = place
+        located = _locate_column(snapshot, shard, path)
+        if located is None:
+            raise DatasetDamagedError(f"{dataset.label}: {shard.file} has no {path}")
+        spec, offset, nbytes = located
         content = b""
         if nbytes:
             content = dataset.remote.read(dataset.prefix + shard.file, offset, offset + nbytes)
@@ -105,7 +107,7 @@ def _column(
             return np.frombuffer(content, spec.dtype).reshape(rows, *spec.row_shape)
         except ValueError as error:
             raise DatasetDamagedError(
-                f"{dataset.shown}: {shard.file} does not have the {rows} rows of {path} that its "
+                f"{dataset.label}: {shard.file} does not have the {rows} rows of {path} that its "
                 "manifest says"
             ) from error
 
@@ -115,5 +117,5 @@ def _column(
         return np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.int64)
     except ValueError as error:
         raise DatasetDamagedError(
-            f"{dataset.shown}: its shards have {path} of different shapes"
+            f"{dataset.label}: its shards have {path} of different shapes"
         ) from error

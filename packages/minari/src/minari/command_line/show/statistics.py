@@ -19,7 +19,7 @@ _STEPS_AT_ONCE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class EpisodeStatistics:
-    """What is computed of every episode."""
+    """Length and return of every episode."""
 
     lengths: npt.NDArray[np.int64]
     """The steps of each episode, shape (episodes,)."""
@@ -28,8 +28,8 @@ class EpisodeStatistics:
     if they could not be had."""
 
 
-def local_statistics(dataset: MinariDataset, progress: Progress) -> EpisodeStatistics:
-    """Read the lengths and the returns of a dataset's episodes, and nothing else where possible.
+def compute_statistics(dataset: MinariDataset, progress: Progress) -> EpisodeStatistics:
+    """Compute lengths and returns of a dataset's episodes, reading nothing else if possible.
 
     Args:
         dataset: A whole dataset.
@@ -41,25 +41,25 @@ def local_statistics(dataset: MinariDataset, progress: Progress) -> EpisodeStati
     storage = get_raw_storage(dataset)
     lengths = storage.episode_lengths()
     if isinstance(storage, ShardedStorage):
-        return EpisodeStatistics(lengths, _returns_of_shards(storage, lengths, progress))
-    return EpisodeStatistics(lengths, _returns_of_episodes(storage, lengths, progress))
+        return EpisodeStatistics(lengths, _sum_shards(storage, lengths, progress))
+    return EpisodeStatistics(lengths, _sum_episodes(storage, lengths, progress))
 
 
-def sums_of_runs(
+def sum_runs(
     rewards: npt.NDArray[np.float64], lengths: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64]:
-    """The sum of each run of rewards.
+    """Sum each run of rewards.
 
     Args:
         rewards: Shape (steps,) or (steps, k).
-        lengths: How many rows each run has, at least 1, shape (runs,); they follow one another.
+        lengths: The rows of each run, at least 1, shape (runs,); the runs are consecutive.
     """
     starts = np.zeros(len(lengths), dtype=np.int64)
     np.cumsum(lengths[:-1], out=starts[1:])
     return np.add.reduceat(rewards, starts, axis=0, dtype=np.float64)
 
 
-def _returns_of_shards(
+def _sum_shards(
     storage: ShardedStorage, lengths: npt.NDArray[np.int64], progress: Progress
 ) -> npt.NDArray[np.float64]:
     """Sum the flat columns of rewards, a block of steps at a time."""
@@ -77,13 +77,13 @@ def _returns_of_shards(
             first = int(np.searchsorted(ends, done, side="right"))
             last = int(np.searchsorted(ends, done + len(block) - 1, side="right"))
             inside = np.clip(ends[first : last + 1], done, done + len(block)) - done
-            returns[first : last + 1] += sums_of_runs(block, np.diff(inside, prepend=0))
+            returns[first : last + 1] += sum_runs(block, np.diff(inside, prepend=0))
             done += len(block)
             progress(done, total)
     return np.zeros(0) if returns is None else returns
 
 
-def _returns_of_episodes(
+def _sum_episodes(
     storage: Storage, lengths: npt.NDArray[np.int64], progress: Progress
 ) -> npt.NDArray[np.float64]:
     """Take the sums that were recorded, or else read every episode."""

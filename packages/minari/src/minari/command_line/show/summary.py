@@ -1,4 +1,4 @@
-"""What ``minari show`` shows of a dataset, and how."""
+"""The summary of a dataset that ``minari show`` prints."""
 
 from __future__ import annotations
 
@@ -9,16 +9,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from minari.command_line.show.histogram import Distribution, bars, distribution_of, short_number
-from minari.command_line.show.space_text import space_lines
+from minari.command_line.show.histogram import (
+    Distribution,
+    compute_distribution,
+    draw_bars,
+    format_number,
+)
+from minari.command_line.show.space_text import format_space
 from minari.command_line.show.statistics import EpisodeStatistics
 from minari_core.environments.env_specs import env_spec_from_json
 from minari_core.environments.space_json import space_from_json
 from minari_core.errors import MinariError
 from minari_core.formats.public.files import get_data_format
 from minari_core.json_values import JsonObject, JsonValue
-from minari_hub.command_line.dataset_table import people
-from minari_hub.command_line.terminal import file_size, one_line
+from minari_hub.command_line.dataset_table import join_names
+from minari_hub.command_line.terminal import format_size, to_one_line
 
 _MOST_COMPONENTS = 4
 _SHOWN_APART = frozenset(
@@ -54,7 +59,7 @@ class Summary:
 
     dataset_id: str
     """The dataset."""
-    place: str
+    location: str
     """The folder or the URL that it lies in."""
     metadata: Mapping[str, JsonValue]
     """What it says of itself; not to be trusted."""
@@ -63,23 +68,23 @@ class Summary:
     statistics: EpisodeStatistics | None
     """Its episodes, if they could be looked at."""
 
-    def lengths(self) -> Distribution | None:
-        """How the lengths of the episodes are distributed."""
-        return None if self.statistics is None else distribution_of(self.statistics.lengths)
+    def describe_lengths(self) -> Distribution | None:
+        """Compute the distribution of the episodes' lengths."""
+        return None if self.statistics is None else compute_distribution(self.statistics.lengths)
 
-    def returns(self) -> list[Distribution | None]:
-        """How the returns are distributed: one distribution, or one a component of a vector."""
+    def describe_returns(self) -> list[Distribution | None]:
+        """Compute the distribution of the returns, one for each component of vector rewards."""
         if self.statistics is None or self.statistics.returns is None:
             return []
         returns = self.statistics.returns
         if not returns.size:
             return []
-        return [distribution_of(column) for column in returns.reshape(len(returns), -1).T]
+        return [compute_distribution(column) for column in returns.reshape(len(returns), -1).T]
 
     def to_json(self) -> JsonObject:
-        """The summary as plain JSON values; of vector returns, a list."""
-        lengths = self.lengths()
-        returns = [None if part is None else part.to_json() for part in self.returns()]
+        """Return the summary as plain JSON values; of vector returns, a list."""
+        lengths = self.describe_lengths()
+        returns = [None if each is None else each.to_json() for each in self.describe_returns()]
         is_vector = (
             self.statistics is not None
             and self.statistics.returns is not None
@@ -87,7 +92,7 @@ class Summary:
         )
         return {
             "dataset_id": self.dataset_id,
-            "place": self.place,
+            "place": self.location,
             "nbytes": self.nbytes,
             "metadata": dict(self.metadata),
             "lengths": None if lengths is None else lengths.to_json(),
@@ -96,53 +101,53 @@ class Summary:
 
 
 def print_summary(summary: Summary, console: Console) -> None:
-    """Print what is known of a dataset.
+    """Print a summary.
 
     Args:
         summary: The dataset.
-        console: Where to.
+        console: Where to print it.
     """
     metadata = summary.metadata
-    console.print(Text(one_line(summary.dataset_id), style="bold"))
+    console.print(Text(to_one_line(summary.dataset_id), style="bold"))
     description = metadata.get("description")
     if description:
-        console.print(Text(one_line(description)))
+        console.print(Text(to_one_line(description)))
     console.print()
-    console.print(_table(_facts(summary)))
+    console.print(_make_table(_list_facts(summary)))
     for title, key in (("Observations", "observation_space"), ("Actions", "action_space")):
         console.print()
         console.print(Text(title, style="bold"))
-        for line in _space(metadata.get(key)):
+        for line in _format_space(metadata.get(key)):
             indent = len(line) - len(line.lstrip()) + 2
             _print_indented(line.strip(), indent, console)
     if summary.statistics is None:
         return
-    returns = summary.returns()
-    for index, part in enumerate(returns[:_MOST_COMPONENTS]):
+    returns = summary.describe_returns()
+    for index, distribution in enumerate(returns[:_MOST_COMPONENTS]):
         name = "Returns" if len(returns) == 1 else f"Returns, component {index}"
-        _print_distribution(name, part, console)
+        _print_distribution(name, distribution, console)
     if len(returns) > _MOST_COMPONENTS:
         console.print(Text(f"… and {len(returns) - _MOST_COMPONENTS} components more"))
-    _print_distribution("Lengths", summary.lengths(), console)
+    _print_distribution("Lengths", summary.describe_lengths(), console)
 
 
-def _facts(summary: Summary) -> list[tuple[str, str]]:
+def _list_facts(summary: Summary) -> list[tuple[str, str]]:
     metadata = summary.metadata
-    size = "" if summary.nbytes is None else f"{file_size(summary.nbytes)}, "
+    size = "" if summary.nbytes is None else f"{format_size(summary.nbytes)}, "
     lowest, highest = metadata.get("ref_min_score"), metadata.get("ref_max_score")
     facts: list[tuple[str, str]] = [
-        ("Episodes", _count(metadata.get("total_episodes"))),
-        ("Steps", _count(metadata.get("total_steps"))),
+        ("Episodes", _format_count(metadata.get("total_episodes"))),
+        ("Steps", _format_count(metadata.get("total_steps"))),
         ("Stored", f"{size}{get_data_format(metadata)}"),
-        ("In", summary.place),
-        ("Environment", _environment(metadata.get("env_spec"))),
-        ("Evaluated on", _environment(metadata.get("eval_env_spec"))),
-        ("Needs", people(metadata.get("requirements"))),
+        ("In", summary.location),
+        ("Environment", _format_env_spec(metadata.get("env_spec"))),
+        ("Evaluated on", _format_env_spec(metadata.get("eval_env_spec"))),
+        ("Needs", join_names(metadata.get("requirements"))),
         ("Algorithm", str(metadata.get("algorithm_name") or "")),
-        ("Author", people(metadata.get("author"))),
-        ("E-mail", people(metadata.get("author_email"))),
+        ("Author", join_names(metadata.get("author"))),
+        ("E-mail", join_names(metadata.get("author_email"))),
         ("Code", str(metadata.get("code_permalink") or "")),
-        ("Combined from", people(metadata.get("combined_datasets"))),
+        ("Combined from", join_names(metadata.get("combined_datasets"))),
         ("Reference", "" if highest is None else f"random {lowest}, expert {highest}"),
         ("Minari", str(metadata.get("minari_version") or "")),
     ]
@@ -151,21 +156,21 @@ def _facts(summary: Summary) -> list[tuple[str, str]]:
     return [(name, text) for name, text in facts if text]
 
 
-def _table(facts: list[tuple[str, str]]) -> Table:
+def _make_table(facts: list[tuple[str, str]]) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column(style="cyan", overflow="fold")
     table.add_column(overflow="fold")
     for name, text in facts:
-        table.add_row(Text(one_line(name)), Text(one_line(text)))
+        table.add_row(Text(to_one_line(name)), Text(to_one_line(text)))
     return table
 
 
-def _count(value: object) -> str:
+def _format_count(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else ""
 
 
-def _environment(value: object) -> str:
-    """What a spec says; nothing of it is made, imported or run."""
+def _format_env_spec(value: object) -> str:
+    """Format an env spec; nothing of it is made, imported or run."""
     if value is None:
         return ""
     if not isinstance(value, str):
@@ -179,11 +184,11 @@ def _environment(value: object) -> str:
     return f"{spec.id}{f'({arguments})' if arguments else ''}{limit}"
 
 
-def _space(value: object) -> list[str]:
+def _format_space(value: object) -> list[str]:
     if not isinstance(value, str):
         return ["unknown"]
     try:
-        return space_lines(space_from_json(value))
+        return format_space(space_from_json(value))
     except MinariError as error:
         return [f"cannot be read: {error}"]
 
@@ -203,7 +208,7 @@ def _print_distribution(name: str, distribution: Distribution | None, console: C
         console.print(Text("  none"))
         return
     figures = [
-        f"{label} {short_number(number)}"
+        f"{label} {format_number(number)}"
         for label, number in (
             ("mean", distribution.mean),
             ("std", distribution.std),
@@ -214,17 +219,17 @@ def _print_distribution(name: str, distribution: Distribution | None, console: C
     ]
     if distribution.not_finite:
         figures.append(f"{distribution.not_finite:,} of {distribution.count:,} not finite")
-    for line in _filled(figures, console.width):
+    for line in _fill_lines(figures, console.width):
         console.print(Text(line, style="dim"))
     ascii_only = console.options.ascii_only
-    for label, bar, count in bars(distribution, console.width, ascii_only=ascii_only):
+    for label, bar, count in draw_bars(distribution, console.width, ascii_only=ascii_only):
         console.print(
             Text.assemble(label, "  ", (bar, "green"), "  ", count), no_wrap=True, overflow="crop"
         )
 
 
-def _filled(items: list[str], width: int) -> list[str]:
-    """Items with commas between them, in lines that break behind a comma only."""
+def _fill_lines(items: list[str], width: int) -> list[str]:
+    """Join items by commas, in lines that break after a comma only."""
     lines = [items[0]]
     for item in items[1:]:
         if len(lines[-1]) + len(item) + 3 > width:
