@@ -379,7 +379,7 @@ def test_core_installed_alone_reads_a_dataset(tmp_path: Path, datasets_root: Pat
     surroundings = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     core = REPOSITORY / "packages" / "minari-core"
     subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", str(core)],
+        [python, "-m", "pip", "install", "--quiet", "--no-input", str(core)],
         check=True,
         env=surroundings,
         timeout=600,

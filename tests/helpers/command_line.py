@@ -8,7 +8,6 @@ import os
 import select
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -77,16 +76,14 @@ def in_process(module: str, *arguments: str, environment: Mapping[str, str] | No
 
 
 class Terminal:
-    """``python -m module`` on a terminal of its own; not for Windows."""
+    """Python on a terminal of its own; not for Windows. What it waits for has an end."""
 
-    def __init__(
-        self, module: str, *arguments: str, environment: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         self._ours, theirs = os.openpty()
         surroundings = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80"}
         surroundings.pop("NO_COLOR", None)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+            [sys.executable, *arguments],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
@@ -96,12 +93,12 @@ class Terminal:
         os.close(theirs)
         self.text = ""
 
-    def wait_for(self, text: str, *, seconds: float = 60) -> None:
+    def wait_for(self, text: str) -> None:
         """Read until a text has been shown."""
-        end = time.monotonic() + seconds
         while text not in self.text:
-            assert time.monotonic() < end, self.text
-            assert self._read(), self.text
+            if not self._read():
+                self._process.kill()
+                pytest.fail(f"{text!r} is not in {self.text!r}")
 
     def type(self, text: str) -> None:
         os.write(self._ours, text.encode())
@@ -113,9 +110,12 @@ class Terminal:
         """Wait for the end, and give the exit code."""
         while self._read():
             pass
-        code = self._process.wait(timeout=60)
         os.close(self._ours)
-        return code
+        try:
+            return self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            raise
 
     def _read(self) -> bool:
         ready, _, _ = select.select([self._ours], [], [], 60)

@@ -29,7 +29,7 @@ def test_the_command_line_of_the_hub_needs_the_core_only(
     monkeypatch.setenv("MINARI_REMOTE", (tmp_path / "shared").as_uri())
     subprocess.run(
         [
-            *(str(folder / "python"), "-m", "pip", "install", "--quiet"),
+            *(str(folder / "python"), "-m", "pip", "install", "--quiet", "--no-input"),
             *(str(PACKAGES / name) for name in ("minari-core", "minari-hub")),
         ],
         check=True,

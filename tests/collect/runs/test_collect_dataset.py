@@ -256,9 +256,10 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
+@pytest.mark.usefixtures("_heeded_interrupts")
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGINT"], ids=["killed", "interrupted"])
 def test_a_run_that_was_stopped_goes_on_where_it_was(
-    how: signal.Signals, datasets_root: Path, tmp_path: Path
+    how: str, datasets_root: Path, tmp_path: Path
 ) -> None:
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
@@ -270,7 +271,7 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(
     deadline = time.monotonic() + 60
     while len(list(folder.glob("episodes-*"))) < 4 and time.monotonic() < deadline:
         time.sleep(0.02)
-    process.send_signal(how)
+    process.send_signal(signal.Signals[how])
     assert process.wait(60) != 0
     kept = {path.name for path in folder.glob("episodes-*")}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 
 import minari
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGKILL")
 
 KILLED_BEFORE_FORGETTING = """
 import os, signal

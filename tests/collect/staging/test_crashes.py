@@ -40,7 +40,7 @@ pytestmark = [
 posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks, and kills what it has forked")
 
 Report = Callable[[object], None]
-_KILLED = -signal.SIGKILL
+_KILLED = -9  # SIGKILL, of which Windows has no name
 _OPERATIONS_THAT_MAY_BE_THE_LAST = ("replace", "rename", "link", "fsync", "unlink", "mkdir")
 
 

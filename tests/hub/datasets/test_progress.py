@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
 
 import minari
 from minari_hub import download_dataset, upload_dataset
+from tests.helpers.command_line import Terminal
 from tests.hub.helpers.datasets import make_shards
 
 
@@ -27,32 +27,16 @@ def test_without_a_terminal_nothing_is_shown(
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
 @pytest.mark.parametrize("progress", [True, False])
 def test_a_terminal_shows_bytes_rate_and_time_left(tmp_path: Path, progress: bool) -> None:
-    import pty
-    import subprocess
-
     make_shards("x-v0")
     upload_dataset("x-v0", remote_path=tmp_path.as_uri())
     minari.delete_dataset("x-v0")
-    ours, theirs = pty.openpty()
     program = (
         "import minari\n"
         f"minari.download_dataset('x-v0', remote_path={tmp_path.as_uri()!r}, progress={progress})"
     )
-    subprocess.run(
-        [sys.executable, "-c", program],
-        stderr=theirs,
-        check=True,
-        env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
-    )
-    os.close(theirs)
-    shown = ""
-    try:
-        while block := os.read(ours, 1 << 16):
-            shown += block.decode()
-    except OSError:
-        # The other end is closed.
-        pass
-    os.close(ours)
+    terminal = Terminal("-c", program, environment={"COLUMNS": "100"})
+    assert terminal.code() == 0, terminal.text
+    shown = terminal.text
 
     if progress:
         assert "x-v0" in shown

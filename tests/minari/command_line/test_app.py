@@ -359,7 +359,7 @@ def test_delete_with_yes_deletes_all_or_nothing(cli: CommandLine) -> None:
 def test_delete_takes_the_answer_of_a_terminal(datasets_root: Path, answer: str, code: int) -> None:
     collect("cart/one-v0")
 
-    terminal = Terminal("minari", "delete", "cart/one-v0")
+    terminal = Terminal("-m", "minari", "delete", "cart/one-v0")
     terminal.wait_for("[y/N]")
     terminal.type(answer)
 
@@ -368,10 +368,11 @@ def test_delete_takes_the_answer_of_a_terminal(datasets_root: Path, answer: str,
 
 
 @on_posix
+@pytest.mark.usefixtures("_heeded_interrupts")
 def test_control_c_ends_with_130_and_changes_nothing(datasets_root: Path) -> None:
     collect("cart/one-v0")
 
-    terminal = Terminal("minari", "delete", "cart/one-v0")
+    terminal = Terminal("-m", "minari", "delete", "cart/one-v0")
     terminal.wait_for("[y/N]")
     terminal.send(signal.SIGINT)
 
@@ -384,8 +385,8 @@ def test_control_c_ends_with_130_and_changes_nothing(datasets_root: Path) -> Non
 def test_colours_are_for_terminals_that_want_them(datasets_root: Path) -> None:
     collect("cart/one-v0")
 
-    coloured = Terminal("minari", "verify", "cart/one-v0")
-    plain = Terminal("minari", "verify", "cart/one-v0", environment={"NO_COLOR": "1"})
+    coloured = Terminal("-m", "minari", "verify", "cart/one-v0")
+    plain = Terminal("-m", "minari", "verify", "cart/one-v0", environment={"NO_COLOR": "1"})
     assert (coloured.code(), plain.code()) == (0, 0)
     piped = in_process("minari", "verify", "cart/one-v0")
 

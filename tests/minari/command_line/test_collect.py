@@ -59,6 +59,8 @@ def test_a_misspelt_environment_is_told_and_does_not_block_the_name(command: Com
     assert right.code == 0, right
 
 
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="Windows has no groups of processes")
+@pytest.mark.usefixtures("_heeded_interrupts")
 def test_ctrl_c_says_what_is_kept_and_the_command_goes_on_with_resume(
     command: CommandLine, tmp_path: Path
 ) -> None:

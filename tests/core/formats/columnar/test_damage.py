@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import resource
 import shutil
 import signal
 import subprocess
@@ -44,9 +43,11 @@ ACTIONS = spaces.Discrete(3)
 LENGTHS = (9, 3, 12)
 
 READ_EVERYTHING = """
-import resource, sys
+import sys
 from pathlib import Path
-resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
+if sys.platform != "win32":
+    import resource
+    resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
 from minari_core.formats.columnar.dataset_folder import ColumnarStorage
 from minari_core.errors import MinariError
 for folder in sys.stdin.read().split("\\n"):
@@ -201,6 +202,7 @@ def _no_wait() -> Iterator[None]:
     signal.signal(signal.SIGALRM, before)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes among its files")
 @pytest.mark.usefixtures("_no_wait")
 @pytest.mark.parametrize("data_format", ["columnar", "hdf5", "arrow", "parquet"])
 def test_no_file_of_a_dataset_may_be_a_pipe(data_format: str, datasets_root: Path) -> None:
@@ -482,6 +484,7 @@ def test_a_flipped_bit_in_a_compressed_chunk_is_found(folder: Path) -> None:
 
 
 def test_a_chunk_that_claims_to_be_huge_is_not_believed(folder: Path) -> None:
+    resource = pytest.importorskip("resource", reason="only POSIX tells how large a process was")
     shard = _shards(folder)[0]
     _, offset, _ = _place(folder, "observations/image/chunks")
     content = bytearray(shard.read_bytes())
