@@ -1,4 +1,4 @@
-"""What is asked of a path before anything of a dataset is opened."""
+"""Open plain files alone, replace and flush them, and lock the folder of a dataset."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from minari_core.errors import (
 
 
 def check_plain(path: str | os.PathLike[str], *, may_be_link: bool = False) -> None:
-    """Raise unless a file is a plain one; to open a pipe could take for ever.
+    """Raise unless a file is a regular one; opening a pipe could block for ever.
 
     Args:
-        path: Where it is.
-        may_be_link: Whether a link to a plain file will do.
+        path: The file.
+        may_be_link: Accept a symbolic link to a regular file.
 
     Raises:
         FileNotFoundError: There is none.
@@ -36,13 +36,13 @@ def check_plain(path: str | os.PathLike[str], *, may_be_link: bool = False) -> N
 
 
 def may_be(path: str | os.PathLike[str], is_kind: Callable[[int], bool]) -> bool:
-    """Whether something of a kind is at a path, or what nobody may look at.
+    """Return whether a path has a file of some kind, or one that may not be looked at.
 
-    Who opens the latter is told what is the matter.
+    Opening the latter raises an error that says why.
 
     Args:
-        path: Where to look; links are followed.
-        is_kind: A test of a mode, as `stat.S_ISREG`.
+        path: The path; links are followed.
+        is_kind: A test of a file mode, such as `stat.S_ISREG`.
     """
     try:
         return is_kind(os.stat(path).st_mode)
@@ -53,7 +53,7 @@ def may_be(path: str | os.PathLike[str], is_kind: Callable[[int], bool]) -> bool
 
 
 def replace_file(target: Path, text: bytes) -> None:
-    """Replace a file as a whole, in one step that outlives a power cut.
+    """Replace a file atomically, and flush it to the disk.
 
     Raises:
         OSError: The file system refused.
@@ -71,7 +71,7 @@ def replace_file(target: Path, text: bytes) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """Make a file's contents outlive a power cut."""
+    """Flush a file's contents to the disk."""
     # Only Windows wants a file to be writable for that.
     descriptor = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
     try:
@@ -81,7 +81,7 @@ def sync_file(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder outlive a power cut, where the system can."""
+    """Flush the names in a folder to the disk, where the system can."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)

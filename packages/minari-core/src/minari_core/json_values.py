@@ -1,4 +1,4 @@
-"""Values as strict JSON text, with numpy's scalars and arrays marked so that they come back.
+"""Write values as strict JSON text and read them back, numpy's scalars and arrays included.
 
 Plain values look as in any JSON. What JSON cannot say is an object with one ``$`` key:
 ``{"$array": {"dtype": "<f8", "shape": [2], "data": [0.5, 1.0]}}``, ``{"$tuple": [1, 2]}``,
@@ -21,13 +21,18 @@ import numpy as np
 from minari_core.errors import DataError
 from minari_core.messages import format_value
 
+JsonValue: TypeAlias = (
+    bool | int | float | str | list["JsonValue"] | Mapping[str, "JsonValue"] | None
+)
+JsonObject: TypeAlias = dict[str, JsonValue]
+
 NOT_PLAIN = "its key is not text that JSON can keep"
-"""Why a column is left out whose key is not plain; see `is_plain_key`."""
+"""The reason for leaving out a column whose key is not plain; see `is_plain_key`."""
 
 _ARRAY_KINDS = "biufU"
 # Reading is recursive, and must have room wherever it is called from.
 _DEEPEST = 100
-_LONGEST_PLACE = 60
+_LONGEST_PATH = 60
 # An array of text takes as much memory as its dtype says, whatever is in it.
 _LARGEST_TEXT_ARRAY_NBYTES = 1 << 24
 _LARGEST_PLAIN_INT = 1 << 64
@@ -50,7 +55,7 @@ def to_json_text(value: object, where: str) -> str:
 
 
 def is_plain_key(key: object) -> TypeGuard[str]:
-    """Whether a key is text that JSON reads back as it was."""
+    """Return whether a key is text that JSON reads back unchanged."""
     return isinstance(key, str) and _JOINED_BY_JSON.search(key) is None
 
 
@@ -67,7 +72,7 @@ def from_json_text(text: str) -> object:
 
 
 def to_plain_json(value: object, where: str) -> object:
-    """The value with numpy scalars and arrays as Python's own numbers and lists.
+    """Convert numpy scalars and arrays in a value to Python's own numbers and lists.
 
     Raises:
         DataError: Something in it is not JSON.
@@ -103,7 +108,7 @@ def _mark(value: object, where: str, depth: int) -> object:
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else {"$float": repr(float(value))}
     if depth >= _DEEPEST:
-        raise DataError(f"{where[:_LONGEST_PLACE]}…: nested more than {_DEEPEST} deep")
+        raise DataError(f"{where[:_LONGEST_PATH]}…: nested more than {_DEEPEST} deep")
     depth += 1
     if isinstance(value, list):
         return [_mark(item, f"{where}[{index}]", depth) for index, item in enumerate(value)]
@@ -171,11 +176,3 @@ def _unmark_array(content: Mapping[str, object]) -> object:
         raise ValueError(f"an array of dtype {dtype} and {len(data)} elements")
     array = np.array([_unmark(item) for item in data], dtype=dtype).reshape(shape)
     return array[()] if not shape else array
-
-
-JsonValue: TypeAlias = (
-    bool | int | float | str | list["JsonValue"] | Mapping[str, "JsonValue"] | None
-)
-
-
-JsonObject: TypeAlias = dict[str, JsonValue]

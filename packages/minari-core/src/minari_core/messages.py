@@ -1,4 +1,4 @@
-"""Warnings that point at the line which called this project, however deep they arise."""
+"""Warn at the caller's line, and write values into messages."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _LONGEST = 200
 
 
 def format_value(value: object) -> str:
-    """The value for an error message, cut short; it never raises."""
+    """Write a value for an error message, cut short; never raise."""
     try:
         text = repr(value)
     except Exception:  # an object of the caller's may raise anything, and so does a huge number
@@ -45,11 +45,11 @@ def format_value(value: object) -> str:
 
 
 def outline(value: object) -> str:
-    """The shapes and dtypes of arrays, alone or in lists, dicts and tuples, without a value."""
+    """Write the shapes and dtypes of arrays, alone or in lists, dicts and tuples."""
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {outline(part)}" for key, part in value.items()) + "}"
+        return "{" + ", ".join(f"{key}: {outline(leaf)}" for key, leaf in value.items()) + "}"
     if isinstance(value, tuple):
-        return "(" + ", ".join(outline(part) for part in value) + ")"
+        return "(" + ", ".join(outline(leaf) for leaf in value) + ")"
     if isinstance(value, list):
         kind = type(value[0]).__name__ if value else "nothing"
         return f"list of {len(value)} {kind}"
@@ -60,10 +60,10 @@ def outline(value: object) -> str:
 
 
 def outline_fields(item: object, names: Iterable[str]) -> list[str]:
-    """``name=outline`` of those attributes that are neither None nor an empty dict."""
-    parts = {name: getattr(item, name) for name in names}
+    """Write ``name=outline`` for each attribute that is neither None nor an empty dict."""
+    values = {name: getattr(item, name) for name in names}
     return [
         f"{name}={outline(value)}"
-        for name, value in parts.items()
+        for name, value in values.items()
         if value is not None and not (isinstance(value, Mapping) and not value)
     ]

@@ -1,1 +1,1 @@
-"""Spaces and environment specs as plain data, and the way back to an environment."""
+"""Spaces and environment specs as JSON, and the recovery of an environment from its spec."""

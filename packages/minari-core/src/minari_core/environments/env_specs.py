@@ -1,4 +1,7 @@
-"""Environment specs as JSON, and back, without importing what they name."""
+"""Write environment specs as JSON and read them back, without importing what they name.
+
+Gymnasium's own JSON names the fields of the release that wrote it, and other releases refuse it.
+"""
 
 from __future__ import annotations
 
@@ -81,12 +84,12 @@ def env_spec_from_json(text: str) -> EnvSpec:
     _restore_types(fields)
     wrappers = fields.get("additional_wrappers", [])
     if not isinstance(wrappers, list):
-        raise _wrong("additional_wrappers", "a list", wrappers)
+        raise _make_type_error("additional_wrappers", "a list", wrappers)
     arguments: dict[str, Any] = {name: fields[name] for name in _field_names() if name in fields}
     for name, value in arguments.items():
         _check_field(name, value, _FIELD_TYPES.get(name))
     arguments["additional_wrappers"] = tuple(
-        _wrapper_spec(wrapper, f"additional_wrappers[{index}]")
+        _read_wrapper_spec(wrapper, f"additional_wrappers[{index}]")
         for index, wrapper in enumerate(wrappers)
     )
     try:
@@ -96,7 +99,7 @@ def env_spec_from_json(text: str) -> EnvSpec:
 
 
 def env_spec_fields(spec: EnvSpec) -> dict[str, object]:
-    """What `EnvSpec` holds, by the names of its constructor's arguments."""
+    """Return the fields of an `EnvSpec`, by the names of its constructor's arguments."""
     return {name: getattr(spec, name) for name in _field_names()}
 
 
@@ -124,7 +127,7 @@ def _to_json(value: object, path: _Path, types: list[list[object]], where: str) 
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
-                raise MetadataError(f"{where}: {_dotted(path)} has the key {key!r}: not text")
+                raise MetadataError(f"{where}: {_format_path(path)} has the key {key!r}: not text")
         return {str(key): _to_json(item, (*path, key), types, where) for key, item in value.items()}
     what = f"{type(value).__name__} {format_value(value)}"
     advice = ""
@@ -133,45 +136,47 @@ def _to_json(value: object, path: _Path, types: list[list[object]], where: str) 
             "; code cannot be kept as data: register the environment with an entry point "
             'such as "package.module:Class"'
         )
-    raise MetadataError(f"{where}: {_dotted(path)} is the {what}, which JSON cannot keep{advice}")
+    raise MetadataError(
+        f"{where}: {_format_path(path)} is the {what}, which JSON cannot keep{advice}"
+    )
 
 
 def _restore_types(fields: dict[str, Any]) -> None:
     entries = fields.pop(_EXACT_TYPES, [])
     if not isinstance(entries, list):
-        raise _wrong(_EXACT_TYPES, "a list", entries)
+        raise _make_type_error(_EXACT_TYPES, "a list", entries)
     for entry in entries:
         if not isinstance(entry, list) or len(entry) < 2 or not isinstance(entry[0], list):
-            raise _wrong(_EXACT_TYPES, "a list of paths and types", entry)
+            raise _make_type_error(_EXACT_TYPES, "a list of paths and types", entry)
         *parents, last = entry[0] or [None]
         holder: Any = fields
         for step in parents:
-            _check_step(holder, step)
+            _check_key(holder, step)
             holder = holder[step]
-        _check_step(holder, last)
+        _check_key(holder, last)
         if entry[1] == _TUPLE and isinstance(holder[last], list):
             holder[last] = tuple(holder[last])
         else:
-            holder[last] = _array(holder[last], entry)
+            holder[last] = _restore_array(holder[last], entry)
 
 
-def _check_step(holder: object, step: object) -> None:
+def _check_key(holder: object, step: object) -> None:
     if isinstance(holder, dict) and isinstance(step, str) and step in holder:
         return
     if isinstance(holder, list) and type(step) is int and 0 <= step < len(holder):
         return
-    raise _wrong(_EXACT_TYPES, "paths to what is there", step)
+    raise _make_type_error(_EXACT_TYPES, "paths to what is there", step)
 
 
-def _array(value: object, entry: list[object]) -> object:
+def _restore_array(value: object, entry: list[object]) -> object:
     if len(entry) != 3:
-        raise _wrong(_EXACT_TYPES, '"tuple", or a dtype and a shape', entry)
+        raise _make_type_error(_EXACT_TYPES, '"tuple", or a dtype and a shape', entry)
     try:
         dtype = dtype_from_json(entry[1], "biuf", _EXACT_TYPES)
         shape = shape_from_json(entry[2], _EXACT_TYPES)
         # A single number may not fill a large shape: there must be a value for each element.
         if shape and not isinstance(value, list):
-            raise _wrong(_EXACT_TYPES, "an array's elements", value)
+            raise _make_type_error(_EXACT_TYPES, "an array's elements", value)
         return array_from_json(value, shape, dtype, _EXACT_TYPES)[0]
     except SpaceError as error:
         raise MetadataError(f"environment spec: {error}") from error
@@ -195,12 +200,12 @@ _FIELD_TYPES: dict[str, tuple[type, ...]] = {
 def _check_field(name: str, value: object, expected: tuple[type, ...] | None) -> None:
     if expected is None or type(value) in expected:
         return
-    raise _wrong(name, " or ".join(kind.__name__ for kind in expected), value)
+    raise _make_type_error(name, " or ".join(kind.__name__ for kind in expected), value)
 
 
-def _wrapper_spec(wrapper: object, where: str) -> WrapperSpec:
+def _read_wrapper_spec(wrapper: object, where: str) -> WrapperSpec:
     if not isinstance(wrapper, dict):
-        raise _wrong(where, "an object", wrapper)
+        raise _make_type_error(where, "an object", wrapper)
     for name in ("name", "entry_point"):
         _check_field(f"{where}.{name}", wrapper.get(name), (str,))
     _check_field(f"{where}.kwargs", wrapper.get("kwargs"), (dict, type(None)))
@@ -209,11 +214,11 @@ def _wrapper_spec(wrapper: object, where: str) -> WrapperSpec:
     )
 
 
-def _wrong(name: str, expected: str, value: object) -> MetadataError:
+def _make_type_error(name: str, expected: str, value: object) -> MetadataError:
     return MetadataError(f"environment spec: {name} must be {expected}, not {format_value(value)}")
 
 
-def _dotted(path: _Path) -> str:
+def _format_path(path: _Path) -> str:
     first, *rest = path
     return f"{first}" + "".join(f"[{json.dumps(step)}]" for step in rest)
 
@@ -221,7 +226,7 @@ def _dotted(path: _Path) -> str:
 def find_env_spec(
     environment: str | gymnasium.Env[object, object] | EnvSpec | None,
 ) -> EnvSpec | None:
-    """The spec of an environment that is given as an id, a spec or itself.
+    """Return the spec of an environment given as an id, a spec or an ``Env``.
 
     Raises:
         MetadataError: It is something else, or no environment of this id is registered.

@@ -1,7 +1,6 @@
-"""What differs between Gymnasium's releases, from 0.29.1 on; no other module asks for a version.
+"""Hide what differs between Gymnasium's releases, from 0.29.1 on.
 
-It also keeps environment specs as JSON: Gymnasium's own JSON names the fields of the release that
-wrote it, and no other release reads it. Nothing here imports or runs what a spec names.
+No other module asks which release is installed.
 """
 
 from __future__ import annotations
@@ -32,21 +31,21 @@ _TEXT_ORDER_IS_STABLE = spaces.Text(1).character_list == tuple(sorted(alphanumer
 
 
 def make_discrete(count: int, start: int, dtype: np.dtype[Any]) -> spaces.Discrete:
-    """A ``Discrete``, whose dtype is always int64 where Gymnasium knows no other."""
+    """Make a ``Discrete``, whose dtype is always int64 where Gymnasium knows no other."""
     if DISCRETE_HAS_DTYPE:
         return spaces.Discrete(count, start=start, dtype=dtype)
     return spaces.Discrete(count, start=start)
 
 
 def make_dict(subspaces: OrderedDict[str, spaces.Space[Any]], sort_keys: bool) -> spaces.Dict:
-    """A ``Dict`` that keeps the order of its keys, and its ``sort_keys`` where there is one."""
+    """Make a ``Dict`` that keeps the order of its keys, and ``sort_keys`` where it has that."""
     if DICT_HAS_SORT_KEYS:
         return spaces.Dict(subspaces, sort_keys=sort_keys)
     return spaces.Dict(subspaces)
 
 
 def make_one_of(subspaces: Iterable[spaces.Space[Any]], where: str) -> spaces.Space[Any]:
-    """A ``OneOf``.
+    """Make a ``OneOf``.
 
     Raises:
         SpaceError: The installed Gymnasium has none.
@@ -62,6 +61,6 @@ def make_one_of(subspaces: Iterable[spaces.Space[Any]], where: str) -> spaces.Sp
 
 
 def text_characters(space: spaces.Text) -> list[str]:
-    """A text space's characters, each once, in their order where that means anything."""
+    """Return a Text space's characters, each once, in their order where it is well defined."""
     characters = list(dict.fromkeys(space.character_list))
     return characters if _TEXT_ORDER_IS_STABLE else sorted(characters)

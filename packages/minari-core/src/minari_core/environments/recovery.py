@@ -1,4 +1,4 @@
-"""Making the environment that recorded a dataset again, without trusting what the dataset names.
+"""Recover the environment that recorded a dataset, without trusting what the dataset names.
 
 An environment spec is data: anyone can write ``"os:system"`` where an entry point belongs, and
 Gymnasium would call it. So the code that runs is what the local registry has for the spec's id;
@@ -46,7 +46,7 @@ _DISTRIBUTIONS = {
 def recover_environment(
     spec: EnvSpec, *, trust_entry_point: bool = False, **kwargs: Any
 ) -> Environment:
-    """Make the environment of a spec that comes from a dataset.
+    """Make the environment of a spec that a dataset holds.
 
     The spec's id must be registered here, by Gymnasium or by a package that the caller has
     imported; nothing is imported for it. Its arguments, its limit of steps and its wrappers are
@@ -65,9 +65,9 @@ def recover_environment(
             says what to import.
         gymnasium.error.DeprecatedEnv: The installed Gymnasium has only newer versions of it.
     """
-    registered = _registration(spec)
+    registered = _find_registration(spec)
     if not trust_entry_point:
-        spec = _of_registered_code(spec, registered)
+        spec = _take_registered_code(spec, registered)
     for wrapper in spec.additional_wrappers:
         if wrapper.kwargs is None:
             raise EnvironmentNotRecoverableError(
@@ -80,7 +80,7 @@ def recover_environment(
 
 
 def check_requirements(requirements: Sequence[str]) -> tuple[str, ...]:
-    """Warn, once, of the requirements of a dataset that are not met here.
+    """Warn once about the requirements of a dataset that are not met here.
 
     Args:
         requirements: As pip takes them, such as ``"mujoco>=3.1,<4"``.
@@ -89,7 +89,7 @@ def check_requirements(requirements: Sequence[str]) -> tuple[str, ...]:
         A description of each one that is not met, or that could not be checked.
     """
     unmet = tuple(
-        problem for problem in (_problem(text) for text in requirements) if problem is not None
+        problem for problem in (_find_unmet(text) for text in requirements) if problem is not None
     )
     if unmet:
         warn_caller(
@@ -100,7 +100,7 @@ def check_requirements(requirements: Sequence[str]) -> tuple[str, ...]:
 
 
 def merge_env_specs(specs: Sequence[EnvSpec | None]) -> EnvSpec | None:
-    """The one spec of datasets that are combined.
+    """Merge the environment specs of datasets that are combined.
 
     Args:
         specs: The datasets' specs; they may only differ in ``max_episode_steps``.
@@ -124,7 +124,7 @@ def merge_env_specs(specs: Sequence[EnvSpec | None]) -> EnvSpec | None:
         )
     first = present[0]
     for index, other in enumerate(present[1:], start=1):
-        differences = _differences(first, other)
+        differences = _list_differences(first, other)
         if differences:
             raise IncompatibleDatasetsError(
                 f"datasets of different environments cannot be combined: dataset 0 ({first.id}) "
@@ -138,7 +138,7 @@ def merge_env_specs(specs: Sequence[EnvSpec | None]) -> EnvSpec | None:
     return merged
 
 
-def _registration(spec: EnvSpec) -> EnvSpec:
+def _find_registration(spec: EnvSpec) -> EnvSpec:
     # Never `gymnasium.make(id)`: it imports the module of an id such as "module:Env-v0".
     registered = gymnasium.registry.get(spec.id)
     if registered is not None:
@@ -153,11 +153,11 @@ def _registration(spec: EnvSpec) -> EnvSpec:
         reason = "it is not in gymnasium.registry"
     raise EnvironmentNotRecoverableError(
         f"no environment of the id {format_value(spec.id)} is registered here ({reason}). "
-        f"{_how_to_register(spec)}"
+        f"{_explain_registration(spec)}"
     )
 
 
-def _how_to_register(spec: EnvSpec) -> str:
+def _explain_registration(spec: EnvSpec) -> str:
     module = _PACKAGE_OF_NAMESPACE.get(spec.namespace or "")
     if module is None and isinstance(spec.entry_point, str):
         module = spec.entry_point.partition(":")[0].partition(".")[0]
@@ -170,8 +170,8 @@ def _how_to_register(spec: EnvSpec) -> str:
     )
 
 
-def _of_registered_code(spec: EnvSpec, registered: EnvSpec) -> EnvSpec:
-    """The spec with the registration's code, once everything else it names is checked."""
+def _take_registered_code(spec: EnvSpec, registered: EnvSpec) -> EnvSpec:
+    """Return the spec with the registered code, once everything else it names is checked."""
     if spec.id in _RELAYS:
         raise UntrustedEnvironmentError(
             f"{spec.id} makes whatever other environment its arguments name, here "
@@ -191,7 +191,7 @@ def _of_registered_code(spec: EnvSpec, registered: EnvSpec) -> EnvSpec:
         spec,
         entry_point=registered.entry_point,
         vector_entry_point=registered.vector_entry_point,
-        kwargs=_with_registered_types(spec.kwargs, registered.kwargs),
+        kwargs=_restore_registered_types(spec.kwargs, registered.kwargs),
     )
 
 
@@ -199,7 +199,7 @@ _ADVICE = "Pass trust_entry_point=True if you trust the data's author to run cod
 
 
 def _check_wrapper(spec: EnvSpec, wrapper: WrapperSpec) -> None:
-    kind = _exported_wrapper(wrapper.entry_point)
+    kind = _find_exported_wrapper(wrapper.entry_point)
     if kind is None:
         raise UntrustedEnvironmentError(
             f"{spec.id}: the data names the wrapper {format_value(wrapper.entry_point)}, which is "
@@ -218,8 +218,8 @@ def _check_wrapper(spec: EnvSpec, wrapper: WrapperSpec) -> None:
         )
 
 
-def _exported_wrapper(entry_point: object) -> type | None:
-    """The class of Gymnasium's own that is meant, found without importing anything."""
+def _find_exported_wrapper(entry_point: object) -> type | None:
+    """Return the wrapper of Gymnasium's own that is meant, without importing anything."""
     if not isinstance(entry_point, str):
         return None
     module_name, _, name = entry_point.partition(":")
@@ -232,45 +232,47 @@ def _exported_wrapper(entry_point: object) -> type | None:
     return kind if vars(gymnasium.wrappers).get(kind.__name__) is kind else None
 
 
-def _with_registered_types(arguments: dict[str, Any], registered: dict[str, Any]) -> dict[str, Any]:
-    """The arguments; JSON made lists of tuples, which some environments insist on."""
+def _restore_registered_types(
+    arguments: dict[str, Any], registered: dict[str, Any]
+) -> dict[str, Any]:
+    """Restore the tuples that JSON made lists of, which some environments insist on."""
     return {
         name: registered[name]
-        if name in registered and _plain(registered[name]) == _plain(value)
+        if name in registered and _to_plain(registered[name]) == _to_plain(value)
         else value
         for name, value in arguments.items()
     }
 
 
-def _differences(first: EnvSpec, other: EnvSpec) -> list[str]:
+def _list_differences(first: EnvSpec, other: EnvSpec) -> list[str]:
     others = env_spec_fields(other)
     return [
         f"{name} ({format_value(value)} and {format_value(others[name])})"
         for name, value in env_spec_fields(first).items()
-        if name != "max_episode_steps" and not _same(value, others[name])
+        if name != "max_episode_steps" and not _is_same(value, others[name])
     ]
 
 
-def _same(first: object, second: object) -> bool:
-    first, second = _plain(first), _plain(second)
+def _is_same(first: object, second: object) -> bool:
+    first, second = _to_plain(first), _to_plain(second)
     # The text too, since a NaN does not equal itself.
     return first == second or json.dumps(first, default=repr) == json.dumps(second, default=repr)
 
 
-def _plain(value: object) -> object:
-    """As JSON would have it, so that a spec that was stored equals one that was not."""
+def _to_plain(value: object) -> object:
+    """Convert a value as JSON would, so that a stored spec equals one that was not stored."""
     if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
+        return _to_plain(value.tolist())
     if isinstance(value, WrapperSpec):
-        return _plain(dataclasses.asdict(value))
+        return _to_plain(dataclasses.asdict(value))
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_to_plain(item) for item in value]
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _to_plain(item) for key, item in value.items()}
     return value
 
 
-def _problem(text: str) -> str | None:
+def _find_unmet(text: str) -> str | None:
     # Only here, because reading a dataset never needs it.
     from packaging.markers import InvalidMarker, UndefinedEnvironmentName
     from packaging.requirements import InvalidRequirement, Requirement

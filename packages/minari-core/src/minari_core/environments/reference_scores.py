@@ -1,4 +1,4 @@
-"""Returns on a scale from a random policy (0) to an expert (1)."""
+"""Measure the reference returns that scores are normalized by: a random policy's, an expert's."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import gymnasium
 import numpy as np
 
 Policy: TypeAlias = Callable[..., object]
-"""Takes an observation and gives an action."""
+"""A function from an observation to an action."""
 
 _SEED = 123
 
 
 def make_random_policy(environment: gymnasium.Env[object, object]) -> Policy:
-    """A policy of random actions, the same ones every time."""
+    """Make a policy of uniformly random actions, with a fixed seed."""
     space = environment.action_space
     space.seed(_SEED)
     return lambda _: space.sample()
@@ -24,12 +24,12 @@ def make_random_policy(environment: gymnasium.Env[object, object]) -> Policy:
 def compute_reference_score(
     environment: gymnasium.Env[object, object], policy: Policy, episodes: int
 ) -> float:
-    """The mean undiscounted return of a policy.
+    """Estimate the mean undiscounted return of a policy.
 
     Args:
-        environment: Where to run it; it is reset with a fixed seed first.
-        policy: Takes an observation and gives an action.
-        episodes: How many episodes to run.
+        environment: The environment to run it in; the first reset has a fixed seed.
+        policy: A function from an observation to an action.
+        episodes: The number of episodes to run.
     """
     returns: list[float] = []
     observation, _ = environment.reset(seed=_SEED)

@@ -1,9 +1,9 @@
-"""The arrays inside a space's JSON: bounds, counts and starts, with their dtypes.
+"""Write and read the arrays inside a space's JSON: bounds, counts and starts, with their dtypes.
 
 An array whose elements are all the same is one number, any other is nested lists. What is not
 finite is text (``"Infinity"``, ``"-Infinity"``, ``"NaN"``), and so is every number of an extended
-precision, whose digits no JSON number is sure to keep. Everything read is checked before
-memory is asked for it.
+precision, whose digits no JSON number is sure to keep. JSON that is read is checked before
+memory is allocated for it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def dtype_to_json(dtype: object, kinds: str, where: str) -> str:
 
 
 def dtype_from_json(name: object, kinds: str, where: str) -> np.dtype[Any]:
-    """The dtype of a name, if it is one of plain numbers.
+    """Return the dtype of a name, if it is numeric.
 
     Raises:
         SpaceError: It is of another kind, or one that this platform does not have.
@@ -68,7 +68,7 @@ def dtype_from_json(name: object, kinds: str, where: str) -> np.dtype[Any]:
 
 
 def shape_from_json(value: object, where: str) -> tuple[int, ...]:
-    """A shape from a list of sizes.
+    """Return a shape from a list of sizes.
 
     Raises:
         SpaceError: It is not a list of whole numbers that are 0 or more.
@@ -83,7 +83,7 @@ def shape_from_json(value: object, where: str) -> tuple[int, ...]:
 
 
 def infer_shape(value: object) -> tuple[int, ...]:
-    """The shape of nested lists as their first elements have it; ``()`` for a number."""
+    """Return the shape of nested lists, from their first elements; ``()`` for a number."""
     shape: list[int] = []
     while isinstance(value, list):
         shape.append(len(value))
@@ -94,7 +94,7 @@ def infer_shape(value: object) -> tuple[int, ...]:
 def array_to_json(
     array: NumberArray, *, unbounded: NDArray[np.bool_] | None = None, marker: str = INFINITY
 ) -> object:
-    """One number where all elements are the same, else nested lists.
+    """Return one number where all elements are the same, else nested lists.
 
     Args:
         array: Numbers of any shape.
@@ -104,9 +104,9 @@ def array_to_json(
     if array.size == 0:
         return []
     if _is_uniform(array) and (unbounded is None or _is_uniform(unbounded)):
-        single: object = _plain(array.reshape(-1)[:1], unbounded, marker)[0]
+        single: object = _to_json_numbers(array.reshape(-1)[:1], unbounded, marker)[0]
         return single
-    nested: object = _plain(array, unbounded, marker).tolist()
+    nested: object = _to_json_numbers(array, unbounded, marker).tolist()
     return nested
 
 
@@ -116,7 +116,7 @@ def _is_uniform(array: NDArray[Any]) -> bool:
     return bool(same_sign and (array == array.flat[0]).all())
 
 
-def _plain(
+def _to_json_numbers(
     array: NDArray[Any], unbounded: NDArray[np.bool_] | None, marker: str
 ) -> NDArray[np.object_]:
     values = array.astype(object)
@@ -162,7 +162,7 @@ def array_from_json(
     if marker is not None and dtype.kind == "i":
         marked = np.array([element == marker for element in flat], dtype=np.bool_)
         flat = [0 if element == marker else element for element in flat]
-    numbers = _numbers(flat, dtype, where)
+    numbers = _read_numbers(flat, dtype, where)
     try:
         if uniform:
             return np.full(shape, numbers[0], dtype=dtype), np.full(shape, marked[0])
@@ -187,10 +187,10 @@ def _flatten(value: object, shape: tuple[int, ...], where: str) -> list[object]:
     return level
 
 
-def _numbers(flat: Sequence[object], dtype: np.dtype[Any], where: str) -> NumberArray:
+def _read_numbers(flat: Sequence[object], dtype: np.dtype[Any], where: str) -> NumberArray:
     if dtype.kind == "f":
-        return _floats(flat, dtype, where)
-    whole = [_whole(element, dtype.kind == "b", where) for element in flat]
+        return _read_floats(flat, dtype, where)
+    whole = [_read_whole_number(element, dtype.kind == "b", where) for element in flat]
     if dtype.kind in "iu" and whole:
         limits = np.iinfo(dtype.name)
         for extreme in (min(whole), max(whole)):
@@ -201,19 +201,19 @@ def _numbers(flat: Sequence[object], dtype: np.dtype[Any], where: str) -> Number
     return np.array(whole, dtype=dtype)
 
 
-def _whole(element: object, is_bool: bool, where: str) -> int:
+def _read_whole_number(element: object, is_bool: bool, where: str) -> int:
     if isinstance(element, int) and (element in (0, 1) if is_bool else type(element) is int):
         return element
     expected = "true or false" if is_bool else "a whole number"
     raise SpaceError(f"{where}: expected {expected}, not {format_value(element)}")
 
 
-def _floats(flat: Sequence[object], dtype: np.dtype[Any], where: str) -> NumberArray:
+def _read_floats(flat: Sequence[object], dtype: np.dtype[Any], where: str) -> NumberArray:
     exact: NDArray[np.floating[Any]]
     if dtype.itemsize > _WIDEST_JSON_FLOAT:
-        exact = np.array([_extended_float(item, where) for item in flat], dtype=np.longdouble)
+        exact = np.array([_read_extended_float(item, where) for item in flat], dtype=np.longdouble)
     else:
-        exact = np.array([_float(item, where) for item in flat], dtype=np.float64)
+        exact = np.array([_read_float(item, where) for item in flat], dtype=np.float64)
     # A finite number that becomes infinite is found below: numpy's warning would repeat it.
     with np.errstate(over="ignore"):
         result = exact.astype(dtype)
@@ -223,7 +223,7 @@ def _floats(flat: Sequence[object], dtype: np.dtype[Any], where: str) -> NumberA
     return result
 
 
-def _float(element: object, where: str) -> float:
+def _read_float(element: object, where: str) -> float:
     if isinstance(element, str) and element in _NON_FINITE:
         return _NON_FINITE[element]
     if isinstance(element, int | float) and not isinstance(element, bool):
@@ -234,7 +234,7 @@ def _float(element: object, where: str) -> float:
     raise SpaceError(f"{where}: expected a number, not {format_value(element)}")
 
 
-def _extended_float(element: object, where: str) -> np.longdouble:
+def _read_extended_float(element: object, where: str) -> np.longdouble:
     if isinstance(element, str) and element not in _NON_FINITE:
         if len(element) <= _LONGEST_NUMBER and _DECIMAL.fullmatch(element):
             with np.errstate(over="ignore"):
@@ -242,4 +242,4 @@ def _extended_float(element: object, where: str) -> np.longdouble:
             if np.isfinite(number):
                 return number
         raise SpaceError(f"{where}: expected a number, not {format_value(element)}")
-    return np.longdouble(_float(element, where))
+    return np.longdouble(_read_float(element, where))

@@ -1,4 +1,4 @@
-"""Where one space lies inside another, and how large the whole may grow.
+"""Track where a space lies inside another one, and bound how large the whole may grow.
 
 A few bytes of JSON can name a space that fills the memory, or one so deep that Gymnasium's own
 methods no longer end. Both reading and writing count against the same limits, so that whatever
@@ -24,7 +24,7 @@ _LONGEST_KEY = 60
 
 @dataclass(slots=True)
 class _Budget:
-    """What one space may still cost, however it is nested."""
+    """How many elements and subspaces a space may still have, however it is nested."""
 
     elements: int = _MOST_ELEMENTS
     spaces: int = _MOST_SPACES
@@ -32,7 +32,7 @@ class _Budget:
 
 @dataclass(frozen=True, slots=True)
 class SpacePath:
-    """Where in the whole space a space lies, and what may still be spent on it."""
+    """The path to a subspace, with the budget that the whole space shares."""
 
     name: str
     """Such as ``observation["camera"]``."""
@@ -44,22 +44,22 @@ class SpacePath:
 
     @classmethod
     def root(cls, name: str) -> SpacePath:
-        """The outermost space, with everything that it may cost still to be spent."""
+        """Return the path of the outermost space, with an unspent budget."""
         return cls(name, 0, 0, _Budget())
 
     def key(self, key: str) -> SpacePath:
-        """The subspace of a key."""
+        """Return the path of the subspace of a key."""
         quoted = json.dumps(key)
         if len(quoted) > _LONGEST_KEY:
             quoted = f'{quoted[:_LONGEST_KEY]}…"'
         return self._inside(f"[{quoted}]", copied=False)
 
     def index(self, index: int) -> SpacePath:
-        """The subspace of an index."""
+        """Return the path of the subspace of an index."""
         return self._inside(f"[{index}]", copied=False)
 
     def attribute(self, name: str, *, copied: bool) -> SpacePath:
-        """The subspace that a Sequence or a Graph is made of."""
+        """Return the path of the subspace that a Sequence or a Graph is made of."""
         return self._inside(f".{name}", copied=copied)
 
     def _inside(self, step: str, *, copied: bool) -> SpacePath:

@@ -1,4 +1,4 @@
-"""Gymnasium spaces as strict JSON, and back to an equal space.
+"""Write Gymnasium spaces as strict JSON, and read equal spaces back.
 
 The keys are those of the public Minari, which can be read too::
 
@@ -16,18 +16,16 @@ The keys are those of the public Minari, which can be read too::
 An array that is uniform is one number, any other is nested lists; an infinity is text, and in a
 Box of whole numbers it means "no bound". A Dict's keys keep their order.
 
-What is read is not trusted: it is checked piece by piece, before anything is allocated for it.
+JSON that is read is not trusted: it is checked piece by piece, before memory is allocated for it.
 """
 
 from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from typing import Any
 
-import gymnasium
 import numpy as np
 from gymnasium import spaces
 from gymnasium.spaces import Space
@@ -45,12 +43,16 @@ from minari_core.environments.space_arrays import (
     shape_from_json,
 )
 from minari_core.environments.space_budget import SpacePath
+from minari_core.environments.space_fields import (
+    Fields,
+    refuse_duplicates,
+    require,
+    take_field,
+    take_whole_number,
+    translate_gymnasium_errors,
+)
 from minari_core.errors import SpaceError
 from minari_core.messages import format_value
-
-_LONGEST_REASON = 300
-
-_Fields: TypeAlias = dict[str, Any]
 
 
 def space_to_json(space: Space[Any], where: str = "space") -> str:
@@ -70,7 +72,7 @@ def space_to_json(space: Space[Any], where: str = "space") -> str:
 
 
 def space_to_dict(space: Space[Any], where: str = "space") -> dict[str, Any]:
-    """A space as what `json` writes; see `space_to_json`."""
+    """Return a space as the dict that `space_to_json` writes."""
     try:
         return _write(space, SpacePath.root(where))
     except RecursionError as error:
@@ -93,7 +95,7 @@ def space_from_json(text: str, where: str = "space") -> Space[Any]:
     if not isinstance(text, str):
         raise SpaceError(f"{where}: expected JSON text, not {format_value(text)}")
     try:
-        fields = json.loads(text, object_pairs_hook=_without_duplicates)
+        fields = json.loads(text, object_pairs_hook=refuse_duplicates)
     except SpaceError as error:
         raise SpaceError(f"{where}: {error}") from error
     except (ValueError, RecursionError) as error:
@@ -102,7 +104,7 @@ def space_from_json(text: str, where: str = "space") -> Space[Any]:
 
 
 def space_from_dict(fields: object, where: str = "space") -> Space[Any]:
-    """Read a space from what `json` has read; see `space_from_json`."""
+    """Read a space from the parsed JSON; see `space_from_json`."""
     try:
         return _read(fields, SpacePath.root(where))
     except RecursionError as error:
@@ -110,73 +112,76 @@ def space_from_dict(fields: object, where: str = "space") -> Space[Any]:
 
 
 def is_same_space(one: Space[Any], other: Space[Any]) -> bool:
-    """Whether two spaces are equal, also in the dtypes that the oldest Gymnasium overlooks."""
+    """Return whether two spaces are equal, also in dtypes that the oldest Gymnasium overlooks."""
     if one != other:
         return False
     texts = [json.dumps(space_to_dict(space), sort_keys=True) for space in (one, other)]
     return texts[0] == texts[1]
 
 
-def _write(space: object, place: SpacePath) -> _Fields:
+def _write(space: object, path: SpacePath) -> Fields:
     # A subclass would come back as its parent, so only the exact class will do.
     writer = _WRITERS.get(type(space))
     if writer is None:
         kind = type(space)
         raise SpaceError(
-            f"{place.name}: {kind.__module__}.{kind.__qualname__} is not one of Gymnasium's own "
+            f"{path.name}: {kind.__module__}.{kind.__qualname__} is not one of Gymnasium's own "
             f"spaces ({', '.join(sorted(_READERS))}) and cannot be kept"
         )
-    place.spend_space()
-    return {"type": type(space).__name__, **writer(space, place)}
+    path.spend_space()
+    return {"type": type(space).__name__, **writer(space, path)}
 
 
-def _read(fields: object, place: SpacePath) -> Space[Any]:
+def _read(fields: object, path: SpacePath) -> Space[Any]:
     if not isinstance(fields, dict):
-        raise SpaceError(f"{place.name}: expected an object, not {format_value(fields)}")
-    kind = _field(fields, "type", str, place)
+        raise SpaceError(f"{path.name}: expected an object, not {format_value(fields)}")
+    kind = take_field(fields, "type", str, path)
     reader = _READERS.get(kind)
     if reader is None:
         raise SpaceError(
-            f"{place.name}: unknown type {format_value(kind)}; the types are "
+            f"{path.name}: unknown type {format_value(kind)}; the types are "
             f"{', '.join(sorted(_READERS))}"
         )
-    place.spend_space()
-    with _gymnasium_errors(place):
-        return reader(fields, place)
+    path.spend_space()
+    with translate_gymnasium_errors(path):
+        return reader(fields, path)
 
 
-def _write_box(space: spaces.Box, place: SpacePath) -> _Fields:
-    dtype = dtype_to_json(space.dtype, "biuf", place.name)
-    place.spend_elements(space.shape)
+def _write_box(space: spaces.Box, path: SpacePath) -> Fields:
+    dtype = dtype_to_json(space.dtype, "biuf", path.name)
+    path.spend_elements(space.shape)
     bounds = {}
     for side, bounded, marker in (
         ("low", space.bounded_below, MINUS_INFINITY),
         ("high", space.bounded_above, INFINITY),
     ):
         array: NumberArray = getattr(space, side)
-        _refuse_nan(array, side, place)
+        _refuse_nan(array, side, path)
         unbounded = np.broadcast_to(np.logical_not(bounded), space.shape)
         # Gymnasium stands some large number in for "no bound" among whole numbers.
-        if space.dtype.kind != "i" or not (array[unbounded] == _stand_in(space.dtype, side)).all():
+        if (
+            space.dtype.kind != "i"
+            or not (array[unbounded] == _find_stand_in(space.dtype, side)).all()
+        ):
             unbounded = np.zeros(space.shape, dtype=np.bool_)
         bounds[side] = array_to_json(array, unbounded=unbounded, marker=marker)
     return {"dtype": dtype, "shape": list(space.shape), **bounds}
 
 
-def _read_box(fields: _Fields, place: SpacePath) -> spaces.Box:
-    dtype = dtype_from_json(_field(fields, "dtype", str, place), "biuf", place.name)
-    shape = shape_from_json(_field(fields, "shape", list, place), place.name)
-    place.spend_elements(shape)
+def _read_box(fields: Fields, path: SpacePath) -> spaces.Box:
+    dtype = dtype_from_json(take_field(fields, "dtype", str, path), "biuf", path.name)
+    shape = shape_from_json(take_field(fields, "shape", list, path), path.name)
+    path.spend_elements(shape)
     bounds: dict[str, NumberArray] = {}
     bounded: dict[str, NumberArray] = {}
     for side, marker in (("low", MINUS_INFINITY), ("high", INFINITY)):
-        value = _field(fields, side, object, place)
+        value = take_field(fields, side, object, path)
         array, unbounded = array_from_json(
-            value, shape, dtype, f"{place.name}: {side}", marker=marker
+            value, shape, dtype, f"{path.name}: {side}", marker=marker
         )
-        _refuse_nan(array, side, place)
+        _refuse_nan(array, side, path)
         if unbounded.any():
-            array[unbounded] = _stand_in(dtype, side)
+            array[unbounded] = _find_stand_in(dtype, side)
             bounded[side] = np.logical_not(unbounded)
         bounds[side] = array
     space = spaces.Box(low=bounds["low"], high=bounds["high"], shape=shape, dtype=dtype)
@@ -187,70 +192,72 @@ def _read_box(fields: _Fields, place: SpacePath) -> spaces.Box:
     return space
 
 
-def _refuse_nan(array: NumberArray, side: str, place: SpacePath) -> None:
+def _refuse_nan(array: NumberArray, side: str, path: SpacePath) -> None:
     # Gymnasium 0.29.1 takes it, and then such a space does not equal itself.
     if array.dtype.kind == "f" and np.isnan(array).any():
-        raise SpaceError(f"{place.name}: {side}: a bound may not be NaN")
+        raise SpaceError(f"{path.name}: {side}: a bound may not be NaN")
 
 
-def _stand_in(dtype: np.dtype[Any], side: str) -> np.generic:
+def _find_stand_in(dtype: np.dtype[Any], side: str) -> np.generic:
     unbounded = spaces.Box(low=-np.inf, high=np.inf, shape=(1,), dtype=dtype)
     value: np.generic = getattr(unbounded, side)[0]
     return value
 
 
-def _write_discrete(space: spaces.Discrete, place: SpacePath) -> _Fields:
-    dtype = dtype_to_json(space.dtype, "iu", place.name)
+def _write_discrete(space: spaces.Discrete, path: SpacePath) -> Fields:
+    dtype = dtype_to_json(space.dtype, "iu", path.name)
     return {"dtype": dtype, "n": int(space.n), "start": int(space.start)}
 
 
-def _read_discrete(fields: _Fields, place: SpacePath) -> spaces.Discrete:
-    dtype = dtype_from_json(fields.get("dtype", "int64"), "iu", place.name)
-    start = _whole(fields, "start", place) if "start" in fields else 0
-    count = _whole(fields, "n", place)
-    _require(count > 0, f'"n" must be positive, not {format_value(count)}', place)
+def _read_discrete(fields: Fields, path: SpacePath) -> spaces.Discrete:
+    dtype = dtype_from_json(fields.get("dtype", "int64"), "iu", path.name)
+    start = take_whole_number(fields, "start", path) if "start" in fields else 0
+    count = take_whole_number(fields, "n", path)
+    require(count > 0, f'"n" must be positive, not {format_value(count)}', path)
     return compat.make_discrete(count, start, dtype)
 
 
-def _write_multi_discrete(space: spaces.MultiDiscrete, place: SpacePath) -> _Fields:
-    dtype = dtype_to_json(space.dtype, "iu", place.name)
-    place.spend_elements(space.shape)
+def _write_multi_discrete(space: spaces.MultiDiscrete, path: SpacePath) -> Fields:
+    dtype = dtype_to_json(space.dtype, "iu", path.name)
+    path.spend_elements(space.shape)
     nvec, start = array_to_json(space.nvec), array_to_json(space.start)
     return {"dtype": dtype, "shape": list(space.shape), "nvec": nvec, "start": start}
 
 
-def _read_multi_discrete(fields: _Fields, place: SpacePath) -> spaces.MultiDiscrete:
-    dtype = dtype_from_json(fields.get("dtype", "int64"), "iu", place.name)
-    nvec = _field(fields, "nvec", object, place)
-    shape = shape_from_json(fields.get("shape", list(infer_shape(nvec))), place.name)
-    place.spend_elements(shape)
-    counts, _ = array_from_json(nvec, shape, dtype, f"{place.name}: nvec")
-    _require(bool((counts > 0).all()), '"nvec" must be positive', place)
-    start, _ = array_from_json(fields.get("start", 0), shape, dtype, f"{place.name}: start")
+def _read_multi_discrete(fields: Fields, path: SpacePath) -> spaces.MultiDiscrete:
+    dtype = dtype_from_json(fields.get("dtype", "int64"), "iu", path.name)
+    nvec = take_field(fields, "nvec", object, path)
+    shape = shape_from_json(fields.get("shape", list(infer_shape(nvec))), path.name)
+    path.spend_elements(shape)
+    counts, _ = array_from_json(nvec, shape, dtype, f"{path.name}: nvec")
+    require(bool((counts > 0).all()), '"nvec" must be positive', path)
+    start, _ = array_from_json(fields.get("start", 0), shape, dtype, f"{path.name}: start")
     return spaces.MultiDiscrete(counts, dtype=dtype, start=start)
 
 
-def _write_multi_binary(space: spaces.MultiBinary, place: SpacePath) -> _Fields:
-    place.spend_elements(space.shape)
+def _write_multi_binary(space: spaces.MultiBinary, path: SpacePath) -> Fields:
+    path.spend_elements(space.shape)
     return {"n": space.n if isinstance(space.n, int) else [int(size) for size in space.n]}
 
 
-def _read_multi_binary(fields: _Fields, place: SpacePath) -> spaces.MultiBinary:
+def _read_multi_binary(fields: Fields, path: SpacePath) -> spaces.MultiBinary:
     sizes = fields.get("n")
     is_shape = isinstance(sizes, list)
-    shape = shape_from_json(sizes, place.name) if is_shape else (_whole(fields, "n", place),)
-    _require(
-        all(size > 0 for size in shape), f'"n" must be positive, not {format_value(sizes)}', place
+    shape = (
+        shape_from_json(sizes, path.name) if is_shape else (take_whole_number(fields, "n", path),)
     )
-    place.spend_elements(shape)
+    require(
+        all(size > 0 for size in shape), f'"n" must be positive, not {format_value(sizes)}', path
+    )
+    path.spend_elements(shape)
     return spaces.MultiBinary(shape if is_shape else shape[0])
 
 
-def _write_text(space: spaces.Text, place: SpacePath) -> _Fields:
+def _write_text(space: spaces.Text, path: SpacePath) -> Fields:
     characters = compat.text_characters(space)
     if any(len(character) != 1 for character in characters):
         raise SpaceError(
-            f"{place.name}: the charset must consist of single characters, not "
+            f"{path.name}: the charset must consist of single characters, not "
             f"{format_value(characters)}"
         )
     charset: str | list[str] = "".join(characters)
@@ -260,106 +267,106 @@ def _write_text(space: spaces.Text, place: SpacePath) -> _Fields:
     return {"max_length": space.max_length, "min_length": space.min_length, "charset": charset}
 
 
-def _read_text(fields: _Fields, place: SpacePath) -> spaces.Text:
-    charset = _field(fields, "charset", (str, list), place)
+def _read_text(fields: Fields, path: SpacePath) -> spaces.Text:
+    charset = take_field(fields, "charset", (str, list), path)
     if not all(isinstance(character, str) and len(character) == 1 for character in charset):
         raise SpaceError(
-            f'{place.name}: "charset" must consist of single characters, not '
-            f"{format_value(charset)}"
+            f'{path.name}: "charset" must consist of single characters, not {format_value(charset)}'
         )
-    longest, shortest = _whole(fields, "max_length", place), _whole(fields, "min_length", place)
+    longest = take_whole_number(fields, "max_length", path)
+    shortest = take_whole_number(fields, "min_length", path)
     lengths = f"{format_value(shortest)} and {format_value(longest)}"
     rule = f'"min_length" must be from 0 to "max_length"; they are {lengths}'
-    _require(0 <= shortest <= longest, rule, place)
+    require(0 <= shortest <= longest, rule, path)
     return spaces.Text(longest, min_length=shortest, charset="".join(charset))
 
 
-def _write_dict(space: spaces.Dict, place: SpacePath) -> _Fields:
+def _write_dict(space: spaces.Dict, path: SpacePath) -> Fields:
     subspaces = {}
     for key, subspace in space.spaces.items():
         if not isinstance(key, str):
             raise SpaceError(
-                f"{place.name}: the key {format_value(key)} is of type {type(key).__name__}; the "
+                f"{path.name}: the key {format_value(key)} is of type {type(key).__name__}; the "
                 "keys of a Dict space must be text"
             )
         if json.loads(json.dumps(key)) != key:
             raise SpaceError(
-                f"{place.name}: the key {format_value(key)} has two surrogates in a row, which "
+                f"{path.name}: the key {format_value(key)} has two surrogates in a row, which "
                 "JSON cannot tell from the one character that they encode"
             )
-        subspaces[str(key)] = _write(subspace, place.key(key))
+        subspaces[str(key)] = _write(subspace, path.key(key))
     unsorted = {} if getattr(space, "sort_keys", True) else {"sort_keys": False}
     return {**unsorted, "subspaces": subspaces}
 
 
-def _read_dict(fields: _Fields, place: SpacePath) -> spaces.Dict:
+def _read_dict(fields: Fields, path: SpacePath) -> spaces.Dict:
     subspaces = OrderedDict(
-        (key, _read(subspace, place.key(key)))
-        for key, subspace in _field(fields, "subspaces", dict, place).items()
-        if _is_text(key, place)
+        (key, _read(subspace, path.key(key)))
+        for key, subspace in take_field(fields, "subspaces", dict, path).items()
+        if _check_key(key, path)
     )
-    sort_keys = _field(fields, "sort_keys", bool, place) if "sort_keys" in fields else True
+    sort_keys = take_field(fields, "sort_keys", bool, path) if "sort_keys" in fields else True
     return compat.make_dict(subspaces, sort_keys)
 
 
-def _is_text(key: object, place: SpacePath) -> bool:
+def _check_key(key: object, path: SpacePath) -> bool:
     if not isinstance(key, str):
-        raise SpaceError(f"{place.name}: the key {format_value(key)} is not text")
+        raise SpaceError(f"{path.name}: the key {format_value(key)} is not text")
     return True
 
 
-def _write_subspaces(space: Any, place: SpacePath) -> _Fields:
+def _write_subspaces(space: Any, path: SpacePath) -> Fields:
     items = enumerate(space.spaces)
-    return {"subspaces": [_write(subspace, place.index(index)) for index, subspace in items]}
+    return {"subspaces": [_write(subspace, path.index(index)) for index, subspace in items]}
 
 
-def _read_subspaces(fields: _Fields, place: SpacePath) -> tuple[Space[Any], ...]:
-    items = enumerate(_field(fields, "subspaces", list, place))
-    return tuple(_read(subspace, place.index(index)) for index, subspace in items)
+def _read_subspaces(fields: Fields, path: SpacePath) -> tuple[Space[Any], ...]:
+    items = enumerate(take_field(fields, "subspaces", list, path))
+    return tuple(_read(subspace, path.index(index)) for index, subspace in items)
 
 
-def _read_tuple(fields: _Fields, place: SpacePath) -> Space[Any]:
-    return spaces.Tuple(_read_subspaces(fields, place))
+def _read_tuple(fields: Fields, path: SpacePath) -> Space[Any]:
+    return spaces.Tuple(_read_subspaces(fields, path))
 
 
-def _read_one_of(fields: _Fields, place: SpacePath) -> Space[Any]:
-    return compat.make_one_of(_read_subspaces(fields, place), place.name)
+def _read_one_of(fields: Fields, path: SpacePath) -> Space[Any]:
+    return compat.make_one_of(_read_subspaces(fields, path), path.name)
 
 
-def _write_sequence(space: spaces.Sequence, place: SpacePath) -> _Fields:
-    inside = place.attribute("feature_space", copied=space.stack)
+def _write_sequence(space: spaces.Sequence, path: SpacePath) -> Fields:
+    inside = path.attribute("feature_space", copied=space.stack)
     return {"stack": bool(space.stack), "feature_space": _write(space.feature_space, inside)}
 
 
-def _read_sequence(fields: _Fields, place: SpacePath) -> spaces.Sequence:
-    stack = _field(fields, "stack", bool, place)
-    inside = place.attribute("feature_space", copied=stack)
-    feature_space = _read(_field(fields, "feature_space", dict, place), inside)
+def _read_sequence(fields: Fields, path: SpacePath) -> spaces.Sequence:
+    stack = take_field(fields, "stack", bool, path)
+    inside = path.attribute("feature_space", copied=stack)
+    feature_space = _read(take_field(fields, "feature_space", dict, path), inside)
     return spaces.Sequence(feature_space, stack=stack)
 
 
-def _write_graph(space: spaces.Graph, place: SpacePath) -> _Fields:
-    nodes = _write(space.node_space, place.attribute("node_space", copied=True))
+def _write_graph(space: spaces.Graph, path: SpacePath) -> Fields:
+    nodes = _write(space.node_space, path.attribute("node_space", copied=True))
     edges = None
     if space.edge_space is not None:
-        edges = _write(space.edge_space, place.attribute("edge_space", copied=True))
+        edges = _write(space.edge_space, path.attribute("edge_space", copied=True))
     return {"node_space": nodes, "edge_space": edges}
 
 
-def _read_graph(fields: _Fields, place: SpacePath) -> spaces.Graph:
+def _read_graph(fields: Fields, path: SpacePath) -> spaces.Graph:
     nodes = _read(
-        _field(fields, "node_space", dict, place), place.attribute("node_space", copied=True)
+        take_field(fields, "node_space", dict, path), path.attribute("node_space", copied=True)
     )
-    edge_fields = _field(fields, "edge_space", (dict, type(None)), place)
+    edge_fields = take_field(fields, "edge_space", (dict, type(None)), path)
     edges = None
     if edge_fields is not None:
-        edges = _read(edge_fields, place.attribute("edge_space", copied=True))
+        edges = _read(edge_fields, path.attribute("edge_space", copied=True))
     graph: Any = spaces.Graph
     space: spaces.Graph = graph(nodes, edges)
     return space
 
 
-_WRITERS: dict[type, Callable[[Any, SpacePath], _Fields]] = {
+_WRITERS: dict[type, Callable[[Any, SpacePath], Fields]] = {
     spaces.Box: _write_box,
     spaces.Discrete: _write_discrete,
     spaces.MultiDiscrete: _write_multi_discrete,
@@ -373,7 +380,7 @@ _WRITERS: dict[type, Callable[[Any, SpacePath], _Fields]] = {
 if compat.ONE_OF is not None:
     _WRITERS[compat.ONE_OF] = _write_subspaces
 
-_READERS: dict[str, Callable[[_Fields, SpacePath], Space[Any]]] = {
+_READERS: dict[str, Callable[[Fields, SpacePath], Space[Any]]] = {
     "Box": _read_box,
     "Discrete": _read_discrete,
     "MultiDiscrete": _read_multi_discrete,
@@ -385,57 +392,3 @@ _READERS: dict[str, Callable[[_Fields, SpacePath], Space[Any]]] = {
     "Sequence": _read_sequence,
     "Graph": _read_graph,
 }
-
-
-def _field(fields: _Fields, name: str, expected: type | tuple[type, ...], place: SpacePath) -> Any:
-    if name not in fields:
-        raise SpaceError(f'{place.name}: "{name}" is missing')
-    value = fields[name]
-    if not isinstance(value, expected):
-        kinds = expected if isinstance(expected, tuple) else (expected,)
-        names = " or ".join("null" if kind is type(None) else kind.__name__ for kind in kinds)
-        raise SpaceError(f'{place.name}: "{name}" must be a {names}, not {format_value(value)}')
-    return value
-
-
-def _whole(fields: _Fields, name: str, place: SpacePath) -> int:
-    value = _field(fields, name, int, place)
-    if isinstance(value, bool):
-        raise SpaceError(f'{place.name}: "{name}" must be a whole number, not {value}')
-    return int(value)
-
-
-def _require(holds: bool, rule: str, place: SpacePath) -> None:
-    # Gymnasium 0.29.1 checks by assertions, which `python -O` leaves out.
-    if not holds:
-        raise SpaceError(f"{place.name}: {rule}")
-
-
-@contextmanager
-def _gymnasium_errors(place: SpacePath) -> Iterator[None]:
-    """Whatever Gymnasium refuses is a fault of the space that was read."""
-    try:
-        yield
-    except SpaceError:
-        raise
-    except (
-        ArithmeticError,
-        AssertionError,
-        AttributeError,
-        MemoryError,
-        NotImplementedError,
-        TypeError,
-        ValueError,
-        gymnasium.error.Error,
-    ) as error:
-        reason = str(error)[:_LONGEST_REASON] or type(error).__name__
-        raise SpaceError(f"{place.name}: Gymnasium refuses it: {reason}") from error
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in fields:
-            raise SpaceError(f"the key {format_value(key)} is there twice")
-        fields[key] = value
-    return fields
