@@ -6,7 +6,13 @@ from minari_core.columns.base import Array, ArraySpec, Column, CompressedArray, 
 from minari_core.columns.fixed import FixedColumn, as_numeric_array, make_fixed_column
 from minari_core.columns.for_space import FIXED_SPACES, choose_column
 from minari_core.columns.joining import join_pieces
-from minari_core.columns.nested import MaskedColumn, StructColumn, TupleColumn, merge_columns
+from minari_core.columns.nested import (
+    MaskedColumn,
+    StructColumn,
+    TupleColumn,
+    fill_missing_keys,
+    merge_columns,
+)
 from minari_core.columns.schema import AXES, Axis, Schema, schema_from_json
 from minari_core.columns.sequences import GraphColumn, OneOfColumn, SequenceColumn
 from minari_core.columns.untyped import Unstorable, encode_dynamic, freeze
@@ -38,6 +44,7 @@ __all__ = [
     "as_numeric_array",
     "choose_column",
     "encode_dynamic",
+    "fill_missing_keys",
     "freeze",
     "join_pieces",
     "make_fixed_column",

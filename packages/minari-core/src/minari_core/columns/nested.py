@@ -112,6 +112,28 @@ def merge_columns(columns: Iterable[Column]) -> StructColumn:
     return StructColumn(fields)
 
 
+def fill_missing_keys(
+    values: Mapping[str, object], union: StructColumn, count: int
+) -> dict[str, object]:
+    """Add the keys that a dict of columns lacks, without values; keys come in the union's order.
+
+    Args:
+        values: Rows by key, such as the infos of an episode.
+        union: The columns of all keys.
+        count: The number of rows.
+    """
+    filled: dict[str, object] = {}
+    for key, column in union.fields.items():
+        value = values.get(key)
+        if key not in values:
+            filled[key] = column.missing(count)
+        elif isinstance(column, StructColumn) and isinstance(value, Mapping):
+            filled[key] = fill_missing_keys(value, column, count)
+        else:
+            filled[key] = value
+    return filled | {key: value for key, value in values.items() if key not in filled}
+
+
 @dataclass(frozen=True, slots=True)
 class TupleColumn(Column):
     """A tuple; each place is a column of its own."""

@@ -116,9 +116,9 @@ def read_dataset_metadata(folder: Path) -> dict[str, JsonValue]:
         DatasetDamagedError: Its metadata is malformed.
     """
     if _is_without_manifest(folder):
-        from minari_core.formats.public.hdf5.root_attributes import root_metadata
+        from minari_core.formats.public.hdf5.root_attributes import read_root_metadata
 
-        return root_metadata(folder, folder / MAIN_FILE)
+        return read_root_metadata(folder)
     metadata = read_metadata(folder)
     metadata.pop(OWN_KEY, None)
     return metadata

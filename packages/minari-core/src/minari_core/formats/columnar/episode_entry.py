@@ -1,20 +1,26 @@
-"""The entry of one episode in the index of a shard, as metadata."""
+"""The entry of an episode in the index of a shard: its seed, options and metadata."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
+Entry: TypeAlias = tuple[int | None, dict[str, Any] | None, dict[str, Any]]
+"""The seed, options and metadata of an episode."""
 
-def decode_entry(
-    entries: dict[str, Any], row: int
-) -> tuple[int | None, dict[str, object] | None, dict[str, object]]:
-    """Seed, options and metadata of one of the episodes in some entries."""
-    seed = _cell(entries["seed"], row) if "seed" in entries else None
-    options = _cell(entries["options"], row) if "options" in entries else None
-    metadata = _cell(entries["metadata"], row) if "metadata" in entries else None
+
+def decode_entry(entries: Mapping[str, object], row: int) -> Entry:
+    """Return the seed, options and metadata of one episode.
+
+    Args:
+        entries: Rows of the column group ``episodes``, by field.
+        row: The index of the episode among these rows.
+    """
+    seed = _read_cell(entries["seed"], row) if "seed" in entries else None
+    options = _read_cell(entries["options"], row) if "options" in entries else None
+    metadata = _read_cell(entries["metadata"], row) if "metadata" in entries else None
     return (
         seed if isinstance(seed, int) else None,
         options if isinstance(options, dict) else None,
@@ -22,8 +28,8 @@ def decode_entry(
     )
 
 
-def _cell(column: object, row: int) -> object:
-    """One row of a column that was read, numbers as Python's own; None where it is missing."""
+def _read_cell(column: object, row: int) -> object:
+    """Return one row of a column, numbers as Python's own; None where it is missing."""
     if isinstance(column, np.ndarray):
         cell = column[row]
         if cell is np.ma.masked:
@@ -32,6 +38,6 @@ def _cell(column: object, row: int) -> object:
             return cell.item()
         return None if np.ma.getmaskarray(cell).all() and np.ma.isMA(cell) else np.array(cell)
     if isinstance(column, Mapping):
-        cells = {key: _cell(part, row) for key, part in column.items()}
+        cells = {key: _read_cell(field, row) for key, field in column.items()}
         return {key: cell for key, cell in cells.items() if cell is not None}
     return column[row] if isinstance(column, list) else None

@@ -1,16 +1,22 @@
-"""Reading episodes out of shards, wherever the shards are: on disk or in memory."""
+"""Read episodes from shards, whether the shards are on disk or in memory."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from minari_core.columns import Schema, StructColumn, join_pieces, merge_columns
+from minari_core.columns import (
+    Schema,
+    StructColumn,
+    fill_missing_keys,
+    join_pieces,
+    merge_columns,
+)
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
 from minari_core.errors import DatasetChangedError, DatasetDamagedError
 from minari_core.formats.columnar.episode_entry import decode_entry
@@ -18,29 +24,29 @@ from minari_core.formats.columnar.episode_index import EpisodeIndex, Piece
 from minari_core.formats.shards.reader import ShardReader
 from minari_core.storage.base import Storage, check_episode_index
 
-_DYNAMIC_PARTS = ("infos", "extras")
+_GROUPS_WITH_KEYS = ("infos", "extras")
 _ENTRIES_READ_AT_ONCE = 1024
 
 
 class ShardedStorage(Storage):
-    """A storage of shards; a subclass says where they are and how they are added."""
+    """A storage of shards; a subclass opens and adds them."""
 
     def __init__(self) -> None:
-        """Start without anything read."""
+        """Start without reading anything."""
         self._index: EpisodeIndex | None = None
         self._unions: dict[str, StructColumn] | None = None
 
     @abstractmethod
     def shard_counts(self) -> Sequence[tuple[int, int, int]]:
-        """The rows, steps and episodes of each shard."""
+        """Return the rows, steps and episodes of each shard."""
 
     @abstractmethod
     def shard(self, number: int) -> ShardReader:
-        """A shard that is ready to be read."""
+        """Return the reader of a shard."""
 
     @abstractmethod
     def schemas(self) -> Sequence[Schema]:
-        """Every schema that a shard has."""
+        """Return every schema that a shard has."""
 
     @property
     def total_episodes(self) -> int:
@@ -54,7 +60,7 @@ class ShardedStorage(Storage):
 
     @property
     def index(self) -> EpisodeIndex:
-        """Where each episode lies; made at its first use."""
+        """The index of the episodes; built at first use."""
         if self._index is None:
             try:
                 self._index = self._read_index()
@@ -80,7 +86,7 @@ class ShardedStorage(Storage):
             raise DatasetDamagedError(f"{where}: {error}") from error
 
     def episode_lengths(self) -> npt.NDArray[np.int64]:
-        """The steps of each episode, shape (total_episodes,); read-only."""
+        """Return the number of steps of each episode, shape (total_episodes,); read-only."""
         return self.index.lengths
 
     def read_episodes(self, indices: Iterable[int], *, copy: bool = True) -> Iterator[EpisodeData]:
@@ -98,7 +104,7 @@ class ShardedStorage(Storage):
 
     def _read_episode(self, index: EpisodeIndex, number: int, copy: bool) -> EpisodeData:
         rows, steps = index.locate(number)
-        shard, place = index.entry(number)
+        shard, entry = index.entry(number)
         is_together = len(rows) == len(steps) == 1 and rows[0][0] == steps[0][0] == shard
         if not is_together or len(self.schemas()) > 1:
             return EpisodeData(
@@ -109,10 +115,10 @@ class ShardedStorage(Storage):
                 self._read("terminations", steps, copy),
                 self._read("truncations", steps, copy),
                 self._read("infos", rows, copy),
-                *decode_entry(self._entries(shard, place, place + 1), 0),
+                *decode_entry(self._entries(shard, entry, entry + 1), 0),
                 self._read("extras", rows, copy),
             )
-        # Nearly all episodes lie in one shard, so nothing has to be put together.
+        # Nearly all episodes lie in one shard, so there is nothing to concatenate.
         _, row, row_stop = rows[0]
         _, step, step_stop = steps[0]
         reader = self.shard(shard)
@@ -126,7 +132,7 @@ class ShardedStorage(Storage):
                 readers["terminations"](step, step_stop),
                 readers["truncations"](step, step_stop),
                 readers["infos"](row, row_stop),
-                *decode_entry(readers["episodes"](place, place + 1), 0),
+                *decode_entry(readers["episodes"](entry, entry + 1), 0),
                 readers["extras"](row, row_stop),
             )
         except DatasetDamagedError as error:
@@ -137,30 +143,30 @@ class ShardedStorage(Storage):
         index = self.index
         numbers = [check_episode_index(episode, len(index)) for episode in indices]
         lengths = index.lengths
-        # Neighbours in one shard are decoded together, which is what reading all of them needs.
+        # Neighbours in one shard are decoded together, which speeds up reading all of them.
         for _, run in groupby(enumerate(numbers), key=lambda item: item[1] - item[0]):
             wanted = [number for _, number in run]
             while wanted:
-                shard, place = index.entry(wanted[0])
-                count = min(self.shard_counts()[shard][2] - place, _ENTRIES_READ_AT_ONCE)
+                shard, first = index.entry(wanted[0])
+                count = min(self.shard_counts()[shard][2] - first, _ENTRIES_READ_AT_ONCE)
                 taken, wanted = wanted[:count], wanted[count:]
                 try:
-                    entries = self._entries(shard, place, place + len(taken))
+                    entries = self._entries(shard, first, first + len(taken))
                 except DatasetChangedError:
                     if not self.refresh():
                         raise
                     index, wanted = self.index, taken + wanted
                     continue
                 for row, number in enumerate(taken):
-                    described = decode_entry(entries, row)
-                    yield EpisodeMetadata(number, int(lengths[number]), *described)
+                    entry = decode_entry(entries, row)
+                    yield EpisodeMetadata(number, int(lengths[number]), *entry)
 
-    def _read(self, part: str, pieces: list[Piece], copy: bool) -> Any:
+    def _read(self, group: str, pieces: list[Piece], copy: bool) -> Any:
         values = []
         for shard, start, stop in pieces:
-            value = self.shard(shard).read(part, start, stop, copy=copy)
-            if part in _DYNAMIC_PARTS and len(self.schemas()) > 1:
-                value = _completed(value, self._union(part), stop - start)
+            value = self.shard(shard).read(group, start, stop, copy=copy)
+            if group in _GROUPS_WITH_KEYS and len(self.schemas()) > 1:
+                value = fill_missing_keys(value, self._union(group), stop - start)
             values.append(value)
         counts = [stop - start for _, start, stop in pieces]
         return values[0] if len(values) == 1 else join_pieces(values, counts)
@@ -169,30 +175,16 @@ class ShardedStorage(Storage):
         entries: dict[str, Any] = self.shard(shard).read("episodes", start, stop, copy=False)
         return entries
 
-    def _union(self, part: str) -> StructColumn:
-        """The keys that any shard has in a part whose keys may differ."""
+    def _union(self, group: str) -> StructColumn:
+        """Return all keys that any shard has in a column group whose keys may differ."""
         if self._unions is None:
             self._unions = {
                 name: merge_columns([schema.groups[name] for schema in self.schemas()])
-                for name in _DYNAMIC_PARTS
+                for name in _GROUPS_WITH_KEYS
             }
-        return self._unions[part]
+        return self._unions[group]
 
     def _forget_index(self) -> None:
-        """Read the index anew at its next use, because shards were added."""
+        """Rebuild the index at its next use, because shards were added."""
         self._index = None
         self._unions = None
-
-
-def _completed(value: object, union: StructColumn, count: int) -> dict[str, object]:
-    """A shard's dict of columns with the keys that only other shards have."""
-    present: Any = value
-    completed: dict[str, object] = {}
-    for key, column in union.fields.items():
-        if key not in present:
-            completed[key] = column.missing(count)
-        elif isinstance(column, StructColumn) and isinstance(present[key], Mapping):
-            completed[key] = _completed(present[key], column, count)
-        else:
-            completed[key] = present[key]
-    return completed

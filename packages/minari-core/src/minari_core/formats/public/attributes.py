@@ -1,4 +1,4 @@
-"""Seeds, options and metadata of an episode as the flat attributes of the public Minari."""
+"""Seed, options and metadata of an episode as the flat attributes of the public Minari."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from minari_core.episodes.episode import EpisodeData
+from minari_core.formats.columnar.episode_entry import Entry
 from minari_core.formats.public.spaces import is_plain_name, is_plain_text
 
 Attributes: TypeAlias = dict[str, Any]
@@ -18,15 +19,15 @@ _LONGEST_TEXT = 32 << 10
 _MOST_ATTRIBUTES = 1000
 
 
-def attributes_of(episode: EpisodeData, number: int) -> tuple[Attributes, bool]:
-    """What the public Minari is told of an episode.
+def encode_attributes(episode: EpisodeData, number: int) -> tuple[Attributes, bool]:
+    """Encode seed, options and metadata as attributes.
 
     Args:
         episode: The episode.
         number: Its index in the new dataset.
 
     Returns:
-        The attributes, and whether they say everything that there is to say.
+        The attributes, and whether they are complete.
     """
     attributes: Attributes = {"id": number, "total_steps": len(episode)}
     if episode.seed is not None:
@@ -40,13 +41,13 @@ def attributes_of(episode: EpisodeData, number: int) -> tuple[Attributes, bool]:
     return attributes, complete and len(attributes) <= _MOST_ATTRIBUTES
 
 
-def described_by(attributes: Mapping[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
-    """Seed, options and metadata from attributes, numbers as Python's own.
+def decode_attributes(attributes: Mapping[str, Any]) -> Entry:
+    """Decode seed, options and metadata, numbers as Python's own.
 
     Raises:
         ValueError: The seed is no whole number.
     """
-    found = nested(attributes)
+    found = nest_attributes(attributes)
     seed, options = found.get("seed"), found.get("options")
     if isinstance(seed, float | np.ndarray):
         whole = np.asarray(seed).reshape(-1)
@@ -59,8 +60,8 @@ def described_by(attributes: Mapping[str, Any]) -> tuple[Any, Any, dict[str, Any
     return seed, options if isinstance(options, dict) else None, metadata
 
 
-def nested(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Attributes as dicts of what lies under one name, numbers as Python's own."""
+def nest_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn names such as ``options/low`` into nested dicts, numbers into Python's own."""
     found: dict[str, Any] = {}
     for key, value in attributes.items():
         *parents, last = key.split("/")
@@ -73,7 +74,7 @@ def nested(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _flatten(values: Mapping[str, Any], prefix: str, attributes: Attributes) -> bool:
-    """Add what attributes can hold; whether that is everything."""
+    """Add the values that attributes can hold, and return whether those are all."""
     complete = True
     for key, value in values.items():
         if not is_plain_name(key):

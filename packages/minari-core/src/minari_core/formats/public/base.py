@@ -1,9 +1,8 @@
-"""What the public layouts have in common: a metadata file, and episodes one by one."""
+"""The base of the public formats: a manifest, and episodes that are stored one by one."""
 
 from __future__ import annotations
 
 import os
-import uuid
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -15,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from minari_core.columns import Schema, StructColumn
+from minari_core.columns import Schema, StructColumn, fill_missing_keys
 from minari_core.episodes import Episode, encode_episodes
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
 from minari_core.episodes.fit import check_schema_fits
@@ -29,6 +28,7 @@ from minari_core.errors import (
     MinariError,
 )
 from minari_core.files import LOCK_NAME, lock_dataset, replace_file
+from minari_core.formats.columnar.episode_entry import Entry
 from minari_core.formats.columnar.manifest import (
     MANIFEST_NAME,
     check_updatable,
@@ -36,15 +36,14 @@ from minari_core.formats.columnar.manifest import (
     read_metadata,
 )
 from minari_core.formats.columnar.memory import MemoryStorage
-from minari_core.formats.public.attributes import Attributes, attributes_of, described_by
+from minari_core.formats.public.attributes import Attributes, decode_attributes
+from minari_core.formats.public.episode_writer import EpisodeWriter
 from minari_core.formats.public.files import OWN_KEY
 from minari_core.formats.public.metadata_file import (
-    Description,
-    new_description,
-    read_description,
-    with_columns,
+    PublicManifest,
+    create_manifest,
+    parse_manifest,
 )
-from minari_core.formats.public.sidecar import Kept, completed, keep_dict, keep_entry, public_part
 from minari_core.json_values import JsonValue
 from minari_core.storage.base import Storage, check_episode_index
 
@@ -55,63 +54,36 @@ _FIXED_KEYS = frozenset({"jpeg_encoding", "dataset_size", OWN_KEY})
 _Self = TypeVar("_Self", bound="PublicStorage")
 
 
-class EpisodeWriter:
-    """Takes the episodes of one append; they are seen by nobody before `commit`."""
-
-    def write(
-        self,
-        number: int,
-        episode: EpisodeData,
-        infos: dict[str, Any],
-        attributes: Attributes,
-        kept: Kept,
-    ) -> None:
-        """Write one episode.
-
-        Args:
-            number: Its index in the dataset.
-            episode: Its columns.
-            infos: The infos that the layout holds.
-            attributes: What the public Minari is told of the episode.
-            kept: What the layout has no place for.
-        """
-        raise NotImplementedError
-
-    def commit(self) -> None:
-        """Put all that was written where readers look for it, durably."""
-        raise NotImplementedError
-
-    def discard(self) -> None:
-        """Leave nothing of what was written."""
-        raise NotImplementedError
-
-
 class PublicStorage(Storage):
-    """A dataset in a layout of the public Minari.
+    """A dataset in a format of the public Minari.
 
-    ``metadata.json`` says how many episodes there are; episodes behind that number are what an
-    append left that was cut short, and the next append removes them. Who appends to a published
-    dataset holds its lock.
+    ``metadata.json`` counts the episodes; those beyond the last one were left by an interrupted
+    append, and the next append removes them. Appending to a published dataset takes its lock.
     """
 
     data_format: ClassVar[str]
+    holds_empty_spaces: ClassVar[bool] = False
+    """Whether the format can hold spaces whose values have no elements."""
 
-    def __init__(self, folder: Path, description: Description, *, published: bool) -> None:
-        """Take a dataset; nothing is read."""
+    def __init__(self, folder: Path, manifest: PublicManifest, *, published: bool) -> None:
+        """Open a dataset without reading anything."""
         self._folder = folder
-        self._description = description
+        self._manifest = manifest
         self._published = published
         self._lengths: npt.NDArray[np.int64] | None = None
         self._established: Schema | None = None
 
     @classmethod
     def create(cls: type[_Self], folder: Path, metadata: Mapping[str, JsonValue]) -> _Self:
-        """Start an empty dataset in an empty folder, for one process to fill and then save.
+        """Create an empty dataset in an empty folder, for one process to fill and then save.
 
         Raises:
-            SpaceError: The layout cannot hold a space; the message names it.
+            SpaceError: The format cannot hold a space; the message names it.
         """
-        return cls(folder, new_description(metadata, cls.data_format), published=False)
+        manifest = create_manifest(
+            metadata, cls.data_format, holds_empty_spaces=cls.holds_empty_spaces
+        )
+        return cls(folder, manifest, published=False)
 
     @classmethod
     def open(cls: type[_Self], folder: Path) -> _Self:
@@ -121,34 +93,34 @@ class PublicStorage(Storage):
             DatasetNotFoundError: The folder holds no dataset.
             DatasetDamagedError: Its metadata is malformed.
         """
-        return cls(folder, cls.describe(folder), published=True)
+        return cls(folder, cls.read_manifest(folder), published=True)
 
     @classmethod
-    def describe(cls, folder: Path) -> Description:
-        """Read what a dataset is."""
+    def read_manifest(cls, folder: Path) -> PublicManifest:
+        """Read the manifest of a dataset."""
         content = read_metadata(folder)
-        described = read_description(content, folder)
+        manifest = parse_manifest(content, folder)
         for key in ("total_episodes", "total_steps"):
             if key not in content:
                 raise DatasetDamagedError(f"{folder / MANIFEST_NAME}: {key!r} is missing")
-        return described
+        return manifest
 
     def __reduce__(self) -> tuple[object, ...]:
         if self._published:
             return type(self).open, (self._folder,)
-        return _unsaved, (type(self), self._folder, self._description)
+        return _make_unsaved, (type(self), self._folder, self._manifest)
 
     @abstractmethod
-    def _read(self, numbers: Sequence[int], *, copy: bool) -> Iterator[EpisodeData]:
-        """Read episodes that are there; infos lack the keys that only other episodes have.
+    def _read(self, numbers: Sequence[int]) -> Iterator[EpisodeData]:
+        """Read stored episodes, without the info keys that only other episodes have.
 
         Raises:
             DatasetDamagedError: An episode cannot be read; the message names it and its file.
         """
 
     @abstractmethod
-    def _read_attributes(self, numbers: Sequence[int]) -> Iterator[tuple[Attributes, Any]]:
-        """Read what is said of episodes: the attributes, and the kept entry or None."""
+    def _read_attributes(self, numbers: Sequence[int]) -> Iterator[tuple[Attributes, Entry | None]]:
+        """Read the attributes of episodes, and for each the entry in its sidecar or None."""
 
     @abstractmethod
     def find_data_file(self, number: int) -> str:
@@ -159,49 +131,49 @@ class PublicStorage(Storage):
         """Return the file that holds the attributes of an episode, relative to the data folder."""
 
     def check_common_file(self) -> None:
-        """Raise if the one file that all episodes lie in, if there is one, cannot be opened.
+        """Raise if the file that holds all episodes, if there is one, cannot be opened.
 
         Raises:
-            DatasetDamagedError: It cannot; the message names it.
+            DatasetDamagedError: It cannot be opened; the message names it.
         """
 
     def read_attributes(self, number: int) -> Attributes:
-        """What is said of an episode in its own place.
+        """Read the attributes of an episode.
 
         Raises:
-            DatasetDamagedError: It cannot be read.
+            DatasetDamagedError: They cannot be read.
         """
         ((attributes, _),) = self._read_attributes([number])
         return attributes
 
     @abstractmethod
     def _writer(self, first: int) -> EpisodeWriter:
-        """Begin an append whose first episode has this number."""
+        """Begin an append whose first episode has the index ``first``."""
 
     @property
     def metadata(self) -> Mapping[str, JsonValue]:
-        """What the dataset is, as plain JSON values."""
-        return self._description.seen()
+        """The metadata of the dataset, as plain JSON values."""
+        return self._manifest.metadata_with_counts
 
     @property
     def observation_space(self) -> spaces.Space[Any]:
         """The space of the observations."""
-        return self._description.observation_space
+        return self._manifest.observation_space
 
     @property
     def action_space(self) -> spaces.Space[Any]:
         """The space of the actions."""
-        return self._description.action_space
+        return self._manifest.action_space
 
     @property
     def total_episodes(self) -> int:
         """The number of episodes."""
-        return self._description.total_episodes
+        return self._manifest.total_episodes
 
     @property
     def total_steps(self) -> int:
         """The number of steps of all episodes."""
-        return self._description.total_steps
+        return self._manifest.total_steps
 
     @property
     def data_path(self) -> Path:
@@ -210,8 +182,8 @@ class PublicStorage(Storage):
 
     @property
     def nbytes(self) -> int:
-        """The size of the files."""
-        return len(self._description.to_json(0)) + self._data_nbytes()
+        """The size of the files in bytes."""
+        return len(self._manifest.to_json(0)) + self._data_nbytes()
 
     def _data_nbytes(self) -> int:
         total = 0
@@ -223,7 +195,7 @@ class PublicStorage(Storage):
         return total
 
     def episode_lengths(self) -> npt.NDArray[np.int64]:
-        """The steps of each episode, shape (total_episodes,); read-only."""
+        """Return the number of steps of each episode, shape (total_episodes,); read-only."""
         if self._lengths is None:
             numbers = range(self.total_episodes)
             lengths = [self._length(attributes) for attributes, _ in self._read_attributes(numbers)]
@@ -233,31 +205,33 @@ class PublicStorage(Storage):
 
     def read_episodes(self, indices: Iterable[int], *, copy: bool = True) -> Iterator[EpisodeData]:
         """Read episodes in the order of their indices; see `Storage.read_episodes`."""
-        infos, extras = self._description.infos, self._description.extras
-        for numbers in self._batches(indices):
-            for episode in self._read(numbers, copy=copy):
+        infos, extras = self._manifest.infos, self._manifest.extras
+        for numbers in self._batch(indices):
+            for episode in self._read(numbers):
+                if not copy:
+                    _freeze(episode)
                 rows = len(episode) + 1
                 if _lacks(episode.infos, infos) or _lacks(episode.extras, extras):
                     yield replace(
                         episode,
-                        infos=completed(episode.infos, infos, rows),
-                        extras=completed(episode.extras, extras, rows),
+                        infos=fill_missing_keys(episode.infos, infos, rows),
+                        extras=fill_missing_keys(episode.extras, extras, rows),
                     )
                 else:
                     yield episode
 
     def read_episode_metadata(self, indices: Iterable[int]) -> Iterator[EpisodeMetadata]:
         """Read what is stored about episodes without reading their steps."""
-        for numbers in self._batches(indices):
+        for numbers in self._batch(indices):
             read = self._read_attributes(numbers)
             for number, (attributes, entry) in zip(numbers, read, strict=True):
-                seed, options, metadata = entry or self._described(number, attributes)
+                seed, options, metadata = entry or self._decode(number, attributes)
                 length = self._length(attributes)
                 yield EpisodeMetadata(number, length, seed, options, metadata)
 
-    def _described(self, number: int, attributes: Attributes) -> tuple[Any, Any, dict[str, Any]]:
+    def _decode(self, number: int, attributes: Attributes) -> Entry:
         try:
-            return described_by(attributes)
+            return decode_attributes(attributes)
         except (TypeError, ValueError) as error:
             raise DatasetDamagedError(f"{self._folder}: episode {number}: {error}") from error
 
@@ -269,11 +243,11 @@ class PublicStorage(Storage):
             )
         return int(length)
 
-    def _batches(self, indices: Iterable[int]) -> Iterator[list[int]]:
-        """Some indices at a time, so that no file stays open between two of them."""
+    def _batch(self, indices: Iterable[int]) -> Iterator[list[int]]:
+        """Batch indices, so that no file stays open between two batches."""
         total = self.total_episodes
-        steps = self._description.total_steps / max(total, 1)
-        nbytes = max(1.0, steps * _nbytes_of_row(self.observation_space))
+        steps = self._manifest.total_steps / max(total, 1)
+        nbytes = max(1.0, steps * _estimate_row_nbytes(self.observation_space))
         most = int(min(max(_NBYTES_READ_AT_ONCE / nbytes, 1), _MOST_READ_AT_ONCE))
         size = 1
         batch: list[int] = []
@@ -293,34 +267,29 @@ class PublicStorage(Storage):
     def append_episodes(self, episodes: Iterable[Episode]) -> range:
         """Add episodes, all or none; see `Storage.append_episodes`."""
         with self._changing():
-            first = number = self._description.total_episodes
-            described = self._description
+            manifest = self._manifest
+            first = number = manifest.total_episodes
             established = self._established_schema()
             writer: EpisodeWriter | None = None
             steps = 0
             try:
-                spaces_of = described.observation_space, described.action_space
-                for shard in encode_shards(episodes, *spaces_of):
+                both_spaces = manifest.observation_space, manifest.action_space
+                for shard in encode_shards(episodes, *both_spaces):
                     check_schema_fits(established, shard.schema)
                     established = established or shard.schema
-                    described = with_columns(described, shard.schema)
-                    holder = MemoryStorage(*spaces_of)
+                    manifest = manifest.add_columns(shard.schema)
+                    holder = MemoryStorage(*both_spaces)
                     holder.add([shard])
                     if writer is None:
                         writer = self._writer(first)
                     for episode in holder.read_episodes(range(shard.episodes), copy=False):
-                        _write(writer, number, episode, shard.schema)
+                        writer.write_episode(number, episode, shard.schema)
                         number += 1
                     steps += shard.steps
                 if writer is not None:
                     writer.commit()
-                    self._commit(
-                        replace(
-                            described,
-                            total_episodes=number,
-                            total_steps=described.total_steps + steps,
-                        )
-                    )
+                    steps += manifest.total_steps
+                    self._commit(replace(manifest, total_episodes=number, total_steps=steps))
             except BaseException as error:
                 if writer is not None:
                     writer.discard()
@@ -332,24 +301,24 @@ class PublicStorage(Storage):
 
     def _established_schema(self) -> Schema | None:
         if self._established is None and self.total_episodes:
-            (episode,) = self._read([0], copy=False)
+            (episode,) = self._read([0])
             bare = replace(episode, infos={}, extras={}, options=None, metadata={})
             self._established = encode_episodes(
                 [bare], self.observation_space, self.action_space, {}
             ).schema
         return self._established
 
-    def _commit(self, description: Description) -> None:
-        """Make the episodes that were written part of the dataset."""
+    def _commit(self, manifest: PublicManifest) -> None:
+        """Replace the manifest, which counts the episodes that belong to the dataset."""
         if self._published:
-            self._write_description(description)
-        self._description = description
+            self._write_manifest(manifest)
+        self._manifest = manifest
         self._lengths = None
 
-    def _write_description(self, description: Description) -> None:
+    def _write_manifest(self, manifest: PublicManifest) -> None:
         target = self._folder / MANIFEST_NAME
         try:
-            replace_file(target, description.to_json(self._data_nbytes()))
+            replace_file(target, manifest.to_json(self._data_nbytes()))
         except OSError as error:
             raise DatasetWriteError(f"could not write {target}: {error}") from error
 
@@ -357,13 +326,13 @@ class PublicStorage(Storage):
         """Make a new dataset complete and durable."""
         if not self._published:
             self._finish()
-            self._write_description(self._description)
+            self._write_manifest(self._manifest)
 
     def _finish(self) -> None:
         """Make sure that even a dataset without episodes has all its files."""
 
     def compact(self) -> None:
-        """Do nothing: a layout with one group or folder an episode has nothing to join."""
+        """Do nothing: a format that stores episodes one by one has nothing to join."""
 
     def update_metadata(self, changes: Mapping[str, object]) -> None:
         """Replace some keys of the metadata in one step; see `Storage.update_metadata`."""
@@ -373,39 +342,34 @@ class PublicStorage(Storage):
             raise MetadataError(f"metadata {', '.join(fixed)} cannot be changed after creation")
         checked = normalize_metadata(changes)
         with self._changing():
-            metadata = {**self._description.metadata, **checked}
-            self._commit_metadata(replace(self._description, metadata=metadata))
-
-    def _commit_metadata(self, description: Description) -> None:
-        if self._published:
-            self._write_description(description)
-        self._description = description
+            metadata = {**self._manifest.metadata, **checked}
+            self._commit(replace(self._manifest, metadata=metadata))
 
     def fingerprint(self) -> str:
-        """Text that changes whenever the stored episodes do."""
-        described = self._description
-        return f"{self._folder} {described.uid} {described.total_episodes} {described.total_steps}"
+        """Return text that changes whenever the stored episodes do."""
+        manifest = self._manifest
+        return f"{self._folder} {manifest.uid} {manifest.total_episodes} {manifest.total_steps}"
 
     def newer_episodes(self) -> int:
-        """How many episodes others have added that `refresh` would take in."""
-        return self._current().total_episodes - self.total_episodes if self._published else 0
+        """Return the number of episodes that others have added and `refresh` would load."""
+        return self._read_current().total_episodes - self.total_episodes if self._published else 0
 
     def refresh(self) -> bool:
-        """Take in what other processes added; whether there was anything.
+        """Load the episodes that other processes added, and return whether there were any.
 
         Raises:
             DatasetChangedError: Another dataset has taken this one's place.
         """
         if not self._published:
             return False
-        current = self._current()
-        if current == self._description:
+        current = self._read_current()
+        if current == self._manifest:
             return False
-        self._description, self._lengths = current, None
+        self._manifest, self._lengths = current, None
         return True
 
-    def _current(self) -> Description:
-        current, known = self.describe(self._folder), self._description
+    def _read_current(self) -> PublicManifest:
+        current, known = self.read_manifest(self._folder), self._manifest
         same_spaces = (current.observation_space, current.action_space) == (
             known.observation_space,
             known.action_space,
@@ -423,7 +387,7 @@ class PublicStorage(Storage):
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        """Hold the dataset's lock and know its newest state."""
+        """Hold the dataset's lock, after loading its newest state."""
         if not self._published:
             yield
             return
@@ -432,27 +396,10 @@ class PublicStorage(Storage):
             yield
 
 
-def temporary_beside(path: Path) -> Path:
-    """A hidden name in the same folder that nothing else has."""
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-
-
-def _unsaved(kind: type[PublicStorage], folder: Path, description: Description) -> PublicStorage:
-    return kind(folder, description, published=False)
-
-
-def _write(writer: EpisodeWriter, number: int, episode: EpisodeData, schema: Schema) -> None:
-    kept = Kept()
-    infos: dict[str, Any] = {}
-    struct, extras = schema.groups["infos"], schema.groups["extras"]
-    if isinstance(struct, StructColumn):
-        infos = public_part(episode.infos, struct, ("infos",), kept)
-    if isinstance(extras, StructColumn):
-        keep_dict(episode.extras, extras, ("extras",), kept)
-    attributes, complete = attributes_of(episode, number)
-    if not complete:
-        keep_entry(episode, kept)
-    writer.write(number, episode, infos, attributes, kept)
+def _make_unsaved(
+    kind: type[PublicStorage], folder: Path, manifest: PublicManifest
+) -> PublicStorage:
+    return kind(folder, manifest, published=False)
 
 
 def _lacks(values: Mapping[str, Any], union: StructColumn) -> bool:
@@ -466,29 +413,26 @@ def _lacks(values: Mapping[str, Any], union: StructColumn) -> bool:
     )
 
 
-def _nbytes_of_row(space: spaces.Space[Any]) -> int:
+def _estimate_row_nbytes(space: spaces.Space[Any]) -> int:
     if isinstance(space, spaces.Dict):
-        return sum(_nbytes_of_row(part) for part in space.spaces.values())
+        return sum(map(_estimate_row_nbytes, space.spaces.values()))
     if isinstance(space, spaces.Tuple):
-        return sum(_nbytes_of_row(part) for part in space.spaces)
+        return sum(map(_estimate_row_nbytes, space.spaces))
     if space.shape is None or space.dtype is None:
         return 64
     return int(np.prod(space.shape, dtype=np.int64)) * np.dtype(space.dtype).itemsize + 16
 
 
-def read_only(episode: EpisodeData) -> EpisodeData:
-    """The episode, with arrays that cannot be written to."""
-    for name in EpisodeData.__dataclass_fields__:
-        _freeze(getattr(episode, name))
-    return episode
-
-
 def _freeze(value: object) -> None:
+    """Make all arrays of an episode read-only."""
     if isinstance(value, np.ndarray):
         value.flags.writeable = False
+    elif isinstance(value, EpisodeData):
+        for name in EpisodeData.__dataclass_fields__:
+            _freeze(getattr(value, name))
     elif isinstance(value, dict):
-        for part in value.values():
-            _freeze(part)
+        for inner in value.values():
+            _freeze(inner)
     elif isinstance(value, list | tuple):
-        for part in value:
-            _freeze(part)
+        for inner in value:
+            _freeze(inner)

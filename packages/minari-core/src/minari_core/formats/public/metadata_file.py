@@ -1,8 +1,8 @@
-"""``metadata.json`` of the public layouts: what the public Minari reads, and what only we do.
+"""The manifest of a dataset in a public format, ``metadata.json``.
 
-The public Minari keeps keys that it does not know. Under one such key lies what its own keys cannot
-say: which info keys there are, and texts (spaces, environment specs) that its reader would not
-understand in the exact form.
+The public Minari ignores keys that it does not know. One such key holds what its own keys cannot
+express: which info keys there are, and texts (spaces, environment specs) whose exact form its
+reader would not understand.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import gymnasium
 from gymnasium import spaces
 
 from minari_core._version import __version__
-from minari_core.columns import AXES, Schema, StructColumn, merge_columns, schema_from_json
+from minari_core.columns import Schema, StructColumn, merge_columns
+from minari_core.columns.schema import column_from_json
 from minari_core.environments.env_specs import env_spec_from_json, env_spec_to_json
 from minari_core.environments.recovery import recover_environment
 from minari_core.environments.space_json import space_from_json, space_to_json
@@ -42,16 +43,16 @@ _OWN_VERSION = 1
 _SPACES = ("observation_space", "action_space")
 _SPECS = ("env_spec", "eval_env_spec")
 _PEOPLE = ("author", "author_email")
-_PARTS = ("infos", "extras")
+_GROUPS = ("infos", "extras")
 _NO_COLUMNS = StructColumn({})
 
 
 @dataclass(frozen=True, slots=True)
-class Description:
-    """What a dataset in a public layout is."""
+class PublicManifest:
+    """The contents of ``metadata.json``."""
 
     metadata: Mapping[str, JsonValue]
-    """Its metadata as everybody sees it, without counts."""
+    """The metadata, without counts."""
     observation_space: spaces.Space[Any]
     """The space of the observations."""
     action_space: spaces.Space[Any]
@@ -59,20 +60,21 @@ class Description:
     total_episodes: int
     """The number of episodes."""
     total_steps: int
-    """The number of their steps."""
+    """The number of steps of all episodes."""
     uid: str = ""
-    """Random text that tells the dataset from another that takes its id; "" if not known."""
+    """Random text that tells this dataset from another that later takes its id; "" if unknown."""
     infos: StructColumn = _NO_COLUMNS
-    """Every info key that an episode is known to have."""
+    """Every info key that is known to be in an episode."""
     extras: StructColumn = _NO_COLUMNS
-    """Every extra column that an episode is known to have."""
+    """Every extra column that is known to be in an episode."""
 
     @property
-    def jpeg(self) -> bool:
+    def stores_jpeg(self) -> bool:
         """Whether images are stored as JPEG."""
         return self.metadata.get("jpeg_encoding", True) is True
 
-    def seen(self) -> dict[str, JsonValue]:
+    @property
+    def metadata_with_counts(self) -> dict[str, JsonValue]:
         """The metadata with the counts."""
         return {
             **self.metadata,
@@ -81,12 +83,15 @@ class Description:
         }
 
     def to_json(self, nbytes: int) -> bytes:
-        """The contents of ``metadata.json``.
+        """Return the text of ``metadata.json``.
 
         Args:
-            nbytes: The size of the data, which the public Minari keeps in it.
+            nbytes: The size of the data, which is one of the public Minari's keys.
         """
-        content: dict[str, Any] = {**self.seen(), "dataset_size": round(nbytes / 1e6, 1)}
+        content: dict[str, Any] = {
+            **self.metadata_with_counts,
+            "dataset_size": round(nbytes / 1e6, 1),
+        }
         exact: dict[str, str] = {}
         for key, space in zip(_SPACES, (self.observation_space, self.action_space), strict=True):
             content[key] = public_space_json(space)
@@ -116,41 +121,51 @@ class Description:
         }
         return json.dumps(content).encode("ascii")
 
+    def add_columns(self, schema: Schema) -> PublicManifest:
+        """Return the manifest with the keys of a shard's infos and extra columns added."""
+        infos, extras = (
+            merge_columns([getattr(self, group), schema.groups[group]]) for group in _GROUPS
+        )
+        return replace(self, infos=infos, extras=extras)
 
-def new_description(metadata: Mapping[str, JsonValue], data_format: str) -> Description:
-    """What a new dataset is.
+
+def create_manifest(
+    metadata: Mapping[str, JsonValue], data_format: str, *, holds_empty_spaces: bool
+) -> PublicManifest:
+    """Create the manifest of a new dataset.
 
     Args:
         metadata: As `minari_core.formats.registry.new_storage` takes it.
-        data_format: The layout.
+        data_format: The name of the format.
+        holds_empty_spaces: Whether the format can hold spaces whose values have no elements.
 
     Raises:
-        SpaceError: A space cannot be held by the layout; the message names it.
+        SpaceError: The format cannot hold a space; the message names it.
         MetadataError: ``jpeg_encoding`` is not a flag.
     """
     found = [space_from_json(str(metadata[key]), key) for key in _SPACES]
     for key, space in zip(_SPACES, found, strict=True):
-        check_holdable(space, key, data_format)
+        check_holdable(space, key, data_format, holds_empty_spaces=holds_empty_spaces)
     jpeg = metadata.get("jpeg_encoding", False)
     if not isinstance(jpeg, bool):
         raise MetadataError(f"metadata jpeg_encoding is {jpeg!r}, not true or false")
-    described = {
+    content = {
         **metadata,
         "data_format": data_format,
         "minari_version": PUBLIC_VERSION,
         "jpeg_encoding": jpeg,
     }
     for key in ("total_episodes", "total_steps", "dataset_size", OWN_KEY):
-        described.pop(key, None)
-    return Description(described, found[0], found[1], 0, 0, uuid.uuid4().hex)
+        content.pop(key, None)
+    return PublicManifest(content, found[0], found[1], 0, 0, uuid.uuid4().hex)
 
 
-def read_description(content: Mapping[str, Any], folder: Path) -> Description:
-    """Read what `Description.to_json`, or a public Minari, wrote.
+def parse_manifest(content: Mapping[str, Any], folder: Path) -> PublicManifest:
+    """Parse what `PublicManifest.to_json`, or the public Minari, wrote.
 
     Args:
-        content: The metadata, which is taken from ``metadata.json`` or from HDF5 attributes.
-        folder: The dataset's folder, for messages.
+        content: The contents of ``metadata.json``, or of the HDF5 attributes of before 0.5.
+        folder: The dataset's folder, for error messages.
 
     Raises:
         DatasetDamagedError: A key is missing or of the wrong type; the message names it.
@@ -177,14 +192,14 @@ def read_description(content: Mapping[str, Any], folder: Path) -> Description:
         metadata.update({key: text for key, text in exact.items() if key in exact_keys})
     for key in (*_SPECS, *_PEOPLE, "minari_version", "algorithm_name"):
         _check_text(metadata, key, path, lists=key in _PEOPLE)
-    observation_space, action_space = _spaces(metadata, path)
+    observation_space, action_space = _read_spaces(metadata, path)
     for key, space in zip(_SPACES, (observation_space, action_space), strict=True):
         metadata.setdefault(key, space_to_json(space, key))
     try:
-        infos, extras = (_columns(own.get(part)) for part in _PARTS)
+        infos, extras = (_parse_columns(own.get(group), group) for group in _GROUPS)
     except MinariError as error:
         raise DatasetDamagedError(f"{path}: {OWN_KEY!r}: {error}") from error
-    return Description(
+    return PublicManifest(
         metadata,
         observation_space,
         action_space,
@@ -203,7 +218,9 @@ def _check_text(metadata: Mapping[str, Any], key: str, path: Path, *, lists: boo
         raise DatasetDamagedError(f"{path}: {key!r} is {value!r}, not text")
 
 
-def _spaces(metadata: Mapping[str, Any], path: Path) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
+def _read_spaces(
+    metadata: Mapping[str, Any], path: Path
+) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
     found: dict[str, spaces.Space[Any]] = {}
     for key in _SPACES:
         if key in metadata:
@@ -212,9 +229,9 @@ def _spaces(metadata: Mapping[str, Any], path: Path) -> tuple[spaces.Space[Any],
             except SpaceError as error:
                 raise DatasetDamagedError(f"{path}: {error}") from error
     if len(found) < len(_SPACES):
-        # Before 0.4, only the environment said what its spaces are.
+        # Before 0.4, the spaces were those of the environment.
         missing = [key for key in _SPACES if key not in found]
-        environment = _environment(metadata, missing, path)
+        environment = _make_environment(metadata, missing, path)
         try:
             for key in missing:
                 found[key] = getattr(environment, key)
@@ -225,7 +242,7 @@ def _spaces(metadata: Mapping[str, Any], path: Path) -> tuple[spaces.Space[Any],
     return found["observation_space"], found["action_space"]
 
 
-def _environment(
+def _make_environment(
     metadata: Mapping[str, Any], missing: list[str], path: Path
 ) -> gymnasium.Env[Any, Any]:
     needed = " and ".join(repr(key) for key in missing)
@@ -240,19 +257,10 @@ def _environment(
         ) from error
 
 
-def _columns(described: object) -> StructColumn:
-    if described is None:
+def _parse_columns(content: object, where: str) -> StructColumn:
+    if content is None:
         return _NO_COLUMNS
-    whole = schema_from_json(dict.fromkeys(AXES, described))
-    column = whole.groups["infos"]
+    column = column_from_json(content, where)
     if not isinstance(column, StructColumn):
-        raise DatasetDamagedError("infos are not described by their keys")
+        raise DatasetDamagedError(f"{where} are not listed by their keys")
     return column
-
-
-def with_columns(description: Description, schema: Schema) -> Description:
-    """The description with the info keys that a shard has in addition."""
-    infos, extras = (
-        merge_columns([getattr(description, part), schema.groups[part]]) for part in _PARTS
-    )
-    return replace(description, infos=infos, extras=extras)

@@ -1,9 +1,9 @@
-"""What a public layout has no place for, kept beside what it has.
+"""The sidecar of an episode: what a public format cannot hold, stored beside it.
 
-The public layouts hold arrays of numbers and text, one row a step, without gaps. Everything else
+The public formats hold arrays of numbers and text, one row a step, without gaps. Everything else
 that an episode may have (masked values, values of changing length, bytes, mixtures, extra columns,
 options and metadata that are not flat) is encoded by the columns of the native format, so that it
-comes back to the bit. Each of those columns is named by its path, as ``("infos", "x", "y")``.
+is restored bit for bit. Each of those columns is named by its path, as ``("infos", "x", "y")``.
 """
 
 from __future__ import annotations
@@ -28,111 +28,142 @@ from minari_core.columns.schema import column_from_json
 from minari_core.episodes import encode_entries
 from minari_core.episodes.episode import EpisodeData
 from minari_core.errors import DatasetDamagedError
-from minari_core.formats.columnar.episode_entry import decode_entry
+from minari_core.formats.columnar.episode_entry import Entry, decode_entry
 from minari_core.formats.public.spaces import is_plain_name, is_plain_text
 
 Path: TypeAlias = tuple[str, ...]
-Entry: TypeAlias = tuple[int | None, dict[str, Any] | None, dict[str, Any]]
 ENTRY: Path = ("entry",)
 """The path of the seed, options and metadata."""
+
+COLUMNS_NAME = "columns"
+"""The name under which a format stores `Sidecar.columns_to_json`, beside the numbered arrays."""
 
 _WIDEST = 8
 
 
 @dataclass(slots=True)
-class Kept:
-    """Columns of one episode, as text and flat arrays."""
+class Sidecar:
+    """Columns of one episode, and their flat arrays."""
 
     columns: list[tuple[Path, Column]] = field(default_factory=list)
     """Each column with its path."""
     arrays: list[Array] = field(default_factory=list)
-    """The flat arrays of all columns, one behind the other."""
-
-    def add(self, path: Path, column: Column, arrays: Sequence[Array]) -> None:
-        """Keep one more column."""
-        self.columns.append((path, column))
-        self.arrays += arrays
+    """The flat arrays of all columns, in order."""
 
     def __bool__(self) -> bool:
         return bool(self.columns)
 
-    def described(self) -> str:
-        """The columns as JSON text."""
+    def columns_to_json(self) -> str:
+        """Return the columns as JSON text."""
         return json.dumps([[list(path), column.to_json()] for path, column in self.columns])
 
+    def add(self, path: Path, column: Column, arrays: Sequence[Array]) -> None:
+        """Add a column."""
+        self.columns.append((path, column))
+        self.arrays += arrays
 
-def public_part(
-    values: Mapping[str, Any], struct: StructColumn, path: Path, kept: Kept
+    def add_entry(self, episode: EpisodeData) -> None:
+        """Add the seed, options and metadata of an episode."""
+        column, pieces = encode_entries(
+            [len(episode)], [episode.seed], [episode.options], [episode.metadata], {}
+        )
+        self.add(ENTRY, column, [piece[0] for piece in pieces])
+
+    def add_dict(self, values: Mapping[str, Any], struct: StructColumn, path: Path) -> None:
+        """Add a dict of columns as a whole, without those that have no value at all."""
+        for key, value in values.items():
+            if not _is_missing(value):
+                self.add_values(value, struct.fields[key], (*path, key))
+
+    def add_values(self, values: Any, column: Column, path: Path) -> None:
+        """Encode the rows of a column and add them.
+
+        Args:
+            values: The rows, as `EpisodeData.infos` shows them.
+            column: The column that they were read from.
+            path: Its path.
+        """
+        if isinstance(column, StructColumn):
+            if values:
+                self.add_dict(values, column, path)
+            else:
+                self.add(path, StructColumn({}), [])
+            return
+        if isinstance(values, np.ndarray):
+            masked = np.ma.getmaskarray(values) if np.ma.isMA(values) else None
+            fixed = FixedColumn(values.dtype, values.shape[1:])
+            if masked is None or not masked.any():
+                self.add(path, fixed, [np.asarray(values)])
+            else:
+                absent = np.asarray(masked.reshape(len(values), -1).any(axis=1))
+                present: Array = np.asarray(np.logical_not(absent))
+                self.add(path, MaskedColumn(fixed), [present, np.asarray(np.ma.getdata(values))])
+            return
+        if isinstance(column, FixedColumn):
+            column = TextColumn()
+        if any(row is None for row in values) and not isinstance(column, MaskedColumn):
+            column = MaskedColumn(column)
+        self.add(path, column, column.encode(values, ".".join(path)))
+
+
+def split_dict(
+    values: Mapping[str, Any], struct: StructColumn, path: Path, sidecar: Sidecar
 ) -> dict[str, Any]:
-    """Split a dict of columns into what a public layout holds, and what must be kept.
+    """Split a dict of columns into what a public format holds and what goes into the sidecar.
 
     Args:
         values: Rows by key, as `EpisodeData.infos` shows them.
         struct: The columns that they were read from.
         path: The path of the dict.
-        kept: Gets the columns that a public layout cannot hold.
+        sidecar: Receives the columns that a public format cannot hold.
 
     Returns:
-        Arrays, lists of text, and dicts of them.
+        What the public format holds: arrays, lists of text, and dicts of them.
     """
-    shown: dict[str, Any] = {}
+    public: dict[str, Any] = {}
     for key, value in values.items():
         column = struct.fields[key]
         here = (*path, key)
         if is_plain_name(key):
             if isinstance(column, StructColumn) and isinstance(value, Mapping):
-                inner = public_part(value, column, here, kept)
+                inner = split_dict(value, column, here, sidecar)
                 if inner or not value:
-                    shown[key] = inner
+                    public[key] = inner
                 if not value:
-                    kept.add(here, StructColumn({}), [])
+                    sidecar.add(here, StructColumn({}), [])
                 continue
             if _is_public(value):
-                shown[key] = value
+                public[key] = value
                 continue
         if not _is_missing(value):
-            _keep(value, column, here, kept)
+            sidecar.add_values(value, column, here)
             if is_plain_name(key) and np.ma.isMA(value) and value.dtype.kind == "f":
-                # The public Minari sees at least a number that says that it is none.
-                shown[key] = value.filled(np.nan)
-    return shown
+                # The public Minari sees a NaN at least.
+                public[key] = value.filled(np.nan)
+    return public
 
 
-def keep_entry(episode: EpisodeData, kept: Kept) -> None:
-    """Keep the seed, options and metadata of an episode exactly."""
-    described = [episode.seed], [episode.options], [episode.metadata]
-    column, pieces = encode_entries([len(episode)], *described, {})
-    kept.add(ENTRY, column, [piece[0] for piece in pieces])
-
-
-def keep_dict(values: Mapping[str, Any], struct: StructColumn, path: Path, kept: Kept) -> None:
-    """Keep a dict of columns as a whole."""
-    for key, value in values.items():
-        if not _is_missing(value):
-            _keep(value, struct.fields[key], (*path, key), kept)
-
-
-def restore(
-    described: str, arrays: Iterator[Array], rows: int, infos: dict[str, Any], *, copy: bool
+def restore_sidecar(
+    columns: str, arrays: Iterator[Array], rows: int, infos: dict[str, Any], *, copy: bool
 ) -> tuple[dict[str, Any], Entry | None]:
-    """Put kept columns back.
+    """Decode a sidecar.
 
     Args:
-        described: The columns as `Kept.described` wrote them.
+        columns: The columns as `Sidecar.columns_to_json` wrote them.
         arrays: Their arrays.
-        rows: The rows that infos and extras have.
-        infos: The infos that the public layout holds; gets those that were kept.
-        copy: Whether arrays are to be the caller's own.
+        rows: The number of rows of infos and extras.
+        infos: The infos that the public format holds; those of the sidecar are added to it.
+        copy: Return fresh arrays rather than views.
 
     Returns:
-        The extra columns, and the entry if it was kept.
+        The extra columns, and seed, options and metadata if the sidecar has them.
 
     Raises:
-        DatasetDamagedError: The text or the arrays do not fit.
+        DatasetDamagedError: The columns or the arrays are malformed.
     """
     extras: dict[str, Any] = {}
     entry: Entry | None = None
-    for path, column in _columns(described):
+    for path, column in _parse_columns(columns):
         try:
             read = column.bind(arrays, 1 if path == ENTRY else rows, copy=copy)
         except StopIteration as error:
@@ -145,21 +176,6 @@ def restore(
             holder = holder.setdefault(key, {})
         holder[path[-1]] = read(0, rows)
     return extras, entry
-
-
-def completed(value: Mapping[str, Any], union: StructColumn, rows: int) -> dict[str, Any]:
-    """A dict of columns with the keys that only other episodes have, in the order of all."""
-    result: dict[str, Any] = {}
-    for key, column in union.fields.items():
-        if key not in value:
-            result[key] = column.missing(rows)
-        elif isinstance(column, StructColumn) and isinstance(value[key], Mapping):
-            result[key] = completed(value[key], column, rows)
-        else:
-            result[key] = value[key]
-    for key, part in value.items():
-        result.setdefault(key, part)
-    return result
 
 
 def _is_public(value: object) -> bool:
@@ -180,46 +196,22 @@ def _is_missing(value: object) -> bool:
     if isinstance(value, np.ndarray):
         return np.ma.isMA(value) and bool(np.ma.getmaskarray(value).all()) and value.size > 0
     if isinstance(value, Mapping):
-        return bool(value) and all(_is_missing(part) for part in value.values())
+        return bool(value) and all(_is_missing(inner) for inner in value.values())
     return isinstance(value, list) and all(row is None for row in value)
 
 
-def _keep(value: Any, column: Column, path: Path, kept: Kept) -> None:
-    if isinstance(column, StructColumn):
-        if value:
-            keep_dict(value, column, path, kept)
-        else:
-            kept.add(path, StructColumn({}), [])
-        return
-    if isinstance(value, np.ndarray):
-        masked = np.ma.getmaskarray(value) if np.ma.isMA(value) else None
-        fixed = FixedColumn(value.dtype, value.shape[1:])
-        if masked is None or not masked.any():
-            kept.add(path, fixed, [np.asarray(value)])
-        else:
-            absent = np.asarray(masked.reshape(len(value), -1).any(axis=1))
-            present: Array = np.asarray(np.logical_not(absent))
-            kept.add(path, MaskedColumn(fixed), [present, np.asarray(np.ma.getdata(value))])
-        return
-    if isinstance(column, FixedColumn):
-        column = TextColumn()
-    if any(row is None for row in value) and not isinstance(column, MaskedColumn):
-        column = MaskedColumn(column)
-    kept.add(path, column, column.encode(value, ".".join(path)))
-
-
 @lru_cache(maxsize=64)
-def _columns(described: str) -> list[tuple[Path, Column]]:
+def _parse_columns(columns: str) -> list[tuple[Path, Column]]:
     try:
         return [
-            (_path(path), column_from_json(column, "/".join(path)))
-            for path, column in json.loads(described)
+            (_parse_path(path), column_from_json(column, "/".join(path)))
+            for path, column in json.loads(columns)
         ]
     except (ValueError, TypeError, RecursionError) as error:
-        raise DatasetDamagedError(f"kept columns are malformed: {error}") from error
+        raise DatasetDamagedError(f"the columns of the sidecar are malformed: {error}") from error
 
 
-def _path(path: object) -> Path:
+def _parse_path(path: object) -> Path:
     if not isinstance(path, list) or not all(isinstance(key, str) for key in path):
         raise ValueError(f"{path!r} is no path")
     if path != list(ENTRY) and (len(path) < 2 or path[0] not in ("infos", "extras")):

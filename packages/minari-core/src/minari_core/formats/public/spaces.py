@@ -1,4 +1,4 @@
-"""The spaces that the public layouts hold, and the JSON that the public Minari reads."""
+"""The spaces that the public formats can hold, and their JSON text for the public Minari."""
 
 from __future__ import annotations
 
@@ -15,21 +15,24 @@ from minari_core.errors import SpaceError
 _SMALLEST_IMAGE_SIDE = 32
 
 
-def check_holdable(space: spaces.Space[Any], where: str, data_format: str) -> None:
-    """Raise unless a public layout has a place for every value of a space.
+def check_holdable(
+    space: spaces.Space[Any], where: str, data_format: str, *, holds_empty_spaces: bool
+) -> None:
+    """Raise unless a public format can hold every value of a space.
 
     Args:
         space: The space.
         where: What it is the space of, for the message.
-        data_format: The layout's name, for the message.
+        data_format: The name of the format, for the message.
+        holds_empty_spaces: Whether the format can hold spaces whose values have no elements.
 
     Raises:
-        SpaceError: It has a part that cannot be held; the message names the part.
+        SpaceError: It cannot hold a subspace; the message names that.
     """
-    for part, name in _parts(space, where):
-        reason = _obstacle(part)
-        if reason is None and data_format != "hdf5" and _is_hollow(part):
-            reason = f"Arrow has no column for an empty {type(part).__name__} space"
+    for subspace, name in _walk_subspaces(space, where):
+        reason = _find_obstacle(subspace)
+        if reason is None and not holds_empty_spaces and _is_empty(subspace):
+            reason = f"Arrow has no column for an empty {type(subspace).__name__} space"
         if reason is not None:
             raise SpaceError(
                 f"{name} cannot be stored in data format {data_format!r}: {reason}; store it as "
@@ -37,17 +40,19 @@ def check_holdable(space: spaces.Space[Any], where: str, data_format: str) -> No
             )
 
 
-def _parts(space: spaces.Space[Any], where: str) -> Iterator[tuple[spaces.Space[Any], str]]:
+def _walk_subspaces(
+    space: spaces.Space[Any], where: str
+) -> Iterator[tuple[spaces.Space[Any], str]]:
     yield space, where
     if isinstance(space, spaces.Dict):
-        for key, part in space.spaces.items():
-            yield from _parts(part, f"{where}[{key!r}]")
+        for key, subspace in space.spaces.items():
+            yield from _walk_subspaces(subspace, f"{where}[{key!r}]")
     elif isinstance(space, spaces.Tuple):
-        for index, part in enumerate(space.spaces):
-            yield from _parts(part, f"{where}[{index}]")
+        for index, subspace in enumerate(space.spaces):
+            yield from _walk_subspaces(subspace, f"{where}[{index}]")
 
 
-def _obstacle(space: spaces.Space[Any]) -> str | None:
+def _find_obstacle(space: spaces.Space[Any]) -> str | None:
     if type(space) not in _WRITERS:
         return f"it has no place for a {type(space).__name__} space"
     if isinstance(space, spaces.Dict):
@@ -57,30 +62,30 @@ def _obstacle(space: spaces.Space[Any]) -> str | None:
     if isinstance(space, spaces.Text):
         for character in text_characters(space):
             if not is_plain_text(character):
-                return f"its charset has {character!r}, which the layout's strings cannot hold"
+                return f"its charset has {character!r}, which the format's strings cannot hold"
     return None
 
 
-def _is_hollow(space: spaces.Space[Any]) -> bool:
+def _is_empty(space: spaces.Space[Any]) -> bool:
     if isinstance(space, spaces.Dict | spaces.Tuple):
         return not space.spaces
     return space.shape is not None and 0 in space.shape
 
 
 def is_plain_text(text: str) -> bool:
-    """Whether text survives as a NUL-terminated UTF-8 string."""
+    """Return whether text survives as a NUL-terminated UTF-8 string."""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def is_plain_name(name: object) -> bool:
-    """Whether text survives as one part of an HDF5 path."""
+    """Return whether text survives as one name in an HDF5 path."""
     return (
         isinstance(name, str) and name not in ("", ".") and "/" not in name and is_plain_text(name)
     )
 
 
 def is_image_space(space: spaces.Space[Any]) -> bool:
-    """Whether the public Minari would store values of a space as JPEG, if it stores any so."""
+    """Return whether the values of a space are stored as JPEG where ``jpeg_encoding`` is set."""
     return (
         isinstance(space, spaces.Box)
         and len(space.shape) in (2, 3)
@@ -92,15 +97,15 @@ def is_image_space(space: spaces.Space[Any]) -> bool:
 
 
 def public_space_json(space: spaces.Space[Any]) -> str:
-    """A space as the JSON that the public Minari reads.
+    """Write a space as the JSON text that the public Minari reads.
 
     Args:
-        space: A space that `check_holdable` lets pass.
+        space: A space that `check_holdable` accepts.
     """
-    return json.dumps(_written(space))
+    return json.dumps(_write_space(space))
 
 
-def _written(space: spaces.Space[Any]) -> dict[str, Any]:
+def _write_space(space: spaces.Space[Any]) -> dict[str, Any]:
     return {"type": type(space).__name__, **_WRITERS[type(space)](space)}
 
 
@@ -132,11 +137,11 @@ def _text(space: Any) -> dict[str, Any]:
 
 
 def _dict(space: Any) -> dict[str, Any]:
-    return {"subspaces": {key: _written(part) for key, part in space.spaces.items()}}
+    return {"subspaces": {key: _write_space(value) for key, value in space.spaces.items()}}
 
 
 def _tuple(space: Any) -> dict[str, Any]:
-    return {"subspaces": [_written(part) for part in space.spaces]}
+    return {"subspaces": [_write_space(subspace) for subspace in space.spaces]}
 
 
 _WRITERS: dict[type, Any] = {

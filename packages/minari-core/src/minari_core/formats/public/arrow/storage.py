@@ -1,8 +1,8 @@
 """The public Minari's ``"arrow"`` and ``"parquet"``: one folder an episode.
 
-In it lie a table of T+1 rows, ``metadata.json`` with what is said of the episode, and, if there is
-anything, a file of what the layout has no place for. ``metadata.json`` of the dataset says how many
-of the folders belong to it.
+It holds a table of T+1 rows, ``metadata.json`` with the attributes of the episode, and a sidecar if
+there is anything that the format cannot hold. ``metadata.json`` of the dataset counts the episodes
+that belong to it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ import numpy as np
 from minari_core.episodes.episode import EpisodeData
 from minari_core.errors import DataError, DatasetDamagedError, MissingDependencyError
 from minari_core.files import check_plain, sync_folder
-from minari_core.formats.public.attributes import Attributes, described_by, nested
-from minari_core.formats.public.base import EpisodeWriter, PublicStorage, read_only
+from minari_core.formats.public.attributes import Attributes, decode_attributes, nest_attributes
+from minari_core.formats.public.base import PublicStorage
+from minari_core.formats.public.episode_writer import EpisodeWriter
 from minari_core.formats.public.files import EPISODE_METADATA, SIDECAR_FILE, is_episode_data
-from minari_core.formats.public.sidecar import ENTRY, Kept, keep_entry, restore
+from minari_core.formats.public.sidecar import COLUMNS_NAME, ENTRY, Sidecar, restore_sidecar
 
 try:
     import pyarrow as pa
@@ -35,7 +36,6 @@ except ImportError as error:
         "the formats 'arrow' and 'parquet' need pyarrow; pip install 'minari-core[arrow]'"
     ) from error
 
-_KEPT_COLUMNS = "columns"
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, UnicodeError, pa.ArrowException)
 
 
@@ -44,14 +44,14 @@ class ArrowStorage(PublicStorage):
 
     data_format: ClassVar[str] = "arrow"
 
-    def _read(self, numbers: Sequence[int], *, copy: bool) -> Iterator[EpisodeData]:
+    def _read(self, numbers: Sequence[int]) -> Iterator[EpisodeData]:
         for number in numbers:
             folder = self._folder / str(number)
             try:
-                episode = self._episode(folder, number)
+                episode = self._read_episode(folder, number)
             except _DAMAGE as error:
                 raise DatasetDamagedError(f"episode {number} in {folder}: {error}") from error
-            yield episode if copy else read_only(episode)
+            yield episode
 
     def _read_attributes(self, numbers: Sequence[int]) -> Iterator[tuple[Attributes, Any]]:
         for number in numbers:
@@ -62,14 +62,14 @@ class ArrowStorage(PublicStorage):
                     attributes["total_steps"] = self._table(folder).num_rows - 1
                 entry = None
                 if (folder / SIDECAR_FILE).exists():
-                    described, arrays = _read_kept(folder / SIDECAR_FILE)
+                    columns, arrays = _read_sidecar(folder / SIDECAR_FILE)
                     rows = int(attributes["total_steps"]) + 1
-                    entry = restore(described, arrays, rows, {}, copy=True)[1]
+                    entry = restore_sidecar(columns, arrays, rows, {}, copy=True)[1]
             except _DAMAGE as error:
                 raise DatasetDamagedError(f"episode {number} in {folder}: {error}") from error
             yield attributes, entry
 
-    def _episode(self, folder: Path, number: int) -> EpisodeData:
+    def _read_episode(self, folder: Path, number: int) -> EpisodeData:
         table = self._table(folder)
         columns = {name: table.column(name).combine_chunks() for name in table.column_names}
         attributes = _read_json(folder / EPISODE_METADATA)
@@ -80,20 +80,20 @@ class ArrowStorage(PublicStorage):
                 f"it has {rows} rows, but total_steps is {attributes.get('total_steps')!r}"
             )
         flat = {
-            name: arrow_values.flat_numbers(_whole(columns[name]), name)[:steps]
+            name: arrow_values.flat_numbers(_combine(columns[name]), name)[:steps]
             for name in ("rewards", "terminations", "truncations")
         }
         infos: dict[str, Any] = {}
         if "infos" in columns:
-            infos = arrow_values.decode_infos(_whole(columns["infos"]), "infos")
-        seed, options, metadata = described_by(attributes)
+            infos = arrow_values.decode_infos(_combine(columns["infos"]), "infos")
+        seed, options, metadata = decode_attributes(attributes)
         extras: dict[str, Any] = {}
         if (folder / SIDECAR_FILE).exists():
-            described, arrays = _read_kept(folder / SIDECAR_FILE)
-            extras, entry = restore(described, arrays, rows, infos, copy=True)
+            sidecar_columns, arrays = _read_sidecar(folder / SIDECAR_FILE)
+            extras, entry = restore_sidecar(sidecar_columns, arrays, rows, infos, copy=True)
             if entry is not None:
                 seed, options, metadata = entry
-        observations, actions = _whole(columns["observations"]), _whole(columns["actions"])
+        observations, actions = _combine(columns["observations"]), _combine(columns["actions"])
         return EpisodeData(
             number,
             arrow_values.decode_value(self.observation_space, observations, rows, "observations"),
@@ -147,9 +147,9 @@ class ArrowStorage(PublicStorage):
         self._write_table(table, folder / f"part-0.{self.data_format}")
 
     @property
-    def writes_jpeg(self) -> bool:
+    def stores_jpeg(self) -> bool:
         """Whether images are stored as JPEG."""
-        return self._description.jpeg
+        return self._manifest.stores_jpeg
 
 
 class ParquetStorage(ArrowStorage):
@@ -165,7 +165,7 @@ class ParquetStorage(ArrowStorage):
 
 
 class _Writer(EpisodeWriter):
-    """Writes folders behind those that the dataset has."""
+    """Writes folders after those that the dataset has."""
 
     def __init__(self, storage: ArrowStorage, first: int) -> None:
         self._storage = storage
@@ -173,7 +173,7 @@ class _Writer(EpisodeWriter):
         self._written: list[Path] = []
         for entry in os.scandir(self._folder):
             if entry.name.isdecimal() and int(entry.name) >= first:
-                # An append that was cut short left it.
+                # An interrupted append left it.
                 shutil.rmtree(entry.path)
 
     def write(
@@ -182,7 +182,7 @@ class _Writer(EpisodeWriter):
         episode: EpisodeData,
         infos: dict[str, Any],
         attributes: Attributes,
-        kept: Kept,
+        sidecar: Sidecar,
     ) -> None:
         storage = self._storage
         if episode.rewards.ndim > 1:
@@ -191,10 +191,10 @@ class _Writer(EpisodeWriter):
                 f"data format {storage.data_format!r} holds one number a step"
             )
         if any(isinstance(value, np.ndarray) for value in attributes.values()) and not any(
-            path == ENTRY for path, _ in kept.columns
+            path == ENTRY for path, _ in sidecar.columns
         ):
-            keep_entry(episode, kept)
-        jpeg = storage.writes_jpeg
+            sidecar.add_entry(episode)
+        jpeg = storage.stores_jpeg
         columns = {
             "observations": arrow_values.encode_value(
                 storage.observation_space, episode.observations, 0, "observations", jpeg=jpeg
@@ -206,21 +206,19 @@ class _Writer(EpisodeWriter):
             "terminations": pa.array(np.pad(episode.terminations, (0, 1))),
             "truncations": pa.array(np.pad(episode.truncations, (0, 1))),
         }
-        shown = arrow_values.encode_infos(infos, "infos")
-        if shown is not None:
-            columns["infos"] = shown
+        encoded_infos = arrow_values.encode_infos(infos, "infos")
+        if encoded_infos is not None:
+            columns["infos"] = encoded_infos
         folder = self._folder / str(number)
         folder.mkdir()
         self._written.append(folder)
         storage.write_table(pa.table(columns), folder)
-        text = json.dumps(nested(attributes), default=_plain)
-        (folder / EPISODE_METADATA).write_text(text, encoding="ascii")
-        if kept:
-            described = np.frombuffer(kept.described().encode("utf-8"), dtype=np.uint8)
-            arrays = {str(index): array for index, array in enumerate(kept.arrays)}
-            np.savez(
-                folder / SIDECAR_FILE, allow_pickle=False, **{_KEPT_COLUMNS: described}, **arrays
-            )
+        metadata = json.dumps(nest_attributes(attributes), default=_plain)
+        (folder / EPISODE_METADATA).write_text(metadata, encoding="ascii")
+        if sidecar:
+            text = np.frombuffer(sidecar.columns_to_json().encode("utf-8"), dtype=np.uint8)
+            arrays = {str(index): array for index, array in enumerate(sidecar.arrays)}
+            np.savez(folder / SIDECAR_FILE, allow_pickle=False, **{COLUMNS_NAME: text}, **arrays)
 
     def commit(self) -> None:
         for folder in self._written:
@@ -239,8 +237,8 @@ def _data_files(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if is_episode_data(path.name)]
 
 
-def _whole(column: Any) -> Any:
-    """A column as one array, whatever `combine_chunks` makes of it in this release."""
+def _combine(column: Any) -> Any:
+    """Return a column as one array, whatever `combine_chunks` returns in this release."""
     if isinstance(column, pa.ChunkedArray):
         return pa.concat_arrays(column.chunks)
     return column
@@ -255,12 +253,12 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _read_kept(path: Path) -> tuple[str, Iterator[Any]]:
+def _read_sidecar(path: Path) -> tuple[str, Iterator[Any]]:
     check_plain(path, may_be_link=True)
     with np.load(path, allow_pickle=False) as archive:
-        described = bytes(archive[_KEPT_COLUMNS]).decode("utf-8")
+        columns = bytes(archive[COLUMNS_NAME]).decode("utf-8")
         arrays = [archive[str(index)] for index in range(len(archive.files) - 1)]
-    return described, iter(arrays)
+    return columns, iter(arrays)
 
 
 def _plain(value: object) -> object:

@@ -1,4 +1,4 @@
-"""An HDF5 file by low-level calls, following no link that leaves the dataset's folder."""
+"""An HDF5 file, read by low-level calls that follow no link out of the dataset's folder."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ _H5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeErr
 _LARGEST_NBYTES = 1 << 40
 
 
-def damage(error: BaseException, where: str) -> DatasetDamagedError:
-    """What HDF5 said, as an error of this project."""
-    return DatasetDamagedError(f"{where} cannot be read: {error}")
-
-
 @contextmanager
-def damage_named(where: str) -> Iterator[None]:
-    """Turn whatever HDF5 raises into an error that says where."""
+def name_damage(where: str) -> Iterator[None]:
+    """Turn whatever the block raises about the file into an error that names it.
+
+    Raises:
+        DatasetDamagedError: The block raised an error; the message contains ``where``.
+    """
     try:
         yield
-    except DatasetDamagedError:
-        raise
+    except DatasetDamagedError as error:
+        if where in str(error):
+            raise
+        raise DatasetDamagedError(f"{where}: {error}") from error
     except _H5_ERRORS as error:
-        raise damage(error, where) from error
+        raise DatasetDamagedError(f"{where} cannot be read: {error}") from error
 
 
 class Hdf5File:
@@ -47,7 +48,7 @@ class Hdf5File:
         access = h5p.create(h5p.FILE_ACCESS)
         # Every chunk is read once, so a cache for chunks would only cost its making.
         access.set_cache(0, 1, 0, 0.75)
-        with damage_named(str(path)):
+        with name_damage(str(path)):
             check_plain(path, may_be_link=True)
             self._file = h5f.open(str(path).encode(), h5f.ACC_RDONLY, access)
             self.root = h5g.open(self._file, b"/")
@@ -74,14 +75,14 @@ class Hdf5File:
         self.close()
 
     def episode(self, number: int) -> Any:
-        """The group of an episode.
+        """Open the group of an episode.
 
         Raises:
             DatasetDamagedError: There is none, it is no group, or its link leaves the folder.
         """
         name = f"episode_{number}".encode()
         where = f"episode {number} of {self._path}"
-        with damage_named(where):
+        with name_damage(where):
             links = self.root.links
             if not links.exists(name):
                 raise DatasetDamagedError(f"{where} is missing")
@@ -90,7 +91,7 @@ class Hdf5File:
                 found = h5o.open(self._file, name)
             elif kind == h5l.TYPE_EXTERNAL:
                 target, inside = links.get_val(name)
-                found = self._linked(target, inside, where)
+                found = self._open_linked(target, inside, where)
             else:
                 raise DatasetDamagedError(f"{where} is a link to another place")
             if not is_group(found):
@@ -98,7 +99,7 @@ class Hdf5File:
             return found
 
     def plain_episode(self, number: int) -> tuple[Tree, Attributes | None] | None:
-        """An episode as `Hdf5Map.read` gives it; None if it is for the library to read."""
+        """Read an episode by `Hdf5Map.read`; None if only the HDF5 library can read it."""
         name = f"episode_{number}".encode()
         links = self.root.links
         if self._map is None or not links.exists(name):
@@ -111,7 +112,7 @@ class Hdf5File:
         except UnusualFileError:
             return None
 
-    def _linked(self, target: bytes, inside: bytes, where: str) -> Any:
+    def _open_linked(self, target: bytes, inside: bytes, where: str) -> Any:
         file_name = target.decode("utf-8", "replace")
         if Path(file_name).name != file_name or "\\" in file_name or file_name in ("", ".", ".."):
             raise DatasetDamagedError(
@@ -126,11 +127,11 @@ class Hdf5File:
         holder, _, name = inside.rpartition(b"/")
         if holder not in (b"", b"/"):
             raise DatasetDamagedError(f"{where} is a link to {inside!r}, which is no episode")
-        with damage_named(where):
+        with name_damage(where):
             return other.open(other.root, name.decode("utf-8"))
 
     def open(self, group: Any, name: str) -> Any:
-        """A group or dataset inside a group.
+        """Open a group or dataset inside a group.
 
         Raises:
             DatasetDamagedError: The name is a link to another place, or lies in no group.
@@ -144,12 +145,12 @@ class Hdf5File:
 
 
 def names_in(group: Any) -> list[str]:
-    """The names in a group, in the order of their text."""
+    """List the names in a group, in alphabetical order."""
     return [name.decode("utf-8") for name in group]
 
 
 def is_group(thing: Any) -> bool:
-    """Whether an object is a group, and not a dataset.
+    """Return whether an object is a group rather than a dataset.
 
     Raises:
         DatasetDamagedError: It is neither.
@@ -162,12 +163,12 @@ def is_group(thing: Any) -> bool:
 
 
 def is_variable(dataset: Any) -> bool:
-    """Whether a dataset's rows are of variable length."""
+    """Return whether the rows of a dataset are of variable length."""
     return isinstance(dataset.get_type(), h5t.TypeVlenID)
 
 
 def read_array(dataset: Any) -> np.ndarray[Any, Any]:
-    """A whole dataset as a fresh array; text as bytes objects.
+    """Read a whole dataset into a fresh array; text as bytes objects.
 
     Raises:
         DatasetDamagedError: It lies outside its file, or is larger than makes sense.
@@ -186,7 +187,7 @@ def read_array(dataset: Any) -> np.ndarray[Any, Any]:
 
 
 def read_text(dataset: Any) -> list[str]:
-    """A dataset of strings.
+    """Read a dataset of strings.
 
     Raises:
         DatasetDamagedError: It is something else.
@@ -198,7 +199,7 @@ def read_text(dataset: Any) -> list[str]:
 
 
 def read_attributes(thing: Any) -> dict[str, Any]:
-    """The attributes of an object; numbers as numpy's, text as Python's."""
+    """Read the attributes of an object; numbers as numpy's, text as Python's."""
     found: dict[str, Any] = {}
     for index in range(h5a.get_num_attrs(thing)):
         attribute = h5a.open(thing, index=index)

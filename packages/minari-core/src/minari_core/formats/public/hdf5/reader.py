@@ -1,4 +1,4 @@
-"""One episode out of the groups and datasets of the public HDF5 layout."""
+"""Read an episode from the groups and datasets of the public HDF5 format."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from gymnasium import spaces
 from minari_core.columns import Array
 from minari_core.episodes.episode import EpisodeData
 from minari_core.errors import DatasetDamagedError
-from minari_core.formats.public.attributes import described_by
+from minari_core.formats.columnar.episode_entry import Entry
+from minari_core.formats.public.attributes import Attributes, decode_attributes
 from minari_core.formats.public.files import OWN_KEY
 from minari_core.formats.public.hdf5.file import (
     Hdf5File,
@@ -24,10 +25,7 @@ from minari_core.formats.public.hdf5.file import (
 )
 from minari_core.formats.public.hdf5.mapped_file import Tree
 from minari_core.formats.public.jpeg import decode_jpegs, is_jpeg
-from minari_core.formats.public.sidecar import restore
-
-KEPT_COLUMNS = "columns"
-"""The attribute that describes kept columns."""
+from minari_core.formats.public.sidecar import COLUMNS_NAME, restore_sidecar
 
 _COLUMNS = ("observations", "actions", "rewards", "terminations", "truncations")
 _PARTS = frozenset({*_COLUMNS, "infos"})
@@ -45,13 +43,13 @@ class EpisodeReader:
         *,
         repair_images: bool,
     ) -> None:
-        """Take what is needed to read.
+        """Prepare to read.
 
         Args:
             file: The open file.
             observation_space: The space of the observations.
             action_space: The space of the actions.
-            repair_images: Whether infos may hold images that were stored as JPEG unasked.
+            repair_images: Whether infos may hold images that were stored as JPEG by mistake.
         """
         self._file = file
         self._spaces = observation_space, action_space
@@ -80,11 +78,11 @@ class EpisodeReader:
         observations, actions = self._spaces
         infos = self._infos(self._file.open(group, "infos"), "infos") if "infos" in names else {}
         attributes = read_attributes(group)
-        seed, options, metadata = described_by(attributes)
+        seed, options, metadata = decode_attributes(attributes)
         extras: dict[str, Any] = {}
         if OWN_KEY in names:
-            described, arrays = self._kept(group)
-            extras, entry = restore(described, arrays, steps + 1, infos, copy=True)
+            columns, arrays = self._read_sidecar(group)
+            extras, entry = restore_sidecar(columns, arrays, steps + 1, infos, copy=True)
             if entry is not None:
                 seed, options, metadata = entry
         for name in sorted(names - _PARTS - {OWN_KEY}):
@@ -107,7 +105,7 @@ class EpisodeReader:
     def _plain(
         self, number: int, tree: Tree, attributes: dict[str, Any] | None
     ) -> EpisodeData | None:
-        """An episode of numbers alone; None if it is not, or is not what it should be."""
+        """Build an episode that holds numbers alone; None if it does not, or is malformed."""
         if attributes is None:
             attributes = read_attributes(self._file.episode(number))
         infos, own = tree.pop("infos", {}), tree.pop(OWN_KEY, None)
@@ -126,13 +124,13 @@ class EpisodeReader:
             or actions is None
         ):
             return None
-        seed, options, metadata = described_by(attributes)
+        seed, options, metadata = decode_attributes(attributes)
         extras: dict[str, Any] = {}
         if own is not None:
-            kept = _plain_kept(own)
-            if kept is None:
+            sidecar = _plain_sidecar(own)
+            if sidecar is None:
                 return None
-            extras, entry = restore(*kept, steps + 1, infos, copy=True)
+            extras, entry = restore_sidecar(*sidecar, steps + 1, infos, copy=True)
             if entry is not None:
                 seed, options, metadata = entry
         extras.update(sorted(tree.items()))
@@ -150,17 +148,17 @@ class EpisodeReader:
             extras,
         )
 
-    def attributes(self, number: int) -> tuple[dict[str, Any], Any]:
-        """What is said of an episode: its attributes, and its kept entry or None."""
+    def read_attributes(self, number: int) -> tuple[Attributes, Entry | None]:
+        """Read the attributes of an episode, and the entry in its sidecar or None."""
         group = self._file.episode(number)
         attributes = read_attributes(group)
         if "total_steps" not in attributes:
             attributes["total_steps"] = len(self._array(group, "rewards"))
         if OWN_KEY.encode() not in group:
             return attributes, None
-        described, arrays = self._kept(group)
+        columns, arrays = self._read_sidecar(group)
         rows = int(attributes["total_steps"]) + 1
-        return attributes, restore(described, arrays, rows, {}, copy=True)[1]
+        return attributes, restore_sidecar(columns, arrays, rows, {}, copy=True)[1]
 
     def _array(self, group: Any, name: str) -> np.ndarray[Any, Any]:
         dataset = self._file.open(group, name)
@@ -225,30 +223,30 @@ class EpisodeReader:
             return read_text(stored) if len(stored.shape) == 1 else read_array(stored).tolist()
         return read_array(stored)
 
-    def _kept(self, group: Any) -> tuple[str, Iterator[Array]]:
+    def _read_sidecar(self, group: Any) -> tuple[str, Iterator[Array]]:
         own = self._file.open(group, OWN_KEY)
-        described = read_attributes(own).get(KEPT_COLUMNS)
-        if not isinstance(described, str):
-            described = bytes(self._array(own, KEPT_COLUMNS)).decode("utf-8")
-        count = sum(1 for name in own if name != KEPT_COLUMNS.encode())
+        columns = read_attributes(own).get(COLUMNS_NAME)
+        if not isinstance(columns, str):
+            columns = bytes(self._array(own, COLUMNS_NAME)).decode("utf-8")
+        count = sum(1 for name in own if name != COLUMNS_NAME.encode())
         arrays = (self._array(own, str(index)) for index in range(count))
-        return described, arrays
+        return columns, arrays
 
 
-def _plain_kept(own: object) -> tuple[str, Iterator[Array]] | None:
-    """Kept columns; None if they are stored in another way."""
+def _plain_sidecar(own: object) -> tuple[str, Iterator[Array]] | None:
+    """Return the columns and arrays of a sidecar; None if they are stored in another way."""
     if not isinstance(own, dict):
         return None
     arrays = [own.get(str(index)) for index in range(len(own) - 1)]
-    described = own.get(KEPT_COLUMNS)
-    found = [array for array in (described, *arrays) if isinstance(array, np.ndarray)]
+    columns = own.get(COLUMNS_NAME)
+    found = [array for array in (columns, *arrays) if isinstance(array, np.ndarray)]
     if len(found) < len(own):
         return None
     return found[0].tobytes().decode("utf-8"), iter(found[1:])
 
 
 def _plain_value(stored: Any, space: spaces.Space[Any], rows: int) -> Any:
-    """The rows of a space as arrays; None if they are stored in another way."""
+    """Return the rows of a space as arrays; None if they are stored in another way."""
     if isinstance(space, spaces.Dict | spaces.Tuple):
         if not isinstance(stored, dict):
             return None
@@ -270,7 +268,7 @@ def _plain_value(stored: Any, space: spaces.Space[Any], rows: int) -> Any:
 
 
 def _frames(stored: Any, dimensions: int) -> list[bytes] | None:
-    """The rows of a dataset that holds image files, or None if it holds numbers."""
+    """Return the rows of a dataset that holds image files, or None if it holds numbers."""
     shape = stored.shape
     variable = stored.dtype.kind == "O"
     if not variable and (len(shape) != 2 or dimensions == 1):

@@ -1,4 +1,4 @@
-"""Before 0.5 the metadata lay in the root attributes of ``main_data.hdf5``."""
+"""Metadata of before 0.5: the root attributes of ``main_data.hdf5``."""
 
 from __future__ import annotations
 
@@ -8,32 +8,23 @@ from typing import Any
 import numpy as np
 
 from minari_core.errors import DatasetDamagedError, DatasetNotFoundError
-from minari_core.formats.public.hdf5.file import Hdf5File, damage_named, read_attributes
-from minari_core.formats.public.metadata_file import Description, read_description
+from minari_core.formats.public.files import MAIN_FILE
+from minari_core.formats.public.hdf5.file import Hdf5File, name_damage, read_attributes
 
 _COUNTS = ("total_episodes", "total_steps")
 
 
-def read_root_attributes(folder: Path, main: Path) -> Description:
-    """Read what a dataset of 0.2 to 0.4 is.
+def read_root_metadata(folder: Path) -> dict[str, Any]:
+    """Read the root attributes of a dataset of 0.2 to 0.4 as the metadata that later releases have.
 
     Raises:
-        DatasetNotFoundError: There is no such file.
-        DatasetDamagedError: An attribute is missing or of the wrong type.
+        DatasetNotFoundError: The folder has no ``main_data.hdf5``.
+        DatasetDamagedError: That is no HDF5 file, or an attribute is missing or malformed.
     """
-    return read_description(root_metadata(folder, main), folder)
-
-
-def root_metadata(folder: Path, main: Path) -> dict[str, Any]:
-    """The root attributes as the metadata that later releases have.
-
-    Raises:
-        DatasetNotFoundError: There is no such file.
-        DatasetDamagedError: It is no HDF5 file, or lacks what a dataset says of itself.
-    """
+    main = folder / MAIN_FILE
     if not main.is_file():
         raise DatasetNotFoundError(f"{folder} holds no dataset: {main.name} is missing")
-    with Hdf5File(main) as file, damage_named(str(main)):
+    with Hdf5File(main) as file, name_damage(str(main)):
         found = read_attributes(file.root)
     metadata: dict[str, Any] = {}
     for key, value in found.items():

@@ -1,8 +1,8 @@
 """The public Minari's ``"hdf5"``: one group an episode in ``main_data.hdf5``.
 
-An append writes a copy of the file and renames it, so that a reader, or whoever comes after a
-crash, finds the old file or the new one. That costs a copy of the whole file each time: data that
-is added to in many small steps is better kept as ``"columnar"`` and converted when complete.
+An append writes a copy of the file and renames it, so that a reader finds the old file or the new
+one, even after a crash. That costs a copy of the whole file each time: data that is added in many
+small steps is better stored as ``"columnar"`` and converted when it is complete.
 """
 
 from __future__ import annotations
@@ -18,23 +18,18 @@ import numpy as np
 from gymnasium import spaces
 
 from minari_core.episodes.episode import EpisodeData
-from minari_core.errors import DatasetDamagedError
 from minari_core.files import sync_folder
 from minari_core.formats.columnar.manifest import MANIFEST_NAME
 from minari_core.formats.public.attributes import Attributes
-from minari_core.formats.public.base import (
-    EpisodeWriter,
-    PublicStorage,
-    read_only,
-    temporary_beside,
-)
-from minari_core.formats.public.files import MAIN_FILE, OWN_KEY
-from minari_core.formats.public.hdf5.file import Hdf5File, damage_named
-from minari_core.formats.public.hdf5.reader import KEPT_COLUMNS, EpisodeReader
-from minari_core.formats.public.hdf5.root_attributes import read_root_attributes
+from minari_core.formats.public.base import PublicStorage
+from minari_core.formats.public.episode_writer import EpisodeWriter, name_temporary_file
+from minari_core.formats.public.files import FILE_FORMAT, MAIN_FILE, OWN_KEY
+from minari_core.formats.public.hdf5.file import Hdf5File, name_damage
+from minari_core.formats.public.hdf5.reader import EpisodeReader
+from minari_core.formats.public.hdf5.root_attributes import read_root_metadata
 from minari_core.formats.public.jpeg import encode_jpegs
-from minari_core.formats.public.metadata_file import Description
-from minari_core.formats.public.sidecar import Kept
+from minari_core.formats.public.metadata_file import PublicManifest, parse_manifest
+from minari_core.formats.public.sidecar import COLUMNS_NAME, Sidecar
 from minari_core.formats.public.spaces import is_image_space
 
 _TEXT = h5py.string_dtype(encoding="utf-8")
@@ -43,24 +38,24 @@ _TEXT = h5py.string_dtype(encoding="utf-8")
 class Hdf5Storage(PublicStorage):
     """A dataset in the public Minari's HDF5 layout."""
 
-    data_format: ClassVar[str] = "hdf5"
+    data_format: ClassVar[str] = FILE_FORMAT
+    holds_empty_spaces: ClassVar[bool] = True
 
     @classmethod
-    def describe(cls, folder: Path) -> Description:
-        """Read what a dataset is, from its metadata file or, before 0.5, its HDF5 attributes."""
+    def read_manifest(cls, folder: Path) -> PublicManifest:
+        """Read the manifest, or before 0.5 the HDF5 attributes that were there in its stead."""
         if (folder / MANIFEST_NAME).exists():
-            return super().describe(folder)
-        return read_root_attributes(folder, folder / MAIN_FILE)
+            return super().read_manifest(folder)
+        return parse_manifest(read_root_metadata(folder), folder)
 
-    def _read(self, numbers: Sequence[int], *, copy: bool) -> Iterator[EpisodeData]:
+    def _read(self, numbers: Sequence[int]) -> Iterator[EpisodeData]:
         episodes: list[EpisodeData] = []
         with Hdf5File(self._folder / MAIN_FILE) as file:
             reader = self._reader(file)
             for number in numbers:
-                with damage_named(self._name(number)):
-                    episodes.append(_named(self._name(number), reader.read, number))
-        for episode in episodes:
-            yield episode if copy else read_only(episode)
+                with name_damage(self._name(number)):
+                    episodes.append(reader.read(number))
+        yield from episodes
 
     def _read_attributes(self, numbers: Sequence[int]) -> Iterator[tuple[Attributes, Any]]:
         if not len(numbers):
@@ -69,8 +64,8 @@ class Hdf5Storage(PublicStorage):
             reader = self._reader(file)
             found = []
             for number in numbers:
-                with damage_named(self._name(number)):
-                    found.append(_named(self._name(number), reader.attributes, number))
+                with name_damage(self._name(number)):
+                    found.append(reader.read_attributes(number))
         yield from found
 
     def _reader(self, file: Hdf5File) -> EpisodeReader:
@@ -93,10 +88,10 @@ class Hdf5Storage(PublicStorage):
         Hdf5File(self._folder / MAIN_FILE).close()
 
     def _writer(self, first: int) -> EpisodeWriter:
-        spaces_of = self.observation_space, self.action_space
-        jpeg = self._description.jpeg
+        both_spaces = self.observation_space, self.action_space
+        jpeg = self._manifest.stores_jpeg
         main = self._folder / MAIN_FILE
-        return _Writer(main, first, spaces_of, jpeg, merge=not self._published)
+        return _Writer(main, first, both_spaces, jpeg, merge=not self._published)
 
     def _finish(self) -> None:
         main = self._folder / MAIN_FILE
@@ -112,17 +107,17 @@ class _Writer(EpisodeWriter):
         self,
         main: Path,
         first: int,
-        spaces_of: tuple[spaces.Space[Any], spaces.Space[Any]],
+        both_spaces: tuple[spaces.Space[Any], spaces.Space[Any]],
         jpeg: bool,
         *,
         merge: bool,
     ) -> None:
         self._main = main
-        self._spaces = spaces_of
+        self._spaces = both_spaces
         self._jpeg = jpeg
         # A dataset that nobody else sees need not be copied: what is added is moved into it.
         self._merge = merge and main.exists()
-        self._path = temporary_beside(main)
+        self._path = name_temporary_file(main)
         if not merge and main.exists():
             shutil.copyfile(main, self._path)
         self._file = h5py.File(self._path, "a", track_order=True)
@@ -139,33 +134,33 @@ class _Writer(EpisodeWriter):
         episode: EpisodeData,
         infos: dict[str, Any],
         attributes: Attributes,
-        kept: Kept,
+        sidecar: Sidecar,
     ) -> None:
         group = self._file.create_group(f"episode_{number}")
         for name, value in attributes.items():
             group.attrs[name] = value
         observations, actions = self._spaces
-        self._value(group, "observations", episode.observations, observations)
-        self._value(group, "actions", episode.actions, actions)
+        self._write_value(group, "observations", episode.observations, observations)
+        self._write_value(group, "actions", episode.actions, actions)
         for name in ("rewards", "terminations", "truncations"):
             group.create_dataset(name, data=getattr(episode, name))
         _write_infos(group.create_group("infos"), infos)
-        if kept:
+        if sidecar:
             own = group.create_group(OWN_KEY)
-            text = np.frombuffer(kept.described().encode("utf-8"), dtype=np.uint8)
-            own.create_dataset(KEPT_COLUMNS, data=text)
-            for index, array in enumerate(kept.arrays):
+            text = np.frombuffer(sidecar.columns_to_json().encode("utf-8"), dtype=np.uint8)
+            own.create_dataset(COLUMNS_NAME, data=text)
+            for index, array in enumerate(sidecar.arrays):
                 own.create_dataset(str(index), data=array)
 
-    def _value(self, group: Any, name: str, value: Any, space: spaces.Space[Any]) -> None:
+    def _write_value(self, group: Any, name: str, value: Any, space: spaces.Space[Any]) -> None:
         if isinstance(space, spaces.Dict):
             inner = group.create_group(name)
-            for key, part in space.spaces.items():
-                self._value(inner, key, value[key], part)
+            for key, subspace in space.spaces.items():
+                self._write_value(inner, key, value[key], subspace)
         elif isinstance(space, spaces.Tuple):
             inner = group.create_group(name)
-            for index, part in enumerate(space.spaces):
-                self._value(inner, f"_index_{index}", value[index], part)
+            for index, subspace in enumerate(space.spaces):
+                self._write_value(inner, f"_index_{index}", value[index], subspace)
         elif isinstance(space, spaces.Text):
             _write_text(group, name, value)
         elif self._jpeg and is_image_space(space):
@@ -210,12 +205,3 @@ def _write_text(group: Any, name: str, rows: list[str]) -> None:
 def _flush(path: Path) -> None:
     with open(path, "rb+") as file:
         os.fsync(file.fileno())
-
-
-def _named(where: str, read: Any, number: int) -> Any:
-    try:
-        return read(number)
-    except DatasetDamagedError as error:
-        if where in str(error):
-            raise
-        raise DatasetDamagedError(f"{where}: {error}") from error

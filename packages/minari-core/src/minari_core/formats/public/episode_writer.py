@@ -1,0 +1,70 @@
+"""The writer of one append to a dataset in a public format."""
+
+from __future__ import annotations
+
+import uuid
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+from minari_core.columns import Schema, StructColumn
+from minari_core.episodes.episode import EpisodeData
+from minari_core.formats.public.attributes import Attributes, encode_attributes
+from minari_core.formats.public.sidecar import Sidecar, split_dict
+
+
+class EpisodeWriter(ABC):
+    """Writes the episodes of one append; no reader sees them before `commit`."""
+
+    def write_episode(self, number: int, episode: EpisodeData, schema: Schema) -> None:
+        """Split an episode into what the format holds and a sidecar, and write both.
+
+        Args:
+            number: Its index in the dataset.
+            episode: The episode.
+            schema: The columns that it was read from.
+        """
+        sidecar = Sidecar()
+        infos: dict[str, Any] = {}
+        struct, extras = schema.groups["infos"], schema.groups["extras"]
+        if isinstance(struct, StructColumn):
+            infos = split_dict(episode.infos, struct, ("infos",), sidecar)
+        if isinstance(extras, StructColumn):
+            sidecar.add_dict(episode.extras, extras, ("extras",))
+        attributes, complete = encode_attributes(episode, number)
+        if not complete:
+            sidecar.add_entry(episode)
+        self.write(number, episode, infos, attributes, sidecar)
+
+    @abstractmethod
+    def write(
+        self,
+        number: int,
+        episode: EpisodeData,
+        infos: dict[str, Any],
+        attributes: Attributes,
+        sidecar: Sidecar,
+    ) -> None:
+        """Write one episode.
+
+        Args:
+            number: Its index in the dataset.
+            episode: The episode; its infos, seed, options, metadata and extra columns are given
+                by the other arguments.
+            infos: The infos that the format holds.
+            attributes: The attributes of the episode.
+            sidecar: What the format cannot hold.
+        """
+
+    @abstractmethod
+    def commit(self) -> None:
+        """Move all that was written to where readers find it, durably."""
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Delete all that was written."""
+
+
+def name_temporary_file(path: Path) -> Path:
+    """Return a new hidden name in the folder of a file."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex}")
