@@ -27,6 +27,7 @@ from minari_hub.command_line.options import (
 )
 from minari_hub.command_line.terminal import (
     confirm,
+    format_amount,
     format_count,
     format_size,
     make_output_console,
@@ -247,9 +248,8 @@ def print_report(report: VerificationReport) -> None:
         console.print(f"{name}: {to_one_line(problem)}", soft_wrap=True)
     if report.ok:
         console.print(
-            f"{name}: ok ({format_count(report.total_episodes, 'episode')}, "
-            f"{format_count(report.total_steps, 'step')}, {format_count(report.files, 'file')}, "
-            f"{format_size(report.nbytes)})",
+            f"{name}: ok ({format_amount(report.total_episodes, report.total_steps)}, "
+            f"{format_count(report.files, 'file')}, {format_size(report.nbytes)})",
             soft_wrap=True,
             style="green",
         )

@@ -164,6 +164,11 @@ def format_size(nbytes: int) -> str:
     return f"{size:.1f} TB"
 
 
+def format_amount(episodes: int, steps: int) -> str:
+    """Format the size of a dataset or recording in episodes and steps."""
+    return f"{format_count(episodes, 'episode')}, {format_count(steps, 'step')}"
+
+
 def format_count(count: int, noun: str) -> str:
     """Format a count with its noun.
 

@@ -125,11 +125,7 @@ class FolderRemote(Remote):
             if source.version and _read_version(os.fstat(remote.fileno())) != source.version:
                 raise RemoteError(f"{source.name!r} of {self.url} was changed meanwhile")
             remote.seek(file.position)
-            while not file.is_complete:
-                block = remote.read(_BLOCK)
-                if not block:
-                    raise RemoteError(f"{source.name!r} of {self.url} ends before its size")
-                file.write(block)
+            file.fill(lambda: remote.read(_BLOCK), self.url)
 
     @contextmanager
     def _open(self, name: str) -> Iterator[BinaryIO]:

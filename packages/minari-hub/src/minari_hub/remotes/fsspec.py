@@ -127,14 +127,11 @@ class FsspecRemote(Remote):
             self._files.pipe_file(path, content, **self._new)
 
     def _fetch(self, file: PartialFile) -> None:
-        source = file.source
-        while not file.is_complete:
-            content = self.read(
-                source.name, file.position, min(file.position + _PIECE, source.size)
-            )
-            if not content:
-                raise RemoteError(f"{source.name!r} of {self.url} ends before its size")
-            file.write(content)
+        def read() -> bytes:
+            stop = min(file.position + _PIECE, file.source.size)
+            return self.read(file.source.name, file.position, stop)
+
+        file.fill(read, self.url)
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}" if name else self._root

@@ -266,15 +266,16 @@ class HuggingFaceRemote(Remote):
             opened = self._files.open(
                 self._path(source.name), block_size=_PIECE if start else 0, cache_type="none"
             )
+
+        def read() -> bytes:
+            with self._translate_errors(f"read {source.name!r} of {self.url}"):
+                block: bytes = opened.read(_PIECE if start else _BLOCK)
+            return block
+
         with opened:
             if start:
                 opened.seek(start)
-            while not file.is_complete:
-                with self._translate_errors(f"read {source.name!r} of {self.url}"):
-                    block = opened.read(_PIECE if start else _BLOCK)
-                if not block:
-                    raise RemoteError(f"{source.name!r} of {self.url} ends before its size")
-                file.write(block)
+            file.fill(read, self.url)
 
     def _repo_id(self, repository: str) -> str:
         return f"{self._organization}/{repository}"

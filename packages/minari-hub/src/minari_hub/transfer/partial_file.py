@@ -103,6 +103,22 @@ class PartialFile:
         self._report(len(data))
         return len(data)
 
+    def fill(self, read: Callable[[], bytes], url: str) -> None:
+        """Append blocks until the file is complete.
+
+        Args:
+            read: Reads the next block; ``b""`` at the end.
+            url: The remote, for an error message.
+
+        Raises:
+            RemoteError: The blocks end before the object's size, or `write` raises.
+        """
+        while not self.is_complete:
+            block = read()
+            if not block:
+                raise RemoteError(f"{self.source.name!r} of {url} ends before its size")
+            self.write(block)
+
     def matches(self) -> bool:
         """Return whether the complete file has the object's checksum, where that is known."""
         self._flush()

@@ -13,7 +13,7 @@ from minari_collect import collect_dataset
 from minari_collect.runs.collect_dataset import default_work_dir
 from minari_collect.runs.folder import RunFolder
 from minari_collect.workers.policies import load_policy
-from minari_hub.command_line.terminal import format_count, say
+from minari_hub.command_line.terminal import format_amount, format_count, say
 
 
 def collect(
@@ -89,10 +89,7 @@ def collect(
     except KeyboardInterrupt:
         _say_what_is_kept(name)
         raise
-    counts = (
-        f"{format_count(made.total_episodes, 'episode')}, {format_count(made.total_steps, 'step')}"
-    )
-    say(f"{made.id} is made: {counts}")
+    say(f"{made.id} is made: {format_amount(made.total_episodes, made.total_steps)}")
 
 
 def _say_what_is_kept(name: str) -> None:

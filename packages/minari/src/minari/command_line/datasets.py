@@ -16,7 +16,14 @@ from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_ro
 from minari_core.local.publishing import check_id_is_free
 from minari_hub.command_line.options import LocalIds, YesOption, complete_local_ids
 from minari_hub.command_line.shared_commands import measure_local_size
-from minari_hub.command_line.terminal import confirm, format_count, format_size, say, to_one_line
+from minari_hub.command_line.terminal import (
+    confirm,
+    format_amount,
+    format_count,
+    format_size,
+    say,
+    to_one_line,
+)
 
 # `Fraction` takes more, and of an exponent it makes as many digits.
 _FRACTION = re.compile(r"\d*\.\d+|\d+\.|\d*\.?\d+%|\d+\.%", re.ASCII)
@@ -199,7 +206,4 @@ def _make_make_part_id(source: str, number: int) -> str:
 
 
 def _say_made(dataset: MinariDataset) -> None:
-    say(
-        f"{dataset.id} has {format_count(dataset.total_episodes, 'episode')}, "
-        f"{format_count(dataset.total_steps, 'step')}"
-    )
+    say(f"{dataset.id} has {format_amount(dataset.total_episodes, dataset.total_steps)}")

@@ -13,7 +13,7 @@ from minari_hub.command_line.dataset_table import TableColumn, fit_table
 from minari_hub.command_line.options import JsonOption, YesOption
 from minari_hub.command_line.terminal import (
     confirm,
-    format_count,
+    format_amount,
     format_size,
     make_output_console,
     say,
@@ -53,9 +53,9 @@ def recover(
         raise typer.BadParameter("give either --name or --discard", param_hint="RECORDING")
     if discard:
         found = {each.id: each for each in minari_collect.list_recoverable()}.get(recording)
-        what = "" if found is None else f" ({_format_format_amount(found)})"
         if found is not None:
-            confirm(f"Drop the recording {recording}{what}", yes=yes)
+            amount = format_amount(found.total_episodes, found.total_steps)
+            confirm(f"Drop the recording {recording} ({amount})", yes=yes)
         minari_collect.discard(recording)
         say(f"{recording} is dropped")
         if as_json:
@@ -70,10 +70,7 @@ def recover(
         code_permalink=code_permalink,
         description=description,
     )
-    say(
-        f"{dataset.id} has {format_count(dataset.total_episodes, 'episode')}, "
-        f"{format_count(dataset.total_steps, 'step')}"
-    )
+    say(f"{dataset.id} has {format_amount(dataset.total_episodes, dataset.total_steps)}")
     if as_json:
         write_json(
             {
@@ -102,13 +99,6 @@ def _print_recordings(recordings: list[RecoverableRecording], *, as_json: bool) 
     ]
     console.print(fit_table(columns, console.width))
     say("minari recover RECORDING --name ID makes a dataset of one", style="dim")
-
-
-def _format_format_amount(recording: RecoverableRecording) -> str:
-    return (
-        f"{format_count(recording.total_episodes, 'episode')}, "
-        f"{format_count(recording.total_steps, 'step')}"
-    )
 
 
 def _to_json(recording: RecoverableRecording) -> JsonObject:
