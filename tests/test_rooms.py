@@ -21,6 +21,7 @@ ORDER = {
         _version errors lazy_names
         messages
         json_values files arguments
+        random_stream
         environments
         columns
         episodes

@@ -20,7 +20,7 @@ from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import choose_id
 from minari_core.local.publishing import check_id_is_free, publish
 from minari_core.messages import format_value
-from minari_core.sampling.random_stream import RandomStream
+from minari_core.random_stream import RandomStream
 from minari_core.storage.base import Storage
 
 Dataset = TypeVar("Dataset", bound=MinariDataset)

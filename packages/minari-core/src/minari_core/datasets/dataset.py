@@ -21,8 +21,8 @@ from minari_core.episodes import Episode
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
 from minari_core.errors import EpisodeIndexError, SamplingError
 from minari_core.formats.registry import open_storage
+from minari_core.random_stream import RandomStream
 from minari_core.sampling.dataset_methods import TrainingMethods
-from minari_core.sampling.random_stream import RandomStream
 from minari_core.storage.base import Storage
 
 _MOST_BELIEVED = 1 << 24

@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from minari_core.errors import SamplingError
 from minari_core.formats.columnar.reading import ShardedStorage
+from minari_core.random_stream import RandomStream
 from minari_core.sampling.batches import Batches
 from minari_core.sampling.gathering.binding import sharded
-from minari_core.sampling.random_stream import RandomStream
 from minari_core.sampling.rank_index import Positions
 from minari_core.sampling.statistics import ColumnStatistics, cached_statistics, column_statistics
 from minari_core.sampling.steps import EpisodeSteps

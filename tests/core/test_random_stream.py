@@ -14,7 +14,7 @@ from gymnasium import spaces
 
 from minari_core import MinariDataset, create_dataset_from_buffers, load_dataset, split_dataset
 from minari_core.episodes.episode import EpisodeBuffer
-from minari_core.sampling.random_stream import RandomStream
+from minari_core.random_stream import RandomStream
 
 START_METHODS = multiprocessing.get_all_start_methods()
 Draw = tuple[float, ...]
