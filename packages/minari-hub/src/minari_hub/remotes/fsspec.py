@@ -64,7 +64,7 @@ class FsspecRemote(Remote):
         except ValueError as error:
             known = ", ".join(sorted(fsspec.available_protocols()))
             raise RemoteUrlError(
-                f"{url!r} names no remote: {error}; known kinds besides gs, hf and file: {known}"
+                f"{url!r} names no remote: {error}; fsspec knows {known}"
             ) from error
         self.url = url.rstrip("/")
         self._root = str(root).rstrip("/")

@@ -30,7 +30,8 @@ class _Kind:
     extra: str = ""
     """The extra of this package that installs what the module imports."""
     takes_path: bool = True
-    """Whether a remote can begin at a path below the first part of its URL."""
+    """Whether a URL may continue after its first part: then ``scheme://bucket/a`` has, under the
+    name ``b``, what ``scheme://bucket`` has under ``a/b``."""
 
 
 # The kinds by the schemes of their URLs; whatever is not here is left to fsspec.
