@@ -1,4 +1,4 @@
-"""How values lie in flat arrays."""
+"""Columns: how values are laid out in flat arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every kind of column promises.
+"""The interface of a column, and of the flat arrays that it is made of.
 
 A column says how the values of one space, or of one info key, lie in flat arrays with one
 entry a row. It is the only thing that turns values into arrays (`encode`), arrays back into
@@ -69,9 +69,9 @@ class ArraySpec:
     rows_per_chunk: int = 0
     """Rows in a compressed chunk, or 0 for a contiguous array."""
     derived: bool = False
-    """Whether a shard's writer makes it, as the table of chunks; columns never see it."""
+    """True for the table of chunks, which a shard's writer makes and columns never see."""
     offsets: bool = False
-    """Whether it holds offsets into an array behind it, one more than there are rows."""
+    """True for offsets into the array that follows, of which there are ``rows + 1``."""
 
 
 NamedArray: TypeAlias = tuple[ArraySpec, StoredArray | None]
@@ -91,6 +91,7 @@ class ColumnProblem:
 
 
 ColumnReader: TypeAlias = "Callable[[object, str], Column]"
+"""Reads a column from its JSON; the text is the column's name for an error message."""
 
 
 class Column(ABC):
@@ -101,7 +102,7 @@ class Column(ABC):
 
     @abstractmethod
     def to_json(self) -> JsonObject:
-        """The column as the manifest keeps it, with its `kind`."""
+        """Return the column as the manifest keeps it, with its `kind`."""
 
     @classmethod
     @abstractmethod
@@ -119,7 +120,7 @@ class Column(ABC):
 
     @abstractmethod
     def arrays(self, path: str) -> Iterator[ArraySpec]:
-        """The flat arrays of the column, in their fixed order.
+        """List the flat arrays of the column, in their fixed order.
 
         Args:
             path: Where the column lies in the shard.
@@ -127,7 +128,7 @@ class Column(ABC):
 
     @abstractmethod
     def encode(self, values: Sequence[object], where: str) -> list[Array]:
-        """Turn one value a row into the flat arrays.
+        """Encode one value a row as flat arrays.
 
         Args:
             values: The values of consecutive rows.
@@ -142,7 +143,7 @@ class Column(ABC):
 
     @abstractmethod
     def bind(self, arrays: Iterator[StoredArray], rows: int, *, copy: bool) -> Reader:
-        """Take this column's arrays off the iterator and return what reads rows from them.
+        """Take this column's arrays off the iterator, and return a reader of their rows.
 
         Args:
             arrays: The arrays of one shard without the derived ones, positioned at this column.
@@ -168,11 +169,11 @@ class Column(ABC):
 
     @abstractmethod
     def missing(self, count: int) -> object:
-        """What ``count`` rows look like in a shard that does not have this column."""
+        """Return the value of ``count`` rows of a shard that does not have this column."""
 
 
 def check_rows(array: StoredArray, rows: int) -> StoredArray:
-    """The array, if it has so many rows.
+    """Return the array if it has as many rows as belong there.
 
     Raises:
         DatasetDamagedError: It has another number of rows.
@@ -183,7 +184,7 @@ def check_rows(array: StoredArray, rows: int) -> StoredArray:
 
 
 def as_plain_array(array: StoredArray, rows: int | None = None) -> Array:
-    """An array that is not compressed, as masks, offsets and values never are.
+    """Return the array if it is not compressed: masks, offsets and values never are.
 
     Raises:
         DatasetDamagedError: It is compressed, or has another number of rows.
@@ -196,7 +197,7 @@ def as_plain_array(array: StoredArray, rows: int | None = None) -> Array:
 
 
 def escape_key(key: str) -> str:
-    """Turn any text into one part of an HDF5 path.
+    """Escape any text as one name of an HDF5 path.
 
     ``/``, ``%``, NUL and lone surrogates become ``%XX`` for each byte of their UTF-8 form; the
     names ``.`` and the empty string, which HDF5 cannot hold, become ``%2E`` and ``%``.

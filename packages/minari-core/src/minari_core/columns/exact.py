@@ -1,4 +1,4 @@
-"""Numbers in another dtype, or not at all: nothing here ever changes a value."""
+"""Convert numbers to another dtype, or refuse to: nothing here ever changes a value."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WHOLE = "iu"
 
 
 def cast_exactly(array: Array, dtype: np.dtype[np.generic]) -> Array | None:
-    """The array in another dtype, or None if that would change a value.
+    """Cast an array to another dtype; return None if that would change a value.
 
     True and 1 are different values. So are a whole number and the nearest float to it, which
     numpy's own comparison takes for equal.
@@ -51,7 +51,7 @@ def _is_inside(floats: Array, dtype: np.dtype[np.generic]) -> npt.NDArray[np.boo
 
 
 def is_faithful(value: object, dtype: np.dtype[np.generic]) -> bool:
-    """Whether numpy made an array of this dtype out of nested lists without changing a number.
+    """Return whether an array of this dtype holds the numbers of nested lists unchanged.
 
     numpy turns ``[2**63, -1]`` into floats and ``[True, 2]`` into whole numbers.
 

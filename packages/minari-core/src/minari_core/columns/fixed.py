@@ -1,4 +1,4 @@
-"""Values of one dtype and shape: the column that nearly all data lies in."""
+"""The column of values of one dtype and shape, which holds nearly all data."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class FixedColumn(Column):
     shape: tuple[int, ...] = ()
     """The shape of one row; ``()`` for scalars."""
     compressed: bool = False
-    """Whether the rows lie in zstd chunks of `ROWS_PER_CHUNK` rows."""
+    """True if the rows are compressed with zstd, in chunks of `ROWS_PER_CHUNK` rows."""
 
     kind: ClassVar[str] = "fixed"
 
@@ -96,7 +96,7 @@ class FixedColumn(Column):
         return [rows]
 
     def exact(self, value: object, where: str) -> Array:
-        """The value as an array of this column's dtype and shape, if that changes nothing.
+        """Convert a value to an array of this column's dtype and shape, without changing it.
 
         Raises:
             DataError: The shape differs, or the dtype cannot hold the value.
@@ -153,7 +153,7 @@ class FixedColumn(Column):
 
 
 def make_fixed_column(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> FixedColumn:
-    """The column for rows of this dtype and shape: images are compressed, the rest is not.
+    """Make the column for rows of this dtype and shape: images are compressed, the rest is not.
 
     Raises:
         DataError: A row has more dimensions than HDF5 can store.
@@ -196,13 +196,13 @@ def read_count(value: object) -> int:
 
 
 def as_numeric_array(value: object, where: str, *, mixed: bool = False) -> Array:
-    """The value as a numpy array of numbers or booleans, its dtype untouched.
+    """Convert a value to a numpy array of numbers or booleans, its dtype untouched.
 
     Args:
         value: An array, a number, or nested lists of numbers.
         where: The value's name for an error message.
-        mixed: Whether a list may mix numbers that no common dtype holds, because the caller
-            checks them against what it allows.
+        mixed: Accept a list of numbers that no common dtype holds, because the caller checks
+            them against what it allows.
 
     Raises:
         DataError: The value is not numeric, is ragged or masked, or has numbers that no common

@@ -1,4 +1,4 @@
-"""Which column a space's values need."""
+"""Choose the column for the values of a space."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DEFAULT_LINK_DTYPE = np.dtype("<i4")
 
 
 def choose_column(space: spaces.Space[object], values: Sequence[object]) -> Column:
-    """The column that keeps these values of a space exactly.
+    """Choose the column that stores values of a space losslessly.
 
     The space gives the structure. The dtype of an array is that of the values, so that a
     float64 value of a float32 space stays one; the space's dtype is used where the values are
@@ -35,7 +35,7 @@ def choose_column(space: spaces.Space[object], values: Sequence[object]) -> Colu
         SpaceError: The space is of a kind that cannot be stored.
     """
     if isinstance(space, FIXED_SPACES):
-        return _fixed_for_values(space, values)
+        return _choose_fixed(space, values)
     if isinstance(space, spaces.Text):
         return TextColumn()
     if isinstance(space, spaces.Dict):
@@ -70,10 +70,10 @@ def choose_column(space: spaces.Space[object], values: Sequence[object]) -> Colu
             for element in value
         ]
         if space.stack:
-            return SequenceColumn(_stacked_column(space.feature_space, values), stacked=True)
+            return SequenceColumn(_choose_stacked(space.feature_space, values), stacked=True)
         return SequenceColumn(choose_column(space.feature_space, elements), stacked=False)
     if isinstance(space, spaces.Graph):
-        return _graph_for_values(space, values)
+        return _choose_graph(space, values)
     if ONE_OF is not None and isinstance(space, ONE_OF):
         options: tuple[spaces.Space[Any], ...] = getattr(space, "spaces", ())
         pairs = [value for value in values if isinstance(value, tuple) and len(value) == 2]
@@ -86,25 +86,25 @@ def choose_column(space: spaces.Space[object], values: Sequence[object]) -> Colu
     raise SpaceError(f"values of a {type(space).__name__} space cannot be stored: {space}")
 
 
-def _fixed_for_values(space: spaces.Space[object], values: Sequence[object]) -> FixedColumn:
+def _choose_fixed(space: spaces.Space[object], values: Sequence[object]) -> FixedColumn:
     dtypes = {value.dtype for value in values if isinstance(value, np.ndarray | np.generic)}
     dtype = dtypes.pop() if len(dtypes) == 1 else np.dtype(space.dtype)
     return make_fixed_column(dtype, tuple(space.shape or ()))
 
 
-def _stacked_column(space: spaces.Space[object], values: Sequence[object]) -> Column:
-    """The column of a stacked sequence's elements: its leaves are arrays of many elements."""
+def _choose_stacked(space: spaces.Space[object], values: Sequence[object]) -> Column:
+    """Choose the column of a stacked sequence's elements: its leaves hold many elements each."""
     if isinstance(space, spaces.Dict):
         return StructColumn(
             {
-                key: _stacked_column(part, [v[key] for v in values if isinstance(v, Mapping)])
+                key: _choose_stacked(part, [v[key] for v in values if isinstance(v, Mapping)])
                 for key, part in space.spaces.items()
             }
         )
     if isinstance(space, spaces.Tuple):
         return TupleColumn(
             tuple(
-                _stacked_column(part, [v[index] for v in values if isinstance(v, tuple | list)])
+                _choose_stacked(part, [v[index] for v in values if isinstance(v, tuple | list)])
                 for index, part in enumerate(space.spaces)
             )
         )
@@ -114,15 +114,15 @@ def _stacked_column(space: spaces.Space[object], values: Sequence[object]) -> Co
     return choose_column(space, elements)
 
 
-def _graph_for_values(space: spaces.Graph, values: Sequence[object]) -> GraphColumn:
+def _choose_graph(space: spaces.Graph, values: Sequence[object]) -> GraphColumn:
     graphs = [value for value in values if isinstance(value, spaces.GraphInstance)]
     links = {graph.edge_links.dtype for graph in graphs if isinstance(graph.edge_links, np.ndarray)}
     return GraphColumn(
-        nodes=_fixed_for_values(space.node_space, [graph.nodes for graph in graphs]),
+        nodes=_choose_fixed(space.node_space, [graph.nodes for graph in graphs]),
         edges=(
             None
             if space.edge_space is None
-            else _fixed_for_values(
+            else _choose_fixed(
                 space.edge_space, [graph.edges for graph in graphs if graph.edges is not None]
             )
         ),

@@ -1,4 +1,4 @@
-"""Putting together what one column gave from successive shards."""
+"""Join the values that one column read from successive shards, and split values into rows."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ Counts: TypeAlias = Sequence[int] | None
 
 
 def join_pieces(pieces: Sequence[object], counts: Counts = None) -> object:
-    """Put together what one column gave from successive shards.
+    """Join the values that one column read from successive shards.
 
-    Arrays are concatenated, lists are chained, dicts and tuples are joined part by part. Where
+    Arrays are concatenated, lists are chained, dicts and tuples are joined leaf by leaf. Where
     shards show a column in different ways (an info that was a number in one and is text in the
     next, arrays whose shape changes) the result is a list with one value a row, and None where
     a row has none. No row is lost and no value changed.
 
     Args:
-        pieces: What each shard gave, at least one piece.
+        pieces: The values read from each shard, at least one piece.
         counts: The rows of each piece; needed only where a dict lacks a key that another has.
     """
     first = pieces[0]
@@ -30,12 +30,12 @@ def join_pieces(pieces: Sequence[object], counts: Counts = None) -> object:
         return first
     arrays = [piece for piece in pieces if isinstance(piece, np.ndarray)]
     if len(arrays) == len(pieces):
-        joined = _joined_arrays(arrays)
+        joined = _join_arrays(arrays)
         if joined is not None:
             return joined
     mappings = [piece for piece in pieces if isinstance(piece, Mapping)]
     if len(mappings) == len(pieces):
-        return _joined_mappings(mappings, counts)
+        return _join_mappings(mappings, counts)
     tuples = [piece for piece in pieces if isinstance(piece, tuple)]
     if len(tuples) == len(pieces) and len({len(piece) for piece in tuples}) == 1:
         return tuple(join_pieces(parts, counts) for parts in zip(*tuples, strict=True))
@@ -46,11 +46,11 @@ def join_pieces(pieces: Sequence[object], counts: Counts = None) -> object:
 
 
 def split_rows(value: object, count: int) -> list[object]:
-    """The values of single rows: an array's rows, a dict's or tuple's parts by row.
+    """Split a column's value into those of single rows, dicts and tuples too.
 
     Args:
-        value: What a column gave for some rows.
-        count: How many rows these are.
+        value: The value that a column read for some rows.
+        count: The number of rows.
 
     Returns:
         One value a row; None where a masked array has none. A key that has no value in a row is
@@ -77,7 +77,7 @@ def split_rows(value: object, count: int) -> list[object]:
 
 
 def count_rows(value: object) -> int:
-    """How many rows a column gave, as far as its parts tell."""
+    """Count the rows of a column's value, as far as its leaves tell."""
     if isinstance(value, np.ndarray | list):
         return len(value)
     parts: Sequence[object] = ()
@@ -88,7 +88,7 @@ def count_rows(value: object) -> int:
     return max(map(count_rows, parts), default=0)
 
 
-def _joined_mappings(pieces: Sequence[Mapping[str, object]], counts: Counts) -> dict[str, object]:
+def _join_mappings(pieces: Sequence[Mapping[str, object]], counts: Counts) -> dict[str, object]:
     rows = [count_rows(piece) for piece in pieces] if counts is None else counts
     keys = dict.fromkeys(key for piece in pieces for key in piece)
     return {
@@ -103,8 +103,8 @@ def _joined_mappings(pieces: Sequence[Mapping[str, object]], counts: Counts) -> 
     }
 
 
-def _joined_arrays(arrays: Sequence[Array]) -> Array | None:
-    """The arrays behind one another, if one array can hold all their values as they are."""
+def _join_arrays(arrays: Sequence[Array]) -> Array | None:
+    """Concatenate arrays, if one array can hold all their values unchanged."""
     if len({array.shape[1:] for array in arrays}) > 1:
         return None
     dtypes = {array.dtype for array in arrays}

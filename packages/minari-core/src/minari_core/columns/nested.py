@@ -99,7 +99,7 @@ class StructColumn(Column):
 
 
 def merge_columns(columns: Iterable[Column]) -> StructColumn:
-    """All keys of several dicts of columns; the first column of each key is kept."""
+    """Merge the keys of several struct columns; the first column of each key is kept."""
     fields: dict[str, Column] = {}
     for column in columns:
         if isinstance(column, StructColumn):
@@ -136,10 +136,10 @@ def fill_missing_keys(
 
 @dataclass(frozen=True, slots=True)
 class TupleColumn(Column):
-    """A tuple; each place is a column of its own."""
+    """A tuple; each item is a column of its own."""
 
     items: tuple[Column, ...]
-    """The columns, one for each place."""
+    """The columns, one for each item."""
 
     kind: ClassVar[str] = "tuple"
 
@@ -193,7 +193,7 @@ def read_columns(items: object, where: str, read: ColumnReader) -> tuple[Column,
 
 @dataclass(frozen=True, slots=True)
 class MaskedColumn(Column):
-    """A column in which some rows have no value; a flag a row says which have one."""
+    """A column in which some rows have no value; one flag a row tells which have one."""
 
     value: Column
     """The column of the values; what lies in its rows without a value has no meaning."""

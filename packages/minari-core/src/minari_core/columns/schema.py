@@ -1,4 +1,4 @@
-"""Columns as JSON, and what a whole shard holds."""
+"""The schema of a shard, its registry of column kinds, and their JSON."""
 
 from __future__ import annotations
 

@@ -39,20 +39,20 @@ from minari_core.json_values import JsonObject
 from minari_core.messages import format_value
 
 
-def _rows_of_stack(stacked: object, column: Column) -> list[object]:
-    """The elements of a stacked value: an array's rows, a dict's or tuple's parts by element.
+def _split_stack(stacked: object, column: Column) -> list[object]:
+    """Split a stacked value into its elements, dicts and tuples too.
 
     Raises:
         DataError: The value is not stacked as its space says.
     """
     if isinstance(column, StructColumn) and isinstance(stacked, Mapping):
         if stacked.keys() == column.fields.keys():
-            parts = [_rows_of_stack(stacked[key], part) for key, part in column.fields.items()]
-            return [dict(zip(column.fields, rows, strict=True)) for rows in _zipped(parts)]
+            parts = [_split_stack(stacked[key], part) for key, part in column.fields.items()]
+            return [dict(zip(column.fields, rows, strict=True)) for rows in _zip_equal(parts)]
     elif isinstance(column, TupleColumn) and isinstance(stacked, tuple):
         if len(stacked) == len(column.items):
             pairs = zip(stacked, column.items, strict=True)
-            return list(_zipped([_rows_of_stack(part, item) for part, item in pairs]))
+            return list(_zip_equal([_split_stack(part, item) for part, item in pairs]))
     elif not isinstance(column, StructColumn | TupleColumn) and (
         isinstance(stacked, list | tuple) or (isinstance(stacked, np.ndarray) and stacked.ndim)
     ):
@@ -62,14 +62,14 @@ def _rows_of_stack(stacked: object, column: Column) -> list[object]:
     )
 
 
-def _zipped(parts: Sequence[Sequence[object]]) -> Iterator[tuple[object, ...]]:
+def _zip_equal(parts: Sequence[Sequence[object]]) -> Iterator[tuple[object, ...]]:
     if len({len(part) for part in parts}) > 1:
-        raise DataError(f"the parts of a stack have {sorted(map(len, parts))} elements")
+        raise DataError(f"the leaves of a stack have {sorted(map(len, parts))} elements")
     return zip(*parts, strict=True)
 
 
 def _as_stack(value: object) -> object:
-    """What a column gave for some elements, with the tuples that Gymnasium stacks them in."""
+    """Return the value of some elements in the tuples that Gymnasium stacks them in."""
     if isinstance(value, list):
         return tuple(value)
     if isinstance(value, Mapping):
@@ -82,7 +82,7 @@ class SequenceColumn(Column):
     """Any number of elements a row."""
 
     element: Column
-    """The column of the elements of all rows, one behind the other."""
+    """The column of the elements of all rows, concatenated."""
     stacked: bool
     """Whether a row shows its elements stacked in arrays, as ``Sequence(stack=True)`` does."""
 
@@ -107,7 +107,7 @@ class SequenceColumn(Column):
         for value in values:
             if self.stacked:
                 try:
-                    rows = _rows_of_stack(value, self.element)
+                    rows = _split_stack(value, self.element)
                 except DataError as error:
                     raise DataError(f"{where}: {error}") from error
             elif isinstance(value, tuple | list | np.ndarray):

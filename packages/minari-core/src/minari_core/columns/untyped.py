@@ -1,4 +1,4 @@
-"""Columns for values that no space describes: infos, extra columns, episode metadata.
+"""Choose columns for values that no space describes: infos, extra columns, episode metadata.
 
 The recorded keys are the union of what the rows have, a missing value is masked, and the column
 of each key is the narrowest one that keeps every value exactly:
@@ -45,10 +45,10 @@ class Unstorable:
     __slots__ = ("reason",)
 
     def __init__(self, value: object, reason: str | None = None) -> None:
-        self.reason = reason or _refused(value)
+        self.reason = reason or _explain_refusal(value)
 
 
-def _refused(value: object) -> str:
+def _explain_refusal(value: object) -> str:
     # The type itself: an object may raise anything when it is asked for its class.
     kind = type(value)
     if issubclass(kind, np.ma.MaskedArray):
@@ -59,7 +59,7 @@ def _refused(value: object) -> str:
 
 
 def freeze(value: object, within: tuple[int, ...] = ()) -> object:
-    """A copy of the value that later changes to it cannot reach; it never raises.
+    """Copy a value, so that later changes to it do not reach the copy; never raise.
 
     Args:
         value: Anything.
@@ -93,7 +93,7 @@ def freeze(value: object, within: tuple[int, ...] = ()) -> object:
 
 
 def _freeze_masked(value: np.ma.MaskedArray[tuple[int, ...], np.dtype[np.generic]]) -> object:
-    """An array of which nothing is masked; None is a value that is masked as a whole."""
+    """Copy a masked array of which nothing is masked; None if it is masked as a whole."""
     if not np.ma.is_masked(value):
         return freeze(np.array(value.data))
     if np.all(np.ma.getmaskarray(value)):
@@ -117,7 +117,7 @@ def encode_dynamic(
         dropped: Gets the name of each key that lost a value, with the reason.
         lists_are_json: Keep lists of numbers as lists and dicts as they are, as metadata does;
             else lists are arrays, and a dict without a value is the same as none.
-        depth: In how many dicts the values lie.
+        depth: The number of dicts that the values lie in.
 
     Returns:
         The column and its arrays, or None if no row has a value that can be stored.
@@ -148,7 +148,7 @@ def encode_dynamic(
         if numeric is not None:
             return numeric
         column = JsonColumn()
-        values = _only_json(values, where, dropped)
+        values = _keep_json(values, where, dropped)
         has_missing = any(value is None for value in values)
         if all(value is None for value in values):
             return None
@@ -170,7 +170,7 @@ def _has_plain_keys(values: Sequence[object]) -> bool:
 
 def _are_json(values: Sequence[object], where: str) -> bool:
     refused: dict[str, str] = {}
-    _only_json(values, where, refused)
+    _keep_json(values, where, refused)
     return not refused
 
 
@@ -205,7 +205,7 @@ def _encode_numeric(
     has_missing: bool,
     lists_are_json: bool,
 ) -> tuple[Column, list[Array]] | None:
-    """The values as a fixed or ragged column, or None if they are not all numeric."""
+    """Encode values as a fixed or ragged column; return None if they are not all numeric."""
     if not has_missing and kinds in ({float}, {bool}, {np.float64}, {np.bool_}):
         rows: Array = np.array(values)
         return make_fixed_column(rows.dtype, ()), [rows]
@@ -253,20 +253,20 @@ def _as_numeric(value: object) -> Array | None:
     return array
 
 
-def _only_json(values: Sequence[object], where: str, dropped: dict[str, str]) -> list[object]:
+def _keep_json(values: Sequence[object], where: str, dropped: dict[str, str]) -> list[object]:
     kept: list[object] = []
     for value in values:
         try:
             to_json_text(value, where)
             kept.append(value)
         except DataError as error:
-            inside = _unstorable_in(value)
+            inside = _find_unstorable(value)
             dropped.setdefault(where, inside.reason if inside else str(error))
             kept.append(None)
     return kept
 
 
-def _unstorable_in(value: object) -> Unstorable | None:
+def _find_unstorable(value: object) -> Unstorable | None:
     waiting = [value]
     while waiting:
         item = waiting.pop()

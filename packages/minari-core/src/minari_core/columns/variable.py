@@ -1,4 +1,4 @@
-"""Values whose length changes from row to row: text, bytes, JSON, and arrays of any shape.
+"""Columns of values whose length varies by row: text, bytes, JSON, and arrays of any shape.
 
 All of them lie as one flat array of values, and ``rows + 1`` offsets into it.
 """
@@ -44,14 +44,14 @@ _BLOCK_ROWS = 256
 
 
 def compute_offsets(lengths: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """``rows + 1`` offsets of values that lie behind one another."""
+    """Compute the ``rows + 1`` offsets of concatenated values."""
     offsets = np.zeros(len(lengths) + 1, dtype=OFFSET_DTYPE)
     np.cumsum(lengths, out=offsets[1:])
     return offsets
 
 
 def bind_offsets(array: StoredArray, rows: int, elements: int | None = None) -> Array:
-    """The offsets of a column, if they fit its rows and its elements.
+    """Return the offsets of a column, if they fit its rows and its elements.
 
     Raises:
         DatasetDamagedError: They do not.
@@ -71,11 +71,11 @@ class _BlobColumn(Column):
 
     @abstractmethod
     def dump(self, value: object, where: str) -> bytes:
-        """The bytes of one value."""
+        """Encode one value as bytes."""
 
     @abstractmethod
     def load(self, blob: bytes) -> object:
-        """The value that `dump` made these bytes of."""
+        """Decode the bytes that `dump` made of a value."""
 
     def to_json(self) -> JsonObject:
         return {"kind": self.kind}
@@ -200,7 +200,7 @@ class RaggedColumn(Column):
     dtype: np.dtype[np.generic]
     """The type of an element."""
     dimensions: int
-    """How many dimensions each value has, at least 1."""
+    """The number of dimensions of each value, at least 1."""
 
     kind: ClassVar[str] = "ragged"
 

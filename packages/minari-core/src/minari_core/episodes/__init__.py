@@ -1,4 +1,4 @@
-"""Whole episodes as flat columns."""
+"""Episodes, and how they are encoded as the flat columns of a shard."""
 
 from __future__ import annotations
 

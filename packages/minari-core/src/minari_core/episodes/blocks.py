@@ -1,4 +1,4 @@
-"""The rows of observations and actions as flat columns, structured like their space."""
+"""Encode the rows of observations and actions as flat columns, structured like their space."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def encode_blocks(
     Args:
         space: The space of one row.
         blocks: For each episode the rows: an array, a list of values, or a dict or tuple of them.
-        counts: How many rows each episode must have.
+        counts: The number of rows that each episode must have.
         where: The column's name for error messages.
     """
     if isinstance(space, spaces.Dict):
-        dicts = [_transposed_dict(block, space, where, i) for i, block in enumerate(blocks)]
+        dicts = [_transpose_dict(block, space, where, i) for i, block in enumerate(blocks)]
         fields = {
             key: encode_blocks(part, [block[key] for block in dicts], counts, f"{where}[{key!r}]")
             for key, part in space.spaces.items()
@@ -45,10 +45,10 @@ def encode_blocks(
         struct = StructColumn({key: column for key, (column, _) in fields.items()})
         return struct, [pieces for _, part in fields.values() for pieces in part]
     if isinstance(space, spaces.Tuple):
-        tuples = [_transposed_tuple(block, space, where, i) for i, block in enumerate(blocks)]
+        tuples = [_transpose_tuple(block, space, where, i) for i, block in enumerate(blocks)]
         items = [
-            encode_blocks(part, [block[place] for block in tuples], counts, f"{where}[{place}]")
-            for place, part in enumerate(space.spaces)
+            encode_blocks(part, [block[index] for block in tuples], counts, f"{where}[{index}]")
+            for index, part in enumerate(space.spaces)
         ]
         return TupleColumn(tuple(column for column, _ in items)), [
             pieces for _, part in items for pieces in part
@@ -65,9 +65,9 @@ def encode_blocks(
 
 
 def as_uniform_arrays(blocks: Sequence[object], counts: Sequence[int]) -> list[Array] | None:
-    """The blocks, if they are arrays of one dtype and shape with as many rows as they must have.
+    """Return the blocks if they are arrays of one dtype and shape with the right row counts.
 
-    Asking what there is at all is quicker than asking each block.
+    A set of all types and shapes is quicker to make than a check of each block.
     """
     if set(map(type, blocks)) != {np.ndarray}:
         return None
@@ -86,10 +86,11 @@ def check_row_count(found: int, wanted: int, where: str, index: int) -> None:
     """Raise unless an episode has as many rows as it must.
 
     Raises:
-        DataError: It has not; the message names the episode and the column.
+        DataError: It has more or fewer; the message names the episode and the column.
     """
     if found != wanted:
-        rule = "one a step and one of the reset" if where.startswith("obs") else "one a step"
+        has_reset = where.startswith(("observations", "infos", "extras"))
+        rule = "one a step and one of the reset" if has_reset else "one a step"
         raise DataError(f"episode {index}: {where} has {found} rows, not {wanted} ({rule})")
 
 
@@ -101,7 +102,7 @@ def _as_list(block: object, where: str, index: int) -> list[object]:
     raise DataError(f"episode {index}: {where} is a {type(block).__name__}, not a list of rows")
 
 
-def _transposed_dict(
+def _transpose_dict(
     block: object, space: spaces.Dict, where: str, index: int
 ) -> Mapping[str, object]:
     if isinstance(block, list) and all(isinstance(row, Mapping) for row in block):
@@ -116,14 +117,14 @@ def _transposed_dict(
     )
 
 
-def _transposed_tuple(
+def _transpose_tuple(
     block: object, space: spaces.Tuple[Any], where: str, index: int
 ) -> Sequence[object]:
     size = len(space.spaces)
     if isinstance(block, tuple) and len(block) == size:
         return block
     if isinstance(block, list) and all(isinstance(r, tuple) and len(r) == size for r in block):
-        return [[row[place] for row in block] for place in range(size)]
+        return [[row[item] for row in block] for item in range(size)]
     raise DataError(f"episode {index}: {where} is not a tuple of {size} as its space")
 
 
@@ -132,15 +133,15 @@ def _encode_fixed(
 ) -> Encoded:
     arrays = as_uniform_arrays(blocks, counts)
     if arrays is None:
-        arrays = _checked_arrays(space, blocks, counts, where)
+        arrays = _check_arrays(space, blocks, counts, where)
     dtype, shape = arrays[0].dtype, arrays[0].shape[1:]
     return make_fixed_column(dtype, shape), [arrays]
 
 
-def _checked_arrays(
+def _check_arrays(
     space: spaces.Space[object], blocks: Sequence[object], counts: Sequence[int], where: str
 ) -> list[Array]:
-    """The blocks as arrays of one dtype and shape, or an error that names the first that is not."""
+    """Return the blocks as arrays of one dtype and shape, or name the first that is not."""
     arrays = [
         block if isinstance(block, np.ndarray) else _stack(space, block, where, index)
         for index, block in enumerate(blocks)
@@ -162,7 +163,7 @@ def _checked_arrays(
 
 
 def _stack(space: spaces.Space[object], block: object, where: str, index: int) -> Array:
-    """A list of rows as one array, if all have one dtype and shape."""
+    """Stack a list of rows in one array, if all have one dtype and shape."""
     if not isinstance(block, list | tuple):
         raise DataError(
             f"episode {index}: {where} is a {type(block).__name__}, not an array or list"

@@ -1,4 +1,4 @@
-"""From whole episodes to the flat arrays of a shard, a column at a time over all episodes."""
+"""Encode whole episodes as the flat arrays of a shard, a column at a time over all episodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of an episode as a whole: its length, seed, options and metadata."""
+"""Encode the entries of episodes: length, seed, options and metadata."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ def encode_entries(
         column = MaskedColumn(JsonColumn())
         fields["options"] = column
         arrays += column.encode(options, "options")
-    described = encode_dynamic(
+    encoded = encode_dynamic(
         [freeze(dict(values)) if values else None for values in metadata],
         "metadata",
         dropped,
         lists_are_json=True,
     )
-    if described is not None:
-        fields["metadata"] = described[0]
-        arrays += described[1]
+    if encoded is not None:
+        fields["metadata"] = encoded[0]
+        arrays += encoded[1]
     return StructColumn(fields), [[array] for array in arrays]
 
 
@@ -65,10 +65,10 @@ def check_seed(seed: int | None) -> None:
 
 
 def count_steps(episodes: Sequence[Episode]) -> list[int]:
-    """The steps of each episode, once all of them are sound.
+    """Validate episodes, and return the number of steps of each.
 
-    Asking what types there are at all is quicker than asking each episode, and enough to know
-    that nearly all batches are sound.
+    A set of all types is quicker to make than a check of each episode, and is all that nearly
+    every batch needs.
     """
     kinds = set(map(type, episodes))
     dicts_or_none = (dict, type(None))
@@ -82,10 +82,10 @@ def count_steps(episodes: Sequence[Episode]) -> list[int]:
             lengths = [len(episode) for episode in episodes]
             if min(lengths) > 0 and (not seeds or (min(seeds) >= 0 and max(seeds) < 2**64)):
                 return lengths
-    return [_length(episode, index) for index, episode in enumerate(episodes)]
+    return [_check_episode(episode, index) for index, episode in enumerate(episodes)]
 
 
-def _length(episode: Episode, index: int) -> int:
+def _check_episode(episode: Episode, index: int) -> int:
     if not isinstance(episode, EpisodeBuffer | EpisodeData):
         raise DataError(
             f"episode {index} is a {type(episode).__name__}, not an EpisodeBuffer, an EpisodeData "

@@ -1,4 +1,4 @@
-"""One episode: as it is read (`EpisodeData`), and as it is put together (`EpisodeBuffer`)."""
+"""One episode: as it is read (`EpisodeData`), and as it is assembled (`EpisodeBuffer`)."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class EpisodeData:
 
 @dataclass(frozen=True, slots=True)
 class EpisodeMetadata:
-    """What is stored about an episode beside its steps; ``[key]`` looks into `metadata`."""
+    """The stored facts about an episode other than its steps; ``[key]`` looks into `metadata`."""
 
     id: int
     """The episode's index in the stored dataset."""
@@ -89,7 +89,7 @@ class EpisodeMetadata:
 
 @dataclass(slots=True, repr=False)
 class EpisodeBuffer:
-    """An episode that is being put together by hand, for `create_dataset_from_buffers`.
+    """An episode that is assembled by hand, for `create_dataset_from_buffers`.
 
     Each field holds one value a row: arrays, or lists of values, or dicts and tuples of them in
     the structure of the space.
@@ -123,7 +123,7 @@ class EpisodeBuffer:
     infos: Mapping[str, object] | None = None
     """T+1 rows a key, in a dict of arrays or lists; None in a list is a missing value."""
     metadata: Mapping[str, object] | None = None
-    """What is to be known of the episode as a whole."""
+    """Metadata of the episode as a whole."""
     extras: Mapping[str, object] | None = None
     """T+1 rows of each further column."""
 
@@ -197,10 +197,10 @@ def _append(column: object, value: object) -> object:
     if isinstance(value, Mapping) and (column is None or isinstance(column, Mapping)):
         parts = {} if column is None else column
         if column is not None and parts.keys() != value.keys():
-            raise DataError(f"a row with the keys {list(value)} behind rows with {list(parts)}")
+            raise DataError(f"a row with the keys {list(value)} after rows with {list(parts)}")
         return {key: _append(parts.get(key), part) for key, part in value.items()}
     if type(value) is tuple and type(column) is tuple and len(value) == len(column):
-        return tuple(_append(place, part) for place, part in zip(column, value, strict=True))
+        return tuple(_append(leaf, part) for leaf, part in zip(column, value, strict=True))
     if column is None:
         return [deepcopy(value)]
     return [column, deepcopy(value)]

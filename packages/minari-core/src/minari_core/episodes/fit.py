@@ -11,7 +11,7 @@ from minari_core.columns import Column, FixedColumn, Schema, StructColumn, Tuple
 from minari_core.episodes.shard_data import ShardData
 from minari_core.errors import DataError
 
-_STRICT_PARTS = ("observations", "actions", "rewards")
+_STRICT_GROUPS = ("observations", "actions", "rewards")
 
 
 def check_shapes(
@@ -19,7 +19,7 @@ def check_shapes(
     observation_space: spaces.Space[object],
     action_space: spaces.Space[object],
 ) -> Iterator[ShardData]:
-    """Pass on shards whose rows have the shapes that their spaces give them.
+    """Pass shards on if their rows have the shapes of their spaces.
 
     Raises:
         DataError: A column has rows of another shape.
@@ -42,15 +42,15 @@ def _check_shape(space: spaces.Space[Any], column: Column, where: str) -> None:
 
 
 def check_schema_fits(established: Schema | None, schema: Schema) -> None:
-    """Raise unless a shard's observations, actions and rewards lie as in the shards before it.
+    """Raise unless a shard's observations, actions and rewards fit the columns of earlier shards.
 
     Raises:
         DataError: A column has another dtype or shape; the message names both.
     """
     if established is None:
         return
-    for part in _STRICT_PARTS:
-        _check_columns(established.groups[part], schema.groups[part], part)
+    for group in _STRICT_GROUPS:
+        _check_columns(established.groups[group], schema.groups[group], group)
 
 
 def _check_columns(known: Column, new: Column, where: str) -> None:
@@ -61,7 +61,7 @@ def _check_columns(known: Column, new: Column, where: str) -> None:
             _check_columns(column, new.fields[key], f"{where}[{key!r}]")
     elif isinstance(known, TupleColumn) and isinstance(new, TupleColumn):
         if len(known.items) != len(new.items):
-            raise DataError(f"{where} has {len(new.items)} places, not {len(known.items)}")
+            raise DataError(f"{where} has {len(new.items)} items, not {len(known.items)}")
         for index, (one, other) in enumerate(zip(known.items, new.items, strict=True)):
             _check_columns(one, other, f"{where}[{index}]")
     elif isinstance(known, FixedColumn) and isinstance(new, FixedColumn):

@@ -1,4 +1,4 @@
-"""Dicts of rows that no space describes: infos and extra columns."""
+"""Encode dicts of rows that no space describes: infos and extra columns."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from minari_core.columns import Array, Column, StructColumn, make_fixed_column
 from minari_core.columns.untyped import encode_dynamic, freeze
-from minari_core.episodes.blocks import Encoded
+from minari_core.episodes.blocks import Encoded, check_row_count
 from minari_core.errors import DataError
 from minari_core.json_values import NOT_PLAIN, is_plain_key
 
@@ -46,35 +46,27 @@ def _encode_info(
     ]
     if len(arrays) == len(columns) and len({(a.dtype, a.shape[1:]) for a in arrays}) == 1:
         for index, (array, count) in enumerate(zip(arrays, counts, strict=True)):
-            _check_info_rows(len(array), count, name, index)
+            check_row_count(len(array), count, name, index)
         return make_fixed_column(arrays[0].dtype, arrays[0].shape[1:]), [arrays]
     values: list[object] = []
     for index, (column, count) in enumerate(zip(columns, counts, strict=True)):
-        values += _info_rows(column, count, name, index)
+        values += _split_info(column, count, name, index)
     encoded = encode_dynamic(values, name, dropped)
     return None if encoded is None else (encoded[0], [[array] for array in encoded[1]])
 
 
-def _info_rows(column: object, count: int, name: str, index: int) -> Iterable[object]:
-    """One frozen value a row, None where there is none."""
+def _split_info(column: object, count: int, name: str, index: int) -> Iterable[object]:
+    """Return one frozen value a row, None where there is none."""
     if column is None:
         return [None] * count
     if isinstance(column, Mapping):
-        parts = {key: list(_info_rows(part, count, name, index)) for key, part in column.items()}
+        parts = {key: list(_split_info(part, count, name, index)) for key, part in column.items()}
         rows = [{key: part[row] for key, part in parts.items()} for row in range(count)]
         return [{key: value for key, value in row.items() if value is not None} for row in rows]
     if isinstance(column, list | tuple) or (isinstance(column, np.ndarray) and column.ndim):
-        _check_info_rows(len(column), count, name, index)
+        check_row_count(len(column), count, name, index)
         return [freeze(row) for row in column]
     raise DataError(
         f"episode {index}: {name} is one {type(column).__name__}, not an array or list of {count} "
         "rows"
     )
-
-
-def _check_info_rows(found: int, wanted: int, name: str, index: int) -> None:
-    if found != wanted:
-        raise DataError(
-            f"episode {index}: {name} has {found} rows, not {wanted} "
-            "(one a step and one of the reset)"
-        )

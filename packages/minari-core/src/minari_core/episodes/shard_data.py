@@ -1,4 +1,4 @@
-"""The contents of one shard, before it is written."""
+"""The contents of one shard, in memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ShardData:
     schema: Schema
     """The columns."""
     pieces: Sequence[Sequence[Array]]
-    """For each array of the schema that is not derived, the pieces that lie behind one another."""
+    """For each array of the schema that is not derived, the pieces to be concatenated."""
     rows: int
     """Rows of observations and infos."""
     steps: int

@@ -1,4 +1,4 @@
-"""Cutting a stream of episodes into shards, and checking that they fit what is there."""
+"""Encode a stream of episodes as shards of about equal size."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from minari_core.errors import DataError
 from minari_core.messages import warn_caller
 
 TARGET_SHARD_NBYTES = 64 << 20
-"""How much raw data goes into a shard, where the amount can be chosen."""
+"""The raw size of a shard in bytes, where it can be chosen."""
 
 _NBYTES_OF_OBJECT = 64
 _NBYTES_OF_FLAGS = 10
@@ -60,9 +60,9 @@ def encode_shards(
         count = len(batch)
         # Looking at each episode would cost more than writing it; its steps are like others'.
         if count & (count - 1) == 0:
-            step_nbytes = max(step_nbytes, _step_nbytes(episode, count_arrays))
+            step_nbytes = max(step_nbytes, _estimate_step_nbytes(episode, count_arrays))
         batch.append(episode)
-        waiting += _steps_of(episode) * step_nbytes
+        waiting += _count_steps(episode) * step_nbytes
         if waiting >= TARGET_SHARD_NBYTES:
             yield encode(batch, first)
             first += len(batch)
@@ -73,35 +73,35 @@ def encode_shards(
 
 
 def warn_dropped(dropped: Mapping[str, str]) -> None:
-    """Warn once of all the values that could not be kept."""
+    """Warn once about all values that could not be stored."""
     if dropped:
         names = "; ".join(f"{name}: {reason}" for name, reason in dropped.items())
         warn_caller(f"values that no column can hold were left out ({names})")
 
 
-def _step_nbytes(episode: Episode, count_arrays: bool) -> float:
-    """About how much memory it takes to encode a step of an episode."""
+def _estimate_step_nbytes(episode: Episode, count_arrays: bool) -> float:
+    """Estimate the memory that encoding one step of an episode takes."""
     columns = (episode.observations, episode.actions, episode.infos, episode.extras)
-    total = sum(_approximate_nbytes(column, count_arrays) for column in columns)
-    return total / max(_steps_of(episode), 1) + _NBYTES_OF_FLAGS
+    total = sum(_estimate_nbytes(column, count_arrays) for column in columns)
+    return total / max(_count_steps(episode), 1) + _NBYTES_OF_FLAGS
 
 
-def _steps_of(episode: Episode) -> int:
-    """The steps of an episode that nobody has checked yet."""
+def _count_steps(episode: Episode) -> int:
+    """Count the steps of an episode that is not validated yet."""
     rewards: object = episode.rewards
     if isinstance(rewards, np.ndarray):
         return rewards.size
     return len(rewards) if isinstance(rewards, Sized) else 0
 
 
-def _approximate_nbytes(value: object, count_arrays: bool) -> int:
+def _estimate_nbytes(value: object, count_arrays: bool) -> int:
     if isinstance(value, np.ndarray):
         return value.nbytes if count_arrays else 0
     if isinstance(value, Mapping):
-        return sum(_approximate_nbytes(part, count_arrays) for part in value.values())
+        return sum(_estimate_nbytes(part, count_arrays) for part in value.values())
     if isinstance(value, str | bytes):
         return len(value)
     if isinstance(value, Sequence):
         # One row is enough to tell a list of images from a list of numbers.
-        return len(value) * (_approximate_nbytes(value[0], True) if len(value) else 0)
+        return len(value) * (_estimate_nbytes(value[0], True) if len(value) else 0)
     return _NBYTES_OF_OBJECT

@@ -1,1 +1,1 @@
-"""The seams between a dataset and where its bytes lie."""
+"""The interfaces between a dataset and where its bytes are stored."""

@@ -1,4 +1,4 @@
-"""The seam between a dataset and the format it lies in."""
+"""The interface between a dataset and the format that stores it."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from minari_core.messages import format_value
 class Storage(ABC):
     """Stored episodes, numbered from 0 in the order in which they were added.
 
-    A storage is added to and never changed otherwise: the episodes that are in it stay what they
-    are. Everything that adds is atomic, also against other processes: it is there as a whole
-    when the call returns, and not at all if the call raises.
+    A storage is append-only: the episodes that are in it never change. Every append is atomic,
+    also against other processes: all of it is there when the call returns, and nothing if the
+    call raises.
 
     Objects are cheap to pickle and work after a fork: they carry no open file.
     `minari_core.testing.StorageConformance` is the test of this contract.
@@ -35,7 +35,7 @@ class Storage(ABC):
     """The word that names the format in a dataset's metadata."""
 
     def __repr__(self) -> str:
-        """The format, the place, and how much there is."""
+        """The format, the folder, and the number of episodes."""
         place = "" if self.data_path is None else f"data_path={str(self.data_path)!r}, "
         return (
             f"{type(self).__name__}(data_format={self.data_format!r}, {place}"
@@ -45,7 +45,7 @@ class Storage(ABC):
     @property
     @abstractmethod
     def metadata(self) -> Mapping[str, JsonValue]:
-        """What the dataset is, as plain JSON values."""
+        """The metadata of the dataset, as plain JSON values."""
 
     @property
     @abstractmethod
@@ -97,7 +97,7 @@ class Storage(ABC):
 
     @abstractmethod
     def read_episode_metadata(self, indices: Iterable[int]) -> Iterator[EpisodeMetadata]:
-        """Read what is stored about episodes without reading their steps."""
+        """Read the metadata of episodes without reading their steps."""
 
     @abstractmethod
     def append_episodes(self, episodes: Iterable[Episode]) -> range:
@@ -119,8 +119,8 @@ class Storage(ABC):
         """Add episodes of another storage, all or none.
 
         Args:
-            source: Where they are; it is left as it is.
-            indices: Which ones and in what order; all of them if None.
+            source: The other storage, which does not change.
+            indices: The indices of the episodes, in order; all of them if None.
 
         Returns:
             The indices of the added episodes.
@@ -146,23 +146,23 @@ class Storage(ABC):
 
     @abstractmethod
     def save(self) -> None:
-        """Make a new storage complete and durable, before its folder is shown to others."""
+        """Complete a new storage and flush it to disk, before its folder is published."""
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Text that changes whenever the stored episodes do."""
+        """Return text that changes whenever the stored episodes do."""
 
     def newer_episodes(self) -> int:
-        """How many episodes others have added that `refresh` would take in."""
+        """Count the episodes that others have added and `refresh` would take in."""
         return 0
 
     @abstractmethod
     def refresh(self) -> bool:
-        """Take in what other processes added; whether there was anything."""
+        """Take in the episodes that other processes added; return whether there were any."""
 
 
 def check_episode_index(episode: object, total: int) -> int:
-    """The index of a stored episode as Python's own number.
+    """Return the index of a stored episode as Python's own number.
 
     Raises:
         EpisodeIndexError: It is no whole number, or there is no such episode.

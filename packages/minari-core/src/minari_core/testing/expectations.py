@@ -1,4 +1,4 @@
-"""Comparing what was read with what was written, to the bit; for tests."""
+"""Compare what was read with what was written, to the bit; for tests."""
 
 from __future__ import annotations
 
@@ -82,12 +82,12 @@ def _expect_same_array(found: Any, wanted: Any, where: str) -> None:
 
 
 def split_space_rows(space: spaces.Space[Any], block: Any, count: int) -> list[Any]:
-    """The single values of what an episode shows for a space.
+    """Split the observations or actions of an episode into single values.
 
     Args:
         space: The space.
         block: `EpisodeData.observations` or `EpisodeData.actions`.
-        count: How many values there are; only empty Dict and Tuple spaces need it.
+        count: The number of values; only empty Dict and Tuple spaces need it.
     """
     if isinstance(space, spaces.Dict):
         parts = {
@@ -95,10 +95,10 @@ def split_space_rows(space: spaces.Space[Any], block: Any, count: int) -> list[A
         }
         return [{key: rows[index] for key, rows in parts.items()} for index in range(count)]
     if isinstance(space, spaces.Tuple):
-        places = [
+        items = [
             split_space_rows(part, block[index], count) for index, part in enumerate(space.spaces)
         ]
-        return [tuple(rows[index] for rows in places) for index in range(count)]
+        return [tuple(rows[index] for rows in items) for index in range(count)]
     rows = list(block)
     expect(len(rows) == count, f"there are {len(rows)} values of {space}, not {count}")
     return rows
@@ -110,7 +110,7 @@ def expect_same_episode(found: EpisodeData, wanted: EpisodeData, *, ids: bool = 
     Args:
         found: One episode.
         wanted: The other one.
-        ids: Whether they must have the same id, too.
+        ids: Compare their ids, too.
 
     Raises:
         AssertionError: They differ; the message says where.
@@ -121,7 +121,7 @@ def expect_same_episode(found: EpisodeData, wanted: EpisodeData, *, ids: bool = 
 
 
 def find_arrays(value: object) -> Iterator[np.ndarray[Any, np.dtype[Any]]]:
-    """Every array in what an episode shows."""
+    """Find every array in an episode, or in a value of it."""
     if isinstance(value, np.ndarray):
         yield value
     elif isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""What every storage must do, as tests that a storage's own test class inherits.
+"""Test the contract of a storage, by tests that a storage's own test class inherits.
 
 Example:
     >>> class TestMyStorage(StorageConformance):
@@ -109,14 +109,14 @@ class StorageConformance(ABC):
     def new_storage(
         self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]
     ) -> Storage:
-        """A new and empty storage; several may exist at the same time."""
+        """Make an empty storage; several may exist at the same time."""
 
     def reopened(self, storage: Storage) -> Storage:
-        """The storage as somebody sees it who finds it where it lies; itself if nobody can."""
+        """Open the storage again from its folder; return itself if it has none."""
         return storage
 
     def spaces_to_hold(self) -> Mapping[str, spaces.Space[Any]]:
-        """The spaces to test with, by name; fewer where a format cannot hold every kind."""
+        """Return the spaces to test with, by name; fewer if a format cannot hold every kind."""
         return SPACES
 
     def _filled(self, *lengths: int) -> Storage:
