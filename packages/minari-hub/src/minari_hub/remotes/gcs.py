@@ -154,7 +154,7 @@ class GcsRemote(Remote):
             max_workers=min(WORKERS, len(files)),
         )
         return [
-            self._to_to_outcome(result, f"read {file.source.name!r} of {self.url}", faults)
+            self._to_outcome(result, f"read {file.source.name!r} of {self.url}", faults)
             for file, result in zip(files, results, strict=True)
         ]
 
@@ -214,7 +214,7 @@ class GcsRemote(Remote):
         )
         for index, result in zip(batch, results, strict=True):
             what = f"create {uploads[index].name!r} on {self.url}"
-            outcomes[index] = self._to_to_outcome(result, what, faults)
+            outcomes[index] = self._to_outcome(result, what, faults)
 
     def create(self, name: str, content: bytes, metadata: Mapping[str, str]) -> None:
         """Create one object; see `Remote.create`."""
@@ -276,7 +276,7 @@ class GcsRemote(Remote):
             metadata={str(key): str(value) for key, value in (blob.metadata or {}).items()},
         )
 
-    def _to_to_outcome(self, result: object, what: str, faults: Faults) -> Exception | None:
+    def _to_outcome(self, result: object, what: str, faults: Faults) -> Exception | None:
         if not isinstance(result, Exception):
             return None
         return self._translate(result, what, faults) or result

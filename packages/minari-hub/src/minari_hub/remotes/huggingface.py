@@ -70,7 +70,7 @@ class HuggingFaceRemote(Remote):
 
     def find(self, prefix: str = "", *, suffix: str = "") -> Iterator[RemoteObject]:
         """List the files whose names begin and end so; see `Remote.find`."""
-        for repository in self._find_find_repositories(prefix):
+        for repository in self._find_repositories(prefix):
             within = prefix[len(repository) + 1 :]
             folder, _, _ = within.rpartition("/")
             with self._translate_errors(f"list {self.url}/{repository}"):
@@ -94,7 +94,7 @@ class HuggingFaceRemote(Remote):
 
     def datasets(self, prefix: str = "") -> Iterator[DatasetEntry]:
         """List the datasets that the repositories list; see `Remote.datasets`."""
-        for repository in self._find_find_repositories(prefix):
+        for repository in self._find_repositories(prefix):
             listed = self._read_list(repository)
             if listed is None:
                 listed = [repository] if _is_id(repository) else []
@@ -204,7 +204,7 @@ class HuggingFaceRemote(Remote):
                 )
             except HfHubHTTPError as error:
                 # 412 and 409: somebody else committed meanwhile.
-                if _read_read_status(error) in (409, 412) and attempt < _MOST_TRIES:
+                if _read_status(error) in (409, 412) and attempt < _MOST_TRIES:
                     continue
                 raise
             return
@@ -217,7 +217,7 @@ class HuggingFaceRemote(Remote):
         if dataset_id in ("", manifest, repository):
             return []
         try:
-            content = self._read_read_namespace(repository, head)
+            content = self._read_namespace(repository, head)
         except RemoteObjectNotFoundError:
             content = {}
         listed = content.get("datasets")
@@ -231,7 +231,7 @@ class HuggingFaceRemote(Remote):
     def _read_list(self, repository: str) -> list[str] | None:
         """Read the ids that a repository lists; None if it has no list."""
         try:
-            content = self._read_read_namespace(repository, None)
+            content = self._read_namespace(repository, None)
         except RemoteObjectNotFoundError:
             return None
         listed = content.get("datasets", [])
@@ -239,7 +239,7 @@ class HuggingFaceRemote(Remote):
             raise RemoteError(f"{NAMESPACE_FILE} of {self.url}/{repository} lists no datasets")
         return [each for each in listed if isinstance(each, str)]
 
-    def _read_read_namespace(self, repository: str, revision: str | None) -> dict[str, object]:
+    def _read_namespace(self, repository: str, revision: str | None) -> dict[str, object]:
         name = f"{repository}/{NAMESPACE_FILE}"
         with self._translate_errors(f"read {name!r} of {self.url}"):
             path = self._path(name)
@@ -247,7 +247,7 @@ class HuggingFaceRemote(Remote):
                 text = it.read(_LARGEST_NAMESPACE_FILE + 1)
         return dict(read_json_object(text, f"{self.url}/{name}", _LARGEST_NAMESPACE_FILE))
 
-    def _find_find_repositories(self, prefix: str) -> Iterator[str]:
+    def _find_repositories(self, prefix: str) -> Iterator[str]:
         """List the repositories whose files can have names that begin so."""
         first, slash, _ = prefix.partition("/")
         if slash:
@@ -296,7 +296,7 @@ class HuggingFaceRemote(Remote):
             raise self._choose_error(error)(f"could not {what}: {said}{tried}") from error
 
     def _choose_error(self, error: Exception) -> type[RemoteError]:
-        if isinstance(error, GatedRepoError) or _read_read_status(error) in (401, 403):
+        if isinstance(error, GatedRepoError) or _read_status(error) in (401, 403):
             return RemoteAccessError
         if isinstance(error, FileNotFoundError | EntryNotFoundError | RepositoryNotFoundError):
             return RemoteObjectNotFoundError
@@ -316,14 +316,14 @@ def _to_object(name: str, entry: RepoFile) -> RemoteObject:
     return RemoteObject(name, entry.size, entry.blob_id, Checksum("git-sha1", entry.blob_id))
 
 
-def _read_read_status(error: Exception) -> int | None:
+def _read_status(error: Exception) -> int | None:
     response = getattr(error, "response", None)
     status = getattr(response, "status_code", None)
     return status if isinstance(status, int) else None
 
 
 def _is_passing(error: Exception) -> bool:
-    status = _read_read_status(error)
+    status = _read_status(error)
     if status is not None:
         return status in PASSING_STATUS
     # The HTTP client's own errors, which differ by the library's version, stand before these.

@@ -107,9 +107,7 @@ def split(
     """
     dataset = load_dataset(source)
     counts = parse_sizes(sizes, len(dataset))
-    new_ids = names or [
-        str(_make_make_part_id(source, number)) for number in range(1, len(counts) + 1)
-    ]
+    new_ids = names or [str(_make_part_id(source, number)) for number in range(1, len(counts) + 1)]
     if len(new_ids) != len(counts):
         raise typer.BadParameter(
             f"{format_count(len(counts), 'size')} need as many ids, not {len(new_ids)}",
@@ -159,7 +157,7 @@ def parse_sizes(sizes: Sequence[str], total: int) -> list[int]:
                 param_hint="SIZE",
             )
     else:
-        counts = _round_fractions([_parse_parse_fraction(size) for size in sizes], total)
+        counts = _round_fractions([_parse_fraction(size) for size in sizes], total)
     if not all(counts):
         raise typer.BadParameter(
             f"of {format_count(total, 'episode')}, the parts would get "
@@ -169,7 +167,7 @@ def parse_sizes(sizes: Sequence[str], total: int) -> list[int]:
     return counts
 
 
-def _parse_parse_fraction(size: str) -> Fraction:
+def _parse_fraction(size: str) -> Fraction:
     text = size.strip()
     value = Fraction(-1)
     if len(text) <= _LONGEST_SIZE and _FRACTION.fullmatch(text):
@@ -200,7 +198,7 @@ def _round_fractions(fractions: Sequence[Fraction], total: int) -> list[int]:
     return counts
 
 
-def _make_make_part_id(source: str, number: int) -> str:
+def _make_part_id(source: str, number: int) -> str:
     parsed = parse_dataset_id(source)
     return f"{parsed.unversioned}-part{number}-v{parsed.version}"
 
