@@ -33,6 +33,13 @@ from minari_core.testing.expectations import expect_same
 from tests.core.helpers.info_strategies import canonical
 from tests.core.helpers.space_strategies import value_of
 
+DESCRIBED = {
+    "author": "somebody",
+    "author_email": "somebody@example.org",
+    "algorithm_name": "none",
+    "code_permalink": "none",
+}
+
 IMAGE = spaces.Box(0, 255, (64, 64), np.uint8)
 VECTOR = spaces.Box(-5, 5, (3,), np.float64)
 NESTED = spaces.Dict(

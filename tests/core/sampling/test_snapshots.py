@@ -16,14 +16,7 @@ from gymnasium import spaces
 import minari_core
 from minari_core import EpisodeBuffer, MinariDataset
 from minari_core.sampling.gathering import binding
-from tests.core.helpers.recorded import VECTOR, WITH_IMAGE, record, stored
-
-DESCRIBED = {
-    "author": "somebody",
-    "author_email": "somebody@example.org",
-    "algorithm_name": "none",
-    "code_permalink": "none",
-}
+from tests.core.helpers.recorded import DESCRIBED, VECTOR, WITH_IMAGE, record, stored
 
 
 def buffer(episode: int, steps: int) -> EpisodeBuffer:

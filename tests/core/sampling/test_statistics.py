@@ -16,6 +16,7 @@ from minari_core import EpisodeBuffer, MinariDataset, SamplingError
 from minari_core.sampling import ColumnStatistics, Normalizer, statistics
 from minari_core.sampling.statistics import CACHE_NAME
 from tests.core.helpers.recorded import (
+    DESCRIBED,
     IMAGE,
     NESTED,
     VECTOR,
@@ -26,7 +27,6 @@ from tests.core.helpers.recorded import (
     stored,
     views,
 )
-from tests.core.sampling.test_snapshots import DESCRIBED
 
 
 def leaves(rows: list[Any], path: str) -> dict[str, list[Any]]:

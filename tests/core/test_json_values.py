@@ -1,0 +1,87 @@
+"""JSON keeps values to the bit, or says which it cannot keep."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from minari_core.errors import DataError
+from minari_core.json_values import from_json_text, to_json_text
+from minari_core.testing.expectations import expect_same
+from tests.core.helpers.info_strategies import json_values
+
+
+@given(json_values)
+def test_a_json_value_is_read_back_to_the_bit(value: Any) -> None:
+    text = to_json_text(value, "value")
+    json.loads(text, parse_constant=pytest.fail)
+    expect_same(from_json_text(text), value)
+
+
+def test_no_whole_number_is_too_large_for_json() -> None:
+    for number in (10**5000, -(10**5000), 2**64, 2**64 + 1, -(2**64) - 1):
+        found = from_json_text(to_json_text([number], "x"))
+        # Such numbers have no repr that pytest could show.
+        same = found == [number]
+        assert same
+
+
+def test_what_json_cannot_keep_is_an_error_that_says_where() -> None:
+    for value in (object(), b"x", 1j, {1, 2}, np.array([1j]), np.array(["x"], dtype=object)):
+        with pytest.raises(DataError, match=r"options\.a\[1\]"):
+            to_json_text({"a": [0, value]}, "options")
+    deep: list[Any] = []
+    for _ in range(500):
+        deep = [deep]
+    with pytest.raises(DataError, match="deep"):
+        to_json_text(deep, "options")
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.raises(DataError, match="deep"):
+        to_json_text(endless, "options")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[" * 100_000,
+        "9" * 5000,
+        '{"$float":[]}',
+        '{"$float":"x"}',
+        '{"$int":5}',
+        '{"$int":"zz"}',
+        '{"$text":[-1]}',
+        '{"$text":["a"]}',
+        '{"$tuple":3}',
+        '{"$dict":[[[],1]]}',
+        '{"$dict":5}',
+        '{"$array":{}}',
+        '{"$array":{"dtype":"<U900000000","shape":[1],"data":["x"]}}',
+        '{"$array":{"dtype":"O","shape":[],"data":[1]}}',
+        '{"$array":{"dtype":"<f8","shape":[99999999999999999999],"data":[]}}',
+        '{"$array":{"dtype":"<i1","shape":[1],"data":[300]}}',
+        '{"$array":{"dtype":"<f8","shape":[3],"data":[1]}}',
+        '{"$array":{"dtype":"<f8","shape":["a"],"data":[1]}}',
+        '{"$array":{"dtype":"nonsense","shape":[1],"data":[1]}}',
+    ],
+)
+def test_malformed_json_values_are_value_errors(text: str) -> None:
+    with pytest.raises(ValueError, match=r".*"):
+        from_json_text(text)
+
+
+def _fields(steps: int) -> dict[str, Any]:
+    zeros = np.zeros(steps, dtype=np.int64)
+    return {
+        "observations": np.zeros(steps + 1, dtype=np.int64),
+        "actions": zeros,
+        "rewards": zeros.astype(np.float64),
+        "terminations": zeros.astype(bool),
+        "truncations": zeros.astype(bool),
+    }

@@ -1,0 +1,298 @@
+"""``minari show``: what a dataset is, in a terminal and for a script."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+import minari
+from minari.command_line.show.space_text import format_space
+from minari.command_line.show.statistics import compute_statistics
+from tests.helpers.command_line import CommandLine, collect
+
+pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no:minari_core.MinariWarning")
+
+
+on_posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no pseudo-terminals")
+
+
+def returns_of(dataset_id: str) -> list[float]:
+    return [float(episode.rewards.sum()) for episode in minari.load_dataset(dataset_id)]
+
+
+def test_show_tells_what_a_dataset_is(cli: CommandLine) -> None:
+    collect(
+        "cart/one-v0",
+        episodes=12,
+        author=["Ada", "Alan"],
+        author_email="ada@example.org",
+        algorithm_name="random policy",
+        code_permalink="https://example.org/code",
+        description="Falls over soon.",
+        ref_min_score=20.0,
+        ref_max_score=500.0,
+    )
+    returns = returns_of("cart/one-v0")
+
+    done = cli("show", "cart/one-v0", width=80)
+
+    assert (done.code, done.err) == (0, "")
+    for text in (
+        "cart/one-v0\nFalls over soon.\n",
+        "CartPole-v1, at most 500 steps",
+        "Ada, Alan",
+        "ada@example.org",
+        "random policy",
+        "https://example.org/code",
+        "random 20.0, expert 500.0",
+        "Discrete(2)",
+        "Box(",
+        f"min {min(returns):.0f}",
+        f"max {max(returns):.0f}",
+        "█",
+    ):
+        assert text in done.out, text
+    assert done.out.index("Returns") < done.out.index("Lengths")
+
+
+def test_show_gives_a_script_numbers(cli: CommandLine) -> None:
+    collect("cart/one-v0", episodes=12)
+    returns = returns_of("cart/one-v0")
+
+    shown = cli("show", "cart/one-v0", "--json").json
+
+    assert shown["dataset_id"] == "cart/one-v0"
+    assert shown["metadata"]["total_episodes"] == 12
+    assert shown["returns"]["count"] == 12
+    assert shown["returns"]["mean"] == pytest.approx(np.mean(returns))
+    assert shown["returns"]["median"] == np.median(returns)
+    assert (shown["returns"]["min"], shown["returns"]["max"]) == (min(returns), max(returns))
+    assert sum(shown["lengths"]["histogram"]["counts"]) == 12
+    assert shown["nbytes"] > 0
+
+
+@pytest.mark.parametrize("width", [30, 40, 80, 200])
+def test_what_is_shown_is_never_wider_than_the_terminal(cli: CommandLine, width: int) -> None:
+    space = spaces.Dict(
+        {
+            "a-key-that-is-rather-long-for-a-narrow-terminal": spaces.Box(-1, 1, (64, 64, 3)),
+            "inside": spaces.Dict({"deeper": spaces.Tuple([spaces.Text(5), spaces.Discrete(3)])}),
+        }
+    )
+    buffer = minari.EpisodeBuffer(
+        observations={
+            key: [row[key] for row in (space.sample() for _ in range(9))] for key in space.spaces
+        },
+        actions=[0] * 8,
+        rewards=np.linspace(-1e6, 1e6, 8).tolist(),
+        terminations=[False] * 8,
+        truncations=[False] * 7 + [True],
+    )
+    minari.create_dataset_from_buffers(
+        "a-rather-long-namespace/with-a-rather-long-name-inside-v10",
+        [buffer],
+        observation_space=space,
+        action_space=spaces.Discrete(2),
+        description="word " * 60 + "x" * 300,
+        author="someone with a very long name " * 5,
+    )
+
+    done = cli("show", "a-rather-long-namespace/with-a-rather-long-name-inside-v10", width=width)
+
+    assert done.code == 0
+    assert max(map(len, done.out.splitlines())) <= width
+
+
+def test_show_makes_no_environment_and_runs_nothing(
+    cli: CommandLine, datasets_root: Path, tmp_path: Path
+) -> None:
+    collect("cart/one-v0")
+    manifest = datasets_root / "cart" / "one-v0" / "data" / "metadata.json"
+    content = json.loads(manifest.read_text())
+    spec = json.loads(content["env_spec"])
+    spec["entry_point"] = "os:system"
+    spec["id"] = "Evil-v0"
+    spec["kwargs"] = {"command": f"touch {tmp_path / 'ran'}", "clear\x1b[2J": "\x1b[2J"}
+    content["env_spec"] = json.dumps(spec)
+    manifest.write_text(json.dumps(content))
+
+    done = cli("show", "cart/one-v0")
+
+    assert done.code == 0
+    assert "Evil-v0(command='touch " in done.out
+    assert r"clear\x1b[2J=" in done.out
+    assert "\x1b" not in done.out
+    assert not (tmp_path / "ran").exists()
+
+
+def test_show_of_a_damaged_dataset_shows_what_can_be_shown(
+    cli: CommandLine, datasets_root: Path
+) -> None:
+    collect("cart/one-v0", author="Ada")
+    (shard,) = (datasets_root / "cart" / "one-v0" / "data").glob("*.h5")
+    shard.write_bytes(shard.read_bytes()[:-5])
+
+    done = cli("show", "cart/one-v0")
+
+    assert done.code == 1
+    assert "Ada" in done.out
+    assert "damaged" in done.err
+    assert cli("show", "cart/one-v0", "--json").json["returns"] is None
+
+
+def test_show_looks_on_the_remote_for_what_is_not_local(cli: CommandLine, remote: str) -> None:
+    collect("cart/one-v0", episodes=8)
+    local = cli("show", "cart/one-v0", "--json").json
+    cli("upload", "cart/one-v0")
+    minari.delete_dataset("cart/one-v0")
+
+    done = cli("show", "cart/one-v0", "--json")
+
+    assert done.code == 0
+    assert "asking" in done.err
+    assert done.json["returns"] == local["returns"]
+    assert done.json["lengths"] == local["lengths"]
+    assert done.json["metadata"] == local["metadata"]
+    assert list(minari.list_local_datasets()) == []
+    at_url = cli("show", f"{remote}/cart/one-v0", "--json")
+    assert (at_url.json, at_url.err) == (done.json, "")
+    assert cli("show", "cart/two-v0").code == 3
+
+
+def test_show_of_a_remote_dataset_in_a_public_format_says_what_is_left_out(
+    cli: CommandLine, remote: str
+) -> None:
+    collect("cart/one-v0", episodes=3)
+    cli("upload", "cart/one-v0", "--data-format", "hdf5")
+
+    done = cli("show", "cart/one-v0", "--remote", remote)
+
+    assert done.code == 0
+    assert "returns and lengths are not shown" in done.err
+    assert "hdf5" in done.err
+    assert "minari_core" not in done.out
+
+
+def test_show_into_a_pipe_ends_no_line_with_blanks(cli: CommandLine) -> None:
+    collect("cart/one-v0", episodes=3)
+    lines = cli("show", "cart/one-v0").out.splitlines()
+    assert lines == [line.rstrip() for line in lines]
+    assert "Lengths" in lines
+
+
+def test_show_of_a_damaged_remote_dataset_shows_what_can_be_shown(
+    cli: CommandLine, remote: str, tmp_path: Path
+) -> None:
+    collect("cart/one-v0")
+    cli("upload", "cart/one-v0")
+    (shard,) = (tmp_path / "remote").rglob("*.h5")
+    shard.write_bytes(shard.read_bytes()[:100])
+
+    done = cli("show", "cart/one-v0", "--remote", remote)
+
+    assert done.code == 1
+    assert "CartPole-v1" in done.out
+    assert shard.name in done.err
+
+
+def test_vector_rewards_are_shown_component_by_component(cli: CommandLine) -> None:
+    rewards = np.arange(12.0).reshape(6, 2)
+    buffers = [
+        minari.EpisodeBuffer(
+            observations=np.zeros((4, 2), np.float32),
+            actions=[0, 1, 0],
+            rewards=part,
+            terminations=[False, False, True],
+            truncations=[False] * 3,
+        )
+        for part in (rewards[:3], rewards[3:])
+    ]
+    minari.create_dataset_from_buffers(
+        "vector-v0",
+        buffers,
+        observation_space=spaces.Box(-1, 1, (2,)),
+        action_space=spaces.Discrete(2),
+    )
+
+    first, second = cli("show", "vector-v0", "--json").json["returns"]
+
+    assert (first["min"], first["max"]) == (0 + 2 + 4, 6 + 8 + 10)
+    assert (second["min"], second["max"]) == (1 + 3 + 5, 7 + 9 + 11)
+    assert "Returns, component 1" in cli("show", "vector-v0").out
+
+
+def test_returns_add_up_across_shards_and_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = minari.DataCollectorV0(gym.make("CartPole-v1"), max_buffer_steps=10)
+    for seed in range(10):
+        env.reset(seed=seed)
+        over = False
+        while not over:
+            _, _, terminated, truncated, _ = env.step(env.action_space.sample())
+            over = terminated or truncated
+    dataset = minari.create_dataset_from_collector_env("cart/blocks-v0", env)
+    env.close()
+    expected = [float(episode.rewards.sum()) for episode in dataset]
+    seen: list[tuple[int, int]] = []
+    for steps in (1, 7, 1000):
+        monkeypatch.setattr("minari.command_line.show.statistics._STEPS_AT_ONCE", steps)
+
+        statistics = compute_statistics(dataset, lambda *counts: seen.append(counts))
+
+        assert statistics.returns is not None
+        assert statistics.returns.tolist() == expected
+        assert statistics.lengths.tolist() == expected
+        assert seen[-1] == (dataset.total_steps, dataset.total_steps)
+
+
+@pytest.mark.parametrize("metadata", [None, {"rewards_sum": 3.5}])
+def test_returns_of_a_public_format_are_told_to_the_end(metadata: dict[str, float] | None) -> None:
+    buffer = minari.EpisodeBuffer(
+        observations=np.zeros((3, 2), np.float32),
+        actions=[0, 1],
+        rewards=[1.0, 2.5],
+        terminations=[False, True],
+        truncations=[False, False],
+        metadata=metadata,
+    )
+    dataset = minari.create_dataset_from_buffers(
+        "public-v0",
+        [buffer],
+        observation_space=spaces.Box(-1, 1, (2,)),
+        action_space=spaces.Discrete(2),
+        data_format="hdf5",
+    )
+    seen: list[tuple[int, int]] = []
+
+    statistics = compute_statistics(dataset, lambda *counts: seen.append(counts))
+
+    assert statistics.returns is not None
+    assert statistics.returns.tolist() == [3.5]
+    assert seen[-1] == (2, 2)
+
+
+def test_spaces_are_shown_as_trees() -> None:
+    space: spaces.Space[Any] = spaces.Dict(
+        {
+            "camera": spaces.Box(0, 255, (64, 64, 3), np.uint8),
+            "where": spaces.Tuple([spaces.Text(5), spaces.Discrete(3)]),
+        }
+    )
+
+    assert format_space(space) == [
+        "Dict",
+        "  camera: Box(0, 255, (64, 64, 3), uint8)",
+        "  where: Tuple",
+        "    0: Text(1 to 5 of 62 characters)",
+        "    1: Discrete(3)",
+    ]
+    many = spaces.Dict({str(number): spaces.Discrete(2) for number in range(1000)})
+    assert len(format_space(many)) == 41
+    uneven = spaces.Box(np.arange(-99.0, 1.0), np.arange(1.0, 101.0), dtype=np.float64)
+    assert format_space(uneven) == ["Box(bounds that differ, -99 to 100 in all, (100,), float64)"]
