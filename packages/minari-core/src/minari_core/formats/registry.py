@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 from minari_core.errors import FormatError
 from minari_core.files import may_be
-from minari_core.formats.columnar.manifest import MANIFEST_NAME, read_metadata
-from minari_core.formats.public.files import MAIN_FILE, OWN_KEY, get_data_format
+from minari_core.formats.columnar.manifest import MANIFEST_NAME, get_data_format, read_metadata
+from minari_core.formats.public.files import MAIN_FILE, OWN_KEY
 from minari_core.json_values import JsonValue
 from minari_core.storage.base import Storage
 

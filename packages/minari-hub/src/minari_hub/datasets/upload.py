@@ -15,8 +15,8 @@ from minari_core.errors import (
     RemoteObjectExistsError,
 )
 from minari_core.formats.columnar.dataset_folder import ColumnarStorage
-from minari_core.formats.columnar.manifest import MANIFEST_NAME, read_manifest
-from minari_core.formats.public.files import get_data_format, list_files
+from minari_core.formats.columnar.manifest import MANIFEST_NAME, get_data_format, read_manifest
+from minari_core.formats.public.files import list_files
 from minari_core.formats.registry import check_format
 from minari_core.formats.shards.file_check import check_shard
 from minari_core.formats.verification.episode_files import check_episode_files

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from minari_core.errors import FormatError, MetadataError
-from minari_core.formats.columnar.manifest import SNAPSHOT_KEY
-from minari_core.formats.public.files import get_data_format
+from minari_core.formats.columnar.manifest import SNAPSHOT_KEY, get_data_format
 from minari_core.formats.registry import check_format
 from minari_core.formats.shards.entry import FORMAT_VERSION
 from minari_core.json_values import JsonObject

@@ -83,6 +83,12 @@ class Manifest:
     """The shards; empty for formats that have none."""
 
 
+def get_data_format(metadata: Mapping[str, JsonValue]) -> str:
+    """Return the format that metadata names, or ``"hdf5"``: before 0.5 it was the only one."""
+    data_format = metadata.get("data_format")
+    return "hdf5" if data_format is None else str(data_format)
+
+
 def normalize_metadata(metadata: Mapping[str, object]) -> dict[str, JsonValue]:
     """Convert metadata to plain JSON values, numpy scalars included.
 

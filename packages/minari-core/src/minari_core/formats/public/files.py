@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from minari_core.errors import DatasetDamagedError
-from minari_core.formats.columnar.manifest import MANIFEST_NAME
+from minari_core.formats.columnar.manifest import MANIFEST_NAME, get_data_format
 from minari_core.json_values import JsonValue
 
 MAIN_FILE = "main_data.hdf5"
@@ -27,18 +27,12 @@ OWN_KEY = "minari_core"
 """The key of ``metadata.json``, and the group of an HDF5 episode, that only this project reads."""
 
 FILE_FORMAT = "hdf5"
-"""The format with one file for all episodes, the only one before metadata named the format."""
+"""The format with one file for all episodes."""
 
 FOLDER_FORMATS = {"arrow": b"ARROW1", "parquet": b"PAR1"}
 """The formats with a folder for each episode, and the last bytes of their data files."""
 
 _EPISODE_NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")
-
-
-def get_data_format(metadata: Mapping[str, JsonValue]) -> str:
-    """Return the format that metadata names, or `FILE_FORMAT` if it names none."""
-    data_format = metadata.get("data_format")
-    return FILE_FORMAT if data_format is None else str(data_format)
 
 
 def count_episodes(metadata: Mapping[str, JsonValue]) -> int:

@@ -1,4 +1,4 @@
-"""What decodes compressed chunks: threads of this process, and a bounded cache of chunks."""
+"""A bounded cache of decoded chunks, and the threads of this process that decode them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -18,8 +19,8 @@ Buffer = npt.NDArray[np.uint8]
 Job = TypeVar("Job")
 
 CACHE_NBYTES = 16 << 20
-"""So many decoded bytes are kept in each process. More would push them out of the processor's
-caches, which takes longer than decoding them again."""
+"""The number of decoded bytes that each process caches. More would not fit the processor's own
+caches, and reading them would take longer than decoding them again."""
 
 _MOST_THREADS = 8
 _FEWEST_JOBS = 4
@@ -27,7 +28,7 @@ _SMALLEST_NBYTES = 1 << 18
 
 
 class _Chunk:
-    """A decoded chunk, which stays while somebody uses it."""
+    """A decoded chunk, which stays in memory while it is in use."""
 
     __slots__ = ("buffer", "users")
 
@@ -37,17 +38,17 @@ class _Chunk:
 
 
 class ChunkCache:
-    """Chunks that were decoded last. Thread-safe.
+    """A least-recently-used cache of decoded chunks. Thread-safe.
 
-    The memory of a chunk that is pushed out is used again for the next: asking the operating
-    system for new memory can take longer than decoding into it.
+    The memory of an evicted chunk is used again for the next: asking the operating system for new
+    memory can take longer than decoding into it.
     """
 
     def __init__(self, limit: int = CACHE_NBYTES) -> None:
         """Start empty.
 
         Args:
-            limit: How many bytes to keep; what is being used at the moment comes on top.
+            limit: The number of bytes to cache; chunks in use come on top.
         """
         self._limit = limit
         self._lock = threading.Lock()
@@ -56,7 +57,7 @@ class ChunkCache:
 
     @property
     def nbytes(self) -> int:
-        """How many bytes are kept."""
+        """The number of cached bytes."""
         return self._nbytes
 
     def use(
@@ -66,19 +67,19 @@ class ChunkCache:
         decode: Callable[[Buffer], None],
         copy_from: Callable[[Buffer], None],
     ) -> None:
-        """Look at a chunk, which is decoded only if it is not there.
+        """Copy from a chunk, which is decoded only if it is not cached.
 
         Args:
-            key: Tells the chunk from all others.
-            nbytes: Its size.
-            decode: Fills a buffer with it.
-            copy_from: Takes out what is wanted; the buffer must not be kept.
+            key: The key of the chunk.
+            nbytes: Its decoded size.
+            decode: Decodes it into a buffer.
+            copy_from: Copies from the buffer, and keeps no reference to it.
         """
         with self._lock:
             chunk = self._chunks.get(key)
             is_there = chunk is not None
             if chunk is None:
-                chunk = _Chunk(self._buffer(nbytes))
+                chunk = _Chunk(self._allocate(nbytes))
             else:
                 self._chunks.move_to_end(key)
                 chunk.users += 1
@@ -92,8 +93,8 @@ class ChunkCache:
             with self._lock:
                 chunk.users -= 1
 
-    def _buffer(self, nbytes: int) -> Buffer:
-        """Memory for a chunk, of the oldest ones if the limit is reached."""
+    def _allocate(self, nbytes: int) -> Buffer:
+        """Return memory for a chunk, and evict the oldest chunks if the limit is reached."""
         while self._nbytes + nbytes > self._limit:
             oldest = next((key for key, chunk in self._chunks.items() if not chunk.users), None)
             if oldest is None:
@@ -105,8 +106,8 @@ class ChunkCache:
         return np.empty(nbytes, dtype=np.uint8)
 
     def _keep(self, key: Hashable, chunk: _Chunk) -> None:
-        # Two threads may have decoded the same chunk at the same time; one of them is enough. What
-        # is in use may reach the limit alone.
+        # Two threads may have decoded the same chunk at the same time; one copy is enough. Chunks
+        # in use may reach the limit alone.
         size = len(chunk.buffer)
         if key not in self._chunks and self._nbytes + size <= self._limit:
             self._chunks[key] = chunk
@@ -114,7 +115,7 @@ class ChunkCache:
 
 
 class _Process:
-    """What belongs to this process, and is made anew after a fork."""
+    """The cache and the threads of this process; replaced after a fork."""
 
     def __init__(self) -> None:
         self.cache = ChunkCache()
@@ -122,11 +123,11 @@ class _Process:
         self.pool: ThreadPoolExecutor | None = None
         self.threads = 0
 
-    def helpers(self) -> tuple[ThreadPoolExecutor | None, int]:
-        """Threads beside the calling one, and how many they are together."""
+    def get_helpers(self) -> tuple[ThreadPoolExecutor | None, int]:
+        """Return a pool of threads beside the calling one, and the number of all threads."""
         with self.lock:
             if self.threads == 0:
-                self.threads = min(_usable_processors(), _MOST_THREADS)
+                self.threads = min(_count_processors(), _MOST_THREADS)
                 if self.threads > 1:
                     from concurrent.futures import ThreadPoolExecutor  # only who decodes
 
@@ -139,40 +140,40 @@ class _Process:
 _process = _Process()
 
 
-def _start_anew() -> None:
-    """In a forked child no thread lives on, and a lock may be held by one that does not."""
+def _reset_after_fork() -> None:
+    """Forget what a forked child inherits: its threads are gone, and may have held a lock."""
     global _process
     _process = _Process()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_start_anew)
+    os.register_at_fork(after_in_child=_reset_after_fork)
 
 
-def _usable_processors() -> int:
+def _count_processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def chunk_cache() -> ChunkCache:
-    """The cache of this process."""
+    """Return the cache of this process."""
     return _process.cache
 
 
 def run_jobs(job: Callable[[Job], None], jobs: Sequence[Job], nbytes: int) -> None:
-    """Do jobs that leave Python most of the time, on all processors.
+    """Run jobs that mostly hold no GIL on all processors.
 
     Args:
-        job: Does one of them.
-        jobs: All of them, each about as long.
-        nbytes: How much comes out of them together; little is done in this thread alone.
+        job: Runs one job.
+        jobs: The jobs, each of about the same length.
+        nbytes: The size of their results together; small ones are run in this thread alone.
     """
     pool, threads = None, 1
     if len(jobs) >= _FEWEST_JOBS and nbytes >= _SMALLEST_NBYTES:
-        pool, threads = _process.helpers()
-    borders = [len(jobs) * part // threads for part in range(threads + 1)]
-    shares = [jobs[borders[part] : borders[part + 1]] for part in range(threads)]
+        pool, threads = _process.get_helpers()
+    bounds = [len(jobs) * share // threads for share in range(threads + 1)]
+    shares = [jobs[start:stop] for start, stop in pairwise(bounds)]
 
     def do(share: Sequence[Job]) -> None:
         for item in share:
@@ -184,7 +185,7 @@ def run_jobs(job: Callable[[Job], None], jobs: Sequence[Job], nbytes: int) -> No
     try:
         do(shares[0])
     finally:
-        # What the others write to must not be given back before they are done.
+        # The caller must not get its buffers back while other threads write to them.
         failures = [other.exception() for other in others]
     for failure in failures:
         if failure is not None:

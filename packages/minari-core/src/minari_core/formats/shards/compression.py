@@ -1,4 +1,4 @@
-"""Rows of images in zstd chunks: HDF5's registered filter 32015, decoded without HDF5."""
+"""Rows of images in zstd chunks (HDF5's registered filter 32015), decoded without HDF5."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _per_thread = threading.local()
 
 
 def compress_chunks(pieces: Sequence[Array]) -> Iterator[bytes]:
-    """Compress rows that lie in several pieces, `ROWS_PER_CHUNK` at a time.
+    """Compress the rows of several pieces, `ROWS_PER_CHUNK` at a time.
 
     Args:
         pieces: Arrays of rows of one dtype and shape.
 
     Yields:
-        One zstd frame a chunk; the last chunk is filled up with zeros, as HDF5 wants it.
+        One zstd frame a chunk; the last chunk is padded with zeros, as HDF5 requires.
     """
     compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True)
     chunk = np.zeros((ROWS_PER_CHUNK, *pieces[0].shape[1:]), dtype=pieces[0].dtype)
@@ -59,7 +59,7 @@ def compress_chunks(pieces: Sequence[Array]) -> Iterator[bytes]:
 
 
 class CompressedRows:
-    """Rows that lie in zstd chunks of a mapped file; they are decoded as they are read.
+    """Rows in zstd chunks of a mapped file, decoded when they are read.
 
     Thread-safe: chunks are decoded in several threads, into memory of their own.
     """
@@ -84,7 +84,7 @@ class CompressedRows:
         shape: tuple[int, ...],
         name: str,
     ) -> None:
-        """Describe where the rows are.
+        """Locate the rows.
 
         Args:
             file: The bytes of the whole file.
@@ -112,7 +112,7 @@ class CompressedRows:
             raise DatasetDamagedError(f"{name} has a chunk that no file can hold")
         if len(chunks) and int(chunks.sum(axis=1).max()) > len(file):
             raise DatasetDamagedError(f"{name} has a chunk beyond the end of its file")
-        # What a file says must not choose how much memory is taken before a chunk is decoded.
+        # The file is untrusted: it must not choose how much memory is allocated.
         if len(chunks) and self.chunk_nbytes > (int(chunks[:, 1].min()) + 8) << _MOST_EXPANDED:
             raise DatasetDamagedError(f"{name} has a chunk that is too small for its rows")
 
@@ -173,11 +173,11 @@ class CompressedRows:
             raise DatasetDamagedError(f"{self._name}: chunk {index} has another size")
 
     def use(self, index: int, copy_from: Callable[[Array], None]) -> None:
-        """Look at the rows of a chunk, decoded now or lately.
+        """Copy from the rows of a chunk, decoded now or taken from the cache.
 
         Args:
-            index: The number of the chunk.
-            copy_from: Takes out what is wanted; it must not keep the array.
+            index: The index of the chunk.
+            copy_from: Copies from the rows, and keeps no reference to them.
         """
         chunk_cache().use(
             (self._number, index),
@@ -189,7 +189,7 @@ class CompressedRows:
         )
 
     def blocks(self) -> list[Array]:
-        """All rows as pieces that decode themselves only when numpy reads them."""
+        """Return all rows as blocks that are decoded only when numpy reads them."""
         starts = range(0, self._rows, _ROWS_PER_BLOCK)
         blocks = [_Block(self, start, min(start + _ROWS_PER_BLOCK, self._rows)) for start in starts]
         # A block is what numpy calls array-like, which the pieces of a shard need not be more than.
@@ -203,7 +203,7 @@ def decode_rows(
     """Decode rows of several columns or shards at once, on all processors.
 
     Args:
-        requests: Where rows are, their numbers there, and their places in ``out``.
+        requests: Columns, the indices of rows in them, and the indices of the rows in ``out``.
         out: Contiguous rows, which are filled.
 
     Raises:
@@ -211,12 +211,12 @@ def decode_rows(
     """
     jobs: list[_Job] = []
     nbytes = 0
-    for source, rows, places in requests:
+    for source, rows, targets in requests:
         indices = rows // ROWS_PER_CHUNK
         order = np.argsort(indices, kind="stable")
         borders = np.flatnonzero(np.diff(indices[order], prepend=-1, append=-1)).tolist()
         numbers = indices[order].tolist()
-        inside, wanted = (rows[order] % ROWS_PER_CHUNK).tolist(), places[order].tolist()
+        inside, wanted = (rows[order] % ROWS_PER_CHUNK).tolist(), targets[order].tolist()
         jobs += [
             (source, numbers[first], inside[first:stop], wanted[first:stop])
             for first, stop in pairwise(borders)
@@ -231,8 +231,8 @@ def decode_rows(
             return
 
         def copy_from(chunk: Array) -> None:
-            for row, place in zip(inside, wanted, strict=True):
-                out[place] = chunk[row]
+            for row, target in zip(inside, wanted, strict=True):
+                out[target] = chunk[row]
 
         source.use(number, copy_from)
 
@@ -243,7 +243,7 @@ _Job: TypeAlias = tuple[CompressedRows, int, list[int], list[int]]
 
 
 class _Block:
-    """Some rows, decoded whenever numpy asks for them, so that no more than these are in memory."""
+    """Rows that are decoded whenever numpy reads them, so that only one block is in memory."""
 
     def __init__(self, rows: CompressedRows, start: int, stop: int) -> None:
         self._rows = rows

@@ -1,4 +1,4 @@
-"""Check a shard's file against what the manifest says of it."""
+"""Check the file of a shard against its entry in the manifest."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _READ_SIZE = 1 << 18
 
 
 def check_shard(folder: Path, shard: ShardEntry, where: str) -> None:
-    """Raise unless a shard is whole.
+    """Raise unless the file of a shard has the recorded size and checksum.
 
     Args:
-        folder: The folder that it lies in.
-        shard: What the manifest says.
+        folder: The folder of the file.
+        shard: The entry of the shard in the manifest.
         where: The dataset, for an error message.
 
     Raises:
@@ -33,7 +33,7 @@ def check_shard(folder: Path, shard: ShardEntry, where: str) -> None:
             f"{shard.file} of {where} has {nbytes} bytes, and its manifest says {shard.nbytes}"
         )
     with open(path, "rb", buffering=0) as file:
-        _, crc32 = checksum_of(file)
+        _, crc32 = compute_checksum(file)
     if crc32 != shard.crc32:
         raise DatasetDamagedError(
             f"{shard.file} of {where} is not what its manifest says: its CRC-32 is {crc32:08x}, "
@@ -41,7 +41,7 @@ def check_shard(folder: Path, shard: ShardEntry, where: str) -> None:
         )
 
 
-def checksum_of(file: BinaryIO | FileIO) -> tuple[int, int]:
+def compute_checksum(file: BinaryIO | FileIO) -> tuple[int, int]:
     """Compute the size in bytes and the CRC-32 of an open file."""
     file.seek(0)
     nbytes, checksum = 0, 0

@@ -1,4 +1,4 @@
-"""One shard as this process reads it."""
+"""Read a shard by row, from a map of its file or from arrays in memory."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from minari_core.formats.shards.entry import ShardEntry
 
 
 class ShardReader:
-    """Reads the parts of a shard by row, from arrays wherever they are.
+    """Reads the column groups of a shard by row.
 
-    Thread-safe: it holds no position, and its arrays are read-only or never written to.
+    Thread-safe: it holds no position, and its arrays are never written to.
     """
 
     __slots__ = ("_arrays", "_counts", "_readers", "name", "schema")
@@ -32,62 +32,62 @@ class ShardReader:
         arrays: Sequence[StoredArray],
         counts: tuple[int, int, int],
     ) -> None:
-        """Take a shard's arrays.
+        """Read from the arrays of a shard.
 
         Args:
-            name: What to call the shard in an error message.
+            name: The name of the shard for error messages.
             schema: Its columns.
             arrays: One for each array of the schema that is not derived.
-            counts: How many rows, steps and episodes it has.
+            counts: The number of its rows, steps and episodes.
         """
         self.schema = schema
         self.name = name
-        """What the shard is called in an error message."""
+        """The name of the shard for error messages."""
         self._arrays = arrays
         self._counts = dict(zip(("rows", "steps", "episodes"), counts, strict=True))
         self._readers: dict[bool, dict[str, Reader]] = {}
 
-    def arrays_of(self, part: str) -> list[StoredArray]:
-        """The flat arrays of a part of the schema that are not derived, in their order."""
+    def list_arrays(self, path: str) -> list[StoredArray]:
+        """List the arrays at or below a path of the schema that are not derived, in their order."""
         specs = [spec for spec in self.schema.arrays if not spec.derived]
-        inside = f"{part}/"
+        inside = f"{path}/"
         return [
             array
             for spec, array in zip(specs, self._arrays, strict=True)
-            if spec.path == part or spec.path.startswith(inside)
+            if spec.path == path or spec.path.startswith(inside)
         ]
 
     @property
     def counts(self) -> tuple[int, int, int]:
-        """How many rows, steps and episodes there are."""
+        """The number of rows, steps and episodes."""
         return self._counts["rows"], self._counts["steps"], self._counts["episodes"]
 
     def array(self, path: str) -> StoredArray | None:
-        """One of the flat arrays by its path, or None if the shard has no such array."""
+        """Return the array at a path, or None if the shard has no such array."""
         specs = (spec for spec in self.schema.arrays if not spec.derived)
         for spec, array in zip(specs, self._arrays, strict=True):
             if spec.path == path:
                 return array
         return None
 
-    def read(self, part: str, start: int, stop: int, *, copy: bool) -> Any:
-        """Read rows of a part; see `readers`.
+    def read(self, group: str, start: int, stop: int, *, copy: bool) -> Any:
+        """Read rows of a column group; see `readers`.
 
         Raises:
             DatasetDamagedError: They cannot be read; the message names the shard.
         """
         try:
-            return self.readers(copy=copy)[part](start, stop)
+            return self.readers(copy=copy)[group](start, stop)
         except DatasetDamagedError as error:
             if self.name in str(error):
                 raise
-            raise DatasetDamagedError(f"{self.name}: {part}: {error}") from error
+            raise DatasetDamagedError(f"{self.name}: {group}: {error}") from error
 
     def readers(self, *, copy: bool) -> dict[str, Reader]:
-        """What reads each part of the shard.
+        """Return the reader of each column group.
 
         Args:
-            copy: Whether they return fresh arrays, or views of the shard.
+            copy: Return readers that give fresh arrays rather than views of the shard.
 
         Raises:
             DatasetDamagedError: The arrays do not fit the columns; the message names the shard.
@@ -95,11 +95,11 @@ class ShardReader:
         if copy not in self._readers:
             arrays = iter(self._arrays)
             bound: dict[str, Reader] = {}
-            for part, column in self.schema.groups.items():
+            for group, column in self.schema.groups.items():
                 try:
-                    bound[part] = column.bind(arrays, self._counts[AXES[part]], copy=copy)
+                    bound[group] = column.bind(arrays, self._counts[AXES[group]], copy=copy)
                 except DatasetDamagedError as error:
-                    raise DatasetDamagedError(f"{self.name}: {part}: {error}") from error
+                    raise DatasetDamagedError(f"{self.name}: {group}: {error}") from error
             self._readers[copy] = bound
         return self._readers[copy]
 
@@ -109,13 +109,13 @@ def open_shard(folder: Path, entry: ShardEntry, schema: Schema) -> ShardReader:
 
     Args:
         folder: The dataset's folder.
-        entry: What the manifest says of the shard.
+        entry: The entry of the shard in the manifest.
         schema: The schema that the entry names.
 
     Raises:
-        FileNotFoundError: The file is gone.
-        DatasetDamagedError: The file is not of the size that the manifest says, or the manifest
-            points outside it.
+        FileNotFoundError: The file is missing.
+        DatasetDamagedError: The file has another size than the manifest says, or an array would
+            lie outside it.
     """
     path = folder / entry.file
     try:
@@ -134,42 +134,50 @@ def open_shard(folder: Path, entry: ShardEntry, schema: Schema) -> ShardReader:
         if isinstance(error, DatasetDamagedError):
             raise
         raise DatasetDamagedError(f"{path} cannot be mapped: {error}") from error
-    contents = memoryview(mapped)
-    specs = schema.arrays
-    arrays: list[StoredArray] = []
-    for index, (spec, (offset, rows)) in enumerate(zip(specs, entry.arrays, strict=True)):
-        if spec.derived:
-            continue
-        if spec.rows_per_chunk:
-            table_offset, chunks = entry.arrays[index + 1]
-            table = contiguous(contents, specs[index + 1], table_offset, chunks, str(path))
-            name = f"{path}: {spec.path}"
-            arrays.append(CompressedRows(contents, table, rows, spec.dtype, spec.row_shape, name))
-        else:
-            arrays.append(contiguous(contents, spec, offset, rows, str(path)))
-    return ShardReader(str(path), schema, arrays, (entry.rows, entry.steps, entry.episodes))
+    contents, name = memoryview(mapped), str(path)
+    arrays = [
+        view_array(contents, entry, schema, index, name, f"{name}: {spec.path}")
+        for index, spec in enumerate(schema.arrays)
+        if not spec.derived
+    ]
+    return ShardReader(name, schema, arrays, (entry.rows, entry.steps, entry.episodes))
 
 
-def contiguous(contents: memoryview, spec: ArraySpec, offset: int, rows: int, where: str) -> Array:
-    """An array as it lies in the contents of a shard.
+def view_array(
+    contents: memoryview, entry: ShardEntry, schema: Schema, index: int, shard: str, name: str
+) -> StoredArray:
+    """View one array of a shard.
 
     Args:
-        contents: All bytes of the shard.
-        spec: Which array it is.
-        offset: At which byte it should begin.
-        rows: How many rows it should have.
-        where: What to call the shard in an error message.
+        contents: All bytes of the shard's file.
+        entry: The entry of the shard in the manifest.
+        schema: The schema that the entry names.
+        index: The index of the array in the schema; it is not a derived one.
+        shard: The name of the shard for error messages.
+        name: The name of the array for error messages.
 
     Raises:
-        DatasetDamagedError: There are not so many bytes.
+        DatasetDamagedError: It would lie outside the file.
     """
+    spec, (offset, rows) = schema.arrays[index], entry.arrays[index]
+    if not spec.rows_per_chunk:
+        return _view_contiguous(contents, spec, offset, rows, shard)
+    # The table of its chunks is the next array.
+    table_spec, (table_offset, chunks) = schema.arrays[index + 1], entry.arrays[index + 1]
+    table = _view_contiguous(contents, table_spec, table_offset, chunks, shard)
+    return CompressedRows(contents, table, rows, spec.dtype, spec.row_shape, name)
+
+
+def _view_contiguous(
+    contents: memoryview, spec: ArraySpec, offset: int, rows: int, shard: str
+) -> Array:
     elements = rows
     for size in spec.row_shape:
         elements *= size
     end = offset + elements * spec.dtype.itemsize
     if offset < 0 or end > len(contents):
         raise DatasetDamagedError(
-            f"{where}: {spec.path} should lie at bytes {offset} to {end} of {len(contents)}"
+            f"{shard}: {spec.path} should lie at bytes {offset} to {end} of {len(contents)}"
         )
     flat = np.frombuffer(contents, dtype=spec.dtype, count=elements, offset=offset)
     return flat.reshape(rows, *spec.row_shape)

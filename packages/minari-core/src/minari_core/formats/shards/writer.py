@@ -23,7 +23,7 @@ from minari_core.episodes.shard_data import ShardData
 from minari_core.errors import DataError, DatasetWriteError
 from minari_core.formats.shards.compression import ZSTD_FILTER, ZSTD_LEVEL, compress_chunks
 from minari_core.formats.shards.entry import FORMAT_VERSION, NO_OFFSET, ShardEntry
-from minari_core.formats.shards.file_check import checksum_of
+from minari_core.formats.shards.file_check import compute_checksum
 
 ALIGNMENT = 64
 """Every array starts at a multiple of this, for vector instructions and direct reads."""
@@ -34,8 +34,8 @@ _PIECES_A_CALL = 512
 
 
 @dataclass(slots=True)
-class _Placed:
-    """An array that has its place in the file, and what is still to be written there."""
+class _PlacedArray:
+    """An array with its offset in the file, and the pieces that are still to be written there."""
 
     offset: int
     rows: int
@@ -56,7 +56,7 @@ def write_shard(
         data: What to write.
         schema_index: The index of the data's schema in the manifest.
         on_written: Called with the file's path when all bytes are written, before they are read
-            again for the checksum; what flushes them can run at the same time.
+            again for the checksum, so that flushing them can run at the same time.
 
     Returns:
         The manifest's entry of the shard.
@@ -72,7 +72,7 @@ def write_shard(
                 _write_pieces(file, array)
             if on_written is not None:
                 on_written(path)
-            nbytes, checksum = checksum_of(file)
+            nbytes, checksum = compute_checksum(file)
     except BaseException as error:
         path.unlink(missing_ok=True)
         if isinstance(error, OSError | RuntimeError):  # h5py gives either for a full disk
@@ -93,8 +93,8 @@ def write_shard(
     )
 
 
-def _lay_out(path: Path, data: ShardData) -> list[_Placed]:
-    placed: list[_Placed] = []
+def _lay_out(path: Path, data: ShardData) -> list[_PlacedArray]:
+    placed: list[_PlacedArray] = []
     with h5py.File(path, "w", alignment_threshold=1, alignment_interval=ALIGNMENT) as file:
         file.attrs["minari_format_version"] = FORMAT_VERSION
         file.attrs["minari_schema"] = json.dumps(data.schema.to_json())
@@ -111,7 +111,7 @@ def _lay_out(path: Path, data: ShardData) -> list[_Placed]:
                 pieces = next(remaining)
             if spec.rows_per_chunk:
                 table = _write_compressed(file, spec, pieces, links)
-                placed.append(_Placed(NO_OFFSET, sum(map(len, pieces)), (), spec.dtype))
+                placed.append(_PlacedArray(NO_OFFSET, sum(map(len, pieces)), (), spec.dtype))
             else:
                 placed.append(_place(file, spec, pieces, links))
     return placed
@@ -119,7 +119,7 @@ def _lay_out(path: Path, data: ShardData) -> list[_Placed]:
 
 def _place(
     file: h5py.File, spec: ArraySpec, pieces: Sequence[Array], links: h5py.h5p.PropLCID
-) -> _Placed:
+) -> _PlacedArray:
     rows = sum(map(len, pieces))
     properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     properties.set_layout(h5py.h5d.CONTIGUOUS)
@@ -127,8 +127,8 @@ def _place(
     properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     properties.set_obj_track_times(False)
     dataset = _create(file, spec, rows, properties, links)
-    # HDF5 gives no place to an array without elements.
-    return _Placed(dataset.get_offset() or 0, rows, pieces, spec.dtype)
+    # HDF5 allocates nothing for an array without elements.
+    return _PlacedArray(dataset.get_offset() or 0, rows, pieces, spec.dtype)
 
 
 def _write_compressed(
@@ -172,18 +172,20 @@ def _create(
     )
 
 
-def _write_pieces(file: FileIO, array: _Placed) -> None:
+def _write_pieces(file: FileIO, array: _PlacedArray) -> None:
     if array.pieces:
         file.seek(array.offset)
-    for block in _blocks(array.pieces, array.dtype):
+    for block in _batch_pieces(array.pieces, array.dtype):
         _write_all(file, block)
 
 
-def _blocks(pieces: Sequence[Array], dtype: np.dtype[np.generic]) -> Iterator[list[memoryview]]:
-    """The bytes of pieces, as many for each call as it is worth.
+def _batch_pieces(
+    pieces: Sequence[Array], dtype: np.dtype[np.generic]
+) -> Iterator[list[memoryview]]:
+    """Group the bytes of pieces into large writes.
 
-    Few large writes do not only cost fewer calls: the system keeps the file in larger pages, and
-    reads through a map of it are a third faster.
+    Large writes do not only cost fewer calls: the system keeps the file in larger pages, and reads
+    through a map of it are a third faster.
     """
     other = {piece.dtype for piece in pieces} - {dtype}
     if other:
@@ -193,11 +195,11 @@ def _blocks(pieces: Sequence[Array], dtype: np.dtype[np.generic]) -> Iterator[li
     if total * row_nbytes < len(pieces) * _SMALLEST_PIECE or not hasattr(os, "writev"):
         at_once = max(1, _BATCH_NBYTES * len(pieces) // max(total * row_nbytes, 1))
         for start in range(0, len(pieces), at_once):
-            # numpy would give arrays of the other byte order its own.
-            yield [_bytes_of(np.concatenate(pieces[start : start + at_once], dtype=dtype))]
+            # Without dtype, numpy would change arrays of the other byte order to its own.
+            yield [_view_bytes(np.concatenate(pieces[start : start + at_once], dtype=dtype))]
         return
     for start in range(0, len(pieces), _PIECES_A_CALL):
-        yield [_bytes_of(piece) for piece in pieces[start : start + _PIECES_A_CALL]]
+        yield [_view_bytes(piece) for piece in pieces[start : start + _PIECES_A_CALL]]
 
 
 def _write_all(file: FileIO, blocks: list[memoryview]) -> None:
@@ -211,5 +213,5 @@ def _write_all(file: FileIO, blocks: list[memoryview]) -> None:
             waiting[0] = waiting[0][written:]
 
 
-def _bytes_of(array: Array) -> memoryview:
+def _view_bytes(array: Array) -> memoryview:
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data

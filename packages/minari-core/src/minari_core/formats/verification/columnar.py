@@ -1,4 +1,4 @@
-"""The check of a columnar dataset: its files, its arrays, and what its manifest says of them."""
+"""The check of a columnar dataset: its files, and its arrays against the manifest."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ from minari_core.formats.columnar.manifest import (
     read_manifest,
 )
 from minari_core.formats.public.files import MAIN_FILE
-from minari_core.formats.shards.compression import CompressedRows
 from minari_core.formats.shards.entry import ShardEntry
-from minari_core.formats.shards.file_check import checksum_of
-from minari_core.formats.shards.reader import contiguous
-from minari_core.formats.verification.hdf5_structure import structure_problems
+from minari_core.formats.shards.file_check import compute_checksum
+from minari_core.formats.shards.reader import view_array
+from minari_core.formats.verification.hdf5_structure import find_structure_problems
 from minari_core.formats.verification.report import Findings, Progress, VerificationProblem
 
 _LENGTHS = "episodes/length"
@@ -73,7 +72,7 @@ class _ShardsCheck:
         for number, entry in enumerate(self._snapshot.shards):
             self._arrays.append([])
             with self._findings.catching(entry.file):
-                self._arrays[number] = self._place(entry)
+                self._arrays[number] = self._view_arrays(entry)
         starts = self._check_lengths()
         checked: set[ShardEntry] = set()
         for number, entry in enumerate(self._snapshot.shards):
@@ -113,7 +112,7 @@ class _ShardsCheck:
         try:
             check_plain(path)
             with open(path, "rb") as file:
-                nbytes, checksum = checksum_of(file)
+                nbytes, checksum = compute_checksum(file)
         except FileNotFoundError as error:
             if entry not in read_manifest(self._folder).snapshot.shards:
                 raise DatasetChangedError(
@@ -138,25 +137,20 @@ class _ShardsCheck:
             )
         self._intact.add(entry.file)
 
-    def _place(self, entry: ShardEntry) -> list[NamedArray]:
-        """The arrays of a shard by what the manifest says of them; none without its file."""
+    def _view_arrays(self, entry: ShardEntry) -> list[NamedArray]:
+        """View the arrays of a shard where the manifest locates them; none without its file."""
         if entry.file not in self._whole:
             return []
         with open(self._folder / entry.file, "rb") as file:
             contents = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        specs = self._schema(entry).arrays
+        schema = self._schema(entry)
         arrays: list[NamedArray] = []
-        for index, (spec, (offset, rows)) in enumerate(zip(specs, entry.arrays, strict=True)):
+        for index, spec in enumerate(schema.arrays):
             if spec.derived:
                 continue
             array: StoredArray | None = None
             with self._findings.catching(entry.file, spec.path):
-                if spec.rows_per_chunk:
-                    table_place = entry.arrays[index + 1]
-                    table = contiguous(contents, specs[index + 1], *table_place, "it")
-                    array = CompressedRows(contents, table, rows, spec.dtype, spec.row_shape, "it")
-                else:
-                    array = contiguous(contents, spec, offset, rows, "it")
+                array = view_array(contents, entry, schema, index, "it", "it")
             arrays.append((spec, array))
         return arrays
 
@@ -171,11 +165,9 @@ class _ShardsCheck:
         sound = True
         rows = steps = episodes = lengths_sum = 0
         for entry, arrays in zip(self._snapshot.shards, self._arrays, strict=True):
-            rows, steps, episodes = (
-                rows + entry.rows,
-                steps + entry.steps,
-                episodes + entry.episodes,
-            )
+            rows += entry.rows
+            steps += entry.steps
+            episodes += entry.episodes
             lengths = next((array for spec, array in arrays if spec.path == _LENGTHS), None)
             if (
                 not isinstance(lengths, np.ndarray)
@@ -186,12 +178,12 @@ class _ShardsCheck:
                 if arrays and entry.episodes:
                     self._add(entry.file, "the lengths of its episodes are missing", _LENGTHS)
                 continue
-            for place in np.flatnonzero(np.less(lengths, 1)).tolist():
+            for index in np.flatnonzero(np.less(lengths, 1)).tolist():
                 self._add(
                     entry.file,
-                    f"an episode has {lengths[place]} steps",
+                    f"an episode has {lengths[index]} steps",
                     _LENGTHS,
-                    episodes - entry.episodes + place,
+                    episodes - entry.episodes + index,
                 )
                 sound = False
             pieces.append(lengths.astype(np.int64))
@@ -227,33 +219,33 @@ class _ShardsCheck:
         schema = self._schema(entry)
         counts = {"rows": entry.rows, "steps": entry.steps, "episodes": entry.episodes}
         arrays = self._arrays[number]
-        for part, column in schema.groups.items():
-            size = sum(not spec.derived for spec in column.arrays(part))
+        for group, column in schema.groups.items():
+            size = sum(not spec.derived for spec in column.arrays(group))
             mine, arrays = arrays[:size], arrays[size:]
-            for problem in column.problems(iter(mine), counts[AXES[part]], located=True):
-                episode = self._episode_of(number, part, problem.row, starts)
+            for problem in column.problems(iter(mine), counts[AXES[group]], located=True):
+                episode = self._find_episode(number, group, problem.row, starts)
                 self._add(entry.file, problem.message, problem.path, episode)
         # The HDF5 library is not safe to be given damaged files.
         if entry.file not in self._intact:
             return
-        for path, message in structure_problems(self._folder / entry.file, entry, schema):
+        for path, message in find_structure_problems(self._folder / entry.file, entry, schema):
             self._add(entry.file, message, path)
 
-    def _episode_of(
-        self, number: int, part: str, row: int | None, starts: npt.NDArray[np.int64] | None
+    def _find_episode(
+        self, number: int, group: str, row: int | None, starts: npt.NDArray[np.int64] | None
     ) -> int | None:
-        """The episode that a row of a part of a shard belongs to."""
+        """Return the episode that a row of a column group of a shard belongs to."""
         if row is None:
             return None
         before = self._snapshot.shards[:number]
-        if AXES[part] == "episodes":
+        if AXES[group] == "episodes":
             return sum(entry.episodes for entry in before) + row
         if starts is None:
             return None
-        if AXES[part] == "steps":
-            place = sum(entry.steps for entry in before) + row
-            return int(np.searchsorted(starts, place, side="right")) - 1
-        place = sum(entry.rows for entry in before) + row
+        if AXES[group] == "steps":
+            step = sum(entry.steps for entry in before) + row
+            return int(np.searchsorted(starts, step, side="right")) - 1
+        row += sum(entry.rows for entry in before)
         # An episode has one row more than it has steps.
         firsts = starts + np.arange(len(starts))
-        return int(np.searchsorted(firsts, place, side="right")) - 1
+        return int(np.searchsorted(firsts, row, side="right")) - 1

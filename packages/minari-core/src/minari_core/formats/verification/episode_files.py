@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from minari_core.errors import DatasetDamagedError
+from minari_core.formats.columnar.manifest import get_data_format
 from minari_core.formats.public.files import (
     EPISODE_METADATA,
     FILE_FORMAT,
     FOLDER_FORMATS,
     MAIN_FILE,
     count_episodes,
-    get_data_format,
     is_episode_data,
 )
 from minari_core.json_values import JsonValue

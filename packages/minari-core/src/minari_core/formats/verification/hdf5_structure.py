@@ -1,7 +1,7 @@
-"""Comparing what HDF5 says of a shard with what its manifest says.
+"""Compare the HDF5 structure of a shard with its entry in the manifest.
 
-Reading goes by the manifest alone. Other programs read the shard through HDF5, so both must say
-the same, and the shard must hold its own data: nothing in it may lead to another file.
+This project reads by the manifest alone, other programs through HDF5. So both must agree, and the
+shard must hold its own data: nothing in it may lead to another file.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from minari_core.formats.shards.compression import ZSTD_FILTER
 from minari_core.formats.shards.entry import ShardEntry
 
 
-def structure_problems(
+def find_structure_problems(
     path: Path, entry: ShardEntry, schema: Schema
 ) -> Iterator[tuple[str | None, str]]:
-    """What is wrong with the HDF5 structure of a shard.
+    """Find what is wrong with the HDF5 structure of a shard.
 
     Only objects that the schema names are opened, so a file cannot send this in circles.
 
     Args:
         path: A file whose checksum is the manifest's: the HDF5 library is not safe to be given
             damaged files.
-        entry: What the manifest says of the shard.
+        entry: The entry of the shard in the manifest.
         schema: The schema that the entry names.
 
     Yields:
@@ -42,22 +42,24 @@ def structure_problems(
         yield None, f"HDF5 cannot open it: {error}"
         return
     with file:
-        yield from _attribute_problems(file, entry, schema)
+        yield from _find_attribute_problems(file, entry, schema)
         specs = schema.arrays
-        yield from _unexpected_objects(file, specs)
-        for index, (spec, place) in enumerate(zip(specs, entry.arrays, strict=True)):
+        yield from _find_unexpected_objects(file, specs)
+        for index, (spec, location) in enumerate(zip(specs, entry.arrays, strict=True)):
             found = _find(file, spec.path)
             if isinstance(found, str):
                 yield spec.path, found
                 continue
-            yield from ((spec.path, text) for text in _array_problems(found, spec, place))
+            yield from ((spec.path, text) for text in _find_array_problems(found, spec, location))
             if spec.rows_per_chunk:
                 table = _find(file, specs[index + 1].path)
                 if not isinstance(table, str):
-                    yield from ((specs[index + 1].path, text) for text in _chunks(found, table))
+                    yield from (
+                        (specs[index + 1].path, text) for text in _compare_chunks(found, table)
+                    )
 
 
-def _attribute_problems(
+def _find_attribute_problems(
     file: h5py.File, entry: ShardEntry, schema: Schema
 ) -> Iterator[tuple[None, str]]:
     counts = [entry.rows, entry.steps, entry.episodes]
@@ -74,32 +76,34 @@ def _attribute_problems(
         yield None, f"what it says of itself cannot be read: {error}"
 
 
-def _unexpected_objects(file: h5py.File, specs: Sequence[ArraySpec]) -> Iterator[tuple[str, str]]:
-    """What is in the file beside the groups and arrays that the schema names."""
+def _find_unexpected_objects(
+    file: h5py.File, specs: Sequence[ArraySpec]
+) -> Iterator[tuple[str, str]]:
+    """Find what is in the file beside the groups and arrays that the schema names."""
     arrays = {spec.path for spec in specs}
-    groups = {"", *(parent for path in arrays for parent in _parents(path))}
+    groups = {"", *(parent for path in arrays for parent in _list_parents(path))}
     waiting = [""]
     while waiting:
-        place = waiting.pop()
-        group = file if place == "" else _find_object(file, place)
+        parent = waiting.pop()
+        group = file if parent == "" else _find_object(file, parent)
         if not isinstance(group, h5py.Group):
             continue  # reported by whoever looks for the arrays in it
         for name in group:
-            child = f"{place}/{name}" if place else str(name)
+            child = f"{parent}/{name}" if parent else str(name)
             if child in groups:
                 waiting.append(child)
             elif child not in arrays:
-                yield child, _foreign_link(group, name) or "it is not in the manifest"
+                yield child, _find_foreign_link(group, name) or "it is not in the manifest"
 
 
-def _parents(path: str) -> Iterator[str]:
+def _list_parents(path: str) -> Iterator[str]:
     parts = path.split("/")
     for count in range(1, len(parts)):
         yield "/".join(parts[:count])
 
 
 def _find(file: h5py.File, path: str) -> h5py.Dataset | str:
-    """The array at a path, or what is wrong there."""
+    """Return the array at a path, or what is wrong there."""
     found = _find_object(file, path)
     if isinstance(found, str):
         return found
@@ -107,18 +111,18 @@ def _find(file: h5py.File, path: str) -> h5py.Dataset | str:
 
 
 def _find_object(file: h5py.File, path: str) -> h5py.HLObject | str:
-    """The object at a path that hard links alone lead to, or what is wrong there."""
+    """Return the object at a path that only hard links lead to, or what is wrong there."""
     found: h5py.HLObject = file
-    for part in path.split("/"):
-        if not isinstance(found, h5py.Group) or part not in found:
+    for name in path.split("/"):
+        if not isinstance(found, h5py.Group) or name not in found:
             return "it is missing"
-        if foreign := _foreign_link(found, part):
+        if foreign := _find_foreign_link(found, name):
             return foreign
-        found = found[part]
+        found = found[name]
     return found
 
 
-def _foreign_link(group: h5py.Group, name: str) -> str | None:
+def _find_foreign_link(group: h5py.Group, name: str) -> str | None:
     link = group.get(name, getlink=True)
     if isinstance(link, h5py.ExternalLink):
         return f"it is an external link to {link.path!r} in {link.filename!r}"
@@ -127,8 +131,10 @@ def _foreign_link(group: h5py.Group, name: str) -> str | None:
     return None if isinstance(link, h5py.HardLink) else "it is a link of an unknown kind"
 
 
-def _array_problems(found: h5py.Dataset, spec: ArraySpec, place: tuple[int, int]) -> Iterator[str]:
-    offset, rows = place
+def _find_array_problems(
+    found: h5py.Dataset, spec: ArraySpec, location: tuple[int, int]
+) -> Iterator[str]:
+    offset, rows = location
     shape = (rows, *spec.row_shape)
     if found.dtype != spec.dtype:
         yield f"HDF5 says dtype {found.dtype.str}, the manifest {spec.dtype.str}"
@@ -157,22 +163,22 @@ def _array_problems(found: h5py.Dataset, spec: ArraySpec, place: tuple[int, int]
         yield f"HDF5 says offset {found.id.get_offset()}, the manifest {offset}"
 
 
-def _chunks(frames: h5py.Dataset, table: h5py.Dataset) -> Iterator[str]:
-    """Where the table of chunks, which reading goes by, differs from HDF5's own."""
+def _compare_chunks(frames: h5py.Dataset, table: h5py.Dataset) -> Iterator[str]:
+    """Compare the table of chunks, which this project reads by, with HDF5's own."""
     if frames.chunks is None or table.dtype.kind != "u" or table.ndim != 2:
         return  # reported above
     known: list[tuple[int, int, int]] = []
     frames.id.chunk_iter(
         lambda chunk: known.append((chunk.chunk_offset[0], chunk.byte_offset, chunk.size))
     )
-    places = [list(entry[1:]) for entry in sorted(known)]
+    actual = [list(entry[1:]) for entry in sorted(known)]
     written = table[()].tolist()
-    if len(places) != len(written):
-        yield f"it lists {len(written)} chunks, HDF5 {len(places)}"
-    wrong = [i for i, (one, other) in enumerate(zip(places, written, strict=False)) if one != other]
+    if len(actual) != len(written):
+        yield f"it lists {len(written)} chunks, HDF5 {len(actual)}"
+    wrong = [i for i, (one, other) in enumerate(zip(actual, written, strict=False)) if one != other]
     if wrong:
         index = wrong[0]
         yield (
             f"chunk {index} lies at offset and size {tuple(written[index])}, but HDF5 says "
-            f"{tuple(places[index])} ({len(wrong)} of {len(places)} differ)"
+            f"{tuple(actual[index])} ({len(wrong)} of {len(actual)} differ)"
         )

@@ -168,7 +168,7 @@ def _row_reader(
     column = _inner(shard.schema.groups[part], keys)
     if column is None:
         return lambda row: None
-    arrays = shard.arrays_of("/".join([part, *keys]))
+    arrays = shard.list_arrays("/".join([part, *keys]))
     read = column.bind(iter(arrays), count, copy=True)
     return lambda row: split_rows(read(row, row + 1), 1)[0]
 

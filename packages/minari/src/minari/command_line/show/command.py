@@ -12,7 +12,7 @@ from minari.command_line.show.statistics import EpisodeStatistics, compute_stati
 from minari.command_line.show.summary import Summary, print_summary
 from minari_core import load_dataset
 from minari_core.errors import DatasetNotFoundError, FormatError, MinariError
-from minari_core.formats.public.files import get_data_format
+from minari_core.formats.columnar.manifest import get_data_format
 from minari_core.formats.registry import DEFAULT_FORMAT
 from minari_hub.command_line.exit_codes import ExitCode, say_error
 from minari_hub.command_line.options import (

@@ -20,7 +20,7 @@ from minari.command_line.show.statistics import EpisodeStatistics
 from minari_core.environments.env_specs import env_spec_from_json
 from minari_core.environments.space_json import space_from_json
 from minari_core.errors import MinariError
-from minari_core.formats.public.files import get_data_format
+from minari_core.formats.columnar.manifest import get_data_format
 from minari_core.json_values import JsonObject, JsonValue
 from minari_hub.command_line.dataset_table import join_names
 from minari_hub.command_line.terminal import format_size, to_one_line
