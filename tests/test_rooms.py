@@ -7,6 +7,7 @@ Imports for types alone count like any other.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -154,3 +155,16 @@ def test_no_folder_holds_more_than_twelve_modules(package: str) -> None:
             folders[path.parent] = folders.get(path.parent, 0) + 1
     crowded = {str(folder): count for folder, count in folders.items() if count > MOST_MODULES}
     assert not crowded
+
+
+@pytest.mark.parametrize("package", ORDER)
+def test_the_map_has_a_line_for_every_room(package: str) -> None:
+    text = (PACKAGES.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text.partition(f"| room of `{package}` | holds |\n")[2].partition("\n\n")[0]
+    named = set(re.findall(r"`([a-z0-9_/]+)`", "".join(re.findall(r"(?m)^\| ([^|]+)", table))))
+    folders = {
+        ".".join(name.split(".")[1:]).replace(".", "/")
+        for name, path in module_files(package)
+        if path.stem == "__init__"
+    }
+    assert named == folders - {""}
