@@ -34,7 +34,7 @@ from minari_core.local.publishing import check_id_is_free
 from minari_core.messages import warn_caller
 from minari_hub.datasets.fetching import fetch
 from minari_hub.datasets.installing import install
-from minari_hub.datasets.progress import TransferProgress
+from minari_hub.datasets.progress import show_transfer
 from minari_hub.datasets.remote_dataset import RemoteDataset, locate, resolve_local_id
 from minari_hub.datasets.staging import StagingArea
 from minari_hub.remotes.urls import is_url
@@ -169,8 +169,8 @@ def _download(dataset: RemoteDataset, staging: StagingArea, replaces: bool, prog
     staging.prepare(dataset.remote.url, wanted)
     _check_space(dataset, staging, wanted)
     total = sum(found.size for found in wanted.values())
-    with TransferProgress(dataset.dataset_id, total, shown=progress) as bar:
-        fetch(dataset.remote, staging, wanted, bar.advance)
+    with show_transfer(dataset.dataset_id, total, shown=progress) as report:
+        fetch(dataset.remote, staging, wanted, report)
     if snapshot is not None:
         _check_shards(dataset, staging.data, wanted, snapshot)
     else:

@@ -3,80 +3,62 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Lock
-from types import TracebackType
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+# Reports come in pieces of a few kilobytes, which are too many to draw each.
+_BYTES_AT_ONCE = 1 << 18
 
 
-class TransferProgress:
-    """A bar on the terminal, or nothing where the error output is none."""
+@contextmanager
+def show_transfer(what: str, total: int, *, shown: bool) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar on the terminal; nothing where stderr is none.
 
-    def __init__(self, what: str, total: int, *, shown: bool = True) -> None:
-        """Prepare the bar.
+    Args:
+        what: What is transferred, the label in front of the bar.
+        total: The bytes there are to transfer.
+        shown: False for no bar in any case.
 
-        Args:
-            what: What is transferred; it stands in front of the bar.
-            total: The bytes there are to transfer.
-            shown: False for no bar in any case.
-        """
-        self._what = what
-        self._total = total
-        self._shown = shown and sys.stderr.isatty()
-        self._lock = Lock()
-        self._done = 0
-        self._progress: Progress | None = None
-        self._task: TaskID | None = None
+    Yields:
+        A function that counts bytes, from any thread; less than zero for bytes that must come
+        again.
+    """
+    if not (shown and sys.stderr.isatty()):
+        yield lambda nbytes: None
+        return
+    # Slow to import, and most often not needed.
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
 
-    def __enter__(self) -> TransferProgress:
-        """Show the bar."""
-        if self._shown:
-            # Slow to import, and most often not needed.
-            from rich.console import Console
-            from rich.markup import escape
-            from rich.progress import (
-                BarColumn,
-                DownloadColumn,
-                Progress,
-                TextColumn,
-                TimeRemainingColumn,
-                TransferSpeedColumn,
-            )
+    lock = Lock()
+    done = 0
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        DownloadColumn(binary_units=True),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    ) as progress:
+        task = progress.add_task(escape(what), total=total)
 
-            self._progress = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=None),
-                DownloadColumn(binary_units=True),
-                TransferSpeedColumn(),
-                TimeRemainingColumn(),
-                console=Console(stderr=True),
-            )
-            self._progress.start()
-            self._task = self._progress.add_task(escape(self._what), total=self._total)
-        return self
+        def advance(nbytes: int) -> None:
+            nonlocal done
+            with lock:
+                before, done = done, done + nbytes
+                if done // _BYTES_AT_ONCE != before // _BYTES_AT_ONCE:
+                    progress.update(task, completed=done)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Leave the bar as it is."""
-        if self._progress is not None:
-            self._update()
-            self._progress.stop()
-
-    def advance(self, nbytes: int) -> None:
-        """Count bytes, from any thread; less than zero for bytes that must come again."""
-        with self._lock:
-            before = self._done
-            self._done += nbytes
-            # Reports come in pieces of a few kilobytes.
-            if self._progress is not None and (self._done >> 18) != (before >> 18):
-                self._update()
-
-    def _update(self) -> None:
-        if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, completed=self._done)
+        try:
+            yield advance
+        finally:
+            progress.update(task, completed=done)

@@ -22,7 +22,7 @@ from minari_core.formats.shards.file_check import check_shard
 from minari_core.formats.verification.episode_files import check_episode_files
 from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root
 from minari_hub.datasets.converting import convert_for_upload
-from minari_hub.datasets.progress import TransferProgress
+from minari_hub.datasets.progress import show_transfer
 from minari_hub.datasets.remote_dataset import RemoteDataset, locate
 from minari_hub.transfer.checksums import Algorithm, Checksum, compute_checksum, start_hasher
 from minari_hub.transfer.objects import RemoteObject, Upload
@@ -90,14 +90,14 @@ def _upload(dataset: RemoteDataset, folder: Path, progress: bool) -> None:
     _check_is_new(dataset, there)
     missing = [each for each in uploads if not _is_same(dataset, each, there)]
     total = sum(each.size for each in uploads)
-    with TransferProgress(dataset.dataset_id, total, shown=progress) as bar:
-        bar.advance(total - sum(each.size for each in missing))
+    with show_transfer(dataset.dataset_id, total, shown=progress) as report:
+        report(total - sum(each.size for each in missing))
         # Of two who publish one id, the second to create the first file stops at that; shards
         # have names of their own, and no two datasets are in each other's way.
         is_columnar = summary.metadata.get("data_format") == ColumnarStorage.data_format
         claiming = 0 if is_columnar else 1
         for some in (uploads[:claiming], uploads[claiming:]):
-            _send(dataset, folder, [each for each in some if each in missing], bar.advance)
+            _send(dataset, folder, [each for each in some if each in missing], report)
     _publish(dataset, manifest, summary)
     _logger.info("uploaded %s: %d files, %d bytes", dataset.label, len(uploads), total)
 

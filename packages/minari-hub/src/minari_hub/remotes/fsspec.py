@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from threading import Event
 from typing import TypeVar
 
@@ -11,7 +10,6 @@ import fsspec
 from fsspec.core import url_to_fs
 
 from minari_core.errors import (
-    MinariError,
     MissingDependencyError,
     RemoteAccessError,
     RemoteError,
@@ -22,7 +20,7 @@ from minari_core.errors import (
 from minari_hub.remotes.base import APPLICATION_DEFAULT, Remote
 from minari_hub.transfer.objects import RemoteObject, Upload
 from minari_hub.transfer.partial_file import PartialFile
-from minari_hub.transfer.retrying import Faults, keep_trying
+from minari_hub.transfer.retrying import Faults, keep_trying, translate_errors
 from minari_hub.transfer.threads import run_many
 
 Result = TypeVar("Result")
@@ -110,7 +108,7 @@ class FsspecRemote(Remote):
 
         def send(upload: Upload) -> None:
             path = self._path(upload.name)
-            with self._translate_errors(f"create {upload.name!r} on {self.url}"):
+            with translate_errors(f"create {upload.name!r} on {self.url}", _choose_error):
                 if self._files.exists(path):
                     raise RemoteObjectExistsError(f"{upload.name!r} exists on {self.url}")
                 self._files.put_file(str(upload.path), path, **self._new)
@@ -121,7 +119,7 @@ class FsspecRemote(Remote):
     def create(self, name: str, content: bytes, metadata: Mapping[str, str]) -> None:
         """Create one file; see `Remote.create`."""
         path = self._path(name)
-        with self._translate_errors(f"create {name!r} on {self.url}"):
+        with translate_errors(f"create {name!r} on {self.url}", _choose_error):
             if self._files.exists(path):
                 raise RemoteObjectExistsError(f"{name!r} exists on {self.url}")
             self._files.pipe_file(path, content, **self._new)
@@ -139,20 +137,8 @@ class FsspecRemote(Remote):
     def _ask(self, what: str, work: Callable[[], Result]) -> Result:
         """Make an idempotent request, with retries."""
         faults = Faults()
-        with self._translate_errors(what, faults):
+        with translate_errors(what, _choose_error, faults):
             return keep_trying(work, _is_passing, faults)
-
-    @contextmanager
-    def _translate_errors(self, what: str, faults: Faults | None = None) -> Iterator[None]:
-        # The file systems raise whatever their client libraries raise.
-        try:
-            yield
-        except MinariError:
-            raise
-        except Exception as error:
-            tried = faults.describe() if faults else ""
-            message = f"could not {what}: {str(error) or type(error).__name__}{tried}"
-            raise _choose_error(error)(message) from error
 
 
 def open_remote(url: str, token: str | None) -> FsspecRemote:

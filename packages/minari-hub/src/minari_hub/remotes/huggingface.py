@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from threading import Event
 
 from huggingface_hub import CommitOperationAdd, HfApi, HfFileSystem
@@ -35,7 +34,7 @@ from minari_hub.remotes.base import APPLICATION_DEFAULT, MANIFEST_SUFFIX, Remote
 from minari_hub.transfer.checksums import Checksum
 from minari_hub.transfer.objects import DatasetEntry, RemoteObject, Upload
 from minari_hub.transfer.partial_file import PartialFile
-from minari_hub.transfer.retrying import PASSING_STATUS, Faults, keep_trying
+from minari_hub.transfer.retrying import PASSING_STATUS, Faults, keep_trying, translate_errors
 from minari_hub.transfer.threads import run_many
 from minari_hub.untrusted.json_objects import read_json_object
 
@@ -61,7 +60,6 @@ class HuggingFaceRemote(Remote):
         """
         self.url = f"hf://{organization}"
         self._organization = organization
-        self._anonymous = token is None
         # The library reads False as "send none", and None as "send the stored one".
         given = False if token is None else None if token == APPLICATION_DEFAULT else token
         endpoint = os.environ.get("HF_ENDPOINT")
@@ -73,7 +71,7 @@ class HuggingFaceRemote(Remote):
         for repository in self._find_repositories(prefix):
             within = prefix[len(repository) + 1 :]
             folder, _, _ = within.rpartition("/")
-            with self._translate_errors(f"list {self.url}/{repository}"):
+            with translate_errors(f"list {self.url}/{repository}", _choose_error):
                 try:
                     entries = self._api.list_repo_tree(
                         self._repo_id(repository),
@@ -106,7 +104,7 @@ class HuggingFaceRemote(Remote):
         """Read a range of a file; see `Remote.read`."""
         if stop <= start:
             return b""
-        with self._translate_errors(f"read {name!r} of {self.url}"):
+        with translate_errors(f"read {name!r} of {self.url}", _choose_error):
             # Without a cache of its own it is a stream, which needs one request.
             block_size = _PIECE if start else 0
             with self._files.open(self._path(name), block_size=block_size, cache_type="none") as it:
@@ -136,7 +134,9 @@ class HuggingFaceRemote(Remote):
             }
             faults = Faults()
             try:
-                with self._translate_errors(f"create files on {self.url}/{repository}", faults):
+                with translate_errors(
+                    f"create files on {self.url}/{repository}", _choose_error, faults
+                ):
                     self._commit(repository, additions, f"Add {len(additions)} files", faults)
             except RemoteError as error:
                 for index in indices:
@@ -151,7 +151,7 @@ class HuggingFaceRemote(Remote):
         additions: dict[str, str | bytes] = {path: content}
         faults = Faults()
         try:
-            with self._translate_errors(f"create {name!r} on {self.url}", faults):
+            with translate_errors(f"create {name!r} on {self.url}", _choose_error, faults):
                 self._commit(repository, additions, f"Add {path}", faults, lists=name)
         except RemoteObjectExistsError:
             # An earlier try may have succeeded without the answer reaching us.
@@ -241,7 +241,7 @@ class HuggingFaceRemote(Remote):
 
     def _read_namespace(self, repository: str, revision: str | None) -> dict[str, object]:
         name = f"{repository}/{NAMESPACE_FILE}"
-        with self._translate_errors(f"read {name!r} of {self.url}"):
+        with translate_errors(f"read {name!r} of {self.url}", _choose_error):
             path = self._path(name)
             with self._files.open(path, revision=revision, block_size=0, cache_type="none") as it:
                 text = it.read(_LARGEST_NAMESPACE_FILE + 1)
@@ -253,7 +253,7 @@ class HuggingFaceRemote(Remote):
         if slash:
             yield first
             return
-        with self._translate_errors(f"list {self.url}"):
+        with translate_errors(f"list {self.url}", _choose_error):
             for found in self._api.list_datasets(author=self._organization):
                 organization, _, name = found.id.partition("/")
                 if organization == self._organization and name.startswith(first):
@@ -261,14 +261,14 @@ class HuggingFaceRemote(Remote):
 
     def _fetch(self, file: PartialFile) -> None:
         source = file.source
-        with self._translate_errors(f"read {source.name!r} of {self.url}"):
+        with translate_errors(f"read {source.name!r} of {self.url}", _choose_error):
             start = file.position
             opened = self._files.open(
                 self._path(source.name), block_size=_PIECE if start else 0, cache_type="none"
             )
 
         def read() -> bytes:
-            with self._translate_errors(f"read {source.name!r} of {self.url}"):
+            with translate_errors(f"read {source.name!r} of {self.url}", _choose_error):
                 block: bytes = opened.read(_PIECE if start else _BLOCK)
             return block
 
@@ -283,29 +283,18 @@ class HuggingFaceRemote(Remote):
     def _path(self, name: str) -> str:
         return f"datasets/{self._organization}/{name}"
 
-    @contextmanager
-    def _translate_errors(self, what: str, faults: Faults | None = None) -> Iterator[None]:
-        # The library raises its own errors, those of its HTTP client, and built-in ones.
-        try:
-            yield
-        except MinariError:
-            raise
-        except Exception as error:
-            said = " ".join(str(error).split())[:300] or type(error).__name__
-            tried = faults.describe() if faults else ""
-            raise self._choose_error(error)(f"could not {what}: {said}{tried}") from error
-
-    def _choose_error(self, error: Exception) -> type[RemoteError]:
-        if isinstance(error, GatedRepoError) or _read_status(error) in (401, 403):
-            return RemoteAccessError
-        if isinstance(error, FileNotFoundError | EntryNotFoundError | RepositoryNotFoundError):
-            return RemoteObjectNotFoundError
-        return RemoteError
-
 
 def open_remote(url: str, token: str | None) -> HuggingFaceRemote:
     """Open ``hf://organization``."""
     return HuggingFaceRemote(url.partition("://")[2].strip("/"), token)
+
+
+def _choose_error(error: Exception) -> type[RemoteError]:
+    if isinstance(error, GatedRepoError) or _read_status(error) in (401, 403):
+        return RemoteAccessError
+    if isinstance(error, FileNotFoundError | EntryNotFoundError | RepositoryNotFoundError):
+        return RemoteObjectNotFoundError
+    return RemoteError
 
 
 def _to_object(name: str, entry: RepoFile) -> RemoteObject:

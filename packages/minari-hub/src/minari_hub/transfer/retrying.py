@@ -6,11 +6,12 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from minari_core.errors import RemoteError
+from minari_core.errors import MinariError, RemoteError
 
 GIVE_UP_VARIABLE = "MINARI_REMOTE_GIVE_UP_AFTER"
 """The environment variable that says for how many seconds to keep trying."""
@@ -74,6 +75,30 @@ class Faults:
             f" (tried {self.count + 1} times in {seconds:.0f} s; the environment variable "
             f"{GIVE_UP_VARIABLE} says for how long)"
         )
+
+
+@contextmanager
+def translate_errors(
+    what: str, choose_error: Callable[[Exception], type[RemoteError]], faults: Faults | None = None
+) -> Iterator[None]:
+    """Raise whatever a client library raises as an error of this project.
+
+    Args:
+        what: What is tried, for the message.
+        choose_error: Returns the class of the error.
+        faults: What was tried before.
+
+    Raises:
+        RemoteError: The block raised an error that is not of this project.
+    """
+    try:
+        yield
+    except MinariError:
+        raise
+    except Exception as error:
+        said = " ".join(str(error).split())[:300] or type(error).__name__
+        tried = faults.describe() if faults else ""
+        raise choose_error(error)(f"could not {what}: {said}{tried}") from error
 
 
 def keep_trying(
