@@ -38,7 +38,7 @@ class RemoteConformance(ABC):
 
     @abstractmethod
     def new_remote(self, tmp_path: Path) -> Remote:
-        """A remote without any object, which can be opened again.
+        """Open a remote without any object, which can be opened again.
 
         Args:
             tmp_path: A folder of the test's own.
@@ -52,7 +52,7 @@ class RemoteConformance(ABC):
         expect_raises(RemoteObjectNotFoundError, lambda: remote.read("a/none", 0, 1))
 
     def test_what_is_created_is_read_back(self, tmp_path: Path) -> None:
-        """Bytes are kept as they are, and described by their size."""
+        """Bytes are kept as they are, and listed with their size."""
         remote = self.new_remote(tmp_path)
         content = bytes(range(256))
 
@@ -63,7 +63,7 @@ class RemoteConformance(ABC):
         expect(found.size == 256, f"its size is {found.size}")
         expect(found.matches(content), "its checksum is another one")
 
-    def test_a_part_is_read_and_never_more_than_there_is(self, tmp_path: Path) -> None:
+    def test_a_range_is_read_and_never_more_than_there_is(self, tmp_path: Path) -> None:
         """Ranges are half-open, and end where the object does."""
         remote = self.new_remote(tmp_path)
         remote.create("a/b", b"0123456789", {})
@@ -98,7 +98,7 @@ class RemoteConformance(ABC):
         expect(remote.read("a/b", 0, 100) == winners[0], "another content won")
 
     def test_objects_are_found_by_how_their_names_begin_and_end(self, tmp_path: Path) -> None:
-        """A prefix need not end with a part of the name."""
+        """A prefix need not end at a slash."""
         remote = self.new_remote(tmp_path)
         names = [
             "x-v1/data/metadata.json",
@@ -148,7 +148,7 @@ class RemoteConformance(ABC):
         objects = {found.name: found for found in remote.find("d/")}
         expect(sorted(objects) == sorted(contents), f"there are {sorted(objects)}")
         for name, content in contents.items():
-            expect(objects[name].matches(content), f"{name} is described as {objects[name]}")
+            expect(objects[name].matches(content), f"{name} is listed as {objects[name]}")
         wanted = [found for found in objects.values() if found.size]
         _expect_downloads(remote, wanted, contents, tmp_path / "down")
 
@@ -219,19 +219,19 @@ def _expect_downloads(
 ) -> None:
     folder.mkdir(exist_ok=True)
     arrived: list[int] = []
-    parts = [
+    files = [
         PartialFile(folder / str(index), found, arrived.append)
         for index, found in enumerate(wanted)
     ]
-    lacking = sum(part.source.size - part.position for part in parts)
-    outcomes = remote.download(parts, Event())
-    expect(outcomes == [None] * len(parts), f"downloading: {outcomes}")
+    lacking = sum(file.source.size - file.position for file in files)
+    outcomes = remote.download(files, Event())
+    expect(outcomes == [None] * len(files), f"downloading: {outcomes}")
     expect(sum(arrived) == lacking, f"{sum(arrived)} bytes were reported, {lacking} were lacking")
-    for part in parts:
-        expect(part.is_complete, f"{part.source.name} ends at {part.position}")
-        expect(part.matches(), f"{part.source.name} has another checksum")
-        part.close()
-        expect(part.path.read_bytes() == contents[part.source.name], f"{part.source.name} differs")
+    for file in files:
+        expect(file.is_complete, f"{file.source.name} ends at {file.position}")
+        expect(file.matches(), f"{file.source.name} has another checksum")
+        file.close()
+        expect(file.path.read_bytes() == contents[file.source.name], f"{file.source.name} differs")
 
 
 def _ignore(nbytes: int) -> None:
