@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -249,7 +250,12 @@ def test_denormalizing_undoes_normalizing(seed: int, shape: tuple[int, ...]) -> 
     rng = np.random.default_rng(seed)
     values = rng.standard_normal((50, *shape)) * 10.0 ** rng.integers(-3, 4) + rng.integers(-9, 9)
     some = ColumnStatistics(
-        values.mean(axis=0), values.std(axis=0), values.min(axis=0), values.max(axis=0), 50
+        values.mean(axis=0),
+        values.std(axis=0),
+        values.min(axis=0),
+        values.max(axis=0),
+        50,
+        np.zeros(shape, np.int64),
     )
     normalizer = Normalizer(some)
     normal = normalizer.normalize(values)
@@ -261,5 +267,81 @@ def test_denormalizing_undoes_normalizing(seed: int, shape: tuple[int, ...]) -> 
 
 def test_a_column_that_never_changes_is_normalized_without_division_by_zero() -> None:
     always = np.array([2.0, 2.0])
-    some = ColumnStatistics(always, np.zeros(2), always, always, 3)
+    some = ColumnStatistics(always, np.zeros(2), always, always, 3, np.zeros(2, np.int64))
     assert Normalizer(some).normalize([2.0, 2.0]).tolist() == [0, 0]
+
+
+NONFINITE = st.sampled_from([np.nan, np.inf, -np.inf])
+
+
+@given(
+    rows=st.lists(
+        st.tuples(*[st.one_of(NONFINITE, st.floats(-1e6, 1e6))] * 3), min_size=1, max_size=40
+    ),
+    at_once=st.sampled_from([3, 9, 1 << 18]),
+)
+def test_values_that_are_not_finite_are_counted_and_left_out(
+    rows: list[tuple[float, float, float]], at_once: int
+) -> None:
+    values = np.array(rows)
+    running = statistics._Running()
+    for start in range(0, len(values), at_once):
+        running.add(values[start : start + at_once])
+    found = running.finish()
+    assert found.count == len(values)
+    assert found.nonfinite.tolist() == (~np.isfinite(values)).sum(axis=0).tolist()
+    for element in range(3):
+        finite = values[np.isfinite(values[:, element]), element]
+        if len(finite) == 0:
+            assert all(np.isnan(getattr(found, name)[element]) for name in ("mean", "std", "min"))
+            continue
+        np.testing.assert_allclose(found.mean[element], finite.mean(), rtol=1e-9, atol=1e-6)
+        np.testing.assert_allclose(found.std[element], finite.std(), rtol=1e-6, atol=1e-4)
+        assert (found.min[element], found.max[element]) == (finite.min(), finite.max())
+
+
+def test_statistics_say_once_which_column_has_values_that_are_not_finite(
+    datasets_root: Path,
+) -> None:
+    rewards = np.ones(10)
+    rewards[3] = np.nan
+    buffer = EpisodeBuffer(
+        observations=np.zeros((11, 1)),
+        actions=np.zeros((10, 1)),
+        rewards=rewards,
+        terminations=np.arange(10) == 9,
+        truncations=np.zeros(10, bool),
+    )
+    space = spaces.Box(-1, 1, (1,), np.float64)
+    with pytest.warns(minari_core.MinariWarning):
+        dataset = minari_core.create_dataset_from_buffers(
+            "tests/nan-v0", [buffer], observation_space=space, action_space=space
+        )
+    for _ in range(2):  # computed, then from the cache
+        with pytest.warns(minari_core.MinariWarning, match="rewards has 1 values") as warned:
+            found = dataset.statistics()
+        assert len(warned) == 1
+        assert found["rewards"].mean == 1
+        assert found["rewards"].nonfinite == 1
+
+
+def test_a_cache_of_an_earlier_release_is_not_believed(datasets_root: Path) -> None:
+    space = spaces.Box(-1, 1, (1,), np.float64)
+    buffer = EpisodeBuffer(
+        observations=np.zeros((2, 1)),
+        actions=np.zeros((1, 1)),
+        rewards=np.ones(1),
+        terminations=np.ones(1, bool),
+        truncations=np.zeros(1, bool),
+    )
+    with pytest.warns(minari_core.MinariWarning):
+        dataset = minari_core.create_dataset_from_buffers(
+            "tests/cache-v0", [buffer], observation_space=space, action_space=space
+        )
+    dataset.statistics()
+    path = datasets_root / "tests" / "cache-v0" / "data" / CACHE_NAME
+    content = json.loads(path.read_text())
+    assert content.pop("version") > 1
+    content["columns"]["rewards"]["rewards"]["mean"] = "5.0"
+    path.write_text(json.dumps(content))
+    assert dataset.statistics()["rewards"].mean == 1

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from minari_core.errors import SamplingError
 from minari_core.formats.columnar.reading import ShardedStorage
+from minari_core.messages import warn_caller
 from minari_core.random_stream import RandomStream
 from minari_core.sampling.batches import Batches
 from minari_core.sampling.gathering.binding import sharded
@@ -243,6 +244,7 @@ class TrainingMethods:
         """Mean, standard deviation, minimum and maximum of columns, in one pass over the data.
 
         For a whole dataset they are kept beside it, and computed anew when its data has changed.
+        NaN and infinities are counted, left out, and warned about once.
 
         Args:
             columns: Names as for `sample_transitions`.
@@ -258,8 +260,16 @@ class TrainingMethods:
         names = columns_of(columns) or ()
         is_whole = isinstance(self._indices, range) and len(self._indices) > 0
         if is_whole and self._indices == range(storage.total_episodes):
-            return cached_statistics(storage, names, self._fingerprint())
-        return column_statistics(storage, self._indices, names)
+            found = cached_statistics(storage, names, self._fingerprint())
+        else:
+            found = column_statistics(storage, self._indices, names)
+        for path, leaf in found.items():
+            if leaf.nonfinite.any():
+                warn_caller(
+                    f"{path} has {leaf.nonfinite.sum()} values that are NaN or infinite among "
+                    f"{leaf.count} rows; they are left out of its statistics"
+                )
+        return found
 
     def newer_episodes(self) -> int:
         """How many episodes others have added since this object was made; it goes on without."""

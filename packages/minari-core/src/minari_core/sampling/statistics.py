@@ -25,17 +25,21 @@ from minari_core.sampling.rank_index import Positions, RankIndex
 from minari_core.sampling.steps import EpisodeSteps
 
 CACHE_NAME = ".statistics.json"
+# Raised whenever the same data has other statistics; caches of other versions are not believed.
+_CACHE_VERSION = 2
 
 _ELEMENTS_AT_ONCE = 1 << 18
 _REAL_KINDS = "biuf"
-_FIELDS = ("mean", "std", "min", "max")
+_FIELDS = ("mean", "std", "min", "max", "nonfinite")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ColumnStatistics:
     """Statistics over the rows of a column of numbers, for each element of a row.
 
-    Of observations, infos and extras all T+1 rows of an episode count.
+    Of observations, infos and extras all T+1 rows of an episode count. NaN and infinities are
+    counted, and left out of everything else; where an element has no finite value, its statistics
+    are NaN.
     """
 
     mean: npt.NDArray[np.float64]
@@ -48,6 +52,8 @@ class ColumnStatistics:
     """The largest value."""
     count: int
     """How many rows there are; missing ones do not count."""
+    nonfinite: npt.NDArray[np.int64]
+    """How many of them are NaN or infinite, in the shape of a row."""
 
 
 class Normalizer:
@@ -109,7 +115,7 @@ def column_statistics(
                 for rows in _blocks(lengths, firsts, _rows_at_once(leaf)):
                     running.add(leaf.take(Selection(rows)))
                 if running.count:
-                    found[path] = running.finished()
+                    found[path] = running.finish()
     return found
 
 
@@ -140,6 +146,7 @@ class _Running:
 
     def __init__(self) -> None:
         self.count = 0
+        self._finite: Any = 0  # how many finite values each element has had
         self._mean: Any = 0.0
         self._squares: Any = 0.0
         self._min: Any = np.inf
@@ -153,28 +160,37 @@ class _Running:
             return
         values = np.asarray(rows).astype(np.float64)
         with np.errstate(all="ignore"):
-            count = len(values)
             mean = values.mean(axis=0)
+            # A value that is not finite shows in the mean, so that most blocks are looked at once.
+            is_finite = True if np.isfinite(mean).all() else np.isfinite(values)
+            count: Any = len(values) if is_finite is True else np.sum(is_finite, axis=0)
+            if is_finite is not True:
+                mean = values.sum(axis=0, where=is_finite) / np.maximum(count, 1)
             shift = mean - self._mean
-            total = self.count + count
+            total = np.maximum(self._finite + count, 1)
             self._squares = (
                 self._squares
-                + np.square(values - mean).sum(axis=0)
-                + shift * shift * (self.count * count / total)
+                + np.square(values - mean).sum(axis=0, where=is_finite)
+                + shift * shift * (self._finite * count / total)
             )
             self._mean = self._mean + shift * (count / total)
-            self._min = np.minimum(self._min, values.min(axis=0))
-            self._max = np.maximum(self._max, values.max(axis=0))
-        self.count = total
+            smallest = values.min(axis=0, where=is_finite, initial=np.inf)
+            largest = values.max(axis=0, where=is_finite, initial=-np.inf)
+            self._min = np.minimum(self._min, smallest)
+            self._max = np.maximum(self._max, largest)
+        self._finite = self._finite + count
+        self.count += len(values)
 
-    def finished(self) -> ColumnStatistics:
-        std = np.sqrt(self._squares / self.count)
+    def finish(self) -> ColumnStatistics:
+        finite = np.broadcast_to(self._finite, np.shape(self._mean))
+        shown = np.where(finite > 0, 1.0, np.nan)  # an element without finite values has none
         return ColumnStatistics(
-            mean=np.asarray(self._mean),
-            std=np.asarray(std),
-            min=np.asarray(self._min),
-            max=np.asarray(self._max),
+            mean=np.asarray(self._mean * shown),
+            std=np.asarray(np.sqrt(self._squares / np.maximum(finite, 1)) * shown),
+            min=np.asarray(self._min * shown),
+            max=np.asarray(self._max * shown),
             count=self.count,
+            nonfinite=np.asarray(self.count - finite, np.int64),
         )
 
 
@@ -201,7 +217,7 @@ def _blocks(lengths: Positions, firsts: Positions, most: int) -> Iterator[Positi
 def _read_cache(path: Path, fingerprint: str) -> dict[str, dict[str, ColumnStatistics]]:
     try:
         content: Any = json.loads(path.read_bytes())
-        if content["fingerprint"] != fingerprint:
+        if (content.get("version"), content["fingerprint"]) != (_CACHE_VERSION, fingerprint):
             return {}
         return {
             name: {leaf: _from_json(described) for leaf, described in leaves.items()}
@@ -218,7 +234,8 @@ def _write_cache(
         name: {leaf: _to_json(statistics) for leaf, statistics in leaves.items()}
         for name, leaves in cache.items()
     }
-    text = json.dumps({"fingerprint": fingerprint, "columns": columns})
+    content = {"version": _CACHE_VERSION, "fingerprint": fingerprint, "columns": columns}
+    text = json.dumps(content)
     replace_file(path, text.encode("ascii"))
 
 
@@ -229,6 +246,9 @@ def _to_json(statistics: ColumnStatistics) -> dict[str, Any]:
 
 def _from_json(described: Mapping[str, Any]) -> ColumnStatistics:
     fields: dict[str, Any] = {
-        name: np.asarray(from_json_text(described[name]), np.float64) for name in _FIELDS
+        name: np.asarray(
+            from_json_text(described[name]), np.int64 if name == "nonfinite" else np.float64
+        )
+        for name in _FIELDS
     }
     return ColumnStatistics(**fields, count=int(described["count"]))
