@@ -134,7 +134,7 @@ class FixedBuffer(Buffer):
             ):
                 view[row] = value
             else:
-                rows[row] = column.exact(value, name)
+                rows[row] = column.convert(value, name)
 
         return write
 
@@ -150,7 +150,7 @@ class FixedBuffer(Buffer):
                 return
             array = as_numeric_array(value, name)
             if column is not None and array.dtype.kind in "iuf":
-                array = column.exact(array, name)
+                array = column.convert(array, name)
             if array.dtype != dtype or array.shape != shape:
                 raise DataError(
                     f"{name}: {array.dtype} of shape {array.shape} after {dtype} of shape {shape}; "

@@ -153,7 +153,7 @@ class VectorFixedBuffer(VectorBuffer):
                 self._batch = (*self._batch[:2], values.dtype)
                 return values.astype(dtype)
             if shape == () or (self._dtype is not None and values.dtype.kind in "iuf"):
-                return FixedColumn(dtype, values.shape).exact(values, self._name)
+                return FixedColumn(dtype, values.shape).convert(values, self._name)
         raise DataError(
             f"{self._name}: {values.dtype} of shape {values.shape[1:]} after {dtype} of shape "
             f"{shape}; one column has one dtype and shape, so let the environment, the policy or a "

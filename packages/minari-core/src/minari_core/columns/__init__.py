@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minari_core.columns.base import Array, ArraySpec, Column, CompressedArray, Reader, StoredArray
+from minari_core.columns.base import Array, ArraySpec, Column, Reader, StoredArray
 from minari_core.columns.fixed import FixedColumn, as_numeric_array, make_fixed_column
 from minari_core.columns.for_space import FIXED_SPACES, choose_column
 from minari_core.columns.joining import join_pieces
@@ -14,9 +14,8 @@ from minari_core.columns.nested import (
     merge_columns,
 )
 from minari_core.columns.schema import AXES, Axis, Schema, schema_from_json
-from minari_core.columns.sequences import GraphColumn, OneOfColumn, SequenceColumn
 from minari_core.columns.untyped import Unstorable, encode_dynamic, freeze
-from minari_core.columns.variable import BytesColumn, JsonColumn, RaggedColumn, TextColumn
+from minari_core.columns.variable import JsonColumn, TextColumn
 
 __all__ = [
     "AXES",
@@ -24,18 +23,12 @@ __all__ = [
     "Array",
     "ArraySpec",
     "Axis",
-    "BytesColumn",
     "Column",
-    "CompressedArray",
     "FixedColumn",
-    "GraphColumn",
     "JsonColumn",
     "MaskedColumn",
-    "OneOfColumn",
-    "RaggedColumn",
     "Reader",
     "Schema",
-    "SequenceColumn",
     "StoredArray",
     "StructColumn",
     "TextColumn",

@@ -92,10 +92,10 @@ class FixedColumn(Column):
     def encode(self, values: Sequence[object], where: str) -> list[Array]:
         rows = np.empty((len(values), *self.shape), dtype=self.dtype)
         for index, value in enumerate(values):
-            rows[index] = self.exact(value, where)
+            rows[index] = self.convert(value, where)
         return [rows]
 
-    def exact(self, value: object, where: str) -> Array:
+    def convert(self, value: object, where: str) -> Array:
         """Convert a value to an array of this column's dtype and shape, without changing it.
 
         Raises:

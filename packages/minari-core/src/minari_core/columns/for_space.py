@@ -42,24 +42,24 @@ def choose_column(space: spaces.Space[object], values: Sequence[object]) -> Colu
         return StructColumn(
             {
                 key: choose_column(
-                    part,
+                    subspace,
                     [value[key] for value in values if isinstance(value, Mapping) and key in value],
                 )
-                for key, part in space.spaces.items()
+                for key, subspace in space.spaces.items()
             }
         )
     if isinstance(space, spaces.Tuple):
         return TupleColumn(
             tuple(
                 choose_column(
-                    part,
+                    subspace,
                     [
                         value[index]
                         for value in values
                         if isinstance(value, tuple | list) and index < len(value)
                     ],
                 )
-                for index, part in enumerate(space.spaces)
+                for index, subspace in enumerate(space.spaces)
             )
         )
     if isinstance(space, spaces.Sequence):
@@ -79,8 +79,8 @@ def choose_column(space: spaces.Space[object], values: Sequence[object]) -> Colu
         pairs = [value for value in values if isinstance(value, tuple) and len(value) == 2]
         return OneOfColumn(
             tuple(
-                choose_column(part, [value for choice, value in pairs if choice == index])
-                for index, part in enumerate(options)
+                choose_column(subspace, [value for choice, value in pairs if choice == index])
+                for index, subspace in enumerate(options)
             )
         )
     raise SpaceError(f"values of a {type(space).__name__} space cannot be stored: {space}")
@@ -97,20 +97,22 @@ def _choose_stacked(space: spaces.Space[object], values: Sequence[object]) -> Co
     if isinstance(space, spaces.Dict):
         return StructColumn(
             {
-                key: _choose_stacked(part, [v[key] for v in values if isinstance(v, Mapping)])
-                for key, part in space.spaces.items()
+                key: _choose_stacked(subspace, [v[key] for v in values if isinstance(v, Mapping)])
+                for key, subspace in space.spaces.items()
             }
         )
     if isinstance(space, spaces.Tuple):
         return TupleColumn(
             tuple(
-                _choose_stacked(part, [v[index] for v in values if isinstance(v, tuple | list)])
-                for index, part in enumerate(space.spaces)
+                _choose_stacked(subspace, [v[index] for v in values if isinstance(v, tuple | list)])
+                for index, subspace in enumerate(space.spaces)
             )
         )
     if isinstance(space, FIXED_SPACES):
         return choose_column(space, values)
-    elements = [part for value in values if isinstance(value, tuple | list) for part in value]
+    elements = [
+        subspace for value in values if isinstance(value, tuple | list) for subspace in value
+    ]
     return choose_column(space, elements)
 
 

@@ -38,7 +38,7 @@ def join_pieces(pieces: Sequence[object], counts: Counts = None) -> object:
         return _join_mappings(mappings, counts)
     tuples = [piece for piece in pieces if isinstance(piece, tuple)]
     if len(tuples) == len(pieces) and len({len(piece) for piece in tuples}) == 1:
-        return tuple(join_pieces(parts, counts) for parts in zip(*tuples, strict=True))
+        return tuple(join_pieces(leaves, counts) for leaves in zip(*tuples, strict=True))
     rows: list[object] = []
     for index, piece in enumerate(pieces):
         rows += split_rows(piece, count_rows(piece) if counts is None else counts[index])
@@ -65,13 +65,13 @@ def split_rows(value: object, count: int) -> list[object]:
     if isinstance(value, np.ndarray | list):
         return list(value)
     if isinstance(value, Mapping):
-        parts = {key: split_rows(part, count) for key, part in value.items()}
+        leaves = {key: split_rows(leaf, count) for key, leaf in value.items()}
         return [
-            {key: rows[index] for key, rows in parts.items() if rows[index] is not None}
+            {key: rows[index] for key, rows in leaves.items() if rows[index] is not None}
             for index in range(count)
         ]
     if isinstance(value, tuple):
-        columns = [split_rows(part, count) for part in value]
+        columns = [split_rows(leaf, count) for leaf in value]
         return [tuple(rows[index] for rows in columns) for index in range(count)]
     return [value] * count
 
@@ -80,12 +80,12 @@ def count_rows(value: object) -> int:
     """Count the rows of a column's value, as far as its leaves tell."""
     if isinstance(value, np.ndarray | list):
         return len(value)
-    parts: Sequence[object] = ()
+    leaves: Sequence[object] = ()
     if isinstance(value, Mapping):
-        parts = list(value.values())
+        leaves = list(value.values())
     elif isinstance(value, tuple):
-        parts = value
-    return max(map(count_rows, parts), default=0)
+        leaves = value
+    return max(map(count_rows, leaves), default=0)
 
 
 def _join_mappings(pieces: Sequence[Mapping[str, object]], counts: Counts) -> dict[str, object]:

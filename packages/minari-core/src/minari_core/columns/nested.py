@@ -78,8 +78,8 @@ class StructColumn(Column):
                 )
         encoded: list[Array] = []
         for key, column in self.fields.items():
-            parts = [value[key] for value in values if isinstance(value, Mapping)]
-            encoded += column.encode(parts, f"{where}[{key!r}]")
+            inner = [value[key] for value in values if isinstance(value, Mapping)]
+            encoded += column.encode(inner, f"{where}[{key!r}]")
         return encoded
 
     def bind(self, arrays: Iterator[StoredArray], rows: int, *, copy: bool) -> Reader:
@@ -162,8 +162,8 @@ class TupleColumn(Column):
                 )
         encoded: list[Array] = []
         for index, column in enumerate(self.items):
-            parts = [value[index] for value in values if isinstance(value, tuple | list)]
-            encoded += column.encode(parts, f"{where}[{index}]")
+            inner = [value[index] for value in values if isinstance(value, tuple | list)]
+            encoded += column.encode(inner, f"{where}[{index}]")
         return encoded
 
     def bind(self, arrays: Iterator[StoredArray], rows: int, *, copy: bool) -> Reader:

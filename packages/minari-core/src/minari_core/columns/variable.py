@@ -223,7 +223,7 @@ class RaggedColumn(Column):
 
     def encode(self, values: Sequence[object], where: str) -> list[Array]:
         nothing = np.zeros((0,) * self.dimensions, dtype=self.dtype)
-        arrays = [nothing if value is None else self._exact(value, where) for value in values]
+        arrays = [nothing if value is None else self._convert(value, where) for value in values]
         shapes = np.array([array.shape for array in arrays], dtype=OFFSET_DTYPE)
         return [
             # numpy would give arrays of the other byte order its own.
@@ -234,7 +234,7 @@ class RaggedColumn(Column):
             shapes.reshape(len(arrays), self.dimensions),
         ]
 
-    def _exact(self, value: object, where: str) -> Array:
+    def _convert(self, value: object, where: str) -> Array:
         array = as_numeric_array(value, where)
         if array.ndim != self.dimensions or (array.dtype != self.dtype and array.size):
             raise DataError(

@@ -39,7 +39,7 @@ def encode_episodes(
     """
     lengths = count_steps(episodes)
     rows = [length + 1 for length in lengths]
-    parts: dict[str, Encoded] = {
+    groups: dict[str, Encoded] = {
         "observations": encode_blocks(
             observation_space, [episode.observations for episode in episodes], rows, "observations"
         ),
@@ -64,8 +64,8 @@ def encode_episodes(
         ),
     }
     return ShardData(
-        schema=Schema({name: column for name, (column, _) in parts.items()}),
-        pieces=[pieces for _, part in parts.values() for pieces in part],
+        schema=Schema({name: column for name, (column, _) in groups.items()}),
+        pieces=[pieces for _, part in groups.values() for pieces in part],
         rows=sum(rows),
         steps=sum(lengths),
         episodes=len(episodes),
@@ -82,7 +82,7 @@ def _encode_rewards(blocks: Sequence[object], counts: Sequence[int]) -> Encoded:
         if array.dtype.kind == "b":
             array = array.astype(_REWARD_DTYPE)
         if array.dtype != _REWARD_DTYPE:
-            array = FixedColumn(_REWARD_DTYPE, array.shape).exact(
+            array = FixedColumn(_REWARD_DTYPE, array.shape).convert(
                 array, f"episode {index}: rewards"
             )
         check_row_count(len(array), count, "rewards", index)

@@ -32,11 +32,11 @@ def check_shapes(
 
 def _check_shape(space: spaces.Space[Any], column: Column, where: str) -> None:
     if isinstance(space, spaces.Dict) and isinstance(column, StructColumn):
-        for key, part in space.spaces.items():
-            _check_shape(part, column.fields[key], f"{where}[{key!r}]")
+        for key, subspace in space.spaces.items():
+            _check_shape(subspace, column.fields[key], f"{where}[{key!r}]")
     elif isinstance(space, spaces.Tuple) and isinstance(column, TupleColumn):
-        for index, part in enumerate(space.spaces):
-            _check_shape(part, column.items[index], f"{where}[{index}]")
+        for index, subspace in enumerate(space.spaces):
+            _check_shape(subspace, column.items[index], f"{where}[{index}]")
     elif isinstance(column, FixedColumn) and column.shape != tuple(space.shape or ()):
         raise DataError(f"{where} has rows of shape {column.shape}, but its space is {space}")
 

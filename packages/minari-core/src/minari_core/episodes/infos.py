@@ -60,8 +60,8 @@ def _split_info(column: object, count: int, name: str, index: int) -> Iterable[o
     if column is None:
         return [None] * count
     if isinstance(column, Mapping):
-        parts = {key: list(_split_info(part, count, name, index)) for key, part in column.items()}
-        rows = [{key: part[row] for key, part in parts.items()} for row in range(count)]
+        leaves = {key: list(_split_info(leaf, count, name, index)) for key, leaf in column.items()}
+        rows = [{key: leaf[row] for key, leaf in leaves.items()} for row in range(count)]
         return [{key: value for key, value in row.items() if value is not None} for row in rows]
     if isinstance(column, list | tuple) or (isinstance(column, np.ndarray) and column.ndim):
         check_row_count(len(column), count, name, index)

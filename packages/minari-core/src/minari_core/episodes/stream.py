@@ -98,7 +98,7 @@ def _estimate_nbytes(value: object, count_arrays: bool) -> int:
     if isinstance(value, np.ndarray):
         return value.nbytes if count_arrays else 0
     if isinstance(value, Mapping):
-        return sum(_estimate_nbytes(part, count_arrays) for part in value.values())
+        return sum(_estimate_nbytes(leaf, count_arrays) for leaf in value.values())
     if isinstance(value, str | bytes):
         return len(value)
     if isinstance(value, Sequence):

@@ -36,9 +36,9 @@ class Storage(ABC):
 
     def __repr__(self) -> str:
         """The format, the folder, and the number of episodes."""
-        place = "" if self.data_path is None else f"data_path={str(self.data_path)!r}, "
+        where = "" if self.data_path is None else f"data_path={str(self.data_path)!r}, "
         return (
-            f"{type(self).__name__}(data_format={self.data_format!r}, {place}"
+            f"{type(self).__name__}(data_format={self.data_format!r}, {where}"
             f"total_episodes={self.total_episodes})"
         )
 
