@@ -16,8 +16,6 @@ from minari_core.columns import (
     FixedColumn,
     JsonColumn,
     MaskedColumn,
-    OneOfColumn,
-    RaggedColumn,
     Schema,
     StructColumn,
     TextColumn,
@@ -29,7 +27,9 @@ from minari_core.columns.base import escape_key
 from minari_core.columns.exact import cast_exactly
 from minari_core.columns.fixed import as_numeric_array
 from minari_core.columns.joining import split_rows
+from minari_core.columns.sequences import OneOfColumn
 from minari_core.columns.untyped import encode_dynamic, freeze
+from minari_core.columns.variable import RaggedColumn
 from minari_core.errors import DataError, DatasetDamagedError, FormatError
 from minari_core.testing.expectations import expect_same
 from tests.core.helpers.info_strategies import keys

@@ -74,9 +74,6 @@ class DayColumn(Column):
         total = "{} rows are no days in all"
         yield from name_rows(spec.path, wrong, lambda row: "it is no day", total, located=located)
 
-    def missing(self, count: int) -> object:
-        return [None] * count
-
 
 @pytest.fixture
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -148,9 +148,6 @@ class SequenceColumn(Column):
             elements = None if problems else int(offsets[-1])
         yield from self.element.problems(arrays, elements, located=False)
 
-    def missing(self, count: int) -> object:
-        return [None] * count
-
 
 @dataclass(frozen=True, slots=True)
 class GraphColumn(Column):
@@ -252,9 +249,6 @@ class GraphColumn(Column):
         for column in self._columns().values():
             yield from column.problems(arrays, rows, located=located)
 
-    def missing(self, count: int) -> object:
-        return [None] * count
-
 
 @dataclass(frozen=True, slots=True)
 class OneOfColumn(Column):
@@ -352,6 +346,3 @@ class OneOfColumn(Column):
                     f"({len(misplaced)} rows do not fit)",
                     row if located else None,
                 )
-
-    def missing(self, count: int) -> object:
-        return [None] * count

@@ -145,9 +145,6 @@ class _BlobColumn(Column):
             located=located,
         )
 
-    def missing(self, count: int) -> object:
-        return [None] * count
-
 
 @dataclass(frozen=True, slots=True)
 class TextColumn(_BlobColumn):
@@ -294,6 +291,3 @@ class RaggedColumn(Column):
             "{} shapes do not fit in all",
             located=located,
         )
-
-    def missing(self, count: int) -> object:
-        return [None] * count
