@@ -1,4 +1,4 @@
-"""What a user may override to record more, less or other things."""
+"""Callbacks that choose what is recorded of steps and episodes, and checks of what they return."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from minari_core.messages import format_value
 
 
 class StepDataCallback:
-    """Makes what is recorded of a step out of what the environment returned.
+    """Makes the record of a step from what the environment returned.
 
-    Override `__call__` to change values or to add keys. Further keys become columns of their own
+    Override `__call__` to change values or to add keys. Added keys become columns of their own
     (`EpisodeData.extras`) with one row for the reset and one for each step; they may be nested
     dicts, and are masked where a call does not return them.
 
@@ -63,14 +63,14 @@ class StepDataCallback:
 
 
 class EpisodeMetadataCallback:
-    """Makes what is stored about a whole episode; by default statistics of its rewards.
+    """Makes the metadata of an episode; by default, statistics of its rewards.
 
-    Override `__call__` to store other things. They can be read, and filtered by, without reading
-    the steps.
+    Override `__call__` to store other metadata, which can be read, and filtered by, without
+    reading the steps.
     """
 
     def __call__(self, episode: Mapping[str, Any]) -> dict[str, Any]:
-        """Describe an episode when it is about to be written.
+        """Make the metadata of an episode when it is about to be written.
 
         Args:
             episode: ``observations, actions, rewards, terminations, truncations, infos, seed,
@@ -92,26 +92,26 @@ class EpisodeMetadataCallback:
             }
 
 
-STEP_KEYS = ("observation", "action", "reward", "terminated", "truncated", "info")
+_STEP_KEYS = ("observation", "action", "reward", "terminated", "truncated", "info")
 
 
-def made(callback: Any, name: str) -> Any:
-    """An object of a callback that is given as a class or as an object.
+def instantiate_callback(callback: Any, name: str) -> Any:
+    """Return a callback that is given as an object, or an instance of one that is given as a class.
 
     Raises:
         DataError: It cannot be called.
     """
-    made_of_class = callback() if isinstance(callback, type) else callback
-    if not callable(made_of_class):
-        raise DataError(f"{name} is {format_value(callback)}, which cannot be called")
-    return made_of_class
+    instance = callback() if isinstance(callback, type) else callback
+    if not callable(instance):
+        raise DataError(f"{name} is {shown(callback)}, which cannot be called")
+    return instance
 
 
-def step_data(data: object) -> Mapping[str, Any]:
-    """What a step callback returned.
+def check_step_data(data: object) -> Mapping[str, Any]:
+    """Return what a step callback returned, if it is a dict.
 
     Raises:
-        RecordingError: It is no dict.
+        RecordingError: It is not a dict.
     """
     if not isinstance(data, Mapping):
         raise RecordingError(
@@ -121,11 +121,11 @@ def step_data(data: object) -> Mapping[str, Any]:
     return data
 
 
-def required(data: Mapping[str, Any], key: str) -> Any:
-    """What a step callback has to return.
+def get_required(data: Mapping[str, Any], key: str) -> Any:
+    """Get the value of a key that a step callback has to return.
 
     Raises:
-        RecordingError: It did not.
+        RecordingError: It is missing.
     """
     if key not in data:
         raise RecordingError(
@@ -135,20 +135,20 @@ def required(data: Mapping[str, Any], key: str) -> Any:
     return data[key]
 
 
-def extras_of(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys that a step callback has added."""
-    return {key: value for key, value in data.items() if key not in STEP_KEYS}
+def select_extras(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Select the keys that a step callback has added."""
+    return {key: value for key, value in data.items() if key not in _STEP_KEYS}
 
 
-def episode_metadata(metadata: object) -> dict[str, object]:
-    """A copy of what an episode metadata callback returned.
+def check_episode_metadata(metadata: object) -> dict[str, object]:
+    """Copy what an episode metadata callback returned, if it is a dict.
 
     Raises:
-        RecordingError: It is no dict.
+        RecordingError: It is not a dict.
     """
     if not isinstance(metadata, Mapping):
         raise RecordingError(
-            f"the episode_metadata_callback returned {format_value(metadata)}, not a dict; return "
-            f"{{}} for an episode that there is nothing to say of"
+            f"the episode_metadata_callback returned {shown(metadata)}, not a dict; return {{}} "
+            "for an episode without metadata"
         )
     return dict(metadata)

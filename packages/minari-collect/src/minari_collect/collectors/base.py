@@ -11,7 +11,7 @@ from typing import Any, NoReturn, Protocol, cast
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 
-from minari_collect.callbacks import StepDataCallback, made
+from minari_collect.callbacks import StepDataCallback, instantiate_callback
 from minari_collect.staging.collector_staging import CollectorStaging
 from minari_core.environments.env_specs import env_spec_to_json
 from minari_core.episodes import check_seed
@@ -80,7 +80,7 @@ class EpisodeCollector:
         """
         self.data_format = check_format(data_format)
         self.recorded_spec = spec
-        self._step_data_callback = made(step_data_callback, "step_data_callback")
+        self._step_data_callback = instantiate_callback(step_data_callback, "step_data_callback")
         self._has_own_step_data = type(self._step_data_callback) is not StepDataCallback
         self._record_infos = record_infos
         self._staging = self._new_staging(observation_space, action_space, _spec_json(spec))

@@ -11,10 +11,10 @@ from gymnasium import spaces
 from minari_collect.callbacks import (
     EpisodeMetadataCallback,
     StepDataCallback,
-    extras_of,
-    made,
-    required,
-    step_data,
+    check_step_data,
+    get_required,
+    instantiate_callback,
+    select_extras,
 )
 from minari_collect.collectors.base import (
     CLOSED,
@@ -92,7 +92,7 @@ class DataCollectorV0(EpisodeCollector, gymnasium.Wrapper[Any, Any, Any, Any]):
         super().__init__(env)
         max_steps = check_count_or_none("max_buffer_steps", max_buffer_steps)
         max_episodes = check_count_or_none("max_buffer_episodes", max_buffer_episodes)
-        describe = made(episode_metadata_callback, "episode_metadata_callback")
+        describe = instantiate_callback(episode_metadata_callback, "episode_metadata_callback")
         # An empty Dict or Tuple space is false.
         recorded_observations = (
             env.observation_space if observation_space is None else observation_space
@@ -170,9 +170,11 @@ class DataCollectorV0(EpisodeCollector, gymnasium.Wrapper[Any, Any, Any, Any]):
             recorded, extras = observation, None
             recorded_info: Mapping[str, Any] | None = info
             if self._has_own_step_data:
-                data = step_data(self._step_data_callback(env=self.env, obs=observation, info=info))
-                recorded, recorded_info = required(data, "observation"), data.get("info")
-                extras = extras_of(data)
+                data = check_step_data(
+                    self._step_data_callback(env=self.env, obs=observation, info=info)
+                )
+                recorded, recorded_info = get_required(data, "observation"), data.get("info")
+                extras = select_extras(data)
             infos = recorded_info if self._record_infos else None
             self._recorder.begin(recorded, infos, extras, recorded_seed, recorded_options)
         except BaseException:
@@ -183,7 +185,7 @@ class DataCollectorV0(EpisodeCollector, gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def _add_own(self, action: Any, result: tuple[Any, Any, bool, bool, dict[str, Any]]) -> None:
         observation, reward, terminated, truncated, info = result
-        data = step_data(
+        data = check_step_data(
             self._step_data_callback(
                 env=self.env,
                 obs=observation,
@@ -195,13 +197,13 @@ class DataCollectorV0(EpisodeCollector, gymnasium.Wrapper[Any, Any, Any, Any]):
             )
         )
         self._recorder.add(
-            required(data, "observation"),
-            required(data, "action"),
-            required(data, "reward"),
-            required(data, "terminated"),
-            required(data, "truncated"),
+            get_required(data, "observation"),
+            get_required(data, "action"),
+            get_required(data, "reward"),
+            get_required(data, "terminated"),
+            get_required(data, "truncated"),
             data.get("info") if self._record_infos else None,
-            extras_of(data),
+            select_extras(data),
         )
 
     def close(self) -> None:

@@ -14,10 +14,10 @@ from gymnasium import spaces
 from minari_collect.callbacks import (
     EpisodeMetadataCallback,
     StepDataCallback,
-    extras_of,
-    made,
-    required,
-    step_data,
+    check_step_data,
+    get_required,
+    instantiate_callback,
+    select_extras,
 )
 from minari_collect.collectors.base import (
     CLOSED,
@@ -118,7 +118,7 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
         super().__init__(envs)
         max_steps = check_count_or_none("max_buffer_steps", max_buffer_steps)
         max_episodes = check_count_or_none("max_buffer_episodes", max_buffer_episodes)
-        describe = made(episode_metadata_callback, "episode_metadata_callback")
+        describe = instantiate_callback(episode_metadata_callback, "episode_metadata_callback")
         self._mode = mode_of(envs, autoreset_mode)
         self._num_envs = int(envs.num_envs)
         single_observations = envs.single_observation_space
@@ -278,11 +278,11 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
         info = select_env_info(infos, env, self._num_envs)
         if not self._has_own_step_data:
             return observation, info if self._record_infos else None, None
-        data = step_data(
+        data = check_step_data(
             self._step_data_callback(env=self._single_env(env), obs=observation, info=info)
         )
         recorded_info = data.get("info") if self._record_infos else None
-        return required(data, "observation"), recorded_info, extras_of(data)
+        return get_required(data, "observation"), recorded_info, select_extras(data)
 
     def _add_own(self, actions: Any, result: tuple[Any, Any, Any, Any, dict[str, Any]]) -> None:
         """Record what the callback makes of the step of each environment."""
@@ -300,12 +300,12 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
             else:
                 is_final = self._mode == SAME_STEP and bool(over[env])
                 data = self._step_record(actions, result, env, is_final)
-                observation = required(data, "observation")
+                observation = get_required(data, "observation")
                 info = data.get("info") if self._record_infos else None
-                flags[0, env] = required(data, "terminated")
-                flags[1, env] = required(data, "truncated")
-                values = (required(data, "action"), required(data, "reward"))
-                extras = extras_of(data)
+                flags[0, env] = get_required(data, "terminated")
+                flags[1, env] = get_required(data, "truncated")
+                values = (get_required(data, "action"), get_required(data, "reward"))
+                extras = select_extras(data)
                 if is_final:
                     finals.append((env, observation, info, extras))
                     observation, info, extras = self._reset_record(observations, infos, env)
@@ -341,7 +341,7 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
         else:
             observation = value_of(self._spaces[0], observations, env)
             info = select_env_info(infos, env, self._num_envs)
-        return step_data(
+        return check_step_data(
             self._step_data_callback(
                 env=self._single_env(env),
                 obs=observation,

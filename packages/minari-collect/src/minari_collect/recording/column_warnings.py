@@ -1,4 +1,4 @@
-"""What a recorder warns of, once each."""
+"""The warnings of a recorder, each given once."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from minari_core.messages import warn_caller
 
 
 class RecordingWarnings:
-    """Warns once of each column that is outside its space or that cannot be kept."""
+    """Warns once of each column that is outside its space or that cannot be stored."""
 
     def __init__(self) -> None:
         """Start with no warning given."""
         self._given: set[str] = set()
 
-    def outside(self, name: str, problem: Callable[[], str | None]) -> None:
+    def warn_outside(self, name: str, find_problem: Callable[[], str | None]) -> None:
         """Warn if a column is outside its space.
 
         Args:
             name: The column.
-            problem: Says what is outside; it is not asked again once there was something.
+            find_problem: Describes what is outside; not called again once there was something.
         """
-        found = None if name in self._given else problem()
-        if found is not None:
-            self._give(name, f"recorded as it is, but outside its space: {found}")
+        problem = None if name in self._given else find_problem()
+        if problem is not None:
+            self._give(name, f"recorded as it is, but outside its space: {problem}")
 
-    def left_out(self, *dropped: Mapping[str, str]) -> None:
-        """Warn of what could not be kept: names, each with the reason."""
+    def warn_dropped(self, *dropped: Mapping[str, str]) -> None:
+        """Warn of what could not be stored: names, each with the reason."""
         for reasons in dropped:
             for name, reason in reasons.items():
                 self._give(name, f"{name} was left out, because no column can hold it: {reason}")

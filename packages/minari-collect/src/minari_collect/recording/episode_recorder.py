@@ -1,4 +1,4 @@
-"""Recording episodes step by step into bounded memory, and on into shards.
+"""Record episodes step by step into bounded memory, and on into shards.
 
 Rows are observations. Step s of the buffer leads from row s to row s+1, so the columns of steps
 share the rows' numbers, with one unused place at the last row of every episode, which is left
@@ -17,12 +17,15 @@ from minari_collect.buffers.base import Buffer, RowMask
 from minari_collect.buffers.fixed import FixedBuffer
 from minari_collect.buffers.infos import InfoBuffer
 from minari_collect.buffers.nested import make_buffer
-from minari_collect.callbacks import episode_metadata
+from minari_collect.callbacks import check_episode_metadata
 from minari_collect.recording.column_warnings import RecordingWarnings
 from minari_collect.recording.recorded_episode import RecordedEpisode, RecordedSpan
+from minari_collect.recording.shard_assembly import (
+    assemble_shard,
+    encode_episodes,
+    encode_flags,
+)
 from minari_collect.recording.sinks import Describe, ShardSink
-from minari_core.columns import Array, Column, FixedColumn, Schema
-from minari_core.episodes import ShardData, encode_entries
 from minari_core.errors import RecordingError
 
 _FIRST_CAPACITY = 256
@@ -75,7 +78,7 @@ class EpisodeRecorder:
         self._written_rows = 0
         self._open: RecordedSpan | None = None
         self._finished: list[RecordedSpan] = []
-        self._can_go_on = False
+        self._can_continue = False
         self._is_heavy = False
 
     def _make_flags(self, capacity: int) -> None:
@@ -92,7 +95,7 @@ class EpisodeRecorder:
     @property
     def episodes(self) -> int:
         """How many episodes with at least one step are held in memory."""
-        going_on = self._open is not None and self._steps_of_open() > 0
+        going_on = self._open is not None and self._count_open_steps() > 0
         return len(self._finished) + going_on
 
     def begin(
@@ -103,7 +106,7 @@ class EpisodeRecorder:
         seed: int | None,
         options: Mapping[str, object] | None,
     ) -> None:
-        """Begin an episode; one that is going on is ended as truncated.
+        """Begin an episode; an unfinished one is ended as truncated.
 
         Raises:
             DataError: The observation does not fit its column.
@@ -114,7 +117,7 @@ class EpisodeRecorder:
             self._make_room()
         row = self._rows
         self._observations.write(row, observation)
-        # What may lie there is of an episode without steps, or was kept to go on from.
+        # What may lie there is of an episode without steps, or was kept to continue from.
         self._infos.truncate(row)
         self._extras.truncate(row)
         if info:
@@ -123,7 +126,7 @@ class EpisodeRecorder:
             self._extras.write(row, extras)
         self._rows = row + 1
         self._open = RecordedSpan(row, row, 0, seed, options)
-        self._bound()
+        self._limit_capacity()
 
     def add(
         self,
@@ -144,7 +147,7 @@ class EpisodeRecorder:
             RecordingError: There has been no reset.
         """
         if self._open is None:
-            self._go_on()
+            self._continue()
         row = self._rows
         if row == self._capacity:
             self._make_room()
@@ -169,15 +172,15 @@ class EpisodeRecorder:
             self._finish()
 
     def end(self) -> None:
-        """End the episode that is going on as truncated, if it has a step."""
-        if self._steps_of_open() == 0:
+        """End the unfinished episode as truncated, if it has a step."""
+        if self._count_open_steps() == 0:
             return
         self._truncations[self._rows - 2] = True
         self._finish()
 
     def abandon(self) -> None:
         """End the episode after an error, without writing; only a reset begins another."""
-        if self._open is not None and self._steps_of_open():
+        if self._open is not None and self._count_open_steps():
             self._open.last_row = self._rows - 1
             self._truncations[self._rows - 2] = True
             self._finished.append(self._open)
@@ -185,7 +188,7 @@ class EpisodeRecorder:
         self._drop_empty()
 
     def flush(self) -> None:
-        """Write all finished episodes; none that has a step may be going on.
+        """Write all finished episodes; no other may have a step.
 
         Raises:
             DatasetWriteError: The file system refused; nothing is lost.
@@ -196,7 +199,7 @@ class EpisodeRecorder:
             self._write_before(self._open)
             return
         self._write(self._rows, self._rows - 1, None)
-        # The last observation stays behind the end, for an episode that goes on from it.
+        # The last observation stays, for an episode that continues from it.
         self._keep_rows(self._rows - 1, self._rows)
         self._rows = 0
 
@@ -205,37 +208,37 @@ class EpisodeRecorder:
         self._rows = self._written_rows = 0
         self._open = None
         self._finished = []
-        self._can_go_on = self._is_heavy = False
-        for column in (self._infos, self._extras):
-            column.move(0, 0)
+        self._can_continue = self._is_heavy = False
+        for buffer in (self._infos, self._extras):
+            buffer.move(0, 0)
 
-    def read(self, part: str, start: int, stop: int) -> object:
-        """A copy of some rows of a part that are in memory."""
-        columns: dict[str, Buffer | InfoBuffer] = {
+    def read(self, group: str, start: int, stop: int) -> object:
+        """Copy some rows of a column group that are in memory."""
+        buffers: dict[str, Buffer | InfoBuffer] = {
             "observations": self._observations,
             "actions": self._actions,
             "rewards": self._rewards,
             "infos": self._infos,
             "extras": self._extras,
         }
-        if part in columns:
-            return columns[part].read(start, stop)
-        return self._flags[("terminations", "truncations").index(part), start:stop].copy()
+        if group in buffers:
+            return buffers[group].read(start, stop)
+        return self._flags[("terminations", "truncations").index(group), start:stop].copy()
 
-    def read_tail(self, part: str, count: int) -> object:
-        """The last rows of a part that were written."""
-        return self._sink.read_tail(part, count)
+    def read_tail(self, group: str, count: int) -> object:
+        """Read the last rows of a column group that were written."""
+        return self._sink.read_tail(group, count)
 
-    def _steps_of_open(self) -> int:
+    def _count_open_steps(self) -> int:
         episode = self._open
         return 0 if episode is None else self._rows - 1 - episode.first_row + episode.spilled_steps
 
     def _drop_empty(self) -> None:
-        """Forget the beginning of an episode without steps, and whatever could be gone on from."""
+        """Forget the beginning of an episode without steps, and the end of the one before it."""
         if self._open is not None:
             self._open = None
             self._rows -= 1
-        self._can_go_on = False
+        self._can_continue = False
 
     def _finish(self) -> None:
         episode = self._open
@@ -244,21 +247,21 @@ class EpisodeRecorder:
         episode.last_row = self._rows - 1
         self._finished.append(episode)
         self._open = None
-        self._can_go_on = True
+        self._can_continue = True
         if self._max_episodes is not None and len(self._finished) >= self._max_episodes:
             self.flush()
 
-    def _go_on(self) -> None:
+    def _continue(self) -> None:
         """Begin an episode at the last observation, as after a truncation by a callback."""
-        if not self._can_go_on:
+        if not self._can_continue:
             raise RecordingError(
                 "step was called before reset; call env.reset() to begin an episode"
             )
         if self._rows == self._capacity:
             self._make_room()
         if self._rows:
-            for column in (self._observations, self._infos, self._extras):
-                column.copy_row(self._rows - 1, self._rows)
+            for buffer in (self._observations, self._infos, self._extras):
+                buffer.copy_row(self._rows - 1, self._rows)
         # With an empty buffer, the last observation has been kept in row 0.
         self._open = RecordedSpan(self._rows, self._rows, 0, None, None)
         self._rows += 1
@@ -278,7 +281,7 @@ class EpisodeRecorder:
             return
         first = self._open.first_row
         if first > self._rows // 2 or first == self._rows - 2 > 0:
-            # Only whole episodes are written while the one that goes on is the smaller part.
+            # Only whole episodes are written while the open one is the smaller part.
             self._write_before(self._open)
         else:
             self._write(self._rows - 1, self._rows - 2, self._open)
@@ -294,7 +297,7 @@ class EpisodeRecorder:
         self._keep_rows(first, self._rows)
         open_episode.first_row = 0
 
-    def _bound(self) -> None:
+    def _limit_capacity(self) -> None:
         """Use less of the first buffer where rows are so large that it is too much already."""
         if self._limit is None and self._capacity > max(self._default_limit(), self._rows):
             self._capacity = max(self._default_limit(), self._rows)
@@ -304,16 +307,16 @@ class EpisodeRecorder:
         return max(_SMALLEST_LIMIT, min(_DEFAULT_LIMIT, _DEFAULT_NBYTES // max(row_nbytes, 1)))
 
     def _grow(self, capacity: int) -> None:
-        for column in (self._observations, self._actions, self._rewards):
-            column.grow(capacity)
+        for buffer in (self._observations, self._actions, self._rewards):
+            buffer.grow(capacity)
         flags = self._flags
         self._make_flags(capacity)
         self._flags[:, : flags.shape[1]] = flags
         self._allocated = capacity
 
     def _keep_rows(self, start: int, stop: int) -> None:
-        for column in (self._observations, self._actions, self._rewards, self._infos, self._extras):
-            column.move(start, stop)
+        for buffer in (self._observations, self._actions, self._rewards, self._infos, self._extras):
+            buffer.move(start, stop)
         self._flags[:, : stop - start] = self._flags[:, start:stop].copy()
         self._rows = stop - start
         self._written_rows = 0
@@ -321,47 +324,43 @@ class EpisodeRecorder:
         self._is_heavy = False
 
     def _write(self, row_stop: int, step_stop: int, unfinished: RecordedSpan | None) -> None:
-        """Write rows and steps up to a place, and the entries of the finished episodes."""
+        """Write the first rows and steps, and the entries of the finished episodes."""
         keep: RowMask = None
         gaps = [e.last_row for e in self._finished if e.last_row < step_stop]
         if gaps:
             keep = np.ones(step_stop, dtype=bool)
             keep[gaps] = False
         first = self._written_rows
-        shown = [RecordedEpisode(self, episode) for episode in self._finished]
-        metadata = [episode_metadata(self._describe(episode)) for episode in shown]
         flags = self._flags[:, :step_stop]
         flags = flags if keep is None else flags[:, keep]
+        finished = self._finished
+        metadata = [
+            check_episode_metadata(self._describe(RecordedEpisode(self, span))) for span in finished
+        ]
+        lengths = [span.total_steps for span in finished]
+        beginnings = [(span.seed, span.options) for span in finished]
         dropped: dict[str, str] = {}
-        entries, entry_pieces = encode_entries(
-            [episode.total_steps for episode in self._finished],
-            [episode.seed for episode in self._finished],
-            [episode.options for episode in self._finished],
-            metadata,
-            dropped,
-        )
-        parts: dict[str, tuple[Column, list[Array]]] = {
+        entries = encode_episodes(lengths, beginnings, metadata, dropped)
+        groups = {
             "observations": self._observations.take(first, row_stop),
             "actions": self._actions.take(0, step_stop, keep),
             "rewards": self._rewards.take(0, step_stop, keep),
-            "terminations": (FixedColumn(np.dtype(bool)), [flags[0]]),
-            "truncations": (FixedColumn(np.dtype(bool)), [flags[1]]),
+            "terminations": encode_flags(flags[0]),
+            "truncations": encode_flags(flags[1]),
             "infos": self._infos.take(first, row_stop),
             "extras": self._extras.take(first, row_stop),
-            "episodes": (entries, [array for pieces in entry_pieces for array in pieces]),
+            "episodes": entries,
         }
-        data = ShardData(
-            schema=Schema({name: column for name, (column, _) in parts.items()}),
-            pieces=[[array] for _, arrays in parts.values() for array in arrays],
-            rows=row_stop - first,
-            steps=flags.shape[1],
-            episodes=len(self._finished),
+        data = assemble_shard(
+            groups, rows=row_stop - first, steps=flags.shape[1], episodes=len(finished)
         )
         # Before it is written: a warning may be an error, and then nothing has happened yet.
         warnings = self._warnings
-        warnings.outside("observation", lambda: self._observations.find_problem(0, row_stop, None))
-        warnings.outside("action", lambda: self._actions.find_problem(0, step_stop, keep))
-        warnings.left_out(dropped, self._infos.dropped, self._extras.dropped)
+        warnings.warn_outside(
+            "observation", lambda: self._observations.find_problem(0, row_stop, None)
+        )
+        warnings.warn_outside("action", lambda: self._actions.find_problem(0, step_stop, keep))
+        warnings.warn_dropped(dropped, self._infos.dropped, self._extras.dropped)
         self._sink.write(
             data, None if unfinished is None else (unfinished.seed, unfinished.options)
         )

@@ -1,4 +1,4 @@
-"""A finished episode as its metadata callback sees it."""
+"""A view of a finished episode, for its metadata callback."""
 
 from __future__ import annotations
 
@@ -31,66 +31,66 @@ class RecordedSpan:
 
 
 class Rows(Protocol):
-    """What has the rows of an episode: in memory, and those that were written."""
+    """The rows of an episode: those in memory, and those that were written."""
 
-    def read(self, part: str, start: int, stop: int) -> object:
-        """A copy of some rows of a part that are in memory."""
+    def read(self, group: str, start: int, stop: int) -> object:
+        """Copy some rows of a column group that are in memory."""
         ...
 
-    def read_tail(self, part: str, count: int) -> object:
-        """The last rows of a part that were written."""
+    def read_tail(self, group: str, count: int) -> object:
+        """Read the last rows of a column group that were written."""
         ...
 
 
 class RecordedEpisode(Mapping[str, Any]):
-    """The parts of an episode; each is read or copied when it is looked at."""
+    """A lazy mapping of the column groups of an episode, its seed, options and number of steps."""
 
-    _ROW_PARTS: ClassVar = ("observations", "infos", "extras")
-    _STEP_PARTS: ClassVar = ("actions", "rewards", "terminations", "truncations")
-    _KEYS: ClassVar = (*_ROW_PARTS, *_STEP_PARTS, "seed", "options", "total_steps")
+    _ROW_GROUPS: ClassVar = ("observations", "infos", "extras")
+    _STEP_GROUPS: ClassVar = ("actions", "rewards", "terminations", "truncations")
+    _KEYS: ClassVar = (*_ROW_GROUPS, *_STEP_GROUPS, "seed", "options", "total_steps")
 
     def __init__(self, rows: Rows, span: RecordedSpan) -> None:
-        """Show an episode.
+        """View an episode.
 
         Args:
-            rows: What has its rows.
+            rows: Gives its rows.
             span: Where it lies.
         """
         self._rows = rows
         self._span = span
 
     def __iter__(self) -> Iterator[str]:
-        """The names of the parts."""
+        """Iterate over the keys."""
         return iter(self._KEYS)
 
     def __len__(self) -> int:
-        """The number of parts."""
+        """The number of keys."""
         return len(self._KEYS)
 
     def __getitem__(self, key: str) -> Any:
-        """One part.
+        """Read or copy the value of a key.
 
         Raises:
-            KeyError: There is no such part.
+            KeyError: There is no such key.
         """
         span = self._span
-        if key in self._ROW_PARTS:
+        if key in self._ROW_GROUPS:
             # Row 0 of an episode that began in an earlier shard has been written there.
             start = span.first_row + (span.spilled_steps > 0)
             count = span.spilled_steps + 1 if span.spilled_steps else 0
-            return self._joined(key, count, start, span.last_row + 1)
-        if key in self._STEP_PARTS:
-            return self._joined(key, span.spilled_steps, span.first_row, span.last_row)
+            return self._join(key, count, start, span.last_row + 1)
+        if key in self._STEP_GROUPS:
+            return self._join(key, span.spilled_steps, span.first_row, span.last_row)
         if key in self._KEYS:
             return getattr(span, key)
         raise KeyError(key)
 
-    def _joined(self, part: str, written: int, start: int, stop: int) -> object:
-        in_memory = self._rows.read(part, start, stop)
+    def _join(self, group: str, written: int, start: int, stop: int) -> object:
+        in_memory = self._rows.read(group, start, stop)
         if not written:
             return in_memory
-        tail = self._rows.read_tail(part, written)
-        if part in ("infos", "extras") and isinstance(tail, dict) and isinstance(in_memory, dict):
+        tail = self._rows.read_tail(group, written)
+        if group in ("infos", "extras") and isinstance(tail, dict) and isinstance(in_memory, dict):
             absent, absent_in_tail = [None] * (stop - start), [None] * written
             return {
                 key: [*tail.get(key, absent_in_tail), *in_memory.get(key, absent)]

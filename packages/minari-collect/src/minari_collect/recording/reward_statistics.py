@@ -1,4 +1,4 @@
-"""What `EpisodeMetadataCallback` says of an episode, for many episodes at once."""
+"""The statistics of `EpisodeMetadataCallback`, for many episodes at once."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Rewards = npt.NDArray[Any]
 _EXACT_BELOW = 2.0**53
 
 
-def reward_statistics(rewards: Rewards, lengths: npt.NDArray[np.int64]) -> dict[str, Array]:
-    """Statistics of the rewards of each episode, to the last bit as of one episode alone.
+def compute_reward_statistics(rewards: Rewards, lengths: npt.NDArray[np.int64]) -> dict[str, Array]:
+    """Compute statistics of the rewards of each episode, to the last bit as of one alone.
 
     Args:
-        rewards: The rewards of all episodes, one behind the other, float64 of shape (steps,).
+        rewards: The rewards of all episodes, concatenated, float64 of shape (steps,).
         lengths: The steps of each episode.
     """
     first = np.cumsum(lengths) - lengths

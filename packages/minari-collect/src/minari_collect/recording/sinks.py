@@ -1,25 +1,46 @@
-"""Where a recorder of many environments puts what it has recorded."""
+"""Where recorders put the shards that they have recorded."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from minari_core.episodes import ShardData
 
-Beginning = tuple[int | None, Mapping[str, object] | None]
+Beginning: TypeAlias = tuple[int | None, Mapping[str, object] | None]
 """Seed and options of a reset."""
+
+Describe: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""Makes the metadata of an episode."""
+
+
+class ShardSink(Protocol):
+    """Takes full buffers."""
+
+    def write(self, data: ShardData, unfinished: Beginning | None) -> None:
+        """Keep a shard; it is kept as a whole when this returns, and not at all if it raises.
+
+        Args:
+            data: The shard.
+            unfinished: Seed and options of an episode that begins in the shard, or before it,
+                and goes on after it.
+        """
+        ...
+
+    def read_tail(self, group: str, count: int) -> object:
+        """Read the last ``count`` rows of a column group of what was written."""
+        ...
 
 
 class LaneSink(Protocol):
-    """Where full buffers go, and the pieces of long episodes beside them."""
+    """Takes full buffers, and the pieces of long episodes beside them."""
 
-    def write(self, data: ShardData, unfinished: tuple[int | None, object] | None) -> None:
-        """RowMask a shard of whole episodes, or raise and keep nothing of it."""
+    def write(self, data: ShardData, unfinished: Beginning | None) -> None:
+        """Keep a shard of whole episodes, or raise and keep nothing of it."""
         ...
 
-    def write_lane(self, lane: int, data: ShardData, unfinished: tuple[int | None, object]) -> None:
-        """RowMask a piece of an episode that goes on.
+    def write_lane(self, lane: int, data: ShardData, unfinished: Beginning) -> None:
+        """Keep a piece of an unfinished episode.
 
         Args:
             lane: The environment that it is of.
@@ -29,31 +50,9 @@ class LaneSink(Protocol):
         ...
 
     def close_lane(self, lane: int, data: ShardData) -> None:
-        """RowMask the last piece of such an episode, with its entry, behind all whole ones."""
+        """Keep the last piece of such an episode, with its entry, after all whole ones."""
         ...
 
-    def read_lane_tail(self, lane: int, part: str, count: int) -> object:
-        """The last rows of a part of what was written of a lane's episode."""
-        ...
-
-
-Describe = Callable[[Mapping[str, Any]], Mapping[str, Any]]
-"""Makes the metadata of an episode."""
-
-
-class ShardSink(Protocol):
-    """Where full buffers go."""
-
-    def write(self, data: ShardData, unfinished: tuple[int | None, object] | None) -> None:
-        """RowMask a shard; it is kept as a whole when this returns, and not at all if it raises.
-
-        Args:
-            data: The shard.
-            unfinished: Seed and options of an episode that begins in the shard, or before it,
-                and goes on behind it.
-        """
-        ...
-
-    def read_tail(self, part: str, count: int) -> object:
-        """The last ``count`` rows of a part of what was written."""
+    def read_lane_tail(self, lane: int, group: str, count: int) -> object:
+        """Read the last rows of a column group of what was written of a lane's episode."""
         ...

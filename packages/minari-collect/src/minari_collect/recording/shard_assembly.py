@@ -1,0 +1,65 @@
+"""A shard put together from encoded buffers and the entries of its episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from minari_collect.recording.sinks import Beginning
+from minari_core.columns import Array, Column, FixedColumn, Schema
+from minari_core.episodes import encode_entries
+from minari_core.episodes.shard_data import ShardData
+
+ColumnGroup: TypeAlias = tuple[Column, list[Array]]
+"""A column and its arrays."""
+
+
+def encode_flags(flags: Array) -> ColumnGroup:
+    """Encode terminations or truncations.
+
+    Args:
+        flags: Bool of shape (steps,).
+    """
+    return FixedColumn(np.dtype(bool)), [flags]
+
+
+def encode_episodes(
+    lengths: Sequence[int],
+    beginnings: Sequence[Beginning],
+    metadata: Sequence[Mapping[str, object] | None],
+    dropped: dict[str, str],
+) -> ColumnGroup:
+    """Encode the entries of the episodes that end in a shard.
+
+    Args:
+        lengths: The number of steps of each episode.
+        beginnings: The seed and options of each episode.
+        metadata: The metadata of each episode.
+        dropped: Takes the names of what cannot be stored, each with the reason.
+    """
+    seeds = [seed for seed, _ in beginnings]
+    options = [options for _, options in beginnings]
+    column, pieces = encode_entries(lengths, seeds, options, metadata, dropped)
+    return column, [array for arrays in pieces for array in arrays]
+
+
+def assemble_shard(
+    groups: Mapping[str, ColumnGroup], *, rows: int, steps: int, episodes: int
+) -> ShardData:
+    """Assemble a shard.
+
+    Args:
+        groups: The column groups of a shard, in their order.
+        rows: The number of observations.
+        steps: The number of steps.
+        episodes: The number of episodes that end in it.
+    """
+    return ShardData(
+        schema=Schema({name: column for name, (column, _) in groups.items()}),
+        pieces=[[array] for _, arrays in groups.values() for array in arrays],
+        rows=rows,
+        steps=steps,
+        episodes=episodes,
+    )
