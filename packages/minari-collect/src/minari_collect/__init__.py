@@ -8,9 +8,14 @@ from minari_collect._version import __version__
 from minari_collect.callbacks import EpisodeMetadataCallback, StepDataCallback
 from minari_collect.collectors.creation import create_dataset_from_collector_env
 from minari_collect.collectors.single import DataCollectorV0
-from minari_collect.staging.journal import RecoverableRecording
-from minari_collect.staging.recovery import discard, list_recoverable, recover
-from minari_core.lazy_names import load_lazily
+from minari_collect.staging.interrupted import RecoverableRecording
+from minari_collect.staging.recovery import (
+    discard,
+    discard_recording,
+    list_recoverable,
+    recover,
+    recover_recording,
+)
 
 if TYPE_CHECKING:
     from minari_collect.collectors.vector import VectorDataCollector
@@ -28,8 +33,10 @@ __all__ = [
     "collect_dataset",
     "create_dataset_from_collector_env",
     "discard",
+    "discard_recording",
     "list_recoverable",
     "recover",
+    "recover_recording",
 ]
 
 if not TYPE_CHECKING:

@@ -22,8 +22,10 @@ from minari_collect import (
     StepDataCallback,
     create_dataset_from_collector_env,
     discard,
+    discard_recording,
     list_recoverable,
     recover,
+    recover_recording,
 )
 from minari_core import (
     DatasetDetails,
@@ -90,6 +92,7 @@ __all__ = [
     "delete_dataset",
     "delete_namespace",
     "discard",
+    "discard_recording",
     "download_dataset",
     "get_namespace_metadata",
     "get_normalized_score",
@@ -100,6 +103,7 @@ __all__ = [
     "list_remote_datasets",
     "load_dataset",
     "recover",
+    "recover_recording",
     "split_dataset",
     "update_namespace_metadata",
     "upload_dataset",

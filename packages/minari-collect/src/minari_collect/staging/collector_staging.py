@@ -1,18 +1,16 @@
-"""Where a collector's full buffers wait: a hidden folder of shards, and a journal of them.
+"""The staging folder of a collector: the shards of its full buffers, and a journal of them.
 
-The folder lies under the root of the datasets, so that its shards can be linked into a dataset.
-It is made when the first buffer is full or saved. A lock on it says that its collector is alive;
-what a killed process leaves is found by `minari_collect.staging.recovery`.
+The hidden folder lies under the root of the datasets, so that its shards can be linked into a
+dataset. It is made when the first buffer is full or saved. A lock on it says that its collector is
+alive; what a killed process leaves is found by `minari_collect.staging.recovery`.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from gymnasium import spaces
 
 from minari_collect.buffers.infos import list_recorded_rows
-from minari_collect.staging.journal import JOURNAL_NAME, _described, _line
+from minari_collect.staging.journal import JOURNAL_NAME, Beginning, JournalWriter
 from minari_core.columns import join_pieces
 from minari_core.environments.space_json import space_to_json
 from minari_core.episodes import ShardData
@@ -36,7 +34,7 @@ if TYPE_CHECKING:
 
 FOLDER_PREFIX = "collect-"
 
-_NOWHERE = Path()
+_NO_FOLDER = Path()
 _locks_of_others: list[BaseFileLock] = []
 
 
@@ -65,9 +63,9 @@ class CollectorStaging:
         }
         if env_spec is not None:
             self._metadata["env_spec"] = env_spec
-        self._begin_anew()
+        self._start_afresh()
 
-    def _empty(self) -> ShardFolder:
+    def _make_storage(self) -> ShardFolder:
         snapshot = Snapshot(uid=self._uid)
         return ShardFolder(self._folder, Manifest(self._metadata, snapshot))
 
@@ -76,45 +74,42 @@ class CollectorStaging:
         """The staged shards."""
         return self._storage
 
-    def write(self, data: ShardData, unfinished: tuple[int | None, object] | None) -> None:
+    def write(self, data: ShardData, unfinished: Beginning | None) -> None:
         """Keep a shard; see `ShardSink.write`.
 
         Raises:
             DatasetWriteError: The file system refused.
         """
-        with _telling():
-            if self._folder == _NOWHERE:
+        with _wrap_write_errors():
+            if self._folder == _NO_FOLDER:
                 self._make_folder()
             before = self._storage.snapshot
             self._storage.add([data])
             try:
-                self._journal(before, unfinished)
+                if self._journal is not None:
+                    snapshot = self._storage.snapshot
+                    new_schemas = snapshot.schemas[len(before.schemas) :]
+                    self._journal.add_shard(snapshot.shards[-1], new_schemas, unfinished)
             except BaseException:
                 self._storage.truncate(len(before.shards))
                 raise
 
-    def write_lane(self, lane: int, data: ShardData, unfinished: tuple[int | None, object]) -> None:
+    def write_lane(self, lane: int, data: ShardData, unfinished: Beginning) -> None:
         """Keep a piece of an episode that goes on while others end; see `LaneSink.write_lane`.
 
         Raises:
             DatasetWriteError: The file system refused.
         """
-        with _telling():
-            if self._folder == _NOWHERE:
+        with _wrap_write_errors():
+            if self._folder == _NO_FOLDER:
                 self._make_folder()
-            tail = self._lanes.get(lane) or self._empty()
+            tail = self._lanes.get(lane) or self._make_storage()
             tail.add([data])
             try:
-                entry = tail.snapshot.shards[-1]
-                schema = tail.snapshot.schemas[entry.schema].to_json()
-                self._write_journal(
-                    {
-                        "piece": replace(entry, schema=0).to_json(),
-                        "schema": schema,
-                        "lane": lane,
-                        "unfinished": _described(unfinished),
-                    }
-                )
+                if self._journal is not None:
+                    entry = tail.snapshot.shards[-1]
+                    schema = tail.snapshot.schemas[entry.schema]
+                    self._journal.add_piece(lane, entry, schema, unfinished)
             except BaseException:
                 tail.truncate(len(tail.snapshot.shards) - 1)
                 raise
@@ -128,46 +123,44 @@ class CollectorStaging:
         """
         tail, before = self._lanes[lane], self._storage.snapshot
         pieces = len(tail.snapshot.shards)
-        with _telling():
+        with _wrap_write_errors():
             tail.add([data])
             try:
                 self._storage.adopt(tail.snapshot)
                 snapshot = self._storage.snapshot
-                # One line, so that the episode is never both whole and in pieces.
-                self._write_journal(
-                    {
-                        "schemas": [s.to_json() for s in snapshot.schemas[len(before.schemas) :]],
-                        "shards": [s.to_json() for s in snapshot.shards[len(before.shards) :]],
-                        "lane": lane,
-                    }
-                )
+                if self._journal is not None:
+                    new_schemas = snapshot.schemas[len(before.schemas) :]
+                    self._journal.close_lane(
+                        lane, snapshot.shards[len(before.shards) :], new_schemas
+                    )
             except BaseException:
                 self._storage = ShardFolder(self._folder, Manifest(self._metadata, before))
                 tail.truncate(pieces)
                 raise
         del self._lanes[lane]
 
-    def read_lane_tail(self, lane: int, part: str, count: int) -> object:
-        """The last rows of a part of what was written of a lane's episode."""
-        return _tail_of(self._lanes[lane], part, count)
+    def read_lane_tail(self, lane: int, group: str, count: int) -> object:
+        """Read the last rows of a column group of a lane; see `LaneSink.read_lane_tail`."""
+        return _read_tail(self._lanes[lane], group, count)
 
-    def read_tail(self, part: str, count: int) -> object:
-        """The last rows of a part of all shards; see `ShardSink.read_tail`."""
-        return _tail_of(self._storage, part, count)
+    def read_tail(self, group: str, count: int) -> object:
+        """Read the last rows of a column group of all shards; see `ShardSink.read_tail`."""
+        return _read_tail(self._storage, group, count)
 
     def leave(self) -> None:
-        """Begin anew, and leave the folder to the process that made it."""
+        """Start afresh, and leave the folder to the process that made it."""
         if self._lock is not None:
             # A lock that is collected may be released, and that would be the other process's.
             _locks_of_others.append(self._lock)
-        self._begin_anew()
+        self._start_afresh()
 
-    def _begin_anew(self) -> None:
+    def _start_afresh(self) -> None:
         # A folder that does not exist yet is never read from while there are no shards.
-        self._folder = _NOWHERE
+        self._folder = _NO_FOLDER
         self._uid = uuid.uuid4().hex
         self._lock: BaseFileLock | None = None
-        self._storage = self._empty()
+        self._journal: JournalWriter | None = None
+        self._storage = self._make_storage()
         self._lanes: dict[int, ShardFolder] = {}
 
     def clear(self) -> None:
@@ -175,7 +168,7 @@ class CollectorStaging:
         if self._lock is None:
             return
         folder, lock = self._folder, self._lock
-        self._begin_anew()
+        self._start_afresh()
         # Without its journal an unlocked folder is no recording that somebody might recover.
         with suppress(OSError):
             (folder / JOURNAL_NAME).unlink(missing_ok=True)
@@ -192,40 +185,20 @@ class CollectorStaging:
         try:
             # The lock comes before the journal, which makes the folder a recording.
             lock.acquire()
-            with open(folder / JOURNAL_NAME, "xb") as file:
-                header = {"uid": self._uid, "started": started.isoformat()}
-                file.write(_line({"metadata": self._metadata, **header}))
+            journal = JournalWriter(folder, self._metadata, self._uid, started.isoformat())
         except BaseException:
             lock.release()
             shutil.rmtree(folder, ignore_errors=True)
             raise
         self._lock = lock
+        self._journal = journal
         self._folder = folder
-        self._storage = self._empty()
-
-    def _journal(self, before: Snapshot, unfinished: tuple[int | None, object] | None) -> None:
-        snapshot = self._storage.snapshot
-        lines: list[JsonObject] = [
-            {"schema": schema.to_json()} for schema in snapshot.schemas[len(before.schemas) :]
-        ]
-        entry = snapshot.shards[-1].to_json()
-        self._write_journal(*lines, {"shard": entry, "unfinished": _described(unfinished)})
-
-    def _write_journal(self, *lines: JsonObject) -> None:
-        with open(self._folder / JOURNAL_NAME, "ab", buffering=0) as file:
-            end = file.seek(0, os.SEEK_END)
-            text = b"".join(map(_line, lines))
-            try:
-                if file.write(text) != len(text):
-                    raise OSError(f"{file.name} could not be written to its end")
-            except OSError:
-                file.truncate(end)
-                raise
+        self._storage = self._make_storage()
 
 
 @contextmanager
-def _telling() -> Iterator[None]:
-    """Say what could not be done where the file system refused."""
+def _wrap_write_errors() -> Iterator[None]:
+    """Name the staging folder where the file system refused."""
     try:
         yield
     except DatasetWriteError:
@@ -237,20 +210,20 @@ def _telling() -> Iterator[None]:
         ) from error
 
 
-def _tail_of(storage: ShardFolder, part: str, count: int) -> object:
+def _read_tail(storage: ShardFolder, group: str, count: int) -> object:
     pieces: list[object] = []
     counts: list[int] = []
     for number in range(len(storage.snapshot.shards) - 1, -1, -1):
         rows, steps, _ = storage.shard_counts()[number]
-        available = rows if part in ("observations", "infos", "extras") else steps
+        available = rows if group in ("observations", "infos", "extras") else steps
         taken = min(count, available)
-        read = storage.shard(number).readers(copy=True)[part]
+        read = storage.shard(number).readers(copy=True)[group]
         pieces.insert(0, read(available - taken, available))
         counts.insert(0, taken)
         count -= taken
         if count == 0:
             break
-    if part not in ("infos", "extras"):
+    if group not in ("infos", "extras"):
         return join_pieces(pieces)
     # Keys, and the columns of a key, may differ from shard to shard; rows do not.
     keys = dict.fromkeys(key for piece in pieces if isinstance(piece, dict) for key in piece)

@@ -1,217 +1,254 @@
-"""The journal of a recording: what a staging folder says of the shards that lie in it."""
+"""The journal of a recording: a line of JSON for each change of what its staging folder holds.
+
+The first line says what is recorded. Each further line adds a shard, adds a piece to a *lane* (the
+pieces of an episode that goes on while those of other environments end), or ends a lane and adds
+its shards to the others. A line counts if it ends, and if the files that it names are whole.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
-from functools import cached_property
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeAlias
 
-import numpy as np
-
-from minari_core.columns import Array, Column, Schema, schema_from_json
-from minari_core.environments.env_specs import env_spec_from_json
-from minari_core.episodes import ShardData, encode_entries
-from minari_core.errors import (
-    DatasetDamagedError,
-)
-from minari_core.formats.columnar.manifest import Manifest, Snapshot
-from minari_core.formats.columnar.shard_folder import ShardFolder
+from minari_core.columns import Schema, schema_from_json
+from minari_core.errors import DatasetDamagedError
 from minari_core.formats.shards.entry import ShardEntry, read_entry
 from minari_core.json_values import JsonObject, from_json_text, to_json_text
 
+JOURNAL_NAME = "journal.jsonl"
+
+Beginning: TypeAlias = tuple[int | None, object]
+"""Seed and options of a reset."""
+
+
+@dataclass(slots=True)
+class StagedShards:
+    """The shards of a recording, or the pieces of a lane."""
+
+    schemas: list[Schema] = field(default_factory=list)
+    """Their different schemas."""
+    entries: list[ShardEntry] = field(default_factory=list)
+    """Each shard; its schema is an index into ``schemas``."""
+    unfinished: Beginning = (None, None)
+    """The seed and options of the episode that goes on after the last one, if one does."""
+
 
 @dataclass(frozen=True, slots=True)
-class RecoverableRecording:
-    """Episodes that a collector had written to its temporary folder when its process ended."""
+class Journal:
+    """What a journal says."""
 
-    id: str
-    """What `recover` and `discard` take."""
+    metadata: JsonObject
+    """The metadata of the staged shards."""
+    uid: str
+    """Tells a dataset that the episodes are committed to which recording they are of."""
     started: str
-    """When the first of its buffers was written, in ISO 8601."""
-    env_id: str | None
-    """The environment that was recorded."""
-    total_episodes: int
-    """How many episodes it has, the last one perhaps cut short."""
-    total_steps: int
-    """How many steps they have."""
-    nbytes: int
-    """How much disk it takes."""
+    """When the recording began, in ISO 8601."""
+    shards: StagedShards
+    """The shards of the recording."""
+    lanes: Sequence[StagedShards]
+    """The pieces of episodes that were going on beside those that ended."""
 
 
-class _Unended:
-    """Shards whose last steps may be of an episode without an entry."""
+class JournalWriter:
+    """Writes the journal of a recording."""
 
-    def __init__(self, folder: Path, metadata: JsonObject, uid: str) -> None:
-        self.metadata = metadata
-        self.uid = uid
-        """Tells a dataset that the episodes are committed to which recording they are of."""
-        self._folder = folder
-        self._schemas: list[Schema] = []
-        self._shards: list[ShardEntry] = []
-        self._unfinished: JsonObject | None = None
+    def __init__(self, folder: Path, metadata: JsonObject, uid: str, started: str) -> None:
+        """Create the journal, which makes the folder a recording.
 
-    def add(self, entry: ShardEntry, unfinished: object) -> None:
-        """Take in the next shard."""
-        self._shards.append(entry)
-        self._unfinished = unfinished if isinstance(unfinished, dict) else None
+        Args:
+            folder: The staging folder.
+            metadata: The metadata of the staged shards.
+            uid: The recording.
+            started: When it began, in ISO 8601.
 
-    @cached_property
-    def storage(self) -> ShardFolder:
-        """All of them, once they are complete."""
-        snapshot = Snapshot(tuple(self._schemas), tuple(self._shards), self.uid)
-        return ShardFolder(self._folder, Manifest(self.metadata, snapshot))
+        Raises:
+            OSError: The file system refused.
+        """
+        self._path = folder / JOURNAL_NAME
+        with open(self._path, "xb") as file:
+            file.write(_to_line({"metadata": metadata, "uid": uid, "started": started}))
 
-    def steps_of_unfinished(self) -> int:
-        """The steps behind those of the finished episodes."""
-        storage = self.storage
-        finished = 0
-        for number, (_, _, episodes) in enumerate(storage.shard_counts()):
-            if episodes:
-                entries = storage.shard(number).readers(copy=False)["episodes"](0, episodes)
-                if isinstance(entries, dict):
-                    finished += int(np.sum(entries["length"]))
-        return storage.total_steps - finished
+    def add_shard(
+        self, entry: ShardEntry, new_schemas: Sequence[Schema], unfinished: Beginning | None
+    ) -> None:
+        """Add a shard.
 
-    def enter_unfinished(self) -> None:
-        """Add an entry for the episode that was going on, so that it can be read."""
-        steps = self.steps_of_unfinished()
-        if steps == 0:
-            return
-        known = self._unfinished or {"seed": None, "options": "null"}
-        seed = known["seed"]
-        options = from_json_text(str(known["options"]))
-        entries, pieces = encode_entries(
-            [steps],
-            [seed if isinstance(seed, int) else None],
-            [options if isinstance(options, dict) else None],
-            [None],
-            {},
-        )
-        parts: dict[str, Column] = dict(self.storage.snapshot.schemas[-1].groups)
-        arrays: list[list[Array]] = []
-        for name, column in parts.items():
-            if name == "episodes":
-                arrays += pieces
-            else:
-                arrays += [[array] for array in column.encode([], name)]
-        parts["episodes"] = entries
-        self.storage.add([ShardData(Schema(parts), arrays, rows=0, steps=0, episodes=1)])
+        Args:
+            entry: The shard.
+            new_schemas: The schemas that no earlier shard has.
+            unfinished: Seed and options of the episode that goes on after it.
 
+        Raises:
+            OSError: The file system refused, and nothing is added.
+        """
+        lines: list[JsonObject] = [{"schema": schema.to_json()} for schema in new_schemas]
+        shard = {"shard": entry.to_json(), "unfinished": _beginning_to_json(unfinished)}
+        self._append(*lines, shard)
 
-class _Lane(_Unended):
-    """The pieces of one episode that went on while those of other environments ended."""
+    def add_piece(
+        self, lane: int, entry: ShardEntry, schema: Schema, unfinished: Beginning
+    ) -> None:
+        """Add a piece to a lane.
 
-    def __init__(self, folder: Path, metadata: JsonObject, uid: str) -> None:
-        super().__init__(folder, metadata, uid)
-        self._is_cut = False
-
-    def add_piece(self, line: JsonObject) -> None:
-        """Take in the next piece."""
-        entry = self._entry(_object(line, "piece"), schema_from_json(line["schema"]))
-        if entry is not None:
-            self.add(entry, line["unfinished"])
-
-    def _entry(self, described: JsonObject, schema: Schema) -> ShardEntry | None:
-        entry = read_entry(described, [len(schema.arrays)])
-        # After a power cut a piece may be missing, and the ones behind it are of no use then.
-        if self._is_cut or not _is_whole(self._folder / entry.file, entry.nbytes):
-            self._is_cut = True
-            return None
-        if schema not in self._schemas:
-            self._schemas.append(schema)
-        return replace(entry, schema=self._schemas.index(schema))
-
-
-class _Journal(_Unended):
-    """What a recording's journal says."""
-
-    def __init__(self, folder: Path, lines: list[JsonObject]) -> None:
-        header, *rest = lines
-        super().__init__(folder, _object(header, "metadata"), str(header["uid"]))
-        self.started = str(header["started"])
-        lanes: dict[object, _Lane] = {}
-        for line in rest:
-            if "piece" in line:
-                lane = lanes.setdefault(line["lane"], _Lane(folder, self.metadata, self.uid))
-                lane.add_piece(line)
-            elif not self._take_line(line):
-                # After a power cut; what comes behind it would not be of the same episodes.
-                break
-            elif "shards" in line:
-                del lanes[line["lane"]]
-        self.lanes = [lane for lane in lanes.values() if lane.steps_of_unfinished()]
-        """Episodes of a vector environment that were going on beside those that ended."""
-
-    def _take_line(self, line: JsonObject) -> bool:
-        """Take in the shards of a line, if all are there."""
-        schemas = line["schemas"] if "schemas" in line else [line.get("schema")]
-        if isinstance(schemas, list):
-            self._schemas += [schema_from_json(schema) for schema in schemas if schema]
-        arrays_of = [len(schema.arrays) for schema in self._schemas]
-        described = line["shards"] if "shards" in line else [line.get("shard")]
-        entries = [
-            read_entry(entry, arrays_of)
-            for entry in (described if isinstance(described, list) else [])
-            if isinstance(entry, dict)
-        ]
-        if not all(_is_whole(self._folder / entry.file, entry.nbytes) for entry in entries):
-            return False
-        for entry in entries:
-            self.add(entry, line.get("unfinished"))
-        return True
-
-    def described(self, recording_id: str) -> RecoverableRecording:
-        """What there is to recover."""
-        spec = self.metadata.get("env_spec")
-        snapshots = [self.storage.snapshot, *(lane.storage.snapshot for lane in self.lanes)]
-        unfinished = (self.steps_of_unfinished() > 0) + len(self.lanes)
-        return RecoverableRecording(
-            id=recording_id,
-            started=self.started,
-            env_id=env_spec_from_json(spec).id if isinstance(spec, str) else None,
-            total_episodes=snapshots[0].total_episodes + unfinished,
-            total_steps=sum(snapshot.total_steps for snapshot in snapshots),
-            nbytes=sum(shard.nbytes for snapshot in snapshots for shard in snapshot.shards),
+        Raises:
+            OSError: The file system refused, and nothing is added.
+        """
+        self._append(
+            {
+                "piece": replace(entry, schema=0).to_json(),
+                "schema": schema.to_json(),
+                "lane": lane,
+                "unfinished": _beginning_to_json(unfinished),
+            }
         )
 
+    def close_lane(
+        self, lane: int, entries: Sequence[ShardEntry], new_schemas: Sequence[Schema]
+    ) -> None:
+        """End a lane, and add its shards to the others.
 
-def _read_journal(folder: Path) -> _Journal:
+        Raises:
+            OSError: The file system refused, and nothing is changed.
+        """
+        # One line, so that the episode is never both whole and in pieces.
+        self._append(
+            {
+                "schemas": [schema.to_json() for schema in new_schemas],
+                "shards": [entry.to_json() for entry in entries],
+                "lane": lane,
+            }
+        )
+
+    def _append(self, *lines: JsonObject) -> None:
+        with open(self._path, "ab", buffering=0) as file:
+            end = file.seek(0, os.SEEK_END)
+            text = b"".join(map(_to_line, lines))
+            try:
+                if file.write(text) != len(text):
+                    raise OSError(f"{file.name} could not be written to its end")
+            except OSError:
+                file.truncate(end)
+                raise
+
+
+def read_journal(folder: Path) -> Journal:
+    """Read the journal of a recording.
+
+    After a power cut, a file may be missing though the journal names it. Such a shard and those
+    after it are left out, because they would not be of the same episodes.
+
+    Args:
+        folder: The staging folder.
+
+    Raises:
+        DatasetDamagedError: It cannot be read.
+    """
     path = folder / JOURNAL_NAME
     try:
         # A last line that was cut short by the end of the process is of no shard that counts.
-        whole = path.read_bytes().split(b"\n")[:-1]
-        lines = [json.loads(line) for line in whole]
+        lines = [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
         if not lines or not all(isinstance(line, dict) for line in lines):
             raise ValueError("it is not a list of objects")
-        return _Journal(folder, lines)
+        header = lines[0]
+        shards, lanes = _read_shards(folder, lines[1:])
+        return Journal(
+            _get_object(header, "metadata"),
+            str(header["uid"]),
+            str(header["started"]),
+            shards,
+            lanes,
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DatasetDamagedError(f"{path} is damaged: {error}") from error
 
 
-def _is_whole(path: Path, nbytes: int) -> bool:
+def _read_shards(
+    folder: Path, lines: Sequence[JsonObject]
+) -> tuple[StagedShards, list[StagedShards]]:
+    shards = StagedShards()
+    lanes: dict[object, StagedShards] = {}
+    cut_lanes: set[object] = set()
+    for line in lines:
+        if "piece" in line:
+            lane = lanes.setdefault(line["lane"], StagedShards())
+            if line["lane"] in cut_lanes or not _read_piece(folder, line, lane):
+                cut_lanes.add(line["lane"])
+        elif not _read_line(folder, line, shards):
+            break
+        elif "shards" in line:
+            del lanes[line["lane"]]
+            cut_lanes.discard(line["lane"])
+    return shards, list(lanes.values())
+
+
+def _read_piece(folder: Path, line: JsonObject, lane: StagedShards) -> bool:
+    """Add the piece of a line, if its file is there."""
+    schema = schema_from_json(line["schema"])
+    entry = read_entry(_get_object(line, "piece"), [_count_arrays(schema)])
+    if not _is_whole(folder, entry):
+        return False
+    if schema not in lane.schemas:
+        lane.schemas.append(schema)
+    lane.entries.append(replace(entry, schema=lane.schemas.index(schema)))
+    lane.unfinished = _beginning_from_json(line["unfinished"])
+    return True
+
+
+def _read_line(folder: Path, line: JsonObject, shards: StagedShards) -> bool:
+    """Add the schemas and shards of a line, if all files are there."""
+    schemas = line["schemas"] if "schemas" in line else [line.get("schema")]
+    if isinstance(schemas, list):
+        shards.schemas += [schema_from_json(schema) for schema in schemas if schema]
+    array_counts = [_count_arrays(schema) for schema in shards.schemas]
+    listed = line["shards"] if "shards" in line else [line.get("shard")]
+    entries = [
+        read_entry(entry, array_counts)
+        for entry in (listed if isinstance(listed, list) else [])
+        if isinstance(entry, dict)
+    ]
+    if not all(_is_whole(folder, entry) for entry in entries):
+        return False
+    if entries:
+        shards.entries += entries
+        shards.unfinished = _beginning_from_json(line.get("unfinished"))
+    return True
+
+
+def _is_whole(folder: Path, entry: ShardEntry) -> bool:
     try:
-        return path.stat().st_size == nbytes
+        return (folder / entry.file).stat().st_size == entry.nbytes
     except OSError:
         return False
 
 
-def _object(holder: JsonObject, key: str) -> JsonObject:
+def _count_arrays(schema: Schema) -> int:
+    return sum(1 for _ in schema.arrays())
+
+
+def _get_object(holder: JsonObject, key: str) -> JsonObject:
     value = holder[key]
     if not isinstance(value, dict):
         raise TypeError(f"{key} is not an object")
     return value
 
 
-JOURNAL_NAME = "journal.jsonl"
-
-
-def _line(content: JsonObject) -> bytes:
+def _to_line(content: JsonObject) -> bytes:
     return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"
 
 
-def _described(unfinished: tuple[int | None, object] | None) -> JsonObject | None:
-    if unfinished is None:
+def _beginning_to_json(beginning: Beginning | None) -> JsonObject | None:
+    if beginning is None:
         return None
-    seed, options = unfinished
+    seed, options = beginning
     return {"seed": seed, "options": to_json_text(options, "options")}
+
+
+def _beginning_from_json(value: object) -> Beginning:
+    if not isinstance(value, dict):
+        return None, None
+    seed, options = value["seed"], from_json_text(str(value["options"]))
+    return seed if isinstance(seed, int) else None, options if isinstance(options, dict) else None

@@ -40,16 +40,13 @@ class PartStaging(CollectorStaging):
         folder = self._parent / f".part-{uuid.uuid4().hex}"
         folder.mkdir()
         self._folder = folder
-        self._storage = self._empty()
-
-    def _write_journal(self, *lines: Any) -> None:
-        """Keep no journal: a part that is not complete is collected again."""
+        self._storage = self._make_storage()
 
     def clear(self) -> None:
         """Remove all that is staged."""
         folder = self._folder
         made = folder != Path()
-        self._begin_anew()
+        self._start_afresh()
         if made:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -70,7 +67,7 @@ class PartStaging(CollectorStaging):
         with writing_to(folder):
             if list(places) != list(range(storage.total_episodes)):
                 # What was cut short by an error, or did not count, is left out.
-                whole = ShardFolder(folder, Manifest(self._metadata, self._empty().snapshot))
+                whole = ShardFolder(folder, Manifest(self._metadata, self._make_storage().snapshot))
                 whole.append_storage(storage, places)
                 kept = {entry.file for entry in whole.snapshot.shards}
                 for entry in storage.snapshot.shards:
