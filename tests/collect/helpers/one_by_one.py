@@ -10,7 +10,7 @@ import numpy as np
 
 from minari_collect import DataCollectorV0
 from minari_collect import create_dataset_from_collector_env as create
-from minari_collect.workers.messages import episode_seeds
+from minari_collect.workers.messages import derive_seeds
 from minari_collect.workers.policies import PolicyRunner
 from minari_core.datasets.dataset import MinariDataset
 
@@ -45,7 +45,7 @@ def one_by_one(
     env = DataCollectorV0(make(), **arguments)
     runner = PolicyRunner(policy, env.action_space)
     for episode in range(episodes):
-        env_seed, policy_seed = episode_seeds(seed, episode)
+        env_seed, policy_seed = derive_seeds(seed, episode)
         runner.reset(policy_seed)
         observation, _ = env.reset(seed=env_seed)
         over = False

@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 
 from minari_collect import CollectProgress, DataCollectorV0, collect_dataset
-from minari_collect.workers.messages import episode_seeds
+from minari_collect.workers.messages import derive_seeds
 from minari_collect.workers.policies import load_policy
 from minari_core.datasets.local import load_dataset
 from minari_core.errors import DataError, DatasetExistsError, RecordingError
@@ -132,7 +132,7 @@ def test_steps_are_collected_in_the_first_whole_episodes_that_have_them() -> Non
 
 @pytest.mark.parametrize("kind", ["raise", "exit", "kill", "hang", "freeze"])
 def test_an_episode_that_fails_is_collected_again(kind: str, tmp_path: Path) -> None:
-    seeds = [episode_seeds(6, episode)[0] for episode in (2, 7)]
+    seeds = [derive_seeds(6, episode)[0] for episode in (2, 7)]
     wanted = collect_dataset(
         "tests/wanted-v0", Counting, total_episodes=10, seed=6, executor=ThreadPoolExecutor(1)
     )
@@ -155,7 +155,7 @@ def test_an_episode_that_fails_is_collected_again(kind: str, tmp_path: Path) -> 
 def test_a_run_that_collected_nothing_does_not_block_its_name(
     datasets_root: Path, tmp_path: Path, resume: bool
 ) -> None:
-    seeds = [episode_seeds(1, k)[0] for k in range(2)]
+    seeds = [derive_seeds(1, k)[0] for k in range(2)]
     fails = {"kind": "raise", "times": 1000, "seeds": seeds, "marks": str(tmp_path)}
     with pytest.raises(RecordingError):
         collect_dataset(
@@ -167,7 +167,7 @@ def test_a_run_that_collected_nothing_does_not_block_its_name(
         "tests/a-v0", "CartPole-v1", total_episodes=2, workers=1, seed=2, resume=resume
     )
 
-    assert [episode.seed for episode in made] == [episode_seeds(2, k)[0] for k in range(2)]
+    assert [episode.seed for episode in made] == [derive_seeds(2, k)[0] for k in range(2)]
     assert leftovers(datasets_root) == []
 
 
@@ -182,7 +182,7 @@ def test_a_named_environment_that_cannot_be_made_leaves_nothing(datasets_root: P
 def test_an_episode_that_always_fails_takes_no_neighbour_along(
     num_envs: int, tmp_path: Path
 ) -> None:
-    bad = episode_seeds(1, 5)[0]
+    bad = derive_seeds(1, 5)[0]
     wanted = collect_dataset(
         "tests/wanted-v0", Counting, total_episodes=12, seed=1, executor=ThreadPoolExecutor(1)
     )
@@ -205,7 +205,7 @@ def test_an_episode_that_always_fails_takes_no_neighbour_along(
 def test_an_episode_that_always_fails_is_reported_by_its_seed_and_the_others_wait(
     datasets_root: Path, tmp_path: Path
 ) -> None:
-    seed = episode_seeds(6, 4)[0]
+    seed = derive_seeds(6, 4)[0]
     arguments: dict[str, Any] = {
         "env_kwargs": {"kind": "raise", "times": 1000, "seeds": [seed], "marks": str(tmp_path)},
         "total_episodes": 8,
@@ -222,7 +222,7 @@ def test_an_episode_that_always_fails_is_reported_by_its_seed_and_the_others_wai
             "tests/failing-v0", Troubled, **arguments, resume=True, skip_failed=True
         )
 
-    assert [e.seed for e in skipped] == [episode_seeds(6, k)[0] for k in (0, 1, 2, 3, 5, 6, 7)]
+    assert [e.seed for e in skipped] == [derive_seeds(6, k)[0] for k in (0, 1, 2, 3, 5, 6, 7)]
     assert leftovers(datasets_root) == []
 
 
@@ -379,7 +379,7 @@ def test_a_thousand_unreliable_workers_lose_and_double_nothing() -> None:
         max_attempts=20,
     )
 
-    assert [episode.seed for episode in dataset] == [episode_seeds(8, k)[0] for k in range(1500)]
+    assert [episode.seed for episode in dataset] == [derive_seeds(8, k)[0] for k in range(1500)]
     assert unreliable.calls > 1000
     assert not verify_dataset("tests/thousand-v0").problems
 

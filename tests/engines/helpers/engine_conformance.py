@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from minari_collect import collect_dataset
-from minari_collect.workers.messages import episode_seeds
+from minari_collect.workers.messages import derive_seeds
 from minari_core.datasets.dataset import MinariDataset
 from minari_core.local.verifying import verify_dataset
 from minari_hub import open_remote
@@ -144,7 +144,7 @@ class EngineConformance:
     def test_an_episode_that_kills_its_worker_is_begun_again(
         self, executor: Executor, wanted: MinariDataset, tmp_path: Path
     ) -> None:
-        seeds = [episode_seeds(5, episode)[0] for episode in (3, 30)]
+        seeds = [derive_seeds(5, episode)[0] for episode in (3, 30)]
 
         dataset = collect_dataset(
             "tests/engine-v0",
@@ -162,7 +162,7 @@ class EngineConformance:
     def test_an_episode_that_never_ends_is_reported_by_its_seed(
         self, executor: Executor, tmp_path: Path
     ) -> None:
-        seed = episode_seeds(5, 3)[0]
+        seed = derive_seeds(5, 3)[0]
 
         with pytest.warns(UserWarning, match=rf"(?s)1 episode failed.*seed {seed}.*too long"):
             dataset = collect_dataset(
@@ -177,7 +177,7 @@ class EngineConformance:
                 skip_failed=True,
             )
 
-        seeds = [episode_seeds(5, episode)[0] for episode in range(10)]
+        seeds = [derive_seeds(5, episode)[0] for episode in range(10)]
         assert [episode.seed for episode in dataset] == [each for each in seeds if each != seed]
 
     def test_views_are_read_on_the_workers(self, executor: Executor, wanted: MinariDataset) -> None:

@@ -1,22 +1,152 @@
-"""Are the arguments of a run what they should be? It is told before anything is begun."""
+"""Validate the arguments of `collect_dataset` before anything starts."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import replace
 from numbers import Real
+from typing import Any
 
 from gymnasium.envs.registration import EnvSpec
 
-from minari_core.errors import DataError
-from minari_core.messages import format_value
+from minari_collect.runs.progress import ProgressCallback
+from minari_collect.runs.schedule import Schedule
+from minari_collect.workers.environment import make_env
+from minari_collect.workers.messages import EnvLike, OpenRemote, Recipe
+from minari_collect.workers.policies import Policy
+from minari_core.arguments import check_count, check_count_or_none
+from minari_core.errors import DataError, RecordingError
+from minari_core.messages import shown
 
 
-def check_seconds(name: str, value: object) -> float | None:
-    """A time as Python's own number, or None.
+def make_recipe(
+    env: EnvLike | None,
+    policy: Policy | None,
+    *,
+    num_envs: int,
+    env_kwargs: Mapping[str, Any] | None,
+    reset_options: Mapping[str, Any] | None,
+    max_episode_steps: int | None,
+    episode_timeout: float | None,
+    remote: OpenRemote | None,
+    collector: Mapping[str, Any],
+) -> Recipe:
+    """Validate what each episode depends on, except for the seed, and make a recipe of it.
 
     Raises:
-        DataError: It is neither, or not above 0.
+        DataError: An argument has another type or value than it should.
     """
+    rule = "an id, a spec, or a function that makes an environment"
+    if env is None:
+        raise DataError(f"give env: {rule}")
+    if not isinstance(env, str | EnvSpec) and not callable(env):
+        raise DataError(f"env is {shown(env)}; give {rule}")
+    _check_callable("policy", policy, "a function of an observation, or None to act at random")
+    _check_callable("remote", remote, "a function that opens a remote, or None")
+    _check_mapping("env_kwargs", env_kwargs)
+    _check_mapping("reset_options", reset_options)
+    for name in ("step_data_callback", "episode_metadata_callback"):
+        if not callable(collector[name]):
+            shown_callback = shown(collector[name])
+            raise DataError(f"{name} is {shown_callback}, which cannot be called; give a callback")
+    max_buffer_steps = check_count_or_none("max_buffer_steps", collector["max_buffer_steps"])
+    return Recipe(
+        env=env,
+        policy=policy,
+        seed=0,
+        num_envs=check_count("num_envs", num_envs),
+        env_kwargs=dict(env_kwargs or {}),
+        reset_options=reset_options,
+        max_episode_steps=check_count_or_none("max_episode_steps", max_episode_steps),
+        episode_timeout=_check_seconds("episode_timeout", episode_timeout),
+        open_remote=remote,
+        collector={**collector, "max_buffer_steps": max_buffer_steps},
+    )
+
+
+def make_schedule(
+    total_episodes: int | None,
+    total_steps: int | None,
+    *,
+    workers: int,
+    max_attempts: int,
+    num_envs: int,
+    episodes_per_task: int | None,
+) -> Schedule:
+    """Validate how much is collected, and how it is dealt out, and make a schedule of it.
+
+    Raises:
+        DataError: A number is not whole or too small, or the amount is given twice or not at all.
+    """
+    total_episodes = check_count_or_none("total_episodes", total_episodes)
+    total_steps = check_count_or_none("total_steps", total_steps)
+    if (total_episodes is None) == (total_steps is None):
+        raise DataError("give one of total_episodes and total_steps")
+    return Schedule(
+        total_episodes=total_episodes,
+        total_steps=total_steps,
+        workers=workers,
+        max_attempts=check_count("max_attempts", max_attempts),
+        num_envs=num_envs,
+        episodes_per_task=check_count_or_none("episodes_per_task", episodes_per_task),
+    )
+
+
+def check_progress(
+    progress: ProgressCallback | bool | None,
+) -> ProgressCallback | bool | None:
+    """Return what shows the progress, if it can.
+
+    Raises:
+        DataError: It is neither a callable, a bool nor None.
+    """
+    if not isinstance(progress, bool):
+        rule = "a function of a CollectProgress, True, False or None"
+        _check_callable("progress", progress, rule)
+    return progress
+
+
+def count_workers(workers: int | None, executor: Executor | None) -> int:
+    """Return the number of workers: the argument, or that of the executor or this machine.
+
+    Raises:
+        DataError: It is not a whole number of at least 1, or the executor is none.
+    """
+    if executor is not None and (
+        isinstance(executor, type) or not callable(getattr(executor, "submit", None))
+    ):
+        raise DataError(
+            f"executor is {shown(executor)}; give an object with the interface of "
+            "concurrent.futures.Executor, or None for processes of this machine"
+        )
+    workers = check_count_or_none("workers", workers)
+    if workers is not None:
+        return workers
+    known = getattr(executor, "_max_workers", None)
+    return known if isinstance(known, int) else os.cpu_count() or 1
+
+
+def check_environment(recipe: Recipe) -> None:
+    """Make a named environment once, before anything is written that names it.
+
+    Raises:
+        RecordingError: It cannot be made here.
+    """
+    if not isinstance(recipe.env, str | EnvSpec):
+        return
+    name = recipe.env if isinstance(recipe.env, str) else recipe.env.id
+    try:
+        make_env(replace(recipe, num_envs=1)).close()
+    except Exception as error:  # an environment raises whatever it likes
+        raise RecordingError(
+            f"environment {name!r} cannot be made: {type(error).__name__}: {error}; nothing was "
+            "begun"
+        ) from error
+
+
+def _check_seconds(name: str, value: object) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, Real) or not float(value) > 0:
@@ -26,74 +156,11 @@ def check_seconds(name: str, value: object) -> float | None:
     return float(value)
 
 
-def check_amount(total_episodes: int | None, total_steps: int | None) -> None:
-    """Is it said, once, how much to collect?
-
-    Raises:
-        DataError: It is not.
-    """
-    if (total_episodes is None) == (total_steps is None):
-        raise DataError("give one of total_episodes and total_steps")
-
-
-def check_env(env: object) -> None:
-    """Can an environment be made of it?
-
-    Raises:
-        DataError: It is None, or an environment, or something else.
-    """
-    rule = "an id, a spec, or a function that makes an environment"
-    if env is None:
-        raise DataError(f"give env: {rule}")
-    if not isinstance(env, str | EnvSpec) and not callable(env):
-        raise DataError(f"env is {format_value(env)}; give {rule}")
-
-
-def check_callable(name: str, value: object, rule: str) -> None:
-    """Can it be called, or is it None?
-
-    Args:
-        name: The name of the argument.
-        value: What was given.
-        rule: What to give instead.
-
-    Raises:
-        DataError: It is neither.
-    """
+def _check_callable(name: str, value: object, rule: str) -> None:
     if value is not None and not callable(value):
         raise DataError(f"{name} is {format_value(value)}; give {rule}")
 
 
-def check_callback(name: str, value: object) -> None:
-    """Is it a class, or an object that can be called?
-
-    Raises:
-        DataError: It is neither.
-    """
-    if not callable(value):
-        raise DataError(f"{name} is {format_value(value)}, which cannot be called; give a callback")
-
-
-def check_mapping(name: str, value: object) -> None:
-    """Is it a dict, or None?
-
-    Raises:
-        DataError: It is neither.
-    """
+def _check_mapping(name: str, value: object) -> None:
     if value is not None and not isinstance(value, Mapping):
-        raise DataError(f"{name} is {format_value(value)}; give a dict, or None")
-
-
-def check_executor(executor: object) -> None:
-    """Does it take calls, or is it None?
-
-    Raises:
-        DataError: It is neither.
-    """
-    if executor is None:
-        return
-    if isinstance(executor, type) or not callable(getattr(executor, "submit", None)):
-        raise DataError(
-            f"executor is {format_value(executor)}; give an object with the interface of "
-            "concurrent.futures.Executor, or None for processes of this machine"
-        )
+        raise DataError(f"{name} is {shown(value)}; give a dict, or None")

@@ -1,4 +1,4 @@
-"""Keeping workers busy until all episodes are there."""
+"""The coordinator of a run, which keeps its workers busy until all episodes are there."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from minari_collect.workers.messages import (
     Recipe,
     Task,
     TaskResult,
-    Way,
-    episode_seeds,
-    to_bytes,
+    Transport,
+    derive_seeds,
+    pickle_recipe,
 )
 from minari_collect.workers.task import run_task
 from minari_core.errors import DatasetWriteError, RecordingError
@@ -38,19 +38,19 @@ class CollectRun:
     recipe: Recipe
     """What the workers do."""
     folder: RunFolder
-    """Where what they have done comes together."""
+    """Where their outputs come together."""
     schedule: Schedule
     """What is left to do."""
     meter: ProgressMeter
-    """Who is told how far it is."""
-    way: Way
+    """Reports its progress."""
+    transport: Transport
     """How shards get here."""
     work_folder: str
     """Where the workers write."""
 
     def __post_init__(self) -> None:
         """Prepare what all tasks share."""
-        self._pickled = to_bytes(self.recipe)
+        self._pickled = pickle_recipe(self.recipe)
         self._name = f"collect-{uuid.uuid4().hex}"
         self._remote = None if self.recipe.open_remote is None else self.recipe.open_remote()
         # Filled by the callbacks of any thread while it is being read.
@@ -68,7 +68,7 @@ class CollectRun:
         Raises:
             RecordingError: The executor is broken.
         """
-        self._tell()
+        self._report_progress()
         with contextlib.ExitStack() as stack:
             stack.callback(self._cancel)
             if executor is not None:
@@ -77,7 +77,7 @@ class CollectRun:
                 slots = ProcessSlots(workers)
                 stack.callback(slots.shutdown)
                 self._work(slots, slots, workers)
-        self._tell(is_last=True)
+        self._report_progress(is_last=True)
 
     def _work(self, executor: Executor, slots: ProcessSlots | None, limit: int) -> None:
         while self._submit_up_to(limit, executor, may_exit=slots is not None):
@@ -90,14 +90,14 @@ class CollectRun:
                     slots.release(future)
                 self._settle(future, wanted, is_own=slots is not None)
             if ended:
-                self._tell()
+                self._report_progress()
             elif slots is None:
                 self._give_up_on_the_silent()
 
     def _submit_up_to(self, limit: int, executor: Executor, *, may_exit: bool) -> bool:
-        """Submit tasks; whether there is one to wait for."""
+        """Submit tasks, and return whether there is one to wait for."""
         while len(self._in_flight) < limit and not self.schedule.is_hopeless:
-            wanted = self.schedule.next_range(len(self._in_flight))
+            wanted = self.schedule.take_range(len(self._in_flight))
             if wanted is None:
                 break
             task = Task(
@@ -107,7 +107,7 @@ class CollectRun:
                 first=wanted.first,
                 stop=wanted.stop,
                 folder=self.work_folder,
-                way=self.way,
+                transport=self.transport,
                 may_exit=may_exit,
             )
             future = executor.submit(run_task, task)
@@ -116,7 +116,7 @@ class CollectRun:
         return bool(self._in_flight)
 
     def _wait(self) -> list[Future[TaskResult]]:
-        """Calls that have ended, after a while at the latest; each costs the same however many."""
+        """Wait a while for calls to end, at a cost that does not grow with how many there are."""
         ended: list[Future[TaskResult]] = []
         with contextlib.suppress(queue.Empty):
             ended.append(self._ended.get(timeout=_SECONDS_BETWEEN_LOOKS))
@@ -139,24 +139,24 @@ class CollectRun:
             self._lose(wanted, f"its worker failed: {type(error).__name__}: {error}")
             return
         try:
-            parts = [self.folder.receive(part, self._remote) for part in result.parts]
+            outputs = [self.folder.receive(output, self._remote) for output in result.outputs]
         except DatasetWriteError:
             raise  # the disk is this machine's, and no other worker would help
         except Exception as error:  # a remote raises errors of its own
             self._lose(wanted, f"its shards did not arrive: {type(error).__name__}: {error}")
         else:
-            self.schedule.done(parts, result.failures)
+            self.schedule.add_results(outputs, result.failures)
 
     def _lose(self, wanted: Range, reason: str) -> None:
         seed = self.recipe.seed
         reasons = [
-            Failure(episode, episode_seeds(seed, episode)[0], reason)
+            Failure(episode, derive_seeds(seed, episode)[0], reason)
             for episode in range(wanted.first, wanted.stop)
         ]
-        self.schedule.lost(wanted, reasons)
+        self.schedule.add_lost(wanted, reasons)
 
     def _give_up_on_the_silent(self) -> None:
-        """Count tasks as lost that an engine says nothing of, long after they should be done."""
+        """Count tasks as lost of which nothing is heard long after they should be done."""
         if self.recipe.episode_timeout is None:
             return
         for future, (wanted, since) in list(self._in_flight.items()):
@@ -173,7 +173,7 @@ class CollectRun:
         for future in self._in_flight:
             future.cancel()
 
-    def _tell(self, *, is_last: bool = False) -> None:
+    def _report_progress(self, *, is_last: bool = False) -> None:
         schedule = self.schedule
         failed = len(schedule.failures)
         self.meter.update(schedule.episodes, schedule.steps, failed, is_last=is_last)

@@ -1,4 +1,4 @@
-"""The folder of a run: its description, the parts that are complete, and its lock."""
+"""The folder of a run: its arguments, the outputs that are complete, and its lock."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from minari_collect.workers.messages import RUN_NAME, Part, PartRemote
-from minari_collect.workers.transport import receive
+from minari_collect.workers.messages import INCOMPLETE_PREFIX, RUN_NAME, ShardRemote, TaskOutput
+from minari_collect.workers.transport import receive_output
 from minari_core.errors import (
     DatasetBusyError,
     DatasetDamagedError,
@@ -23,11 +23,11 @@ from minari_core.formats.columnar.manifest import read_manifest
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.json_values import JsonValue
 
-_PART = re.compile(r"episodes-(\d{12,})-(\d{12,})")
+_OUTPUT_FOLDER = re.compile(r"episodes-(\d{12,})-(\d{12,})")
 
 
 class RunFolder:
-    """Where the parts of a run wait until all are there."""
+    """The folder in which the outputs of tasks wait until all are there."""
 
     def __init__(self, path: Path) -> None:
         """Name the folder; nothing is made yet.
@@ -38,17 +38,18 @@ class RunFolder:
         self.path = path
 
     @contextmanager
-    def opened(
-        self, described: Mapping[str, JsonValue], *, resume: bool
+    def hold(
+        self, arguments: Mapping[str, JsonValue], *, resume: bool
     ) -> Iterator[Mapping[str, JsonValue]]:
         """Hold the folder for this run alone.
 
         Args:
-            described: What the run is; a key that is None takes whatever an earlier run had.
+            arguments: What the run must have in common with one that it resumes; a key that is
+                None takes whatever the earlier run had.
             resume: Whether to go on where an earlier run stopped.
 
         Yields:
-            What the run is, with what the earlier one had.
+            The arguments, with those of the earlier run where there was one.
 
         Raises:
             DatasetBusyError: The run is going on elsewhere.
@@ -66,70 +67,70 @@ class RunFolder:
                 f"a run that collects into {self.path} is going on; wait for it"
             ) from error
         try:
-            known = self._known()
-            if known is not None and not self._numbers():
+            known = self._read_arguments()
+            if known is not None and not self._list_ranges():
                 # It collected nothing, so that there is nothing to be lost, or to be mixed.
-                known = known if resume and not _conflicts(known, described) else None
+                known = known if resume and not _list_conflicts(known, arguments) else None
             if known is not None and not resume:
                 raise DatasetExistsError(
                     f"{self.path} holds what an earlier run of this name has collected; pass "
                     "resume=True to go on with it, or delete the folder"
                 )
-            agreed = _agreed(known, described, self.path)
-            self.settle(agreed)
-            self._sweep()
+            agreed = _merge_arguments(known, arguments, self.path)
+            self.write_arguments(agreed)
+            self._remove_incomplete()
             yield agreed
         finally:
             lock.release()
 
-    def settle(self, agreed: Mapping[str, JsonValue]) -> None:
-        """Write down what the run is, for the one that may have to go on with it."""
+    def write_arguments(self, agreed: Mapping[str, JsonValue]) -> None:
+        """Write the arguments of the run, for one that resumes it."""
         replace_file(self.path / RUN_NAME, json.dumps(dict(agreed)).encode())
 
-    def parts(self) -> list[Part]:
-        """The complete parts that are there, each episode in one of them only.
+    def list_outputs(self) -> list[TaskOutput]:
+        """List the complete outputs, each episode in one of them only.
 
         A worker that was given up may have completed what others then collected again.
         """
-        found: list[Part] = []
+        outputs: list[TaskOutput] = []
         end = 0
-        for first, stop in sorted(self._numbers(), key=lambda pair: (pair[0], -pair[1])):
+        for first, stop in sorted(self._list_ranges(), key=lambda pair: (pair[0], -pair[1])):
             if first < end:
                 continue
-            part = Part(first, stop, 0)
-            snapshot = self.storage(part).snapshot
+            output = TaskOutput(first, stop, 0)
+            snapshot = self.open_output(output).snapshot
             if snapshot.total_episodes != stop - first:
                 raise DatasetDamagedError(
-                    f"{self.path / part.name} has {snapshot.total_episodes} episodes"
+                    f"{self.path / output.name} has {snapshot.total_episodes} episodes"
                 )
-            found.append(replace(part, steps=snapshot.total_steps))
+            outputs.append(replace(output, steps=snapshot.total_steps))
             end = stop
-        return found
+        return outputs
 
-    def receive(self, part: Part, remote: PartRemote | None = None) -> Part:
-        """Take in a part as its worker sent it; see `minari_collect.workers.transport.receive`."""
-        return receive(part, self.path, remote)
+    def receive(self, output: TaskOutput, remote: ShardRemote | None = None) -> TaskOutput:
+        """Take in an output as its worker sent it; see `receive_output`."""
+        return receive_output(output, self.path, remote)
 
-    def storage(self, part: Part) -> ShardFolder:
-        """The shards of a part."""
-        folder = self.path / part.name
+    def open_output(self, output: TaskOutput) -> ShardFolder:
+        """Open the shards of an output."""
+        folder = self.path / output.name
         return ShardFolder(folder, read_manifest(folder))
 
     def remove(self) -> None:
-        """Drop the folder: everything in it is in a dataset."""
+        """Delete the folder: everything in it is in a dataset."""
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def _numbers(self) -> list[tuple[int, int]]:
-        """The first episode of each part that is there, and the one behind its last."""
+    def _list_ranges(self) -> list[tuple[int, int]]:
+        """List the first episode of each output, and the one after its last."""
         if not self.path.is_dir():
             return []
         return [
             (int(matched[1]), int(matched[2]))
             for folder in self.path.iterdir()
-            if (matched := _PART.fullmatch(folder.name))
+            if (matched := _OUTPUT_FOLDER.fullmatch(folder.name))
         ]
 
-    def _known(self) -> Mapping[str, JsonValue] | None:
+    def _read_arguments(self) -> Mapping[str, JsonValue] | None:
         try:
             known = json.loads((self.path / RUN_NAME).read_bytes())
         except FileNotFoundError:
@@ -140,28 +141,30 @@ class RunFolder:
             raise DatasetDamagedError(f"{self.path / RUN_NAME} is not an object")
         return known
 
-    def _sweep(self) -> None:
-        """Remove parts that are not complete; nobody adds to them while the lock is held."""
-        for folder in self.path.glob(".part-*"):
+    def _remove_incomplete(self) -> None:
+        """Remove outputs that are not complete; nobody adds to them while the lock is held."""
+        for folder in self.path.glob(f"{INCOMPLETE_PREFIX}*"):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _agreed(
-    known: Mapping[str, JsonValue] | None, described: Mapping[str, JsonValue], path: Path
+def _merge_arguments(
+    known: Mapping[str, JsonValue] | None, arguments: Mapping[str, JsonValue], path: Path
 ) -> dict[str, JsonValue]:
     if known is None:
-        return dict(described)
-    for key in _conflicts(known, described):
+        return dict(arguments)
+    for key in _list_conflicts(known, arguments):
         raise RecordingError(
-            f"{path} was collected with {key} {known[key]!r}, not {described[key]!r}; resume with "
+            f"{path} was collected with {key} {known[key]!r}, not {arguments[key]!r}; resume with "
             "the same arguments, or delete the folder"
         )
-    return {key: known.get(key) if value is None else value for key, value in described.items()}
+    return {key: known.get(key) if value is None else value for key, value in arguments.items()}
 
 
-def _conflicts(known: Mapping[str, JsonValue], described: Mapping[str, JsonValue]) -> list[str]:
+def _list_conflicts(
+    known: Mapping[str, JsonValue], arguments: Mapping[str, JsonValue]
+) -> list[str]:
     return [
         key
-        for key, value in described.items()
+        for key, value in arguments.items()
         if value is not None and known.get(key) is not None and value != known[key]
     ]

@@ -1,4 +1,4 @@
-"""How far a run is, for a callback or a terminal."""
+"""The progress of a run, for a callback or a terminal."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ _SECONDS_BETWEEN_LINES = 0.2
 
 @dataclass(frozen=True, slots=True)
 class CollectProgress:
-    """How far a run is."""
+    """The progress of a run of `collect_dataset`."""
 
     episodes: int
     """Episodes that are complete, with those of earlier runs."""
     steps: int
     """Their steps."""
     total_episodes: int | None
-    """Episodes that were asked for."""
+    """The number of episodes to collect, if it was given."""
     total_steps: int | None
-    """Steps that were asked for."""
+    """The number of steps to collect, if it was given."""
     failed: int
     """Episodes that failed for good."""
     steps_per_second: float
     """The rate of this run."""
     seconds_left: float | None
-    """About how long it will take still, if that can be told."""
+    """An estimate of the time that it will still take, if there is one."""
 
 
 ProgressCallback: TypeAlias = Callable[[CollectProgress], object]
 
 
 class ProgressMeter:
-    """Measures a run, and tells a callback or a terminal."""
+    """Measures a run, and reports its progress to a callback or a terminal."""
 
     def __init__(
         self,
@@ -46,10 +46,10 @@ class ProgressMeter:
         """Start the clock.
 
         Args:
-            callback: Who is told; None tells the terminal if there is one, True tells it in any
-                case, False tells nobody.
-            total_episodes: Episodes that were asked for.
-            total_steps: Steps that were asked for.
+            callback: Takes the progress; None shows it on stderr if that is a terminal, True shows
+                it there in any case, False nowhere.
+            total_episodes: The number of episodes to collect, if it was given.
+            total_steps: The number of steps to collect, if it was given.
         """
         self._callback: ProgressCallback | None = None
         self._stream: TextIO | None = None
@@ -63,7 +63,7 @@ class ProgressMeter:
         self._shown = 0.0
 
     def update(self, episodes: int, steps: int, failed: int, *, is_last: bool = False) -> None:
-        """Tell how far the run is."""
+        """Report the progress of the run."""
         if self._callback is None and self._stream is None:
             return
         if self._base is None:

@@ -1,4 +1,4 @@
-"""Which episodes to collect next: what is there, what is missing, what has failed how often.
+"""The schedule of a run: which episodes are collected, missing, or failed, and which are next.
 
 It knows no executor and no file, so a run of a thousand workers can be played through in a test.
 """
@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from minari_collect.workers.messages import Failure, Part
+from minari_collect.workers.messages import Failure, TaskOutput
 
 _TASKS_PER_WORKER = 8
 _MOST_EPISODES = 10_000
@@ -34,7 +34,7 @@ class Range:
 
 
 class Schedule:
-    """What is left to collect. Episode numbers are given out in order."""
+    """Gives out ranges of episodes to collect, in order, and counts what becomes of them."""
 
     def __init__(
         self,
@@ -56,13 +56,15 @@ class Schedule:
             num_envs: How many episodes a worker collects at a time.
             episodes_per_task: How many episodes a task has; chosen if None.
         """
-        self._total_episodes = total_episodes
-        self._total_steps = total_steps
+        self.total_episodes = total_episodes
+        """How many episodes to collect, if that was given."""
+        self.total_steps = total_steps
+        """How many steps to collect, if that was given."""
         self._workers = workers
         self._max_attempts = max_attempts
         self._num_envs = num_envs
         self._size = episodes_per_task
-        self._parts: dict[int, Part] = {}
+        self._outputs: dict[int, TaskOutput] = {}
         self._firsts: list[int] = []
         self._failures: dict[int, Failure] = {}
         self._attempts: dict[int, int] = {}
@@ -70,9 +72,9 @@ class Schedule:
         self._settled: set[int] = set()
         self._again: deque[Range] = deque()
         self._next = 0
-        # What an earlier run has left, behind the next episode, the last first.
+        # What an earlier run has left, after the next episode, the last first.
         self._left: list[int] = []
-        # How far there is no gap, and the steps up to there.
+        # The first episode that is missing, and the steps up to there.
         self._prefix = (0, 0)
         self._failed_in_a_row = 0
         self.steps = 0
@@ -81,9 +83,9 @@ class Schedule:
         """How many episodes have been collected."""
 
     @property
-    def parts(self) -> list[Part]:
+    def outputs(self) -> list[TaskOutput]:
         """What has been collected, in the order of the episodes."""
-        return [self._parts[first] for first in self._firsts]
+        return [self._outputs[first] for first in self._firsts]
 
     @property
     def failures(self) -> list[Failure]:
@@ -95,33 +97,33 @@ class Schedule:
         """Whether so many episodes failed, and none succeeded meanwhile, that more would not."""
         return self._failed_in_a_row >= max(_HOPELESS_FAILURES, 4 * self._workers)
 
-    def start_from(self, parts: Sequence[Part]) -> None:
+    def start_from(self, outputs: Sequence[TaskOutput]) -> None:
         """Take over what an earlier run has left, before anything is given out."""
-        self.done(parts, ())
-        self._left = sorted((part.first for part in parts), reverse=True)
+        self.add_results(outputs, ())
+        self._left = sorted((output.first for output in outputs), reverse=True)
 
-    def next_range(self, in_flight: int) -> Range | None:
-        """What to collect next, or None if there is nothing to begin.
+    def take_range(self, in_flight: int) -> Range | None:
+        """Take the episodes to collect next, or None if there is nothing to begin.
 
         Args:
-            in_flight: How many ranges others are at.
+            in_flight: How many ranges are being collected.
         """
         while self._again:
             again = self._again.popleft()
             if any(episode not in self._settled for episode in range(again.first, again.stop)):
                 return again
-        if in_flight and self._total_steps is not None and self.steps >= self._total_steps:
-            # Only what others are at is missing, so anything more would be too much.
+        if in_flight and self.total_steps is not None and self.steps >= self.total_steps:
+            # Only what is being collected is missing, so anything more would be too much.
             return None
-        while self._next in self._parts:
-            self._next = self._parts[self._next].stop
+        while self._next in self._outputs:
+            self._next = self._outputs[self._next].stop
         if self._has_enough():
             return None
         first = self._next
-        stop = first + self._chosen_size()
-        if self._total_episodes is not None:
-            stop = min(stop, self._total_episodes)
-        # A part that an earlier run has left is not collected again.
+        stop = first + self._choose_size()
+        if self.total_episodes is not None:
+            stop = min(stop, self.total_episodes)
+        # An output that an earlier run has left is not collected again.
         while self._left and self._left[-1] <= first:
             self._left.pop()
         if self._left:
@@ -129,20 +131,20 @@ class Schedule:
         self._next = stop
         return Range(first, stop)
 
-    def done(self, parts: Iterable[Part], failures: Iterable[Failure]) -> None:
-        """Note what became of a range."""
-        for part in parts:
-            place = bisect(self._firsts, part.first)
-            if place and self._parts[self._firsts[place - 1]].stop > part.first:
+    def add_results(self, outputs: Iterable[TaskOutput], failures: Iterable[Failure]) -> None:
+        """Add the results of a task."""
+        for output in outputs:
+            index = bisect(self._firsts, output.first)
+            if index and self._outputs[self._firsts[index - 1]].stop > output.first:
                 continue  # somebody else was first with an episode of it
-            if place < len(self._firsts) and self._firsts[place] < part.stop:
+            if index < len(self._firsts) and self._firsts[index] < output.stop:
                 continue
-            self._firsts.insert(place, part.first)
-            self._parts[part.first] = part
-            self.steps += part.steps
-            self.episodes += part.stop - part.first
+            self._firsts.insert(index, output.first)
+            self._outputs[output.first] = output
+            self.steps += output.steps
+            self.episodes += output.stop - output.first
             self._failed_in_a_row = 0
-            tried = range(part.first, part.stop)
+            tried = range(output.first, output.stop)
             self._settled.update(e for e in self._attempts if e in tried)
         unwritten: list[int] = []
         for failure in failures:
@@ -153,9 +155,9 @@ class Schedule:
             else:
                 self._again.append(Range(failure.episode, failure.episode + 1))
         # Twice, because one of them may come to the same worker; whichever is first counts.
-        self._again.extend(each for each in _ranges(unwritten) for _ in range(2))
+        self._again.extend(each for each in _group_ranges(unwritten) for _ in range(2))
 
-    def lost(self, wanted: Range, reasons: Sequence[Failure]) -> None:
+    def add_lost(self, wanted: Range, reasons: Sequence[Failure]) -> None:
         """Note that a worker ended, or gave no answer, while it had a range.
 
         Args:
@@ -185,41 +187,41 @@ class Schedule:
         return False
 
     def _has_enough(self) -> bool:
-        if self._total_episodes is not None:
-            return self._next >= self._total_episodes
-        return self._total_steps is not None and self.prefix_steps() >= self._total_steps
+        if self.total_episodes is not None:
+            return self._next >= self.total_episodes
+        return self.total_steps is not None and self.count_prefix_steps() >= self.total_steps
 
-    def prefix_steps(self) -> int:
-        """The steps of the parts before the first gap; a failed episode is no gap."""
-        place, steps = self._prefix
+    def count_prefix_steps(self) -> int:
+        """Count the steps of the outputs before the first gap; a failed episode is no gap."""
+        episode, steps = self._prefix
         while True:
-            part = self._parts.get(place)
-            if part is not None:
-                steps += part.steps
-                place = part.stop
-            elif place in self._failures:
-                place += 1
+            output = self._outputs.get(episode)
+            if output is not None:
+                steps += output.steps
+                episode = output.stop
+            elif episode in self._failures:
+                episode += 1
             else:
                 break
-        self._prefix = (place, steps)
+        self._prefix = (episode, steps)
         return steps
 
-    def _chosen_size(self) -> int:
+    def _choose_size(self) -> int:
         if self._size is not None:
             return self._size
         tasks = self._workers * _TASKS_PER_WORKER
-        if self._total_episodes is not None:
-            size = -(-self._total_episodes // tasks)
-        elif self.episodes == 0 or self._total_steps is None:
+        if self.total_episodes is not None:
+            size = -(-self.total_episodes // tasks)
+        elif self.episodes == 0 or self.total_steps is None:
             size = 1
         else:
-            left = max(self._total_steps - self.steps, 0) * self.episodes / max(self.steps, 1)
+            left = max(self.total_steps - self.steps, 0) * self.episodes / max(self.steps, 1)
             size = int(left / tasks) + 1
         return max(self._num_envs, min(size, _MOST_EPISODES))
 
 
-def _ranges(episodes: Sequence[int]) -> list[Range]:
-    """Increasing numbers as ranges without gaps."""
+def _group_ranges(episodes: Sequence[int]) -> list[Range]:
+    """Group increasing numbers into ranges without gaps."""
     ranges: list[Range] = []
     for episode in episodes:
         if ranges and ranges[-1].stop == episode:

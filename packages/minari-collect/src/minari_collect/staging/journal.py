@@ -86,8 +86,8 @@ class JournalWriter:
             OSError: The file system refused, and nothing is added.
         """
         lines: list[JsonObject] = [{"schema": schema.to_json()} for schema in new_schemas]
-        shard = {"shard": entry.to_json(), "unfinished": _beginning_to_json(unfinished)}
-        self._append(*lines, shard)
+        lines.append({"shard": entry.to_json(), "unfinished": _beginning_to_json(unfinished)})
+        self._append(*lines)
 
     def add_piece(
         self, lane: int, entry: ShardEntry, schema: Schema, unfinished: Beginning

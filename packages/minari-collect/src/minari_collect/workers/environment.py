@@ -1,4 +1,4 @@
-"""What a thread of a worker keeps from one task to the next: recipe, environment, remote."""
+"""The recipe, environment and remote that a thread of a worker keeps between tasks."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import gymnasium
 from gymnasium.envs.registration import EnvSpec
 
 from minari_collect.collectors.vector_environment import DISABLED
-from minari_collect.workers.messages import PartRemote, Recipe, Task
+from minari_collect.workers.messages import Recipe, ShardRemote, Task
 from minari_core.errors import RecordingError
 
 _of_thread = threading.local()
 
 
-def recipe_of(task: Task) -> Recipe:
-    """The recipe, unpickled once for each run and thread."""
+def load_recipe(task: Task) -> Recipe:
+    """Load the recipe of a task, once for each run and thread."""
     if getattr(_of_thread, "run", None) != task.run:
         _drop_env()
         _of_thread.recipe = pickle.loads(task.recipe)
@@ -29,13 +29,13 @@ def recipe_of(task: Task) -> Recipe:
     return recipe
 
 
-def remote_of(recipe: Recipe) -> PartRemote | None:
-    """The remote that the shards of this thread travel through, if they do."""
+def get_remote(recipe: Recipe) -> ShardRemote | None:
+    """Get the remote that the shards of this thread travel through, if they do."""
     if recipe.open_remote is None:
         return None
     if _of_thread.remote is None:
         _of_thread.remote = recipe.open_remote()
-    remote: PartRemote = _of_thread.remote
+    remote: ShardRemote = _of_thread.remote
     return remote
 
 
@@ -48,8 +48,8 @@ def _drop_env() -> None:
 
 
 @contextlib.contextmanager
-def environment(recipe: Recipe) -> Iterator[Any]:
-    """The environment of this thread, which is made anew after an error."""
+def borrow_environment(recipe: Recipe) -> Iterator[Any]:
+    """Lend the environment of this thread; after an error, it is closed, and made anew later."""
     if getattr(_of_thread, "env", None) is None:
         _of_thread.env = make_env(recipe)
     try:

@@ -1,4 +1,4 @@
-"""What the coordinator of a run and its workers tell each other."""
+"""The messages between the coordinator of a run and its workers."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ from minari_core.errors import MissingDependencyError
 RUN_NAME = "run.json"
 """The file that says what a run is, in its folder."""
 
+INCOMPLETE_PREFIX = ".part-"
+"""How the names of folders begin whose shards are not complete."""
+
 _FOLDER_FORMAT = "episodes-{first:012d}-{stop:012d}"
 _ENV_STREAM, _POLICY_STREAM = 0, 1
 
 EnvLike: TypeAlias = str | EnvSpec | Callable[..., Any]
-"""An environment's id or spec, or what makes one."""
-Way: TypeAlias = Literal["folder", "result", "remote"]
+"""An environment's id or spec, or a function that makes one."""
+Transport: TypeAlias = Literal["folder", "result", "remote"]
+"""How shards get from the workers to the coordinator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +33,11 @@ class Recipe:
     """What all episodes of a run have in common."""
 
     env: EnvLike
-    """The id or the spec of an environment, or what makes one."""
+    """The id or the spec of an environment, or a function that makes one."""
     policy: Policy | None
     """Chooses the actions; None chooses them at random."""
     seed: int
-    """What the seeds of all episodes follow from."""
+    """The seed from which those of all episodes are derived."""
     num_envs: int = 1
     """How many environments a worker steps together."""
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
@@ -41,7 +45,7 @@ class Recipe:
     reset_options: Mapping[str, Any] | None = None
     """Options of each reset."""
     max_episode_steps: int | None = None
-    """After how many steps an episode is cut."""
+    """The number of steps after which an episode is truncated."""
     episode_timeout: float | None = None
     """How many seconds an episode may take."""
     collector: Mapping[str, Any] = field(default_factory=dict)
@@ -57,7 +61,7 @@ class Task:
     recipe: bytes
     """The pickled `Recipe`."""
     run: str
-    """A word that tells this run from others in the same process."""
+    """A name that tells this run from others in the same process."""
     number: int
     """Another one for each task, because some engines run equal calls only once."""
     first: int
@@ -66,7 +70,7 @@ class Task:
     """One past the last episode."""
     folder: str
     """Where finished folders of shards go; the worker's temporary folder if empty."""
-    way: Way
+    transport: Transport
     """How the shards get to the coordinator: they lie in a folder that it sees, or they travel in
     the result, or through a remote."""
     may_exit: bool
@@ -82,14 +86,14 @@ class Failure:
     seed: int
     """The seed that its environment was reset with."""
     reason: str
-    """The traceback, or what else is known."""
+    """The traceback, or whatever else is known."""
     is_of_worker: bool = False
     """Whether the worker could not write, which is not the episode's fault."""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """Consecutive episodes that were collected."""
+class TaskOutput:
+    """Consecutive episodes that a task collected."""
 
     first: int
     """The first episode."""
@@ -110,16 +114,16 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """What became of a task."""
+    """The outcome of a task."""
 
-    parts: tuple[Part, ...]
+    outputs: tuple[TaskOutput, ...]
     """What was collected."""
     failures: tuple[Failure, ...]
     """What was not."""
 
 
-def episode_seeds(seed: int, episode: int) -> tuple[int, int]:
-    """The seeds of an episode's environment and policy; they follow from the two numbers alone.
+def derive_seeds(seed: int, episode: int) -> tuple[int, int]:
+    """Derive the seeds of an episode's environment and policy, from the two numbers alone.
 
     Args:
         seed: The seed of the run.
@@ -132,7 +136,7 @@ def episode_seeds(seed: int, episode: int) -> tuple[int, int]:
     return int(drawn[_ENV_STREAM] >> 1), int(drawn[_POLICY_STREAM] >> 1)
 
 
-def to_bytes(recipe: Recipe) -> bytes:
+def pickle_recipe(recipe: Recipe) -> bytes:
     """Pickle a recipe, with cloudpickle where pickle cannot.
 
     Raises:
@@ -160,23 +164,23 @@ def to_bytes(recipe: Recipe) -> bytes:
     return bytes(cloudpickle.dumps(recipe))
 
 
-class PartRemote(Protocol):
+class ShardRemote(Protocol):
     """A place that keeps bytes under names; every ``minari_hub.Remote`` is one."""
 
     def create(self, name: str, content: bytes, metadata: Mapping[str, str], /) -> None:
         """Create an object.
 
         Args:
-            name: Its name, parts joined by ``/``.
+            name: Its name, names joined by ``/``.
             content: What it holds.
             metadata: Empty here.
         """
         ...
 
     def read(self, name: str, start: int, stop: int, /) -> bytes:
-        """Bytes ``start`` to ``stop`` of an object, or fewer where it ends before."""
+        """Read bytes ``start`` to ``stop`` of an object, or fewer where it ends before."""
         ...
 
 
-OpenRemote: TypeAlias = Callable[[], PartRemote]
+OpenRemote: TypeAlias = Callable[[], ShardRemote]
 """Opens a remote, in each process on its own."""

@@ -1,4 +1,4 @@
-"""Calling whatever somebody has for a policy."""
+"""Policies, of any kind that can be called, and their state during an episode."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ with ``seed=`` if it takes that. For vector environments, observations and actio
 
 
 def load_policy(text: str) -> Policy:
-    """Find a policy that is given as ``module:callable``.
+    """Load a policy that is given as ``module:callable``.
 
     Raises:
         RecordingError: There is none.
@@ -33,13 +33,13 @@ def load_policy(text: str) -> Policy:
     if not colon or not module_name or not path:
         raise RecordingError(f"policy {text!r} is not written as module:callable")
     try:
-        found: Any = importlib.import_module(module_name)
+        target: Any = importlib.import_module(module_name)
         for name in path.split("."):
-            found = getattr(found, name)
+            target = getattr(target, name)
     except (ImportError, AttributeError) as error:
         raise RecordingError(f"policy {text!r} cannot be found: {error}") from error
     # A class is a factory of policies; an instance is the policy.
-    policy: Any = found() if isinstance(found, type) else found
+    policy: Any = target() if isinstance(target, type) else target
     if not callable(policy):
         raise RecordingError(f"policy {text!r} is a {type(policy).__name__}, which is no callable")
     chosen: Policy = policy
@@ -53,12 +53,12 @@ class PolicyRunner:
         """Prepare to call a policy.
 
         Args:
-            policy: The policy; None for actions at random.
+            policy: The policy; None for random actions.
             action_space: The space of the actions.
         """
         self._policy = policy
         self._space = copy.deepcopy(action_space)
-        self._has_state = policy is not None and _takes_state(policy)
+        self._has_state = policy is not None and _is_stateful(policy)
         self._reset = getattr(policy, "reset", None)
         self._takes_seed = callable(self._reset) and _takes(self._reset, "seed")
         self._state: Any = None
@@ -93,14 +93,14 @@ class VectorPolicyRunner:
         """Prepare to call a policy with batches.
 
         Args:
-            policy: The policy; None for actions at random.
+            policy: The policy; None for random actions.
             single_space: The space of the actions of one environment.
             num_envs: How many there are.
         """
         self._policy = policy
         self._spaces = [copy.deepcopy(single_space) for _ in range(num_envs)]
         self._single = single_space
-        self._has_state = policy is not None and _takes_state(policy)
+        self._has_state = policy is not None and _is_stateful(policy)
         self._reset = getattr(policy, "reset", None)
         self._takes_mask = callable(self._reset) and _takes(self._reset, "mask")
         self._state: Any = None
@@ -127,26 +127,26 @@ class VectorPolicyRunner:
     def __call__(self, observations: Any) -> Any:
         """Choose an action for each environment."""
         if self._policy is None:
-            return batched(self._single, [space.sample() for space in self._spaces])
+            return batch_values(self._single, [space.sample() for space in self._spaces])
         if self._has_state:
             actions, self._state = self._policy(observations, self._state)
             return actions
         return self._policy(observations)
 
 
-def batched(space: spaces.Space[Any], values: list[Any]) -> Any:
-    """Single values of a space as a batch, as Gymnasium makes it."""
+def batch_values(space: spaces.Space[Any], values: list[Any]) -> Any:
+    """Batch single values of a space, as Gymnasium does."""
     if isinstance(space, spaces.Dict):
-        return {key: batched(s, [value[key] for value in values]) for key, s in space.items()}
+        return {key: batch_values(s, [value[key] for value in values]) for key, s in space.items()}
     if isinstance(space, spaces.Tuple):
-        return tuple(batched(s, [v[i] for v in values]) for i, s in enumerate(space.spaces))
+        return tuple(batch_values(s, [v[i] for v in values]) for i, s in enumerate(space.spaces))
     if isinstance(space, spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
         return np.stack([np.asarray(value) for value in values])
     return tuple(values)
 
 
-def _takes_state(policy: Policy) -> bool:
-    """Whether a policy has a second argument that must be given."""
+def _is_stateful(policy: Policy) -> bool:
+    """Return whether a policy has a second argument that must be given."""
     try:
         parameters = list(inspect.signature(policy).parameters.values())
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""What a worker does: collect some episodes into a folder of shards.
+"""The work of a worker: collect the episodes of a task into a folder of shards.
 
 Everything here must work in a fresh process on another machine, with nothing but a `Task`.
 """
@@ -18,20 +18,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minari_collect.workers.environment import environment, recipe_of, remote_of
+from minari_collect.workers.environment import borrow_environment, get_remote, load_recipe
 from minari_collect.workers.messages import (
     RUN_NAME,
     Failure,
-    Part,
     Recipe,
     Task,
+    TaskOutput,
     TaskResult,
-    episode_seeds,
+    derive_seeds,
 )
-from minari_collect.workers.part_recording import PartCollector, VectorPartCollector
+from minari_collect.workers.output_recording import TaskCollector, VectorTaskCollector
 from minari_collect.workers.policies import PolicyRunner, VectorPolicyRunner
 from minari_collect.workers.timeout import EpisodeTimeoutError, EpisodeWatch
-from minari_collect.workers.transport import send, writing_to
+from minari_collect.workers.transport import send_output, wrap_write_errors
 from minari_core.errors import DatasetWriteError
 
 _PAUSE_SECONDS = 1.0
@@ -44,39 +44,40 @@ def run_task(task: Task) -> TaskResult:
     worker that cannot write reports what is left of the task after a pause: another one takes
     it meanwhile, and a full disk does not use up all tasks of a run.
     """
-    recipe = recipe_of(task)
-    parts: list[Part] = []
+    recipe = load_recipe(task)
+    outputs: list[TaskOutput] = []
     failures: list[Failure] = []
     try:
         with _work_folder(task) as folder:
-            collect = _collect_one_by_one if recipe.num_envs == 1 else _collect_together
-            for found in collect(task, recipe, folder):
-                if isinstance(found, Part):
-                    parts.append(found)
+            collect = _collect_in_order if recipe.num_envs == 1 else _collect_together
+            for result in collect(task, recipe, folder):
+                if isinstance(result, TaskOutput):
+                    outputs.append(result)
                 else:
-                    failures.append(found)
+                    failures.append(result)
     except DatasetWriteError as error:
         reason = "".join(traceback.format_exception(error))
         known = {failure.episode for failure in failures}
-        known.update(episode for part in parts for episode in range(part.first, part.stop))
+        for output in outputs:
+            known.update(range(output.first, output.stop))
         failures += [
-            Failure(episode, episode_seeds(recipe.seed, episode)[0], reason, is_of_worker=True)
+            Failure(episode, derive_seeds(recipe.seed, episode)[0], reason, is_of_worker=True)
             for episode in range(task.first, task.stop)
             if episode not in known
         ]
         time.sleep(_PAUSE_SECONDS)
-    return TaskResult(tuple(parts), tuple(failures))
+    return TaskResult(tuple(outputs), tuple(failures))
 
 
 @contextlib.contextmanager
 def _work_folder(task: Task) -> Iterator[Path]:
-    """Where to write: the folder of the run, or one of this worker's own that is gone afterwards.
+    """Open the folder to write to: that of the run, or one of this worker's own for the while.
 
     Raises:
         DatasetWriteError: It is not there, or cannot be made.
     """
     folder = Path(task.folder)
-    if task.way == "folder":
+    if task.transport == "folder":
         if not (folder / RUN_NAME).exists():
             raise DatasetWriteError(
                 f"worker {socket.gethostname()} does not see the work folder {folder} of the run; "
@@ -85,22 +86,22 @@ def _work_folder(task: Task) -> Iterator[Path]:
         yield folder
         return
     with contextlib.ExitStack() as stack:
-        with writing_to(folder):
+        with wrap_write_errors(folder):
             if task.folder:
                 folder.mkdir(parents=True, exist_ok=True)
             own = tempfile.TemporaryDirectory(
                 prefix="minari-collect-", dir=task.folder or None, ignore_cleanup_errors=True
             )
-            made = stack.enter_context(own)
-        yield Path(made)
+            path = stack.enter_context(own)
+        yield Path(path)
 
 
-def _collect_one_by_one(task: Task, recipe: Recipe, folder: Path) -> Iterator[Part | Failure]:
+def _collect_in_order(task: Task, recipe: Recipe, folder: Path) -> Iterator[TaskOutput | Failure]:
     first = task.first
     while first < task.stop:
-        part, failure = _collect_up_to_failure(task, recipe, folder, first)
-        if part is not None:
-            yield part
+        output, failure = _collect_up_to_failure(task, recipe, folder, first)
+        if output is not None:
+            yield output
         if failure is None:
             return
         yield failure
@@ -109,46 +110,46 @@ def _collect_one_by_one(task: Task, recipe: Recipe, folder: Path) -> Iterator[Pa
 
 def _collect_up_to_failure(
     task: Task, recipe: Recipe, folder: Path, first: int
-) -> tuple[Part | None, Failure | None]:
+) -> tuple[TaskOutput | None, Failure | None]:
     """Collect from an episode on, up to the end of the task or the first failure."""
     progress = _Progress(first)
-    collector: PartCollector | None = None
+    collector: TaskCollector | None = None
     failure: Failure | None = None
     try:
         try:
             watch = EpisodeWatch(recipe.episode_timeout, may_exit=task.may_exit)
-            with environment(recipe) as env, watch:
-                collector = PartCollector(env, folder, **recipe.collector)
+            with borrow_environment(recipe) as env, watch:
+                collector = TaskCollector(env, folder, **recipe.collector)
                 _collect_single(task, recipe, collector, progress, watch)
         except (KeyboardInterrupt, DatasetWriteError):
             raise
         except BaseException as error:  # an environment may also exit
-            failure = progress.failure(recipe.seed, error)
+            failure = progress.describe_failure(recipe.seed, error)
         if collector is None or not progress.done:
             return None, failure
-        part, made = collector.part.completed(first, range(progress.done))
-        return send(part, made, task.way, remote_of(recipe), task.run), failure
+        output, written = collector.finish_output().complete(first, range(progress.done))
+        return send_output(output, written, task.transport, get_remote(recipe), task.run), failure
     finally:
         if collector is not None:
             collector.discard()
 
 
-def _collect_together(task: Task, recipe: Recipe, folder: Path) -> Iterator[Part | Failure]:
-    """Collect with many environments; one by one, if something fails, to tell what it was."""
-    collector: VectorPartCollector | None = None
+def _collect_together(task: Task, recipe: Recipe, folder: Path) -> Iterator[TaskOutput | Failure]:
+    """Collect with many environments; if one fails, episode by episode, to find which it was."""
+    collector: VectorTaskCollector | None = None
     try:
         watch = EpisodeWatch(recipe.episode_timeout, may_exit=task.may_exit)
-        with environment(recipe) as envs, watch:
-            collector = VectorPartCollector(envs, folder, **recipe.collector)
-            places = _collect_vector(task, recipe, collector, watch)
-        part, made = collector.part.completed(task.first, places)
-        yield send(part, made, task.way, remote_of(recipe), task.run)
+        with borrow_environment(recipe) as envs, watch:
+            collector = VectorTaskCollector(envs, folder, **recipe.collector)
+            indices = _collect_vector(task, recipe, collector, watch)
+        output, written = collector.finish_output().complete(task.first, indices)
+        yield send_output(output, written, task.transport, get_remote(recipe), task.run)
         return
     except (KeyboardInterrupt, GeneratorExit, DatasetWriteError):
         raise
     except BaseException as error:  # an environment may also exit
         if task.stop - task.first == 1:
-            yield _Progress(task.first).failure(recipe.seed, error)
+            yield _Progress(task.first).describe_failure(recipe.seed, error)
             return
     finally:
         if collector is not None:
@@ -159,26 +160,26 @@ def _collect_together(task: Task, recipe: Recipe, folder: Path) -> Iterator[Part
 
 @dataclass(slots=True)
 class _Progress:
-    """How far a worker is."""
+    """How many episodes of its task a worker has collected."""
 
     first: int
     done: int = 0
 
-    def failure(self, seed: int, error: BaseException) -> Failure:
-        """What is reported of an error."""
+    def describe_failure(self, seed: int, error: BaseException) -> Failure:
+        """Describe the failure of the current episode."""
         episode = self.first + self.done
         reason = "".join(traceback.format_exception(error))
         if isinstance(error, EpisodeTimeoutError):
             reason = f"the episode took too long\n{reason}"
-        return Failure(episode, episode_seeds(seed, episode)[0], reason)
+        return Failure(episode, derive_seeds(seed, episode)[0], reason)
 
 
 def _collect_single(
-    task: Task, recipe: Recipe, collector: PartCollector, progress: _Progress, watch: EpisodeWatch
+    task: Task, recipe: Recipe, collector: TaskCollector, progress: _Progress, watch: EpisodeWatch
 ) -> None:
     policy = PolicyRunner(recipe.policy, collector.action_space)
     for episode in range(progress.first, task.stop):
-        env_seed, policy_seed = episode_seeds(recipe.seed, episode)
+        env_seed, policy_seed = derive_seeds(recipe.seed, episode)
         with watch.episode():
             policy.reset(policy_seed)
             options = None if recipe.reset_options is None else dict(recipe.reset_options)
@@ -192,7 +193,7 @@ def _collect_single(
 
 
 def _collect_vector(
-    task: Task, recipe: Recipe, collector: VectorPartCollector, watch: EpisodeWatch
+    task: Task, recipe: Recipe, collector: VectorTaskCollector, watch: EpisodeWatch
 ) -> list[int]:
     """Collect all episodes of a task, each in whatever environment is free.
 
@@ -201,19 +202,19 @@ def _collect_vector(
     because any other one may fail, and what is collected here would fail with it.
 
     Returns:
-        The place of each episode among those that were recorded.
+        The index of each episode among those that were recorded.
     """
     count = recipe.num_envs
     policy = VectorPolicyRunner(recipe.policy, collector.single_action_space, count)
     waiting = iter(range(task.first, task.stop))
-    # The episode that each environment is at; what is past the end does not count.
+    # The episode of each environment; what is past the end does not count.
     current = [next(waiting, task.stop) for _ in range(count)]
     recorded: list[int] = []
     started = [time.monotonic()] * count
 
     def begin(mask: npt.NDArray[np.bool_] | None) -> Any:
         chosen = range(count) if mask is None else np.flatnonzero(mask).tolist()
-        seeds = [episode_seeds(recipe.seed, min(episode, task.stop - 1)) for episode in current]
+        seeds = [derive_seeds(recipe.seed, min(episode, task.stop - 1)) for episode in current]
         policy.reset({env: seeds[env][1] for env in chosen}, count)
         options = dict(recipe.reset_options or {})
         if mask is not None:
@@ -242,5 +243,5 @@ def _collect_vector(
         limit = recipe.episode_timeout
         if limit is not None and now - min(begun, default=now) > limit:
             raise EpisodeTimeoutError
-    place_of = {episode: place for place, episode in enumerate(recorded)}
-    return [place_of[episode] for episode in range(task.first, task.stop)]
+    index_of = {episode: index for index, episode in enumerate(recorded)}
+    return [index_of[episode] for episode in range(task.first, task.stop)]

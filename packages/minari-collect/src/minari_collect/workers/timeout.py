@@ -1,4 +1,4 @@
-"""Ending episodes that take too long."""
+"""A watch that ends episodes which take too long."""
 
 from __future__ import annotations
 

@@ -94,10 +94,10 @@ def collect(
 
 def _say_what_is_kept(name: str) -> None:
     """Say after Ctrl-C what is complete."""
-    shards = RunFolder(default_work_dir(name)).parts()
-    if not shards:
+    outputs = RunFolder(default_work_dir(name)).list_outputs()
+    if not outputs:
         say("stopped; no episodes were complete yet, and nothing is kept")
         return
-    episodes = format_count(sum(shard.stop - shard.first for shard in shards), "episode")
-    steps = format_count(sum(shard.steps for shard in shards), "step")
+    episodes = number_of(sum(output.stop - output.first for output in outputs), "episode")
+    steps = number_of(sum(output.steps for output in outputs), "step")
     say(f"stopped; {episodes} with {steps} are kept: the same command with --resume goes on")

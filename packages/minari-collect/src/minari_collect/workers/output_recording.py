@@ -1,4 +1,4 @@
-"""Recording into parts: folders of shards that become visible as a whole."""
+"""Collectors of the workers, which record into a folder of shards that is one task output."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ from minari_collect.collectors.base import EpisodeCollector
 from minari_collect.collectors.single import DataCollectorV0
 from minari_collect.collectors.vector import VectorDataCollector
 from minari_collect.staging.collector_staging import CollectorStaging
-from minari_collect.workers.messages import Part
-from minari_collect.workers.transport import writing_to
+from minari_collect.workers.messages import INCOMPLETE_PREFIX, TaskOutput
+from minari_collect.workers.transport import wrap_write_errors
 from minari_core.files import sync_file
 from minari_core.formats.columnar.manifest import Manifest, write_manifest
 from minari_core.formats.columnar.shard_folder import ShardFolder
 
 
-class PartStaging(CollectorStaging):
-    """Shards of a part, which become visible as a whole when it is complete."""
+class OutputStaging(CollectorStaging):
+    """The shards of a task output, which become visible as a whole when it is complete.
+
+    It has no journal: what is not complete is collected again.
+    """
 
     def __init__(
         self,
@@ -37,7 +40,7 @@ class PartStaging(CollectorStaging):
         super().__init__(observation_space, action_space, env_spec)
 
     def _make_folder(self) -> None:
-        folder = self._parent / f".part-{uuid.uuid4().hex}"
+        folder = self._parent / f"{INCOMPLETE_PREFIX}{uuid.uuid4().hex}"
         folder.mkdir()
         self._folder = folder
         self._storage = self._make_storage()
@@ -45,72 +48,72 @@ class PartStaging(CollectorStaging):
     def clear(self) -> None:
         """Remove all that is staged."""
         folder = self._folder
-        made = folder != Path()
         self._start_afresh()
-        if made:
+        if folder != Path():
             shutil.rmtree(folder, ignore_errors=True)
 
-    def completed(self, first: int, places: Sequence[int]) -> tuple[Part, Path]:
-        """Make a part of some of the episodes, and leave it in a hidden folder.
+    def complete(self, first: int, indices: Sequence[int]) -> tuple[TaskOutput, Path]:
+        """Complete an output that has some of the episodes, in a hidden folder.
 
         Args:
             first: The number of the first episode.
-            places: Which of the recorded episodes, in the order of their numbers.
+            indices: Indices of the recorded episodes, in the order of their numbers.
 
         Returns:
-            The part, and its folder.
+            The output, and its folder.
 
         Raises:
             DatasetWriteError: The file system refused.
         """
         storage, folder = self._storage, self._folder
-        with writing_to(folder):
-            if list(places) != list(range(storage.total_episodes)):
+        with wrap_write_errors(folder):
+            if list(indices) != list(range(storage.total_episodes)):
                 # What was cut short by an error, or did not count, is left out.
-                whole = ShardFolder(folder, Manifest(self._metadata, self._make_storage().snapshot))
-                whole.append_storage(storage, places)
-                kept = {entry.file for entry in whole.snapshot.shards}
+                selected = ShardFolder(
+                    folder, Manifest(self._metadata, self._make_storage().snapshot)
+                )
+                selected.append_storage(storage, indices)
+                kept = {entry.file for entry in selected.snapshot.shards}
                 for entry in storage.snapshot.shards:
                     if entry.file not in kept:
                         (folder / entry.file).unlink()
-                storage = whole
+                storage = selected
             write_manifest(folder, Manifest(self._metadata, storage.snapshot))
             for entry in storage.snapshot.shards:
                 sync_file(folder / entry.file)
-        return Part(first, first + len(places), storage.total_steps), folder
+        return TaskOutput(first, first + len(indices), storage.total_steps), folder
 
 
-class _IntoPart(EpisodeCollector):
-    """Records into a part."""
+class _OutputCollector(EpisodeCollector):
+    """Records into a task output."""
 
     _parent: Path
-    _staging: PartStaging
+    _staging: OutputStaging
 
     def _new_staging(
         self,
         observation_space: spaces.Space[Any],
         action_space: spaces.Space[Any],
         env_spec: str | None,
-    ) -> PartStaging:
-        return PartStaging(observation_space, action_space, env_spec, self._parent)
+    ) -> OutputStaging:
+        return OutputStaging(observation_space, action_space, env_spec, self._parent)
 
-    @property
-    def part(self) -> PartStaging:
-        """What was recorded, complete up to here."""
+    def finish_output(self) -> OutputStaging:
+        """Finish what was recorded, to complete an output from it."""
         self.finished_episodes()
         return self._staging
 
 
-class PartCollector(_IntoPart, DataCollectorV0):
-    """Records one environment into a part."""
+class TaskCollector(_OutputCollector, DataCollectorV0):
+    """Records one environment into a task output."""
 
     def __init__(self, env: gymnasium.Env[Any, Any], parent: Path, **arguments: Any) -> None:
         self._parent = parent
         super().__init__(env, **arguments)
 
 
-class VectorPartCollector(_IntoPart, VectorDataCollector):
-    """Records many environments into a part."""
+class VectorTaskCollector(_OutputCollector, VectorDataCollector):
+    """Records many environments into a task output."""
 
     def __init__(self, envs: Any, parent: Path, **arguments: Any) -> None:
         self._parent = parent
