@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gymnasium
@@ -140,12 +140,15 @@ def select_extras(data: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in data.items() if key not in _STEP_KEYS}
 
 
-def check_episode_metadata(metadata: object) -> dict[str, object]:
-    """Copy what an episode metadata callback returned, if it is a dict.
+def make_episode_metadata(
+    callback: Callable[[Mapping[str, Any]], object], episode: Mapping[str, Any]
+) -> dict[str, object]:
+    """Call an episode metadata callback, and copy what it returns, if that is a dict.
 
     Raises:
         RecordingError: It is not a dict.
     """
+    metadata = callback(episode)
     if not isinstance(metadata, Mapping):
         raise RecordingError(
             f"the episode_metadata_callback returned {shown(metadata)}, not a dict; return {{}} "

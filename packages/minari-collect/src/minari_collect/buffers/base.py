@@ -14,10 +14,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from minari_core.columns import Array, Column
+from minari_core.columns import Array, Column, FixedColumn
 
 RowMask: TypeAlias = npt.NDArray[np.bool_] | None
 """Which rows of a range are wanted; all if None."""
+
+ColumnGroup: TypeAlias = tuple[Column, list[Array]]
+"""A column and its arrays, one a leaf."""
 
 WriteRow: TypeAlias = Callable[[int, Any], None]
 
@@ -33,7 +36,7 @@ class Buffer(ABC):
         """Make room for more rows, keeping those that are there."""
 
     @abstractmethod
-    def take(self, start: int, stop: int, keep: RowMask = None) -> tuple[Column, list[Array]]:
+    def take(self, start: int, stop: int, keep: RowMask = None) -> ColumnGroup:
         """Encode some rows as a column and its arrays, which may be views of the buffer's."""
 
     @abstractmethod
@@ -56,3 +59,12 @@ class Buffer(ABC):
     @abstractmethod
     def row_nbytes(self) -> int:
         """About how much memory a row takes; 0 before the first value."""
+
+
+def encode_flags(flags: Array) -> ColumnGroup:
+    """Encode terminations or truncations.
+
+    Args:
+        flags: Bool of shape (steps,).
+    """
+    return FixedColumn(np.dtype(bool)), [flags]

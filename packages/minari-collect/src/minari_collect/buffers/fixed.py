@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from minari_collect.buffers.base import Buffer, RowMask, WriteRow
+from minari_collect.buffers.base import Buffer, ColumnGroup, RowMask, WriteRow
 from minari_collect.buffers.space_check import find_array_problem
-from minari_core.columns import Array, Column, FixedColumn, as_numeric_array, make_fixed_column
+from minari_core.columns import Array, FixedColumn, fixed_column
+from minari_core.columns.fixed import as_numeric_array
 from minari_core.errors import DataError
 
 _INTEGERS: frozenset[type] = frozenset([int, bool, *(np.dtype(code).type for code in "bBhHiIlLqQ")])
@@ -60,7 +61,7 @@ class FixedBuffer(Buffer):
             rows[: len(self._rows)] = self._rows
             self._use(rows)
 
-    def take(self, start: int, stop: int, keep: RowMask = None) -> tuple[Column, list[Array]]:
+    def take(self, start: int, stop: int, keep: RowMask = None) -> ColumnGroup:
         rows = self._filled[start:stop]
         if keep is not None:
             rows = rows[keep]

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from minari_core.columns import Array, Column, StructColumn, Unstorable, encode_dynamic, freeze
+from minari_collect.buffers.base import ColumnGroup
+from minari_core.columns import Array, Column, StructColumn
+from minari_core.columns.untyped import Unstorable, encode_dynamic, freeze
 from minari_core.json_values import NOT_PLAIN, is_plain_key
 
 _IMMUTABLE = frozenset({float, int, bool, np.float64, np.float32, np.int64, np.bool_})
@@ -70,7 +72,7 @@ class InfoBuffer:
             return None
         return self._values.setdefault(key, [])
 
-    def take(self, start: int, stop: int) -> tuple[Column, list[Array]]:
+    def take(self, start: int, stop: int) -> ColumnGroup:
         """Encode some rows as a column and its arrays."""
         fields: dict[str, Column] = {}
         arrays: list[Array] = []
@@ -83,7 +85,7 @@ class InfoBuffer:
                 arrays += encoded[1]
         return StructColumn(fields), arrays
 
-    def _encode(self, key: str, rows: list[object]) -> tuple[Column, list[Array]] | None:
+    def _encode(self, key: str, rows: list[object]) -> ColumnGroup | None:
         name = f"{self._name}[{key!r}]"
         try:
             return encode_dynamic(rows, name, self.dropped)

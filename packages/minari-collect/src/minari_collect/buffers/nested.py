@@ -8,10 +8,10 @@ from typing import Any
 
 from gymnasium import spaces
 
-from minari_collect.buffers.base import Buffer, RowMask
+from minari_collect.buffers.base import Buffer, ColumnGroup, RowMask
 from minari_collect.buffers.fixed import FixedBuffer
 from minari_collect.buffers.variable import VariableBuffer
-from minari_core.columns import FIXED_SPACES, Array, Column, StructColumn, TupleColumn
+from minari_core.columns import FIXED_SPACES, Column, StructColumn, TupleColumn
 from minari_core.errors import DataError
 
 
@@ -57,7 +57,7 @@ class NestedBuffer(Buffer):
         for child in self._children:
             child.grow(capacity)
 
-    def take(self, start: int, stop: int, keep: RowMask = None) -> tuple[Column, list[Array]]:
+    def take(self, start: int, stop: int, keep: RowMask = None) -> ColumnGroup:
         taken = [child.take(start, stop, keep) for child in self._children]
         column = self._nest_columns([column for column, _ in taken])
         return column, [array for _, arrays in taken for array in arrays]

@@ -6,7 +6,7 @@ from typing import Any
 
 from gymnasium import spaces
 
-from minari_collect.buffers.base import Buffer, RowMask
+from minari_collect.buffers.base import Buffer, ColumnGroup, RowMask
 from minari_collect.buffers.space_check import find_value_problem
 from minari_core.columns import Array, Column, choose_column, freeze
 from minari_core.errors import DataError
@@ -60,10 +60,10 @@ class VariableBuffer(Buffer):
     def grow(self, capacity: int) -> None:
         self._values += [None] * (capacity - len(self._values))
 
-    def take(self, start: int, stop: int, keep: RowMask = None) -> tuple[Column, list[Array]]:
+    def take(self, start: int, stop: int, keep: RowMask = None) -> ColumnGroup:
         return self.encode(self._select(start, stop, keep))
 
-    def encode(self, values: list[object]) -> tuple[Column, list[Array]]:
+    def encode(self, values: list[object]) -> ColumnGroup:
         """Encode values that were recorded here as a column and its arrays."""
         column = self._column or choose_column(self._space, values)
         return column, column.encode(values, self._name)

@@ -1,8 +1,7 @@
 """Record episodes step by step into bounded memory, and on into shards.
 
-Rows are observations. Step s of the buffer leads from row s to row s+1, so the columns of steps
-share the rows' numbers, with one unused place at the last row of every episode, which is left
-out when a shard is made. The recorder knows no environment and no file.
+The rows of an episode follow each other in the buffers. The last row of each has no step, and the
+unused step there is left out when a shard is made. The recorder knows no environment and no file.
 """
 
 from __future__ import annotations
@@ -13,17 +12,14 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from minari_collect.buffers.base import Buffer, RowMask
-from minari_collect.buffers.fixed import FixedBuffer
-from minari_collect.buffers.infos import InfoBuffer
-from minari_collect.buffers.nested import make_buffer
-from minari_collect.callbacks import check_episode_metadata
+from minari_collect.buffers.base import RowMask
+from minari_collect.buffers.rows import EpisodeRows
+from minari_collect.callbacks import make_episode_metadata
 from minari_collect.recording.column_warnings import RecordingWarnings
 from minari_collect.recording.recorded_episode import RecordedEpisode, RecordedSpan
 from minari_collect.recording.shard_assembly import (
     assemble_shard,
     encode_episodes,
-    encode_flags,
 )
 from minari_collect.recording.sinks import Describe, ShardSink
 from minari_core.errors import RecordingError
@@ -60,19 +56,18 @@ class EpisodeRecorder:
         """
         self._limit = None if max_steps is None else max(max_steps + 1, _SMALLEST_LIMIT)
         self._capacity = min(_FIRST_CAPACITY, self._limit or _FIRST_CAPACITY)
-        self._allocated = self._capacity
         self._max_episodes = max_episodes
         self._sink = sink
         self._describe = describe
-        capacity = self._capacity
-        self._observations = make_buffer(observation_space, "observation", capacity)
-        self._actions = make_buffer(action_space, "action", capacity)
-        scalar = spaces.Box(-np.inf, np.inf, (), np.float64)
-        self._rewards = FixedBuffer(scalar, "reward", capacity, np.dtype(np.float64))
-        self._infos = InfoBuffer("infos")
-        self._extras = InfoBuffer("extras")
         self._warnings = RecordingWarnings()
-        self._make_flags(capacity)
+        self._held = EpisodeRows(observation_space, action_space, self._capacity)
+        # Each step needs them.
+        self._observations = self._held.observations
+        self._actions = self._held.actions
+        self._rewards = self._held.rewards
+        self._infos = self._held.infos
+        self._extras = self._held.extras
+        self._view_flags()
 
         self._rows = 0
         self._written_rows = 0
@@ -81,10 +76,9 @@ class EpisodeRecorder:
         self._can_continue = False
         self._is_heavy = False
 
-    def _make_flags(self, capacity: int) -> None:
-        self._flags = np.zeros((2, capacity), dtype=bool)
-        self._terminations = memoryview(self._flags[0])
-        self._truncations = memoryview(self._flags[1])
+    def _view_flags(self) -> None:
+        self._terminations = memoryview(self._held.flags[0])
+        self._truncations = memoryview(self._held.flags[1])
 
     @property
     def buffered_steps(self) -> int:
@@ -118,8 +112,7 @@ class EpisodeRecorder:
         row = self._rows
         self._observations.write(row, observation)
         # What may lie there is of an episode without steps, or was kept to continue from.
-        self._infos.truncate(row)
-        self._extras.truncate(row)
+        self._held.drop_infos(row)
         if info:
             self._infos.write(row, info)
         if extras:
@@ -209,21 +202,11 @@ class EpisodeRecorder:
         self._open = None
         self._finished = []
         self._can_continue = self._is_heavy = False
-        for buffer in (self._infos, self._extras):
-            buffer.move(0, 0)
+        self._held.clear()
 
     def read(self, group: str, start: int, stop: int) -> object:
         """Copy some rows of a column group that are in memory."""
-        buffers: dict[str, Buffer | InfoBuffer] = {
-            "observations": self._observations,
-            "actions": self._actions,
-            "rewards": self._rewards,
-            "infos": self._infos,
-            "extras": self._extras,
-        }
-        if group in buffers:
-            return buffers[group].read(start, stop)
-        return self._flags[("terminations", "truncations").index(group), start:stop].copy()
+        return self._held.read(group, start, stop)
 
     def read_tail(self, group: str, count: int) -> object:
         """Read the last rows of a column group that were written."""
@@ -260,8 +243,7 @@ class EpisodeRecorder:
         if self._rows == self._capacity:
             self._make_room()
         if self._rows:
-            for buffer in (self._observations, self._infos, self._extras):
-                buffer.copy_row(self._rows - 1, self._rows)
+            self._held.copy_observation(self._rows - 1, self._rows)
         # With an empty buffer, the last observation has been kept in row 0.
         self._open = RecordedSpan(self._rows, self._rows, 0, None, None)
         self._rows += 1
@@ -270,8 +252,9 @@ class EpisodeRecorder:
         limit = self._limit or self._default_limit()
         if self._capacity < limit:
             self._capacity = min(2 * self._capacity, limit)
-            if self._capacity > self._allocated:
-                self._grow(self._capacity)
+            if self._capacity > self._held.capacity:
+                self._held.grow(self._capacity)
+                self._view_flags()
         else:
             self._spill()
 
@@ -303,21 +286,11 @@ class EpisodeRecorder:
             self._capacity = max(self._default_limit(), self._rows)
 
     def _default_limit(self) -> int:
-        row_nbytes = self._observations.row_nbytes + self._actions.row_nbytes
-        return max(_SMALLEST_LIMIT, min(_DEFAULT_LIMIT, _DEFAULT_NBYTES // max(row_nbytes, 1)))
-
-    def _grow(self, capacity: int) -> None:
-        for buffer in (self._observations, self._actions, self._rewards):
-            buffer.grow(capacity)
-        flags = self._flags
-        self._make_flags(capacity)
-        self._flags[:, : flags.shape[1]] = flags
-        self._allocated = capacity
+        rows = _DEFAULT_NBYTES // max(self._held.row_nbytes, 1)
+        return max(_SMALLEST_LIMIT, min(_DEFAULT_LIMIT, rows))
 
     def _keep_rows(self, start: int, stop: int) -> None:
-        for buffer in (self._observations, self._actions, self._rewards, self._infos, self._extras):
-            buffer.move(start, stop)
-        self._flags[:, : stop - start] = self._flags[:, start:stop].copy()
+        self._held.move(start, stop)
         self._rows = stop - start
         self._written_rows = 0
         self._finished = []
@@ -331,28 +304,19 @@ class EpisodeRecorder:
             keep = np.ones(step_stop, dtype=bool)
             keep[gaps] = False
         first = self._written_rows
-        flags = self._flags[:, :step_stop]
-        flags = flags if keep is None else flags[:, keep]
         finished = self._finished
         metadata = [
-            check_episode_metadata(self._describe(RecordedEpisode(self, span))) for span in finished
+            make_episode_metadata(self._describe, RecordedEpisode(self, span)) for span in finished
         ]
         lengths = [span.total_steps for span in finished]
         beginnings = [(span.seed, span.options) for span in finished]
         dropped: dict[str, str] = {}
         entries = encode_episodes(lengths, beginnings, metadata, dropped)
-        groups = {
-            "observations": self._observations.take(first, row_stop),
-            "actions": self._actions.take(0, step_stop, keep),
-            "rewards": self._rewards.take(0, step_stop, keep),
-            "terminations": encode_flags(flags[0]),
-            "truncations": encode_flags(flags[1]),
-            "infos": self._infos.take(first, row_stop),
-            "extras": self._extras.take(first, row_stop),
-            "episodes": entries,
-        }
         data = assemble_shard(
-            groups, rows=row_stop - first, steps=flags.shape[1], episodes=len(finished)
+            {**self._held.encode((first, row_stop), step_stop, keep), "episodes": entries},
+            rows=row_stop - first,
+            steps=step_stop - len(gaps),
+            episodes=len(finished),
         )
         # Before it is written: a warning may be an error, and then nothing has happened yet.
         warnings = self._warnings

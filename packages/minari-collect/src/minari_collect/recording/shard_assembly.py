@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
 
-import numpy as np
-
+from minari_collect.buffers.base import ColumnGroup
 from minari_collect.recording.sinks import Beginning
-from minari_core.columns import Array, Column, FixedColumn, Schema
+from minari_core.columns import Schema
 from minari_core.episodes import encode_entries
 from minari_core.episodes.shard_data import ShardData
-
-ColumnGroup: TypeAlias = tuple[Column, list[Array]]
-"""A column and its arrays."""
-
-
-def encode_flags(flags: Array) -> ColumnGroup:
-    """Encode terminations or truncations.
-
-    Args:
-        flags: Bool of shape (steps,).
-    """
-    return FixedColumn(np.dtype(bool)), [flags]
 
 
 def encode_episodes(

@@ -16,8 +16,8 @@ import numpy as np
 from gymnasium import spaces
 
 from minari_collect.recording.sinks import Beginning, Describe, LaneSink
-from minari_collect.recording.vector_rows import Flags, Indices, VectorRows
 from minari_collect.recording.vector_writer import VectorWriter
+from minari_collect.vector_buffers.rows import Flags, Indices, VectorRows
 from minari_collect.vector_buffers.segments import Segments, find_segments
 from minari_core.errors import RecordingError
 

@@ -10,19 +10,20 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from minari_collect.callbacks import EpisodeMetadataCallback, check_episode_metadata
+from minari_collect.buffers.base import ColumnGroup
+from minari_collect.callbacks import EpisodeMetadataCallback, make_episode_metadata
 from minari_collect.recording.column_warnings import RecordingWarnings
 from minari_collect.recording.recorded_episode import RecordedEpisode, RecordedSpan
 from minari_collect.recording.reward_statistics import compute_reward_statistics
-from minari_collect.recording.shard_assembly import ColumnGroup, assemble_shard, encode_episodes
+from minari_collect.recording.shard_assembly import assemble_shard, encode_episodes
 from minari_collect.recording.sinks import Beginning, Describe, LaneSink
-from minari_collect.recording.vector_rows import (
+from minari_collect.vector_buffers.base import Cells
+from minari_collect.vector_buffers.rows import (
     NO_INDICES,
     Indices,
     VectorRows,
     make_plain_cells,
 )
-from minari_collect.vector_buffers.base import Cells
 from minari_collect.vector_buffers.segments import Segments
 from minari_core.columns import Array, FixedColumn, StructColumn
 from minari_core.episodes.shard_data import ShardData
@@ -130,7 +131,7 @@ class VectorWriter:
             statistics = compute_reward_statistics(rewards, lengths) if len(episodes) else {}
         else:
             metadata = [
-                check_episode_metadata(self._describe(self._view(episodes, index, beginning)))
+                make_episode_metadata(self._describe, self._view(episodes, index, beginning))
                 for index, beginning in enumerate(beginnings)
             ]
         entries, arrays = encode_episodes(lengths.tolist(), beginnings, metadata, dropped)

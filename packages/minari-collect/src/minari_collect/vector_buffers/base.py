@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minari_core.columns import Array, Column
+from minari_collect.buffers.base import ColumnGroup
 
 Indices = npt.NDArray[np.int64]
 
@@ -88,7 +88,7 @@ class VectorBuffer(ABC):
         """Move some rows to the front."""
 
     @abstractmethod
-    def take(self, wanted: Cells) -> tuple[Column, list[Array]]:
+    def take(self, wanted: Cells) -> ColumnGroup:
         """Encode some cells as a column and its arrays."""
 
     @abstractmethod

@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
+from minari_collect.buffers.base import ColumnGroup
 from minari_collect.buffers.space_check import find_array_problem
 from minari_collect.vector_buffers.base import Cells, VectorBuffer
-from minari_core.columns import Array, Column, FixedColumn, as_numeric_array, make_fixed_column
+from minari_core.columns import Array, FixedColumn, fixed_column
+from minari_core.columns.fixed import as_numeric_array
 from minari_core.errors import DataError
 
 # numpy calls the cast of 64-bit integers to float64 safe, which it is not.
@@ -98,7 +100,7 @@ class VectorFixedBuffer(VectorBuffer):
         if self._rows is not None:
             self._rows[: stop - start] = self._rows[start:stop]
 
-    def take(self, wanted: Cells) -> tuple[Column, list[Array]]:
+    def take(self, wanted: Cells) -> ColumnGroup:
         gathered = self.gather(wanted)
         return make_fixed_column(gathered.dtype, gathered.shape[1:]), [gathered]
 

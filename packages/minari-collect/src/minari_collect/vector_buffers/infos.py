@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from minari_collect.buffers.base import ColumnGroup
 from minari_collect.vector_buffers.base import Cells
 from minari_collect.vector_buffers.batched_infos import NOT_BATCHED, is_mask
 from minari_core.columns import (
@@ -113,7 +114,7 @@ class VectorInfoBuffer:
         self._cells = {c - first: v for c, v in self._cells.items() if first <= c < end}
         self.nbytes = 0
 
-    def take(self, wanted: Cells) -> tuple[Column, list[Array]]:
+    def take(self, wanted: Cells) -> ColumnGroup:
         """Encode some cells as a column and its arrays."""
         if not self._rows and not self._cells and not self._finals:
             return StructColumn({}), []
@@ -158,7 +159,7 @@ class VectorInfoBuffer:
 
     def _encode_at_once(
         self, key: str, used: list[int], rows: npt.NDArray[np.int64], envs: Any, wanted: Cells
-    ) -> tuple[Column, list[Array]] | None:
+    ) -> ColumnGroup | None:
         """Encode a key whose values all lie in arrays of one dtype and shape."""
         if self._cells or not used:
             return None
@@ -205,7 +206,7 @@ class VectorInfoBuffer:
         taken[~given] = 0
         return MaskedColumn(column), [given, taken]
 
-    def _encode(self, key: str, infos: list[Info | None]) -> tuple[Column, list[Array]] | None:
+    def _encode(self, key: str, infos: list[Info | None]) -> ColumnGroup | None:
         name = f"{self._name}[{key!r}]"
         try:
             values = [info.get(key) if info else None for info in infos]

@@ -11,10 +11,11 @@ from typing import Any
 
 from gymnasium import spaces
 
+from minari_collect.buffers.base import ColumnGroup
 from minari_collect.vector_buffers.base import Cells, VectorBuffer
 from minari_collect.vector_buffers.fixed import VectorFixedBuffer
 from minari_collect.vector_buffers.variable import VectorVariableBuffer
-from minari_core.columns import FIXED_SPACES, Array, Column, StructColumn, TupleColumn
+from minari_core.columns import FIXED_SPACES, Column, StructColumn, TupleColumn
 from minari_core.errors import DataError
 
 
@@ -90,7 +91,7 @@ class VectorNestedBuffer(VectorBuffer):
         for child in self._children:
             child.move(start, stop)
 
-    def take(self, wanted: Cells) -> tuple[Column, list[Array]]:
+    def take(self, wanted: Cells) -> ColumnGroup:
         taken = [child.take(wanted) for child in self._children]
         column = self._nest_columns([column for column, _ in taken])
         return column, [array for _, arrays in taken for array in arrays]

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from minari_collect.buffers.base import ColumnGroup
 from minari_collect.buffers.variable import VariableBuffer
 from minari_collect.vector_buffers.base import Cells, VectorBuffer
-from minari_core.columns import Array, Column
 from minari_core.errors import DataError
 
 
@@ -56,7 +56,7 @@ class VectorVariableBuffer(VectorBuffer):
     def move(self, start: int, stop: int) -> None:
         self._cells.move(start * self._envs, stop * self._envs)
 
-    def take(self, wanted: Cells) -> tuple[Column, list[Array]]:
+    def take(self, wanted: Cells) -> ColumnGroup:
         return self._cells.encode(self._gather(wanted))
 
     def read(self, wanted: Cells) -> object:

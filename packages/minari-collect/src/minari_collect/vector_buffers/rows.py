@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from minari_collect.recording.shard_assembly import ColumnGroup, encode_flags
+from minari_collect.buffers.base import ColumnGroup, encode_flags
 from minari_collect.vector_buffers.base import Cells
 from minari_collect.vector_buffers.fixed import VectorFixedBuffer
 from minari_collect.vector_buffers.infos import VectorInfoBuffer
