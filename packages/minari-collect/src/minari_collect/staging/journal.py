@@ -54,20 +54,10 @@ class Journal:
 
 
 class JournalWriter:
-    """Writes the journal of a recording."""
+    """Writes the journal of a recording. Where the file system refuses, it stays as it was."""
 
     def __init__(self, folder: Path, metadata: JsonObject, uid: str, started: str) -> None:
-        """Create the journal, which makes the folder a recording.
-
-        Args:
-            folder: The staging folder.
-            metadata: The metadata of the staged shards.
-            uid: The recording.
-            started: When it began, in ISO 8601.
-
-        Raises:
-            OSError: The file system refused.
-        """
+        """Create the journal, which makes the folder a recording; see `Journal`."""
         self._path = folder / JOURNAL_NAME
         with open(self._path, "xb") as file:
             file.write(_to_line({"metadata": metadata, "uid": uid, "started": started}))
@@ -75,16 +65,7 @@ class JournalWriter:
     def add_shard(
         self, entry: ShardEntry, new_schemas: Sequence[Schema], unfinished: Beginning | None
     ) -> None:
-        """Add a shard.
-
-        Args:
-            entry: The shard.
-            new_schemas: The schemas that no earlier shard has.
-            unfinished: Seed and options of the episode that goes on after it.
-
-        Raises:
-            OSError: The file system refused, and nothing is added.
-        """
+        """Add a shard, with the schemas that no earlier one has."""
         lines: list[JsonObject] = [{"schema": schema.to_json()} for schema in new_schemas]
         lines.append({"shard": entry.to_json(), "unfinished": _beginning_to_json(unfinished)})
         self._append(*lines)
@@ -92,11 +73,7 @@ class JournalWriter:
     def add_piece(
         self, lane: int, entry: ShardEntry, schema: Schema, unfinished: Beginning
     ) -> None:
-        """Add a piece to a lane.
-
-        Raises:
-            OSError: The file system refused, and nothing is added.
-        """
+        """Add a piece to a lane."""
         self._append(
             {
                 "piece": replace(entry, schema=0).to_json(),
@@ -109,11 +86,7 @@ class JournalWriter:
     def close_lane(
         self, lane: int, entries: Sequence[ShardEntry], new_schemas: Sequence[Schema]
     ) -> None:
-        """End a lane, and add its shards to the others.
-
-        Raises:
-            OSError: The file system refused, and nothing is changed.
-        """
+        """End a lane, and add its shards to the others."""
         # One line, so that the episode is never both whole and in pieces.
         self._append(
             {
