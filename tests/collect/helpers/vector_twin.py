@@ -12,7 +12,7 @@ import numpy as np
 from gymnasium import spaces
 
 from minari_collect import DataCollectorV0, VectorDataCollector, create_dataset_from_collector_env
-from minari_collect.collectors.vector_environment import DISABLED, NEXT_STEP, value_of
+from minari_collect.collectors.vector_environment import DISABLED, NEXT_STEP, select_env_value
 from minari_core.datasets.dataset import MinariDataset
 from minari_core.episodes.episode import EpisodeData
 from tests.collect.helpers.comparing import assert_same
@@ -226,7 +226,10 @@ def run(
         actions = envs.action_space.sample()
         _, _, terminated, truncated, _ = envs.step(actions)
         single.step(
-            [value_of(envs.single_action_space, actions, place) for place in range(num_envs)]
+            [
+                select_env_value(envs.single_action_space, actions, place)
+                for place in range(num_envs)
+            ]
         )
         over = np.logical_or(terminated, truncated)
         if step in reset_at:

@@ -1,12 +1,10 @@
-"""What collectors of one environment and of many have in common: how they begin, save and end."""
+"""The base of the collectors of one environment and of many: how they begin, save and end."""
 
 from __future__ import annotations
 
-import operator
 import os
 import weakref
-from collections.abc import Mapping
-from typing import Any, NoReturn, Protocol, cast
+from typing import Any, NoReturn, Protocol
 
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
@@ -14,18 +12,16 @@ from gymnasium.envs.registration import EnvSpec
 from minari_collect.callbacks import StepDataCallback, instantiate_callback
 from minari_collect.staging.collector_staging import CollectorStaging
 from minari_core.environments.env_specs import env_spec_to_json
-from minari_core.episodes import check_seed
-from minari_core.errors import DataError, MetadataError, RecordingError
+from minari_core.errors import MetadataError, RecordingError
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.formats.registry import check_format
-from minari_core.json_values import from_json_text, to_json_text
 from minari_core.messages import warn_caller
 
 CLOSED = "this collector is closed; wrap the environment anew to go on"
 
 
 class Recorder(Protocol):
-    """What a collector asks of the buffers that it records into, whatever they are."""
+    """The interface of the recorders, as far as it does not depend on how many environments."""
 
     @property
     def buffered_steps(self) -> int:
@@ -38,7 +34,7 @@ class Recorder(Protocol):
         ...
 
     def end(self) -> None:
-        """End what is going on as truncated, if it has a step."""
+        """End unfinished episodes as truncated, if they have a step."""
         ...
 
     def flush(self) -> None:
@@ -51,7 +47,7 @@ class Recorder(Protocol):
 
 
 class EpisodeCollector:
-    """The part of a collector that does not depend on how many environments it steps.
+    """The base of a collector, which does not depend on how many environments it steps.
 
     It is a `minari_core.EpisodeSource`.
     """
@@ -93,7 +89,7 @@ class EpisodeCollector:
         action_space: spaces.Space[Any],
         env_spec: str | None,
     ) -> CollectorStaging:
-        """Where full buffers go; a subclass may choose another place."""
+        """Make the staging folder for full buffers; a subclass may choose another."""
         return CollectorStaging(observation_space, action_space, env_spec)
 
     @property
@@ -103,11 +99,11 @@ class EpisodeCollector:
 
     @property
     def unsaved_episodes(self) -> int:
-        """How many recorded episodes are in no dataset yet, those that go on included."""
+        """How many recorded episodes are in no dataset yet, unfinished ones included."""
         return self._staging.storage.total_episodes + self._recorder.episodes
 
     def finished_episodes(self) -> ShardFolder:
-        """All episodes that are in no dataset yet; see `minari_core.EpisodeSource`.
+        """Finish all episodes that are in no dataset yet; see `minari_core.EpisodeSource`.
 
         Raises:
             RecordingError: The collector is closed.
@@ -140,7 +136,7 @@ class EpisodeCollector:
         )
 
     def _end(self) -> None:
-        """Be closed, and drop what is in no dataset, with a warning that counts it."""
+        """Close, and drop what is in no dataset, with a warning that counts it."""
         unsaved = self.unsaved_episodes
         self._is_closed = True
         try:
@@ -153,7 +149,7 @@ class EpisodeCollector:
             self.discard()
 
     def _leave_to_parent(self) -> None:
-        """Begin anew in a forked process."""
+        """Start afresh in a forked process."""
         self._recorder.clear()
         self._staging.leave()
 
@@ -169,37 +165,6 @@ def _leave_all_to_parent() -> None:
 # Systems without fork have no such function.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_leave_all_to_parent)
-
-
-def checked_seed(seed: Any) -> int | None:
-    """A seed as it is recorded.
-
-    Raises:
-        DataError: It is no whole number of 64 bits.
-    """
-    if seed is None:
-        return None
-    try:
-        # A numpy integer is as good, but no JSON.
-        number = operator.index(seed)
-    except TypeError as error:
-        raise DataError(f"seed {seed!r} is not a whole number, so it cannot be recorded") from error
-    check_seed(number)
-    return int(number)
-
-
-def copied_options(options: object) -> dict[str, object] | None:
-    """The options of a reset as they are recorded.
-
-    Raises:
-        DataError: They cannot be kept as JSON.
-    """
-    if options is None:
-        return None
-    if not isinstance(options, Mapping):
-        raise DataError(f"options {options!r} is no dict, so it cannot be recorded")
-    # What was a dict comes back as a dict.
-    return cast("dict[str, object]", from_json_text(to_json_text(options, "options")))
 
 
 def _spec_json(spec: EnvSpec | None) -> str | None:

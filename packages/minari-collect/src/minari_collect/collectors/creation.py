@@ -1,4 +1,4 @@
-"""Creating a dataset from what a collector has recorded."""
+"""Create a dataset from what a collector has recorded."""
 
 from __future__ import annotations
 

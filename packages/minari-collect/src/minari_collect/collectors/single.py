@@ -1,4 +1,4 @@
-"""The wrapper that records an environment while somebody steps it."""
+"""`DataCollectorV0`: the wrapper that records an environment."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ from minari_collect.callbacks import (
 from minari_collect.collectors.base import (
     CLOSED,
     EpisodeCollector,
-    checked_seed,
-    copied_options,
 )
+from minari_collect.collectors.beginnings import convert_seed, copy_options
 from minari_collect.recording.episode_recorder import EpisodeRecorder
 from minari_core.arguments import check_count_or_none
 from minari_core.errors import RecordingError
@@ -164,7 +163,7 @@ class DataCollectorV0(EpisodeCollector, gymnasium.Wrapper[Any, Any, Any, Any]):
         """
         if self._is_closed:
             raise RecordingError(CLOSED)
-        recorded_seed, recorded_options = checked_seed(seed), copied_options(options)
+        recorded_seed, recorded_options = convert_seed(seed), copy_options(options)
         try:
             observation, info = self.env.reset(seed=seed, options=options)
             recorded, extras = observation, None

@@ -1,4 +1,4 @@
-"""The wrapper that records vector environments."""
+"""`VectorDataCollector`: the wrapper that records vector environments."""
 
 from __future__ import annotations
 
@@ -22,30 +22,28 @@ from minari_collect.callbacks import (
 from minari_collect.collectors.base import (
     CLOSED,
     EpisodeCollector,
-    checked_seed,
-    copied_options,
 )
 from minari_collect.collectors.vector_environment import (
-    COUNTING_CLASSES,
     DISABLED,
     NEXT_STEP,
     SAME_STEP,
     AnyVectorWrapper,
     Flags,
-    mask_of,
-    mode_of,
-    single_spec,
-    value_of,
+    assign_beginnings,
+    find_single_spec,
+    read_reset_mask,
+    resolve_autoreset_mode,
+    select_env_value,
+    select_final_observation,
 )
 from minari_collect.recording.sinks import Beginning
 from minari_collect.recording.vector_recorder import VectorRecorder
 from minari_collect.vector_buffers.batched_infos import (
-    FINAL_OBSERVATION_KEYS,
     find_final_info,
     select_env_info,
 )
 from minari_core.arguments import check_count_or_none
-from minari_core.errors import DataError, RecordingError
+from minari_core.errors import RecordingError
 
 
 class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
@@ -119,7 +117,7 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
         max_steps = check_count_or_none("max_buffer_steps", max_buffer_steps)
         max_episodes = check_count_or_none("max_buffer_episodes", max_buffer_episodes)
         describe = instantiate_callback(episode_metadata_callback, "episode_metadata_callback")
-        self._mode = mode_of(envs, autoreset_mode)
+        self._mode = resolve_autoreset_mode(envs, autoreset_mode)
         self._num_envs = int(envs.num_envs)
         single_observations = envs.single_observation_space
         single_actions = envs.single_action_space
@@ -131,7 +129,7 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
         self._begin(
             recorded_observations,
             recorded_actions,
-            single_spec(envs),
+            find_single_spec(envs),
             step_data_callback,
             record_infos,
             data_format,
@@ -199,7 +197,9 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
         if over.any():
             for env in np.flatnonzero(over).tolist():
                 info = find_final_info(infos, env, self._num_envs) if self._record_infos else None
-                recorder.add_final(env, self._final_observation(infos, env), info, None)
+                recorder.add_final(
+                    env, select_final_observation(self._spaces[0], infos, env), info, None
+                )
 
     def reset(
         self,
@@ -225,9 +225,9 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
         """
         if self._is_closed:
             raise RecordingError(CLOSED)
-        mask = mask_of(options, self._num_envs)
+        mask = read_reset_mask(options, self._num_envs)
         chosen = np.arange(self._num_envs) if mask is None else np.flatnonzero(mask)
-        beginnings = self._beginnings(seed, options, chosen)
+        beginnings = assign_beginnings(self.unwrapped, seed, options, chosen)
         try:
             given: Any = seed
             observations, infos = self.env.reset(seed=given, options=options)
@@ -248,11 +248,11 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
                 observations, infos if self._record_infos else None, None, beginnings
             )
             return
-        made_records = [self._reset_record(observations, infos, e) for e in range(self._num_envs)]
+        records = [self._record_reset(observations, infos, e) for e in range(self._num_envs)]
         self._recorder.begin(
-            [record[0] for record in made_records],
-            [record[1] or {} for record in made_records],
-            [record[2] or {} for record in made_records],
+            [record[0] for record in records],
+            [record[1] or {} for record in records],
+            [record[2] or {} for record in records],
             beginnings,
             one_by_one=True,
         )
@@ -261,7 +261,7 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
         self, mask: Flags, observations: Any, infos: Any, beginnings: list[Beginning]
     ) -> None:
         envs = np.flatnonzero(mask).tolist()
-        records = [self._reset_record(observations, infos, env) for env in envs]
+        records = [self._record_reset(observations, infos, env) for env in envs]
         self._recorder.begin_some(
             mask,
             [record[0] for record in records],
@@ -270,22 +270,22 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
             beginnings,
         )
 
-    def _reset_record(
+    def _record_reset(
         self, observations: Any, infos: Any, env: int
     ) -> tuple[Any, Mapping[str, Any] | None, Mapping[str, Any] | None]:
-        """What is recorded of the reset of one environment: observation, info, extras."""
-        observation = value_of(self._spaces[0], observations, env)
+        """Make the record of the reset of one environment: observation, info, extras."""
+        observation = select_env_value(self._spaces[0], observations, env)
         info = select_env_info(infos, env, self._num_envs)
         if not self._has_own_step_data:
             return observation, info if self._record_infos else None, None
         data = check_step_data(
-            self._step_data_callback(env=self._single_env(env), obs=observation, info=info)
+            self._step_data_callback(env=self._find_single_env(env), obs=observation, info=info)
         )
         recorded_info = data.get("info") if self._record_infos else None
         return get_required(data, "observation"), recorded_info, select_extras(data)
 
     def _add_own(self, actions: Any, result: tuple[Any, Any, Any, Any, dict[str, Any]]) -> None:
-        """Record what the callback makes of the step of each environment."""
+        """Record what the callback returns for the step of each environment."""
         observations, _, terminated, truncated, infos = result
         count = self._num_envs
         over = np.logical_or(terminated, truncated)
@@ -295,11 +295,11 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
         finals: list[tuple[int, Any, Any, Any]] = []
         for env in range(count):
             if resets[env]:
-                observation, info, extras = self._reset_record(observations, infos, env)
+                observation, info, extras = self._record_reset(observations, infos, env)
                 record = (observation, None, None, info or {}, extras or {})
             else:
                 is_final = self._mode == SAME_STEP and bool(over[env])
-                data = self._step_record(actions, result, env, is_final)
+                data = self._record_step(actions, result, env, is_final)
                 observation = get_required(data, "observation")
                 info = data.get("info") if self._record_infos else None
                 flags[0, env] = get_required(data, "terminated")
@@ -308,7 +308,7 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
                 extras = select_extras(data)
                 if is_final:
                     finals.append((env, observation, info, extras))
-                    observation, info, extras = self._reset_record(observations, infos, env)
+                    observation, info, extras = self._record_reset(observations, infos, env)
                 record = (observation, *values, info or {}, extras or {})
             for column, value in zip(columns, record, strict=True):
                 column.append(value)
@@ -331,70 +331,32 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
         if self._mode == NEXT_STEP:
             self._resets = over & ~resets
 
-    def _step_record(
+    def _record_step(
         self, actions: Any, result: tuple[Any, ...], env: int, is_final: bool
     ) -> Mapping[str, Any]:
         observations, rewards, terminated, truncated, infos = result
         if is_final:
-            observation = self._final_observation(infos, env)
+            observation = select_final_observation(self._spaces[0], infos, env)
             info = find_final_info(infos, env, self._num_envs) or {}
         else:
-            observation = value_of(self._spaces[0], observations, env)
+            observation = select_env_value(self._spaces[0], observations, env)
             info = select_env_info(infos, env, self._num_envs)
         return check_step_data(
             self._step_data_callback(
-                env=self._single_env(env),
+                env=self._find_single_env(env),
                 obs=observation,
                 info=info,
-                action=value_of(self._spaces[1], actions, env),
+                action=select_env_value(self._spaces[1], actions, env),
                 rew=rewards[env],
                 terminated=bool(terminated[env]),
                 truncated=bool(truncated[env]),
             )
         )
 
-    def _single_env(self, env: int) -> Any:
-        """The single environment, or the vector environment where there is none here."""
+    def _find_single_env(self, env: int) -> Any:
+        """Return the single environment, or the vector environment if it is in another process."""
         single = getattr(self.unwrapped, "envs", None)
         return single[env] if isinstance(single, list | tuple) else self.env
-
-    def _final_observation(self, infos: Mapping[str, Any], env: int) -> Any:
-        for key in FINAL_OBSERVATION_KEYS:
-            if key in infos:
-                finals = infos[key]
-                if isinstance(finals, Mapping | tuple):
-                    return value_of(self._spaces[0], finals, env)
-                if finals[env] is not None:
-                    return finals[env]
-        raise DataError(
-            f"environment {env} was reset within the step that ended its episode, and the infos "
-            f"have no {FINAL_OBSERVATION_KEYS[0]!r}, so its last observation is unknown; use "
-            "another autoreset mode"
-        )
-
-    def _beginnings(
-        self, seed: Any, options: Mapping[str, Any] | None, chosen: npt.NDArray[np.int64]
-    ) -> list[Beginning]:
-        kept = None
-        if options is not None:
-            others = {key: value for key, value in options.items() if key != "reset_mask"}
-            kept = copied_options(others) if others or "reset_mask" not in options else None
-        seeds: list[int | None] = [None] * len(chosen)
-        if isinstance(seed, Sequence | np.ndarray):
-            given = list(seed)
-            if len(given) != len(chosen):
-                # One for each environment, though only some are reset.
-                given = [given[env] for env in chosen.tolist() if env < len(given)]
-            seeds = [checked_seed(item) for item in given]
-        elif seed is not None:
-            first = checked_seed(seed)
-            counting = type(self.unwrapped).__name__ in COUNTING_CLASSES
-            if first is not None and counting:
-                # ALE counts the environments that are reset, Gymnasium counts all of them.
-                by_place = type(self.unwrapped).__name__ == "AtariVectorEnv"
-                places = range(len(chosen)) if by_place else chosen.tolist()
-                seeds = [checked_seed(first + place) for place in places]
-        return [(item, kept) for item in seeds]
 
     def close(self, **kwargs: Any) -> None:
         """Close the environments and drop what is in no dataset, with a warning that counts it.

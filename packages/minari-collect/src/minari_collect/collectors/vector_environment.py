@@ -1,9 +1,9 @@
-"""What there is to know of a vector environment: its modes, its seeds, its single environments."""
+"""Vector environments: autoreset modes, seeds, and the values of single environments."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
@@ -12,6 +12,9 @@ import numpy.typing as npt
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 
+from minari_collect.collectors.beginnings import convert_seed, copy_options
+from minari_collect.recording.sinks import Beginning
+from minari_collect.vector_buffers.batched_infos import FINAL_OBSERVATION_KEYS
 from minari_core.columns import FIXED_SPACES
 from minari_core.errors import DataError, RecordingError
 
@@ -21,7 +24,7 @@ _IS_BEFORE_1_0 = not hasattr(gymnasium.vector, "VectorWrapper")
 # These are arguments of `gymnasium.make_vec`, not of a single environment.
 _VECTOR_ARGUMENTS = ("num_envs", "vectorization_mode", "vector_kwargs", "wrappers")
 # Of these, an int is the seed of the first environment, and the others have the next ones.
-COUNTING_CLASSES = frozenset({"SyncVectorEnv", "AsyncVectorEnv", "AtariVectorEnv"})
+_COUNTING_CLASSES = frozenset({"SyncVectorEnv", "AsyncVectorEnv", "AtariVectorEnv"})
 
 Flags = npt.NDArray[np.bool_]
 
@@ -55,8 +58,8 @@ else:
     AnyVectorWrapper = gymnasium.vector.VectorWrapper
 
 
-def value_of(space: spaces.Space[Any], batch: Any, env: int) -> Any:
-    """The value of one environment out of a batch.
+def select_env_value(space: spaces.Space[Any], batch: Any, env: int) -> Any:
+    """Select the value of one environment from a batch.
 
     Args:
         space: The space of a single value.
@@ -64,17 +67,19 @@ def value_of(space: spaces.Space[Any], batch: Any, env: int) -> Any:
         env: Which environment.
     """
     if isinstance(space, spaces.Dict):
-        return {key: value_of(part, batch[key], env) for key, part in space.spaces.items()}
+        return {
+            key: select_env_value(inner, batch[key], env) for key, inner in space.spaces.items()
+        }
     if isinstance(space, spaces.Tuple):
         pairs = zip(space.spaces, batch, strict=True)
-        return tuple(value_of(part, values, env) for part, values in pairs)
+        return tuple(select_env_value(inner, values, env) for inner, values in pairs)
     if isinstance(space, FIXED_SPACES) and not isinstance(batch, np.ndarray):
         return np.asarray(batch)[env]
     return batch[env]
 
 
-def mode_of(envs: Any, given: str | None) -> str:
-    """When environments reset themselves: as it is given, or as they say.
+def resolve_autoreset_mode(envs: Any, given: str | None) -> str:
+    """Return the autoreset mode: the argument, else that of the environment's metadata.
 
     Raises:
         RecordingError: There is no such mode.
@@ -89,11 +94,11 @@ def mode_of(envs: Any, given: str | None) -> str:
     return str(value)
 
 
-def mask_of(options: Mapping[str, Any] | None, num_envs: int) -> Flags | None:
-    """Which environments a reset is for; all of them if None.
+def read_reset_mask(options: Mapping[str, Any] | None, num_envs: int) -> Flags | None:
+    """Read which environments a reset is for; all of them if None.
 
     Raises:
-        DataError: The mask is no mask of the environments.
+        DataError: The mask is not a bool for each environment.
     """
     if options is None or options.get("reset_mask") is None:
         return None
@@ -105,8 +110,8 @@ def mask_of(options: Mapping[str, Any] | None, num_envs: int) -> Flags | None:
     return mask
 
 
-def single_spec(envs: Any) -> EnvSpec | None:
-    """The spec of one of the environments, as far as it is known."""
+def find_single_spec(envs: Any) -> EnvSpec | None:
+    """Return the spec of one of the environments, if it is known."""
     unwrapped = getattr(envs, "unwrapped", envs)
     single = getattr(unwrapped, "envs", None)
     if isinstance(single, list | tuple) and single:
@@ -122,3 +127,63 @@ def single_spec(envs: Any) -> EnvSpec | None:
     if limit is not None:
         copied.max_episode_steps = limit
     return copied
+
+
+def select_final_observation(space: spaces.Space[Any], infos: Mapping[str, Any], env: int) -> Any:
+    """Select the last observation of an episode whose environment was reset within a step.
+
+    Args:
+        space: The space of an observation.
+        infos: The infos of the step.
+        env: Which environment.
+
+    Raises:
+        DataError: The infos do not have it.
+    """
+    for key in FINAL_OBSERVATION_KEYS:
+        if key in infos:
+            finals = infos[key]
+            if isinstance(finals, Mapping | tuple):
+                return select_env_value(space, finals, env)
+            if finals[env] is not None:
+                return finals[env]
+    raise DataError(
+        f"environment {env} was reset within the step that ended its episode, and the infos "
+        f"have no {FINAL_OBSERVATION_KEYS[0]!r}, so its last observation is unknown; use "
+        "another autoreset mode"
+    )
+
+
+def assign_beginnings(
+    envs: Any, seed: Any, options: Mapping[str, Any] | None, chosen: npt.NDArray[np.int64]
+) -> list[Beginning]:
+    """Assign to each environment that is reset the seed and options that are recorded.
+
+    Args:
+        envs: The vector environment, without wrappers.
+        seed: As `reset` takes it.
+        options: As `reset` takes them.
+        chosen: Which environments are reset.
+
+    Raises:
+        DataError: A seed or the options cannot be recorded.
+    """
+    recorded = None
+    if options is not None:
+        others = {key: value for key, value in options.items() if key != "reset_mask"}
+        recorded = copy_options(others) if others or "reset_mask" not in options else None
+    seeds: list[int | None] = [None] * len(chosen)
+    if isinstance(seed, Sequence | np.ndarray):
+        given = list(seed)
+        if len(given) != len(chosen):
+            # One for each environment, though only some are reset.
+            given = [given[env] for env in chosen.tolist() if env < len(given)]
+        seeds = [convert_seed(item) for item in given]
+    elif seed is not None:
+        first = convert_seed(seed)
+        if first is not None and type(envs).__name__ in _COUNTING_CLASSES:
+            # ALE counts the environments that are reset, Gymnasium counts all of them.
+            counts_resets = type(envs).__name__ == "AtariVectorEnv"
+            offsets = range(len(chosen)) if counts_resets else chosen.tolist()
+            seeds = [convert_seed(first + offset) for offset in offsets]
+    return [(item, recorded) for item in seeds]
