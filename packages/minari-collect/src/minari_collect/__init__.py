@@ -16,6 +16,7 @@ from minari_collect.staging.recovery import (
     recover,
     recover_recording,
 )
+from minari_core.lazy_names import load_lazily
 
 if TYPE_CHECKING:
     from minari_collect.collectors.vector import VectorDataCollector

@@ -103,7 +103,7 @@ def instantiate_callback(callback: Any, name: str) -> Any:
     """
     instance = callback() if isinstance(callback, type) else callback
     if not callable(instance):
-        raise DataError(f"{name} is {shown(callback)}, which cannot be called")
+        raise DataError(f"{name} is {format_value(callback)}, which cannot be called")
     return instance
 
 
@@ -151,7 +151,7 @@ def make_episode_metadata(
     metadata = callback(episode)
     if not isinstance(metadata, Mapping):
         raise RecordingError(
-            f"the episode_metadata_callback returned {shown(metadata)}, not a dict; return {{}} "
-            "for an episode without metadata"
+            f"the episode_metadata_callback returned {format_value(metadata)}, not a dict; return "
+            "{} for an episode without metadata"
         )
     return dict(metadata)

@@ -9,8 +9,7 @@ from gymnasium import spaces
 
 from minari_collect.buffers.base import Buffer, ColumnGroup, RowMask, WriteRow
 from minari_collect.buffers.space_check import find_array_problem
-from minari_core.columns import Array, FixedColumn, fixed_column
-from minari_core.columns.fixed import as_numeric_array
+from minari_core.columns import Array, FixedColumn, as_numeric_array, make_fixed_column
 from minari_core.errors import DataError
 
 _INTEGERS: frozenset[type] = frozenset([int, bool, *(np.dtype(code).type for code in "bBhHiIlLqQ")])

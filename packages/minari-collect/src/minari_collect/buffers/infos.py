@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from minari_collect.buffers.base import ColumnGroup
-from minari_core.columns import Array, Column, StructColumn
-from minari_core.columns.untyped import Unstorable, encode_dynamic, freeze
+from minari_core.columns import Array, Column, StructColumn, Unstorable, encode_dynamic, freeze
 from minari_core.json_values import NOT_PLAIN, is_plain_key
 
 _IMMUTABLE = frozenset({float, int, bool, np.float64, np.float32, np.int64, np.bool_})

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from minari_collect.buffers.base import ColumnGroup
 from minari_collect.recording.sinks import Beginning
 from minari_core.columns import Schema
-from minari_core.episodes import encode_entries
-from minari_core.episodes.shard_data import ShardData
+from minari_core.episodes import ShardData, encode_entries
 
 
 def encode_episodes(

@@ -26,7 +26,7 @@ from minari_collect.vector_buffers.rows import (
 )
 from minari_collect.vector_buffers.segments import Segments
 from minari_core.columns import Array, FixedColumn, StructColumn
-from minari_core.episodes.shard_data import ShardData
+from minari_core.episodes import ShardData
 
 _NO_SEGMENTS = Segments(NO_INDICES, NO_INDICES, NO_INDICES, NO_INDICES)
 

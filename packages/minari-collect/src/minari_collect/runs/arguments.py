@@ -18,7 +18,7 @@ from minari_collect.workers.messages import EnvLike, OpenRemote, Recipe
 from minari_collect.workers.policies import Policy
 from minari_core.arguments import check_count, check_count_or_none
 from minari_core.errors import DataError, RecordingError
-from minari_core.messages import shown
+from minari_core.messages import format_value
 
 
 def make_recipe(
@@ -42,15 +42,15 @@ def make_recipe(
     if env is None:
         raise DataError(f"give env: {rule}")
     if not isinstance(env, str | EnvSpec) and not callable(env):
-        raise DataError(f"env is {shown(env)}; give {rule}")
+        raise DataError(f"env is {format_value(env)}; give {rule}")
     _check_callable("policy", policy, "a function of an observation, or None to act at random")
     _check_callable("remote", remote, "a function that opens a remote, or None")
     _check_mapping("env_kwargs", env_kwargs)
     _check_mapping("reset_options", reset_options)
     for name in ("step_data_callback", "episode_metadata_callback"):
         if not callable(collector[name]):
-            shown_callback = shown(collector[name])
-            raise DataError(f"{name} is {shown_callback}, which cannot be called; give a callback")
+            text = format_value(collector[name])
+            raise DataError(f"{name} is {text}, which cannot be called; give a callback")
     max_buffer_steps = check_count_or_none("max_buffer_steps", collector["max_buffer_steps"])
     return Recipe(
         env=env,
@@ -118,7 +118,7 @@ def count_workers(workers: int | None, executor: Executor | None) -> int:
         isinstance(executor, type) or not callable(getattr(executor, "submit", None))
     ):
         raise DataError(
-            f"executor is {shown(executor)}; give an object with the interface of "
+            f"executor is {format_value(executor)}; give an object with the interface of "
             "concurrent.futures.Executor, or None for processes of this machine"
         )
     workers = check_count_or_none("workers", workers)
@@ -163,4 +163,4 @@ def _check_callable(name: str, value: object, rule: str) -> None:
 
 def _check_mapping(name: str, value: object) -> None:
     if value is not None and not isinstance(value, Mapping):
-        raise DataError(f"{name} is {shown(value)}; give a dict, or None")
+        raise DataError(f"{name} is {format_value(value)}; give a dict, or None")

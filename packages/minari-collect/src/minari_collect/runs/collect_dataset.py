@@ -27,10 +27,10 @@ from minari_collect.runs.outputs import check_failures, publish_outputs, select_
 from minari_collect.runs.progress import ProgressCallback, ProgressMeter
 from minari_collect.workers.messages import EnvLike, OpenRemote, Transport
 from minari_collect.workers.policies import Policy
+from minari_core import DatasetDetails, MinariDataset
 from minari_core.arguments import check_count_or_none
 from minari_core.datasets.card import DatasetCard
-from minari_core.datasets.dataset import MinariDataset
-from minari_core.datasets.details import DatasetDetails, list_details
+from minari_core.datasets.details import list_details
 from minari_core.environments.env_specs import env_spec_to_json
 from minari_core.errors import DataError
 from minari_core.formats.registry import check_format

@@ -10,8 +10,8 @@ import numpy as np
 from minari_collect.runs.folder import RunFolder
 from minari_collect.runs.schedule import Schedule
 from minari_collect.workers.messages import TaskOutput
+from minari_core import MinariDataset
 from minari_core.datasets.card import DatasetCard
-from minari_core.datasets.dataset import MinariDataset
 from minari_core.environments.env_specs import env_spec_from_json
 from minari_core.errors import RecordingError
 from minari_core.formats.columnar.shard_folder import ShardFolder

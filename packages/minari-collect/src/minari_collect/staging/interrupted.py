@@ -11,8 +11,7 @@ import numpy as np
 from minari_collect.staging.journal import Journal, StagedShards, read_journal
 from minari_core.columns import Array, Column, Schema
 from minari_core.environments.env_specs import env_spec_from_json
-from minari_core.episodes import encode_entries
-from minari_core.episodes.shard_data import ShardData
+from minari_core.episodes import ShardData, encode_entries
 from minari_core.formats.columnar.manifest import Manifest, Snapshot
 from minari_core.formats.columnar.shard_folder import ShardFolder
 
@@ -69,7 +68,7 @@ class InterruptedShards:
         seed, options = self._unfinished
         options = options if isinstance(options, Mapping) else None
         entries, pieces = encode_entries([steps], [seed], [options], [None], {})
-        groups: dict[str, Column] = dict(self.storage.snapshot.schemas[-1].parts)
+        groups: dict[str, Column] = dict(self.storage.snapshot.schemas[-1].groups)
         arrays: list[list[Array]] = []
         for name, column in groups.items():
             if name == "episodes":

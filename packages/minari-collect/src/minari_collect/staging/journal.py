@@ -161,7 +161,7 @@ def _read_shards(
 def _read_piece(folder: Path, line: JsonObject, lane: StagedShards) -> bool:
     """Add the piece of a line, if its file is there."""
     schema = schema_from_json(line["schema"])
-    entry = read_entry(_get_object(line, "piece"), [_count_arrays(schema)])
+    entry = read_entry(_get_object(line, "piece"), [len(schema.arrays)])
     if not _is_whole(folder, entry):
         return False
     if schema not in lane.schemas:
@@ -176,7 +176,7 @@ def _read_line(folder: Path, line: JsonObject, shards: StagedShards) -> bool:
     schemas = line["schemas"] if "schemas" in line else [line.get("schema")]
     if isinstance(schemas, list):
         shards.schemas += [schema_from_json(schema) for schema in schemas if schema]
-    array_counts = [_count_arrays(schema) for schema in shards.schemas]
+    array_counts = [len(schema.arrays) for schema in shards.schemas]
     listed = line["shards"] if "shards" in line else [line.get("shard")]
     entries = [
         read_entry(entry, array_counts)
@@ -196,10 +196,6 @@ def _is_whole(folder: Path, entry: ShardEntry) -> bool:
         return (folder / entry.file).stat().st_size == entry.nbytes
     except OSError:
         return False
-
-
-def _count_arrays(schema: Schema) -> int:
-    return sum(1 for _ in schema.arrays())
 
 
 def _get_object(holder: JsonObject, key: str) -> JsonObject:

@@ -12,9 +12,9 @@ from typing_extensions import Unpack
 from minari_collect.staging.collector_staging import FOLDER_PREFIX
 from minari_collect.staging.interrupted import InterruptedRecording, RecoverableRecording
 from minari_collect.staging.journal import JOURNAL_NAME
+from minari_core import DatasetDetails, EpisodeData, MinariDataset
 from minari_core.datasets.card import DatasetCard
-from minari_core.datasets.dataset import MinariDataset
-from minari_core.datasets.details import DatasetDetails, list_details
+from minari_core.datasets.details import list_details
 from minari_core.datasets.local import committed_recordings
 from minari_core.environments.env_specs import env_spec_from_json
 from minari_core.errors import (

@@ -12,8 +12,7 @@ from gymnasium import spaces
 from minari_collect.buffers.base import ColumnGroup
 from minari_collect.buffers.space_check import find_array_problem
 from minari_collect.vector_buffers.base import Cells, VectorBuffer
-from minari_core.columns import Array, FixedColumn, fixed_column
-from minari_core.columns.fixed import as_numeric_array
+from minari_core.columns import Array, FixedColumn, as_numeric_array, make_fixed_column
 from minari_core.errors import DataError
 
 # numpy calls the cast of 64-bit integers to float64 safe, which it is not.

@@ -98,6 +98,6 @@ def _say_what_is_kept(name: str) -> None:
     if not outputs:
         say("stopped; no episodes were complete yet, and nothing is kept")
         return
-    episodes = number_of(sum(output.stop - output.first for output in outputs), "episode")
-    steps = number_of(sum(output.steps for output in outputs), "step")
+    episodes = format_count(sum(output.stop - output.first for output in outputs), "episode")
+    steps = format_count(sum(output.steps for output in outputs), "step")
     say(f"stopped; {episodes} with {steps} are kept: the same command with --resume goes on")
