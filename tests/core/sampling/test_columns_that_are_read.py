@@ -91,7 +91,7 @@ def test_rewards_are_not_read_for_windows_and_steps_that_do_not_ask_for_them() -
         storage: Any = get_raw_storage(dataset)
 
         def bound() -> set[str]:
-            return set(binding._bound[storage]._gatherers)
+            return set(binding._caches[storage]._gatherers)
 
         dataset.sample_transitions(5, columns=["actions"], n_step=4)
         dataset.sample_sequences(5, 2, columns=["actions"])

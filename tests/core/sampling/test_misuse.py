@@ -40,7 +40,7 @@ Call = Callable[[MinariDataset], Any]
         (lambda d: d.sample_transitions(2, discount=1.1), r"discount is 1\.1, not between"),
         (lambda d: d.sample_transitions(2, discount=float("nan")), "discount is nan, not between"),
         (lambda d: d.sample_transitions(2, discount="1x"), "discount is '1x', not a number"),
-        (lambda d: d.sample_transitions(2, goals="past"), "goals is 'past', not 'uniform'"),
+        (lambda d: d.sample_transitions(2, goals="past"), "goals is 'past'; give 'future'"),
         (lambda d: d.sample_transitions(2, goal_discount=1), "goal_discount is 1, not below 1"),
         (lambda d: d.sample_transitions(2, goals="final", goal_column="goal"), "column 'goal'"),
         (lambda d: d.sample_transitions(2, columns="rewards"), "columns is 'rewards', not a list"),
@@ -60,7 +60,7 @@ Call = Callable[[MinariDataset], Any]
         (lambda d: d.sample_transitions(2, columns=[1]), r"columns is \[1\], not a list of names"),
         (
             lambda d: d.sample_transitions(2, columns=["reward"]),
-            "no column 'reward'; parts are obs",
+            "no column 'reward'; column groups are obs",
         ),
         (lambda d: d.sample_transitions(2, columns=["episodes"]), "no column 'episodes'"),
         (

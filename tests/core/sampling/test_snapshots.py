@@ -193,12 +193,12 @@ def test_threads_sample_from_views_at_the_same_time() -> None:
 
 
 def test_what_is_bound_of_a_storage_goes_with_it() -> None:
-    before = len(binding._bound)
+    before = len(binding._caches)
     with stored(record(VECTOR, VECTOR, [3], 0, cuts=1), on_disk=False) as dataset:
         dataset.sample_transitions(3)
-        assert len(binding._bound) == before + 1
+        assert len(binding._caches) == before + 1
     del dataset
-    assert len(binding._bound) == before
+    assert len(binding._caches) == before
 
 
 def test_samplers_of_many_arguments_do_not_pile_up() -> None:

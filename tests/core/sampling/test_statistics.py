@@ -162,13 +162,13 @@ def _cache_of(dataset: MinariDataset) -> Path:
 def _reads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """A list that grows with each pass over data."""
     passes: list[tuple[str, ...]] = []
-    compute = statistics.column_statistics
+    compute = statistics.compute_statistics
 
     def watched(storage: Any, episodes: Any, columns: Any) -> Any:
         passes.append(tuple(columns))
         return compute(storage, episodes, columns)
 
-    monkeypatch.setattr(statistics, "column_statistics", watched)
+    monkeypatch.setattr(statistics, "compute_statistics", watched)
     return passes
 
 

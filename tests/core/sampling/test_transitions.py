@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minari_core.sampling import TransitionBatch
+from minari_core.sampling import TransitionBatch, TransitionOptions
+from minari_core.sampling.goals import Goals
 from tests.core.helpers.recorded import (
     VECTOR,
     WITH_IMAGE,
@@ -22,6 +23,7 @@ from tests.core.helpers.recorded import (
     views,
 )
 
+GOALS_OF_THE_FUTURE: tuple[Goals, Goals] = ("future", "uniform")
 PARTS = ["observations", "actions", "rewards", "next_observations", "terminations", "truncations"]
 
 
@@ -199,7 +201,9 @@ def test_what_is_sampled_is_the_callers_to_change() -> None:
             expect_transitions(sampler.read(np.arange(14)), recorded, everything)
 
 
-@given(recordings(vector_rewards=False), st.sampled_from(["uniform", "geometric", "final"]))
+@given(
+    recordings(vector_rewards=False), st.sampled_from(["future", "uniform", "geometric", "final"])
+)
 @settings(max_examples=40)
 def test_goals_lie_behind_the_step_in_the_same_episode(recorded: Recorded, goals: Any) -> None:
     with stored(recorded, on_disk=False) as dataset:
@@ -227,7 +231,7 @@ def test_goals_are_distributed_as_their_names_say(discount: float) -> None:
         observation[:] = step
     with stored(recorded, on_disk=False) as dataset:
         dataset.set_seed(5)
-        for goals in ("uniform", "geometric"):
+        for goals in ("future", "geometric"):
             batch = dataset.sample_transitions(60_000, goals=goals, goal_discount=discount)
             ahead = (batch.goals[:, 0] - batch.time_steps).astype(int)
             for step in range(steps):
@@ -237,6 +241,18 @@ def test_goals_are_distributed_as_their_names_say(discount: float) -> None:
                 wanted = powers / powers.sum()
                 deviation = np.sqrt(wanted * (1 - wanted) / found.sum())
                 assert np.all(np.abs(found / found.sum() - wanted) <= 5 * deviation + 1e-12)
+
+
+def test_uniform_goals_are_those_of_the_future() -> None:
+    with stored(record(VECTOR, VECTOR, [9, 4], 0), on_disk=False) as dataset:
+        batches = []
+        for goals in GOALS_OF_THE_FUTURE:
+            dataset.set_seed(5)
+            batches.append(dataset.sample_transitions(50, goals=goals))
+        assert np.array_equal(batches[0].goals, batches[1].goals)
+    # The text of options is in the state of batches; that of the older name stays.
+    assert "goals='uniform'" in repr(TransitionOptions(goals="future"))
+    assert TransitionOptions(goals="future") == TransitionOptions(goals="uniform")
 
 
 def test_goals_come_from_the_column_that_is_asked_for() -> None:

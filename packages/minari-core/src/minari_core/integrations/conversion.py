@@ -27,7 +27,7 @@ def convert_batch(value: Any, convert: Callable[[Any], Any]) -> Any:
         text and other values as they are.
     """
     if isinstance(value, TransitionBatch | SequenceBatch):
-        names = [item.name for item in fields(value) if item.name != "place"]
+        names = [item.name for item in fields(value) if item.name != "origin"]
         parts = {name: getattr(value, name) for name in dict.fromkeys([*names, *_LOOKED_UP])}
         kept = {name: part for name, part in parts.items() if not _is_nothing(part)}
         return {name: convert_batch(part, convert) for name, part in kept.items()}

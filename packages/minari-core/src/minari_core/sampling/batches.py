@@ -20,7 +20,7 @@ _STATE_VERSION = 1
 
 
 class Sampler(Protocol[Batch]):
-    """What reads batches by position: a `TransitionSampler` or a `SequenceSampler`."""
+    """A reader of batches by position: a `TransitionSampler` or a `SequenceSampler`."""
 
     def __len__(self) -> int:
         """The number of positions."""
@@ -37,7 +37,7 @@ class Batches(Generic[Batch]):
     Among ``world_size`` ranks, rank r takes the positions r, r + world_size, … of each epoch's
     order, so ranks share nothing and leave nothing out. Memory does not grow with the dataset.
 
-    Not safe to share between threads: it holds its place.
+    Not safe to share between threads: it holds its position.
     """
 
     def __init__(
@@ -57,21 +57,21 @@ class Batches(Generic[Batch]):
         """Begin with the first epoch.
 
         Args:
-            sampler: Reads the batches.
-            batch_size: Transitions or windows in a batch, of this rank.
-            seed: What the order depends on.
+            sampler: The reader of the batches.
+            batch_size: The number of transitions or windows in a batch, of this rank.
+            seed: The seed of the order.
             identity: Tells the dataset, view and options from others, for `load_state_dict`.
-            epochs: How often to visit everything; without end if None.
+            epochs: The number of epochs; without end if None.
             shuffle: Whether the order is random; else it is that of the dataset.
             drop_last: Leave out a last batch that is not full; with several ranks, all have the
                 same number of batches then.
-            rank: Which of the ranks this is, from 0.
-            world_size: How many ranks there are.
-            weights: Draw with repetition, as often as there are positions, in shares of the
+            rank: The rank of this process, from 0.
+            world_size: The number of ranks.
+            weights: Draw with replacement, as often as there are positions, in shares of the
                 episodes; visit each position once if None.
 
         Raises:
-            SamplingError: A number makes no sense, or there is nothing to visit.
+            SamplingError: A number is out of its range, or there is nothing to visit.
         """
         batch_size = check_whole_number("batch_size", batch_size, 1)
         seed = check_whole_number("seed", seed, 0)
@@ -107,7 +107,7 @@ class Batches(Generic[Batch]):
 
     @property
     def batches_per_epoch(self) -> int:
-        """How many batches this rank has in an epoch."""
+        """The number of batches of this rank in an epoch."""
         size, share = self._size, self._batch_size
         if self._drop_last:
             return size // self._world_size // share
@@ -115,7 +115,7 @@ class Batches(Generic[Batch]):
         return -(-mine // share)
 
     def __len__(self) -> int:
-        """How many batches this rank has in all epochs.
+        """Return the number of batches of this rank in all epochs.
 
         Raises:
             SamplingError: There is no end of epochs.
@@ -125,27 +125,27 @@ class Batches(Generic[Batch]):
         return self.batches_per_epoch * self._epochs
 
     def __iter__(self) -> Iterator[Batch]:
-        """Go on from the present place."""
+        """Return the iterator itself, which goes on from its position."""
         return self
 
     def share(self, number: int, count: int) -> Iterator[Batch]:
-        """Every so-manieth batch from the present place on, without moving it.
+        """Iterate over every ``count``-th remaining batch, from ``number``, without advancing this.
 
-        The worker ``number`` of ``count`` workers of one rank reads these: taken in turns, they
-        are the batches of the rank in their order, however many workers there are.
+        Worker ``number`` of the ``count`` workers of one rank reads these: taken in turns, they
+        are the batches of the rank in their order, for any number of workers.
 
         Args:
-            number: Which share, from 0 to ``count - 1``.
-            count: How many shares there are.
+            number: The index of the share, from 0 to ``count - 1``.
+            count: The number of shares.
         """
         epoch, batch = self._epoch, self._batch
-        place = number
+        ahead = number
         while self._epochs is None or epoch < self._epochs:
             left = self.batches_per_epoch - batch
-            for offset in range(place, left, count):
+            for offset in range(ahead, left, count):
                 yield self._sampler.read(self._positions(epoch, batch + offset))
             # How far the next batch of this share lies in the next epoch.
-            place = place - left if place >= left else (place - left) % count
+            ahead = ahead - left if ahead >= left else (ahead - left) % count
             epoch, batch = epoch + 1, 0
             if self.batches_per_epoch == 0:
                 return
@@ -164,7 +164,7 @@ class Batches(Generic[Batch]):
         return batch
 
     def state_dict(self) -> dict[str, Any]:
-        """The present place, small and plain JSON."""
+        """Return the present position, small and as plain JSON."""
         return {
             "version": _STATE_VERSION,
             "identity": self._identity,
@@ -174,7 +174,7 @@ class Batches(Generic[Batch]):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a place that `state_dict` gave.
+        """Go on from a position that `state_dict` returned.
 
         Raises:
             SamplingError: The state is of another dataset, view or setting; the message says of
@@ -215,17 +215,17 @@ class Batches(Generic[Batch]):
         }
 
     def _positions(self, epoch: int, batch: int) -> Positions:
-        """The positions of a batch; the orders of many are computed together."""
+        """Return the positions of a batch; those of many batches are computed together."""
         at_once = max(1, _POSITIONS_AT_ONCE // self._batch_size)
-        block, place = divmod(batch, at_once)
+        block, offset = divmod(batch, at_once)
         if self._known is None or self._known[:2] != (epoch, block):
             first = block * at_once * self._batch_size
-            # So many of all are this rank's.
+            # The number of positions of this rank.
             own = -((self._rank - self._size) // self._world_size)
             stop = max(min(first + at_once * self._batch_size, own), first)
             mine = np.arange(first, stop, dtype=np.int64) * self._world_size + self._rank
             self._known = (epoch, block, self._random_order(epoch)(mine) if self._shuffle else mine)
-        return self._known[2][place * self._batch_size : (place + 1) * self._batch_size]
+        return self._known[2][offset * self._batch_size : (offset + 1) * self._batch_size]
 
     def _random_order(self, epoch: int) -> Permutation | WeightedOrder:
         if self._order is None or self._order[0] != epoch:

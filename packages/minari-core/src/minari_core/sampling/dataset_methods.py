@@ -1,4 +1,4 @@
-"""What a dataset offers for training."""
+"""The methods of a dataset that training uses."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.messages import warn_caller
 from minari_core.random_stream import RandomStream
 from minari_core.sampling.batches import Batches
-from minari_core.sampling.gathering.binding import sharded
+from minari_core.sampling.gathering.binding import check_sharded
+from minari_core.sampling.goals import Goals
 from minari_core.sampling.rank_index import Positions
-from minari_core.sampling.statistics import ColumnStatistics, cached_statistics, column_statistics
+from minari_core.sampling.statistics import ColumnStatistics, compute_statistics, load_statistics
 from minari_core.sampling.steps import EpisodeSteps
 from minari_core.sampling.transitions import (
-    Goals,
     TransitionBatch,
     TransitionOptions,
     TransitionSampler,
-    columns_of,
+    normalize_columns,
 )
 from minari_core.sampling.weights import EpisodeWeights
 from minari_core.sampling.windows import Padding, SequenceBatch, SequenceOptions, SequenceSampler
@@ -55,37 +55,39 @@ class TrainingMethods:
         goal_column: str = "observations",
         out: TransitionBatch | None = None,
     ) -> TransitionBatch:
-        """Draw transitions at random, with repetition.
+        """Sample transitions uniformly, or by weights, with replacement.
 
         Args:
-            batch_size: How many.
-            columns: What to read; only that is read. Names are ``observations``, ``actions``,
-                ``rewards``, ``next_observations``, ``terminations``, ``truncations`` (all six if
-                None), ``infos`` and ``extras``, and columns inside them such as
+            batch_size: The number of transitions, B.
+            columns: The columns to read; nothing else is read. Names are ``observations``,
+                ``actions``, ``rewards``, ``next_observations``, ``terminations``, ``truncations``
+                (all six if None), ``infos`` and ``extras``, and columns inside them such as
                 ``infos/x_position`` or ``observations/camera``.
-            weights: ``None`` or ``"transitions"`` for each transition as likely, ``"episodes"``
-                for each episode as likely, or a weight for each episode.
-            n_step: Sum the rewards of up to n steps, not beyond the end of the episode; the next
-                observations and the flags are then those after the last of them.
+            weights: ``None`` or ``"transitions"``: all transitions are equally likely;
+                ``"episodes"``: all episodes are; or a weight for each episode.
+            n_step: The number of steps whose rewards are summed, fewer at the end of the episode;
+                the next observations and the flags are then those after the last of them.
             discount: The discount of n-step returns.
-            stack: Give stacks of so many frames as observations, not beyond the beginning of the
-                episode, where the first frame is repeated.
-            goals: Also give an observation from after the step in the same episode: ``"uniform"``,
-                ``"geometric"`` or the ``"final"`` one.
+            stack: The number of frames to stack as an observation; before the beginning of the
+                episode the first frame is repeated. 0 for no axis of frames.
+            goals: Also return goals for hindsight experience replay (HER, Andrychowicz et al.,
+                2017): observations from after the step in the same episode. ``"future"`` (or
+                ``"uniform"``, the same) gives each of them the same chance, ``"geometric"``
+                prefers near ones, and ``"final"`` takes the last.
             goal_discount: With geometric goals, the chance of going one step further.
             goal_column: The column of goals, such as ``observations/achieved_goal``.
             out: A batch of an earlier call with the same arguments, whose arrays are filled again.
 
         Raises:
-            SamplingError: A number makes no sense, a column does not exist, weights do not fit,
-                or there is nothing to sample.
+            SamplingError: A number is out of its range, a column does not exist, weights do not
+                fit, or there is nothing to sample.
         """
         # Making and hashing options takes as long as gathering a column, so what is asked for
         # again and again is known by its arguments.
-        names = columns_of(columns)
+        names = normalize_columns(columns)
         kinds = (type(n_step), type(stack))  # 1.0 equals 1, and is refused
         key = (names, n_step, discount, stack, goals, goal_discount, goal_column, kinds)
-        sampler = self._sampler_of(key)
+        sampler = self._find_sampler(key)
         if sampler is None:
             options = TransitionOptions(
                 columns=names,
@@ -97,7 +99,7 @@ class TrainingMethods:
                 goal_column=goal_column,
             )
             sampler = self._transition_sampler(options)
-            self._remembered(key, lambda: sampler)
+            self._remember(key, lambda: sampler)
         shares = None if weights is None else self._transition_weights(weights)
         return sampler.sample(self._stream.generator, batch_size, shares, out)
 
@@ -112,29 +114,29 @@ class TrainingMethods:
         returns_to_go: bool = False,
         discount: float = 1.0,
     ) -> SequenceBatch:
-        """Draw windows of consecutive steps at random, with repetition.
+        """Sample windows of consecutive steps uniformly, or by weights, with replacement.
 
         Args:
-            batch_size: How many windows.
-            length: How many steps in each.
-            columns: What to read, as for `sample_transitions`; all but ``next_observations`` if
-                None.
+            batch_size: The number of windows, B.
+            length: The number of steps in each, L.
+            columns: The columns to read, as for `sample_transitions`; all but
+                ``next_observations`` if None.
             weights: As for `sample_transitions`. Without padding, ``"episodes"`` are those that
                 hold a window, and only they may be given a weight.
             padding: ``None`` for whole windows only; ``"after"`` for windows that begin at any
-                step and are padded behind the episode's end; ``"before"`` for windows that end at
+                step and are padded after the episode's end; ``"before"`` for windows that end at
                 any step and are padded before its beginning.
-            returns_to_go: Also give the discounted sum of rewards from each step to the end of
+            returns_to_go: Also return the discounted sum of rewards from each step to the end of
                 the episode.
             discount: The discount of returns-to-go.
 
         Raises:
-            SamplingError: A number makes no sense, a column does not exist, weights do not fit,
-                or every episode is shorter than a window without padding.
+            SamplingError: A number is out of its range, a column does not exist, weights do not
+                fit, or every episode is shorter than a window without padding.
         """
         options = SequenceOptions(
             length=length,
-            columns=columns_of(columns),
+            columns=normalize_columns(columns),
             padding=padding,
             returns_to_go=returns_to_go,
             discount=discount,
@@ -167,22 +169,21 @@ class TrainingMethods:
         """Visit each transition, or each window, exactly once an epoch.
 
         Args:
-            batch_size: Transitions or windows in a batch.
-            epochs: How many epochs; without end if None.
+            batch_size: The number of transitions or windows in a batch.
+            epochs: The number of epochs; without end if None.
             shuffle: Whether the order is random. It depends on the seed alone, and takes no
                 memory.
             drop_last: Leave out a last batch that is not full.
-            seed: What the order depends on; drawn from this dataset's generator if None, so that
+            seed: The seed of the order; drawn from this dataset's generator if None, so that
                 `set_seed` decides it. Ranks must be given the same.
-            rank: Which of several processes this is, from 0; they share nothing and leave nothing
-                out.
-            world_size: How many processes there are.
+            rank: The rank of this process, from 0; ranks share nothing and leave nothing out.
+            world_size: The number of processes.
             weights: As for `sample_transitions` and `sample_sequences`: do not visit each once,
-                but draw as many with repetition. What is drawn depends on the seed alone, among
-                any number of processes.
-            length: Visit windows of so many steps, not transitions.
+                but draw as many with replacement. The draws depend on the seed alone, for any
+                number of processes.
+            length: Visit windows of this many steps, not transitions.
             padding: As for `sample_sequences`.
-            columns: What to read, as for `sample_transitions`.
+            columns: The columns to read, as for `sample_transitions`.
             n_step: As for `sample_transitions`.
             discount: As for `sample_transitions` (0.99 if None) and `sample_sequences` (1).
             stack: As for `sample_transitions`.
@@ -204,7 +205,7 @@ class TrainingMethods:
                 raise SamplingError(f"{name}={given!r} is of {kind}")
         if length is None:
             transition_options = TransitionOptions(
-                columns=columns_of(columns),
+                columns=normalize_columns(columns),
                 n_step=n_step,
                 discount=0.99 if discount is None else discount,
                 stack=stack,
@@ -213,7 +214,7 @@ class TrainingMethods:
         else:
             sequence_options = SequenceOptions(
                 length=length,
-                columns=columns_of(columns),
+                columns=normalize_columns(columns),
                 padding=padding,
                 returns_to_go=returns_to_go,
                 discount=1.0 if discount is None else discount,
@@ -241,7 +242,7 @@ class TrainingMethods:
     def statistics(
         self, columns: Sequence[str] = ("observations", "actions", "rewards")
     ) -> dict[str, ColumnStatistics]:
-        """Mean, standard deviation, minimum and maximum of columns, in one pass over the data.
+        """Compute mean, standard deviation, minimum and maximum of columns, in one pass.
 
         For a whole dataset they are kept beside it, and computed anew when its data has changed.
         NaN and infinities are counted, left out, and warned about once.
@@ -256,13 +257,13 @@ class TrainingMethods:
         Raises:
             SamplingError: A column does not exist, or there are no episodes.
         """
-        storage = sharded(self._storage)
-        names = columns_of(columns) or ()
+        storage = check_sharded(self._storage)
+        names = normalize_columns(columns) or ()
         is_whole = isinstance(self._indices, range) and len(self._indices) > 0
         if is_whole and self._indices == range(storage.total_episodes):
-            found = cached_statistics(storage, names, self._fingerprint())
+            found = load_statistics(storage, names, self._fingerprint())
         else:
-            found = column_statistics(storage, self._indices, names)
+            found = compute_statistics(storage, self._indices, names)
         for path, leaf in found.items():
             if leaf.nonfinite.any():
                 warn_caller(
@@ -272,7 +273,7 @@ class TrainingMethods:
         return found
 
     def newer_episodes(self) -> int:
-        """How many episodes others have added since this object was made; it goes on without."""
+        """Count the episodes that others have added since this object was made; it lacks them."""
         return self._storage.newer_episodes()
 
     def transition_sampler(
@@ -283,28 +284,28 @@ class TrainingMethods:
         discount: float = 0.99,
         stack: int = 0,
     ) -> TransitionSampler:
-        """What reads transitions by their numbers, from 0 to ``total_steps - 1``.
+        """Make a reader of transitions by their positions, from 0 to ``total_steps - 1``.
 
         Args:
-            columns: As for `sample_transitions`, and so are the others.
-            n_step: How many rewards to sum.
+            columns: The columns to read, as for `sample_transitions`.
+            n_step: The number of steps whose rewards are summed.
             discount: The discount of n-step returns.
-            stack: How many frames to stack.
+            stack: The number of frames to stack.
         """
         return self._transition_sampler(
             TransitionOptions(
-                columns=columns_of(columns), n_step=n_step, discount=discount, stack=stack
+                columns=normalize_columns(columns), n_step=n_step, discount=discount, stack=stack
             )
         )
 
     def _transition_sampler(self, options: TransitionOptions) -> TransitionSampler:
         def make() -> TransitionSampler:
-            storage = sharded(self._storage)
+            storage = check_sharded(self._storage)
             return TransitionSampler(storage, self._indices, options, self._steps(storage))
 
-        return self._remembered(options, make)
+        return self._remember(options, make)
 
-    def _sampler_of(self, key: Hashable) -> TransitionSampler | None:
+    def _find_sampler(self, key: Hashable) -> TransitionSampler | None:
         try:
             return cast("TransitionSampler | None", self._samplers.get(key))
         except TypeError:  # what cannot be hashed is refused by the options
@@ -312,28 +313,28 @@ class TrainingMethods:
 
     def _sequence_sampler(self, options: SequenceOptions) -> SequenceSampler:
         def make() -> SequenceSampler:
-            storage = sharded(self._storage)
+            storage = check_sharded(self._storage)
             return SequenceSampler(storage, self._indices, options, self._steps(storage))
 
-        return self._remembered(options, make)
+        return self._remember(options, make)
 
     def _steps(self, storage: ShardedStorage) -> EpisodeSteps:
-        return self._remembered("steps", lambda: EpisodeSteps(storage, self._indices))
+        return self._remember("steps", lambda: EpisodeSteps(storage, self._indices))
 
     def _transition_weights(self, weights: str | npt.ArrayLike) -> EpisodeWeights | None:
         if _is_uniform(weights):
             return None
-        steps = self._steps(sharded(self._storage))
+        steps = self._steps(check_sharded(self._storage))
         if isinstance(weights, str):
             # These depend on the dataset alone; numbers of the caller's may have changed.
-            return self._remembered(
+            return self._remember(
                 ("weights", weights),
                 lambda: EpisodeWeights(weights, steps.lengths, steps.view_starts),
             )
         return EpisodeWeights(weights, steps.lengths, steps.view_starts)
 
-    def _remembered(self, key: Hashable, make: Callable[[], Made]) -> Made:
-        """What was made for a key before; the oldest is forgotten when there are many."""
+    def _remember(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """Return what was made for a key before, or make it; the oldest of many is forgotten."""
         made = self._samplers.get(key)
         if made is None:
             made = make()
@@ -343,12 +344,12 @@ class TrainingMethods:
         return cast("Made", made)
 
     def _identity(self, options: TransitionOptions | SequenceOptions) -> str:
-        """What a sampler reads, for people, and a fingerprint of it."""
+        """Return what a sampler reads, for people, and a fingerprint of it."""
         name = self._storage.metadata.get("dataset_id", "")
         return f"{name} ({len(self._indices)} episodes, {self._fingerprint()}) {options}"
 
     def _fingerprint(self) -> str:
-        """Text that changes with the stored data and with the view."""
+        """Return text that changes with the stored data and with the view."""
         digest = hashlib.sha256(self._storage.fingerprint().encode("utf-8"))
         if isinstance(self._indices, range):
             digest.update(repr(self._indices).encode("ascii"))

@@ -1,4 +1,4 @@
-"""A random order of numbers that is computed, not stored.
+"""A random permutation that is computed, not stored.
 
 An epoch over 10⁹ transitions needs no 8 GB permutation: a keyed Feistel network is a bijection of
 the numbers below a power of four, and following it until the result is inside the range makes it
@@ -27,11 +27,11 @@ class Permutation:
         """Choose a permutation.
 
         Args:
-            size: How many numbers are permuted.
+            size: The number of numbers that are permuted.
             *key: Numbers, such as a seed and an epoch; other numbers give another order.
         """
         self.size = size
-        """How many numbers are permuted."""
+        """The number of numbers that are permuted."""
         half = max(1, (max(size - 1, 1).bit_length() + 1) // 2)
         self._half = np.uint64(half)
         self._mask = np.uint64((1 << half) - 1)
@@ -39,7 +39,7 @@ class Permutation:
         self._keys = [np.uint64(word) for word in words]
 
     def __call__(self, positions: Positions) -> Positions:
-        """What stands at each position of the order.
+        """Return the number at each position of the order.
 
         Args:
             positions: From 0 to ``size - 1``, shape (n,).

@@ -1,4 +1,4 @@
-"""Which of many consecutive runs a position is in, in constant time and a quarter byte each."""
+"""Find which of many consecutive runs a position is in: constant time, a quarter byte each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BIT = np.uint64(63)
 
 
 class RankIndex:
-    """Finds the run of a position among runs of positive length that lie behind one another.
+    """Finds the run of a position among consecutive runs of positive length.
 
     A binary search takes longer the more runs there are, and misses the cache at every step.
     Here a bit marks where each run begins; the run of a position is the number of bits up to it,
@@ -32,16 +32,16 @@ class RankIndex:
         """
         ends = np.cumsum(lengths, dtype=np.int64)
         self.total = int(ends[-1]) if len(ends) else 0
-        """How many positions there are."""
+        """The number of positions."""
         starts = np.zeros(len(ends), dtype=np.int64)
         starts[1:] = ends[:-1]
         words = np.zeros((self.total >> _WORD_BITS) + 1, dtype=np.uint64)
         if len(starts):
             # The starts are sorted, so those of one word are neighbours.
-            places = starts >> _WORD_BITS
-            first = np.flatnonzero(np.diff(places, prepend=-1))
+            word_indices = starts >> _WORD_BITS
+            first = np.flatnonzero(np.diff(word_indices, prepend=-1))
             bits = _ONE << (starts.astype(np.uint64) & _BIT)
-            words[places[first]] = np.bitwise_or.reduceat(bits, first)
+            words[word_indices[first]] = np.bitwise_or.reduceat(bits, first)
         counts = np.zeros(len(words), dtype=np.int64)
         np.cumsum(_population_count(words)[:-1], out=counts[1:])
         self._words = words
@@ -49,7 +49,7 @@ class RankIndex:
         self._counts = counts - 1
 
     def runs(self, positions: Positions) -> Positions:
-        """The number of the run that each position is in.
+        """Return the index of the run that each position is in.
 
         Args:
             positions: From 0 to ``total - 1``, of any shape.

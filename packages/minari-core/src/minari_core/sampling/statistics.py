@@ -18,7 +18,7 @@ from minari_core.errors import SamplingError
 from minari_core.files import replace_file
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.json_values import from_json_text, to_json_text
-from minari_core.sampling.gathering.binding import gatherer_for
+from minari_core.sampling.gathering.binding import find_gatherer
 from minari_core.sampling.gathering.gatherers import FixedGatherer, MaskedGatherer
 from minari_core.sampling.gathering.selection import Selection
 from minari_core.sampling.rank_index import Positions, RankIndex
@@ -51,9 +51,9 @@ class ColumnStatistics:
     max: npt.NDArray[np.float64]
     """The largest value."""
     count: int
-    """How many rows there are; missing ones do not count."""
+    """The number of rows; missing ones do not count."""
     nonfinite: npt.NDArray[np.int64]
-    """How many of them are NaN or infinite, in the shape of a row."""
+    """The number of them that are NaN or infinite, in the shape of a row."""
 
 
 class Normalizer:
@@ -70,25 +70,25 @@ class Normalizer:
         self._scale = np.maximum(statistics.std, epsilon)
 
     def normalize(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """``(values - mean) / std``, for values of shape (…, *row)."""
+        """Return ``(values - mean) / std``, for values of shape (…, *row)."""
         normal: npt.NDArray[np.float64] = (np.asarray(values) - self._mean) / self._scale
         return normal
 
     def denormalize(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """The inverse of `normalize`."""
+        """Return ``values * std + mean``, the inverse of `normalize`."""
         original: npt.NDArray[np.float64] = np.asarray(values) * self._scale + self._mean
         return original
 
 
-def column_statistics(
+def compute_statistics(
     storage: ShardedStorage, episodes: Positions | range, columns: Sequence[str]
 ) -> dict[str, ColumnStatistics]:
-    """The statistics of every numeric leaf of some columns, in one pass over the data.
+    """Compute the statistics of every numeric leaf of some columns, in one pass over the data.
 
     Args:
-        storage: Where the data is.
-        episodes: Which episodes count; one that is given twice counts twice.
-        columns: Parts, or columns inside them.
+        storage: The storage to read from.
+        episodes: The stored indices of the episodes; one that is given twice counts twice.
+        columns: Column groups such as ``observations``, or columns inside them.
 
     Returns:
         For each leaf its path, such as ``observations/camera``, and its statistics. Leaves that
@@ -99,7 +99,7 @@ def column_statistics(
     """
     if "next_observations" in {name.partition("/")[0] for name in columns}:
         raise SamplingError("next_observations have no statistics; give observations")
-    gatherers = {name: gatherer_for(storage, name) for name in columns}
+    gatherers = {name: find_gatherer(storage, name) for name in columns}
     if len(episodes) == 0:
         raise SamplingError("there are no statistics of a dataset or view without episodes")
     steps = EpisodeSteps(storage, episodes)
@@ -119,21 +119,21 @@ def column_statistics(
     return found
 
 
-def cached_statistics(
+def load_statistics(
     storage: ShardedStorage, columns: Sequence[str], fingerprint: str
 ) -> dict[str, ColumnStatistics]:
-    """The statistics of a whole dataset, from its folder if they are there and still true.
+    """Read the statistics of a whole dataset from its folder, or compute and keep them.
 
     Args:
-        storage: Where the data is.
-        columns: Parts, or columns inside them.
-        fingerprint: Changes with the data.
+        storage: The storage to read from.
+        columns: Column groups such as ``observations``, or columns inside them.
+        fingerprint: Text that changes with the data.
     """
     path = None if storage.data_path is None else storage.data_path / CACHE_NAME
     cache = {} if path is None else _read_cache(path, fingerprint)
     missing = [name for name in columns if name not in cache]
     for name in missing:
-        cache[name] = column_statistics(storage, range(storage.total_episodes), [name])
+        cache[name] = compute_statistics(storage, range(storage.total_episodes), [name])
     if missing and path is not None:
         # A dataset that cannot be written to has no cache, and is as good without.
         with suppress(OSError):
@@ -200,12 +200,12 @@ def _rows_at_once(leaf: FixedGatherer | MaskedGatherer) -> int:
 
 
 def _blocks(lengths: Positions, firsts: Positions, most: int) -> Iterator[Positions]:
-    """The rows of some runs, at most so many at a time.
+    """Yield the rows of some runs, at most ``most`` at a time.
 
     Args:
-        lengths: The rows of each run.
+        lengths: The number of rows of each run.
         firsts: The first row of each run.
-        most: How many rows a block has, but for the last.
+        most: The number of rows in a block; the last may have fewer.
     """
     runs = RankIndex(lengths)
     shifts = firsts - (np.cumsum(lengths) - lengths)
@@ -220,7 +220,7 @@ def _read_cache(path: Path, fingerprint: str) -> dict[str, dict[str, ColumnStati
         if (content.get("version"), content["fingerprint"]) != (_CACHE_VERSION, fingerprint):
             return {}
         return {
-            name: {leaf: _from_json(described) for leaf, described in leaves.items()}
+            name: {leaf: _from_json(saved) for leaf, saved in leaves.items()}
             for name, leaves in content["columns"].items()
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -244,11 +244,11 @@ def _to_json(statistics: ColumnStatistics) -> dict[str, Any]:
     return {**fields, "count": statistics.count}
 
 
-def _from_json(described: Mapping[str, Any]) -> ColumnStatistics:
+def _from_json(saved: Mapping[str, Any]) -> ColumnStatistics:
     fields: dict[str, Any] = {
         name: np.asarray(
-            from_json_text(described[name]), np.int64 if name == "nonfinite" else np.float64
+            from_json_text(saved[name]), np.int64 if name == "nonfinite" else np.float64
         )
         for name in _FIELDS
     }
-    return ColumnStatistics(**fields, count=int(described["count"]))
+    return ColumnStatistics(**fields, count=int(saved["count"]))

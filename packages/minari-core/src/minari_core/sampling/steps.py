@@ -14,7 +14,7 @@ from minari_core.sampling.weights import EpisodeWeights
 
 
 class EpisodeSteps:
-    """Where the steps of a view's episodes lie among all rows and steps of a storage."""
+    """The steps of a view's episodes, and where they lie among the rows and steps of a storage."""
 
     __slots__ = (
         "_firsts",
@@ -32,8 +32,8 @@ class EpisodeSteps:
         """Lay out the episodes of a view.
 
         Args:
-            storage: Where they are.
-            episodes: Their indices, in the view's order.
+            storage: The storage of the episodes.
+            episodes: Their stored indices, in the view's order.
         """
         index = storage.index
         lengths, starts = index.lengths, index.starts
@@ -48,7 +48,7 @@ class EpisodeSteps:
         """The first step of each episode, counted through the storage."""
         self._rank = RankIndex(self.lengths)
         self.total = self._rank.total
-        """How many steps there are."""
+        """The number of steps."""
         if self._identity:
             self.view_starts = self.first_steps
             """The first step of each episode, counted through the view."""
@@ -58,28 +58,28 @@ class EpisodeSteps:
         self._shards: tuple[Positions | None] | None = None
 
     def locate(self, positions: Positions) -> tuple[Positions, Positions]:
-        """The place of each position among the view's episodes, and its step in the storage.
+        """Return the index in the view of each position's episode, and its step in the storage.
 
         Args:
             positions: Steps of the view, from 0 to ``total - 1``.
         """
-        places = self._rank.runs(positions)
+        indices = self._rank.runs(positions)
         if self._identity:
-            return places, positions
-        shift = self.first_steps.take(places) - self.view_starts.take(places)
-        return places, positions + shift
+            return indices, positions
+        shift = self.first_steps.take(indices) - self.view_starts.take(indices)
+        return indices, positions + shift
 
-    def rows(self, places: Positions, steps: Positions) -> Positions:
-        """The row of the observation before each step; the one after it is the next row."""
-        return steps + (places if self._identity else self.episodes.take(places))
+    def rows(self, indices: Positions, steps: Positions) -> Positions:
+        """Return the row of the observation before each step; the one after it is the next row."""
+        return steps + (indices if self._identity else self.episodes.take(indices))
 
     def shards(self) -> Positions | None:
-        """The shard of each episode, shape (episodes,); None if an episode lies in several."""
+        """Return the shard of each episode, shape (episodes,); None if one lies in several."""
         if self._shards is None:
             last_steps = self.first_steps + self.lengths - 1
             found = [
-                np.searchsorted(firsts, places, side="right") - 1
-                for firsts, places in (
+                np.searchsorted(firsts, points, side="right") - 1
+                for firsts, points in (
                     (self._firsts[1], self.first_steps),
                     (self._firsts[1], last_steps),
                     (self._firsts[0], self.first_steps + self.episodes),
@@ -94,33 +94,33 @@ class EpisodeSteps:
 class ShardsOfSteps(ShardNumbers):
     """The shards of the episodes of a batch, looked up when the first column asks."""
 
-    __slots__ = ("_known", "_places", "_steps")
+    __slots__ = ("_indices", "_known", "_steps")
 
-    def __init__(self, steps: EpisodeSteps, places: Positions) -> None:
-        """Take the places of the episodes in the view."""
+    def __init__(self, steps: EpisodeSteps, indices: Positions) -> None:
+        """Take the indices of the episodes in the view."""
         self._steps = steps
-        self._places = places
+        self._indices = indices
         self._known: Positions | None = None
 
     def numbers(self) -> Positions | None:
-        """The shard of each episode, shape (B,); None if an episode lies in more than one."""
+        """Return the shard of each episode, shape (B,); None if an episode lies in several."""
         if self._known is None:
             shards = self._steps.shards()
             if shards is not None:
-                self._known = shards.take(self._places)
+                self._known = shards.take(self._indices)
         return self._known
 
 
 def draw_positions(
     generator: np.random.Generator, total: int, size: int, weights: EpisodeWeights | None
 ) -> Positions:
-    """Draw positions with repetition, uniformly or by weights.
+    """Draw positions with replacement, uniformly or by weights.
 
     Args:
-        generator: Where randomness comes from.
-        total: How many positions there are.
-        size: How many to draw.
-        weights: How likely each episode is; by its positions if None.
+        generator: The source of randomness.
+        total: The number of positions.
+        size: The number of draws.
+        weights: The probabilities of the episodes; in proportion to their positions if None.
 
     Raises:
         SamplingError: There is nothing to draw from, or the size is not a positive number.
@@ -133,11 +133,11 @@ def draw_positions(
     return weights.draw(generator, size)
 
 
-def checked_positions(positions: npt.ArrayLike, total: int) -> Positions:
-    """Positions as an array, if all of them are there.
+def check_positions(positions: npt.ArrayLike, total: int) -> Positions:
+    """Validate positions, and return them as an int64 array of shape (B,).
 
     Raises:
-        SamplingError: They are no row of whole numbers, or one is outside.
+        SamplingError: They are not whole numbers in one dimension, or one is outside.
     """
     given = np.asarray(positions)
     if given.ndim != 1 or (given.dtype.kind not in "iu" and given.size):

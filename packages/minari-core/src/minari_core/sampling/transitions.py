@@ -1,10 +1,10 @@
-"""Transitions: single steps, n steps, stacks of frames, and goals from the future."""
+"""Transitions: single steps, n steps, stacks of frames, and goals."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,21 +13,20 @@ from minari_core.arguments import check_fraction, check_whole_number
 from minari_core.errors import SamplingError
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.messages import outline_fields
-from minari_core.sampling.gathering.binding import gatherer_for
+from minari_core.sampling.gathering.binding import find_gatherer
 from minari_core.sampling.gathering.gatherers import Gatherer, fill_again
 from minari_core.sampling.gathering.selection import Selection
+from minari_core.sampling.goals import Goals, check_goals, choose_goal_rows
 from minari_core.sampling.rank_index import Positions
 from minari_core.sampling.steps import (
     EpisodeSteps,
     ShardsOfSteps,
-    checked_positions,
+    check_positions,
     draw_positions,
 )
 from minari_core.sampling.weights import EpisodeWeights
 
-Goals: TypeAlias = Literal["uniform", "geometric", "final"]
-
-PARTS = (
+BATCH_FIELDS = (
     "observations",
     "actions",
     "rewards",
@@ -35,9 +34,9 @@ PARTS = (
     "terminations",
     "truncations",
 )
-"""What a batch of transitions has, unless other columns are asked for."""
+"""The fields of a batch of transitions, which are read unless other columns are asked for."""
 
-# Where the columns of a part are read: the row before or after, the first or the last step, or
+# Where the columns of a group are read: the row before or after, the first or the last step, or
 # the row of what the first step returned.
 _BEFORE, _AFTER, _FIRST, _LAST, _RETURNED = range(5)
 # No episode is longer, and no sum with a step of it overflows.
@@ -55,28 +54,22 @@ _WHERE = {
 
 
 @dataclass(frozen=True, slots=True)
-class BatchPlace:
-    """Where the transitions of a batch are, kept to be looked up only if somebody asks."""
+class BatchOrigin:
+    """Where the transitions of a batch come from; ids are looked up only if somebody asks."""
 
     steps: EpisodeSteps
     """The steps of the view."""
-    places: Positions
-    """The place of each transition's episode in the view."""
+    indices: Positions
+    """The index of each transition's episode in the view."""
     first: Positions
     """The step of each transition, counted through the storage."""
-
-
-def _place_of(batch: TransitionBatch) -> BatchPlace:
-    if batch.place is None:
-        raise SamplingError("the batch has not been read yet")
-    return batch.place
 
 
 @dataclass(slots=True, repr=False)
 class TransitionBatch:
     """B transitions, as arrays of shape (B, …) in the structure of the spaces.
 
-    A part that was not asked for is None. The types of observations and actions are Any, because
+    A field that was not asked for is None. The types of observations and actions are Any, because
     only the spaces know them.
     """
 
@@ -89,9 +82,9 @@ class TransitionBatch:
     next_observations: Any = None
     """The observations after the steps, or after up to n of them."""
     terminations: Any = None
-    """Whether the last of the steps terminated its episode; then nothing is to be bootstrapped."""
+    """Whether the last of the steps terminated its episode; no value is bootstrapped then."""
     truncations: Any = None
-    """Whether the last of the steps truncated its episode; bootstrapping goes on from there."""
+    """Whether the last of the steps truncated its episode; the value is bootstrapped then."""
     columns: dict[str, Any] = field(default_factory=dict)
     """Further columns by the names that were asked for; of infos and extras the row after the
     step, as `step` returned it."""
@@ -100,54 +93,60 @@ class TransitionBatch:
     `next_observations`, float64 of shape (B,); 0 where the last step terminated its episode."""
     goals: Any = None
     """With ``goals``: observations from the same episodes, after the steps."""
-    place: BatchPlace | None = None
-    """Where the transitions are; `episode_ids` and `time_steps` show it."""
+    origin: BatchOrigin | None = None
+    """Where the transitions come from; `episode_ids` and `time_steps` show it."""
 
     @property
     def episode_ids(self) -> Positions:
         """The stored index of each transition's episode, int64 of shape (B,)."""
-        return _place_of(self).steps.episodes.take(_place_of(self).places)
+        origin = self._known_origin()
+        return origin.steps.episodes.take(origin.indices)
 
     @property
     def time_steps(self) -> Positions:
         """The number of each step in its episode, int64 of shape (B,)."""
-        place = _place_of(self)
-        return place.first - place.steps.first_steps.take(place.places)
+        origin = self._known_origin()
+        return origin.first - origin.steps.first_steps.take(origin.indices)
 
     def __repr__(self) -> str:
         """Shapes and dtypes instead of values."""
-        parts = outline_fields(self, (part.name for part in fields(self) if part.name != "place"))
-        return f"TransitionBatch({', '.join(parts)})"
+        shown = outline_fields(self, (item.name for item in fields(self) if item.name != "origin"))
+        return f"TransitionBatch({', '.join(shown)})"
 
     def __len__(self) -> int:
         """The number of transitions."""
-        return len(_place_of(self).places)
+        return len(self._known_origin().indices)
+
+    def _known_origin(self) -> BatchOrigin:
+        if self.origin is None:
+            raise SamplingError("the batch has not been read yet")
+        return self.origin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransitionOptions:
-    """What to read of each transition; the arguments of `MinariDataset.sample_transitions`."""
+    """The arguments of `MinariDataset.sample_transitions` that say what to read."""
 
     columns: tuple[str, ...] | None = None
-    """Parts and columns to read; `PARTS` if None."""
+    """The columns to read; those of `BATCH_FIELDS` if None."""
     n_step: int = 1
-    """Over how many steps to sum rewards."""
+    """The number of steps over which rewards are summed."""
     discount: float = 0.99
     """The discount of n-step returns."""
     stack: int = 0
-    """How many frames to stack; 0 for no axis of frames."""
+    """The number of frames to stack; 0 for no axis of frames."""
     goals: Goals | None = None
-    """How to choose goals."""
+    """How to choose goals; ``"future"`` is kept as ``"uniform"``, which it means."""
     goal_discount: float = 0.99
-    """With geometric goals, how likely each further step is."""
+    """With geometric goals, the chance of going one step further."""
     goal_column: str = "observations"
-    """Which column goals are taken from."""
+    """The column that goals are taken from."""
 
     def __post_init__(self) -> None:
-        """Check the values.
+        """Validate the values.
 
         Raises:
-            SamplingError: One makes no sense.
+            SamplingError: A value is out of its range.
         """
         # Numbers are kept as Python's own: the text of options is in the state of batches.
         for name, smallest in (("n_step", 1), ("stack", 0)):
@@ -155,9 +154,10 @@ class TransitionOptions:
         for name in ("discount", "goal_discount"):
             object.__setattr__(self, name, check_fraction(name, getattr(self, name)))
         if self.goal_discount == 1:
-            raise SamplingError("goal_discount is 1, not below 1; give goals='uniform'")
-        if self.goals not in (None, "uniform", "geometric", "final"):
-            raise SamplingError(f"goals is {self.goals!r}, not 'uniform', 'geometric' or 'final'")
+            raise SamplingError("goal_discount is 1, not below 1; give goals='future'")
+        check_goals(self.goals)
+        if self.goals == "future":
+            object.__setattr__(self, "goals", "uniform")
 
 
 class TransitionSampler:
@@ -176,10 +176,10 @@ class TransitionSampler:
         """Bind the columns.
 
         Args:
-            storage: Where the data is.
-            episodes: The view's episodes.
+            storage: The storage to read from.
+            episodes: The stored indices of the view's episodes.
             options: What to read of each transition.
-            steps: Their steps, if they have been laid out already.
+            steps: The steps of these episodes, if they have been laid out already.
 
         Raises:
             SamplingError: There is no column of a name.
@@ -188,17 +188,17 @@ class TransitionSampler:
         """The steps of the view."""
         self.options = options
         """What is read of each transition."""
-        names = PARTS if options.columns is None else tuple(dict.fromkeys(options.columns))
-        bound = {name: gatherer_for(storage, name) for name in names}
-        self._unread = tuple(name for name in PARTS if name not in names)
-        self._goals = gatherer_for(storage, options.goal_column) if options.goals else None
+        names = BATCH_FIELDS if options.columns is None else tuple(dict.fromkeys(options.columns))
+        bound = {name: find_gatherer(storage, name) for name in names}
+        self._unread = tuple(name for name in BATCH_FIELDS if name not in names)
+        self._goals = find_gatherer(storage, options.goal_column) if options.goals else None
         self._rewards: Gatherer | None = None
         self._terminations: Gatherer | None = None
         if options.n_step > 1:
             # The returns of several steps are summed from rewards, not read as a column.
             self._rewards = bound.pop("rewards", None)
             if self._rewards is not None or "next_observations" in bound:
-                self._terminations = gatherer_for(storage, "terminations")
+                self._terminations = find_gatherer(storage, "terminations")
         self._pairs = [
             (name, f"next_{name}", gatherer)
             for name, gatherer in bound.items()
@@ -210,9 +210,9 @@ class TransitionSampler:
             for name, gatherer in bound.items()
             if name not in paired
         ]
-        self._parts = [item for item in single if item[0] in PARTS]
-        self._columns = [item for item in single if item[0] not in PARTS]
-        self._column_names = tuple(name for name in bound if name not in PARTS)
+        self._fields = [item for item in single if item[0] in BATCH_FIELDS]
+        self._columns = [item for item in single if item[0] not in BATCH_FIELDS]
+        self._column_names = tuple(name for name in bound if name not in BATCH_FIELDS)
         self._reads_returned = any(where == _RETURNED for _, _, where in single)
 
     def __len__(self) -> int:
@@ -226,12 +226,12 @@ class TransitionSampler:
         weights: EpisodeWeights | None = None,
         out: TransitionBatch | None = None,
     ) -> TransitionBatch:
-        """Draw transitions with repetition.
+        """Draw transitions uniformly, or by weights, with replacement.
 
         Args:
-            generator: Where randomness comes from.
-            batch_size: How many.
-            weights: How likely each episode is; by its length if None.
+            generator: The source of randomness.
+            batch_size: The number of transitions.
+            weights: The probabilities of the episodes; in proportion to their lengths if None.
             out: A batch of the same size to fill again.
 
         Raises:
@@ -250,14 +250,14 @@ class TransitionSampler:
 
         Args:
             positions: Steps of the view, from 0 to ``len(self) - 1``, shape (B,).
-            generator: Chooses goals, if goals are asked for.
+            generator: The source of randomness for goals, if they are asked for.
             out: A batch of the same size to fill again.
 
         Raises:
             SamplingError: A position is outside, ``out`` does not fit, or goals are random and no
                 generator is given.
         """
-        return self._read(checked_positions(positions, self.steps.total), generator, out)
+        return self._read(check_positions(positions, self.steps.total), generator, out)
 
     def _read(
         self,
@@ -266,26 +266,30 @@ class TransitionSampler:
         out: TransitionBatch | None,
     ) -> TransitionBatch:
         steps = self.steps
-        places, first = steps.locate(positions)
-        rows = steps.rows(places, first)
-        batch = TransitionBatch() if out is None else self._emptied(out)
+        indices, first = steps.locate(positions)
+        rows = steps.rows(indices, first)
+        batch = TransitionBatch() if out is None else self._empty(out)
         if self.options.n_step == 1:
             last, next_rows = first, rows + 1
         else:
-            ends = steps.first_steps.take(places) + steps.lengths.take(places)
+            ends = steps.first_steps.take(indices) + steps.lengths.take(indices)
             last = np.minimum(first + min(self.options.n_step, _MOST_STEPS), ends) - 1
             next_rows = rows + (last - first) + 1
             self._read_returns(batch, first, last)
-        shards = ShardsOfSteps(steps, places)
-        self._read_columns(batch, shards, self._stacked(places, rows, next_rows), rows, first, last)
-        if self._goals is not None:
-            goal_rows = self._goal_rows(places, first, rows, generator)
+        shards = ShardsOfSteps(steps, indices)
+        self._read_columns(
+            batch, shards, self._stack_rows(indices, rows, next_rows), rows, first, last
+        )
+        if self._goals is not None and self.options.goals is not None:
+            ahead = steps.first_steps.take(indices) + steps.lengths.take(indices) - first
+            goals, discount = self.options.goals, self.options.goal_discount
+            goal_rows = choose_goal_rows(goals, discount, rows, ahead, generator)
             batch.goals = self._goals.take(Selection(goal_rows, shards), batch.goals)
-        batch.place = BatchPlace(steps, places, first)
+        batch.origin = BatchOrigin(steps, indices, first)
         return batch
 
-    def _emptied(self, out: TransitionBatch) -> TransitionBatch:
-        """A batch to fill again, without what this call does not read."""
+    def _empty(self, out: TransitionBatch) -> TransitionBatch:
+        """Remove from a batch that is to be filled again what this call does not read."""
         if not isinstance(out, TransitionBatch):
             raise SamplingError(
                 f"out is a {type(out).__name__}, not a TransitionBatch that was returned before"
@@ -313,7 +317,7 @@ class TransitionSampler:
         """Read the columns, each at the row or step before or after its transition."""
         before, after = observed
         of_first = Selection(first, shards)
-        # What a step returned as its info lies in the row behind it.
+        # What a step returned as its info lies in the row after it.
         selections = (
             Selection(before, shards),
             Selection(after, shards),
@@ -321,7 +325,7 @@ class TransitionSampler:
             of_first if last is first else Selection(last, shards),
             Selection(rows + 1, shards) if self._reads_returned else of_first,
         )
-        for name, gatherer, where in self._parts:
+        for name, gatherer, where in self._fields:
             setattr(batch, name, gatherer.take(selections[where], getattr(batch, name)))
         for name, gatherer, where in self._columns:
             batch.columns[name] = gatherer.take(selections[where], batch.columns.get(name))
@@ -340,7 +344,7 @@ class TransitionSampler:
                 batch.columns[name], batch.columns[next_name] = value, next_value
 
     def _read_returns(self, batch: TransitionBatch, first: Positions, last: Positions) -> None:
-        """Sum the rewards of the steps from first to last, and say what comes behind counts."""
+        """Sum the discounted rewards of the steps from first to last, and set the discounts."""
         options = self.options
         if self._rewards is not None:
             longest = int((last - first).max(initial=0)) + 1
@@ -348,7 +352,7 @@ class TransitionSampler:
             rewards = self._rewards.take(Selection(np.minimum(window, last[:, None])))
             powers = options.discount ** np.arange(longest)
             factors = np.where(window <= last[:, None], powers, 0.0)
-            # A reward that is not finite would be NaN behind the end of its episode, too.
+            # A reward that is not finite would be NaN after the end of its episode, too.
             rewards[window > last[:, None]] = 0
             summed = np.einsum("bn...,bn->b...", rewards, factors)
             batch.rewards = summed if batch.rewards is None else fill_again(batch.rewards, summed)
@@ -358,51 +362,26 @@ class TransitionSampler:
             known = batch.discounts
             batch.discounts = discounts if known is None else fill_again(known, discounts)
 
-    def _stacked(
-        self, places: Positions, rows: Positions, next_rows: Positions
+    def _stack_rows(
+        self, indices: Positions, rows: Positions, next_rows: Positions
     ) -> tuple[Positions, Positions]:
-        """The rows of the frames up to each row; before an episode's first, that one again."""
+        """Return the rows of each stack of frames; the first row of an episode is repeated."""
         if not self.options.stack:
             return rows, next_rows
         steps = self.steps
-        first_rows = steps.rows(places, steps.first_steps.take(places))[:, None]
+        first_rows = steps.rows(indices, steps.first_steps.take(indices))[:, None]
         back = np.arange(self.options.stack - 1, -1, -1)
         return (
             np.maximum(rows[:, None] - back, first_rows),
             np.maximum(next_rows[:, None] - back, first_rows),
         )
 
-    def _goal_rows(
-        self,
-        places: Positions,
-        first: Positions,
-        rows: Positions,
-        generator: np.random.Generator | None,
-    ) -> Positions:
-        """A row after each step in the same episode (Andrychowicz et al., 2017, "future")."""
-        steps, options = self.steps, self.options
-        ahead = steps.first_steps.take(places) + steps.lengths.take(places) - first
-        if options.goals == "final":
-            return rows + ahead
-        if generator is None:
-            raise SamplingError(f"{options.goals} goals are random, but no generator is given")
-        if options.goals == "uniform":
-            return rows + generator.integers(1, ahead + 1)
-        if options.goal_discount == 0:
-            return rows + 1
-        # The geometric distribution, cut off at the end of the episode, by inverting its
-        # distribution function: P(k) = (1 - d) d^(k-1) / (1 - d^ahead).
-        reach = -np.expm1(ahead * np.log(options.goal_discount))
-        drawn = np.log1p(-generator.random(len(ahead)) * reach) / np.log(options.goal_discount)
-        goal_rows: Positions = rows + np.clip(np.floor(drawn).astype(np.int64) + 1, 1, ahead)
-        return goal_rows
 
-
-def columns_of(columns: Sequence[str] | None) -> tuple[str, ...] | None:
-    """The columns of a call as options keep them.
+def normalize_columns(columns: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Return the names of columns as options keep them.
 
     Raises:
-        SamplingError: It is a single text, empty, or has something else than names.
+        SamplingError: It is a single text, or empty, or not all items are text.
     """
     if columns is None:
         return None

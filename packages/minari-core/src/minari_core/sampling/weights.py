@@ -20,7 +20,7 @@ _ONE, _TWO = np.uint64(1), np.uint64(2)
 
 
 class WeightedOrder:
-    """What is drawn, with repetition, as the first, second, … of an epoch.
+    """The draws of an epoch, with replacement, by their number.
 
     The random numbers are those of SplitMix64 (Steele et al., 2014, "Fast splittable pseudorandom
     number generators"), whose n-th number needs no other; each draw takes two.
@@ -32,14 +32,14 @@ class WeightedOrder:
         """Choose the draws.
 
         Args:
-            weights: How likely each episode is.
+            weights: The probabilities of the episodes.
             *key: Numbers, such as a seed and an epoch; other numbers give other draws.
         """
         self._weights = weights
         self._start = np.random.SeedSequence(key).generate_state(1, np.uint64)[0]
 
     def __call__(self, positions: Positions) -> Positions:
-        """What is drawn at each position.
+        """Return what is drawn at each position.
 
         Args:
             positions: From 0 on, shape (n,).
@@ -48,7 +48,7 @@ class WeightedOrder:
         return self._weights.at(self._uniform(numbers), self._uniform(numbers + _ONE))
 
     def _uniform(self, numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.float64]:
-        """Numbers from 0 to below 1."""
+        """Return numbers in [0, 1)."""
         mixed = (numbers + _ONE) * _STEP + self._start
         mixed = (mixed ^ (mixed >> np.uint64(30))) * _FIRST_MULTIPLIER
         mixed = (mixed ^ (mixed >> np.uint64(27))) * _SECOND_MULTIPLIER
@@ -60,7 +60,7 @@ class WeightedOrder:
 class EpisodeWeights:
     """Draws positions so that each episode has the share that it is given.
 
-    Within an episode all steps, or all windows, are as likely.
+    Within an episode all steps, or all windows, are equally likely.
     """
 
     __slots__ = ("_borders", "_counts", "_starts")
@@ -73,7 +73,7 @@ class EpisodeWeights:
         Args:
             weights: ``"episodes"`` for the same share for each episode that has a position, or
                 one share an episode.
-            counts: How many positions each episode has.
+            counts: The number of positions of each episode.
             starts: The first position of each; they follow one another if None.
 
         Raises:
@@ -90,7 +90,7 @@ class EpisodeWeights:
                 )
             shares = (counts > 0).astype(np.float64)
         else:
-            shares = _numbers(weights)
+            shares = _as_numbers(weights)
         if shares.shape != (episodes,):
             raise SamplingError(f"weights of shape {shares.shape} for {episodes} episodes")
         bad = np.flatnonzero(~(np.isfinite(shares) & (shares >= 0)))
@@ -115,32 +115,32 @@ class EpisodeWeights:
         self._borders[np.flatnonzero(shares)[-1] :] = 1.0
 
     def draw(self, generator: np.random.Generator, size: int) -> Positions:
-        """Draw positions, with repetition."""
-        places = np.searchsorted(self._borders, generator.random(size), side="right")
-        within = generator.integers(0, self._counts[places])
-        drawn: Positions = self._starts[places] + within
+        """Draw positions with replacement."""
+        episodes = np.searchsorted(self._borders, generator.random(size), side="right")
+        within = generator.integers(0, self._counts[episodes])
+        drawn: Positions = self._starts[episodes] + within
         return drawn
 
     def at(self, shares: npt.NDArray[np.float64], within: npt.NDArray[np.float64]) -> Positions:
-        """Positions that two numbers choose.
+        """Return the positions that pairs of numbers in [0, 1) choose.
 
         Args:
-            shares: Choose the episodes, from 0 to below 1.
-            within: Choose the positions in them, likewise.
+            shares: Numbers that choose the episodes.
+            within: Numbers that choose the positions in them.
         """
-        places = np.searchsorted(self._borders, shares, side="right")
-        counts = self._counts[places]
-        # Rounding must not reach the position behind the last.
+        episodes = np.searchsorted(self._borders, shares, side="right")
+        counts = self._counts[episodes]
+        # Rounding must not reach the position after the last.
         inside = np.minimum((within * counts).astype(np.int64), counts - 1)
-        drawn: Positions = self._starts[places] + inside
+        drawn: Positions = self._starts[episodes] + inside
         return drawn
 
     def fingerprint(self) -> str:
-        """Text that is the same for the same shares only."""
+        """Return text that is the same for the same shares only."""
         return hashlib.sha256(self._borders.tobytes()).hexdigest()[:32]
 
 
-def _numbers(weights: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def _as_numbers(weights: npt.ArrayLike) -> npt.NDArray[np.float64]:
     try:
         given = np.asarray(weights)
         return given.astype(

@@ -12,17 +12,17 @@ from minari_core.arguments import check_fraction, check_whole_number
 from minari_core.errors import SamplingError
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.messages import outline_fields
-from minari_core.sampling.gathering.binding import gatherer_for
+from minari_core.sampling.gathering.binding import find_gatherer
 from minari_core.sampling.gathering.gatherers import Gatherer
 from minari_core.sampling.gathering.selection import Selection
 from minari_core.sampling.rank_index import Positions, RankIndex
 from minari_core.sampling.steps import (
     EpisodeSteps,
     ShardsOfSteps,
-    checked_positions,
+    check_positions,
     draw_positions,
 )
-from minari_core.sampling.transitions import PARTS
+from minari_core.sampling.transitions import BATCH_FIELDS
 from minari_core.sampling.weights import EpisodeWeights
 
 Padding: TypeAlias = Literal["after", "before"]
@@ -35,7 +35,7 @@ _OF_STEPS = ("actions", "rewards", "terminations", "truncations")
 class SequenceBatch:
     """B windows of L steps, as arrays of shape (B, L, …) in the structure of the spaces.
 
-    A part that was not asked for is None. Where `mask` is False, a value is padding: it repeats
+    A field that was not asked for is None. Where `mask` is False, a value is padding: it repeats
     the nearest value of its episode and has no meaning, except that rewards, terminations and
     truncations are 0 there.
     """
@@ -67,8 +67,8 @@ class SequenceBatch:
 
     def __repr__(self) -> str:
         """Shapes and dtypes instead of values."""
-        parts = outline_fields(self, (part.name for part in fields(self)))
-        return f"SequenceBatch({', '.join(parts)})"
+        shown = outline_fields(self, (item.name for item in fields(self)))
+        return f"SequenceBatch({', '.join(shown)})"
 
     def __len__(self) -> int:
         """The number of windows."""
@@ -77,24 +77,24 @@ class SequenceBatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SequenceOptions:
-    """What to read of each window; the arguments of `MinariDataset.sample_sequences`."""
+    """The arguments of `MinariDataset.sample_sequences` that say what to read."""
 
     length: int
-    """Steps in a window."""
+    """The number of steps in a window."""
     columns: tuple[str, ...] | None = None
-    """Parts and columns to read; all parts but `next_observations` if None."""
+    """The columns to read; those of `BATCH_FIELDS` but `next_observations` if None."""
     padding: Padding | None = None
-    """Where windows are padded that reach beyond an episode; None for whole windows only."""
+    """Where to pad windows that reach beyond an episode; None for whole windows only."""
     returns_to_go: bool = False
     """Whether to compute returns-to-go."""
     discount: float = 1.0
     """The discount of returns-to-go."""
 
     def __post_init__(self) -> None:
-        """Check the values.
+        """Validate the values.
 
         Raises:
-            SamplingError: One makes no sense.
+            SamplingError: A value is out of its range.
         """
         # Numbers are kept as Python's own: the text of options is in the state of batches.
         object.__setattr__(self, "length", check_whole_number("length", self.length, 1))
@@ -123,10 +123,10 @@ class SequenceSampler:
         """Bind the columns.
 
         Args:
-            storage: Where the data is.
-            episodes: The view's episodes.
+            storage: The storage to read from.
+            episodes: The stored indices of the view's episodes.
             options: What to read of each window.
-            steps: Their steps, if they have been laid out already.
+            steps: The steps of these episodes, if they have been laid out already.
 
         Raises:
             SamplingError: There is no column of a name, or every episode is shorter than a
@@ -136,18 +136,18 @@ class SequenceSampler:
         """The steps of the view."""
         self.options = options
         """What is read of each window."""
-        defaults = tuple(name for name in PARTS if name != "next_observations")
+        defaults = tuple(name for name in BATCH_FIELDS if name != "next_observations")
         names = defaults if options.columns is None else tuple(dict.fromkeys(options.columns))
-        self._gatherers = {name: gatherer_for(storage, name) for name in names}
+        self._gatherers = {name: find_gatherer(storage, name) for name in names}
         self._pairs = [
             (name, f"next_{name}", gatherer)
             for name, gatherer in self._gatherers.items()
             if gatherer.gains_from_pairs and self._gatherers.get(f"next_{name}") is gatherer
         ]
         self._paired = {name for pair in self._pairs for name in pair[:2]}
-        self._rewards = gatherer_for(storage, "rewards") if options.returns_to_go else None
+        self._rewards = find_gatherer(storage, "rewards") if options.returns_to_go else None
         self.counts = self.steps.lengths
-        """How many windows each episode of the view has, shape (episodes,)."""
+        """The number of windows of each episode of the view, shape (episodes,)."""
         self.starts = self.steps.view_starts
         """The first window of each episode of the view."""
         self._whole: RankIndex | None = None
@@ -173,12 +173,12 @@ class SequenceSampler:
         batch_size: int,
         weights: EpisodeWeights | None = None,
     ) -> SequenceBatch:
-        """Draw windows with repetition.
+        """Draw windows uniformly, or by weights, with replacement.
 
         Args:
-            generator: Where randomness comes from.
-            batch_size: How many.
-            weights: How likely each episode is; by its number of windows if None.
+            generator: The source of randomness.
+            batch_size: The number of windows.
+            weights: The probabilities of the episodes; in proportion to their windows if None.
 
         Raises:
             SamplingError: There is nothing to sample.
@@ -194,32 +194,32 @@ class SequenceSampler:
         Raises:
             SamplingError: A position is outside.
         """
-        return self._read(checked_positions(positions, len(self)))
+        return self._read(check_positions(positions, len(self)))
 
     def _read(self, positions: Positions) -> SequenceBatch:
         steps, length = self.steps, self.options.length
         if self._whole is not None:
             positions = positions + self._skipped.take(self._whole.runs(positions))
-        places, anchor = steps.locate(positions)
+        indices, anchor = steps.locate(positions)
         offsets = np.arange(length)
         if self.options.padding == "before":
             offsets = offsets - (length - 1)
         window = anchor[:, None] + offsets
-        first = steps.first_steps.take(places)
-        batch = SequenceBatch(episode_ids=steps.episodes.take(places))
+        first = steps.first_steps.take(indices)
+        batch = SequenceBatch(episode_ids=steps.episodes.take(indices))
         padded = None
         if self._whole is None:
-            wanted, last = window, first + steps.lengths.take(places) - 1
+            wanted, last = window, first + steps.lengths.take(indices) - 1
             window = np.clip(wanted, first[:, None], last[:, None])
             batch.mask = window == wanted
             padded = None if batch.mask.all() else ~batch.mask
         else:
             batch.mask = np.ones(window.shape, dtype=bool)
         batch.time_steps = window - first[:, None]
-        shift = steps.rows(places, first) - first
-        self._read_columns(batch, window, shift, ShardsOfSteps(steps, places), padded)
+        shift = steps.rows(indices, first) - first
+        self._read_columns(batch, window, shift, ShardsOfSteps(steps, indices), padded)
         if self._rewards is not None:
-            last = first + steps.lengths.take(places) - 1
+            last = first + steps.lengths.take(indices) - 1
             batch.returns_to_go = self._returns_to_go(self._rewards, window, last, padded)
         if padded is not None:
             batch.time_steps[padded] = 0
@@ -239,13 +239,13 @@ class SequenceSampler:
         for name, gatherer in self._gatherers.items():
             if name in self._paired:
                 continue
-            part = name.partition("/")[0]
-            if part in _OF_STEPS:
+            group = name.partition("/")[0]
+            if group in _OF_STEPS:
                 value = gatherer.take(of_steps)
-                if padded is not None and part != "actions":
+                if padded is not None and group != "actions":
                     value[padded] = 0
             else:
-                value = gatherer.take(before if part == "observations" else after)
+                value = gatherer.take(before if group == "observations" else after)
             _put(batch, name, value)
         for name, next_name, gatherer in self._pairs:
             value, next_value = gatherer.take_pairs(before, after, adjacent=True)
@@ -259,27 +259,27 @@ class SequenceSampler:
         last: Positions,
         padded: npt.NDArray[np.bool_] | None,
     ) -> npt.NDArray[np.float64]:
-        """Sums of rewards to the end of the episode (Chen et al., 2021, section 3)."""
+        """Sum the discounted rewards to the end of the episode (Chen et al., 2021, section 3)."""
         discount = self.options.discount
         rewards: npt.NDArray[np.float64] = gatherer.take(Selection(window))
         if padded is not None:
             rewards[padded] = 0
-        # What lies behind each window is summed first; then the sums run backwards through it.
+        # What follows each window is summed first; then the sums run backwards through it.
         going_on = np.zeros_like(rewards[:, 0])
-        self._add_behind(going_on, gatherer, window[:, -1] + 1, last + 1)
+        self._add_following(going_on, gatherer, window[:, -1] + 1, last + 1)
         returns = np.empty_like(rewards)
-        for place in range(self.options.length - 1, -1, -1):
-            summed = rewards[:, place] + discount * going_on
+        for step in range(self.options.length - 1, -1, -1):
+            summed = rewards[:, step] + discount * going_on
             if padded is not None:
-                # Padding passes on what lies behind it, undiscounted.
-                gap = padded[:, place].reshape(-1, *(1,) * (summed.ndim - 1))
+                # Padding passes on what follows it, undiscounted.
+                gap = padded[:, step].reshape(-1, *(1,) * (summed.ndim - 1))
                 summed = np.where(gap, going_on, summed)
-            going_on = returns[:, place] = summed
+            going_on = returns[:, step] = summed
         if padded is not None:
             returns[padded] = 0
         return returns
 
-    def _add_behind(
+    def _add_following(
         self,
         total: npt.NDArray[np.float64],
         gatherer: Gatherer,
@@ -302,7 +302,7 @@ class SequenceSampler:
 
 
 def _put(batch: SequenceBatch, name: str, value: Any) -> None:
-    if name in PARTS:
+    if name in BATCH_FIELDS:
         setattr(batch, name, value)
     else:
         batch.columns[name] = value

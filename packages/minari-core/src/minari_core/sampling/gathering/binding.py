@@ -1,4 +1,4 @@
-"""Finding the column of a name in all shards of a storage, as what gathers its rows."""
+"""Bind the name of a column to the arrays that hold it in all shards of a storage."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from minari_core.sampling.gathering.gatherers import (
 )
 
 ASSEMBLED_NBYTES = 64 << 20
-"""So much of the columns that lie in many shards is put together in memory, for each storage."""
+"""The most bytes of columns in many shards that are concatenated in memory, for each storage."""
 
 
-def gatherer_for(storage: ShardedStorage, name: str) -> Gatherer:
-    """What gathers a column of a storage by its name.
+def find_gatherer(storage: ShardedStorage, name: str) -> Gatherer:
+    """Return the gatherer of a column of a storage, by the column's name.
 
     Args:
-        storage: Where the column is.
-        name: A part of a shard, such as ``observations``, or a column inside it, such as
+        storage: The storage of the column.
+        name: A column group, such as ``observations``, or a column inside it, such as
             ``infos/x_position`` or ``observations/camera``; ``/`` in a key is written ``%2F``.
             ``next_observations`` is another name of ``observations``.
 
@@ -49,25 +49,24 @@ def gatherer_for(storage: ShardedStorage, name: str) -> Gatherer:
         SamplingError: There is no such column; the message says which there are.
         DatasetDamagedError: A shard's arrays do not have as many rows as the shard.
     """
-    part, *keys = name.split("/")
-    stored = "observations" if part == "next_observations" else part
+    group, *keys = name.split("/")
+    stored = "observations" if group == "next_observations" else group
     if stored not in AXES or stored == "episodes":
         known = ", ".join(key for key in AXES if key != "episodes")
-        raise SamplingError(f"there is no column {name!r}; parts are {known}")
-    if storage.schemas() and not _columns_at(storage, stored, keys):
-        raise SamplingError(
-            f"there is no column {name!r}; {part} has {_names(storage, stored) or 'no columns'}"
-        )
-    bound = _bound.get(storage)
-    if bound is None or bound.index is not storage.index:
-        bound = _bound[storage] = _Bound(storage.index)
-    return bound.gatherer(storage, stored, keys)
+        raise SamplingError(f"there is no column {name!r}; column groups are {known}")
+    if storage.schemas() and not _find_columns(storage, stored, keys):
+        names = _list_names(storage, stored) or "no columns"
+        raise SamplingError(f"there is no column {name!r}; {group} has {names}")
+    cache = _caches.get(storage)
+    if cache is None or cache.index is not storage.index:
+        cache = _caches[storage] = _GathererCache(storage.index)
+    return cache.gatherer(storage, stored, keys)
 
 
-class _Bound:
-    """What has been bound of one storage, for all samplers of all its views.
+class _GathererCache:
+    """Cache of the gatherers of one storage, for all samplers of all its views.
 
-    It does not know the storage, which would never be forgotten otherwise.
+    It holds no reference to the storage, which would never be freed otherwise.
     """
 
     def __init__(self, index: EpisodeIndex) -> None:
@@ -75,31 +74,31 @@ class _Bound:
         self._gatherers: dict[str, Gatherer] = {}
         self._assembled = 0
 
-    def gatherer(self, storage: ShardedStorage, part: str, keys: Sequence[str]) -> Gatherer:
-        path = "/".join([part, *keys])
+    def gatherer(self, storage: ShardedStorage, group: str, keys: Sequence[str]) -> Gatherer:
+        path = "/".join([group, *keys])
         if path not in self._gatherers:
-            self._gatherers[path] = self._bind(storage, part, list(keys), path)
+            self._gatherers[path] = self._bind(storage, group, list(keys), path)
         return self._gatherers[path]
 
-    def _bind(self, storage: ShardedStorage, part: str, keys: list[str], path: str) -> Gatherer:
-        columns = _columns_at(storage, part, keys)
+    def _bind(self, storage: ShardedStorage, group: str, keys: list[str], path: str) -> Gatherer:
+        columns = _find_columns(storage, group, keys)
         structs = [column for column in columns if isinstance(column, StructColumn)]
         if len(structs) == len(columns):
             names = dict.fromkeys(key for struct in structs for key in struct.fields)
             return StructGatherer(
-                {key: self.gatherer(storage, part, [*keys, escape_key(key)]) for key in names}
+                {key: self.gatherer(storage, group, [*keys, escape_key(key)]) for key in names}
             )
         tuples = [column for column in columns if isinstance(column, TupleColumn)]
         if len(tuples) == len(columns) and len({len(column.items) for column in tuples}) == 1:
-            places = range(len(tuples[0].items))
+            indices = range(len(tuples[0].items))
             return TupleGatherer(
-                [self.gatherer(storage, part, [*keys, f"_index_{place}"]) for place in places]
+                [self.gatherer(storage, group, [*keys, f"_index_{index}"]) for index in indices]
             )
         has_gaps = len(columns) < len(storage.schemas())
-        common = _common_column(columns, has_gaps)
+        common = _find_common_column(columns, has_gaps)
         if common is None:
-            return self._value_gatherer(storage, part, keys)
-        return self._fixed_gatherer(storage, path, part, common, columns)
+            return self._value_gatherer(storage, group, keys)
+        return self._fixed_gatherer(storage, path, group, common, columns)
 
     def _may_assemble(self, nbytes: int) -> bool:
         if self._assembled + nbytes > ASSEMBLED_NBYTES:
@@ -111,19 +110,19 @@ class _Bound:
         self,
         storage: ShardedStorage,
         path: str,
-        part: str,
+        group: str,
         column: FixedColumn,
         columns: Sequence[Column],
     ) -> Gatherer:
-        firsts = self.index.firsts(AXES[part])
+        firsts = self.index.firsts(AXES[group])
         values: list[StoredArray | None] = []
         present: list[StoredArray | None] = []
         for number, count in enumerate(np.diff(firsts).tolist()):
             shard = storage.shard(number)
-            bare = _array(shard, path, count)
-            value = bare if bare is not None else _array(shard, f"{path}/value", count)
+            bare = _find_array(shard, path, count)
+            value = bare if bare is not None else _find_array(shard, f"{path}/value", count)
             values.append(value)
-            flags = _array(shard, f"{path}/present", count) if bare is None else None
+            flags = _find_array(shard, f"{path}/present", count) if bare is None else None
             present.append(np.full(count, bare is not None) if flags is None else flags)
         has_gaps = any(value is None for value in values)
         gathered = FixedGatherer(values, firsts, column, self._may_assemble)
@@ -135,22 +134,22 @@ class _Bound:
         return gathered
 
     def _value_gatherer(
-        self, storage: ShardedStorage, part: str, keys: Sequence[str]
+        self, storage: ShardedStorage, group: str, keys: Sequence[str]
     ) -> ValueGatherer:
-        firsts = self.index.firsts(AXES[part])
+        firsts = self.index.firsts(AXES[group])
         shards = [storage.shard(number) for number in range(len(firsts) - 1)]
         counts = np.diff(firsts).tolist()
         readers = [
-            _row_reader(shard, part, keys, count)
+            _make_row_reader(shard, group, keys, count)
             for shard, count in zip(shards, counts, strict=True)
         ]
         return ValueGatherer(readers, firsts)
 
 
-_bound: WeakKeyDictionary[ShardedStorage, _Bound] = WeakKeyDictionary()
+_caches: WeakKeyDictionary[ShardedStorage, _GathererCache] = WeakKeyDictionary()
 
 
-def _array(shard: ShardReader, path: str, count: int) -> StoredArray | None:
+def _find_array(shard: ShardReader, path: str, count: int) -> StoredArray | None:
     array = shard.array(path)
     if array is None:
         array = shard.array(f"{path}/frames")
@@ -161,20 +160,20 @@ def _array(shard: ShardReader, path: str, count: int) -> StoredArray | None:
     return array
 
 
-def _row_reader(
-    shard: ShardReader, part: str, keys: Sequence[str], count: int
+def _make_row_reader(
+    shard: ShardReader, group: str, keys: Sequence[str], count: int
 ) -> Callable[[int], object]:
-    """What reads one row of a column, and nothing of its neighbours; None without the column."""
-    column = _inner(shard.schema.groups[part], keys)
+    """Return a reader of single rows of a column, which gives None where there is no column."""
+    column = _descend(shard.schema.groups[group], keys)
     if column is None:
         return lambda row: None
-    arrays = shard.list_arrays("/".join([part, *keys]))
+    arrays = shard.list_arrays("/".join([group, *keys]))
     read = column.bind(iter(arrays), count, copy=True)
     return lambda row: split_rows(read(row, row + 1), 1)[0]
 
 
-def _common_column(columns: Sequence[Column], has_gaps: bool) -> FixedColumn | None:
-    """The fixed column that holds what any of these hold, exactly, if there is one."""
+def _find_common_column(columns: Sequence[Column], has_gaps: bool) -> FixedColumn | None:
+    """Return the fixed column that holds exactly what any of these hold, if there is one."""
     values = [item.value if isinstance(item, MaskedColumn) else item for item in columns]
     fixed = [column for column in values if isinstance(column, FixedColumn)]
     if not fixed or len(fixed) < len(values) or len({column.shape for column in fixed}) > 1:
@@ -191,7 +190,7 @@ def _common_column(columns: Sequence[Column], has_gaps: bool) -> FixedColumn | N
 
 
 def _holds_all(wide: np.dtype[Any], narrow: np.dtype[Any]) -> bool:
-    """Whether a dtype holds every value of another; numpy calls int64 to float64 safe."""
+    """Return whether a dtype holds every value of another; numpy calls int64 to float64 safe."""
     if wide == narrow:
         return True
     if "b" in (wide.kind, narrow.kind):
@@ -201,13 +200,13 @@ def _holds_all(wide: np.dtype[Any], narrow: np.dtype[Any]) -> bool:
     return bool(np.can_cast(narrow, wide))
 
 
-def _columns_at(storage: ShardedStorage, part: str, keys: Sequence[str]) -> list[Column]:
-    """The column of a name in each schema that has it."""
-    columns = [_inner(schema.groups[part], keys) for schema in storage.schemas()]
+def _find_columns(storage: ShardedStorage, group: str, keys: Sequence[str]) -> list[Column]:
+    """Find the column of a name in each schema that has it."""
+    columns = [_descend(schema.groups[group], keys) for schema in storage.schemas()]
     return [column for column in columns if column is not None]
 
 
-def _inner(column: Column, keys: Sequence[str]) -> Column | None:
+def _descend(column: Column, keys: Sequence[str]) -> Column | None:
     for key in keys:
         if isinstance(column, StructColumn):
             fields = {escape_key(name): field for name, field in column.fields.items()}
@@ -215,30 +214,30 @@ def _inner(column: Column, keys: Sequence[str]) -> Column | None:
                 return None
             column = fields[key]
         elif isinstance(column, TupleColumn):
-            places: Mapping[str, Column] = {
-                f"_index_{place}": item for place, item in enumerate(column.items)
+            items: Mapping[str, Column] = {
+                f"_index_{index}": item for index, item in enumerate(column.items)
             }
-            if key not in places:
+            if key not in items:
                 return None
-            column = places[key]
+            column = items[key]
         else:
             return None
     return column
 
 
-def _names(storage: ShardedStorage, part: str) -> str:
+def _list_names(storage: ShardedStorage, group: str) -> str:
     names: dict[str, None] = {}
     for schema in storage.schemas():
-        column = schema.groups[part]
+        column = schema.groups[group]
         if isinstance(column, StructColumn):
-            names.update(dict.fromkeys(f"{part}/{escape_key(key)}" for key in column.fields))
+            names.update(dict.fromkeys(f"{group}/{escape_key(key)}" for key in column.fields))
         elif isinstance(column, TupleColumn):
-            names.update(dict.fromkeys(f"{part}/_index_{i}" for i in range(len(column.items))))
+            names.update(dict.fromkeys(f"{group}/_index_{i}" for i in range(len(column.items))))
     return ", ".join(names)
 
 
-def sharded(storage: object) -> ShardedStorage:
-    """The storage as one that columns can be gathered from.
+def check_sharded(storage: object) -> ShardedStorage:
+    """Return a storage if columns can be gathered from it.
 
     Raises:
         DataError: It is in a format of whole episodes.

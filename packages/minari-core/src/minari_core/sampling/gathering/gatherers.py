@@ -1,4 +1,4 @@
-"""Gathering rows of columns by their numbers, through all shards of a storage."""
+"""Gather rows of columns by their indices, through all shards of a storage."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Gatherer(ABC):
     """Rows of one column. Thread-safe: it holds no position."""
 
     gains_from_pairs: bool = False
-    """Whether asking for rows and their neighbours at once saves time."""
+    """Whether gathering rows and their neighbours at once saves time."""
 
     @abstractmethod
     def take(self, selection: Selection, out: Any = None) -> Any:
@@ -48,14 +48,14 @@ class Gatherer(ABC):
         Args:
             before: Some rows.
             after: Rows near them.
-            adjacent: Whether each is the row behind the one before.
+            adjacent: Whether each of them is the very next row.
             outs: As for `take`, one for each.
         """
         return self.take(before, outs[0]), self.take(after, outs[1])
 
     @abstractmethod
     def leaves(self, path: str) -> Iterator[tuple[str, FixedGatherer | MaskedGatherer]]:
-        """The columns of arrays in this one, with their paths."""
+        """Yield the columns of arrays in this one, with their paths."""
 
 
 class FixedGatherer(Gatherer):
@@ -74,7 +74,7 @@ class FixedGatherer(Gatherer):
             segments: The array of each shard; None where a shard does not have the column.
             firsts: The first row of each shard, and the number of all.
             column: Their dtype and shape.
-            may_assemble: Whether so many bytes may be copied into memory, as one array.
+            may_assemble: Returns whether this many bytes may be copied into memory, as one array.
         """
         self.dtype = column.dtype
         """The type of an element."""
@@ -136,9 +136,9 @@ class FixedGatherer(Gatherer):
             )
         else:
             return super().take_pairs(before, after, adjacent=adjacent, outs=outs)
-        return self._filled(outs[0], pair[0]), self._filled(outs[1], pair[1])
+        return self._fill(outs[0], pair[0]), self._fill(outs[1], pair[1])
 
-    def _filled(self, out: Any, value: Array) -> Any:
+    def _fill(self, out: Any, value: Array) -> Any:
         if out is None:
             return value
         self._check(out, value.shape[: value.ndim - len(self.row_shape)])
@@ -148,14 +148,14 @@ class FixedGatherer(Gatherer):
     def _take_grouped(self, selection: Selection, out: Array) -> Array:
         flat = out.reshape(-1, *self.row_shape)
         compressed: list[tuple[CompressedRows, Rows, Rows]] = []
-        for number, places, rows in selection.groups(self._firsts):
+        for number, positions, rows in selection.groups(self._firsts):
             segment = self._segments[number]
             if segment is None:
-                flat[places] = 0
+                flat[positions] = 0
             elif isinstance(segment, CompressedRows):
-                compressed.append((segment, rows, places))
+                compressed.append((segment, rows, positions))
             else:
-                flat[places] = segment.take(rows, axis=0)  # type: ignore[call-arg]  # an array
+                flat[positions] = segment.take(rows, axis=0)  # type: ignore[call-arg]  # an array
         if compressed:
             decode_rows(compressed, flat)
         return out
@@ -241,34 +241,34 @@ class TupleGatherer(Gatherer):
     """Rows of a tuple of columns."""
 
     def __init__(self, items: Sequence[Gatherer]) -> None:
-        """Take the columns by their places."""
-        self._places = list(items)
+        """Take the columns in their order."""
+        self._items = list(items)
         self.gains_from_pairs = any(item.gains_from_pairs for item in items)
 
     def take(self, selection: Selection, out: Any = None) -> Any:
         if out is None:
-            return tuple([item.take(selection) for item in self._places])
-        parts = zip(self._places, self._check(out), strict=True)
+            return tuple([item.take(selection) for item in self._items])
+        parts = zip(self._items, self._check(out), strict=True)
         return tuple([item.take(selection, part) for item, part in parts])
 
     def take_pairs(
         self, before: Selection, after: Selection, *, adjacent: bool, outs: Pair = (None, None)
     ) -> Pair:
-        nothing = (None,) * len(self._places)
+        nothing = (None,) * len(self._items)
         known = zip(*(nothing if out is None else self._check(out) for out in outs), strict=True)
         pairs = [
             item.take_pairs(before, after, adjacent=adjacent, outs=parts)
-            for item, parts in zip(self._places, known, strict=True)
+            for item, parts in zip(self._items, known, strict=True)
         ]
         return tuple([one for one, _ in pairs]), tuple([other for _, other in pairs])
 
     def _check(self, out: Any) -> tuple[Any, ...]:
-        if not isinstance(out, tuple) or len(out) != len(self._places):
-            raise SamplingError(f"out has no tuple of {len(self._places)}")
+        if not isinstance(out, tuple) or len(out) != len(self._items):
+            raise SamplingError(f"out has no tuple of {len(self._items)}")
         return out
 
     def leaves(self, path: str) -> Iterator[tuple[str, FixedGatherer | MaskedGatherer]]:
-        for index, item in enumerate(self._places):
+        for index, item in enumerate(self._items):
             yield from item.leaves(f"{path}/_index_{index}")
 
 
@@ -276,7 +276,7 @@ class ValueGatherer(Gatherer):
     """Rows of text, sequences, graphs and whatever else has no fixed shape, as nested lists."""
 
     def __init__(self, readers: Sequence[Callable[[int], object]], firsts: Rows) -> None:
-        """Take what reads a single row of each shard, and the first row of each."""
+        """Take the reader of single rows of each shard, and the first row of each."""
         self._readers = list(readers)
         self._firsts = firsts
 
@@ -296,7 +296,7 @@ class ValueGatherer(Gatherer):
 
 
 def fill_again(out: Any, value: Array) -> Array:
-    """Copy an array into one that the caller gave; that one.
+    """Copy an array into one that the caller gave, and return that one.
 
     Raises:
         SamplingError: It has another shape or dtype.

@@ -1,4 +1,4 @@
-"""Which rows of which shards are to be gathered."""
+"""Selections of the rows to gather, and the shards that they lie in."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class ShardNumbers(ABC):
 
     @abstractmethod
     def numbers(self) -> Rows | None:
-        """The shard of each episode, shape (B,); None if an episode lies in more than one."""
+        """Return the shard of each episode, shape (B,); None if one lies in several."""
 
 
 class Selection:
-    """Rows along one axis to gather, and where they lie among the shards.
+    """Rows along one axis to gather, and the shards that they lie in.
 
-    Many columns share one, so that the shards are looked for once.
+    Many columns share one, so that the shards are looked up once.
     """
 
     __slots__ = ("_groups", "_numbers", "_of_episodes", "rows")
@@ -31,7 +31,7 @@ class Selection:
         """Select rows.
 
         Args:
-            rows: Numbers of rows counted through all shards, of shape (B, …).
+            rows: Indices of rows, counted through all shards, of shape (B, …).
             of_episodes: The shards of the B episodes that they belong to, if that is known.
         """
         self.rows = rows
@@ -45,7 +45,7 @@ class Selection:
         return self._of_episodes is not None and self._of_episodes.numbers() is not None
 
     def numbers(self, firsts: Rows) -> Rows:
-        """The shard of each row, in a shape that broadcasts to that of the rows.
+        """Return the shard of each row, in a shape that broadcasts to that of the rows.
 
         Args:
             firsts: The first row of each shard, and the number of all.
@@ -59,14 +59,14 @@ class Selection:
         return self._numbers
 
     def groups(self, firsts: Rows) -> list[tuple[int, Rows, Rows]]:
-        """The rows shard by shard.
+        """Group the rows by shard.
 
         Args:
             firsts: As for `numbers`.
 
         Returns:
-            For each shard with rows: its number, their places in the selection, and their
-            numbers in the shard.
+            For each shard with rows: its index, the positions of the rows in the selection,
+            flattened, and their indices in the shard.
         """
         if self._groups is None:
             flat = self.rows.reshape(-1)
@@ -75,7 +75,7 @@ class Selection:
             borders = np.flatnonzero(np.diff(numbers[order], prepend=-1, append=-1))
             self._groups = []
             for start, stop in pairwise(borders.tolist()):
-                places = order[start:stop]
-                number = int(numbers[places[0]])
-                self._groups.append((number, places, flat[places] - firsts[number]))
+                positions = order[start:stop]
+                number = int(numbers[positions[0]])
+                self._groups.append((number, positions, flat[positions] - firsts[number]))
         return self._groups

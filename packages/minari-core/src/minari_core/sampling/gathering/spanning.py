@@ -26,18 +26,18 @@ class SpannedArrays:
     __slots__ = ("_bases", "_dtype", "_kept", "_nbytes", "_pairs", "_rows", "_shape")
 
     def __init__(self, arrays: Sequence[Array], firsts: npt.NDArray[np.int64]) -> None:
-        """Span arrays that `can_span` has said yes to.
+        """Span arrays for which `can_span` is true.
 
         Args:
-            arrays: They are kept alive, and must never move.
-            firsts: The number of the first row of each.
+            arrays: The arrays; they are kept alive, and must never move.
+            firsts: The index of the first row of each.
         """
         self._kept = list(arrays)
         self._dtype = arrays[0].dtype
         self._shape = arrays[0].shape[1:]
         self._nbytes = _row_nbytes(arrays[0])
         addresses = np.array([array.ctypes.data for array in arrays], dtype=np.int64)
-        filled = [place for place, array in enumerate(arrays) if len(array)]
+        filled = [index for index, array in enumerate(arrays) if len(array)]
         ends = addresses + np.array([array.nbytes for array in arrays])
         lowest = int(addresses[filled].min())
         nbytes = int(ends[filled].max()) - lowest
@@ -56,13 +56,13 @@ class SpannedArrays:
         Returns:
             A fresh array of shape (*rows.shape, *row).
         """
-        taken: Array = self._rows[self._places(rows, numbers)].view(self._dtype)
+        taken: Array = self._rows[self._offsets(rows, numbers)].view(self._dtype)
         return taken.reshape(*rows.shape, *self._shape)
 
     def take_pairs(
         self, rows: npt.NDArray[np.int64], numbers: npt.NDArray[np.int64]
     ) -> tuple[Array, Array]:
-        """Gather rows and the row behind each, which must be in the same array, in one go.
+        """Gather rows and the row after each, which must be in the same array, in one go.
 
         Args:
             rows: As for `take`.
@@ -71,21 +71,21 @@ class SpannedArrays:
         Returns:
             Two views of a fresh array, of shape (*rows.shape, *row) each.
         """
-        taken: Array = self._pairs[self._places(rows, numbers)].view(self._dtype)
+        taken: Array = self._pairs[self._offsets(rows, numbers)].view(self._dtype)
         pairs = taken.reshape(-1, 2, *self._shape)
         shape = (*rows.shape, *self._shape)
         return pairs[:, 0].reshape(shape), pairs[:, 1].reshape(shape)
 
-    def _places(
+    def _offsets(
         self, rows: npt.NDArray[np.int64], numbers: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.int64]:
-        places = rows * self._nbytes
-        places += self._bases.take(numbers)
-        return places
+        offsets = rows * self._nbytes
+        offsets += self._bases.take(numbers)
+        return offsets
 
 
 def can_span(arrays: Sequence[Array]) -> bool:
-    """Whether `SpannedArrays` takes these arrays: alike, contiguous, of rows that are not large."""
+    """Return whether `SpannedArrays` takes these: alike, contiguous, their rows not large."""
     first = arrays[0]
     return 0 < _row_nbytes(first) <= _LARGEST_ROW_NBYTES and all(
         array.dtype == first.dtype
@@ -100,13 +100,13 @@ def _row_nbytes(array: Array) -> int:
 
 
 def _elements(address: int, nbytes: int, size: int) -> Array:
-    """An array with an element of a size at each byte, as far as it is in there as a whole."""
+    """Return an array with an element at each byte where a whole one fits in."""
     elements: Array = np.asarray(_Memory(address, max(nbytes - size + 1, 0), size))
     return elements
 
 
 class _Memory:
-    """What numpy makes an array of that has an element at each byte."""
+    """A stretch of memory that numpy sees as an array with an element at each byte."""
 
     def __init__(self, address: int, elements: int, nbytes: int) -> None:
         self.__array_interface__: dict[str, Any] = {
