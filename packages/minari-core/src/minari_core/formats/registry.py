@@ -18,7 +18,7 @@ from minari_core.storage.base import Storage
 
 
 @dataclass(frozen=True, slots=True)
-class _Format:
+class Format:
     """Where the code of a format is, as ``module:name``; it is imported when it is first needed."""
 
     storage: str
@@ -30,21 +30,23 @@ class _Format:
 
 
 _PUBLIC_CHECK = "minari_core.formats.verification.public:check_public_dataset"
-_FORMATS = {
-    "columnar": _Format(
+FORMATS: dict[str, Format] = {
+    "columnar": Format(
         "minari_core.formats.columnar.dataset_folder:ColumnarStorage",
         "minari_core.formats.verification.columnar:check_columnar_dataset",
     ),
-    "hdf5": _Format(
+    "hdf5": Format(
         "minari_core.formats.public.hdf5.storage:Hdf5Storage", _PUBLIC_CHECK, stores_jpeg=True
     ),
-    "arrow": _Format(
+    "arrow": Format(
         "minari_core.formats.public.arrow.storage:ArrowStorage", _PUBLIC_CHECK, stores_jpeg=True
     ),
-    "parquet": _Format(
+    "parquet": Format(
         "minari_core.formats.public.arrow.storage:ParquetStorage", _PUBLIC_CHECK, stores_jpeg=True
     ),
 }
+"""Every data format, by its name."""
+
 DEFAULT_FORMAT = "columnar"
 
 
@@ -67,7 +69,7 @@ def list_formats(*, storing_jpeg: bool = False) -> tuple[str, ...]:
         storing_jpeg: List only those that can store images as JPEG.
     """
     return tuple(
-        name for name, registered in _FORMATS.items() if registered.stores_jpeg >= storing_jpeg
+        name for name, registered in FORMATS.items() if registered.stores_jpeg >= storing_jpeg
     )
 
 
@@ -80,11 +82,11 @@ def check_format(data_format: str | None) -> str:
     """
     if data_format is None:
         return DEFAULT_FORMAT
-    if data_format not in _FORMATS:
+    if data_format not in FORMATS:
         raise FormatError(
-            f"data format {data_format!r} is unknown here; known formats: {', '.join(_FORMATS)}"
+            f"data format {data_format!r} is unknown here; known formats: {', '.join(FORMATS)}"
         )
-    _load(_FORMATS[data_format].storage)
+    _load(FORMATS[data_format].storage)
     return data_format
 
 
@@ -149,7 +151,7 @@ def new_storage(folder: Path, metadata: Mapping[str, JsonValue], data_format: st
     Raises:
         SpaceError: The format cannot hold a space; the message names it.
     """
-    storage_class: StorageClass = _load(_FORMATS[check_format(data_format)].storage)
+    storage_class: StorageClass = _load(FORMATS[check_format(data_format)].storage)
     return storage_class.create(folder, metadata)
 
 
@@ -159,14 +161,14 @@ def _is_without_manifest(folder: Path) -> bool:
     return not has_manifest and may_be(folder / MAIN_FILE, stat.S_ISREG)
 
 
-def _find_format(folder: Path, metadata: Mapping[str, JsonValue]) -> _Format:
+def _find_format(folder: Path, metadata: Mapping[str, JsonValue]) -> Format:
     data_format = get_data_format(metadata)
-    if data_format not in _FORMATS:
+    if data_format not in FORMATS:
         raise FormatError(
             f"{folder} is in data format {data_format!r}, which this version of minari-core does "
-            f"not read; known formats: {', '.join(_FORMATS)}"
+            f"not read; known formats: {', '.join(FORMATS)}"
         )
-    return _FORMATS[data_format]
+    return FORMATS[data_format]
 
 
 def _load(address: str) -> Any:

@@ -26,11 +26,11 @@ class DatasetId:
     """The parts of a dataset id; ids sort by namespace, name, and version as a number."""
 
     namespace: str
-    """Everything before the last slash, ``""`` where there is none."""
+    """Everything before the last slash, or ``""``."""
     name: str
     """The last part without its version."""
     version: int
-    """The number behind the last ``-v``."""
+    """The number after the last ``-v``."""
 
     def __str__(self) -> str:
         return f"{self.unversioned}-v{self.version}"
@@ -52,9 +52,9 @@ def check_namespace(namespace: str) -> None:
             letters, digits, ``_`` and ``-``.
     """
     parts = namespace.split("/")
-    broken = _broken_rule(parts, "namespace")
+    broken = _find_broken_rule(parts, "namespace")
     if broken is not None:
-        advice = "/".join(filter(None, map(_mended, parts))) or "name"
+        advice = "/".join(filter(None, map(_mend, parts))) or "name"
         raise DatasetIdError(f"{broken}; write for example {advice!r}")
 
 
@@ -81,16 +81,16 @@ def parse_dataset_id(dataset_id: str) -> DatasetId:
         )
     parts = dataset_id.split("/")
     match = _NAME_AND_VERSION.fullmatch(parts[-1])
-    broken = _broken_rule(parts, "dataset id")
+    broken = _find_broken_rule(parts, "dataset id")
     if broken is None:
-        broken = _broken_version(match, dataset_id)
+        broken = _find_broken_version(match, dataset_id)
     if match is None or broken is not None:
-        raise DatasetIdError(f"{broken}; write for example {_mended_id(parts, match)!r}")
+        raise DatasetIdError(f"{broken}; write for example {_mend_id(parts, match)!r}")
     return DatasetId("/".join(parts[:-1]), match["name"], int(match["version"]))
 
 
 def choose_id(dataset_name: str | None, dataset_id: str | None) -> str:
-    """The id of a call that takes it under either name.
+    """Return the id given to a function that takes it under either name.
 
     Raises:
         DatasetIdError: Both are given, or neither.
@@ -117,7 +117,7 @@ def select_latest_versions(dataset_ids: Iterable[str]) -> list[str]:
     return list({parse_dataset_id(each).unversioned: each for each in ordered}.values())
 
 
-def _broken_version(match: re.Match[str] | None, whole: str) -> str | None:
+def _find_broken_version(match: re.Match[str] | None, whole: str) -> str | None:
     if match is None:
         return f"dataset id {format_value(whole)} does not end in '-v' and a version number"
     version = match["version"]
@@ -128,22 +128,22 @@ def _broken_version(match: re.Match[str] | None, whole: str) -> str | None:
     return None
 
 
-def _broken_rule(parts: list[str], kind: str) -> str | None:
-    """What is wrong with the parts of an id or a namespace, if anything is."""
+def _find_broken_rule(parts: list[str], kind: str) -> str | None:
+    """Return which rule an id or a namespace breaks, or None."""
     whole = f"{kind} {format_value('/'.join(parts))}"
     if parts == [""]:
         return f"{whole} is empty"
-    for place, part in enumerate(parts):
-        broken = _broken_rule_of_part(part, place, len(parts))
+    for index, part in enumerate(parts):
+        broken = _find_broken_rule_of_part(part, index, len(parts))
         if broken is not None:
             is_whole = not part or len(parts) == 1
             return f"{whole if is_whole else f'part {format_value(part)} of {whole}'} {broken}"
     return None
 
 
-def _broken_rule_of_part(part: str, place: int, count: int) -> str | None:
+def _find_broken_rule_of_part(part: str, index: int, count: int) -> str | None:
     if not part:
-        where = {0: "begins with", count - 1: "ends with"}.get(place, "has nothing between two of")
+        where = {0: "begins with", count - 1: "ends with"}.get(index, "has nothing between two of")
         return f"{where} '/', which only joins the parts"
     if not _PART.fullmatch(part):
         if not re.match(r"\w", part):
@@ -159,17 +159,17 @@ def _broken_rule_of_part(part: str, place: int, count: int) -> str | None:
     return None
 
 
-def _mended_id(parts: list[str], match: re.Match[str] | None) -> str:
-    """An id that breaks no rule, as near to a broken one as can be."""
+def _mend_id(parts: list[str], match: re.Match[str] | None) -> str:
+    """Return an id that breaks no rule, as close to a malformed one as possible."""
     *above, last = filter(None, parts) if any(parts) else [""]
     if match is None:
         match = _NAME_AND_VERSION.fullmatch(last)
     name, version = (match["name"], match["version"].lstrip("0")) if match else (last, "")
     ending = f"-v{version[:_LONGEST_VERSION] or 0}"
-    mended = _mended(name.removesuffix("-v"))[: _LONGEST_PART - len(ending)] or "name"
-    return "/".join([*filter(None, map(_mended, above)), mended + ending])
+    mended = _mend(name.removesuffix("-v"))[: _LONGEST_PART - len(ending)] or "name"
+    return "/".join([*filter(None, map(_mend, above)), mended + ending])
 
 
-def _mended(part: str) -> str:
+def _mend(part: str) -> str:
     text = re.sub(r"[^\w-]+", "_", re.sub(r"^\W+", "", part))[:_LONGEST_PART]
     return f"{text}_" if text.lower() in {_DATA_FOLDER, *_RESERVED_NAMES} else text

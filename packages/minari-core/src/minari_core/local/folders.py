@@ -1,4 +1,4 @@
-"""The folders below the datasets' root, as they are found and as they are removed."""
+"""Find and remove the folders below the datasets' root."""
 
 from __future__ import annotations
 
@@ -17,21 +17,20 @@ _MOST_FOLDERS_DEEP = 32
 
 
 def walk_folders(root: Path) -> Iterator[tuple[str, bool]]:
-    """The folders that may be datasets or namespaces, in no order.
+    """Walk the folders that may be datasets or namespaces, in no order.
 
-    Hidden folders and what lies in a dataset are left out, and a folder that may not be looked
-    into is passed over. Links are followed, but no folder is walked twice: one that several
-    names lead to is walked under its own name, else under the shortest.
+    Hidden folders and the contents of datasets are left out, and a folder that may not be read is
+    skipped. Links are followed, but no folder is walked twice: one with several names is walked
+    under its own name, else under the shortest.
 
     Args:
-        root: Where to begin; it need not exist.
+        root: The folder to begin with; it need not exist.
 
     Yields:
-        The path of a folder below the root, its parts joined by ``/``; and whether it looks like
-        a dataset.
+        The path of a folder relative to the root, with ``/``; and whether it looks like a dataset.
     """
     walked: set[tuple[int, int]] = set()
-    # In the order of how many links lead to a folder, how deep it lies, and its name.
+    # Ordered by the number of links to a folder, its depth, and its name.
     waiting = [(0, 0, "")]
     while waiting:
         links, depth, name = heappop(waiting)
@@ -64,15 +63,15 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def has_data_folder(folder: Path) -> bool:
-    """Whether a folder is a dataset's, whole or not.
+    """Return whether a folder is that of a dataset, complete or not.
 
-    One that may not be looked into is: who opens it is told what is the matter.
+    One that may not be read counts: opening it then raises the error that says so.
     """
     return may_be(folder / DATA_FOLDER, stat.S_ISDIR)
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder and all that is in it; of a link, the link alone.
+    """Remove a folder and its contents; of a link, the link alone.
 
     Raises:
         OSError: The file system refused.

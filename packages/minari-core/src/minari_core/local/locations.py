@@ -1,4 +1,4 @@
-"""Where datasets lie: ``<root>/<dataset id>/data``."""
+"""The paths of local datasets: ``<root>/<dataset id>/data``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DATA_FOLDER = "data"
 
 
 def datasets_root() -> Path:
-    """The folder that holds every local dataset.
+    """Return the folder that holds every local dataset.
 
     Returns:
         ``$MINARI_DATASETS_PATH``, read anew at each call, else ``~/.minari/datasets``.
@@ -25,17 +25,17 @@ def datasets_root() -> Path:
 
 
 def dataset_folder(dataset_id: str) -> Path:
-    """The folder of one dataset, which need not exist.
+    """Return the folder of a dataset, which need not exist.
 
     Args:
         dataset_id: An id such as ``D4RL/door/human-v2``.
 
     Raises:
-        DatasetIdError: The id is malformed; so no id leads out of the root.
+        DatasetIdError: The id is malformed; no valid id leads out of the root.
     """
     return datasets_root() / str(parse_dataset_id(dataset_id))
 
 
 def staging_root() -> Path:
-    """The hidden folder where datasets are prepared, on the same file system as the root."""
+    """Return the hidden folder where datasets are staged, on the file system of the root."""
     return datasets_root() / STAGING_FOLDER

@@ -1,4 +1,4 @@
-"""Namespaces: the folders that group datasets, and what is said about them."""
+"""Namespaces: the folders that group datasets, and their metadata."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ NAMESPACE_METADATA = "namespace_metadata.json"
 
 
 def create_namespace(namespace: str, description: str | None = None, **metadata: Any) -> None:
-    """Create a local namespace, and the namespaces that it lies in.
+    """Create a local namespace and its parent namespaces.
 
     Args:
         namespace: Names joined by ``/``, as in ``D4RL/door``.
         description: What its datasets have in common.
-        **metadata: Whatever else is to be known of it, as JSON values.
+        **metadata: Further metadata, as JSON values.
 
     Raises:
         DatasetIdError: The name is malformed.
@@ -38,28 +38,29 @@ def create_namespace(namespace: str, description: str | None = None, **metadata:
         MetadataError: A value is not JSON.
         DatasetWriteError: The file system refused.
     """
-    folder = _folder(namespace)
+    folder = _locate(namespace)
     if (folder / NAMESPACE_METADATA).exists():
         raise NamespaceError(f"namespace {namespace!r} exists already")
     if (folder / DATA_FOLDER).exists():
         raise NamespaceError(f"namespace {namespace!r} cannot be created: it is a dataset")
-    described = {} if description is None else {"description": description}
-    content = normalize_metadata({**metadata, **described})
+    if description is not None:
+        metadata["description"] = description
+    content = normalize_metadata(metadata)
     for parent in namespace_hierarchy(namespace)[:-1]:
-        if not (_folder(parent) / NAMESPACE_METADATA).exists():
-            _write(_folder(parent), {})
+        if not (_locate(parent) / NAMESPACE_METADATA).exists():
+            _write(_locate(parent), {})
     _write(folder, content)
 
 
 def update_namespace_metadata(
     namespace: str, description: str | None = None, **metadata: Any
 ) -> None:
-    """Replace all that is said about a namespace.
+    """Replace the metadata of a namespace.
 
     Args:
         namespace: Its name.
         description: What its datasets have in common.
-        **metadata: Whatever else is to be known of it, as JSON values.
+        **metadata: Further metadata, as JSON values.
 
     Raises:
         DatasetIdError: The name is malformed.
@@ -67,19 +68,19 @@ def update_namespace_metadata(
         MetadataError: A value is not JSON.
         DatasetWriteError: The file system refused.
     """
-    folder = _existing(namespace)
+    folder = _find_existing(namespace)
     _write(folder, normalize_metadata({**metadata, "description": description}))
 
 
 def get_namespace_metadata(namespace: str) -> dict[str, JsonValue]:
-    """What is said about a namespace.
+    """Return the metadata of a namespace.
 
     Raises:
         DatasetIdError: The name is malformed.
         NamespaceError: There is no such namespace.
         DatasetDamagedError: Its file is not a JSON object.
     """
-    path = _existing(namespace) / NAMESPACE_METADATA
+    path = _find_existing(namespace) / NAMESPACE_METADATA
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
@@ -90,7 +91,7 @@ def get_namespace_metadata(namespace: str) -> dict[str, JsonValue]:
 
 
 def list_local_namespaces() -> list[str]:
-    """The names of all local namespaces, sorted."""
+    """Return the names of all local namespaces, sorted."""
     root = datasets_root()
     names = [name for name, _ in walk_folders(root)]
     return sorted(
@@ -99,14 +100,14 @@ def list_local_namespaces() -> list[str]:
 
 
 def delete_namespace(namespace: str) -> None:
-    """Delete a namespace in which nothing lies; warn if there is none.
+    """Delete an empty namespace; warn if there is none.
 
     Raises:
         DatasetIdError: The name is malformed.
-        NamespaceError: Something lies in it.
+        NamespaceError: It is not empty.
         DatasetWriteError: The file system refused.
     """
-    folder = _folder(namespace)
+    folder = _locate(namespace)
     if not (folder / NAMESPACE_METADATA).exists():
         warn_caller(f"there is no namespace {namespace!r}")
         return
@@ -123,7 +124,7 @@ def delete_namespace(namespace: str) -> None:
 
 
 def namespace_hierarchy(namespace: str) -> list[str]:
-    """A namespace behind all the namespaces that it lies in.
+    """Return the parents of a namespace, outermost first, and the namespace itself.
 
     Example:
         >>> namespace_hierarchy("D4RL/door")
@@ -134,15 +135,15 @@ def namespace_hierarchy(namespace: str) -> list[str]:
     return ["/".join(parts[: count + 1]) for count in range(len(parts))]
 
 
-def _folder(namespace: str) -> Path:
+def _locate(namespace: str) -> Path:
     if not isinstance(namespace, str):
         raise DatasetIdError(f"namespace {namespace!r} is a {type(namespace).__name__}, not text")
     check_namespace(namespace)
     return datasets_root() / namespace
 
 
-def _existing(namespace: str) -> Path:
-    folder = _folder(namespace)
+def _find_existing(namespace: str) -> Path:
+    folder = _locate(namespace)
     if not (folder / NAMESPACE_METADATA).exists():
         raise NamespaceError(
             f"there is no namespace {namespace!r} under {datasets_root()}; "

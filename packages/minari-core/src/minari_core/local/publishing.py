@@ -1,4 +1,4 @@
-"""Making a new dataset appear as a whole, in one rename."""
+"""Publish a new dataset as a whole, in one rename."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from minari_core.local.folders import remove_folder
 from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root, staging_root
 from minari_core.storage.base import Storage
 
-_SECONDS_KEPT = 24 * 3600.0
-"""For how long a folder without changes may still be somebody's work."""
+_ABANDONED_SECONDS = 24 * 3600.0
+"""A staging folder that has not changed for so long belongs to a process that was killed."""
 
 
 def check_id_is_free(dataset_id: str) -> None:
@@ -28,12 +28,11 @@ def check_id_is_free(dataset_id: str) -> None:
 
     Raises:
         DatasetIdError: The id is malformed.
-        DatasetExistsError: Something has this name already, or a part of the id's namespace is
-            itself a dataset.
-        DatasetWriteError: The file system does not let anybody look there.
+        DatasetExistsError: The name is taken, or one of the id's namespaces is itself a dataset.
+        DatasetWriteError: The folder may not be read.
     """
     folder = dataset_folder(dataset_id)
-    with _writing(dataset_id):
+    with _wrap_os_errors(dataset_id):
         is_taken = folder.exists()
     if is_taken:
         kind = "a dataset" if (folder / DATA_FOLDER).exists() else "a folder without a dataset"
@@ -61,8 +60,8 @@ def publish(
 
     Args:
         dataset_id: Its id.
-        metadata: What it is; the spaces as JSON text.
-        data_format: How it is stored.
+        metadata: Its metadata; the spaces as JSON text.
+        data_format: The format to store it in.
         fill: Adds the episodes.
 
     Returns:
@@ -76,11 +75,11 @@ def publish(
     target = dataset_folder(dataset_id)
     with _staging() as staged:
         data = staged / DATA_FOLDER
-        with _writing(dataset_id):
+        with _wrap_os_errors(dataset_id):
             data.mkdir(parents=True)
         storage = new_storage(data, {**metadata, "dataset_id": dataset_id}, data_format)
         fill(storage)
-        with _writing(dataset_id):
+        with _wrap_os_errors(dataset_id):
             storage.save()
             if data_format == DEFAULT_FORMAT:
                 from minari_core.formats.public.hdf5.placeholder import (
@@ -89,12 +88,12 @@ def publish(
 
                 write_placeholder(data)
             sync_folder(staged)
-            _show(dataset_id, staged, target)
+            _rename_into_place(dataset_id, staged, target)
     return target / DATA_FOLDER
 
 
-def _show(dataset_id: str, staged: Path, target: Path) -> None:
-    with _namespace_of(dataset_id):
+def _rename_into_place(dataset_id: str, staged: Path, target: Path) -> None:
+    with _make_namespace(dataset_id):
         try:
             os.rename(staged, target)
         except OSError as error:
@@ -106,15 +105,15 @@ def _show(dataset_id: str, staged: Path, target: Path) -> None:
         try:
             sync_folder(target.parent)
         except OSError:
-            # Who is told that it failed must not find it there.
+            # A publication that is reported as failed must not be visible.
             os.rename(target, staged)
             raise
 
 
 @contextmanager
 def _staging() -> Iterator[Path]:
-    """The name of a hidden folder that is gone afterwards, unless it was renamed."""
-    _sweep()
+    """Yield the name of a hidden folder, and remove it afterwards unless it was renamed."""
+    _remove_abandoned()
     folder = staging_root() / f"create-{uuid.uuid4().hex}"
     try:
         yield folder
@@ -122,25 +121,25 @@ def _staging() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _sweep() -> None:
-    """Remove what processes that were killed have left half created or half deleted."""
-    long_ago = time.time() - _SECONDS_KEPT
+def _remove_abandoned() -> None:
+    """Remove the staging folders that killed processes have left."""
+    long_ago = time.time() - _ABANDONED_SECONDS
     for pattern in ("create-*", "delete-*"):
         for folder in staging_root().glob(pattern):
             with suppress(OSError):
-                if _last_change(folder) < long_ago:
+                if _find_last_change(folder) < long_ago:
                     remove_folder(folder)
 
 
-def _last_change(folder: Path) -> float:
-    # What changes deep inside does not change the time of the folder.
+def _find_last_change(folder: Path) -> float:
+    # A change deep inside does not change the time of the folder.
     inside: Iterable[Path] = () if folder.is_symlink() else folder.rglob("*")
     return max(path.lstat().st_mtime for path in (folder, *inside))
 
 
 @contextmanager
-def _writing(dataset_id: str) -> Iterator[None]:
-    """Say of a system's error that it kept a dataset from being written."""
+def _wrap_os_errors(dataset_id: str) -> Iterator[None]:
+    """Turn an `OSError` of the block into a `DatasetWriteError` that names the dataset."""
     try:
         yield
     except OSError as error:
@@ -152,19 +151,19 @@ def _writing(dataset_id: str) -> Iterator[None]:
 
 
 @contextmanager
-def _namespace_of(dataset_id: str) -> Iterator[None]:
-    """Make the folders of the id's namespace, and remove them again if the block fails."""
-    made: list[Path] = []
+def _make_namespace(dataset_id: str) -> Iterator[None]:
+    """Create the folders of the id's namespace, and remove them again if the block fails."""
+    created: list[Path] = []
     folder = datasets_root()
-    for part in filter(None, parse_dataset_id(dataset_id).namespace.split("/")):
-        folder = folder / part
+    for name in filter(None, parse_dataset_id(dataset_id).namespace.split("/")):
+        folder = folder / name
         with suppress(FileExistsError):
             folder.mkdir()
-            made.append(folder)
+            created.append(folder)
     try:
         yield
     except BaseException:
-        for folder in reversed(made):
+        for folder in reversed(created):
             with suppress(OSError):
                 folder.rmdir()
         raise

@@ -16,27 +16,26 @@ def verify_dataset(
     dataset_id: str | None = None,
     progress: Progress | None = None,
 ) -> VerificationReport:
-    """Check everything about a local dataset; nothing that it names is run or imported.
+    """Verify all data of a local dataset; nothing that it names is run or imported.
 
-    Of a columnar dataset: each shard's size and checksum, what HDF5 and the manifest say of each
-    array, that no link leads out of the shard, row counts, offsets, that texts and images can be
-    decoded, lengths of episodes, totals and spaces. Of any other format: that every episode can
-    be read, its id, its length, the kind of its numbers and the shape of its rows as the spaces
-    have them, and the totals.
+    For a columnar dataset: the size and checksum of each shard, the structure of each array in
+    HDF5 and in the manifest, links that lead out of the shard, row counts, offsets, whether texts
+    and images can be decoded, the lengths of episodes, totals and spaces. For any other format:
+    whether every episode can be read, its id, its length, dtypes and shapes against the spaces,
+    and the totals.
 
-    Damage never raises: all of it is in the report.
+    Damage is reported and never raised.
 
     Args:
         dataset_name: The dataset's id.
         dataset_id: Another name of ``dataset_name``.
-        progress: Called with the bytes checked so far, and with all bytes, as it goes on.
+        progress: Called with the number of bytes checked so far, and of all bytes.
 
     Raises:
         DatasetIdError: The id is malformed.
         DatasetNotFoundError: There is no such dataset.
         DatasetChangedError: Another process rewrote the dataset meanwhile; verify it again.
-        FormatError: The dataset is of a format, or a version of it, that is unknown here, so
-            nothing can be said about it.
+        FormatError: The dataset is of a format, or a version of it, that is unknown here.
 
     Example:
         >>> report = verify_dataset("D4RL/door/human-v2")  # doctest: +SKIP

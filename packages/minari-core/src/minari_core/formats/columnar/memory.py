@@ -1,8 +1,9 @@
-"""A storage that keeps its shards in memory, for tests and for data that is not worth a file."""
+"""A storage in memory, for tests and for data that needs no file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -36,7 +37,7 @@ class MemoryStorage(ShardedStorage):
         Args:
             observation_space: The space of the observations.
             action_space: The space of the actions.
-            metadata: What the data is; ``dataset_id`` is ``"memory-v0"`` if not given.
+            metadata: The metadata; ``dataset_id`` is ``"memory-v0"`` if not given.
         """
         super().__init__()
         self._observation_space = observation_space
@@ -46,12 +47,12 @@ class MemoryStorage(ShardedStorage):
         self._readers: dict[int, ShardReader] = {}
 
     def __getstate__(self) -> dict[str, object]:
-        """Everything but what is bound to this process."""
+        """Pickle everything but the readers and the index."""
         return {**self.__dict__, "_readers": {}, "_index": None}
 
     @property
     def metadata(self) -> Mapping[str, JsonValue]:
-        """What the dataset is, as plain JSON values."""
+        """The metadata of the dataset, as plain JSON values."""
         return {
             **self._metadata,
             "data_format": self.data_format,
@@ -72,25 +73,25 @@ class MemoryStorage(ShardedStorage):
         return self._action_space
 
     @property
-    def data_path(self) -> None:
+    def data_path(self) -> Path | None:
         """None: the data is not on disk."""
         return None
 
     @property
     def nbytes(self) -> int:
-        """The size of the arrays."""
+        """The size of the arrays in bytes."""
         return sum(shard.nbytes for shard in self._shards)
 
     def shard_counts(self) -> Sequence[tuple[int, int, int]]:
-        """The rows, steps and episodes of each shard."""
+        """Return the rows, steps and episodes of each shard."""
         return [(shard.rows, shard.steps, shard.episodes) for shard in self._shards]
 
     def schemas(self) -> Sequence[Schema]:
-        """The schema of each shard."""
+        """Return the schema of each shard."""
         return [shard.schema for shard in self._shards]
 
     def shard(self, number: int) -> ShardReader:
-        """A shard that is ready to be read."""
+        """Return the reader of a shard."""
         if number not in self._readers:
             data = self._shards[number]
             arrays = [pieces[0] for pieces in data.pieces]
@@ -133,11 +134,11 @@ class MemoryStorage(ShardedStorage):
         self.append_episodes(episodes)
 
     def fingerprint(self) -> str:
-        """Text that changes whenever the stored episodes do."""
+        """Return text that changes whenever the stored episodes do."""
         return f"memory {id(self)} {self.total_episodes} {self.total_steps}"
 
     def refresh(self) -> bool:
-        """False: nothing else can add to it."""
+        """Return False: nothing else can add to it."""
         return False
 
     def save(self) -> None:

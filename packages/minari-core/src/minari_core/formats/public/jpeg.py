@@ -15,7 +15,7 @@ _START = b"\xff\xd8\xff"
 
 
 def is_jpeg(data: bytes) -> bool:
-    """Whether bytes begin as a JPEG file does."""
+    """Return whether bytes begin like a JPEG file."""
     return data[:3] == _START
 
 
@@ -25,7 +25,7 @@ def decode_jpegs(
     """Decode one image a row.
 
     Args:
-        frames: JPEG files; bytes behind the end of an image are ignored.
+        frames: JPEG files; bytes after the end of an image are ignored.
         shape: The shape of an image, or None if it is not known.
         where: The column's name for an error message.
 
@@ -33,7 +33,7 @@ def decode_jpegs(
         DatasetDamagedError: A row is no JPEG file, or an image of another shape.
         MissingDependencyError: Pillow is not installed.
     """
-    image_module = _pillow(where)
+    image_module = _import_pillow(where)
     images: list[npt.NDArray[np.uint8]] = []
     for row, frame in enumerate(frames):
         try:
@@ -58,7 +58,7 @@ def encode_jpegs(images: npt.NDArray[Any], where: str) -> list[bytes]:
         DataError: Images of this shape have no JPEG form.
         MissingDependencyError: Pillow is not installed.
     """
-    image_module = _pillow(where)
+    image_module = _import_pillow(where)
     encoded: list[bytes] = []
     for image in images:
         buffer = io.BytesIO()
@@ -73,7 +73,7 @@ def encode_jpegs(images: npt.NDArray[Any], where: str) -> list[bytes]:
     return encoded
 
 
-def _pillow(where: str) -> Any:
+def _import_pillow(where: str) -> Any:
     try:
         from PIL import Image
     except ImportError as error:

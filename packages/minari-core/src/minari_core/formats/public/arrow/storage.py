@@ -80,7 +80,7 @@ class ArrowStorage(PublicStorage):
                 f"it has {rows} rows, but total_steps is {attributes.get('total_steps')!r}"
             )
         flat = {
-            name: arrow_values.flat_numbers(_combine(columns[name]), name)[:steps]
+            name: arrow_values.decode_numbers(_combine(columns[name]), name)[:steps]
             for name in ("rewards", "terminations", "truncations")
         }
         infos: dict[str, Any] = {}

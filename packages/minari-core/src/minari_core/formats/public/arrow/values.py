@@ -1,6 +1,6 @@
-"""Values of spaces, and infos, as Arrow arrays in the way of the public Minari.
+"""Values of spaces, and infos, as Arrow arrays like those of the public Minari.
 
-Every column has T+1 rows; what has only T values gets one more row that means nothing.
+Every column has T+1 rows; a column of T values is padded by a row without meaning.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _SHAPE = b"shape"
 def encode_value(
     space: spaces.Space[Any], value: Any, padding: int, where: str, *, jpeg: bool
 ) -> Any:
-    """The rows of a space as one array.
+    """Encode the rows of a space as one array.
 
     Args:
         space: The space.
         value: The rows, as `EpisodeData` shows them.
-        padding: How many rows to add.
+        padding: The number of rows to add.
         where: The column's name for an error message.
         jpeg: Whether images are stored as JPEG.
 
@@ -35,17 +35,17 @@ def encode_value(
         DataError: Arrow has no type for the numbers.
     """
     if isinstance(space, spaces.Dict):
-        parts = [
-            encode_value(part, value[key], padding, f"{where}[{key!r}]", jpeg=jpeg)
-            for key, part in space.spaces.items()
+        arrays = [
+            encode_value(subspace, value[key], padding, f"{where}[{key!r}]", jpeg=jpeg)
+            for key, subspace in space.spaces.items()
         ]
-        return pa.StructArray.from_arrays(parts, names=list(space.spaces))
+        return pa.StructArray.from_arrays(arrays, names=list(space.spaces))
     if isinstance(space, spaces.Tuple):
-        parts = [
-            encode_value(part, value[index], padding, f"{where}[{index}]", jpeg=jpeg)
-            for index, part in enumerate(space.spaces)
+        arrays = [
+            encode_value(subspace, value[index], padding, f"{where}[{index}]", jpeg=jpeg)
+            for index, subspace in enumerate(space.spaces)
         ]
-        return pa.StructArray.from_arrays(parts, names=[str(index) for index in range(len(parts))])
+        return pa.StructArray.from_arrays(arrays, names=[str(i) for i in range(len(arrays))])
     if isinstance(space, spaces.Text):
         return pa.array(list(value) + [None] * padding, type=pa.string())
     if jpeg and is_image_space(space):
@@ -59,7 +59,7 @@ def encode_value(
 
 
 def decode_value(space: spaces.Space[Any], array: Any, rows: int, where: str) -> Any:
-    """The first rows of an array as `EpisodeData` shows them.
+    """Decode the first rows of an array as `EpisodeData` shows them.
 
     Raises:
         DatasetDamagedError: The array does not fit the space.
@@ -69,12 +69,12 @@ def decode_value(space: spaces.Space[Any], array: Any, rows: int, where: str) ->
             raise DatasetDamagedError(f"{where} is of type {array.type}, not a struct")
         if isinstance(space, spaces.Dict):
             return {
-                key: decode_value(part, _field(array, key, where), rows, f"{where}[{key!r}]")
-                for key, part in space.spaces.items()
+                key: decode_value(subspace, _field(array, key, where), rows, f"{where}[{key!r}]")
+                for key, subspace in space.spaces.items()
             }
         return tuple(
-            decode_value(part, _field(array, str(index), where), rows, f"{where}[{index}]")
-            for index, part in enumerate(space.spaces)
+            decode_value(subspace, _field(array, str(index), where), rows, f"{where}[{index}]")
+            for index, subspace in enumerate(space.spaces)
         )
     if len(array) < rows:
         raise DatasetDamagedError(f"{where} has {len(array)} rows, not {rows}")
@@ -90,7 +90,7 @@ def decode_value(space: spaces.Space[Any], array: Any, rows: int, where: str) ->
 
 
 def encode_infos(infos: Mapping[str, Any], where: str) -> Any:
-    """Infos of T+1 rows as one struct, or None if there are none."""
+    """Encode infos of T+1 rows as one struct; None if there are none."""
     arrays: list[Any] = []
     fields: list[Any] = []
     for key, value in infos.items():
@@ -108,16 +108,16 @@ def encode_infos(infos: Mapping[str, Any], where: str) -> Any:
         else:
             array = pa.array(value, type=pa.string())
         arrays.append(array)
-        described = None if shape is None else {_SHAPE: shape.encode()}
-        fields.append(pa.field(key, array.type, metadata=described))
+        metadata = None if shape is None else {_SHAPE: shape.encode()}
+        fields.append(pa.field(key, array.type, metadata=metadata))
     return pa.StructArray.from_arrays(arrays, fields=fields) if arrays else None
 
 
 def decode_infos(array: Any, where: str) -> dict[str, Any]:
-    """Infos as `EpisodeData` shows them.
+    """Decode infos as `EpisodeData` shows them.
 
     Raises:
-        DatasetDamagedError: They are of a type that is none of the public Minari's.
+        DatasetDamagedError: They are of a type that the public Minari does not write.
     """
     if not pa.types.is_struct(array.type):
         raise DatasetDamagedError(f"{where} is of type {array.type}, not a struct")
@@ -142,8 +142,8 @@ def decode_infos(array: Any, where: str) -> dict[str, Any]:
     return infos
 
 
-def flat_numbers(array: Any, where: str) -> np.ndarray[Any, Any]:
-    """A column of numbers, one a row."""
+def decode_numbers(array: Any, where: str) -> np.ndarray[Any, Any]:
+    """Decode a column of numbers, one a row."""
     return _numbers(array, (), where)
 
 

@@ -46,15 +46,15 @@ _DAMAGE = (
 )
 
 Message: TypeAlias = tuple[int, int, int]
-"""A type, where the contents begin, and how many bytes they have."""
+"""The type of a message, and the address and size of its contents."""
 
 
 class UnusualFileError(Exception):
-    """Something is not of the plain kind."""
+    """Something is not of the simple kind that is decoded here."""
 
 
 class Hdf5Map:
-    """A file whose addresses have 8 bytes and count from its beginning."""
+    """A map of a file whose addresses have 8 bytes and count from its beginning."""
 
     def __init__(self, descriptor: int) -> None:
         """Map a file that is open.
@@ -73,17 +73,17 @@ class Hdf5Map:
             self._bytes.close()
 
     def read(self, address: int) -> tuple[Tree, Attributes | None]:
-        """Read all that is below a group.
+        """Read everything below a group.
 
         Args:
-            address: Where its header lies.
+            address: The address of its header.
 
         Returns:
             Fresh arrays and dicts of them by name, and the group's attributes, or None if some
-            are no numbers.
+            are not numbers.
 
         Raises:
-            UnusualFileError: Something is not of the plain kind, or is damaged.
+            UnusualFileError: Something is not simple, or is damaged.
         """
         self._things = 0
         try:
@@ -259,7 +259,7 @@ class Hdf5Map:
         return found
 
     def _chunks(self, address: int, rank: int, depth: int) -> Iterator[tuple[int, list[int], int]]:
-        """The size, the corner and the place of each chunk below a node."""
+        """Yield the size, the corner and the address of each chunk below a node."""
         self._expect(address != _UNDEFINED and depth > 0, "no chunks")
         signature, kind, level, entries, _, _ = _NODE.unpack_from(self._bytes, address)
         self._expect(signature == b"TREE" and kind == 1, "an index of chunks")
@@ -284,7 +284,7 @@ class Hdf5Map:
 
 @lru_cache(maxsize=1024)
 def _dtype(message: bytes) -> np.dtype[Any]:
-    """The type of numbers that a message describes; the library knows them all."""
+    """Return the dtype that a message encodes, decoded by the library."""
     dtype: np.dtype[Any] = h5t.decode(b"\x03\x00" + message).dtype
     if dtype.kind not in "biufc":
         raise UnusualFileError(f"values of type {dtype}")

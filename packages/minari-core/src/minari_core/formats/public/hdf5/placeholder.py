@@ -1,8 +1,8 @@
-"""What programs find that look for the public Minari's file in a columnar dataset.
+"""A placeholder in columnar datasets, for programs that look for the public Minari's file.
 
 Some open ``main_data.hdf5`` themselves, such as TorchRL's ``MinariExperienceReplay``. They take
-each of its keys for an episode, and say which one they could not read. So the one key that they
-find here says what to do.
+each of its keys for an episode, and print the one that they cannot read. So the only key of the
+placeholder says what to do.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _KEY = (
 
 
 def write_placeholder(folder: Path) -> None:
-    """Write the file.
+    """Write the placeholder.
 
     Args:
         folder: The ``data`` folder of a new columnar dataset.
