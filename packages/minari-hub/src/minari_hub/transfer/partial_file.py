@@ -167,7 +167,7 @@ class PartialFile:
             self._file = None
 
     def _current_hasher(self) -> Hasher:
-        """The checksum of the bytes that are in the file."""
+        """Return the running checksum of the bytes that are in the file."""
         if self._hasher is None and self.source.checksum is not None:
             hasher = start_hasher(self.source.checksum.algorithm, self.source.size)
             if self._written:
