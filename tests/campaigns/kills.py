@@ -45,7 +45,7 @@ def run(campaign: Campaign) -> None:
             if turn > max(map(len, orders.values())):
                 break
             continue
-        _kill(campaign, case, trials[operation.name], order[turn])
+        kill(campaign, case, trials[operation.name], order[turn])
     changes = sum(map(len, orders.values()))
     say(f"kills: {len(orders)} operations with {changes} changes of the file system")
 
@@ -69,7 +69,8 @@ def _prepare(campaign: Campaign, case: int, operation: Operation) -> tuple[Trial
     return trial, order
 
 
-def _kill(campaign: Campaign, case: int, trial: Trial, change: int) -> None:
+def kill(campaign: Campaign, case: int, trial: Trial, change: int) -> None:
+    """Kill one attempt before one of its changes, and look."""
     name = trial.operation.name
     attempt = campaign.root / f"case{case}"
     trial.copy(attempt)

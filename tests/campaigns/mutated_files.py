@@ -125,7 +125,9 @@ def _ask_all(dataset_id: str) -> dict[str, list[Any]]:
         except MinariError as error:
             answers[name] = ["refused", f"{type(error).__name__}: {error}"]
         except Exception as error:
-            answers[name] = ["stray", type(error).__name__, traceback.format_exc()[-2500:]]
+            trace = "".join(traceback.format_tb(error.__traceback__))
+            text = f"{trace}{type(error).__name__}: {error}"[: len(trace) + 300]
+            answers[name] = ["stray", type(error).__name__, text]
     return answers
 
 

@@ -1,0 +1,254 @@
+"""Put small faults into a copy of the code, and say which the tests notice.
+
+``python -m tests.mutation [--seed N] [--faults N] [--modules PATTERN …] [--jobs N]`` draws so many
+faults at random. Of each, the tests of the room run that its module lies in, as `tests/` mirrors
+the rooms; then those of its package, and with ``--tests all`` all others. The code that is checked
+out is only read.
+
+Faults that look as if nobody could notice them, because only words or tuned bounds change, are
+listed and not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import os
+import random
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Lock
+
+from tests.mutation.faults import Fault, faults_in
+
+ROOT = Path(__file__).parents[2]
+_ABOVE = {"core": ("collect", "hub", "minari"), "collect": ("minari",), "hub": ("minari",)}
+_NO_TESTS = 5
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a fault."""
+
+    fault: Fault
+    outcome: str
+    """``noticed``, ``not noticed``, or why nobody knows."""
+    by: str
+    """The test that noticed it, or all that did not."""
+
+
+class Copy:
+    """A copy of the repository for one worker."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        # The files that git knows or would add, as they are now.
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT,
+            capture_output=True,
+            check=True,
+        )
+        for name in filter(None, os.fsdecode(listed.stdout).split("\0")):
+            if (ROOT / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(ROOT / name, folder / name)
+        self._modified = time.time()
+
+    def write(self, path: Path, source: bytes) -> None:
+        """Put a module's text into the copy."""
+        (self._folder / path).write_bytes(source)
+        # Python compares whole seconds and sizes to tell whether what it compiled is up to date.
+        self._modified += 2
+        os.utime(self._folder / path, (self._modified, self._modified))
+
+    def run(self, tests: list[str], seconds: float) -> tuple[str, str]:
+        """Run tests until one fails; whether one did, and which."""
+        sources = sorted(str(path) for path in self._folder.glob("packages/*/src"))
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sources)}
+        options = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider", "--no-header"]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pytest", *options, *tests],
+            cwd=self._folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        try:
+            output, _ = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            # With what the tests have started, which is in the group that begins with it.
+            os.killpg(process.pid, 9)
+            process.communicate()
+            return "failed", f"tests that hang for {seconds:.0f} s"
+        if process.returncode in (0, _NO_TESTS):
+            return "passed", ""
+        failed = re.findall(r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", output, re.MULTILINE)
+        return "failed", failed[0] if failed else " ".join(output.split())[-200:]
+
+
+class Judge:
+    """Runs what tests there are for a fault, each kind of them without a fault first."""
+
+    def __init__(self, scope: str) -> None:
+        self._scope = scope
+        self._seconds: dict[tuple[str, ...], float | None] = {}
+        self._lock = Lock()
+
+    def judge(self, copy: Copy, fault: Fault) -> Verdict:
+        """Whether the tests notice a fault."""
+        ran: list[str] = []
+        for tests in stages(fault.path, self._scope):
+            seconds = self._time_of(copy, tests)
+            if seconds is None:
+                return Verdict(fault, "tests fail without it", " ".join(tests))
+            source = (ROOT / fault.path).read_bytes()
+            copy.write(fault.path, fault.apply(source))
+            try:
+                outcome, by = copy.run(tests, 4 * seconds + 60)
+            finally:
+                copy.write(fault.path, source)
+            if outcome == "failed":
+                return Verdict(fault, "noticed", by)
+            ran += tests
+        return Verdict(fault, "not noticed", " ".join(ran))
+
+    def _time_of(self, copy: Copy, tests: list[str]) -> float | None:
+        """How long tests take; None if they fail by themselves."""
+        with self._lock:
+            key = tuple(tests)
+            if key not in self._seconds:
+                began = time.monotonic()
+                outcome, by = copy.run(tests, 3600)
+                taken = time.monotonic() - began
+                self._seconds[key] = taken if outcome == "passed" else None
+                if outcome != "passed":
+                    say(f"these fail without a fault: {by}")
+            return self._seconds[key]
+
+
+def stages(module: Path, scope: str) -> list[list[str]]:
+    """The tests of a module's room, then those of its package, then all others."""
+    package = module.parts[1].removeprefix("minari-")
+    room = Path("tests", package, *module.parts[4:-1])
+    while not list((ROOT / room).glob("**/test_*.py")):
+        room = room.parent
+    # The examples in its docstrings are tests, too.
+    found = [[room.as_posix(), module.as_posix()]]
+    if scope != "room" and room.as_posix() != f"tests/{package}":
+        found.append([f"tests/{package}", f"--ignore={room.as_posix()}"])
+    if scope == "all":
+        others = [f"tests/{name}" for name in _ABOVE.get(package, ())]
+        tests = sorted(path.name for path in (ROOT / "tests").glob("test_*.py"))
+        found.append([*others, *(f"tests/{name}" for name in tests)])
+    return found
+
+
+def modules_that_match(patterns: list[str]) -> list[Path]:
+    """The modules of the packages; their names are matched as ``minari_core/files.py``."""
+    found = []
+    for path in sorted(ROOT.glob("packages/*/src/**/*.py")):
+        relative = path.relative_to(ROOT)
+        name = Path(*relative.parts[3:]).as_posix()
+        if any(fnmatch.fnmatch(name, pattern) for pattern in patterns):
+            found.append(relative)
+    return found
+
+
+def say(text: str) -> None:
+    """Write a line to who runs the command."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Run what the arguments say; 1 if too few faults are noticed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
+    parser.add_argument("--seed", type=int, help="what the choice of faults follows from")
+    parser.add_argument("--faults", type=int, default=100, help="how many to put in; 100")
+    parser.add_argument("--modules", nargs="*", default=["*"], help="as minari_core/columns/*")
+    parser.add_argument("--tests", choices=["room", "package", "all"], default="package")
+    parser.add_argument("--jobs", type=int, default=1, help="how many at a time; 1")
+    parser.add_argument("--at-least", type=float, default=95.0, help="percent to be noticed; 95")
+    given = parser.parse_args()
+    seed = secrets.randbelow(2**31) if given.seed is None else given.seed
+    modules = modules_that_match(given.modules)
+    possible = [fault for path in modules for fault in faults_in(path, (ROOT / path).read_bytes())]
+    chosen, skipped = choose(possible, given.faults, seed)
+    say(f"{len(chosen)} of {len(possible)} faults in {len(modules)} modules, --seed {seed}")
+    verdicts = judge_all(chosen, given.tests, given.jobs)
+    return conclude(verdicts, skipped, seed, given.at_least)
+
+
+def choose(possible: list[Fault], count: int, seed: int) -> tuple[list[Fault], list[Fault]]:
+    """Faults at random, and those that were drawn and look equivalent."""
+    shuffled = random.Random(seed).sample(possible, len(possible))
+    chosen: list[Fault] = []
+    skipped: list[Fault] = []
+    for fault in shuffled:
+        if len(chosen) == count:
+            break
+        (skipped if fault.looks_equivalent else chosen).append(fault)
+    return chosen, skipped
+
+
+def judge_all(faults: list[Fault], scope: str, jobs: int) -> list[Verdict]:
+    """Judge each in one of so many copies, and say so as it goes on."""
+    judge = Judge(scope)
+    with tempfile.TemporaryDirectory(prefix="minari-mutation-") as folder:
+        copies: SimpleQueue[Copy] = SimpleQueue()
+        for number in range(jobs):
+            copies.put(Copy(Path(folder, str(number))))
+
+        def work(fault: Fault) -> Verdict:
+            copy = copies.get()
+            try:
+                verdict = judge.judge(copy, fault)
+            finally:
+                copies.put(copy)
+            say(show(verdict))
+            return verdict
+
+        with ThreadPoolExecutor(jobs) as threads:
+            return list(threads.map(work, faults))
+
+
+def show(verdict: Verdict) -> str:
+    """A fault, and what became of it."""
+    fault = verdict.fault
+    source = (ROOT / fault.path).read_bytes()
+    where = f"{fault.path}:{fault.line}"
+    return f"{verdict.outcome}: {where}: {fault.describe(source)}\n    by {verdict.by}"
+
+
+def conclude(verdicts: list[Verdict], skipped: list[Fault], seed: int, at_least: float) -> int:
+    """Say how many were noticed, and list the others."""
+    for fault in skipped:
+        why = fault.looks_equivalent
+        say(f"not counted: {fault.path}:{fault.line}: {fault.kind}: {why}")
+    missed = [verdict for verdict in verdicts if verdict.outcome != "noticed"]
+    if missed:
+        say("\nNot noticed; each is to be tested, or changes nothing that can be seen:")
+    for verdict in missed:
+        say(show(verdict))
+    noticed = len(verdicts) - len(missed)
+    percent = 100 * noticed / max(1, len(verdicts))
+    say(f"{noticed} of {len(verdicts)} faults were noticed ({percent:.0f} %), --seed {seed}")
+    return 0 if percent >= at_least else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""The command that puts faults into the code: which it knows, and where it leaves the code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.mutation.__main__ import ROOT, choose, stages
+from tests.mutation.faults import faults_in
+
+SOURCE = b'''
+from typing import Protocol, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    x = 1 < 2
+
+MOST_ROWS = 10
+__all__ = ["a"]
+
+
+class Seam(Protocol):
+    def answer(self) -> int:
+        return 4
+
+
+def fetch(rows: "list[1]", last: bool = False) -> int:
+    """Add 1."""
+    total = 0
+    for row in rows:
+        if row < 3 and not last:
+            total += row
+            continue
+        logger.info("at %d", 5)
+        rows.append("\xc3\xa9" * 2)
+    return total
+'''
+
+
+def test_faults_are_in_what_runs_and_each_changes_one_place() -> None:
+    faults = faults_in(Path("module.py"), SOURCE)
+    changed = {(fault.kind, fault.replacement) for fault in faults if not fault.looks_equivalent}
+
+    assert changed == {
+        ("a constant moved", "True"),
+        ("a constant moved", "1"),
+        ("a constant moved", "-1"),
+        ("a constant moved", "2"),
+        ("a constant moved", "3"),
+        ("a constant moved", "4"),
+        ("a comparison turned", "(row <= 3)"),
+        ("a comparison turned", "(row >= 3)"),
+        ("a condition turned", "(not (row < 3 and (not last)))"),
+        ("the other of and, or", "(row < 3 or not last)"),
+        ("a not dropped", "(last)"),
+        ("another operator", "('é' + 2)"),
+        ("a statement dropped", "pass"),
+    }
+    assert sum(fault.kind == "a statement dropped" for fault in faults) == 4
+    for fault in faults:
+        text = fault.apply(SOURCE)
+        assert text != SOURCE
+        assert fault.line == SOURCE[: fault.start].count(b"\n") + 1
+
+
+def test_faults_that_look_equivalent_are_listed_with_the_reason() -> None:
+    faults = faults_in(Path("module.py"), SOURCE)
+    chosen, skipped = choose(faults, 100, seed=1)
+
+    assert {*chosen, *skipped} == {*faults}
+    reasons = {SOURCE[: fault.start].count(b"\n") + 1: fault.looks_equivalent for fault in skipped}
+    assert reasons.keys() == {7, 13, 23}
+    assert "tuned" in reasons[7]
+    assert "protocol" in reasons[13]
+    assert "log" in reasons[23]
+    assert choose(faults, 3, seed=1) == choose(faults, 3, seed=1)
+    assert len({tuple(choose(faults, 3, seed=seed)[0]) for seed in range(9)}) > 1
+
+
+def test_the_tests_of_a_module_are_those_of_its_room_and_then_its_package() -> None:
+    module = Path("packages/minari-core/src/minari_core/formats/columnar/manifest.py")
+    assert stages(module, "package") == [
+        ["tests/core/formats/columnar", module.as_posix()],
+        ["tests/core", "--ignore=tests/core/formats/columnar"],
+    ]
+    ground = Path("packages/minari-hub/src/minari_hub/testing.py")
+    assert stages(ground, "package") == [["tests/hub", ground.as_posix()]]
+    assert stages(ground, "all")[1][:2] == ["tests/minari", "tests/test_api_page.py"]
+
+
+@pytest.mark.slow
+def test_a_fault_is_put_into_a_copy_and_noticed() -> None:
+    module = ROOT / "packages/minari-core/src/minari_core/sampling/rank_index.py"
+    before = module.read_bytes(), module.stat().st_mtime_ns
+    finished = subprocess.run(
+        [
+            *(sys.executable, "-m", "tests.mutation", "--seed", "2", "--faults", "1"),
+            *("--modules", "minari_core/local/dataset_id.py", "--tests", "room"),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout
+    assert "1 of 1 faults were noticed" in finished.stdout
+    assert (module.read_bytes(), module.stat().st_mtime_ns) == before
