@@ -220,7 +220,7 @@ def test_a_seed_is_a_whole_number_of_at_least_0(seed: Any) -> None:
 def test_fractions_are_no_sizes_of_a_split() -> None:
     with pytest.raises(SamplingError, match=r"\[0\.8, 0\.2\].*round\(f \* 6\)"):
         split_dataset(create(), [0.8, 0.2])  # type: ignore[list-item]  # what a caller may do
-    with pytest.raises(SamplingError, match=r"3.*each part"):
+    with pytest.raises(SamplingError, match=r"3.*each view"):
         split_dataset(create("tests/b-v0"), 3)  # type: ignore[arg-type]  # the same
 
 

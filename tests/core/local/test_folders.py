@@ -27,7 +27,7 @@ from minari_core import (
     load_dataset,
     verify_dataset,
 )
-from minari_core.datasets.local import committed_recordings
+from minari_core.datasets.local import find_committed_recordings
 from minari_core.errors import DatasetDamagedError, DatasetWriteError
 from minari_core.testing import simple_episode
 
@@ -94,7 +94,7 @@ def test_a_foreign_folder_that_nobody_may_read_is_passed_over(datasets_root: Pat
         warnings.simplefilter("error")
         assert list(without_privileges(list_local_datasets)) == ["tests/good-v0"]
         assert without_privileges(list_local_namespaces) == ["described"]
-        assert without_privileges(committed_recordings) == {}
+        assert without_privileges(find_committed_recordings) == {}
 
 
 @pytest.mark.parametrize("part", ["", "data"])
@@ -104,7 +104,7 @@ def test_a_dataset_that_may_not_be_read_is_named(part: str, datasets_root: Path)
     with unreadable(datasets_root / "tests" / "bad-v0" / part):
         with pytest.warns(MinariWarning, match=r"tests/bad-v0 .*Permission denied"):
             assert list(without_privileges(list_local_datasets)) == ["tests/good-v0"]
-        assert without_privileges(committed_recordings) == {}
+        assert without_privileges(find_committed_recordings) == {}
         with pytest.raises(DatasetDamagedError, match=r"bad-v0.*Permission denied"):
             without_privileges(lambda: load_dataset("tests/bad-v0"))
         report = without_privileges(lambda: verify_dataset("tests/bad-v0"))

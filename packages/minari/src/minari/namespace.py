@@ -29,7 +29,7 @@ __all__ = [
 
 
 def list_remote_namespaces() -> list[str]:
-    """The names of all namespaces that datasets of the remote lie in, sorted.
+    """List the names of all namespaces that datasets of the remote lie in, sorted.
 
     Raises:
         RemoteError: The remote cannot be reached.

@@ -16,10 +16,10 @@ from minari_core.environments.space_json import (
 
 
 def serialize_space(space: spaces.Space[Any], to_string: bool = True) -> str | dict[str, Any]:
-    """A space as JSON text, or as the dict that the text would be of."""
+    """Return a space as JSON text, or as the dict that the text would be of."""
     return space_to_json(space) if to_string else space_to_dict(space)
 
 
 def deserialize_space(space: str | Mapping[str, Any]) -> spaces.Space[Any]:
-    """A space of what `serialize_space`, or the public Minari's, returned."""
+    """Return the space that `serialize_space`, or the public Minari's, was given."""
     return space_from_json(space) if isinstance(space, str) else space_from_dict(dict(space))

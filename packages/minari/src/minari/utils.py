@@ -1,4 +1,4 @@
-"""What the public Minari keeps in ``minari.utils``; re-exports only."""
+"""The names of the public Minari's ``minari.utils``; re-exports only."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from minari_core import DatasetDetails, MinariDataset
 from minari_core.datasets.card import DatasetCard
 from minari_core.datasets.creation import create_dataset_from_source
 from minari_core.datasets.details import list_details
-from minari_core.datasets.source import checked_source
+from minari_core.datasets.source import check_source
 from minari_core.errors import RecordingError
 from minari_core.local.dataset_id import choose_id
 from minari_core.messages import format_value
@@ -53,7 +53,7 @@ def create_dataset_from_collector_env(
     """
     card = DatasetCard(**details)
     new_id = choose_id(dataset_name, dataset_id)
-    collector = checked_source(collector_env)
+    collector = check_source(collector_env)
     if not isinstance(collector, EpisodeCollector):
         raise RecordingError(
             f"collector_env is {format_value(collector)}, not an environment wrapped in "

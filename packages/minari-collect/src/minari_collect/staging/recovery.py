@@ -15,7 +15,7 @@ from minari_collect.staging.journal import JOURNAL_NAME
 from minari_core import DatasetDetails, EpisodeData, MinariDataset
 from minari_core.datasets.card import DatasetCard
 from minari_core.datasets.details import list_details
-from minari_core.datasets.local import committed_recordings
+from minari_core.datasets.local import find_committed_recordings
 from minari_core.environments.env_specs import env_spec_from_json
 from minari_core.errors import (
     DatasetBusyError,
@@ -42,7 +42,7 @@ def list_recoverable() -> list[RecoverableRecording]:
     """
     recordings: list[RecoverableRecording] = []
     folders = sorted(staging_root().glob(f"{FOLDER_PREFIX}*"))
-    committed = committed_recordings() if folders else {}
+    committed = find_committed_recordings() if folders else {}
     for folder in folders:
         try:
             with _hold_abandoned(folder):
@@ -94,7 +94,7 @@ def recover_recording(
     with _hold_abandoned(folder):
         recording = InterruptedRecording(folder)
         shards, uid = recording.shards, recording.journal.uid
-        committed = committed_recordings()
+        committed = find_committed_recordings()
         if uid in committed:
             _delete_journal(folder)
             raise DatasetNotFoundError(

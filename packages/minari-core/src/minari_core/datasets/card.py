@@ -1,4 +1,4 @@
-"""The dataset card: what the creator of a dataset says about it, and the metadata made of that."""
+"""The dataset card: what the creator of a dataset says about it, and the metadata it becomes."""
 
 from __future__ import annotations
 
@@ -69,20 +69,22 @@ class DatasetCard:
             warn_caller(
                 f"the dataset has no {', '.join(missing)}; whoever uses it will want to know"
             )
-        kept: dict[str, object] = {
+        metadata: dict[str, object] = {
             "minari_version": __version__,
             "observation_space": space_to_json(observation_space, "observation_space"),
             "action_space": space_to_json(action_space, "action_space"),
         }
         for name in ("algorithm_name", "code_permalink", "description"):
-            kept[name] = _text(name, details.get(name))
+            metadata[name] = _check_text(name, details.get(name))
         for name in ("author", "author_email", "requirements"):
-            kept[name] = _texts(name, details.get(name))
+            metadata[name] = _check_texts(name, details.get(name))
         eval_spec = find_env_spec(self._details.get("eval_env"))
-        kept["env_spec"] = _spec_json(env_spec, "env_spec")
-        kept["eval_env_spec"] = _spec_json(eval_spec, "eval_env_spec")
-        kept.update(self._scores(eval_spec or env_spec))
-        return normalize_metadata({key: value for key, value in kept.items() if value is not None})
+        metadata["env_spec"] = _write_spec(env_spec, "env_spec")
+        metadata["eval_env_spec"] = _write_spec(eval_spec, "eval_env_spec")
+        metadata.update(self._scores(eval_spec or env_spec))
+        return normalize_metadata(
+            {key: value for key, value in metadata.items() if value is not None}
+        )
 
     def _scores(self, spec: EnvSpec | None) -> Mapping[str, object]:
         lowest, highest = self._details.get("ref_min_score"), self._details.get("ref_max_score")
@@ -104,11 +106,11 @@ class DatasetCard:
             if isinstance(score, bool) or not isinstance(score, int | float | np.number | None):
                 raise MetadataError(f"{name} is {score!r}, not a number")
         if expert is not None:
-            highest = _average(spec, lambda _: expert, episodes)
+            highest = _estimate_return(spec, lambda _: expert, episodes)
         if highest is None:
             return {} if lowest is None else {"ref_min_score": lowest}
         if lowest is None and spec is not None:
-            lowest = _average(spec, make_random_policy, episodes)
+            lowest = _estimate_return(spec, make_random_policy, episodes)
         return {
             "ref_min_score": lowest,
             "ref_max_score": highest,
@@ -116,7 +118,7 @@ class DatasetCard:
         }
 
 
-def _average(
+def _estimate_return(
     spec: EnvSpec | None,
     policy_for: Callable[[gymnasium.Env[object, object]], Policy],
     episodes: int,
@@ -133,7 +135,7 @@ def _average(
         environment.close()
 
 
-def _spec_json(spec: EnvSpec | None, key: str) -> str | None:
+def _write_spec(spec: EnvSpec | None, key: str) -> str | None:
     if spec is None:
         return None
     try:
@@ -143,13 +145,13 @@ def _spec_json(spec: EnvSpec | None, key: str) -> str | None:
         return None
 
 
-def _text(name: str, value: object) -> str | None:
+def _check_text(name: str, value: object) -> str | None:
     if value is not None and not isinstance(value, str):
         raise MetadataError(f"{name} is {value!r}, not text")
     return value
 
 
-def _texts(name: str, value: object) -> list[str] | None:
+def _check_texts(name: str, value: object) -> list[str] | None:
     if value is None:
         return None
     if not isinstance(value, Iterable):

@@ -1,4 +1,4 @@
-"""Combining datasets into one, and splitting one into several."""
+"""Combine datasets into one, and split one into several."""
 
 from __future__ import annotations
 
@@ -33,15 +33,14 @@ def combine_datasets(
     new_dataset_id: str | None = None,
     data_format: str | None = None,
 ) -> MinariDataset:
-    """Make one dataset of the episodes of several, one after the other.
+    """Concatenate the episodes of several datasets into a new one.
 
     Datasets may be views; then only their own episodes are taken. What is on disk already is
     linked and not copied wherever the file system allows it, and the sources can be deleted
     without harm. Seeds, options and episode metadata are kept.
 
     Args:
-        datasets_to_combine: Datasets with the same spaces, from the same environment; an iterator
-            will do.
+        datasets_to_combine: Datasets with the same spaces, from the same environment.
         new_dataset_name: The id of the new dataset.
         new_dataset_id: Another name of ``new_dataset_name``.
         data_format: How to store it; ``"columnar"`` if None.
@@ -58,7 +57,7 @@ def combine_datasets(
     new_id = choose_id(new_dataset_name, new_dataset_id)
     check_id_is_free(new_id)
     chosen_format = check_format(data_format)
-    datasets = _as_datasets(datasets_to_combine)
+    datasets = _check_datasets(datasets_to_combine)
     first = datasets[0]
     for dataset in datasets[1:]:
         for name in ("observation_space", "action_space"):
@@ -73,7 +72,7 @@ def combine_datasets(
         "observation_space": first.metadata["observation_space"],
         "action_space": first.metadata["action_space"],
         "combined_datasets": [dataset.id for dataset in datasets],
-        **_shared_metadata(datasets),
+        **_merge_metadata(datasets),
     }
     if spec is not None:
         metadata["env_spec"] = env_spec_to_json(spec)
@@ -86,34 +85,34 @@ def combine_datasets(
 
 
 def split_dataset(dataset: Dataset, sizes: Iterable[int], seed: int | None = None) -> list[Dataset]:
-    """Deal a dataset's episodes out at random.
+    """Split a dataset's episodes at random.
 
     Args:
         dataset: The dataset or view to split.
-        sizes: How many episodes each part gets; together at most all. For fractions ``f`` of
+        sizes: The number of episodes of each view; together at most all. For fractions ``f`` of
             all, give ``[round(f * len(dataset)), …]``.
-        seed: Makes the parts depend on it alone; at least 0.
+        seed: The seed of the split, at least 0; random if None.
 
     Returns:
-        One view for each size; no episode is in two of them.
+        A view for each size; no episode is in two of them.
 
     Raises:
         SamplingError: A size is no whole number, or negative, or there are not so many episodes;
             or the seed is none.
     """
-    wanted = _as_sizes(sizes, len(dataset))
+    wanted = _check_sizes(sizes, len(dataset))
     if any(size < 0 for size in wanted) or sum(wanted) > len(dataset):
         raise SamplingError(
             f"sizes {wanted} add up to {sum(wanted)} episodes, but the dataset has {len(dataset)}"
         )
     # The length alone is what a file says, the indices are borne out by the data.
-    places = RandomStream(seed).generator.permutation(len(dataset.episode_indices))
+    indices = RandomStream(seed).generator.permutation(len(dataset.episode_indices))
     borders = np.cumsum([0, *wanted])
-    return [dataset[places[start:stop]] for start, stop in pairwise(borders)]
+    return [dataset[indices[start:stop]] for start, stop in pairwise(borders)]
 
 
-def _as_datasets(given: object) -> list[MinariDataset]:
-    """The datasets that a caller gives to combine, at least one."""
+def _check_datasets(given: object) -> list[MinariDataset]:
+    """Validate the datasets that a caller gives to combine, at least one."""
     advice = "give a list of datasets, as load_dataset opens them"
     # A dataset and a text are iterable too.
     if isinstance(given, MinariDataset | str) or not isinstance(given, Iterable):
@@ -129,11 +128,11 @@ def _as_datasets(given: object) -> list[MinariDataset]:
     return datasets
 
 
-def _as_sizes(given: object, total: int) -> list[int]:
-    """The numbers of episodes that a caller gives."""
+def _check_sizes(given: object, total: int) -> list[int]:
+    """Validate the numbers of episodes that a caller gives."""
     if not isinstance(given, Iterable):
         raise SamplingError(
-            f"sizes is {format_value(given)}; give the number of episodes of each part"
+            f"sizes is {format_value(given)}; give the number of episodes of each view"
         )
     sizes = list(given)
     try:
@@ -145,13 +144,13 @@ def _as_sizes(given: object, total: int) -> list[int]:
         ) from error
 
 
-def _shared_metadata(datasets: Sequence[MinariDataset]) -> dict[str, JsonValue]:
-    """What is true of the combination: people and needs are joined, the rest must be the same."""
+def _merge_metadata(datasets: Sequence[MinariDataset]) -> dict[str, JsonValue]:
+    """Merge metadata: people and requirements are joined, the rest is taken where all agree."""
     shared: dict[str, JsonValue] = {}
-    described = [dataset.metadata for dataset in datasets]
+    cards = [dataset.metadata for dataset in datasets]
     for key in ("author", "author_email", "requirements"):
         items: dict[str, None] = {}
-        for metadata in described:
+        for metadata in cards:
             value = metadata.get(key, [])
             texts = value if isinstance(value, list) else [value]
             items.update(dict.fromkeys(str(text) for text in texts))
@@ -166,7 +165,7 @@ def _shared_metadata(datasets: Sequence[MinariDataset]) -> dict[str, JsonValue]:
         "ref_max_score",
         "num_episodes_average_score",
     ):
-        values = [metadata.get(key) for metadata in described]
+        values = [metadata.get(key) for metadata in cards]
         if values[0] is not None and all(value == values[0] for value in values):
             shared[key] = values[0]
     return shared

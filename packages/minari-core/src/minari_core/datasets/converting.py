@@ -1,4 +1,4 @@
-"""Copying a dataset into another format."""
+"""Copy a dataset into another format."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from minari_core.local.publishing import check_id_is_free, publish
 from minari_core.storage.base import Storage
 
 Progress: TypeAlias = Callable[[int, int], None]
-"""Is told how many episodes are done, of how many."""
+"""A callback with the number of episodes that are done, and of all."""
 
-# They are the old storage's own, or counted anew.
+# They describe the old storage, or are counted anew.
 _NOT_COPIED = frozenset(
     {"dataset_id", "data_format", "total_episodes", "total_steps", "dataset_size", "jpeg_encoding"}
 )
@@ -34,10 +34,10 @@ def convert_dataset(
     jpeg_encoding: bool = False,
     progress: Progress | None = None,
 ) -> MinariDataset:
-    """Store a dataset once more, in another format.
+    """Copy a dataset into another format.
 
-    Nothing is lost: values, infos, seeds, options, episode metadata and what is said of the
-    dataset are the same afterwards. The episodes are taken a few at a time, so that memory does
+    Nothing is lost: values, infos, seeds, options, episode metadata and the dataset's own
+    metadata are the same afterwards. The episodes are taken a few at a time, so that memory does
     not bound their size.
 
     Args:
@@ -47,7 +47,7 @@ def convert_dataset(
         data_format: ``"columnar"`` (the same as None), ``"hdf5"``, ``"arrow"`` or ``"parquet"``.
         jpeg_encoding: Store images of at least 32 × 32 pixels as JPEG, which loses detail; only
             the formats of the public Minari can.
-        progress: Is called after each episode.
+        progress: Called after each episode.
 
     Returns:
         The new dataset.
@@ -81,20 +81,20 @@ def convert_dataset(
                 progress(len(indices), len(indices))
             return
         episodes = source.read_episodes(indices, copy=False)
-        storage.append_episodes(_counted(episodes, len(indices), progress))
+        storage.append_episodes(_count_episodes(episodes, len(indices), progress))
 
     return MinariDataset(publish(new_id, metadata, chosen_format, fill))
 
 
 def metadata_for_copy(source: MinariDataset | Storage) -> dict[str, JsonValue]:
-    """What is said of a dataset, for a copy of it in whatever format.
+    """Return the metadata of a dataset for a copy of it in whatever format.
 
     Args:
         source: The dataset or its storage.
 
     Returns:
-        Its metadata without what a storage says of itself, as its id, its totals, and how it
-        stores images.
+        Its metadata without what describes one storage: its id, its totals, and how it stores
+        images.
     """
     metadata: dict[str, JsonValue] = {
         key: value for key, value in source.metadata.items() if key not in _NOT_COPIED
@@ -105,7 +105,7 @@ def metadata_for_copy(source: MinariDataset | Storage) -> dict[str, JsonValue]:
     return metadata
 
 
-def _counted(
+def _count_episodes(
     episodes: Iterator[EpisodeData], total: int, progress: Progress | None
 ) -> Iterator[EpisodeData]:
     for done, episode in enumerate(episodes, start=1):

@@ -1,4 +1,4 @@
-"""Creating datasets from episodes and from what others have recorded."""
+"""Create datasets from episodes, and from what a collector has recorded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing_extensions import Unpack
 from minari_core.datasets.card import DatasetCard
 from minari_core.datasets.dataset import MinariDataset
 from minari_core.datasets.details import DatasetDetails, list_details
-from minari_core.datasets.source import EpisodeSource, checked_source
+from minari_core.datasets.source import EpisodeSource, check_source
 from minari_core.environments.env_specs import find_env_spec
 from minari_core.episodes import Episode
 from minari_core.episodes.episode import EpisodeBuffer
@@ -37,8 +37,8 @@ def create_dataset_from_buffers(
 ) -> MinariDataset:
     """Create a dataset from episodes that the caller has put together.
 
-    Structures, dtypes and lengths are checked. Values are stored as they are: whether they lie
-    within the bounds of their space, and where an episode has its flags, is the caller's affair.
+    Structures, dtypes and lengths are validated. Values are stored as they are, even outside the
+    bounds of their space, and so are the flags of an episode.
 
     Args:
         dataset_name: The id of the new dataset, ``(namespace/…)name-vN``.
@@ -71,9 +71,9 @@ def create_dataset_from_buffers(
     new_id = choose_id(dataset_name, dataset_id)
     check_id_is_free(new_id)
     chosen_format = check_format(data_format)
-    observations, actions = _spaces(env, observation_space, action_space)
+    observations, actions = _find_spaces(env, observation_space, action_space)
     metadata = card.metadata(find_env_spec(env), observations, actions)
-    episodes: Iterable[Episode] = (_episode(item, index) for index, item in enumerate(buffer))
+    episodes: Iterable[Episode] = (_read_episode(item, index) for index, item in enumerate(buffer))
     if isinstance(buffer, Sequence):
         # What is in memory anyway is written in one go.
         episodes = list(episodes)
@@ -98,7 +98,7 @@ def create_dataset_from_source(
 
     Args:
         dataset_id: The id of the new dataset.
-        source: Where the episodes are.
+        source: The source of the episodes.
         env_spec: The environment that they come from.
         card: What is said about the dataset.
         data_format: How to store the data; ``"columnar"`` if None.
@@ -111,7 +111,7 @@ def create_dataset_from_source(
     """
     check_id_is_free(dataset_id)
     chosen_format = check_format(data_format)
-    recorded = checked_source(source).finished_episodes()
+    recorded = check_source(source).finished_episodes()
     if recorded.total_episodes == 0:
         raise DataError(
             f"nothing was recorded for dataset {dataset_id!r}; step the environment first"
@@ -126,7 +126,7 @@ def create_dataset_from_source(
     return MinariDataset(folder)
 
 
-def _spaces(
+def _find_spaces(
     env: str | gymnasium.Env[Any, Any] | EnvSpec | None,
     observation_space: spaces.Space[Any] | None,
     action_space: spaces.Space[Any] | None,
@@ -138,7 +138,7 @@ def _spaces(
             "without env, both observation_space and action_space must be given; "
             f"got {observation_space} and {action_space}"
         )
-    environment = env if isinstance(env, gymnasium.Env) else _made(env)
+    environment = env if isinstance(env, gymnasium.Env) else _make_environment(env)
     try:
         return (
             environment.observation_space if observation_space is None else observation_space,
@@ -149,7 +149,7 @@ def _spaces(
             environment.close()
 
 
-def _made(env: str | EnvSpec) -> gymnasium.Env[Any, Any]:
+def _make_environment(env: str | EnvSpec) -> gymnasium.Env[Any, Any]:
     try:
         return gymnasium.make(env)
     except Exception as error:  # an environment raises whatever it likes
@@ -161,7 +161,7 @@ def _made(env: str | EnvSpec) -> gymnasium.Env[Any, Any]:
         ) from error
 
 
-def _episode(item: Episode | Mapping[str, Any], index: int) -> Episode:
+def _read_episode(item: Episode | Mapping[str, Any], index: int) -> Episode:
     if not isinstance(item, Mapping):
         return item
     known = set(EpisodeBuffer.__dataclass_fields__)

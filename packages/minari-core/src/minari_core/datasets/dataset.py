@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from minari_core.arguments import check_whole_number
 from minari_core.datasets.public_storage import MinariStorage
-from minari_core.datasets.selection import Indices, chosen, episode_numbers
-from minari_core.datasets.source import EpisodeSource, checked_source
+from minari_core.datasets.selection import Indices, as_episode_indices, select_indices
+from minari_core.datasets.source import EpisodeSource, check_source
 from minari_core.datasets.spec import DescribedDataset, MinariDatasetSpec
 from minari_core.episodes import Episode
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
@@ -51,7 +51,8 @@ class MinariDataset(DescribedDataset, TrainingMethods):
 
         Args:
             data: A storage, or the ``data`` folder of a dataset.
-            episode_indices: Which of the stored episodes to show, in which order; all if None.
+            episode_indices: The stored indices of the episodes to show, in this order; all if
+                None.
 
         Raises:
             DatasetNotFoundError: The folder holds no dataset.
@@ -68,7 +69,7 @@ class MinariDataset(DescribedDataset, TrainingMethods):
         elif isinstance(episode_indices, range):
             self._indices = episode_indices
         else:
-            self._indices = episode_numbers(episode_indices)
+            self._indices = as_episode_indices(episode_indices)
         if len(self._indices) and not 0 <= min(self._ends()) <= max(self._ends()) < total:
             raise EpisodeIndexError(
                 f"episode indices from {min(self._ends())} to {max(self._ends())} in a dataset "
@@ -88,7 +89,7 @@ class MinariDataset(DescribedDataset, TrainingMethods):
         return int(self._indices.min()), int(self._indices.max())
 
     def __repr__(self) -> str:
-        """The id, and how much there is."""
+        """Show the id, and the numbers of episodes and steps."""
         return (
             f"MinariDataset({self.id!r}, total_episodes={self.total_episodes}, "
             f"total_steps={self.total_steps})"
@@ -108,11 +109,11 @@ class MinariDataset(DescribedDataset, TrainingMethods):
 
     @property
     def episode_indices(self) -> Indices:
-        """Which of the stored episodes these are, int64 of shape (total_episodes,)."""
+        """The stored indices of these episodes, int64 of shape (total_episodes,)."""
         if not isinstance(self._indices, range):
             return self._indices.copy()
         if len(self._indices) > _MOST_BELIEVED:
-            # What a file says must not choose how much memory this takes; the data bears it out.
+            # A count in a file must not choose how much memory this takes; the data confirms it.
             self._storage.episode_lengths()
         indices = self._indices
         return np.arange(indices.start, indices.stop, indices.step, dtype=np.int64)
@@ -134,25 +135,27 @@ class MinariDataset(DescribedDataset, TrainingMethods):
     def __getitem__(
         self: _View, index: int | np.integer[Any] | slice | list[int] | npt.NDArray[Any]
     ) -> EpisodeData | _View:
-        """An episode by its place, or a view by a slice, a list of places or a mask.
+        """Return an episode by its index, or a view by a slice, a list of indices or a mask.
+
+        Indices count the episodes of this dataset or view, from 0; negative ones from the end.
 
         Raises:
-            EpisodeIndexError: There is no such place.
+            EpisodeIndexError: An index is outside, or is none.
         """
         if isinstance(index, slice):
             return self._view(self._indices[index])
         if isinstance(index, list | np.ndarray):
-            return self._view(chosen(self.episode_indices, index))
+            return self._view(select_indices(self.episode_indices, index))
         try:
-            place = operator.index(index)
+            position = operator.index(index)
         except TypeError as error:
             raise EpisodeIndexError(
-                f"{index!r} is no place of an episode; give a number, a slice, a list of "
+                f"{index!r} is no index of an episode; give a number, a slice, a list of "
                 "numbers or a mask"
             ) from error
-        if not -len(self) <= place < len(self):
-            raise EpisodeIndexError(f"there is no episode {place} among {len(self)} episodes")
-        return next(self._storage.read_episodes([int(self._indices[place])]))
+        if not -len(self) <= position < len(self):
+            raise EpisodeIndexError(f"there is no episode {position} among {len(self)} episodes")
+        return next(self._storage.read_episodes([int(self._indices[position])]))
 
     def _view(self: _View, indices: range | Indices) -> _View:
         view = copying.copy(self)
@@ -169,7 +172,7 @@ class MinariDataset(DescribedDataset, TrainingMethods):
         view costs little to send to another process, because it carries no data.
 
         Args:
-            n: How many views; with more views than episodes, some are empty.
+            n: The number of views; with more views than episodes, some are empty.
 
         Raises:
             SamplingError: ``n`` is no whole number, or not at least 1.
@@ -192,9 +195,9 @@ class MinariDataset(DescribedDataset, TrainingMethods):
         """Read episodes one by one.
 
         Args:
-            episode_indices: Which of the stored episodes (their `EpisodeData.id`); all of this
-                dataset's if None.
-            copy: Give fresh arrays, which the caller may change. With False, arrays are
+            episode_indices: The stored indices of the episodes (their `EpisodeData.id`); those of
+                all episodes of this dataset if None.
+            copy: Return fresh arrays, which the caller may change. With False, arrays are
                 read-only views of the stored data wherever that is possible.
 
         Raises:
@@ -203,7 +206,7 @@ class MinariDataset(DescribedDataset, TrainingMethods):
         if episode_indices is None:
             indices = self.episode_indices.tolist()
         else:
-            indices = episode_numbers(episode_indices).tolist()
+            indices = as_episode_indices(episode_indices).tolist()
             if isinstance(self._indices, range):
                 outside = [index for index in indices if index not in self._indices]
             else:
@@ -230,10 +233,10 @@ class MinariDataset(DescribedDataset, TrainingMethods):
         self._stream = RandomStream(seed)
 
     def sample_episodes(self, n_episodes: int) -> list[EpisodeData]:
-        """Draw different episodes at random.
+        """Sample episodes uniformly, without replacement.
 
         Args:
-            n_episodes: How many.
+            n_episodes: The number of episodes.
 
         Raises:
             SamplingError: There are fewer, or it is no whole number.
@@ -244,9 +247,8 @@ class MinariDataset(DescribedDataset, TrainingMethods):
                 f"{n_episodes} different episodes cannot be drawn from {len(self)}; ask for "
                 f"0 to {len(self)}"
             )
-        places = self._stream.generator.choice(len(self), size=n_episodes, replace=False)
-        chosen = [int(self._indices[place]) for place in places]
-        return list(self._storage.read_episodes(chosen))
+        drawn = self._stream.generator.choice(len(self), size=n_episodes, replace=False)
+        return list(self._storage.read_episodes([int(self._indices[index]) for index in drawn]))
 
     def filter_episodes(
         self: _View,
@@ -257,32 +259,34 @@ class MinariDataset(DescribedDataset, TrainingMethods):
         """Keep the episodes that meet a condition.
 
         Args:
-            condition: Looks at the whole episode.
-            metadata: Looks at what is stored beside the steps, which are then not read; it is
-                asked first where both are given.
+            condition: A predicate of the whole episode.
+            metadata: A predicate of what is stored beside the steps, which are then not read; it
+                is evaluated first where both are given.
 
         Returns:
-            A view of the episodes for which all that is given is true.
+            A view of the episodes for which every given predicate is true.
 
         Example:
             >>> long_ones = dataset.filter_episodes(  # doctest: +SKIP
             ...     metadata=lambda episode: episode.total_steps >= 100
             ... )
         """
-        kept = self.episode_indices
+        indices = self.episode_indices
         if metadata is not None:
-            described = self._storage.read_episode_metadata(kept.tolist())
-            kept = kept[np.fromiter((bool(metadata(m)) for m in described), bool, len(kept))]
+            entries = self._storage.read_episode_metadata(indices.tolist())
+            flags = (bool(metadata(entry)) for entry in entries)
+            indices = indices[np.fromiter(flags, bool, len(indices))]
         if condition is not None:
-            episodes = self._storage.read_episodes(kept.tolist())
-            kept = kept[np.fromiter((bool(condition(e)) for e in episodes), bool, len(kept))]
-        return self._view(kept)
+            episodes = self._storage.read_episodes(indices.tolist())
+            flags = (bool(condition(episode)) for episode in episodes)
+            indices = indices[np.fromiter(flags, bool, len(indices))]
+        return self._view(indices)
 
     def update_dataset_from_collector_env(self, collector_env: EpisodeSource) -> None:
-        """Add what a collector has recorded since the last time, as a checkpoint.
+        """Append what a collector has recorded since the last time, as a checkpoint.
 
         The episodes are durable when this returns, and the collector's buffers are cleared then
-        and not before. An episode that is still going on is ended as truncated.
+        and not before. An episode that is not over yet is ended as truncated.
 
         Args:
             collector_env: A collector around an environment with this dataset's spaces.
@@ -297,14 +301,14 @@ class MinariDataset(DescribedDataset, TrainingMethods):
             DatasetWriteError: The file system refused. As after every error, the collector still
                 has the episodes.
         """
-        collector = checked_source(collector_env)
+        collector = check_source(collector_env)
         source = collector.finished_episodes()
         if source.total_episodes:
             self._append(self._storage.append_storage(source))
         collector.forget_episodes()
 
     def update_dataset_from_buffer(self, buffer: Iterable[Episode]) -> None:
-        """Add episodes that were put together by hand, all or none.
+        """Append episodes from memory, all or none.
 
         Args:
             buffer: `EpisodeBuffer` or `EpisodeData` objects.

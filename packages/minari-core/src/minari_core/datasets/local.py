@@ -1,4 +1,4 @@
-"""The datasets under the local root: load, list, delete."""
+"""Load, list and delete the datasets under the local root."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def list_local_datasets(
     root = datasets_root()
     found: dict[str, dict[str, JsonValue]] = {}
     damaged: list[str] = []
-    for dataset_id in _ids_below(root):
+    for dataset_id in _list_ids(root):
         if prefix is not None and not dataset_id.startswith(prefix):
             continue
         try:
@@ -89,7 +89,7 @@ def list_local_datasets(
 def delete_dataset(dataset_name: str | None = None, *, dataset_id: str | None = None) -> None:
     """Delete a local dataset, and nothing else.
 
-    It is gone for others in one step; datasets that were combined from it keep their data.
+    It disappears for others in one step; datasets that were combined from it keep their data.
 
     Args:
         dataset_name: The dataset's id.
@@ -116,10 +116,10 @@ def delete_dataset(dataset_name: str | None = None, *, dataset_id: str | None = 
         ) from error
 
 
-def committed_recordings() -> dict[str, str]:
-    """The recordings whose episodes are in a local dataset, and the id of that dataset."""
+def find_committed_recordings() -> dict[str, str]:
+    """Map each recording whose episodes are in a local dataset to the id of that dataset."""
     committed: dict[str, str] = {}
-    for dataset_id in _ids_below(datasets_root()):
+    for dataset_id in _list_ids(datasets_root()):
         try:
             snapshot = read_manifest(datasets_root() / dataset_id / DATA_FOLDER).snapshot
         except MinariError:
@@ -128,8 +128,8 @@ def committed_recordings() -> dict[str, str]:
     return committed
 
 
-def _ids_below(root: Path) -> Iterator[str]:
-    """The ids of all folders that look like datasets, in no order."""
+def _list_ids(root: Path) -> Iterator[str]:
+    """Yield the ids of all folders that look like datasets, in no order."""
     for name, is_dataset in walk_folders(root):
         if not is_dataset:
             continue

@@ -1,4 +1,4 @@
-"""`MinariStorage`: a storage with the methods that the storages of the public Minari have."""
+"""`MinariStorage`: what `MinariDataset.storage` is, with the public Minari's methods."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class MinariStorage:
     """
 
     data_format: str
-    """The word that names the format."""
+    """The name of the format."""
     data_path: Path | None
     """The folder that the data lies in, or None if it is not on disk."""
     observation_space: spaces.Space[Any]
@@ -51,7 +51,7 @@ class MinariStorage:
         self._inner = storage
 
     def __repr__(self) -> str:
-        """The storage that is wrapped."""
+        """Show the storage that is wrapped."""
         return f"MinariStorage({self._inner!r})"
 
     def __getattr__(self, name: str) -> Any:
@@ -66,7 +66,7 @@ class MinariStorage:
 
     @classmethod
     def read_raw_metadata(cls, data_path: str | os.PathLike[str]) -> dict[str, Any]:
-        """The metadata of a dataset's ``data`` folder as plain JSON values."""
+        """Read the metadata of a dataset's ``data`` folder as plain JSON values."""
         return dict(read_dataset_metadata(Path(data_path)))
 
     @classmethod
@@ -122,7 +122,7 @@ class MinariStorage:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """The metadata; spaces as objects, authors and their addresses as sets."""
+        """The metadata, with spaces as objects, and authors and their addresses as sets."""
         metadata: dict[str, Any] = dict(self._inner.metadata)
         metadata["observation_space"] = self._inner.observation_space
         metadata["action_space"] = self._inner.action_space
@@ -138,11 +138,11 @@ class MinariStorage:
 
     def get_episodes(self, episode_indices: Iterable[int]) -> Iterator[dict[str, Any]]:
         """Read episodes, each as a dict."""
-        return map(_as_dict, self._inner.read_episodes(episode_indices))
+        return map(_episode_as_dict, self._inner.read_episodes(episode_indices))
 
     def get_episode_metadata(self, episode_indices: Iterable[int]) -> Iterator[dict[str, Any]]:
-        """Read what is said of episodes, each as a dict."""
-        return map(_described, self._inner.read_episode_metadata(episode_indices))
+        """Read the metadata of episodes, each as a dict."""
+        return map(_metadata_as_dict, self._inner.read_episode_metadata(episode_indices))
 
     def update_episodes(self, episodes: Iterable[Episode]) -> None:
         """Add episodes, all or none.
@@ -150,7 +150,7 @@ class MinariStorage:
         Raises:
             DataError: A buffer has the id of a stored episode; nothing is added to those.
         """
-        self._inner.append_episodes(_new_only(episodes, self._inner.total_episodes))
+        self._inner.append_episodes(_check_new(episodes, self._inner.total_episodes))
 
     def update_from_storage(self, storage: MinariStorage) -> None:
         """Add all episodes of another storage."""
@@ -161,17 +161,17 @@ class MinariStorage:
         function: Callable[[dict[str, Any]], Any],
         episode_indices: Iterable[int] | None = None,
     ) -> Iterator[Any]:
-        """What a function makes of episodes, each given as a dict."""
+        """Apply a function to episodes, each as a dict, and yield what it returns."""
         if episode_indices is None:
             episode_indices = range(self._inner.total_episodes)
         return map(function, self.get_episodes(episode_indices))
 
     def get_size(self) -> float:
-        """The size of the data in megabytes, to one decimal."""
+        """Return the size of the data in megabytes, to one decimal."""
         return round(self._inner.nbytes / 1e6, 1)
 
 
-def _new_only(episodes: Iterable[Episode], total: int) -> Iterator[Episode]:
+def _check_new(episodes: Iterable[Episode], total: int) -> Iterator[Episode]:
     for number, episode in enumerate(episodes, start=total):
         wanted = episode.id if isinstance(episode, EpisodeBuffer) else None
         # The public Minari would append the steps to that episode.
@@ -183,15 +183,15 @@ def _new_only(episodes: Iterable[Episode], total: int) -> Iterator[Episode]:
         yield episode
 
 
-def _as_dict(episode: EpisodeData) -> dict[str, Any]:
+def _episode_as_dict(episode: EpisodeData) -> dict[str, Any]:
     names = ("id", "observations", "actions", "rewards", "terminations", "truncations", "infos")
     return {name: getattr(episode, name) for name in names}
 
 
-def _described(episode: EpisodeMetadata) -> dict[str, Any]:
-    described = {**episode.metadata, "id": episode.id, "total_steps": episode.total_steps}
+def _metadata_as_dict(episode: EpisodeMetadata) -> dict[str, Any]:
+    entry = {**episode.metadata, "id": episode.id, "total_steps": episode.total_steps}
     if episode.seed is not None:
-        described["seed"] = episode.seed
+        entry["seed"] = episode.seed
     if episode.options is not None:
-        described["options"] = episode.options
-    return described
+        entry["options"] = episode.options
+    return entry

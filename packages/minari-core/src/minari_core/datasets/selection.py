@@ -1,4 +1,4 @@
-"""Which episodes a caller means: numbers, places and masks, or an error."""
+"""Selections of episodes: indices, slices and masks, validated."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from minari_core.messages import format_value
 Indices: TypeAlias = npt.NDArray[np.int64]
 
 
-def chosen(indices: Indices, places_or_mask: object) -> Indices:
-    """Those indices that stand at some places, or for which a mask is true.
+def select_indices(indices: Indices, positions_or_mask: object) -> Indices:
+    """Select by positions, or by a mask.
 
     Raises:
-        EpisodeIndexError: It is neither, or there is no such place.
+        EpisodeIndexError: It is neither, or a position is outside.
     """
-    places = _as_array(places_or_mask)
-    if places.size == 0:
-        places = places.astype(np.int64)
-    if places.ndim != 1 or places.dtype.kind not in "iub":
+    positions = _as_array(positions_or_mask)
+    if positions.size == 0:
+        positions = positions.astype(np.int64)
+    if positions.ndim != 1 or positions.dtype.kind not in "iub":
         raise EpisodeIndexError(
-            f"an array of {places.dtype} and shape {places.shape} chooses no episodes; give "
+            f"an array of {positions.dtype} and shape {positions.shape} chooses no episodes; give "
             "numbers or a mask in one dimension"
         )
     try:
-        found: Indices = indices[places]
+        found: Indices = indices[positions]
         return found
     except IndexError as error:
         raise EpisodeIndexError(f"{error} ({len(indices)} episodes)") from error
 
 
-def episode_numbers(given: object) -> Indices:
-    """The indices of episodes as an array.
+def as_episode_indices(given: object) -> Indices:
+    """Return the indices of episodes as an int64 array.
 
     Raises:
         EpisodeIndexError: They are anything but whole numbers in one dimension.

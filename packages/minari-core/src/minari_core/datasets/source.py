@@ -1,4 +1,4 @@
-"""What a dataset asks of whoever records episodes for it."""
+"""The interface between a dataset and a recorder of episodes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from minari_core.storage.base import Storage
 class EpisodeSource(Protocol):
     """A source of finished episodes, such as a data collector.
 
-    It keeps its episodes until it is told to forget them, which happens only after they are
-    safely committed. So a commit that fails loses nothing and can be tried again.
+    It keeps its episodes until `forget_episodes`, which is called only after they are committed.
+    So a commit that fails loses nothing and can be tried again.
     """
 
     def finished_episodes(self) -> Storage:
-        """The episodes recorded so far; one that is still going on is ended as truncated."""
+        """Return the episodes recorded so far; one that is not over yet is ended as truncated."""
         ...
 
     def forget_episodes(self) -> None:
@@ -26,8 +26,8 @@ class EpisodeSource(Protocol):
         ...
 
 
-def checked_source(given: object) -> EpisodeSource:
-    """What was given as a collector, if it is one.
+def check_source(given: object) -> EpisodeSource:
+    """Return what was given as a collector, if it is one.
 
     Raises:
         RecordingError: It is none; if it is a wrapper around one, the message says so.

@@ -1,4 +1,4 @@
-"""What a dataset says of itself: its id, its spaces, and the environment that it comes from."""
+"""The description of a dataset: its id, its spaces, and the environment that it comes from."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from minari_core.storage.base import Storage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MinariDatasetSpec:
-    """What a dataset is, without its data."""
+    """The description of a dataset or view, without its data."""
 
     dataset_id: str
     """The id, as in ``D4RL/door/human-v2``."""
@@ -38,15 +38,15 @@ class MinariDatasetSpec:
     combined_datasets: tuple[str, ...]
     """The ids of the datasets that were combined into this one."""
     data_format: str
-    """How the data is stored."""
+    """The name of the data format."""
     data_path: str | None
     """The folder that it is stored in."""
     minari_version: str | None
-    """The version of Minari that created it."""
+    """The version of `minari_core` that wrote its metadata; see `MinariDataset.minari_version`."""
 
 
 class DescribedDataset(ABC):
-    """A dataset or view, as far as its metadata tell."""
+    """The metadata of a dataset or view, as properties."""
 
     _storage: Storage
 
@@ -77,7 +77,7 @@ class DescribedDataset(ABC):
 
     @property
     def metadata(self) -> dict[str, JsonValue]:
-        """What is known of the stored dataset, as plain JSON values."""
+        """The metadata of the stored dataset, as plain JSON values."""
         return dict(self._storage.metadata)
 
     @property
@@ -92,19 +92,19 @@ class DescribedDataset(ABC):
 
     @cached_property
     def env_spec(self) -> EnvSpec | None:
-        """The environment that the data comes from, as it describes itself.
+        """The spec of the environment that the data comes from.
 
         Raises:
-            DatasetDamagedError: What is stored describes no environment.
+            DatasetDamagedError: What is stored is no spec of an environment.
         """
         return self._env_spec("env_spec")
 
     @cached_property
     def eval_env_spec(self) -> EnvSpec | None:
-        """The environment to evaluate on, if the dataset names one of its own for that.
+        """The spec of the environment to evaluate on, if the dataset names one of its own for that.
 
         Raises:
-            DatasetDamagedError: What is stored describes no environment.
+            DatasetDamagedError: What is stored is no spec of an environment.
         """
         return self._env_spec("eval_env_spec")
 
@@ -133,10 +133,10 @@ class DescribedDataset(ABC):
 
     @property
     def spec(self) -> MinariDatasetSpec:
-        """What the dataset is, without its data.
+        """The description of the dataset or view, without its data.
 
         Raises:
-            DatasetDamagedError: A space or an environment is not what can be one.
+            DatasetDamagedError: A stored space or environment is malformed.
         """
         path = self._storage.data_path
         return MinariDatasetSpec(
@@ -161,7 +161,7 @@ class DescribedDataset(ABC):
             eval_env: Make the one to evaluate on, if the dataset names one of its own for that.
             trust_entry_point: Also run code that only the dataset names, and that no installed
                 package has registered.
-            **kwargs: Go to `gymnasium.make`, and override what the dataset says.
+            **kwargs: Arguments of `gymnasium.make`, which override those of the dataset.
 
         Raises:
             EnvironmentNotRecoverableError: The dataset names no environment, or none that is

@@ -1,4 +1,4 @@
-"""Batches as the arrays of another library."""
+"""Convert batches to the arrays of another library."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ def convert_batch(value: Any, convert: Callable[[Any], Any]) -> Any:
 
     Args:
         value: A batch, or an array, or dicts and tuples of them.
-        convert: Converts one array.
+        convert: A function that converts one array.
 
     Returns:
-        A batch as a dict of what it has; masked arrays as a dict of ``values`` and ``present``;
+        A batch as a dict of its fields; masked arrays as a dict of ``values`` and ``present``;
         text and other values as they are.
     """
     if isinstance(value, TransitionBatch | SequenceBatch):
         names = [item.name for item in fields(value) if item.name != "origin"]
-        parts = {name: getattr(value, name) for name in dict.fromkeys([*names, *_LOOKED_UP])}
-        kept = {name: part for name, part in parts.items() if not _is_nothing(part)}
-        return {name: convert_batch(part, convert) for name, part in kept.items()}
+        values = {name: getattr(value, name) for name in dict.fromkeys([*names, *_LOOKED_UP])}
+        given = {name: item for name, item in values.items() if not _is_nothing(item)}
+        return {name: convert_batch(item, convert) for name, item in given.items()}
     if isinstance(value, np.ma.MaskedArray):
         present = ~np.asarray(np.ma.getmaskarray(value))
         return {"values": convert(np.asarray(value.data)), "present": convert(present)}
     if isinstance(value, np.ndarray):
         return convert(value)
     if isinstance(value, dict):
-        return {key: convert_batch(part, convert) for key, part in value.items()}
+        return {key: convert_batch(item, convert) for key, item in value.items()}
     if isinstance(value, tuple):
-        return tuple(convert_batch(part, convert) for part in value)
+        return tuple(convert_batch(item, convert) for item in value)
     return value
 
 
-def _is_nothing(part: Any) -> bool:
-    return part is None or (isinstance(part, dict) and not part)
+def _is_nothing(value: Any) -> bool:
+    return value is None or (isinstance(value, dict) and not value)

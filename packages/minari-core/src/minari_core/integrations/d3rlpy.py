@@ -1,8 +1,8 @@
 """Replay buffers of d3rlpy; needs the extra ``minari-core[d3rlpy]``.
 
-d3rlpy's own ``get_minari`` puts all observations behind one another, and all actions, though an
+d3rlpy's own ``get_minari`` concatenates all observations, and all actions, though an
 episode has one observation more than it has actions: from the second episode on they do not
-belong together. And as for d3rlpy an episode that is cut off has no observation behind its last
+belong together. And as for d3rlpy an episode that is cut off has no observation after its last
 action, it leaves that transition out. Here every transition is there, and is the right one.
 """
 
@@ -31,19 +31,19 @@ __all__ = ["RecordedEpisode", "replay_buffer"]
 
 
 class RecordedEpisode(Episode):
-    """An episode of T transitions, of which the last one is there whatever ended it.
+    """An episode of T transitions, with the last one whatever ended it.
 
     It has T+1 ``observations`` and T ``rewards`` of shape (T, 1). ``actions`` has a row of zeros
-    behind the T that were taken: d3rlpy looks there for the action after the last observation
+    after the T that were taken: d3rlpy looks there for the action after the last observation
     of an episode that was cut off, which nobody knows.
     """
 
     def size(self) -> int:
-        """The number of steps."""
+        """Return the number of steps."""
         return len(self.rewards)
 
     def __len__(self) -> int:
-        """The number of steps."""
+        """Return the number of steps."""
         return len(self.rewards)
 
     @property
@@ -67,24 +67,28 @@ def replay_buffer(
 
     Args:
         dataset: The dataset or view.
-        observation: Makes of an episode's observations, which have T+1 rows, an array or a tuple
-            of arrays of T+1 rows; needed if they are no Box or Tuple of Boxes. For a goal, for
-            instance ``lambda seen: np.concatenate([seen["observation"], seen["desired_goal"]],
-            axis=1)``.
+        observation: A function from an episode's observations, which have T+1 rows, to an array
+            or a tuple of arrays of T+1 rows; needed if they are no Box or Tuple of Boxes. For a
+            goal, for instance
+            ``lambda seen: np.concatenate([seen["observation"], seen["desired_goal"]], axis=1)``.
         **options: What else ``d3rlpy.dataset.ReplayBuffer`` takes, such as a transition picker.
 
     Raises:
-        SpaceError: d3rlpy has no place for observations or actions of such a space.
+        SpaceError: d3rlpy cannot hold observations or actions of such a space.
         DataError: A reward is a vector, or ``observation`` gives what has not T+1 rows.
     """
     _check_observations(dataset.observation_space, observation)
-    action_space, action_size = _actions(dataset.action_space)
-    episodes = [_recorded(episode, observation) for episode in dataset.iterate_episodes(copy=False)]
-    described = {"action_space": action_space, "action_size": action_size, **options}
-    return ReplayBuffer(InfiniteBuffer(), episodes=episodes, **described)
+    action_space, action_size = _read_action_space(dataset.action_space)
+    episodes = [
+        _make_episode(episode, observation) for episode in dataset.iterate_episodes(copy=False)
+    ]
+    arguments = {"action_space": action_space, "action_size": action_size, **options}
+    return ReplayBuffer(InfiniteBuffer(), episodes=episodes, **arguments)
 
 
-def _recorded(episode: EpisodeData, observation: Callable[[Any], Any] | None) -> RecordedEpisode:
+def _make_episode(
+    episode: EpisodeData, observation: Callable[[Any], Any] | None
+) -> RecordedEpisode:
     steps = len(episode)
     if episode.rewards.ndim != 1:
         raise DataError(
@@ -92,32 +96,32 @@ def _recorded(episode: EpisodeData, observation: Callable[[Any], Any] | None) ->
             "for one number a step"
         )
     seen = episode.observations if observation is None else observation(episode.observations)
-    for part in seen if isinstance(seen, tuple) else (seen,):
-        if not isinstance(part, np.ndarray) or len(part) != steps + 1:
+    for leaf in seen if isinstance(seen, tuple) else (seen,):
+        if not isinstance(leaf, np.ndarray) or len(leaf) != steps + 1:
             raise DataError(
-                f"episode {episode.id} of {steps} steps: observation gives {type(part).__name__} "
-                f"of {len(part)} rows, not an array of {steps + 1}"
+                f"episode {episode.id} of {steps} steps: observation gives {type(leaf).__name__} "
+                f"of {len(leaf)} rows, not an array of {steps + 1}"
             )
     actions: npt.NDArray[Any] = episode.actions.reshape(steps, -1)
-    behind = np.zeros_like(actions[:1])
+    after = np.zeros_like(actions[:1])
     return RecordedEpisode(
         observations=seen,
-        actions=np.concatenate([actions, behind]),
+        actions=np.concatenate([actions, after]),
         rewards=episode.rewards[:, None],
         terminated=bool(episode.terminations[-1]),
     )
 
 
 def _check_observations(space: spaces.Space[Any], observation: Callable[[Any], Any] | None) -> None:
-    parts = space.spaces if isinstance(space, spaces.Tuple) else (space,)
-    if observation is None and not all(isinstance(part, spaces.Box) for part in parts):
+    leaves = space.spaces if isinstance(space, spaces.Tuple) else (space,)
+    if observation is None and not all(isinstance(leaf, spaces.Box) for leaf in leaves):
         raise SpaceError(
             f"the observations are of {space}, and d3rlpy takes a Box or a Tuple of Boxes; say "
             "with observation= what to make of them"
         )
 
 
-def _actions(space: spaces.Space[Any]) -> tuple[ActionSpace, int]:
+def _read_action_space(space: spaces.Space[Any]) -> tuple[ActionSpace, int]:
     if isinstance(space, spaces.Discrete) and space.start == 0:
         return ActionSpace.DISCRETE, int(space.n)
     if isinstance(space, spaces.Box) and len(space.shape) == 1:

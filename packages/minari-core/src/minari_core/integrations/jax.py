@@ -24,7 +24,7 @@ __all__ = ["device_batches", "to_device"]
 
 
 def to_device(value: Any, device: Any = None) -> Any:
-    """The arrays in a batch as arrays on a device.
+    """Move the arrays in a batch to a device.
 
     On the CPU these may share the memory of the batch, as it suits JAX. So while they are in use,
     the batch must not be changed, nor filled again.
@@ -34,7 +34,7 @@ def to_device(value: Any, device: Any = None) -> Any:
         device: A device or sharding of JAX; its default if None.
 
     Returns:
-        A batch as a dict of what it has; masked arrays as a dict of ``values`` and ``present``;
+        A batch as a dict of its fields; masked arrays as a dict of ``values`` and ``present``;
         text and other values as they are.
     """
     with warnings.catch_warnings():
@@ -44,7 +44,7 @@ def to_device(value: Any, device: Any = None) -> Any:
 
 
 def device_batches(batches: Iterable[Any], device: Any = None) -> Iterator[Any]:
-    """The batches of `MinariDataset.batches` on a device, one ahead of the one in use.
+    """Yield the batches of `MinariDataset.batches` on a device, one ahead of the one in use.
 
     Args:
         batches: The batches.

@@ -31,13 +31,13 @@ __all__ = ["BatchDataset", "TransitionDataset", "collate", "to_tensors"]
 
 
 def to_tensors(value: Any) -> Any:
-    """The arrays in a batch as tensors that share their memory.
+    """Convert the arrays in a batch to tensors that share their memory.
 
     Args:
         value: A batch, or an array, or dicts, tuples and lists of them.
 
     Returns:
-        A batch as a dict of what it has; arrays as tensors; masked arrays as a dict of ``values``
+        A batch as a dict of its fields; arrays as tensors; masked arrays as a dict of ``values``
         and ``present``; text and other values as they are.
     """
     return convert_batch(value, _to_tensor)
@@ -93,7 +93,7 @@ class TransitionDataset(Dataset[Any]):
     """
 
     def __init__(self, dataset: MinariDataset, **options: Any) -> None:
-        """Show a dataset's transitions.
+        """Wrap a dataset.
 
         Args:
             dataset: The dataset or view.
@@ -101,26 +101,26 @@ class TransitionDataset(Dataset[Any]):
                 `MinariDataset.batches`.
 
         Raises:
-            SamplingError: A number makes no sense, or a column does not exist.
+            SamplingError: A number is out of its range, or a column does not exist.
         """
         self._dataset = dataset
         self._options = options
-        # A mistake is to be told here, not by a worker.
+        # A mistake shows here, and not first in a worker.
         self._length = len(dataset.transition_sampler(**options))
 
     def __len__(self) -> int:
-        """The number of transitions."""
+        """Return the number of transitions."""
         return self._length
 
     def __getitem__(self, index: int) -> Any:
-        """One transition, as a dict of tensors without an axis of the batch."""
-        place = int(index)
-        if not -len(self) <= place < len(self):
-            raise IndexError(f"transition {place} of {len(self)}")
-        return _first(self.__getitems__([place % len(self)]))
+        """Read a transition, as a dict of tensors without the axis of the batch."""
+        position = int(index)
+        if not -len(self) <= position < len(self):
+            raise IndexError(f"transition {position} of {len(self)}")
+        return _first(self.__getitems__([position % len(self)]))
 
     def __getitems__(self, indices: Sequence[int]) -> Any:
-        """Several transitions, as a dict of tensors of shape (B, …)."""
+        """Read several transitions, as a dict of tensors of shape (B, …)."""
         sampler = self._dataset.transition_sampler(**self._options)
         return _WholeBatch(to_tensors(sampler.read(np.asarray(indices, dtype=np.int64))))
 
@@ -148,14 +148,14 @@ class BatchDataset(IterableDataset[Any]):
         world_size: int | None = None,
         **options: Any,
     ) -> None:
-        """Show a dataset's batches.
+        """Wrap a dataset.
 
         Args:
             dataset: The dataset or view.
-            batch_size: Transitions or windows in a batch.
-            seed: What the order depends on, together with the epoch.
-            rank: Which process this is; that of `torch.distributed` if it is initialised.
-            world_size: How many processes there are; likewise.
+            batch_size: The number of transitions or windows in a batch.
+            seed: The seed of the order, together with the epoch.
+            rank: The rank of this process; that of `torch.distributed` if it is initialised.
+            world_size: The number of processes; likewise.
             **options: ``shuffle, drop_last, weights, length, padding, columns, n_step, discount,
                 stack`` and ``returns_to_go``, as for `MinariDataset.batches`.
 
@@ -174,38 +174,38 @@ class BatchDataset(IterableDataset[Any]):
         self._seed = check_whole_number("seed", seed, 0)
         # The epoch, and the first batch of it. Workers that persist were given the dataset once,
         # yet must hear of the next epoch.
-        self._place = torch.zeros(2, dtype=torch.int64).share_memory_()
+        self._position = torch.zeros(2, dtype=torch.int64).share_memory_()
         self._options = {**options, "rank": rank, "world_size": world_size}
         self._length = self._batches().batches_per_epoch
 
     @property
     def epoch(self) -> int:
-        """Which epoch the next iteration is."""
-        return int(self._place[0])
+        """The epoch of the next iteration."""
+        return int(self._position[0])
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch of the next iteration, and so its order.
 
-        Another epoch begins with its first batch; one that was resumed goes on where it was left.
+        Another epoch begins with its first batch; one that was resumed goes on from its position.
         Workers that are still at work on the present one may or may not follow at once.
 
         Args:
-            epoch: A number from 0.
+            epoch: The epoch, from 0.
 
         Raises:
             SamplingError: It is negative, or no whole number.
         """
         epoch = check_whole_number("epoch", epoch, 0)
         if epoch != self.epoch:
-            self._place[1] = 0
-        self._place[0] = epoch
+            self._position[1] = 0
+        self._position[0] = epoch
 
     def state_dict(self, batches: int) -> dict[str, Any]:
-        """A place in the present epoch, small and plain JSON.
+        """Return a position in the present epoch, small and as plain JSON.
 
         Args:
-            batches: How many batches of the epoch have been used. Only the caller knows: workers
-                have read more.
+            batches: The number of batches of the epoch that have been used. Only the caller
+                knows: workers have read more.
 
         Raises:
             SamplingError: The epoch does not have so many batches.
@@ -216,12 +216,12 @@ class BatchDataset(IterableDataset[Any]):
         return {"epoch": self.epoch, "batches": state}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Begin the next iteration at a place that `state_dict` gave.
+        """Begin the next iteration at a position that `state_dict` returned.
 
         The number of workers may be another. `set_epoch` with the next epoch ends it.
 
         Args:
-            state: The place.
+            state: What `state_dict` returned.
 
         Raises:
             SamplingError: The state is of another dataset, view or setting.
@@ -230,17 +230,17 @@ class BatchDataset(IterableDataset[Any]):
             raise SamplingError(f"{str(state)[:80]!r} is no state; state_dict gives one")
         epoch = check_whole_number("epoch of the state", state["epoch"], 0)
         self._batches(epoch).load_state_dict(state["batches"])
-        self._place[0], self._place[1] = epoch, int(state["batches"]["batch"])
+        self._position[0], self._position[1] = epoch, int(state["batches"]["batch"])
 
     def __len__(self) -> int:
-        """How many batches this process has in an epoch."""
+        """Return the number of batches of this process in an epoch."""
         return self._length
 
     def __iter__(self) -> Iterator[Any]:
-        """The batches of this process, or of this worker of it."""
+        """Yield the batches of this process, or of this worker of it."""
         worker = get_worker_info()
         number, workers = (0, 1) if worker is None else (worker.id, worker.num_workers)
-        epoch, first = self._place.tolist()
+        epoch, first = self._position.tolist()
         batches = self._batches(epoch)
         batches.load_state_dict({**batches.state_dict(), "batch": first})
         for batch in batches.share(number, workers):
@@ -254,7 +254,7 @@ class BatchDataset(IterableDataset[Any]):
 
 def _first(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _first(part) for key, part in value.items()}
+        return {key: _first(leaf) for key, leaf in value.items()}
     if isinstance(value, tuple):
-        return tuple(_first(part) for part in value)
+        return tuple(_first(leaf) for leaf in value)
     return value[0]

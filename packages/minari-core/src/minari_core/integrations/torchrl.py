@@ -44,12 +44,12 @@ def replay_buffer(
     ``episode`` (the index of the episode in the stored dataset) and ``("next", …)`` with
     ``observation``, ``reward``, ``terminated``, ``truncated`` and ``done``. Rewards and the three
     flags have shape (N, 1) (rewards that are vectors (N, k)); ``done`` is whether the episode
-    ends, of whatever kind the end is. Dict and Tuple spaces become nested entries, the parts of a
+    ends, of whatever kind the end is. Dict and Tuple spaces become nested entries, the items of a
     Tuple under "0", "1", …. Every value keeps its dtype.
 
     Args:
         dataset: The dataset or view. A few episodes are in memory at a time.
-        batch_size: How many transitions ``sample()`` gives.
+        batch_size: The number of transitions that ``sample()`` returns.
         scratch_dir: A folder for the memory maps; a temporary one if None.
         infos: Whether infos are entries, too, as ``info`` and ``("next", "info")``.
         **options: What else ``torchrl.data.TensorDictReplayBuffer`` takes, such as a sampler.
@@ -61,15 +61,15 @@ def replay_buffer(
     folder = None if scratch_dir is None else os.fspath(scratch_dir)
     storage = LazyMemmapStorage(dataset.total_steps, scratch_dir=folder)
     buffer = TensorDictReplayBuffer(storage=storage, batch_size=batch_size, **options)
-    for episodes in _chunks(dataset):
-        entries = [_entry(episode, infos=infos) for episode in episodes]
+    for episodes in _read_chunks(dataset):
+        entries = [_make_entry(episode, infos=infos) for episode in episodes]
         steps = sum(map(len, episodes))
-        buffer.extend(TensorDict(_joined(entries), batch_size=[steps]))
+        buffer.extend(TensorDict(_concatenate(entries), batch_size=[steps]))
     return buffer
 
 
-def _chunks(dataset: MinariDataset) -> Iterator[list[EpisodeData]]:
-    """The episodes, as many at a time as are worth a call."""
+def _read_chunks(dataset: MinariDataset) -> Iterator[list[EpisodeData]]:
+    """Yield the episodes, as many at a time as are worth a call."""
     chunk: list[EpisodeData] = []
     steps = 0
     for episode in dataset.iterate_episodes(copy=False):
@@ -82,7 +82,7 @@ def _chunks(dataset: MinariDataset) -> Iterator[list[EpisodeData]]:
         yield chunk
 
 
-def _entry(episode: EpisodeData, *, infos: bool) -> dict[str, Any]:
+def _make_entry(episode: EpisodeData, *, infos: bool) -> dict[str, Any]:
     steps = len(episode)
     terminated, truncated = episode.terminations[:, None], episode.truncations[:, None]
     done = terminated | truncated
@@ -92,9 +92,9 @@ def _entry(episode: EpisodeData, *, infos: bool) -> dict[str, Any]:
     return {
         "episode": np.full(steps, episode.id, dtype=np.int64),
         "action": episode.actions,
-        **_rows(before, slice(None, -1)),
+        **_take_rows(before, slice(None, -1)),
         "next": {
-            **_rows(before, slice(1, None)),
+            **_take_rows(before, slice(1, None)),
             "reward": episode.rewards.reshape(steps, -1),
             "terminated": terminated,
             "truncated": truncated,
@@ -103,22 +103,22 @@ def _entry(episode: EpisodeData, *, infos: bool) -> dict[str, Any]:
     }
 
 
-def _rows(value: Any, rows: slice) -> Any:
+def _take_rows(value: Any, rows: slice) -> Any:
     if isinstance(value, Mapping):
-        return {key: _rows(part, rows) for key, part in value.items()}
+        return {key: _take_rows(leaf, rows) for key, leaf in value.items()}
     if isinstance(value, tuple):
-        return tuple(_rows(part, rows) for part in value)
+        return tuple(_take_rows(leaf, rows) for leaf in value)
     return value[rows]
 
 
-def _joined(values: list[Any], *path: str) -> Any:
-    """Some rows behind one another, as tensors, in dicts where there are parts."""
+def _concatenate(values: list[Any], *path: str) -> Any:
+    """Concatenate rows into tensors, in dicts where values are nested."""
     first = values[0]
     if isinstance(first, tuple):
-        values = [{str(i): part for i, part in enumerate(value)} for value in values]
+        values = [{str(i): item for i, item in enumerate(value)} for value in values]
         first = values[0]
     if isinstance(first, Mapping):
-        return {key: _joined([value[key] for value in values], *path, key) for key in first}
+        return {key: _concatenate([value[key] for value in values], *path, key) for key in first}
     name = ".".join(path)
     if not all(isinstance(value, np.ndarray) for value in values):
         raise DataError(f"{name} is a {type(first).__name__}, which cannot be a tensor")

@@ -136,7 +136,7 @@ class TransitionOptions:
     stack: int = 0
     """The number of frames to stack; 0 for no axis of frames."""
     goals: Goals | None = None
-    """How to choose goals; ``"future"`` is kept as ``"uniform"``, which it means."""
+    """How to choose goals; ``"future"`` becomes its older name ``"uniform"``."""
     goal_discount: float = 0.99
     """With geometric goals, the chance of going one step further."""
     goal_column: str = "observations"
@@ -297,8 +297,8 @@ class TransitionSampler:
         for name in self._unread:
             setattr(out, name, None)
         if out.columns:
-            kept = {name: out.columns.get(name) for name in self._column_names}
-            out.columns = {name: value for name, value in kept.items() if value is not None}
+            known = {name: out.columns.get(name) for name in self._column_names}
+            out.columns = {name: value for name, value in known.items() if value is not None}
         if self._terminations is None:
             out.discounts = None
         if self._goals is None:

@@ -1,4 +1,4 @@
-"""`DataCollector`: the public Minari's name for a collector that makes its datasets itself."""
+"""`DataCollector`: a collector that creates datasets itself, as in the public Minari."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from minari_core.environments.reference_scores import Policy
 from minari_core.local.dataset_id import parse_dataset_id
 
 AUTOSEED_BIT_SIZE = 64
-"""How many bits a seed has that is drawn because none was given."""
+"""The number of bits of a seed that is drawn because none was given."""
 
 
 class DataCollector(DataCollectorV0):
     """Records an environment; see `minari_collect.DataCollectorV0`.
 
-    It draws a seed for each reset that is given none, so that every episode can be played again;
+    It draws a seed for each reset without one, so that every episode can be reproduced;
     ``options={"minari_autoseed": False}`` turns that off.
     """
 
@@ -44,8 +44,8 @@ class DataCollector(DataCollectorV0):
 
         Args:
             env: The environment.
-            step_data_callback: Makes what is recorded of each step.
-            episode_metadata_callback: Makes what is stored of each episode.
+            step_data_callback: The callback that returns what is recorded of each step.
+            episode_metadata_callback: The callback that returns the metadata of each episode.
             record_infos: Whether to record the infos, too.
             observation_space: The space of the recorded observations, if a callback changes them.
             action_space: The space of the recorded actions, if a callback changes them.
@@ -74,8 +74,8 @@ class DataCollector(DataCollectorV0):
         """Reset the environment and begin to record an episode; see `DataCollectorV0.reset`.
 
         Args:
-            seed: Goes to the environment; one of 64 bits is drawn if None.
-            options: Goes to the environment; ``"minari_autoseed": False`` in it lets no seed be
+            seed: The seed of the environment; one of 64 bits is drawn if None.
+            options: The options of the environment; with ``"minari_autoseed": False`` no seed is
                 drawn.
         """
         if seed is None and (not options or options.get("minari_autoseed", True)):

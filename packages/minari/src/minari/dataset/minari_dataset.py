@@ -11,11 +11,11 @@ __all__ = ["MinariDataset", "MinariDatasetSpec", "gen_dataset_id", "parse_datase
 
 def parse_dataset_id(dataset_id: str) -> tuple[str | None, str, int]:
     """Return the namespace, or None, the name and the version of a dataset id."""
-    parts = parse(dataset_id)
-    return parts.namespace or None, parts.name, parts.version
+    fields = parse(dataset_id)
+    return fields.namespace or None, fields.name, fields.version
 
 
 def gen_dataset_id(namespace: str | None, dataset_name: str, version: int | None = None) -> str:
-    """Return the dataset id with these parts."""
-    parts = DatasetId(namespace or "", dataset_name, version or 0)
-    return parts.unversioned if version is None else str(parts)
+    """Return the dataset id of a namespace, a name and a version."""
+    fields = DatasetId(namespace or "", dataset_name, version or 0)
+    return fields.unversioned if version is None else str(fields)

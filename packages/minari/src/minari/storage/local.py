@@ -19,9 +19,9 @@ def load_dataset(
 
     Args:
         dataset_name: The dataset's id, or its full URL such as ``gs://bucket/D4RL/door/human-v2``;
-            without ``download``, of a URL only the id at its end counts.
-        download: Whether to download it if it is not here. Which remote is asked, and with
-            which credentials, say ``MINARI_REMOTE`` and ``MINARI_REMOTE_TOKEN``.
+            without ``download``, only the id at the end of a URL counts.
+        download: Whether to download it if it is not here. ``MINARI_REMOTE`` chooses the remote,
+            ``MINARI_REMOTE_TOKEN`` the credentials.
         dataset_id: Another name of ``dataset_name``.
 
     Raises:
@@ -29,7 +29,7 @@ def load_dataset(
         DatasetNotFoundError: There is no such dataset.
         DatasetDamagedError: Its metadata is malformed.
         FormatError: Nothing installed reads its format.
-        RemoteError: It was to be downloaded, and the remote cannot be read.
+        RemoteError: The remote cannot be read.
     """
     wanted = choose_id(dataset_name, dataset_id)
     # Most programs load what is here by its id, and need nothing that knows remotes.

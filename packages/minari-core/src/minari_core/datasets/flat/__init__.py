@@ -1,4 +1,4 @@
-"""Data of many episodes in one array a column, as D4RL has it: into datasets."""
+"""Datasets out of flat arrays, one for each column, as D4RL publishes its data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A dataset out of flat columns in memory."""
+"""Create a dataset of flat arrays in memory."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from minari_core.datasets.dataset import MinariDataset
 from minari_core.datasets.details import DatasetDetails, check_details, list_details
 from minari_core.datasets.flat.episodes import (
     FlatColumns,
-    episode_ends,
-    flat_episodes,
-    row_count,
-    space_of,
+    count_rows,
+    find_episode_ends,
+    infer_space,
+    split_episodes,
 )
 from minari_core.errors import DataError
 
@@ -44,24 +44,24 @@ def create_dataset_from_arrays(
     data_format: str | None = None,
     **details: Unpack[DatasetDetails],
 ) -> MinariDataset:
-    """Create a dataset of columns in which the steps of all episodes lie behind one another.
+    """Create a dataset of flat arrays in which the steps of all episodes are concatenated.
 
     An episode ends with each terminal and each timeout, after ``max_episode_steps``, and with the
-    data; where it is not terminated there, it is truncated. Where ``next_observations`` is not
-    given, nobody knows the last observation of an episode: the one before it stands there again,
-    and the episode metadata ``final_observation_known`` is False.
+    data; where it is not terminated there, it is truncated. Without ``next_observations`` the
+    last observation of an episode is unknown: the one before it is repeated, and the episode
+    metadata ``final_observation_known`` is False.
 
     Args:
         dataset_name: The id of the new dataset.
-        observations: N rows, what each action answered to: an array, or for Dict and Tuple spaces
-            a dict or tuple of arrays.
+        observations: N rows, the observations before the actions: an array, or for Dict and Tuple
+            spaces a dict or tuple of arrays.
         actions: N rows, in the same way.
         rewards: Shape (N,).
-        terminals: Shape (N,), whether an episode ended because of its task.
-        timeouts: Shape (N,), whether it was cut off.
-        next_observations: N rows, what each action led to.
+        terminals: Shape (N,), whether the step terminated its episode.
+        timeouts: Shape (N,), whether the step truncated its episode.
+        next_observations: N rows, the observations after the actions.
         infos: Further columns of N rows; row ``i`` belongs to observation ``i``.
-        max_episode_steps: After how many steps an episode is cut off at the latest.
+        max_episode_steps: The number of steps after which an episode is truncated.
         dataset_id: Another name of ``dataset_name``.
         env: The environment that the data comes from.
         observation_space: The space of the observations; the environment's if None, and without
@@ -80,15 +80,15 @@ def create_dataset_from_arrays(
         TypeError: A keyword is neither a parameter nor one of `DatasetDetails`.
     """
     check_details(details)
-    ends, ended = episode_ends(terminals, timeouts, max_episode_steps)
+    ends, ended = find_episode_ends(terminals, timeouts, max_episode_steps)
     columns = FlatColumns(
-        observations=_arrays(observations),
-        actions=_arrays(actions),
+        observations=_as_arrays(observations),
+        actions=_as_arrays(actions),
         rewards=np.asarray(rewards),
         ends=ends,
         terminals=ended,
-        next_observations=None if next_observations is None else _arrays(next_observations),
-        infos={} if infos is None else _arrays(infos),
+        next_observations=None if next_observations is None else _as_arrays(next_observations),
+        infos={} if infos is None else _as_arrays(infos),
     )
     return create_dataset_from_columns(
         columns,
@@ -118,16 +118,16 @@ def create_dataset_from_columns(
         column = getattr(columns, name)
         if column is None or (name == "infos" and not column):
             continue
-        if row_count(column) != steps:
-            found = row_count(column)
+        if count_rows(column) != steps:
+            found = count_rows(column)
             what = "columns of different lengths" if found < 0 else f"{found} rows"
             raise DataError(f"{name} has {what}, but terminals has {steps}")
     if env is None:
-        observation_space = observation_space or space_of(columns.observations, discrete=False)
-        action_space = action_space or space_of(columns.actions, discrete=True)
+        observation_space = observation_space or infer_space(columns.observations, discrete=False)
+        action_space = action_space or infer_space(columns.actions, discrete=True)
     return create_dataset_from_buffers(
         dataset_name,
-        flat_episodes(columns),
+        split_episodes(columns),
         env,
         dataset_id=dataset_id,
         observation_space=observation_space,
@@ -137,9 +137,9 @@ def create_dataset_from_columns(
     )
 
 
-def _arrays(column: Any) -> Any:
+def _as_arrays(column: Any) -> Any:
     if isinstance(column, Mapping):
-        return {key: _arrays(part) for key, part in column.items()}
+        return {key: _as_arrays(leaf) for key, leaf in column.items()}
     if isinstance(column, tuple):
-        return tuple(_arrays(part) for part in column)
+        return tuple(_as_arrays(leaf) for leaf in column)
     return np.asarray(column)

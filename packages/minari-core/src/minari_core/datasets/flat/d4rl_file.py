@@ -1,4 +1,4 @@
-"""Importing a flat HDF5 file, as D4RL publishes its data."""
+"""Import a flat HDF5 file, as D4RL publishes its data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing_extensions import Unpack
 from minari_core.datasets.dataset import MinariDataset
 from minari_core.datasets.details import DatasetDetails, check_details, list_details
 from minari_core.datasets.flat.arrays import create_dataset_from_columns
-from minari_core.datasets.flat.episodes import FlatColumns, episode_ends
+from minari_core.datasets.flat.episodes import FlatColumns, find_episode_ends
 from minari_core.errors import DataError, DatasetDamagedError, DatasetNotFoundError, MinariError
 from minari_core.messages import warn_caller
 
@@ -50,7 +50,7 @@ def import_flat_hdf5(
         observation_space: The space of the observations; the environment's if None, and without
             an environment the widest that the dtype allows.
         action_space: The space of the actions; likewise, but whole numbers are choices.
-        max_episode_steps: After how many steps an episode is cut off at the latest.
+        max_episode_steps: The number of steps after which an episode is truncated.
         data_format: How to store the data; ``"columnar"`` if None.
         **details: What is said about the dataset, as keywords; see `DatasetDetails`.
 
@@ -75,7 +75,7 @@ def import_flat_hdf5(
         raise DatasetNotFoundError(f"there is no file {source}")
     try:
         with h5py.File(source, "r") as file:
-            columns = _columns(file, source, max_episode_steps)
+            columns = _read_columns(file, source, max_episode_steps)
             return create_dataset_from_columns(
                 columns,
                 dataset_name,
@@ -92,7 +92,7 @@ def import_flat_hdf5(
         raise DatasetDamagedError(f"{source} cannot be read: {error}") from error
 
 
-def _columns(file: Any, source: Path, most_steps: int | None) -> FlatColumns:
+def _read_columns(file: Any, source: Path, max_episode_steps: int | None) -> FlatColumns:
     absent = [name for name in _REQUIRED if name not in file]
     if absent:
         raise DataError(
@@ -101,9 +101,9 @@ def _columns(file: Any, source: Path, most_steps: int | None) -> FlatColumns:
     passed_over = sorted(name for name in file if name not in _KNOWN)
     if passed_over:
         warn_caller(f"{source}: left out {', '.join(passed_over)}, which are no columns of steps")
-    found = {name: _column(file, name, source) for name in _KNOWN if name in file}
+    found = {name: _find_column(file, name, source) for name in _KNOWN if name in file}
     timeouts = found["timeouts"][:] if "timeouts" in found else None
-    ends, ended = episode_ends(found["terminals"][:], timeouts, most_steps)
+    ends, ended = find_episode_ends(found["terminals"][:], timeouts, max_episode_steps)
     infos = found.get("infos", {})
     if not isinstance(infos, Mapping):
         raise DataError(f"{source}: infos is a dataset, not a group")
@@ -118,14 +118,14 @@ def _columns(file: Any, source: Path, most_steps: int | None) -> FlatColumns:
     )
 
 
-def _column(group: Any, name: str, source: Path) -> Any:
+def _find_column(group: Any, name: str, source: Path) -> Any:
     import h5py
 
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-        raise DataError(f"{source}: {name} is a link to another place")
+        raise DataError(f"{source}: {name} is a link to somewhere else")
     found = group[name]
     if isinstance(found, h5py.Group):
-        return {key: _column(found, key, source) for key in found}
+        return {key: _find_column(found, key, source) for key in found}
     if found.external or found.is_virtual:
         raise DataError(f"{source}: {name} lies outside the file")
     return found

@@ -1,6 +1,6 @@
 """Cutting flat columns into episodes.
 
-A flat column has one row a step, and the steps of all episodes lie behind one another. Row ``i``
+A flat column has one row a step, and the steps of all episodes are concatenated. Row ``i``
 of ``observations`` is what action ``i`` answered to; ``next_observations`` is what it led to.
 """
 
@@ -26,61 +26,65 @@ class FlatColumns:
     """Columns of N rows: what gives arrays when it is sliced, or dicts and tuples of that."""
 
     observations: Any
-    """What each action answered to."""
+    """The observations before the actions."""
     actions: Any
     """The actions."""
     rewards: Any
     """The rewards."""
     ends: npt.NDArray[np.int64]
-    """The row behind the last of each episode."""
+    """The row after the last of each episode."""
     terminals: npt.NDArray[np.bool_]
-    """Where an episode ended because of its task."""
+    """Whether each step terminated its episode."""
     next_observations: Any = None
-    """What each action led to, if that is known."""
+    """The observations after the actions, if they are known."""
     infos: Mapping[str, Any] = field(default_factory=dict)
     """Further columns; row ``i`` belongs to observation ``i``."""
 
 
-def episode_ends(
-    terminals: npt.ArrayLike, timeouts: npt.ArrayLike | None, most_steps: int | None
+def find_episode_ends(
+    terminals: npt.ArrayLike, timeouts: npt.ArrayLike | None, max_episode_steps: int | None
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Where the episodes end.
+    """Find the ends of episodes.
 
     Args:
-        terminals: Shape (N,), whether an episode ended because of its task.
-        timeouts: Shape (N,), whether it was cut off.
-        most_steps: After how many steps an episode is cut off at the latest.
+        terminals: Shape (N,), whether the step terminated its episode.
+        timeouts: Shape (N,), whether the step truncated its episode.
+        max_episode_steps: The number of steps after which an episode is truncated.
 
     Returns:
-        The row behind the last one of each episode, and the flags of ``terminals``.
+        The row after the last one of each episode, and the flags of ``terminals``.
 
     Raises:
         DataError: The flags are not flags, or not of one length.
     """
-    ended = _flags(terminals, "terminals")
-    cut = np.zeros(len(ended), dtype=np.bool_) if timeouts is None else _flags(timeouts, "timeouts")
+    ended = _as_flags(terminals, "terminals")
+    cut = (
+        np.zeros(len(ended), dtype=np.bool_)
+        if timeouts is None
+        else _as_flags(timeouts, "timeouts")
+    )
     if len(cut) != len(ended):
         raise DataError(f"timeouts has {len(cut)} rows, but terminals {len(ended)}")
     if len(ended) == 0:
         raise DataError("there are no steps")
-    if most_steps is not None and most_steps < 1:
-        raise DataError(f"max_episode_steps is {most_steps}, not at least 1")
+    if max_episode_steps is not None and max_episode_steps < 1:
+        raise DataError(f"max_episode_steps is {max_episode_steps}, not at least 1")
     borders = np.append(np.flatnonzero(ended | cut) + 1, len(ended))
     ends: list[int] = []
     start = 0
     for border in np.unique(borders).tolist():
-        if most_steps is not None:
-            ends += range(start + most_steps, border, most_steps)
+        if max_episode_steps is not None:
+            ends += range(start + max_episode_steps, border, max_episode_steps)
         ends.append(border)
         start = border
     return np.array(ends, dtype=np.int64), ended
 
 
-def flat_episodes(columns: FlatColumns) -> Iterator[EpisodeBuffer]:
-    """The episodes, one by one.
+def split_episodes(columns: FlatColumns) -> Iterator[EpisodeBuffer]:
+    """Yield the episodes, one by one.
 
-    Where the last observation of an episode is not known, the one before it stands there again,
-    and the episode's metadata says so. An episode without a terminal ends truncated.
+    Where the last observation of an episode is not known, the one before it is repeated, and the
+    episode's metadata says so. An episode without a terminal ends truncated.
 
     Raises:
         DataError: The columns do not fit one another; the message names them.
@@ -99,28 +103,28 @@ def flat_episodes(columns: FlatColumns) -> Iterator[EpisodeBuffer]:
         truncations = np.zeros(end - start, dtype=np.bool_)
         truncations[-1] = not terminations[-1]
         yield EpisodeBuffer(
-            observations=_joined(observations, final),
+            observations=_concatenate(observations, final),
             actions=_slice(columns.actions, start, end),
             rewards=np.asarray(columns.rewards[start:end]),
             terminations=terminations,
             truncations=truncations,
-            infos=_with_missing_row(columns.infos, start, end),
+            infos=_add_missing_row(columns.infos, start, end),
             metadata={FINAL_OBSERVATION: known},
         )
         start = end
 
 
-def space_of(column: Any, *, discrete: bool) -> spaces.Space[Any]:
-    """The widest space that the values of a column can come from.
+def infer_space(column: Any, *, discrete: bool) -> spaces.Space[Any]:
+    """Return the widest space that the values of a column can come from.
 
     Args:
         column: A column.
-        discrete: Whether whole numbers, one a row, are choices.
+        discrete: Whether integers, one a row, are of a `Discrete` space.
     """
     if isinstance(column, Mapping):
-        return spaces.Dict({k: space_of(part, discrete=discrete) for k, part in column.items()})
+        return spaces.Dict({k: infer_space(leaf, discrete=discrete) for k, leaf in column.items()})
     if isinstance(column, tuple):
-        return spaces.Tuple([space_of(part, discrete=discrete) for part in column])
+        return spaces.Tuple([infer_space(leaf, discrete=discrete) for leaf in column])
     dtype, shape = column.dtype, tuple(column.shape[1:])
     if dtype.kind in "iu" and not shape and discrete:
         values = np.asarray(column[:])
@@ -136,16 +140,16 @@ def space_of(column: Any, *, discrete: bool) -> spaces.Space[Any]:
     return spaces.Box(limits.min, limits.max, shape, dtype.type)
 
 
-def row_count(column: Any) -> int:
-    """How many rows a column has, -1 if that depends on the part."""
+def count_rows(column: Any) -> int:
+    """Count the rows of a column; -1 if its leaves differ."""
     if isinstance(column, Mapping | tuple):
-        parts = column.values() if isinstance(column, Mapping) else column
-        counts = {row_count(part) for part in parts}
+        leaves = column.values() if isinstance(column, Mapping) else column
+        counts = {count_rows(leaf) for leaf in leaves}
         return counts.pop() if len(counts) == 1 else -1
     return int(column.shape[0]) if column.shape else -1
 
 
-def _flags(values: npt.ArrayLike, name: str) -> npt.NDArray[np.bool_]:
+def _as_flags(values: npt.ArrayLike, name: str) -> npt.NDArray[np.bool_]:
     flags = np.asarray(values)
     if flags.ndim == 2 and flags.shape[1] == 1:
         flags = flags[:, 0]
@@ -156,17 +160,17 @@ def _flags(values: npt.ArrayLike, name: str) -> npt.NDArray[np.bool_]:
 
 def _slice(column: Any, start: int, end: int) -> Any:
     if isinstance(column, Mapping):
-        return {key: _slice(part, start, end) for key, part in column.items()}
+        return {key: _slice(leaf, start, end) for key, leaf in column.items()}
     if isinstance(column, tuple):
-        return tuple(_slice(part, start, end) for part in column)
+        return tuple(_slice(leaf, start, end) for leaf in column)
     return np.asarray(column[start:end])
 
 
-def _joined(first: Any, second: Any) -> Any:
+def _concatenate(first: Any, second: Any) -> Any:
     if isinstance(first, dict):
-        return {key: _joined(part, second[key]) for key, part in first.items()}
+        return {key: _concatenate(leaf, second[key]) for key, leaf in first.items()}
     if isinstance(first, tuple):
-        return tuple(_joined(one, other) for one, other in zip(first, second, strict=True))
+        return tuple(_concatenate(one, other) for one, other in zip(first, second, strict=True))
     if first.dtype != second.dtype or first.shape[1:] != second.shape[1:]:
         raise DataError(
             f"next_observations is {second.dtype} of shape {second.shape[1:]} a row, but "
@@ -177,8 +181,8 @@ def _joined(first: Any, second: Any) -> Any:
 
 def _check_following(observations: Any, following: Any, episode: int) -> None:
     if isinstance(observations, dict):
-        for key, part in observations.items():
-            _check_following(part, following[key], episode)
+        for key, leaf in observations.items():
+            _check_following(leaf, following[key], episode)
     elif isinstance(observations, tuple):
         for one, other in zip(observations, following, strict=True):
             _check_following(one, other, episode)
@@ -189,17 +193,17 @@ def _check_following(observations: Any, following: Any, episode: int) -> None:
             step = int(np.argmin(same.reshape(len(same), -1).all(axis=1))) if len(same) else 0
             raise DataError(
                 f"episode {episode}: next_observations of step {step} is not the observation of "
-                f"step {step + 1}; the steps of an episode must lie behind one another (leave "
+                f"step {step + 1}; the steps of an episode must follow one another (leave "
                 "next_observations out to ignore them)"
             )
 
 
-def _with_missing_row(infos: Mapping[str, Any], start: int, end: int) -> dict[str, Any]:
-    """One more row without a value: nothing is known beside the last observation."""
+def _add_missing_row(infos: Mapping[str, Any], start: int, end: int) -> dict[str, Any]:
+    """Add a row without a value: nothing is known beside the last observation."""
     shown: dict[str, Any] = {}
     for key, column in infos.items():
         if isinstance(column, Mapping):
-            shown[key] = _with_missing_row(column, start, end)
+            shown[key] = _add_missing_row(column, start, end)
         else:
             shown[key] = [*np.asarray(column[start:end]), None]
     return shown

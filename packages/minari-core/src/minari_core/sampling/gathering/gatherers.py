@@ -218,11 +218,11 @@ class StructGatherer(Gatherer):
     def take_pairs(
         self, before: Selection, after: Selection, *, adjacent: bool, outs: Pair = (None, None)
     ) -> Pair:
-        parts = [{} if out is None else self._check(out) for out in outs]
+        filled = [{} if out is None else self._check(out) for out in outs]
         one: dict[str, Any] = {}
         other: dict[str, Any] = {}
         for key, field in self._items:
-            known = parts[0].get(key), parts[1].get(key)
+            known = filled[0].get(key), filled[1].get(key)
             one[key], other[key] = field.take_pairs(before, after, adjacent=adjacent, outs=known)
         return one, other
 
@@ -248,8 +248,8 @@ class TupleGatherer(Gatherer):
     def take(self, selection: Selection, out: Any = None) -> Any:
         if out is None:
             return tuple([item.take(selection) for item in self._items])
-        parts = zip(self._items, self._check(out), strict=True)
-        return tuple([item.take(selection, part) for item, part in parts])
+        pairs = zip(self._items, self._check(out), strict=True)
+        return tuple([item.take(selection, filled) for item, filled in pairs])
 
     def take_pairs(
         self, before: Selection, after: Selection, *, adjacent: bool, outs: Pair = (None, None)
@@ -257,8 +257,8 @@ class TupleGatherer(Gatherer):
         nothing = (None,) * len(self._items)
         known = zip(*(nothing if out is None else self._check(out) for out in outs), strict=True)
         pairs = [
-            item.take_pairs(before, after, adjacent=adjacent, outs=parts)
-            for item, parts in zip(self._items, known, strict=True)
+            item.take_pairs(before, after, adjacent=adjacent, outs=filled)
+            for item, filled in zip(self._items, known, strict=True)
         ]
         return tuple([one for one, _ in pairs]), tuple([other for _, other in pairs])
 
