@@ -1,4 +1,4 @@
-"""Recording Gymnasium environments into Minari datasets."""
+"""Record Gymnasium environments into Minari datasets."""
 
 from __future__ import annotations
 

@@ -32,12 +32,8 @@ class ShardSink(Protocol):
         ...
 
 
-class LaneSink(Protocol):
+class LaneSink(ShardSink, Protocol):
     """Takes full buffers, and the pieces of long episodes beside them."""
-
-    def write(self, data: ShardData, unfinished: Beginning | None) -> None:
-        """Keep a shard of whole episodes, or raise and keep nothing of it."""
-        ...
 
     def write_lane(self, lane: int, data: ShardData, unfinished: Beginning) -> None:
         """Keep a piece of an unfinished episode.

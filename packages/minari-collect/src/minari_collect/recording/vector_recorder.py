@@ -1,4 +1,4 @@
-"""Recording the steps of many environments at once into bounded memory, and on into shards.
+"""Record the steps of many environments at once into bounded memory, and on into shards.
 
 The buffers are time-major, ``[rows, envs, …]``, and each step is one assignment per leaf. Only when
 a buffer is full are its cells put into episodes (`minari_collect.vector_buffers.segments`). Whole
@@ -348,7 +348,7 @@ class VectorRecorder:
             # Of each episode the last step stays, so that it can still be ended as truncated.
             for env in np.flatnonzero(self._start < min(self._rows // 2, steps - 1)).tolist():
                 first = int(self._start[env])
-                self._writer.write_lane(env, first, steps - 1, self._beginning_of(first, env))
+                self._writer.write_lane(env, first, steps - 1, self._get_beginning(first, env))
                 self._start[env] = steps - 1
         self._move_to_front(int(self._start.min()))
 
@@ -356,10 +356,10 @@ class VectorRecorder:
         if not len(episodes):
             return
         first = zip(episodes.first.tolist(), episodes.envs.tolist(), strict=True)
-        self._writer.write_whole(episodes, [self._beginning_of(row, env) for row, env in first])
+        self._writer.write_whole(episodes, [self._get_beginning(row, env) for row, env in first])
         self._start[episodes.envs] = np.maximum(self._start[episodes.envs], episodes.last + 1)
 
-    def _beginning_of(self, row: int, env: int) -> Beginning:
+    def _get_beginning(self, row: int, env: int) -> Beginning:
         return self._beginnings.get(row * self._envs + env, (None, None))
 
     def _move_to_front(self, first: int) -> None:

@@ -1,4 +1,4 @@
-"""The batch_values infos of a vector environment, split by sub-environment."""
+"""The batched infos of a vector environment, split by sub-environment."""
 
 from __future__ import annotations
 
