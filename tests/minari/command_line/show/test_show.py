@@ -13,8 +13,10 @@ import pytest
 from gymnasium import spaces
 
 import minari
+import minari_core
 from minari.command_line.show.space_text import format_space
 from minari.command_line.show.statistics import compute_statistics
+from minari.storage import get_dataset_path
 from tests.helpers.command_line import CommandLine, collect
 
 pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no:minari_core.MinariWarning")
@@ -60,6 +62,20 @@ def test_show_tells_what_a_dataset_is(cli: CommandLine) -> None:
     ):
         assert text in done.out, text
     assert done.out.index("Returns") < done.out.index("Lengths")
+
+
+def test_the_version_that_is_shown_is_that_of_what_wrote_the_dataset(cli: CommandLine) -> None:
+    collect("cart/one-v0", episodes=1)
+    original = minari.load_dataset("cart/one-v0")
+    minari.convert_dataset(original, "cart/copy-v0", data_format="hdf5")
+    copy = minari.load_dataset("cart/copy-v0")
+
+    assert original.minari_version == original.spec.minari_version == minari_core.__version__
+    assert f"minari-core {minari_core.__version__}\n" in cli("show", "cart/one-v0", width=80).out
+    assert copy.minari_version == "0.5.4"
+    assert "Minari 0.5.4\n" in cli("show", "cart/copy-v0", width=80).out
+    manifest = json.loads((get_dataset_path("cart/copy-v0") / "data/metadata.json").read_bytes())
+    assert manifest["minari_core"]["written_by"] == minari_core.__version__
 
 
 def test_show_gives_a_script_numbers(cli: CommandLine) -> None:

@@ -42,7 +42,7 @@ class MinariDatasetSpec:
     data_path: str | None
     """The folder that it is stored in."""
     minari_version: str | None
-    """The version of `minari_core` that wrote its metadata; see `MinariDataset.minari_version`."""
+    """The version of what wrote the metadata; see `MinariDataset.minari_version`."""
 
 
 class DescribedDataset(ABC):
@@ -127,7 +127,12 @@ class DescribedDataset(ABC):
 
     @property
     def minari_version(self) -> str | None:
-        """The version of Minari that created the dataset."""
+        """The version of what wrote the dataset's metadata, which no reader depends on.
+
+        Of a columnar dataset that is the version of ``minari-core``, ``minari_core.__version__``,
+        and not ``minari.__version__``. In the formats of the public Minari it is the version of
+        the public Minari whose files these are; copies that this project writes say 0.5.4.
+        """
         version = self._storage.metadata.get("minari_version")
         return None if version is None else str(version)
 

@@ -21,6 +21,7 @@ from minari_core.environments.env_specs import env_spec_from_json
 from minari_core.environments.space_json import space_from_json
 from minari_core.errors import MinariError
 from minari_core.formats.columnar.manifest import get_data_format
+from minari_core.formats.registry import DEFAULT_FORMAT
 from minari_core.json_values import JsonObject, JsonValue
 from minari_hub.command_line.dataset_table import join_names
 from minari_hub.command_line.terminal import format_size, to_one_line
@@ -149,11 +150,18 @@ def _list_facts(summary: Summary) -> list[tuple[str, str]]:
         ("Code", str(metadata.get("code_permalink") or "")),
         ("Combined from", join_names(metadata.get("combined_datasets"))),
         ("Reference", "" if highest is None else f"random {lowest}, expert {highest}"),
-        ("Minari", str(metadata.get("minari_version") or "")),
+        ("Written by", _format_version(metadata)),
     ]
     further = ((key, value) for key, value in metadata.items() if key not in _SHOWN_APART)
     facts += [(key, str(value)) for key, value in further]
     return [(name, text) for name, text in facts if text]
+
+
+def _format_version(metadata: Mapping[str, JsonValue]) -> str:
+    """Format the version of what wrote a dataset; see `MinariDataset.minari_version`."""
+    version = metadata.get("minari_version")
+    writer = "minari-core" if get_data_format(metadata) == DEFAULT_FORMAT else "Minari"
+    return f"{writer} {version}" if version else ""
 
 
 def _make_table(facts: list[tuple[str, str]]) -> Table:
