@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.util
 import inspect
 import json
 import os
@@ -253,6 +254,16 @@ def test_a_package_ships_its_types_its_readme_its_changelog_and_its_license(pack
     assert (folder / "README.md").read_text(encoding="utf-8").startswith(f"# {package}\n")
     assert f"## [{version}]" in (folder / "CHANGELOG.md").read_text(encoding="utf-8")
     assert (folder / "LICENSE").read_bytes() == (REPOSITORY / "LICENSE").read_bytes()
+
+
+@every_package
+def test_the_changelog_lists_modules_that_moved_and_where_they_are(package: str) -> None:
+    changelog = (REPOSITORY / "packages" / package / "CHANGELOG.md").read_text(encoding="utf-8")
+    moved = re.findall(r"^  \| `([\w.]+)` \| `([\w.]+)` \|$", changelog, re.M)
+
+    assert moved
+    assert {was.partition(".")[0] for was, _ in moved} == {PACKAGES[package]}
+    assert [now for _, now in moved if importlib.util.find_spec(now) is None] == []
 
 
 @every_package
