@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from minari_core.columns import Schema, StructColumn, fill_missing_keys
+from minari_core.columns import Schema, fill_missing_keys
 from minari_core.episodes import Episode, encode_episodes
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
 from minari_core.episodes.fit import check_schema_fits
@@ -23,7 +23,6 @@ from minari_core.errors import (
     DatasetChangedError,
     DatasetDamagedError,
     DatasetWriteError,
-    EpisodeIndexError,
     MetadataError,
     MinariError,
 )
@@ -37,6 +36,7 @@ from minari_core.formats.columnar.manifest import (
 )
 from minari_core.formats.columnar.memory import MemoryStorage
 from minari_core.formats.public.attributes import Attributes, decode_attributes
+from minari_core.formats.public.batching import batch_indices
 from minari_core.formats.public.episode_writer import EpisodeWriter
 from minari_core.formats.public.files import OWN_KEY
 from minari_core.formats.public.metadata_file import (
@@ -45,10 +45,8 @@ from minari_core.formats.public.metadata_file import (
     parse_manifest,
 )
 from minari_core.json_values import JsonValue
-from minari_core.storage.base import Storage, check_episode_index
+from minari_core.storage.base import Storage
 
-_NBYTES_READ_AT_ONCE = 4 << 20
-_MOST_READ_AT_ONCE = 512
 _FIXED_KEYS = frozenset({"jpeg_encoding", "dataset_size", OWN_KEY})
 
 _Self = TypeVar("_Self", bound="PublicStorage")
@@ -211,14 +209,11 @@ class PublicStorage(Storage):
                 if not copy:
                     _freeze(episode)
                 rows = len(episode) + 1
-                if _lacks(episode.infos, infos) or _lacks(episode.extras, extras):
-                    yield replace(
-                        episode,
-                        infos=fill_missing_keys(episode.infos, infos, rows),
-                        extras=fill_missing_keys(episode.extras, extras, rows),
-                    )
-                else:
-                    yield episode
+                yield replace(
+                    episode,
+                    infos=fill_missing_keys(episode.infos, infos, rows),
+                    extras=fill_missing_keys(episode.extras, extras, rows),
+                )
 
     def read_episode_metadata(self, indices: Iterable[int]) -> Iterator[EpisodeMetadata]:
         """Read what is stored about episodes without reading their steps."""
@@ -228,6 +223,12 @@ class PublicStorage(Storage):
                 seed, options, metadata = entry or self._decode(number, attributes)
                 length = self._length(attributes)
                 yield EpisodeMetadata(number, length, seed, options, metadata)
+
+    def _batch(self, indices: Iterable[int]) -> Iterator[list[int]]:
+        manifest = self._manifest
+        return batch_indices(
+            indices, manifest.total_episodes, manifest.total_steps, manifest.observation_space
+        )
 
     def _decode(self, number: int, attributes: Attributes) -> Entry:
         try:
@@ -242,27 +243,6 @@ class PublicStorage(Storage):
                 f"{self._folder}: episode {attributes.get('id')}: total_steps is {length!r}"
             )
         return int(length)
-
-    def _batch(self, indices: Iterable[int]) -> Iterator[list[int]]:
-        """Batch indices, so that no file stays open between two batches."""
-        total = self.total_episodes
-        steps = self._manifest.total_steps / max(total, 1)
-        nbytes = max(1.0, steps * _estimate_row_nbytes(self.observation_space))
-        most = int(min(max(_NBYTES_READ_AT_ONCE / nbytes, 1), _MOST_READ_AT_ONCE))
-        size = 1
-        batch: list[int] = []
-        for index in indices:
-            try:
-                batch.append(check_episode_index(index, total))
-            except EpisodeIndexError:
-                if batch:
-                    yield batch
-                raise
-            if len(batch) == size:
-                yield batch
-                batch, size = [], min(size * 2, most)
-        if batch:
-            yield batch
 
     def append_episodes(self, episodes: Iterable[Episode]) -> range:
         """Add episodes, all or none; see `Storage.append_episodes`."""
@@ -400,27 +380,6 @@ def _make_unsaved(
     kind: type[PublicStorage], folder: Path, manifest: PublicManifest
 ) -> PublicStorage:
     return kind(folder, manifest, published=False)
-
-
-def _lacks(values: Mapping[str, Any], union: StructColumn) -> bool:
-    if list(values) != list(union.fields):
-        return bool(union.fields)
-    return any(
-        isinstance(column, StructColumn)
-        and isinstance(values[key], Mapping)
-        and _lacks(values[key], column)
-        for key, column in union.fields.items()
-    )
-
-
-def _estimate_row_nbytes(space: spaces.Space[Any]) -> int:
-    if isinstance(space, spaces.Dict):
-        return sum(map(_estimate_row_nbytes, space.spaces.values()))
-    if isinstance(space, spaces.Tuple):
-        return sum(map(_estimate_row_nbytes, space.spaces))
-    if space.shape is None or space.dtype is None:
-        return 64
-    return int(np.prod(space.shape, dtype=np.int64)) * np.dtype(space.dtype).itemsize + 16
 
 
 def _freeze(value: object) -> None:

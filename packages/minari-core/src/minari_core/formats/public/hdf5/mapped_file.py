@@ -102,11 +102,13 @@ class Hdf5Map:
                 if attributes is not None:
                     attributes = self._with_attribute(attributes, start)
             elif kind == _LINK_INFO:
-                behind = start + (10 if self._bytes[start + 1] & 1 else 2)
-                self._expect(_ONE.unpack_from(self._bytes, behind)[0] == _UNDEFINED, "many links")
+                following = start + (10 if self._bytes[start + 1] & 1 else 2)
+                self._expect(
+                    _ONE.unpack_from(self._bytes, following)[0] == _UNDEFINED, "many links"
+                )
             elif kind == _ATTRIBUTE_INFO:
-                behind = start + (4 if self._bytes[start + 1] & 1 else 2)
-                if _ONE.unpack_from(self._bytes, behind)[0] != _UNDEFINED:
+                following = start + (4 if self._bytes[start + 1] & 1 else 2)
+                if _ONE.unpack_from(self._bytes, following)[0] != _UNDEFINED:
                     attributes = None
             elif kind == _SYMBOL_TABLE:
                 for name, target in self._symbols(*_PAIR.unpack_from(self._bytes, start)):
@@ -151,33 +153,33 @@ class Hdf5Map:
             length = int.from_bytes(content[address + 8 : address + 12], "little")
             blocks = [(address + 16, address + 16 + length)]
             form, extra, frame = _V1_MESSAGE, 0, 0
-        for place, end in blocks:  # it grows meanwhile
-            while place + form.size <= end:
-                kind, size, flags = form.unpack_from(content, place)
-                place += form.size + extra
+        for position, end in blocks:  # it grows meanwhile
+            while position + form.size <= end:
+                kind, size, flags = form.unpack_from(content, position)
+                position += form.size + extra
                 if flags & _SHARED:
                     raise UnusualFileError("a shared message")
                 if kind == _CONTINUATION:
                     self._expect(len(blocks) < _DEEPEST, "a long header")
-                    offset, length = _PAIR.unpack_from(content, place)
+                    offset, length = _PAIR.unpack_from(content, position)
                     blocks.append((offset + frame, offset + length - frame))
                 elif kind:
-                    yield kind, place, size
-                place += size
+                    yield kind, position, size
+                position += size
 
     def _link(self, start: int) -> tuple[str, int]:
         content = self._bytes
         flags = content[start + 1]
-        place = start + 2
+        position = start + 2
         if flags & 0x8:
-            self._expect(content[place] == 0, "a link to another place")
-            place += 1
-        place += (8 if flags & 0x4 else 0) + (1 if flags & 0x10 else 0)
+            self._expect(content[position] == 0, "a link to another place")
+            position += 1
+        position += (8 if flags & 0x4 else 0) + (1 if flags & 0x10 else 0)
         width = 1 << (flags & 3)
-        length = int.from_bytes(content[place : place + width], "little")
-        place += width
-        name = content[place : place + length].decode("utf-8")
-        return name, _ONE.unpack_from(content, place + length)[0]
+        length = int.from_bytes(content[position : position + width], "little")
+        position += width
+        name = content[position : position + length].decode("utf-8")
+        return name, _ONE.unpack_from(content, position + length)[0]
 
     def _symbols(self, tree: int, heap: int) -> Iterator[tuple[str, int]]:
         """The links of a group of the older kind."""
@@ -187,8 +189,8 @@ class Hdf5Map:
         for table in self._tables(tree, _DEEPEST):
             signature, _, count = _SYMBOLS.unpack_from(content, table)
             self._expect(signature == b"SNOD", "a table of symbols")
-            for place in range(table + 8, table + 8 + 40 * count, 40):
-                offset, target, cached = _SYMBOL.unpack_from(content, place)
+            for position in range(table + 8, table + 8 + 40 * count, 40):
+                offset, target, cached = _SYMBOL.unpack_from(content, position)
                 # A link to another place has no header, and says so here.
                 self._expect(cached != 2 and target != _UNDEFINED, "a link to another place")
                 end = content.find(b"\0", names + offset)
@@ -197,8 +199,8 @@ class Hdf5Map:
     def _tables(self, address: int, depth: int) -> Iterator[int]:
         signature, kind, level, entries, _, _ = _NODE.unpack_from(self._bytes, address)
         self._expect(signature == b"TREE" and kind == 0 and depth > 0, "an index of links")
-        for place in range(address + 32, address + 32 + 16 * entries, 16):
-            child = _ONE.unpack_from(self._bytes, place)[0]
+        for position in range(address + 32, address + 32 + 16 * entries, 16):
+            child = _ONE.unpack_from(self._bytes, position)[0]
             if level:
                 yield from self._tables(child, depth - 1)
             else:
@@ -215,14 +217,14 @@ class Hdf5Map:
         content = self._bytes
         version, flags, *sizes = _ATTRIBUTE_SIZES.unpack_from(content, start)
         self._expect(version in (1, 3) and (version == 1 or not flags), "an attribute's version")
-        place = start + (8 if version == 1 else 9)
+        position = start + (8 if version == 1 else 9)
         parts: list[bytes] = []
         for size in sizes:
-            parts.append(content[place : place + size])
-            place += -(-size // 8) * 8 if version == 1 else size
+            parts.append(content[position : position + size])
+            position += -(-size // 8) * 8 if version == 1 else size
         name, kind, space = parts
         shape, dtype = _shape(space), _dtype(kind)
-        value = np.frombuffer(content, dtype, prod(shape), place).reshape(shape)
+        value = np.frombuffer(content, dtype, prod(shape), position).reshape(shape)
         return name.rstrip(b"\0").decode("utf-8"), value.copy() if shape else value[()]
 
     def _array(
@@ -251,10 +253,12 @@ class Hdf5Map:
             if nbytes != chunk_nbytes or missing < 0:
                 raise UnusualFileError("a chunk too many")
             chunk = np.frombuffer(content, dtype, per_chunk, offset).reshape(sizes)
-            part = found[tuple([slice(c, c + size) for c, size in zip(corner, sizes, strict=True)])]
-            if part.shape != chunk.shape:
-                chunk = chunk[tuple(map(slice, part.shape))]
-            part[...] = chunk
+            target = found[
+                tuple([slice(c, c + size) for c, size in zip(corner, sizes, strict=True)])
+            ]
+            if target.shape != chunk.shape:
+                chunk = chunk[tuple(map(slice, target.shape))]
+            target[...] = chunk
         self._expect(missing == 0, "chunks that are not there")
         return found
 
@@ -264,10 +268,10 @@ class Hdf5Map:
         signature, kind, level, entries, _, _ = _NODE.unpack_from(self._bytes, address)
         self._expect(signature == b"TREE" and kind == 1, "an index of chunks")
         entry = Struct(f"<II{rank + 1}QQ")
-        place = address + _NODE.size
+        position = address + _NODE.size
         for _ in range(entries):
-            nbytes, mask, *corner, child = entry.unpack_from(self._bytes, place)
-            place += entry.size
+            nbytes, mask, *corner, child = entry.unpack_from(self._bytes, position)
+            position += entry.size
             if level:
                 yield from self._chunks(child, rank, depth - 1)
             elif mask:

@@ -63,7 +63,7 @@ class EpisodeReader:
         """
         plain = None if self._repair_images else self._file.plain_episode(number)
         if plain is not None:
-            found = self._plain(number, *plain)
+            found = self._build_plain(number, *plain)
             if found is not None:
                 return found
         group = self._file.episode(number)
@@ -71,12 +71,14 @@ class EpisodeReader:
         absent = sorted(_PARTS - {"infos"} - names)
         if absent:
             raise DatasetDamagedError(f"it has no {', '.join(absent)}")
-        rewards = self._array(group, "rewards")
+        rewards = self._read_array(group, "rewards")
         if rewards.ndim == 0 or rewards.dtype.kind not in "biuf":
             raise DatasetDamagedError(f"rewards are {rewards.dtype} of shape {rewards.shape}")
         steps = len(rewards)
         observations, actions = self._spaces
-        infos = self._infos(self._file.open(group, "infos"), "infos") if "infos" in names else {}
+        infos = (
+            self._read_infos(self._file.open(group, "infos"), "infos") if "infos" in names else {}
+        )
         attributes = read_attributes(group)
         seed, options, metadata = decode_attributes(attributes)
         extras: dict[str, Any] = {}
@@ -87,14 +89,14 @@ class EpisodeReader:
                 seed, options, metadata = entry
         for name in sorted(names - _PARTS - {OWN_KEY}):
             # Further columns, which step callbacks of early releases could add.
-            extras[name] = self._info(self._file.open(group, name), name)
+            extras[name] = self._read_info(self._file.open(group, name), name)
         return EpisodeData(
             number,
-            self._value(group, "observations", observations, steps + 1, "observations"),
-            self._value(group, "actions", actions, steps, "actions"),
+            self._read_value(group, "observations", observations, steps + 1, "observations"),
+            self._read_value(group, "actions", actions, steps, "actions"),
             rewards if rewards.dtype == np.float64 else rewards.astype(np.float64),
-            self._flags(group, "terminations", steps),
-            self._flags(group, "truncations", steps),
+            self._read_flags(group, "terminations", steps),
+            self._read_flags(group, "truncations", steps),
             infos,
             seed,
             options,
@@ -102,7 +104,7 @@ class EpisodeReader:
             extras,
         )
 
-    def _plain(
+    def _build_plain(
         self, number: int, tree: Tree, attributes: dict[str, Any] | None
     ) -> EpisodeData | None:
         """Build an episode that holds numbers alone; None if it does not, or is malformed."""
@@ -111,14 +113,14 @@ class EpisodeReader:
         infos, own = tree.pop("infos", {}), tree.pop(OWN_KEY, None)
         observations, actions, *flat = (tree.pop(name, None) for name in _COLUMNS)
         steps = len(flat[0]) if isinstance(flat[0], np.ndarray) and flat[0].ndim else -1
-        numbers = [part for part in flat if isinstance(part, np.ndarray) and len(part) == steps]
+        numbers = [array for array in flat if isinstance(array, np.ndarray) and len(array) == steps]
         of_observations, of_actions = self._spaces
         observations = _plain_value(observations, of_observations, steps + 1)
         actions = _plain_value(actions, of_actions, steps)
         if (
             len(numbers) < len(flat)
-            or any(part.dtype.kind not in "biuf" for part in numbers)
-            or any(part.ndim > 1 for part in numbers[1:])
+            or any(array.dtype.kind not in "biuf" for array in numbers)
+            or any(array.ndim > 1 for array in numbers[1:])
             or isinstance(infos, np.ndarray)
             or observations is None
             or actions is None
@@ -153,48 +155,50 @@ class EpisodeReader:
         group = self._file.episode(number)
         attributes = read_attributes(group)
         if "total_steps" not in attributes:
-            attributes["total_steps"] = len(self._array(group, "rewards"))
+            attributes["total_steps"] = len(self._read_array(group, "rewards"))
         if OWN_KEY.encode() not in group:
             return attributes, None
         columns, arrays = self._read_sidecar(group)
         rows = int(attributes["total_steps"]) + 1
         return attributes, restore_sidecar(columns, arrays, rows, {}, copy=True)[1]
 
-    def _array(self, group: Any, name: str) -> np.ndarray[Any, Any]:
+    def _read_array(self, group: Any, name: str) -> np.ndarray[Any, Any]:
         dataset = self._file.open(group, name)
         if is_group(dataset):
             raise DatasetDamagedError(f"{name} is a group, not a dataset")
         return read_array(dataset)
 
-    def _flags(self, group: Any, name: str, steps: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        flags = self._array(group, name)
+    def _read_flags(self, group: Any, name: str, steps: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        flags = self._read_array(group, name)
         if flags.shape != (steps,) or flags.dtype.kind not in "biuf":
             raise DatasetDamagedError(f"{name} are {flags.dtype} of shape {flags.shape}")
         return flags if flags.dtype == np.bool_ else flags.astype(np.bool_)
 
-    def _value(self, group: Any, name: str, space: spaces.Space[Any], rows: int, where: str) -> Any:
+    def _read_value(
+        self, group: Any, name: str, space: spaces.Space[Any], rows: int, where: str
+    ) -> Any:
         stored = self._file.open(group, name)
         if isinstance(space, spaces.Dict):
             return {
-                key: self._value(stored, key, part, rows, f"{where}[{key!r}]")
-                for key, part in space.spaces.items()
+                key: self._read_value(stored, key, subspace, rows, f"{where}[{key!r}]")
+                for key, subspace in space.spaces.items()
             }
         if isinstance(space, spaces.Tuple):
             return tuple(
-                self._value(stored, f"_index_{index}", part, rows, f"{where}[{index}]")
-                for index, part in enumerate(space.spaces)
+                self._read_value(stored, f"_index_{index}", subspace, rows, f"{where}[{index}]")
+                for index, subspace in enumerate(space.spaces)
             )
         if is_group(stored):
             raise DatasetDamagedError(f"{where} is a group, not a dataset")
         if isinstance(space, spaces.Text):
             values: Any = read_text(stored)
         else:
-            values = self._numbers(stored, space, where)
+            values = self._read_numbers(stored, space, where)
         if len(values) != rows:
             raise DatasetDamagedError(f"{where} has {len(values)} rows, not {rows}")
         return values
 
-    def _numbers(self, stored: Any, space: spaces.Space[Any], where: str) -> Any:
+    def _read_numbers(self, stored: Any, space: spaces.Space[Any], where: str) -> Any:
         if isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) > 1:
             frames = _frames(stored, len(space.shape))
             if frames is not None:
@@ -204,17 +208,17 @@ class EpisodeReader:
             raise DatasetDamagedError(f"{where} is {values.dtype} of shape {values.shape}")
         return values
 
-    def _infos(self, group: Any, where: str) -> dict[str, Any]:
+    def _read_infos(self, group: Any, where: str) -> dict[str, Any]:
         if not is_group(group):
             raise DatasetDamagedError(f"{where} is a dataset, not a group")
         return {
-            name: self._info(self._file.open(group, name), f"{where}[{name!r}]")
+            name: self._read_info(self._file.open(group, name), f"{where}[{name!r}]")
             for name in names_in(group)
         }
 
-    def _info(self, stored: Any, where: str) -> Any:
+    def _read_info(self, stored: Any, where: str) -> Any:
         if is_group(stored):
-            return self._infos(stored, where)
+            return self._read_infos(stored, where)
         if self._repair_images and stored.dtype in (np.uint8, np.object_):
             frames = _frames(stored, 3)
             if frames is not None and all(is_jpeg(frame) for frame in frames):
@@ -227,9 +231,9 @@ class EpisodeReader:
         own = self._file.open(group, OWN_KEY)
         columns = read_attributes(own).get(COLUMNS_NAME)
         if not isinstance(columns, str):
-            columns = bytes(self._array(own, COLUMNS_NAME)).decode("utf-8")
+            columns = bytes(self._read_array(own, COLUMNS_NAME)).decode("utf-8")
         count = sum(1 for name in own if name != COLUMNS_NAME.encode())
-        arrays = (self._array(own, str(index)) for index in range(count))
+        arrays = (self._read_array(own, str(index)) for index in range(count))
         return columns, arrays
 
 
@@ -254,10 +258,10 @@ def _plain_value(stored: Any, space: spaces.Space[Any], rows: int) -> Any:
         names = (key if isinstance(key, str) else f"_index_{key}" for key, _ in keyed)
         subspaces = space.spaces.values() if isinstance(space, spaces.Dict) else space.spaces
         found = {
-            name: _plain_value(stored.get(name), part, rows)
-            for name, part in zip(names, subspaces, strict=True)
+            name: _plain_value(stored.get(name), subspace, rows)
+            for name, subspace in zip(names, subspaces, strict=True)
         }
-        if any(part is None for part in found.values()):
+        if any(value is None for value in found.values()):
             return None
         return found if isinstance(space, spaces.Dict) else tuple(found.values())
     if not isinstance(stored, np.ndarray) or stored.ndim == 0 or len(stored) != rows:
