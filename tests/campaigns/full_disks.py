@@ -26,7 +26,7 @@ from tests.campaigns.helpers.reporting import Campaign, say
 from tests.campaigns.helpers.trials import Trial, last_line, look
 
 NAME = "full_disks"
-COUNT, SHORT_COUNT = 3000, 24
+COUNT, SHORT_COUNT = 3000, 16
 _IN_TURN = 4
 _DISK = 64 << 20
 _PAGE = 4096

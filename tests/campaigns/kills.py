@@ -17,7 +17,7 @@ from tests.campaigns.helpers.reporting import Campaign, say
 from tests.campaigns.helpers.trials import Trial, last_line, look
 
 NAME = "kills"
-COUNT, SHORT_COUNT = 50_000, 24
+COUNT, SHORT_COUNT = 50_000, 16
 _IN_TURN = 4
 
 

@@ -36,7 +36,7 @@ from tests.campaigns.helpers.trials import import_what_it_imports
 from tests.fixtures.earlier_release.rover import drive
 
 NAME = "mutated_files"
-COUNT, SHORT_COUNT = 20_000, 150
+COUNT, SHORT_COUNT = 20_000, 100
 _SECONDS, _NBYTES = 15.0, 768 << 20
 """How long a case may take of a processor, and how much memory."""
 _EARLIER = Path(__file__).parents[1] / "fixtures" / "earlier_release" / "stored" / "datasets"

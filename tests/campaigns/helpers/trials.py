@@ -101,9 +101,11 @@ class Trial:
                 )
         files = _try(partial(tidied, folder), "tidying up", problems)
         if files is not None:
-            left = Counter(files) - self.tidy
+            left = sorted(Counter(files) - self.tidy)
             for name in left:
-                problems.append((f"left behind for ever: {name}", str(dict(left))))
+                # What lies in a folder goes with it.
+                if not any(name.startswith(f"{other}/") for other in left):
+                    problems.append((f"left behind for ever: {name}", "\n".join(left)))
         return problems, has_happened
 
 
@@ -133,7 +135,9 @@ def tidied(folder: Path) -> list[str]:
         create("tidy/up-v0", range(1), "columnar")
         minari.delete_dataset("tidy/up-v0")
         for dataset_id in minari.list_local_datasets():
-            minari.load_dataset(dataset_id).storage.update_metadata({"tidied": True})
+            dataset = minari.load_dataset(dataset_id)
+            dataset.storage.update_metadata({"tidied": True})
+            dataset.update_dataset_from_buffer([dataset[0]])
     # What must be there is told by `look`; names that are drawn at random are alike.
     return [
         re.sub(r"[0-9a-f]{8,}", "…", path.relative_to(root).as_posix())
