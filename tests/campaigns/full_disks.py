@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import resource
 import shutil
 import signal
 import subprocess
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -84,7 +86,7 @@ def _fill(
     found: list[tuple[str, str]] = []
     outcome = "unknown"
     if ending.fate:
-        found.append((f"{ending.fate}: {last_line(ending)}", ending.errors))
+        found.append((last_line(ending), ending.errors[-4000:]))
     else:
         error, message, is_ours, chain = ending.told[-1]
         outcome = error or "room enough"
@@ -116,8 +118,6 @@ def _fill(
 
 def _attempt(trial: Trial, folder: Path, most: int | None, tell: Tell) -> None:
     """Try in a child; tell the error, its message, whether it is of the tree, and its traceback."""
-    import traceback
-
     if most is not None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(
@@ -142,9 +142,8 @@ def _visible(folder: Path) -> set[str]:
 
 
 def _short(message: str) -> str:
-    import re
-
-    return re.sub(r"[0-9a-f]{8,}|\d+", "…", re.sub(r"/\S*", "…", message))[:100]
+    words = " ".join(re.sub(r"/\S*", "…", message).split())
+    return re.sub(r"[0-9a-f]{8,}|\d+", "…", words)[:100]
 
 
 def _leave_room(ballast: Path, disk: Path, room: int) -> None:

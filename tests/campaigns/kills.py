@@ -84,7 +84,7 @@ def kill(campaign: Campaign, case: int, trial: Trial, change: int) -> None:
     found: list[tuple[str, str]] = []
     if ending.code >= 0 or ending.is_late:
         if ending.fate:
-            found.append((f"{ending.fate}: {last_line(ending)}", ending.errors))
+            found.append((last_line(ending), ending.errors))
         # Threads may make fewer changes another time.
         outcome = "ended before"
     else:

@@ -114,10 +114,12 @@ def state_of(root: Path) -> dict[str, str]:
                 state[dataset_id] = f"damaged: {report.problems[0]}"
                 continue
             text = json.dumps(contents_of(minari.load_dataset(dataset_id)), sort_keys=True)
-            state[dataset_id] = hashlib.sha256(text.encode()).hexdigest()[:16]
+            # Of how many files it is tells whether it was compacted.
+            said = f"{hashlib.sha256(text.encode()).hexdigest()[:16]} in {report.files} files"
+            state[dataset_id] = said
         for namespace in minari.list_local_namespaces():
-            said = minari.get_namespace_metadata(namespace)
-            state[f"namespace {namespace}"] = json.dumps(said, sort_keys=True)
+            known = minari.get_namespace_metadata(namespace)
+            state[f"namespace {namespace}"] = json.dumps(known, sort_keys=True)
     if complaints:
         state["the list"] = complaints[0]
     return state
