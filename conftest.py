@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from gymnasium.error import DependencyNotInstalled
 from hypothesis import settings
 
 # The machines that run this are shared: a slow example is no failure. The same examples each time,
@@ -22,6 +24,17 @@ collect_ignore = [
 ]
 if find_spec("ray") is None:
     collect_ignore.append("packages/minari-collect/src/minari_collect/ray.py")
+
+
+if find_spec("Box2D") is None:
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call() -> Generator[None, object, object]:
+        """Skip the tests of Box2D's environments on Pythons which it has no wheels for."""
+        try:
+            return (yield)
+        except DependencyNotInstalled as error:
+            pytest.skip(str(error))
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -222,7 +223,11 @@ class _Writer(EpisodeWriter):
         if kept:
             described = np.frombuffer(kept.described().encode("utf-8"), dtype=np.uint8)
             arrays = {str(index): array for index, array in enumerate(kept.arrays)}
-            np.savez(folder / _KEPT, allow_pickle=False, **{_KEPT_COLUMNS: described}, **arrays)
+            # As np.savez does, which may be told to pickle nothing from numpy 2.1 on only.
+            with zipfile.ZipFile(folder / _KEPT, "w") as archive:
+                for name, array in {_KEPT_COLUMNS: described, **arrays}.items():
+                    with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                        np.lib.format.write_array(file, np.asanyarray(array), allow_pickle=False)
 
     def commit(self) -> None:
         for folder in self._written:
