@@ -30,11 +30,16 @@ if find_spec("Box2D") is None:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call() -> Generator[None, object, object]:
-        """Skip the tests of Box2D's environments on Pythons which it has no wheels for."""
+        """Skip the tests of Box2D's environments, as on Pythons which it has no wheels for."""
         try:
             return (yield)
-        except DependencyNotInstalled as error:
-            pytest.skip(str(error))
+        except Exception as error:
+            reason: BaseException | None = error
+            while reason is not None:
+                if isinstance(reason, DependencyNotInstalled) and "Box2D" in str(reason):
+                    pytest.skip(str(reason))
+                reason = reason.__cause__
+            raise
 
 
 @pytest.fixture(autouse=True)
