@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from gymnasium.error import DependencyNotInstalled
 from hypothesis import settings
 
 # The machines that run this are shared: a slow example is no failure. The same examples each time,
@@ -27,6 +28,22 @@ collect_ignore = [
     if find_spec(extra) is None
     for module in (extra, f"{folder}/{extra}")
 ]
+
+
+if find_spec("Box2D") is None:
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call() -> Generator[None, object, object]:
+        """Skip the tests of Box2D's environments, as on Pythons which it has no wheels for."""
+        try:
+            return (yield)
+        except Exception as error:
+            reason: BaseException | None = error
+            while reason is not None:
+                if isinstance(reason, DependencyNotInstalled) and "Box2D" in str(reason):
+                    pytest.skip(str(reason))
+                reason = reason.__cause__
+            raise
 
 
 @pytest.fixture(autouse=True)

@@ -114,7 +114,7 @@ def _factory(**kwargs: Any) -> Any:
             r'kwargs\["f"\]\[0\] is the function',
         ),
         (EnvSpec("Some-v0", "a:B", kwargs={"z": 1j}), r'kwargs\["z"\] is the complex 1j'),
-        (EnvSpec("Some-v0", "a:B", kwargs={"z": np.longdouble(1) / 3}), "longdouble"),
+        (EnvSpec("Some-v0", "a:B", kwargs={"z": np.longdouble(1) / 3}), "longdouble|float128"),
         (EnvSpec("Some-v0", "a:B", kwargs={"z": np.array(["x"])}), "ndarray"),
         (EnvSpec("Some-v0", "a:B", kwargs={"z": {1: 2}}), r'kwargs\["z"\] has the key 1: not text'),
         (EnvSpec("Some-v0", "a:B", kwargs={"z": {1, 2}}), "is the set"),

@@ -195,9 +195,17 @@ def test_infos_come_back_as_the_rules_say(
 
 
 @given(st.lists(st.dictionaries(keys, anything, max_size=3), min_size=1, max_size=4))
+@example(
+    [
+        {"": False, "\uda03\udf3a": {0: None}},
+        {"value": {}, "": {1: np.array([1j])}},
+    ]
+)
 @settings(max_examples=150)
 def test_episode_metadata_comes_back(described: list[dict[str, Any]]) -> None:
     storage = MemoryStorage(DISCRETE, DISCRETE)
+    # Two surrogates in a row are no column's name: beside them, all metadata is one value.
+    is_one_value = not all(key.isprintable() for each in described for key in each)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MinariWarning)
         storage.append_episodes(counted(1, metadata=metadata) for metadata in described)
@@ -206,7 +214,7 @@ def test_episode_metadata_comes_back(described: list[dict[str, Any]]) -> None:
     ):
         for key, value in metadata.items():
             found, wanted = entry.metadata.get(key), value
-            if found is None and may_be_left_out(value):
+            if found is None and may_be_left_out(metadata if is_one_value else value):
                 continue
             if may_be_left_out(value):
                 # Parts of a dict may be missing beside parts that JSON cannot say.

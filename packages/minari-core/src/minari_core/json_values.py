@@ -174,5 +174,12 @@ def _unmark_array(content: Mapping[str, object]) -> object:
         raise ValueError(f"an array of dtype {dtype}")
     if stored.kind == "U" and stored.itemsize * max(len(data), 1) > _LARGEST_TEXT_ARRAY_NBYTES:
         raise ValueError(f"an array of dtype {dtype} and {len(data)} elements")
-    array = np.array([_unmark(item) for item in data], dtype=dtype).reshape(shape)
+    items = [_unmark(item) for item in data]
+    if stored.kind in "iu":
+        # Before 2.0, numpy wraps integers that are too large.
+        limits = np.iinfo(stored)
+        for item in items:
+            if not (isinstance(item, int) and limits.min <= item <= limits.max):
+                raise ValueError(f"an array of dtype {dtype} with {item!r}")
+    array = np.array(items, dtype=stored).reshape(shape)
     return array[()] if not shape else array

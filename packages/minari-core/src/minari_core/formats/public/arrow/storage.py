@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -218,7 +219,11 @@ class _Writer(EpisodeWriter):
         if sidecar:
             text = np.frombuffer(sidecar.columns_to_json().encode("utf-8"), dtype=np.uint8)
             arrays = {str(index): array for index, array in enumerate(sidecar.arrays)}
-            np.savez(folder / SIDECAR_FILE, allow_pickle=False, **{COLUMNS_NAME: text}, **arrays)
+            # As np.savez does, which may be told to pickle nothing from numpy 2.1 on only.
+            with zipfile.ZipFile(folder / SIDECAR_FILE, "w") as archive:
+                for name, array in {COLUMNS_NAME: text, **arrays}.items():
+                    with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                        np.lib.format.write_array(file, np.asanyarray(array), allow_pickle=False)
 
     def commit(self) -> None:
         for folder in self._written:
