@@ -24,6 +24,7 @@ from minari_core.columns import Column, Schema, StructColumn, choose_column, mak
 from minari_core.columns.untyped import encode_dynamic
 from minari_core.environments.space_json import space_to_json
 from minari_core.episodes import encode_entries
+from minari_core.episodes.final_observation import FINAL_OBSERVATION
 from minari_core.episodes.shard_data import ShardData
 from minari_core.formats.columnar.dataset_folder import ColumnarStorage
 from minari_core.formats.columnar.memory import MemoryStorage
@@ -76,6 +77,13 @@ class RecordedEpisode:
     truncations: list[bool]
     infos: list[dict[str, Any]]
     extras: list[dict[str, Any]]
+    knows_final: bool = True
+    """Whether the last observation was seen; if not, it is noise that nobody must be given."""
+
+    @property
+    def known_steps(self) -> int:
+        """How many steps have an observation behind them."""
+        return len(self) - (not self.knows_final)
 
     def __len__(self) -> int:
         return len(self.rewards)
@@ -95,9 +103,13 @@ class Recorded:
         lengths = [len(episode) for episode in self.episodes]
         return f"{self.observation_space} {self.action_space} {lengths} {self.cuts}"
 
-    def view(self, indices: Sequence[int]) -> list[tuple[int, int]]:
+    def view(self, indices: Sequence[int], *, everything: bool = False) -> list[tuple[int, int]]:
         """The episode and the step at each position of a view."""
-        return [(index, step) for index in indices for step in range(len(self.episodes[index]))]
+        counts = [
+            (index, len(self.episodes[index]) if everything else self.episodes[index].known_steps)
+            for index in indices
+        ]
+        return [(index, step) for index, count in counts for step in range(count)]
 
 
 def _info(
@@ -130,8 +142,9 @@ def record(
     *,
     reward_shape: tuple[int, ...] = (),
     cuts: int = 0,
+    unknown: float = 0.0,
 ) -> Recorded:
-    """Random episodes of some lengths."""
+    """Random episodes of some lengths, of which a share has no known final observation."""
     rng = np.random.default_rng(seed)
     without = tuple(rng.choice(["word", "nested", "changing", "mixed", "late"], 2).tolist())
     episodes = []
@@ -146,6 +159,7 @@ def record(
                 truncations=[False] * (steps - 1) + [ends == 1],
                 infos=[_info(rng, number, seed % 3 == 0, without) for _ in range(steps + 1)],
                 extras=[{"mean": rng.standard_normal(2)} for _ in range(steps + 1)],
+                knows_final=not unknown or bool(rng.random() >= unknown),
             )
         )
     # A border lies before a step, before or behind the observation that the step begins with.
@@ -169,6 +183,7 @@ def shards_of(recorded: Recorded) -> list[ShardData]:
     rows: dict[str, list[Any]] = {
         name: [row for episode in episodes for row in getattr(episode, name)]
         for name in RecordedEpisode.__dataclass_fields__
+        if name != "knows_final"
     }
     ends = np.cumsum([len(episode) for episode in episodes])
     reward = make_fixed_column(np.dtype("f8"), np.shape(rows["rewards"][0]))
@@ -202,7 +217,14 @@ def shards_of(recorded: Recorded) -> list[ShardData]:
         stop = int(np.count_nonzero((last_rows < row_stop) & (ends <= step_stop)))
         lengths = [len(episode) for episode in episodes[done:stop]]
         nothing = [None] * len(lengths)
-        entries, pieces = encode_entries(lengths, nothing, nothing, nothing, {})
+        # What is known is said of some episodes, and goes without saying for others.
+        metadata = [
+            {FINAL_OBSERVATION: episode.knows_final}
+            if len(episode) % 2 or not episode.knows_final
+            else None
+            for episode in episodes[done:stop]
+        ]
+        entries, pieces = encode_entries(lengths, nothing, nothing, metadata, {})
         parts["episodes"] = entries
         arrays += [piece for (piece,) in pieces]
         schema = Schema(parts)
@@ -262,6 +284,16 @@ def row_at(value: Any, *place: int) -> Any:
     return value
 
 
+def expect_unknown(value: Any, place: tuple[int, ...], where: str) -> None:
+    """Fail unless a row has no value: masked in arrays, None in lists."""
+    row = row_at(value, *place)
+    while isinstance(row, dict | tuple) and row:
+        row = list(row.values() if isinstance(row, dict) else row)
+        assert all(part is None or isinstance(part, dict | tuple) for part in row), where
+        row = next((part for part in row if part is not None), None)
+    assert row is None, f"{where} at {place} is {row}"
+
+
 def expect_row(value: Any, place: tuple[int, ...], wanted: Any, where: str) -> None:
     """Fail unless a row of what a sampler gave is what was recorded, to the bit."""
     expect_same(row_at(value, *place), wanted, f"{where} at {place}")
@@ -279,7 +311,9 @@ some_space = st.sampled_from(SPACES)
 
 
 @st.composite
-def recordings(draw: st.DrawFn, vector_rewards: bool = True) -> Recorded:
+def recordings(
+    draw: st.DrawFn, vector_rewards: bool = True, unknown_finals: bool = True
+) -> Recorded:
     """Random episodes with shard borders anywhere."""
     shape = draw(st.sampled_from([(), (), (2,)])) if vector_rewards else ()
     return record(
@@ -289,6 +323,7 @@ def recordings(draw: st.DrawFn, vector_rewards: bool = True) -> Recorded:
         draw(seeds),
         reward_shape=shape,
         cuts=draw(st.integers(0, 5)),
+        unknown=draw(st.sampled_from([0.0, 0.5])) if unknown_finals else 0.0,
     )
 
 

@@ -17,6 +17,7 @@ from tests.core.helpers.recorded import (
     Recorded,
     expect_info,
     expect_row,
+    expect_unknown,
     record,
     recordings,
     stored,
@@ -26,11 +27,13 @@ from tests.core.helpers.recorded import (
 ALL = ["observations", "actions", "rewards", "next_observations", "terminations", "truncations"]
 
 
-def windows(recorded: Recorded, indices: list[int], length: int, padding: str | None) -> list[Any]:
+def windows(
+    recorded: Recorded, indices: list[int], length: int, padding: str | None, unknown: bool
+) -> list[Any]:
     """The episode and the steps of each window; a step outside the episode is padding."""
     found = []
     for index in indices:
-        steps = len(recorded.episodes[index])
+        steps = usable_steps(recorded, index, unknown)
         for anchor in range(steps):
             first = anchor - length + 1 if padding == "before" else anchor
             if padding is None and first + length > steps:
@@ -39,8 +42,13 @@ def windows(recorded: Recorded, indices: list[int], length: int, padding: str | 
     return found
 
 
+def usable_steps(recorded: Recorded, index: int, unknown: bool) -> int:
+    episode = recorded.episodes[index]
+    return len(episode) if unknown else episode.known_steps
+
+
 def expect_windows(
-    batch: SequenceBatch, recorded: Recorded, wanted: list[Any], discount: float
+    batch: SequenceBatch, recorded: Recorded, wanted: list[Any], discount: float, unknown: bool
 ) -> None:
     """Fail unless a batch has these windows."""
     assert len(batch) == len(wanted)
@@ -49,14 +57,18 @@ def expect_windows(
         episode = recorded.episodes[index]
         for offset, step in enumerate(steps):
             at = (place, offset)
-            inside = 0 <= step < len(episode)
-            nearest = min(max(step, 0), len(episode) - 1)
+            usable = usable_steps(recorded, index, unknown)
+            inside = 0 <= step < usable
+            nearest = min(max(step, 0), usable - 1)
             assert bool(batch.mask[at]) is inside
             assert batch.time_steps[at] == (step if inside else 0)
             expect_row(batch.observations, at, episode.observations[nearest], "observations")
             expect_row(batch.actions, at, episode.actions[nearest], "actions")
-            following = episode.observations[nearest + 1]
-            expect_row(batch.next_observations, at, following, "next_observations")
+            if nearest + 1 > episode.known_steps:
+                expect_unknown(batch.next_observations, at, "next_observations")
+            else:
+                following = episode.observations[nearest + 1]
+                expect_row(batch.next_observations, at, following, "next_observations")
             reward = episode.rewards[step] if inside else np.zeros_like(episode.rewards[0])
             expect_row(batch.rewards, at, reward, "rewards")
             for name in ("terminations", "truncations"):
@@ -89,8 +101,10 @@ def test_windows_are_those_of_the_episodes(
 ) -> None:
     chosen, indices = data.draw(views(len(recorded.episodes)))
     discount = data.draw(st.sampled_from([0.0, 0.5, 1.0]))
-    wanted = windows(recorded, indices, length, padding)
+    unknown = data.draw(st.booleans())
+    wanted = windows(recorded, indices, length, padding, unknown)
     options: dict[str, Any] = {
+        "include_unknown_final": unknown,
         "columns": [*ALL, "infos"],
         "padding": padding,
         "returns_to_go": True,
@@ -99,11 +113,13 @@ def test_windows_are_those_of_the_episodes(
     with stored(recorded, on_disk=on_disk, assembled=assembled) as dataset:
         view = dataset[chosen]
         if not wanted:
-            with pytest.raises(SamplingError, match=f"windows of {length} steps are longer"):
+            with pytest.raises(
+                SamplingError, match=f"windows of {length} steps are|no step to sam"
+            ):
                 view.sample_sequences(3, length, **options)
             return
         (batch,) = view.batches(len(wanted), shuffle=False, length=length, **options)
-        expect_windows(batch, recorded, wanted, discount)
+        expect_windows(batch, recorded, wanted, discount, unknown)
         batch = view.sample_sequences(5, length, **options)
         offset = length - 1 if padding == "before" else 0
         anchors = [
@@ -118,7 +134,7 @@ def test_windows_are_those_of_the_episodes(
             for start in [int(steps[place] - place)]
         ]
         assert all(window in wanted for window in drawn)
-        expect_windows(batch, recorded, drawn, discount)
+        expect_windows(batch, recorded, drawn, discount, unknown)
 
 
 def test_all_parts_but_the_next_observations_are_read_unless_others_are_named() -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from minari_core import SamplingError
 from minari_core.sampling import TransitionBatch, TransitionOptions
 from minari_core.sampling.goals import Goals
 from tests.core.helpers.recorded import (
@@ -17,6 +18,7 @@ from tests.core.helpers.recorded import (
     Recorded,
     expect_info,
     expect_row,
+    expect_unknown,
     record,
     recordings,
     stored,
@@ -35,6 +37,7 @@ def expect_transitions(
     n_step: int = 1,
     discount: float = 0.99,
     stack: int = 0,
+    include_unknown_final: bool = False,
 ) -> None:
     """Fail unless a batch has the transitions of some episodes and steps."""
     assert len(batch) == len(wanted)
@@ -42,7 +45,9 @@ def expect_transitions(
     assert batch.time_steps.tolist() == [step for _, step in wanted]
     for place, (index, step) in enumerate(wanted):
         episode = recorded.episodes[index]
-        last = min(step + n_step, len(episode)) - 1
+        usable = len(episode) if include_unknown_final else episode.known_steps
+        assert step < usable
+        last = min(step + n_step, usable) - 1
         expect_row(batch.actions, (place,), episode.actions[step], "actions")
         expect_row(batch.terminations, (place,), np.bool_(episode.terminations[last]), "terminated")
         expect_row(batch.truncations, (place,), np.bool_(episode.truncations[last]), "truncated")
@@ -50,11 +55,13 @@ def expect_transitions(
             ("observations", batch.observations, step),
             ("next_observations", batch.next_observations, last + 1),
         ):
-            if not stack:
-                expect_row(value, (place,), episode.observations[row], name)
-            for frame in range(stack):
-                wanted_row = max(0, row - (stack - 1 - frame))
-                expect_row(value, (place, frame), episode.observations[wanted_row], name)
+            for frame in range(max(stack, 1)):
+                wanted_row = max(0, row - (max(stack, 1) - 1 - frame))
+                at = (place, frame) if stack else (place,)
+                if wanted_row > episode.known_steps:
+                    expect_unknown(value, at, name)
+                else:
+                    expect_row(value, at, episode.observations[wanted_row], name)
         if n_step == 1:
             expect_row(batch.rewards, (place,), episode.rewards[step], "rewards")
             assert batch.discounts is None
@@ -77,12 +84,18 @@ def test_transitions_are_those_of_the_episodes(
         "n_step": data.draw(st.sampled_from([1, 1, 2, 3, 20])),
         "discount": data.draw(st.sampled_from([0.0, 0.5, 0.99, 1.0])),
         "stack": data.draw(st.sampled_from([0, 0, 1, 2, 4])),
+        "include_unknown_final": data.draw(st.booleans()),
     }
     with stored(recorded, on_disk=on_disk, assembled=assembled) as dataset:
         view = dataset[chosen]
-        everything = recorded.view(indices)
-        assert view.total_steps == len(everything)
+        assert view.total_steps == len(recorded.view(indices, everything=True))
+        everything = recorded.view(indices, everything=options["include_unknown_final"])
         sampler = view.transition_sampler(**options)
+        assert len(sampler) == len(everything)
+        if not everything:
+            with pytest.raises(SamplingError, match="there is no step to sample"):
+                view.sample_transitions(7, **options)
+            return
         expect_transitions(
             sampler.read(np.arange(len(everything))), recorded, everything, **options
         )
@@ -127,6 +140,7 @@ def test_a_batch_is_filled_again_in_its_own_arrays(
         "n_step": data.draw(st.sampled_from([1, 3])),
         "stack": data.draw(st.sampled_from([0, 2])),
         "columns": [*PARTS, "infos", "extras"],
+        "include_unknown_final": True,
     }
     with stored(recorded, on_disk=on_disk, assembled=assembled) as dataset:
         dataset.set_seed(1)
@@ -137,9 +151,8 @@ def test_a_batch_is_filled_again_in_its_own_arrays(
         for path, array in _arrays(again).items():
             assert np.shares_memory(array, before[path]) or array.size == 0, path
         wanted = list(zip(batch.episode_ids.tolist(), batch.time_steps.tolist(), strict=True))
-        expect_transitions(
-            batch, recorded, wanted, n_step=options["n_step"], stack=options["stack"]
-        )
+        del options["columns"]
+        expect_transitions(batch, recorded, wanted, **options)
         for place, (index, step) in enumerate(wanted):
             wanted_info = recorded.episodes[index].infos[step + 1]
             expect_info(batch.columns["infos"], (place,), wanted_info, "infos")
@@ -207,10 +220,16 @@ def test_what_is_sampled_is_the_callers_to_change() -> None:
 @settings(max_examples=40)
 def test_goals_lie_behind_the_step_in_the_same_episode(recorded: Recorded, goals: Any) -> None:
     with stored(recorded, on_disk=False) as dataset:
-        batch = dataset.sample_transitions(30, goals=goals, goal_discount=0.7)
+        batch = dataset.sample_transitions(
+            30, goals=goals, goal_discount=0.7, include_unknown_final=True
+        )
         pairs = zip(batch.episode_ids.tolist(), batch.time_steps.tolist(), strict=True)
         for place, (index, step) in enumerate(pairs):
-            observations = recorded.episodes[index].observations
+            episode = recorded.episodes[index]
+            if step == episode.known_steps:
+                expect_unknown(batch.goals, (place,), "goals")
+                continue
+            observations = episode.observations[: episode.known_steps + 1]
             candidates = observations[-1:] if goals == "final" else observations[step + 1 :]
             assert any(_is_row(batch.goals, place, candidate) for candidate in candidates)
 

@@ -10,7 +10,16 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from minari_core import DataError, create_dataset_from_arrays, import_flat_hdf5
+from minari_core import (
+    DataError,
+    EpisodeBuffer,
+    MinariWarning,
+    combine_datasets,
+    convert_dataset,
+    create_dataset_from_arrays,
+    import_flat_hdf5,
+    verify_dataset,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::minari_core.MinariWarning")
 
@@ -65,13 +74,60 @@ def test_episodes_end_with_terminals_timeouts_and_the_data(tmp_path: Path) -> No
         assert dataset.observation_space == spaces.Box(-np.inf, np.inf, (2,), np.float32)
 
 
-def test_without_next_observations_the_last_one_stands_there_twice_and_that_is_said() -> None:
+@pytest.mark.parametrize("data_format", ["columnar", "hdf5", "arrow", "parquet"])
+def test_without_next_observations_nobody_is_given_a_final_one(data_format: str) -> None:
+    given = columns()
+    del given["next_observations"]
+    dataset = create_dataset_from_arrays("a-v0", **given, data_format=data_format)
+    converted = convert_dataset(dataset[1:], "b-v0", data_format="columnar")
+    back = convert_dataset(converted, "c-v0", data_format=data_format)
+    for one in (dataset[0], *combine_datasets([converted, dataset, back], "d-v0")):
+        assert not one.final_observation_known
+        assert one.metadata == {"final_observation_known": False}
+        assert one.observations.shape == (len(one), 2)
+    assert dataset[0].observations.tolist() == [[0, 1], [2, 3], [4, 5]]
+    for described in back.iterate_episode_metadata():
+        assert not described.final_observation_known
+    # What was read can be stored again.
+    dataset.update_dataset_from_buffer([dataset[1]])
+    assert dataset[3].observations.tolist() == dataset[1].observations.tolist()
+    assert verify_dataset("a-v0").problems == ()
+
+
+def test_an_epoch_leaves_out_the_steps_that_led_to_nobody_knows_what() -> None:
     given = columns()
     del given["next_observations"]
     dataset = create_dataset_from_arrays("a-v0", **given)
-    first = dataset[0]
-    assert first.observations.tolist() == [[0, 1], [2, 3], [4, 5], [4, 5]]
-    assert first.metadata == {"final_observation_known": False}
+    (batch,) = dataset.batches(99, shuffle=False)
+    assert batch.observations[:, 0].tolist() == [0, 2, 6, 10]
+    assert batch.next_observations[:, 0].tolist() == [2, 4, 8, 12]
+    (batch,) = dataset.batches(99, shuffle=False, include_unknown_final=True)
+    assert batch.observations[:, 0].tolist() == [0, 2, 4, 6, 8, 10, 12]
+    assert batch.next_observations[:, 0].tolist() == [2, 4, None, 8, None, 12, None]
+    assert batch.terminations.tolist() == [False, False, True, False, False, False, False]
+    assert dataset.statistics()["observations"].count == 7
+
+
+@pytest.mark.filterwarnings("default::minari_core.MinariWarning")
+def test_a_warning_says_that_steps_which_ended_episodes_are_left_out() -> None:
+    given = columns()
+    del given["next_observations"]
+    with pytest.warns(MinariWarning, match="3 last steps out, 1 of which terminated"):
+        create_dataset_from_arrays("a-v0", **given)
+
+
+def test_an_episode_without_a_final_observation_has_one_observation_a_step() -> None:
+    episode = EpisodeBuffer(
+        observations=np.zeros((4, 2), np.float32),
+        actions=np.zeros((3, 1), np.float32),
+        rewards=np.zeros(3),
+        terminations=np.zeros(3, bool),
+        truncations=np.zeros(3, bool),
+        metadata={"final_observation_known": False},
+    )
+    dataset = create_dataset_from_arrays("a-v0", **columns())
+    with pytest.raises(DataError, match="episode 0: observations has 4 rows, not 3"):
+        dataset.update_dataset_from_buffer([episode])
 
 
 def test_dicts_and_a_limit_of_steps() -> None:
@@ -87,7 +143,7 @@ def test_dicts_and_a_limit_of_steps() -> None:
     assert [len(episode) for episode in dataset] == [2, 2, 1]
     assert [bool(episode.truncations[-1]) for episode in dataset] == [True, True, False]
     assert dataset.action_space == spaces.Discrete(3)
-    assert dataset[1].observations["x"].tolist() == [2, 3, 3]
+    assert dataset[1].observations["x"].tolist() == [2, 3]
 
 
 def test_columns_that_do_not_fit_are_refused_by_name(tmp_path: Path) -> None:

@@ -11,6 +11,11 @@ from minari_core.columns import Array, FixedColumn, Schema
 from minari_core.columns.fixed import as_numeric_array
 from minari_core.episodes.blocks import Encoded, as_uniform_arrays, check_row_count, encode_blocks
 from minari_core.episodes.entries import Episode, count_steps, encode_entries
+from minari_core.episodes.final_observation import (
+    FINAL_OBSERVATION,
+    add_placeholder,
+    is_final_observation_known,
+)
 from minari_core.episodes.infos import encode_infos
 from minari_core.episodes.shard_data import ShardData
 from minari_core.errors import DataError
@@ -41,7 +46,10 @@ def encode_episodes(
     rows = [length + 1 for length in lengths]
     groups: dict[str, Encoded] = {
         "observations": encode_blocks(
-            observation_space, [episode.observations for episode in episodes], rows, "observations"
+            observation_space,
+            _list_observations(episodes, observation_space, lengths),
+            rows,
+            "observations",
         ),
         "actions": encode_blocks(
             action_space, [episode.actions for episode in episodes], lengths, "actions"
@@ -70,6 +78,19 @@ def encode_episodes(
         steps=sum(lengths),
         episodes=len(episodes),
     )
+
+
+def _list_observations(
+    episodes: Sequence[Episode], space: spaces.Space[object], lengths: Sequence[int]
+) -> list[object]:
+    """List the T+1 observations of each episode; the last one may be a placeholder."""
+    blocks: list[object] = [episode.observations for episode in episodes]
+    for index, episode in enumerate(episodes):
+        # Asking first for the key keeps this cheap for all the others.
+        metadata = episode.metadata
+        if metadata and FINAL_OBSERVATION in metadata and not is_final_observation_known(metadata):
+            blocks[index] = add_placeholder(space, blocks[index], lengths[index], index)
+    return blocks
 
 
 def _encode_rewards(blocks: Sequence[object], counts: Sequence[int]) -> Encoded:

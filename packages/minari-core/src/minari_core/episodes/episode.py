@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minari_core.columns.untyped import freeze
+from minari_core.episodes.final_observation import is_final_observation_known
 from minari_core.errors import DataError
 from minari_core.messages import outline_fields
 
@@ -31,7 +32,8 @@ class EpisodeData:
     id: int
     """The episode's index in the stored dataset, which views of it keep."""
     observations: Any
-    """T+1 observations; the last one is what the last action led to."""
+    """T+1 observations; the last one is what the last action led to. Only T where nobody knows
+    that, see `final_observation_known`."""
     actions: Any
     """T actions."""
     rewards: npt.NDArray[np.float64]
@@ -50,6 +52,14 @@ class EpisodeData:
     """What the episode metadata callback returned."""
     extras: dict[str, Any] = field(default_factory=dict)
     """T+1 rows of each further column that a step callback returned."""
+
+    @property
+    def final_observation_known(self) -> bool:
+        """Whether it is known what the last action led to; the metadata says so if it is not.
+
+        If False, there are T observations, and samplers leave the last step out unless asked.
+        """
+        return is_final_observation_known(self.metadata)
 
     def __len__(self) -> int:
         """The number of steps."""
@@ -77,6 +87,11 @@ class EpisodeMetadata:
     """The options that `reset` was given."""
     metadata: dict[str, Any]
     """What the episode metadata callback returned."""
+
+    @property
+    def final_observation_known(self) -> bool:
+        """Whether it is known what the last action led to."""
+        return is_final_observation_known(self.metadata)
 
     def __getitem__(self, key: str) -> Any:
         """One value that the episode metadata callback returned.
@@ -111,7 +126,7 @@ class EpisodeBuffer:
     options: Mapping[str, object] | None = None
     """The options given to `reset`."""
     observations: object = None
-    """T+1 observations."""
+    """T+1 observations; T if the metadata says ``final_observation_known`` False."""
     actions: object = None
     """T actions."""
     rewards: object = field(default_factory=list)
@@ -126,6 +141,11 @@ class EpisodeBuffer:
     """Metadata of the episode as a whole."""
     extras: Mapping[str, object] | None = None
     """T+1 rows of each further column."""
+
+    @property
+    def final_observation_known(self) -> bool:
+        """Whether it is known what the last action led to: unless the metadata denies it."""
+        return is_final_observation_known(self.metadata)
 
     def __len__(self) -> int:
         """The number of steps."""

@@ -18,6 +18,7 @@ from gymnasium import spaces
 from minari_core.datasets.dataset import MinariDataset
 from minari_core.episodes.episode import EpisodeData
 from minari_core.errors import DataError, MissingDependencyError, SpaceError
+from minari_core.integrations.known_steps import leave_out_unknown_step
 
 try:
     from d3rlpy.constants import ActionSpace
@@ -62,6 +63,7 @@ def replay_buffer(
 
     A transition that terminated its episode has ``terminal`` 1 and, as always in d3rlpy, zeros as
     its next observation. One that was cut off has ``terminal`` 0 and the observation that came.
+    A last step whose next observation nobody knows is left out.
     Values keep their dtypes. Columns of a columnar dataset that are stored as they are stay in
     their memory maps until they are sampled.
 
@@ -79,9 +81,8 @@ def replay_buffer(
     """
     _check_observations(dataset.observation_space, observation)
     action_space, action_size = _read_action_space(dataset.action_space)
-    episodes = [
-        _make_episode(episode, observation) for episode in dataset.iterate_episodes(copy=False)
-    ]
+    shortened = map(leave_out_unknown_step, dataset.iterate_episodes(copy=False))
+    episodes = [_make_episode(episode, observation) for episode in shortened if episode is not None]
     arguments = {"action_space": action_space, "action_size": action_size, **options}
     return ReplayBuffer(InfiniteBuffer(), episodes=episodes, **arguments)
 

@@ -14,7 +14,9 @@ import numpy as np
 
 from minari_core.datasets.dataset import MinariDataset
 from minari_core.episodes.episode import EpisodeData
+from minari_core.episodes.final_observation import take_rows
 from minari_core.errors import DataError, MissingDependencyError
+from minari_core.integrations.known_steps import leave_out_unknown_step
 
 try:
     import torch
@@ -45,7 +47,8 @@ def replay_buffer(
     ``observation``, ``reward``, ``terminated``, ``truncated`` and ``done``. Rewards and the three
     flags have shape (N, 1) (rewards that are vectors (N, k)); ``done`` is whether the episode
     ends, of whatever kind the end is. Dict and Tuple spaces become nested entries, the items of a
-    Tuple under "0", "1", …. Every value keeps its dtype.
+    Tuple under "0", "1", …. Every value keeps its dtype. A last
+    step whose next observation nobody knows is left out.
 
     Args:
         dataset: The dataset or view. A few episodes are in memory at a time.
@@ -59,7 +62,9 @@ def replay_buffer(
             has no fixed shape. The message names it.
     """
     folder = None if scratch_dir is None else os.fspath(scratch_dir)
-    storage = LazyMemmapStorage(dataset.total_steps, scratch_dir=folder)
+    described = dataset.iterate_episode_metadata()
+    transitions = sum(each.total_steps - (not each.final_observation_known) for each in described)
+    storage = LazyMemmapStorage(transitions, scratch_dir=folder)
     buffer = TensorDictReplayBuffer(storage=storage, batch_size=batch_size, **options)
     for episodes in _read_chunks(dataset):
         entries = [_make_entry(episode, infos=infos) for episode in episodes]
@@ -72,7 +77,10 @@ def _read_chunks(dataset: MinariDataset) -> Iterator[list[EpisodeData]]:
     """Yield the episodes, as many at a time as are worth a call."""
     chunk: list[EpisodeData] = []
     steps = 0
-    for episode in dataset.iterate_episodes(copy=False):
+    for whole in dataset.iterate_episodes(copy=False):
+        episode = leave_out_unknown_step(whole)
+        if episode is None:
+            continue
         chunk.append(episode)
         steps += len(episode)
         if steps >= _STEPS_AT_ONCE:
@@ -92,23 +100,15 @@ def _make_entry(episode: EpisodeData, *, infos: bool) -> dict[str, Any]:
     return {
         "episode": np.full(steps, episode.id, dtype=np.int64),
         "action": episode.actions,
-        **_take_rows(before, slice(None, -1)),
+        **take_rows(before, slice(None, -1)),
         "next": {
-            **_take_rows(before, slice(1, None)),
+            **take_rows(before, slice(1, None)),
             "reward": episode.rewards.reshape(steps, -1),
             "terminated": terminated,
             "truncated": truncated,
             "done": done,
         },
     }
-
-
-def _take_rows(value: Any, rows: slice) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _take_rows(leaf, rows) for key, leaf in value.items()}
-    if isinstance(value, tuple):
-        return tuple(_take_rows(leaf, rows) for leaf in value)
-    return value[rows]
 
 
 def _concatenate(values: list[Any], *path: str) -> Any:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from minari_core.sampling.batches import Batches
+from minari_core.sampling.options import SequenceOptions, TransitionOptions
 from minari_core.sampling.statistics import ColumnStatistics, Normalizer
-from minari_core.sampling.transitions import TransitionBatch, TransitionOptions, TransitionSampler
-from minari_core.sampling.windows import SequenceBatch, SequenceOptions, SequenceSampler
+from minari_core.sampling.transitions import TransitionBatch, TransitionSampler
+from minari_core.sampling.windows import SequenceBatch, SequenceSampler
 
 __all__ = [
     "Batches",

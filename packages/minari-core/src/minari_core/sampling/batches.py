@@ -11,6 +11,7 @@ from minari_core.arguments import check_whole_number
 from minari_core.errors import SamplingError
 from minari_core.sampling.permutation import Permutation
 from minari_core.sampling.rank_index import Positions
+from minari_core.sampling.steps import EMPTY
 from minari_core.sampling.weights import EpisodeWeights, WeightedOrder
 
 Batch = TypeVar("Batch", covariant=True)
@@ -88,7 +89,7 @@ class Batches(Generic[Batch]):
         if weights is not None and not shuffle:
             raise SamplingError("weights draw at random; they cannot go with shuffle=False")
         if len(sampler) == 0:
-            raise SamplingError("there is nothing to visit: the dataset or view is empty")
+            raise SamplingError(f"there is nothing to visit: {EMPTY}")
         self._sampler = sampler
         self._size = len(sampler)
         self._batch_size = batch_size

@@ -9,23 +9,23 @@ from typing import Any, TypeVar, cast
 import numpy.typing as npt
 
 from minari_core.errors import SamplingError
-from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.messages import warn_caller
 from minari_core.random_stream import RandomStream
 from minari_core.sampling.batches import Batches
 from minari_core.sampling.gathering.binding import check_sharded
 from minari_core.sampling.goals import Goals
+from minari_core.sampling.options import (
+    Padding,
+    SequenceOptions,
+    TransitionOptions,
+    normalize_columns,
+)
 from minari_core.sampling.rank_index import Positions
 from minari_core.sampling.statistics import ColumnStatistics, compute_statistics, load_statistics
 from minari_core.sampling.steps import EpisodeSteps
-from minari_core.sampling.transitions import (
-    TransitionBatch,
-    TransitionOptions,
-    TransitionSampler,
-    normalize_columns,
-)
+from minari_core.sampling.transitions import TransitionBatch, TransitionSampler
 from minari_core.sampling.weights import EpisodeWeights
-from minari_core.sampling.windows import Padding, SequenceBatch, SequenceOptions, SequenceSampler
+from minari_core.sampling.windows import SequenceBatch, SequenceSampler
 from minari_core.storage.base import Storage
 
 _MOST_REMEMBERED = 16
@@ -53,6 +53,7 @@ class TrainingMethods:
         goals: Goals | None = None,
         goal_discount: float = 0.99,
         goal_column: str = "observations",
+        include_unknown_final: bool = False,
         out: TransitionBatch | None = None,
     ) -> TransitionBatch:
         """Sample transitions uniformly, or by weights, with replacement.
@@ -76,6 +77,8 @@ class TrainingMethods:
                 prefers near ones, and ``"final"`` takes the last.
             goal_discount: With geometric goals, the chance of going one step further.
             goal_column: The column of goals, such as ``observations/achieved_goal``.
+            include_unknown_final: Also sample the last steps of episodes whose final observation
+                is not known. Next observations (and goals) are masked arrays then.
             out: A batch of an earlier call with the same arguments, whose arrays are filled again.
 
         Raises:
@@ -86,7 +89,8 @@ class TrainingMethods:
         # again and again is known by its arguments.
         names = normalize_columns(columns)
         kinds = (type(n_step), type(stack))  # 1.0 equals 1, and is refused
-        key = (names, n_step, discount, stack, goals, goal_discount, goal_column, kinds)
+        unknown = bool(include_unknown_final)
+        key = (names, n_step, discount, stack, goals, goal_discount, goal_column, unknown, kinds)
         sampler = self._find_sampler(key)
         if sampler is None:
             options = TransitionOptions(
@@ -97,10 +101,11 @@ class TrainingMethods:
                 goals=goals,
                 goal_discount=goal_discount,
                 goal_column=goal_column,
+                include_unknown_final=unknown,
             )
             sampler = self._transition_sampler(options)
             self._remember(key, lambda: sampler)
-        shares = None if weights is None else self._transition_weights(weights)
+        shares = None if weights is None else self._transition_weights(weights, sampler)
         return sampler.sample(self._stream.generator, batch_size, shares, out)
 
     def sample_sequences(
@@ -113,6 +118,7 @@ class TrainingMethods:
         padding: Padding | None = None,
         returns_to_go: bool = False,
         discount: float = 1.0,
+        include_unknown_final: bool = False,
     ) -> SequenceBatch:
         """Sample windows of consecutive steps uniformly, or by weights, with replacement.
 
@@ -129,6 +135,8 @@ class TrainingMethods:
             returns_to_go: Also return the discounted sum of rewards from each step to the end of
                 the episode.
             discount: The discount of returns-to-go.
+            include_unknown_final: Also the last steps of episodes whose final observation is not
+                known, which else are in no window; returns-to-go have their rewards anyway.
 
         Raises:
             SamplingError: A number is out of its range, a column does not exist, weights do not
@@ -140,6 +148,7 @@ class TrainingMethods:
             padding=padding,
             returns_to_go=returns_to_go,
             discount=discount,
+            include_unknown_final=bool(include_unknown_final),
         )
         sampler = self._sequence_sampler(options)
         shares = None
@@ -165,8 +174,12 @@ class TrainingMethods:
         discount: float | None = None,
         stack: int = 0,
         returns_to_go: bool = False,
+        include_unknown_final: bool = False,
     ) -> Batches[Any]:
         """Visit each transition, or each window, exactly once an epoch.
+
+        An epoch has as many transitions as the dataset has steps; one less for each episode whose
+        final observation is not known, unless these are included.
 
         Args:
             batch_size: The number of transitions or windows in a batch.
@@ -188,6 +201,7 @@ class TrainingMethods:
             discount: As for `sample_transitions` (0.99 if None) and `sample_sequences` (1).
             stack: As for `sample_transitions`.
             returns_to_go: As for `sample_sequences`.
+            include_unknown_final: As for `sample_transitions` and `sample_sequences`.
 
         Returns:
             An iterator of `TransitionBatch` or `SequenceBatch`; its `Batches.state_dict` and
@@ -209,6 +223,7 @@ class TrainingMethods:
                 n_step=n_step,
                 discount=0.99 if discount is None else discount,
                 stack=stack,
+                include_unknown_final=bool(include_unknown_final),
             )
             sampler = self._transition_sampler(transition_options)
         else:
@@ -218,11 +233,12 @@ class TrainingMethods:
                 padding=padding,
                 returns_to_go=returns_to_go,
                 discount=1.0 if discount is None else discount,
+                include_unknown_final=bool(include_unknown_final),
             )
             sampler = self._sequence_sampler(sequence_options)
         shares: EpisodeWeights | None = None
         if weights is not None and not _is_uniform(weights):
-            counts, starts = sampler.steps.lengths, sampler.steps.view_starts
+            counts, starts = sampler.steps.counts, sampler.steps.view_starts
             if isinstance(sampler, SequenceSampler):
                 counts, starts = sampler.counts, sampler.starts
             shares = EpisodeWeights(weights, counts, starts)
@@ -283,25 +299,31 @@ class TrainingMethods:
         n_step: int = 1,
         discount: float = 0.99,
         stack: int = 0,
+        include_unknown_final: bool = False,
     ) -> TransitionSampler:
-        """Make a reader of transitions by their positions, from 0 to ``total_steps - 1``.
+        """Make a reader of transitions by their positions, from 0 to its length less one.
 
         Args:
             columns: The columns to read, as for `sample_transitions`.
             n_step: The number of steps whose rewards are summed.
             discount: The discount of n-step returns.
             stack: The number of frames to stack.
+            include_unknown_final: As for `sample_transitions`.
         """
         return self._transition_sampler(
             TransitionOptions(
-                columns=normalize_columns(columns), n_step=n_step, discount=discount, stack=stack
+                columns=normalize_columns(columns),
+                n_step=n_step,
+                discount=discount,
+                stack=stack,
+                include_unknown_final=bool(include_unknown_final),
             )
         )
 
     def _transition_sampler(self, options: TransitionOptions) -> TransitionSampler:
         def make() -> TransitionSampler:
             storage = check_sharded(self._storage)
-            return TransitionSampler(storage, self._indices, options, self._steps(storage))
+            return TransitionSampler(storage, self._indices, options, self._steps(options))
 
         return self._remember(options, make)
 
@@ -314,24 +336,31 @@ class TrainingMethods:
     def _sequence_sampler(self, options: SequenceOptions) -> SequenceSampler:
         def make() -> SequenceSampler:
             storage = check_sharded(self._storage)
-            return SequenceSampler(storage, self._indices, options, self._steps(storage))
+            return SequenceSampler(storage, self._indices, options, self._steps(options))
 
         return self._remember(options, make)
 
-    def _steps(self, storage: ShardedStorage) -> EpisodeSteps:
-        return self._remember("steps", lambda: EpisodeSteps(storage, self._indices))
+    def _steps(self, options: TransitionOptions | SequenceOptions) -> EpisodeSteps:
+        def make() -> EpisodeSteps:
+            storage = check_sharded(self._storage)
+            return EpisodeSteps(storage, self._indices, include_unknown_final=unknown)
 
-    def _transition_weights(self, weights: str | npt.ArrayLike) -> EpisodeWeights | None:
+        unknown = options.include_unknown_final
+        return self._remember(("steps", unknown), make)
+
+    def _transition_weights(
+        self, weights: str | npt.ArrayLike, sampler: TransitionSampler
+    ) -> EpisodeWeights | None:
         if _is_uniform(weights):
             return None
-        steps = self._steps(check_sharded(self._storage))
+        steps = sampler.steps
         if isinstance(weights, str):
             # These depend on the dataset alone; numbers of the caller's may have changed.
             return self._remember(
-                ("weights", weights),
-                lambda: EpisodeWeights(weights, steps.lengths, steps.view_starts),
+                ("weights", weights, sampler.options.include_unknown_final),
+                lambda: EpisodeWeights(weights, steps.counts, steps.view_starts),
             )
-        return EpisodeWeights(weights, steps.lengths, steps.view_starts)
+        return EpisodeWeights(weights, steps.counts, steps.view_starts)
 
     def _remember(self, key: Hashable, make: Callable[[], Made]) -> Made:
         """Return what was made for a key before, or make it; the oldest of many is forgotten."""

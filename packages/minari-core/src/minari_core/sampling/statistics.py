@@ -26,7 +26,7 @@ from minari_core.sampling.steps import EpisodeSteps
 
 CACHE_NAME = ".statistics.json"
 # Raised whenever the same data has other statistics; caches of other versions are not believed.
-_CACHE_VERSION = 2
+_CACHE_VERSION = 3
 
 _ELEMENTS_AT_ONCE = 1 << 18
 _REAL_KINDS = "biuf"
@@ -37,7 +37,8 @@ _FIELDS = ("mean", "std", "min", "max", "nonfinite")
 class ColumnStatistics:
     """Statistics over the rows of a column of numbers, for each element of a row.
 
-    Of observations, infos and extras all T+1 rows of an episode count. NaN and infinities are
+    Of observations, infos and extras all T+1 rows of an episode count; of observations only T
+    where its final observation is not known. NaN and infinities are
     counted, and left out of everything else; where an element has no finite value, its statistics
     are NaN.
     """
@@ -105,9 +106,11 @@ def compute_statistics(
     steps = EpisodeSteps(storage, episodes)
     found: dict[str, ColumnStatistics] = {}
     for name, gatherer in gatherers.items():
-        is_of_rows = AXES[name.partition("/")[0]] == "rows"
-        # Of rows, each episode has one more than of steps.
-        lengths = steps.lengths + is_of_rows
+        part = name.partition("/")[0]
+        is_of_rows = AXES[part] == "rows"
+        # Of rows, each episode has one more than of steps; a placeholder is none.
+        known = steps.known_lengths if part == "observations" else steps.lengths
+        lengths = known + is_of_rows
         firsts = steps.first_steps + (steps.episodes if is_of_rows else 0)
         for path, leaf in gatherer.leaves(name):
             if leaf.dtype.kind in _REAL_KINDS:

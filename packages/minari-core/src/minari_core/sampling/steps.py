@@ -12,28 +12,45 @@ from minari_core.sampling.gathering.selection import ShardNumbers
 from minari_core.sampling.rank_index import Positions, RankIndex
 from minari_core.sampling.weights import EpisodeWeights
 
+EMPTY = (
+    "the dataset or view is empty, or each of its episodes has one step, whose next observation "
+    "is not known (include_unknown_final=True takes these)"
+)
+"""Why there may be nothing to sample."""
+
 
 class EpisodeSteps:
     """The steps of a view's episodes, and where they lie among the rows and steps of a storage."""
 
     __slots__ = (
         "_firsts",
+        "_holders",
         "_identity",
         "_rank",
         "_shards",
+        "counts",
         "episodes",
         "first_steps",
+        "known_lengths",
         "lengths",
         "total",
         "view_starts",
     )
 
-    def __init__(self, storage: ShardedStorage, episodes: Positions | range) -> None:
+    def __init__(
+        self,
+        storage: ShardedStorage,
+        episodes: Positions | range,
+        *,
+        include_unknown_final: bool = False,
+    ) -> None:
         """Lay out the episodes of a view.
 
         Args:
             storage: The storage of the episodes.
             episodes: Their stored indices, in the view's order.
+            include_unknown_final: Whether the last step of an episode is sampled although nobody
+                knows the observation after it.
         """
         index = storage.index
         lengths, starts = index.lengths, index.starts
@@ -46,14 +63,27 @@ class EpisodeSteps:
         """The steps of each episode."""
         self.first_steps = starts[:-1] if self._identity else starts[self.episodes]
         """The first step of each episode, counted through the storage."""
-        self._rank = RankIndex(self.lengths)
+        self.known_lengths = self.lengths
+        """The steps of each episode after which the observation is known: all, or all but one."""
+        if index.unknown_finals is not None and index.unknown_finals[self.episodes].any():
+            self.known_lengths = self.lengths - index.unknown_finals[self.episodes]
+        self.counts = self.lengths if include_unknown_final else self.known_lengths
+        """The steps of each episode that are sampled, from its first on."""
+        # Only an episode of one step may have none; then the others are indexed alone.
+        self._holders: Positions | None = None
+        if self.counts is not self.lengths:
+            self._identity = False
+            if self.counts.min() == 0:
+                self._holders = np.flatnonzero(self.counts)
+        held = self.counts if self._holders is None else self.counts[self._holders]
+        self._rank = RankIndex(held)
         self.total = self._rank.total
-        """The number of steps."""
+        """The number of steps that are sampled."""
         if self._identity:
             self.view_starts = self.first_steps
-            """The first step of each episode, counted through the view."""
+            """The first step of each episode, counted through those that are sampled."""
         else:
-            self.view_starts = np.cumsum(self.lengths) - self.lengths
+            self.view_starts = np.cumsum(self.counts) - self.counts
         self._firsts = index.firsts("rows"), index.firsts("steps")
         self._shards: tuple[Positions | None] | None = None
 
@@ -64,6 +94,8 @@ class EpisodeSteps:
             positions: Steps of the view, from 0 to ``total - 1``.
         """
         indices = self._rank.runs(positions)
+        if self._holders is not None:
+            indices = self._holders.take(indices)
         if self._identity:
             return indices, positions
         shift = self.first_steps.take(indices) - self.view_starts.take(indices)
@@ -72,6 +104,11 @@ class EpisodeSteps:
     def rows(self, indices: Positions, steps: Positions) -> Positions:
         """Return the row of the observation before each step; the one after it is the next row."""
         return steps + (indices if self._identity else self.episodes.take(indices))
+
+    def last_known_rows(self, indices: Positions) -> Positions:
+        """Return the row of the last observation of each episode that is known."""
+        steps = self.first_steps.take(indices) + self.known_lengths.take(indices)
+        return self.rows(indices, steps)
 
     def shards(self) -> Positions | None:
         """Return the shard of each episode, shape (episodes,); None if one lies in several."""
@@ -127,7 +164,7 @@ def draw_positions(
     """
     size = check_whole_number("batch_size", size, 1)
     if total == 0:
-        raise SamplingError("there is no step to sample: the dataset or view is empty")
+        raise SamplingError(f"there is no step to sample: {EMPTY}")
     if weights is None:
         return generator.integers(0, total, size=size)
     return weights.draw(generator, size)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from minari_core.arguments import check_fraction, check_whole_number
 from minari_core.errors import SamplingError
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.messages import outline_fields
 from minari_core.sampling.gathering.binding import find_gatherer
 from minari_core.sampling.gathering.gatherers import Gatherer, fill_again
+from minari_core.sampling.gathering.hiding import bare_arrays, hide_rows
 from minari_core.sampling.gathering.selection import Selection
-from minari_core.sampling.goals import Goals, check_goals, choose_goal_rows
+from minari_core.sampling.goals import choose_goal_rows
+from minari_core.sampling.options import BATCH_FIELDS, TransitionOptions
 from minari_core.sampling.rank_index import Positions
 from minari_core.sampling.steps import (
     EpisodeSteps,
@@ -25,16 +25,6 @@ from minari_core.sampling.steps import (
     draw_positions,
 )
 from minari_core.sampling.weights import EpisodeWeights
-
-BATCH_FIELDS = (
-    "observations",
-    "actions",
-    "rewards",
-    "next_observations",
-    "terminations",
-    "truncations",
-)
-"""The fields of a batch of transitions, which are read unless other columns are asked for."""
 
 # Where the columns of a group are read: the row before or after, the first or the last step, or
 # the row of what the first step returned.
@@ -80,7 +70,8 @@ class TransitionBatch:
     rewards: Any = None
     """The rewards, float64; with ``n_step``, the discounted sums of up to n of them."""
     next_observations: Any = None
-    """The observations after the steps, or after up to n of them."""
+    """The observations after the steps, or after up to n of them. With ``include_unknown_final``
+    and episodes whose final observation is not known, masked arrays (None in lists)."""
     terminations: Any = None
     """Whether the last of the steps terminated its episode; no value is bootstrapped then."""
     truncations: Any = None
@@ -123,43 +114,6 @@ class TransitionBatch:
         return self.origin
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransitionOptions:
-    """The arguments of `MinariDataset.sample_transitions` that say what to read."""
-
-    columns: tuple[str, ...] | None = None
-    """The columns to read; those of `BATCH_FIELDS` if None."""
-    n_step: int = 1
-    """The number of steps over which rewards are summed."""
-    discount: float = 0.99
-    """The discount of n-step returns."""
-    stack: int = 0
-    """The number of frames to stack; 0 for no axis of frames."""
-    goals: Goals | None = None
-    """How to choose goals; ``"future"`` becomes its older name ``"uniform"``."""
-    goal_discount: float = 0.99
-    """With geometric goals, the chance of going one step further."""
-    goal_column: str = "observations"
-    """The column that goals are taken from."""
-
-    def __post_init__(self) -> None:
-        """Validate the values.
-
-        Raises:
-            SamplingError: A value is out of its range.
-        """
-        # Numbers are kept as Python's own: the text of options is in the state of batches.
-        for name, smallest in (("n_step", 1), ("stack", 0)):
-            object.__setattr__(self, name, check_whole_number(name, getattr(self, name), smallest))
-        for name in ("discount", "goal_discount"):
-            object.__setattr__(self, name, check_fraction(name, getattr(self, name)))
-        if self.goal_discount == 1:
-            raise SamplingError("goal_discount is 1, not below 1; give goals='future'")
-        check_goals(self.goals)
-        if self.goals == "future":
-            object.__setattr__(self, "goals", "uniform")
-
-
 class TransitionSampler:
     """Reads transitions of a dataset or view by their positions, or at random.
 
@@ -184,7 +138,10 @@ class TransitionSampler:
         Raises:
             SamplingError: There is no column of a name.
         """
-        self.steps = EpisodeSteps(storage, episodes) if steps is None else steps
+        unknown = options.include_unknown_final
+        if steps is None:
+            steps = EpisodeSteps(storage, episodes, include_unknown_final=unknown)
+        self.steps = steps
         """The steps of the view."""
         self.options = options
         """What is read of each transition."""
@@ -214,6 +171,10 @@ class TransitionSampler:
         self._columns = [item for item in single if item[0] not in BATCH_FIELDS]
         self._column_names = tuple(name for name in bound if name not in BATCH_FIELDS)
         self._reads_returned = any(where == _RETURNED for _, _, where in single)
+        # What of a batch may be of a row that stands for an observation that nobody knows.
+        self._is_hiding = self.steps.counts is not self.steps.known_lengths
+        self._hidden = [name for name in bound if name.partition("/")[0] == "next_observations"]
+        self._hides_goals = options.goal_column.partition("/")[0] == "observations"
 
     def __len__(self) -> int:
         """The number of transitions."""
@@ -272,19 +233,25 @@ class TransitionSampler:
         if self.options.n_step == 1:
             last, next_rows = first, rows + 1
         else:
-            ends = steps.first_steps.take(indices) + steps.lengths.take(indices)
+            ends = steps.first_steps.take(indices) + steps.counts.take(indices)
             last = np.minimum(first + min(self.options.n_step, _MOST_STEPS), ends) - 1
             next_rows = rows + (last - first) + 1
             self._read_returns(batch, first, last)
         shards = ShardsOfSteps(steps, indices)
-        self._read_columns(
-            batch, shards, self._stack_rows(indices, rows, next_rows), rows, first, last
-        )
+        observed = self._stack_rows(indices, rows, next_rows)
+        self._read_columns(batch, shards, observed, rows, first, last)
+        if self._is_hiding:
+            self._hide_unknown(batch, indices, observed[1])
         if self._goals is not None and self.options.goals is not None:
-            ahead = steps.first_steps.take(indices) + steps.lengths.take(indices) - first
+            ahead = steps.first_steps.take(indices) + steps.known_lengths.take(indices) - first
+            if self._is_hiding:
+                # After a step that led to nobody knows what, the goal is not known either.
+                ahead = np.maximum(ahead, 1)
             goals, discount = self.options.goals, self.options.goal_discount
             goal_rows = choose_goal_rows(goals, discount, rows, ahead, generator)
             batch.goals = self._goals.take(Selection(goal_rows, shards), batch.goals)
+            if self._is_hiding and self._hides_goals:
+                batch.goals = hide_rows(batch.goals, goal_rows > steps.last_known_rows(indices))
         batch.origin = BatchOrigin(steps, indices, first)
         return batch
 
@@ -303,7 +270,23 @@ class TransitionSampler:
             out.discounts = None
         if self._goals is None:
             out.goals = None
+        if self._is_hiding:
+            out.next_observations = bare_arrays(out.next_observations)
+            out.goals = bare_arrays(out.goals) if self._hides_goals else out.goals
+            for name in self._hidden:
+                if name in out.columns:
+                    out.columns[name] = bare_arrays(out.columns[name])
         return out
+
+    def _hide_unknown(self, batch: TransitionBatch, indices: Positions, after: Positions) -> None:
+        """Hide the observations after the steps that nobody knows."""
+        last = self.steps.last_known_rows(indices)
+        hidden = after > last.reshape(-1, *(1,) * (after.ndim - 1))
+        for name in self._hidden:
+            if name in BATCH_FIELDS:
+                batch.next_observations = hide_rows(batch.next_observations, hidden)
+            else:
+                batch.columns[name] = hide_rows(batch.columns[name], hidden)
 
     def _read_columns(
         self,
@@ -375,20 +358,3 @@ class TransitionSampler:
             np.maximum(rows[:, None] - back, first_rows),
             np.maximum(next_rows[:, None] - back, first_rows),
         )
-
-
-def normalize_columns(columns: Sequence[str] | None) -> tuple[str, ...] | None:
-    """Return the names of columns as options keep them.
-
-    Raises:
-        SamplingError: It is a single text, or empty, or not all items are text.
-    """
-    if columns is None:
-        return None
-    try:
-        names = () if isinstance(columns, str) else tuple(columns)
-    except TypeError:
-        names = ()
-    if not names or not all(isinstance(name, str) for name in names):
-        raise SamplingError(f"columns is {columns!r}, not a list of names")
-    return names

@@ -103,7 +103,8 @@ class EpisodeWeights:
         if len(nowhere):
             raise SamplingError(
                 f"episode {nowhere[0]} of the view has weight {shares[nowhere[0]]}, but no window "
-                "fits into it; give it weight 0, or ask for padding"
+                "fits into it, or nobody knows what its only step led to; give it weight 0, or "
+                "ask for padding or include_unknown_final"
             )
         # Scaled first, so that a sum of large weights does not overflow.
         largest = shares.max(initial=0.0)

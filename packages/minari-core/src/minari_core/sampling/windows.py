@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from minari_core.arguments import check_fraction, check_whole_number
 from minari_core.errors import SamplingError
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.messages import outline_fields
 from minari_core.sampling.gathering.binding import find_gatherer
 from minari_core.sampling.gathering.gatherers import Gatherer
+from minari_core.sampling.gathering.hiding import hide_rows
 from minari_core.sampling.gathering.selection import Selection
+from minari_core.sampling.options import BATCH_FIELDS, SequenceOptions
 from minari_core.sampling.rank_index import Positions, RankIndex
 from minari_core.sampling.steps import (
     EpisodeSteps,
@@ -22,10 +23,7 @@ from minari_core.sampling.steps import (
     check_positions,
     draw_positions,
 )
-from minari_core.sampling.transitions import BATCH_FIELDS
 from minari_core.sampling.weights import EpisodeWeights
-
-Padding: TypeAlias = Literal["after", "before"]
 
 _REWARDS_AT_ONCE = 1 << 14
 _OF_STEPS = ("actions", "rewards", "terminations", "truncations")
@@ -47,7 +45,8 @@ class SequenceBatch:
     rewards: Any = None
     """The rewards, float64."""
     next_observations: Any = None
-    """The observations after the steps."""
+    """The observations after the steps. With ``include_unknown_final`` and episodes whose final
+    observation is not known, masked arrays (None in lists)."""
     terminations: Any = None
     """Whether each step terminated its episode."""
     truncations: Any = None
@@ -73,34 +72,6 @@ class SequenceBatch:
     def __len__(self) -> int:
         """The number of windows."""
         return len(self.episode_ids)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SequenceOptions:
-    """The arguments of `MinariDataset.sample_sequences` that say what to read."""
-
-    length: int
-    """The number of steps in a window."""
-    columns: tuple[str, ...] | None = None
-    """The columns to read; those of `BATCH_FIELDS` but `next_observations` if None."""
-    padding: Padding | None = None
-    """Where to pad windows that reach beyond an episode; None for whole windows only."""
-    returns_to_go: bool = False
-    """Whether to compute returns-to-go."""
-    discount: float = 1.0
-    """The discount of returns-to-go."""
-
-    def __post_init__(self) -> None:
-        """Validate the values.
-
-        Raises:
-            SamplingError: A value is out of its range.
-        """
-        # Numbers are kept as Python's own: the text of options is in the state of batches.
-        object.__setattr__(self, "length", check_whole_number("length", self.length, 1))
-        object.__setattr__(self, "discount", check_fraction("discount", self.discount))
-        if self.padding not in (None, "after", "before"):
-            raise SamplingError(f"padding is {self.padding!r}, not 'after', 'before' or None")
 
 
 class SequenceSampler:
@@ -132,7 +103,10 @@ class SequenceSampler:
             SamplingError: There is no column of a name, or every episode is shorter than a
                 window that is not padded.
         """
-        self.steps = EpisodeSteps(storage, episodes) if steps is None else steps
+        unknown = options.include_unknown_final
+        if steps is None:
+            steps = EpisodeSteps(storage, episodes, include_unknown_final=unknown)
+        self.steps = steps
         """The steps of the view."""
         self.options = options
         """What is read of each window."""
@@ -146,19 +120,20 @@ class SequenceSampler:
         ]
         self._paired = {name for pair in self._pairs for name in pair[:2]}
         self._rewards = find_gatherer(storage, "rewards") if options.returns_to_go else None
-        self.counts = self.steps.lengths
+        self._is_hiding = self.steps.counts is not self.steps.known_lengths
+        self.counts = self.steps.counts
         """The number of windows of each episode of the view, shape (episodes,)."""
         self.starts = self.steps.view_starts
         """The first window of each episode of the view."""
         self._whole: RankIndex | None = None
         if options.padding is None:
-            self.counts = np.maximum(self.steps.lengths - options.length + 1, 0)
+            self.counts = np.maximum(self.steps.counts - options.length + 1, 0)
             self.starts = np.cumsum(self.counts) - self.counts
             holders = np.flatnonzero(self.counts)
             if self.steps.total and not len(holders):
                 raise SamplingError(
                     f"windows of {options.length} steps are longer than every episode (the longest "
-                    f"has {int(self.steps.lengths.max())} steps); ask for padding or shorter ones"
+                    f"has {int(self.steps.counts.max())} steps); ask for padding or shorter ones"
                 )
             self._whole = RankIndex(self.counts[holders])
             self._skipped = self.steps.view_starts[holders] - self.starts[holders]
@@ -209,7 +184,7 @@ class SequenceSampler:
         batch = SequenceBatch(episode_ids=steps.episodes.take(indices))
         padded = None
         if self._whole is None:
-            wanted, last = window, first + steps.lengths.take(indices) - 1
+            wanted, last = window, first + steps.counts.take(indices) - 1
             window = np.clip(wanted, first[:, None], last[:, None])
             batch.mask = window == wanted
             padded = None if batch.mask.all() else ~batch.mask
@@ -218,6 +193,13 @@ class SequenceSampler:
         batch.time_steps = window - first[:, None]
         shift = steps.rows(indices, first) - first
         self._read_columns(batch, window, shift, ShardsOfSteps(steps, indices), padded)
+        if self._is_hiding:
+            hidden = window + shift[:, None] + 1 > steps.last_known_rows(indices)[:, None]
+            for name in self._gatherers:
+                if name == "next_observations":
+                    batch.next_observations = hide_rows(batch.next_observations, hidden)
+                elif name.startswith("next_observations/"):
+                    batch.columns[name] = hide_rows(batch.columns[name], hidden)
         if self._rewards is not None:
             last = first + steps.lengths.take(indices) - 1
             batch.returns_to_go = self._returns_to_go(self._rewards, window, last, padded)

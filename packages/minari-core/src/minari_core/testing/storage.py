@@ -280,6 +280,28 @@ class StorageConformance(ABC):
                 lambda: list(storage.read_episode_metadata([0, index])),  # noqa: B023
             )
 
+    def test_a_final_observation_that_nobody_knows_is_not_made_up(self) -> None:
+        """Such an episode has as many observations as steps, and can be stored again."""
+        for name, space in self.spaces_to_hold().items():
+            space.seed(3)
+            storage = self.new_storage(space, _MOVE)
+            written: list[tuple[list[Any], bool]] = []
+            buffers: list[EpisodeBuffer] = []
+            for steps, is_known in ((4, False), (1, False), (2, True)):
+                buffer = simple_episode(1, steps)
+                rows = [space.sample() for _ in range(steps + is_known)]
+                buffer.observations = list(rows)
+                buffer.metadata = {"final_observation_known": is_known}
+                buffers.append(buffer)
+                written.append((rows, is_known))
+            storage.append_episodes(buffers)
+            storage.append_episodes(self._all(storage))
+            for seen in (storage, self.reopened(storage)):
+                for episode, (rows, is_known) in zip(self._all(seen), written * 2, strict=True):
+                    expect(episode.final_observation_known is is_known, f"{name}: other metadata")
+                    found = split_space_rows(space, episode.observations, len(rows))
+                    expect_same(found, rows, f"{name}: observations")
+
     def test_copies_can_be_written_to(self) -> None:
         """What is read with ``copy=True`` is the caller's own."""
         for name, space in self.spaces_to_hold().items():

@@ -23,6 +23,7 @@ from minari_core.datasets.flat.episodes import (
     split_episodes,
 )
 from minari_core.errors import DataError
+from minari_core.messages import warn_caller
 
 
 @list_details
@@ -48,8 +49,9 @@ def create_dataset_from_arrays(
 
     An episode ends with each terminal and each timeout, after ``max_episode_steps``, and with the
     data; where it is not terminated there, it is truncated. Without ``next_observations`` the
-    last observation of an episode is unknown: the one before it is repeated, and the episode
-    metadata ``final_observation_known`` is False.
+    final observation of an episode is not known: `EpisodeData.final_observation_known` is False,
+    the episode has as many observations as steps, and samplers leave its last step out unless
+    asked. A warning says so if some of these steps terminated their episodes.
 
     Args:
         dataset_name: The id of the new dataset.
@@ -122,6 +124,13 @@ def create_dataset_from_columns(
             found = count_rows(column)
             what = "columns of different lengths" if found < 0 else f"{found} rows"
             raise DataError(f"{name} has {what}, but terminals has {steps}")
+    ended = int(np.count_nonzero(columns.terminals))
+    if columns.next_observations is None and ended:
+        warn_caller(
+            f"without next_observations nobody knows what the last action of an episode led to, so "
+            f"that samplers leave {len(columns.ends)} last steps out, {ended} of which terminated "
+            "their episodes; include_unknown_final=True takes these, too"
+        )
     if env is None:
         observation_space = observation_space or infer_space(columns.observations, discrete=False)
         action_space = action_space or infer_space(columns.actions, discrete=True)

@@ -15,10 +15,8 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from minari_core.episodes.episode import EpisodeBuffer
+from minari_core.episodes.final_observation import FINAL_OBSERVATION
 from minari_core.errors import DataError
-
-FINAL_OBSERVATION = "final_observation_known"
-"""The key of the episode metadata that says whether the last observation was in the data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +81,7 @@ def find_episode_ends(
 def split_episodes(columns: FlatColumns) -> Iterator[EpisodeBuffer]:
     """Yield the episodes, one by one.
 
-    Where the last observation of an episode is not known, the one before it is repeated, and the
+    Without ``next_observations``, the final observation of an episode is not known, and the
     episode's metadata says so. An episode without a terminal ends truncated.
 
     Raises:
@@ -92,18 +90,18 @@ def split_episodes(columns: FlatColumns) -> Iterator[EpisodeBuffer]:
     start = 0
     for index, end in enumerate(columns.ends.tolist()):
         observations = _slice(columns.observations, start, end)
-        if columns.next_observations is None:
-            final, known = _slice(observations, end - start - 1, end - start), False
-        else:
+        known = columns.next_observations is not None
+        if known:
             following = _slice(columns.next_observations, start, end)
             _check_following(observations, following, index)
-            final, known = _slice(following, end - start - 1, end - start), True
+            final = _slice(following, end - start - 1, end - start)
+            observations = _concatenate(observations, final)
         terminations = np.zeros(end - start, dtype=np.bool_)
         terminations[-1] = columns.terminals[end - 1]
         truncations = np.zeros(end - start, dtype=np.bool_)
         truncations[-1] = not terminations[-1]
         yield EpisodeBuffer(
-            observations=_concatenate(observations, final),
+            observations=observations,
             actions=_slice(columns.actions, start, end),
             rewards=np.asarray(columns.rewards[start:end]),
             terminations=terminations,

@@ -31,18 +31,22 @@ class EpisodeIndex:
         "_first_steps",
         "lengths",
         "starts",
+        "unknown_finals",
     )
 
     def __init__(
         self,
         lengths: npt.NDArray[np.int64],
         counts: Sequence[tuple[int, int, int]],
+        unknown_finals: npt.NDArray[np.bool_] | None = None,
     ) -> None:
         """Build the index.
 
         Args:
             lengths: The number of steps of each episode, shape (episodes,).
             counts: The rows, steps and episodes of each shard.
+            unknown_finals: Whether the last row of each episode is a placeholder, because its
+                final observation is not known, shape (episodes,); None if none is.
 
         Raises:
             DatasetDamagedError: The lengths do not add up to the rows of the shards.
@@ -66,6 +70,9 @@ class EpisodeIndex:
         """The first step of each episode, and the total at the end, shape (episodes + 1,)."""
         self.lengths = lengths
         """The number of steps of each episode, shape (episodes,)."""
+        self.unknown_finals = unknown_finals
+        """Whether the last row of each episode is a placeholder, because its final observation is
+        not known, shape (episodes,); None if none is."""
         self._borders: dict[Axis, npt.NDArray[np.int64]] = {
             "rows": np.array(self._first_rows),
             "steps": np.array(self._first_steps),

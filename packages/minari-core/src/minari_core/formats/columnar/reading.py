@@ -21,6 +21,7 @@ from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
 from minari_core.errors import DatasetChangedError, DatasetDamagedError
 from minari_core.formats.columnar.episode_entry import decode_entry
 from minari_core.formats.columnar.episode_index import EpisodeIndex, Piece
+from minari_core.formats.columnar.unknown_finals import find_unknown_finals, may_have_unknown_finals
 from minari_core.formats.shards.reader import ShardReader
 from minari_core.storage.base import Storage, check_episode_index
 
@@ -79,8 +80,12 @@ class ShardedStorage(Storage):
         ]
         joined = np.concatenate(lengths) if lengths else np.zeros(0, dtype=np.int64)
         joined.flags.writeable = False
+        unknown = None
+        if any(map(may_have_unknown_finals, self.schemas())):
+            found = [find_unknown_finals(self.shard(number)) for number in range(len(counts))]
+            unknown = np.concatenate(found) if any(part.any() for part in found) else None
         try:
-            return EpisodeIndex(joined, counts)
+            return EpisodeIndex(joined, counts, unknown)
         except DatasetDamagedError as error:
             where = self.data_path or self.data_format
             raise DatasetDamagedError(f"{where}: {error}") from error
@@ -105,11 +110,12 @@ class ShardedStorage(Storage):
     def _read_episode(self, index: EpisodeIndex, number: int, copy: bool) -> EpisodeData:
         rows, steps = index.locate(number)
         shard, entry = index.entry(number)
+        is_unknown = index.unknown_finals is not None and bool(index.unknown_finals[number])
         is_together = len(rows) == len(steps) == 1 and rows[0][0] == steps[0][0] == shard
         if not is_together or len(self.schemas()) > 1:
             return EpisodeData(
                 number,
-                self._read("observations", rows, copy),
+                self._read("observations", _leave_last_out(rows) if is_unknown else rows, copy),
                 self._read("actions", steps, copy),
                 self._read("rewards", steps, copy),
                 self._read("terminations", steps, copy),
@@ -126,7 +132,7 @@ class ShardedStorage(Storage):
         try:
             return EpisodeData(
                 number,
-                readers["observations"](row, row_stop),
+                readers["observations"](row, row_stop - is_unknown),
                 readers["actions"](step, step_stop),
                 readers["rewards"](step, step_stop),
                 readers["terminations"](step, step_stop),
@@ -188,3 +194,9 @@ class ShardedStorage(Storage):
         """Rebuild the index at its next use, because shards were added."""
         self._index = None
         self._unions = None
+
+
+def _leave_last_out(pieces: list[Piece]) -> list[Piece]:
+    """Leave the last row out, which a placeholder stands in."""
+    *others, (shard, start, stop) = pieces
+    return [*others, (shard, start, stop - 1)] if stop - start > 1 else others

@@ -17,6 +17,7 @@ from gymnasium import spaces
 from minari_core.columns import Schema, fill_missing_keys
 from minari_core.episodes import Episode, encode_episodes
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
+from minari_core.episodes.final_observation import add_placeholder, remove_placeholder
 from minari_core.episodes.fit import check_schema_fits
 from minari_core.episodes.stream import encode_shards
 from minari_core.errors import (
@@ -205,7 +206,11 @@ class PublicStorage(Storage):
         """Read episodes in the order of their indices; see `Storage.read_episodes`."""
         infos, extras = self._manifest.infos, self._manifest.extras
         for numbers in self._batch(indices):
-            for episode in self._read(numbers):
+            for stored in self._read(numbers):
+                episode = stored
+                if not stored.final_observation_known:
+                    known = remove_placeholder(stored.observations)
+                    episode = replace(stored, observations=known)
                 if not copy:
                     _freeze(episode)
                 rows = len(episode) + 1
@@ -262,7 +267,8 @@ class PublicStorage(Storage):
                     holder.add([shard])
                     if writer is None:
                         writer = self._writer(first)
-                    for episode in holder.read_episodes(range(shard.episodes), copy=False):
+                    for read in holder.read_episodes(range(shard.episodes), copy=False):
+                        episode = _with_placeholder(read, both_spaces[0])
                         writer.write_episode(number, episode, shard.schema)
                         number += 1
                     steps += shard.steps
@@ -380,6 +386,13 @@ def _make_unsaved(
     kind: type[PublicStorage], folder: Path, manifest: PublicManifest
 ) -> PublicStorage:
     return kind(folder, manifest, published=False)
+
+
+def _with_placeholder(episode: EpisodeData, space: spaces.Space[Any]) -> EpisodeData:
+    if episode.final_observation_known:
+        return episode
+    rows = add_placeholder(space, episode.observations, len(episode), episode.id)
+    return replace(episode, observations=rows)
 
 
 def _freeze(value: object) -> None:

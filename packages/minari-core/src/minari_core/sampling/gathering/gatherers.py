@@ -162,7 +162,8 @@ class FixedGatherer(Gatherer):
 
     def _check(self, out: Any, shape: tuple[int, ...]) -> None:
         wanted = (*shape, *self.row_shape)
-        if not isinstance(out, np.ndarray) or out.shape != wanted or out.dtype != self.dtype:
+        is_plain = isinstance(out, np.ndarray) and not isinstance(out, np.ma.MaskedArray)
+        if not is_plain or out.shape != wanted or out.dtype != self.dtype:
             found = f"{out.dtype} of shape {out.shape}" if isinstance(out, np.ndarray) else out
             raise SamplingError(
                 f"out has {found} where {self.dtype} of shape {wanted} belongs; give a batch of "

@@ -1,0 +1,129 @@
+"""The options of samplers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Literal, TypeAlias
+
+from minari_core.arguments import check_fraction, check_whole_number
+from minari_core.errors import SamplingError
+from minari_core.sampling.goals import Goals, check_goals
+
+Padding: TypeAlias = Literal["after", "before"]
+
+BATCH_FIELDS = (
+    "observations",
+    "actions",
+    "rewards",
+    "next_observations",
+    "terminations",
+    "truncations",
+)
+"""The fields of a batch of transitions, which are read unless other columns are asked for."""
+
+# The text of options is in states that earlier releases have saved, which had fewer of them.
+_LATER = ("include_unknown_final",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransitionOptions:
+    """The arguments of `MinariDataset.sample_transitions` that say what to read."""
+
+    columns: tuple[str, ...] | None = None
+    """The columns to read; those of `BATCH_FIELDS` if None."""
+    n_step: int = 1
+    """The number of steps over which rewards are summed."""
+    discount: float = 0.99
+    """The discount of n-step returns."""
+    stack: int = 0
+    """The number of frames to stack; 0 for no axis of frames."""
+    goals: Goals | None = None
+    """How to choose goals; ``"future"`` becomes its older name ``"uniform"``."""
+    goal_discount: float = 0.99
+    """With geometric goals, the chance of going one step further."""
+    goal_column: str = "observations"
+    """The column that goals are taken from."""
+    include_unknown_final: bool = False
+    """Whether to also read the steps whose next observation nobody knows."""
+
+    def __post_init__(self) -> None:
+        """Validate the values.
+
+        Raises:
+            SamplingError: A value is out of its range.
+        """
+        # Numbers are kept as Python's own: the text of options is in the state of batches.
+        for name, smallest in (("n_step", 1), ("stack", 0)):
+            object.__setattr__(self, name, check_whole_number(name, getattr(self, name), smallest))
+        for name in ("discount", "goal_discount"):
+            object.__setattr__(self, name, check_fraction(name, getattr(self, name)))
+        if self.goal_discount == 1:
+            raise SamplingError("goal_discount is 1, not below 1; give goals='future'")
+        check_goals(self.goals)
+        if self.goals == "future":
+            object.__setattr__(self, "goals", "uniform")
+
+    def __repr__(self) -> str:
+        """Every option; of those that came later only what is not the default."""
+        return _write_options(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SequenceOptions:
+    """The arguments of `MinariDataset.sample_sequences` that say what to read."""
+
+    length: int
+    """The number of steps in a window."""
+    columns: tuple[str, ...] | None = None
+    """The columns to read; those of `BATCH_FIELDS` but `next_observations` if None."""
+    padding: Padding | None = None
+    """Where to pad windows that reach beyond an episode; None for whole windows only."""
+    returns_to_go: bool = False
+    """Whether to compute returns-to-go."""
+    discount: float = 1.0
+    """The discount of returns-to-go."""
+    include_unknown_final: bool = False
+    """Whether to also read the steps whose next observation nobody knows."""
+
+    def __post_init__(self) -> None:
+        """Validate the values.
+
+        Raises:
+            SamplingError: A value is out of its range.
+        """
+        # Numbers are kept as Python's own: the text of options is in the state of batches.
+        object.__setattr__(self, "length", check_whole_number("length", self.length, 1))
+        object.__setattr__(self, "discount", check_fraction("discount", self.discount))
+        if self.padding not in (None, "after", "before"):
+            raise SamplingError(f"padding is {self.padding!r}, not 'after', 'before' or None")
+
+    def __repr__(self) -> str:
+        """Every option; of those that came later only what is not the default."""
+        return _write_options(self)
+
+
+def normalize_columns(columns: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Return the names of columns as options keep them.
+
+    Raises:
+        SamplingError: It is a single text, or empty, or not all items are text.
+    """
+    if columns is None:
+        return None
+    try:
+        names = () if isinstance(columns, str) else tuple(columns)
+    except TypeError:
+        names = ()
+    if not names or not all(isinstance(name, str) for name in names):
+        raise SamplingError(f"columns is {columns!r}, not a list of names")
+    return names
+
+
+def _write_options(options: TransitionOptions | SequenceOptions) -> str:
+    shown = [
+        f"{item.name}={getattr(options, item.name)!r}"
+        for item in fields(options)
+        if item.name not in _LATER or getattr(options, item.name) != item.default
+    ]
+    return f"{type(options).__name__}({', '.join(shown)})"
