@@ -111,7 +111,9 @@ class VectorFixedBuffer(VectorBuffer):
         if self._gathered is not None and self._gathered[0] is wanted:
             return self._gathered[1]
         rows = self._filled
-        gathered = rows.reshape(-1, *rows.shape[2:]).take(wanted.cells, axis=0, mode="clip")
+        # Where rows have no elements, numpy cannot tell how many they are.
+        cells = rows.reshape(rows.shape[0] * rows.shape[1], *rows.shape[2:])
+        gathered = cells.take(wanted.cells, axis=0, mode="clip")
         if len(wanted.positions):
             gathered[wanted.positions] = np.stack([self._finals[n] for n in wanted.finals.tolist()])
         self._gathered = (wanted, gathered)
