@@ -289,12 +289,12 @@ def test_an_observation_that_does_not_fit_ends_the_episode_before_it(
         collector.step(0)
     with pytest.raises(DataError, match="observation"):
         collector.step(0)
-    env.tell(Moment(good), Moment(bad))
+    env.tell(Moment(bad))
     with pytest.raises(RecordingError, match="before reset"):
         collector.step(0)
     with pytest.raises(DataError, match="observation"):
         collector.reset(seed=2)
-    env.tell(Moment(good), Moment(good), Moment(good, 5.0, True))
+    env.tell(Moment(good), Moment(good, 5.0, True))
     with pytest.raises(RecordingError, match="before reset"):
         collector.step(0)
     collector.reset(seed=3)

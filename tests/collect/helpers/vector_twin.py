@@ -138,7 +138,7 @@ class Lockstep:
             _, _, terminated, truncated, _ = collector.step(action)
             self.going_on[place] += 1
             self.over[place] = bool(terminated or truncated)
-            if collector._recorder._open is None:
+            if collector._recorder.unfinished is None:
                 self.ends[place].append(self.time)
                 self.going_on[place] = 0
             if self.over[place] and self.mode not in (NEXT_STEP, DISABLED):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from minari_collect import DataCollectorV0, create_dataset_from_collector_env
-from minari_collect.callbacks import EpisodeMetadataCallback
+from minari_collect.callbacks import EpisodeMetadataCallback, StepDataCallback
 from minari_core.datasets.dataset import MinariDataset
 from minari_core.datasets.local import load_dataset
+from minari_core.errors import RecordingError
 from tests.collect.helpers.comparing import assert_same, stacked
 from tests.collect.helpers.environments import TWO, VECTOR, Moment, Scripted
 
@@ -51,9 +52,11 @@ class Twin:
         self.finished: list[TwinEpisode] = []
         self.going_on: TwinEpisode | None = None
         self.last: TwinEpisode | None = None
+        self.is_over = False
 
     def reset(self, moment: Moment, seed: int | None, options: dict[str, Any] | None) -> None:
         self.end()
+        self.is_over = False
         self.going_on = TwinEpisode(
             [copy.deepcopy(moment.observation)], [copy.deepcopy(moment.info)], seed, options
         )
@@ -108,6 +111,18 @@ def shown_infos(rows: list[dict[str, Any]], known: list[dict[str, Any]]) -> dict
             else:
                 shown[key] = array
     return shown
+
+
+class Cuts(StepDataCallback):
+    """Sets the flags of a step, whatever the environment returned."""
+
+    flags: tuple[bool, bool] | None = None
+
+    def __call__(self, *arguments: Any, **step: Any) -> dict[str, Any]:
+        data = super().__call__(*arguments, **step)
+        if self.flags is not None:
+            data["terminated"], data["truncated"] = self.flags
+        return data
 
 
 class Recount(EpisodeMetadataCallback):
@@ -204,6 +219,7 @@ scripts = st.builds(
     record_infos=st.booleans(),
     max_steps=st.none() | st.integers(1, 20),
     max_episodes=st.none() | st.integers(1, 20),
+    cut_by_callback=st.booleans(),
 )
 def test_what_is_recorded_is_what_a_list_of_copies_says(
     script: list[Any],
@@ -211,11 +227,14 @@ def test_what_is_recorded_is_what_a_list_of_copies_says(
     record_infos: bool,
     max_steps: int | None,
     max_episodes: int | None,
+    cut_by_callback: bool,
 ) -> None:
     space.seed(1)
     env = Scripted(space)
+    cuts = Cuts()
     collector = DataCollectorV0(
         env,
+        cuts if cut_by_callback else StepDataCallback,
         episode_metadata_callback=Recount,
         record_infos=record_infos,
         max_buffer_steps=max_steps,
@@ -243,10 +262,18 @@ def test_what_is_recorded_is_what_a_list_of_copies_says(
         elif operation == "step":
             (terminated, truncated), reward, info = details
             moment = Moment(space.sample(), reward, terminated, truncated, info)
-            env.tell(moment)
             action = TWO.sample()
+            if twin.is_over:
+                with pytest.raises(RecordingError, match="after the episode had ended"):
+                    collector.step(action)
+                continue
+            env.tell(moment)
+            if cut_by_callback:
+                cuts.flags = (terminated, truncated)
+                env.moments[-1] = replace(moment, terminated=False, truncated=False)
             collector.step(action)
             twin.step(action, moment)
+            twin.is_over = not cut_by_callback and (terminated or truncated)
         else:
             dataset = checkpoint()
         if max_steps is not None:

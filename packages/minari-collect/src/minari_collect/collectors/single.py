@@ -16,11 +16,13 @@ from minari_collect.callbacks import (
     instantiate_callback,
     select_extras,
 )
+from minari_collect.collectors.autoreset import SameStepAutoreset, find_autoreset
 from minari_collect.collectors.base import (
     CLOSED,
     EpisodeCollector,
 )
 from minari_collect.collectors.beginnings import convert_seed, copy_options
+from minari_collect.collectors.reused_arrays import ReusedArrayCheck
 from minari_collect.recording.episode_recorder import EpisodeRecorder
 from minari_core.arguments import check_count_or_none
 from minari_core.errors import RecordingError
@@ -33,9 +35,13 @@ class DataCollectorV0(EpisodeCollector, gymnasium.Wrapper[Any, Any, Any, Any]):
     their arrays. Full buffers go to a hidden folder under the datasets' root: memory is bounded,
     and what a killed process has collected can be recovered (`minari_collect.list_recoverable`).
 
-    An episode ends when a step terminates or truncates it. It is ended as truncated when `reset`
-    is called before that, and when a dataset is created or extended. Stepping on without a reset
-    then begins a new episode at the last observation.
+    An episode ends when a step terminates or truncates it; only a reset begins another then. It is
+    ended as truncated when `reset` is called before that, when a step raises, and when a dataset is
+    created or extended. After the latter, and where a callback has changed the flags of the last
+    step, stepping on without a reset begins a new episode at the last observation.
+
+    An environment in Gymnasium's wrapper for autoreset resets itself: episodes end and begin there,
+    and what a step returns that only resets is no step.
 
     A forked process begins without what its parent has recorded, which stays the parent's.
 
@@ -87,8 +93,10 @@ class DataCollectorV0(EpisodeCollector, gymnasium.Wrapper[Any, Any, Any, Any]):
                 cannot be called.
             FormatError: There is no such data format.
             SpaceError: A space cannot be stored.
+            RecordingError: The environment resets itself, and last observations are not known.
         """
         super().__init__(env)
+        self._autoreset = find_autoreset(env)
         max_steps = check_count_or_none("max_buffer_steps", max_buffer_steps)
         max_episodes = check_count_or_none("max_buffer_episodes", max_buffer_episodes)
         describe = instantiate_callback(episode_metadata_callback, "episode_metadata_callback")
@@ -113,24 +121,30 @@ class DataCollectorV0(EpisodeCollector, gymnasium.Wrapper[Any, Any, Any, Any]):
             max_steps=max_steps,
             max_episodes=max_episodes,
         )
+        name = type(env.unwrapped).__name__ if env.spec is None else env.spec.id
+        self._reused_arrays = ReusedArrayCheck(name)
+        self._records_as_given = not self._has_own_step_data and self._autoreset is None
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step the environment and record the step.
 
         Raises:
-            RecordingError: There has been no reset, or the collector is closed.
-            DataError: A value cannot be recorded as it is; the episode is recorded up to the step
-                before, and goes on with the next reset.
+            RecordingError: There has been no reset since the last episode ended, or the collector
+                is closed; the environment is not stepped.
+            DataError: A value cannot be recorded as it is. The episode is recorded up to the step
+                before, and only a reset begins another; likewise where the environment raises.
             DatasetWriteError: A full buffer cannot be written; likewise.
         """
-        if self._is_closed:
-            raise RecordingError(CLOSED)
-        result = self.env.step(action)
-        observation, reward, terminated, truncated, info = result
+        if self._recorder.unfinished is None:
+            if self._is_closed:
+                raise RecordingError(CLOSED)
+            if self._autoreset is not None and self._autoreset.is_due:
+                return self._step_into_reset(action)
+            self._recorder.check_can_continue()
         try:
-            if self._has_own_step_data:
-                self._add_own(action, result)
-            else:
+            result = self.env.step(action)
+            if self._records_as_given:
+                observation, reward, terminated, truncated, info = result
                 self._recorder.add(
                     observation,
                     action,
@@ -140,6 +154,8 @@ class DataCollectorV0(EpisodeCollector, gymnasium.Wrapper[Any, Any, Any, Any]):
                     info if self._record_infos else None,
                     None,
                 )
+            else:
+                self._add_otherwise(action, result)
         except BaseException:
             self._recorder.abandon()
             raise
@@ -166,44 +182,89 @@ class DataCollectorV0(EpisodeCollector, gymnasium.Wrapper[Any, Any, Any, Any]):
         recorded_seed, recorded_options = convert_seed(seed), copy_options(options)
         try:
             observation, info = self.env.reset(seed=seed, options=options)
-            recorded, extras = observation, None
-            recorded_info: Mapping[str, Any] | None = info
-            if self._has_own_step_data:
-                data = check_step_data(
-                    self._step_data_callback(env=self.env, obs=observation, info=info)
-                )
-                recorded, recorded_info = get_required(data, "observation"), data.get("info")
-                extras = select_extras(data)
-            infos = recorded_info if self._record_infos else None
-            self._recorder.begin(recorded, infos, extras, recorded_seed, recorded_options)
+            self._begin_episode(observation, info, recorded_seed, recorded_options)
         except BaseException:
             # The environment is no longer where the episode before it was.
             self._recorder.abandon()
             raise
         return observation, info
 
-    def _add_own(self, action: Any, result: tuple[Any, Any, bool, bool, dict[str, Any]]) -> None:
-        observation, reward, terminated, truncated, info = result
-        data = check_step_data(
-            self._step_data_callback(
-                env=self.env,
-                obs=observation,
-                info=info,
-                action=action,
-                rew=reward,
-                terminated=terminated,
-                truncated=truncated,
+    def _begin_episode(
+        self,
+        observation: Any,
+        info: dict[str, Any],
+        seed: int | None = None,
+        options: Mapping[str, object] | None = None,
+    ) -> None:
+        recorded, extras = observation, None
+        recorded_info: Mapping[str, Any] | None = info
+        if self._has_own_step_data:
+            data = check_step_data(
+                self._step_data_callback(env=self.env, obs=observation, info=info)
             )
-        )
-        self._recorder.add(
+            recorded, recorded_info = get_required(data, "observation"), data.get("info")
+            extras = select_extras(data)
+        infos = recorded_info if self._record_infos else None
+        self._recorder.begin(recorded, infos, extras, seed, options)
+
+    def _step_into_reset(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Step an environment that resets itself in this step, and begin an episode."""
+        try:
+            result = self.env.step(action)
+            self._begin_episode(result[0], result[4])
+        except BaseException:
+            self._recorder.abandon()
+            raise
+        return result
+
+    def _add_otherwise(
+        self, action: Any, result: tuple[Any, Any, bool, bool, dict[str, Any]]
+    ) -> None:
+        """Record a step that a callback may change, or whose environment may reset itself."""
+        observation, reward, terminated, truncated, info = result
+        reset_info = None
+        if isinstance(self._autoreset, SameStepAutoreset):
+            split = self._autoreset.split_step(info)
+            if split is not None:
+                observation, info, reset_info = split
+                self._reused_arrays.check(observation, result[0])
+        data: Mapping[str, Any] = {
+            "observation": observation,
+            "action": action,
+            "reward": reward,
+            "terminated": terminated,
+            "truncated": truncated,
+            "info": info,
+        }
+        if self._has_own_step_data:
+            data = check_step_data(
+                self._step_data_callback(
+                    env=self.env,
+                    obs=observation,
+                    info=info,
+                    action=action,
+                    rew=reward,
+                    terminated=terminated,
+                    truncated=truncated,
+                )
+            )
+        flags = get_required(data, "terminated"), get_required(data, "truncated")
+        recorder = self._recorder
+        recorder.add(
             get_required(data, "observation"),
             get_required(data, "action"),
             get_required(data, "reward"),
-            get_required(data, "terminated"),
-            get_required(data, "truncated"),
+            *flags,
             data.get("info") if self._record_infos else None,
             select_extras(data),
         )
+        if flags != (terminated, truncated):
+            recorder.allow_continuing()
+        if reset_info is not None:
+            self._begin_episode(result[0], reset_info)
+        elif self._autoreset is not None and self._autoreset.is_due:
+            # An environment that resets itself ends its episode, whatever the callback says.
+            recorder.end()
 
     def close(self) -> None:
         """Close the environment and drop what is in no dataset, with a warning that counts it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import gymnasium
 import numpy as np
@@ -23,6 +23,8 @@ from minari_collect.collectors.base import (
     CLOSED,
     EpisodeCollector,
 )
+from minari_collect.collectors.episode_statistics import find_statistics_keys
+from minari_collect.collectors.reused_arrays import ReusedArrayCheck
 from minari_collect.collectors.vector_environment import (
     DISABLED,
     NEXT_STEP,
@@ -31,14 +33,17 @@ from minari_collect.collectors.vector_environment import (
     Flags,
     assign_beginnings,
     find_single_spec,
+    name_environment,
     read_reset_mask,
     resolve_autoreset_mode,
     select_env_value,
     select_final_observation,
 )
 from minari_collect.recording.sinks import Beginning
-from minari_collect.recording.vector_recorder import VectorRecorder
+from minari_collect.recording.vector_recorder import Final, VectorRecorder
 from minari_collect.vector_buffers.batched_infos import (
+    Infos,
+    drop_final,
     find_final_info,
     select_env_info,
 )
@@ -145,22 +150,27 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
         )
         # Which environments are reset by the next step.
         self._resets: Flags = np.zeros(self._num_envs, dtype=bool)
+        # Which environments must be reset before the next step, if any.
+        self._due: Flags | None = None
+        self._statistics_keys = find_statistics_keys(envs)
+        self._reused_arrays = ReusedArrayCheck(name_environment(envs))
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Step the environments and record the step.
 
         Raises:
-            RecordingError: There has been no reset, or the collector is closed.
-            DataError: A value cannot be recorded as it is; all episodes are recorded up to the
-                step before, and the next reset begins others.
+            RecordingError: There has been no reset, an environment has ended its episode and does
+                not reset itself, or the collector is closed; no environment is stepped.
+            DataError: A value cannot be recorded as it is. All episodes are recorded up to the
+                step before, and only a reset begins others; likewise where an environment raises.
             DatasetWriteError: A full buffer cannot be written; likewise.
         """
-        if self._is_closed:
-            raise RecordingError(CLOSED)
+        if self._due is not None or not self._recorder.can_go_on:
+            self._refuse_step()
         # An environment may change the array in place.
         given = actions if not self._has_own_step_data else copy.deepcopy(actions)
-        result = self.env.step(actions)
         try:
+            result = self.env.step(actions)
             if self._has_own_step_data:
                 self._add_own(given, result)
             else:
@@ -171,9 +181,19 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
             raise
         return result
 
+    def _refuse_step(self) -> NoReturn:
+        if self._is_closed:
+            raise RecordingError(CLOSED)
+        self._recorder.check_can_go_on()
+        due = [] if self._due is None else np.flatnonzero(self._due).tolist()
+        raise RecordingError(
+            f"step was called after the episodes of environments {due} had ended; they do not "
+            "reset themselves, so call envs.reset(options={'reset_mask': terminated | truncated})"
+        )
+
     def _add(self, actions: Any, result: tuple[Any, Any, Any, Any, dict[str, Any]]) -> None:
         observations, rewards, terminated, truncated, infos = result
-        recorded_infos = infos if self._record_infos else None
+        recorded_infos: Infos | None = infos if self._record_infos else None
         recorder = self._recorder
         if self._mode == NEXT_STEP:
             recorder.add(
@@ -188,18 +208,41 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
             )
             self._resets = np.logical_or(terminated, truncated)
             return
-        recorder.add(
-            observations, actions, rewards, terminated, truncated, recorded_infos, None, None
-        )
-        if self._mode == DISABLED:
-            return
         over = np.logical_or(terminated, truncated)
+        finals: list[Final] = []
         if over.any():
-            for env in np.flatnonzero(over).tolist():
-                info = find_final_info(infos, env, self._num_envs) if self._record_infos else None
-                recorder.add_final(
-                    env, select_final_observation(self._spaces[0], infos, env), info, None
-                )
+            if self._mode == DISABLED:
+                self._due = over
+            else:
+                finals = self._list_finals(observations, infos, over)
+                if recorded_infos is not None:
+                    recorded_infos = drop_final(recorded_infos, self._statistics_keys)
+        recorder.add(
+            observations,
+            actions,
+            rewards,
+            terminated,
+            truncated,
+            recorded_infos,
+            None,
+            None,
+            None,
+            finals,
+        )
+
+    def _list_finals(self, observations: Any, infos: Infos, over: Flags) -> list[Final]:
+        """List what ended the episodes of environments that were reset within the step."""
+        finals: list[Final] = []
+        for env in np.flatnonzero(over).tolist():
+            observation = select_final_observation(self._spaces[0], infos, env)
+            first = select_env_value(self._spaces[0], observations, env)
+            self._reused_arrays.check(observation, first)
+            info = self._find_final_info(infos, env) if self._record_infos else None
+            finals.append((env, observation, info, None))
+        return finals
+
+    def _find_final_info(self, infos: Infos, env: int) -> dict[str, Any] | None:
+        return find_final_info(infos, env, self._num_envs, self._statistics_keys)
 
     def reset(
         self,
@@ -240,6 +283,8 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
             self._recorder.abandon()
             raise
         self._resets = np.zeros_like(self._resets) if mask is None else self._resets & ~mask
+        due = None if mask is None or self._due is None else self._due & ~mask
+        self._due = due if due is not None and due.any() else None
         return observations, infos
 
     def _begin_all(self, observations: Any, infos: Any, beginnings: list[Beginning]) -> None:
@@ -292,7 +337,10 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
         resets = self._resets if self._mode == NEXT_STEP else np.zeros(count, dtype=bool)
         columns: tuple[list[Any], ...] = ([], [], [], [], [])
         flags = np.zeros((2, count), dtype=bool)
-        finals: list[tuple[int, Any, Any, Any]] = []
+        finals: list[Final] = []
+        reset_infos: Infos = infos
+        if self._mode == SAME_STEP and over.any():
+            reset_infos = drop_final(infos, self._statistics_keys)
         for env in range(count):
             if resets[env]:
                 observation, info, extras = self._record_reset(observations, infos, env)
@@ -308,7 +356,7 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
                 extras = select_extras(data)
                 if is_final:
                     finals.append((env, observation, info, extras))
-                    observation, info, extras = self._record_reset(observations, infos, env)
+                    observation, info, extras = self._record_reset(observations, reset_infos, env)
                 record = (observation, *values, info or {}, extras or {})
             for column, value in zip(columns, record, strict=True):
                 column.append(value)
@@ -324,12 +372,15 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
             resets,
             # An environment that resets itself ends its episode, whatever the callback says.
             None if self._mode == DISABLED else over & ~resets,
+            finals,
             one_by_one=True,
         )
-        for final in finals:
-            self._recorder.add_final(*final)
         if self._mode == NEXT_STEP:
             self._resets = over & ~resets
+        elif self._mode == DISABLED:
+            # Where the callback has changed the flags, stepping on begins another episode.
+            due = over & (flags[0] == terminated) & (flags[1] == truncated)
+            self._due = due if due.any() else None
 
     def _record_step(
         self, actions: Any, result: tuple[Any, ...], env: int, is_final: bool
@@ -337,7 +388,9 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
         observations, rewards, terminated, truncated, infos = result
         if is_final:
             observation = select_final_observation(self._spaces[0], infos, env)
-            info = find_final_info(infos, env, self._num_envs) or {}
+            first = select_env_value(self._spaces[0], observations, env)
+            self._reused_arrays.check(observation, first)
+            info = self._find_final_info(infos, env) or {}
         else:
             observation = select_env_value(self._spaces[0], observations, env)
             info = select_env_info(infos, env, self._num_envs)

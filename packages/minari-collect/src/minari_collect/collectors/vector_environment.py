@@ -14,7 +14,7 @@ from gymnasium.envs.registration import EnvSpec
 
 from minari_collect.collectors.beginnings import convert_seed, copy_options
 from minari_collect.recording.sinks import Beginning
-from minari_collect.vector_buffers.batched_infos import FINAL_OBSERVATION_KEYS
+from minari_collect.vector_buffers.batched_infos import FINAL_OBSERVATION_KEYS, Infos
 from minari_core.columns import FIXED_SPACES
 from minari_core.errors import DataError, RecordingError
 
@@ -129,7 +129,15 @@ def find_single_spec(envs: Any) -> EnvSpec | None:
     return copied
 
 
-def select_final_observation(space: spaces.Space[Any], infos: Mapping[str, Any], env: int) -> Any:
+def name_environment(envs: Any) -> str:
+    """Name one of the environments in a message."""
+    spec = find_single_spec(envs)
+    single = getattr(getattr(envs, "unwrapped", envs), "envs", None)
+    example = single[0].unwrapped if isinstance(single, list | tuple) and single else envs
+    return type(getattr(example, "unwrapped", example)).__name__ if spec is None else spec.id
+
+
+def select_final_observation(space: spaces.Space[Any], infos: Infos, env: int) -> Any:
     """Select the last observation of an episode whose environment was reset within a step.
 
     Args:
@@ -141,7 +149,10 @@ def select_final_observation(space: spaces.Space[Any], infos: Mapping[str, Any],
         DataError: The infos do not have it.
     """
     for key in FINAL_OBSERVATION_KEYS:
-        if key in infos:
+        if not isinstance(infos, Mapping):
+            if infos[env].get(key) is not None:
+                return infos[env][key]
+        elif key in infos:
             finals = infos[key]
             if isinstance(finals, Mapping | tuple):
                 return select_env_value(space, finals, env)

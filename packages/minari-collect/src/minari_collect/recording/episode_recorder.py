@@ -28,6 +28,11 @@ _FIRST_CAPACITY = 256
 _SMALLEST_LIMIT = 3
 _DEFAULT_LIMIT = 1 << 17
 _DEFAULT_NBYTES = 64 << 20
+_BEFORE_RESET = "step was called before reset; call env.reset() to begin an episode"
+_AFTER_END = (
+    "step was called after the episode had ended: the step before returned terminated or "
+    "truncated; call env.reset() to begin another episode"
+)
 
 
 class EpisodeRecorder:
@@ -71,9 +76,11 @@ class EpisodeRecorder:
 
         self._rows = 0
         self._written_rows = 0
-        self._open: RecordedSpan | None = None
+        self.unfinished: RecordedSpan | None = None
+        """The episode that is going on."""
         self._finished: list[RecordedSpan] = []
-        self._can_continue = False
+        # Why no step may begin an episode at the last observation.
+        self._refusal: str | None = _BEFORE_RESET
         self._is_heavy = False
 
     def _view_flags(self) -> None:
@@ -83,13 +90,13 @@ class EpisodeRecorder:
     @property
     def buffered_steps(self) -> int:
         """How many steps are held in memory."""
-        ended = len(self._finished) + (self._open is not None)
+        ended = len(self._finished) + (self.unfinished is not None)
         return self._rows - ended if ended else 0
 
     @property
     def episodes(self) -> int:
         """How many episodes with at least one step are held in memory."""
-        going_on = self._open is not None and self._count_open_steps() > 0
+        going_on = self.unfinished is not None and self._count_open_steps() > 0
         return len(self._finished) + going_on
 
     def begin(
@@ -118,7 +125,7 @@ class EpisodeRecorder:
         if extras:
             self._extras.write(row, extras)
         self._rows = row + 1
-        self._open = RecordedSpan(row, row, 0, seed, options)
+        self.unfinished = RecordedSpan(row, row, 0, seed, options)
         self._limit_capacity()
 
     def add(
@@ -139,7 +146,7 @@ class EpisodeRecorder:
                 is not recorded.
             RecordingError: There has been no reset.
         """
-        if self._open is None:
+        if self.unfinished is None:
             self._continue()
         row = self._rows
         if row == self._capacity:
@@ -162,22 +169,40 @@ class EpisodeRecorder:
             self._is_heavy = self._infos.nbytes + self._extras.nbytes > _DEFAULT_NBYTES
         self._rows = row + 1
         if terminated or truncated:
+            self._refusal = _AFTER_END
             self._finish()
+
+    def allow_continuing(self) -> None:
+        """Let the next step begin an episode, though the last one ended another.
+
+        Its flags were not the environment's, which goes on.
+        """
+        self._refusal = None
+
+    def check_can_continue(self) -> None:
+        """Raise unless a step may begin an episode at the last observation.
+
+        Raises:
+            RecordingError: Only a reset may.
+        """
+        if self._refusal is not None:
+            raise RecordingError(self._refusal)
 
     def end(self) -> None:
         """End the unfinished episode as truncated, if it has a step."""
         if self._count_open_steps() == 0:
             return
         self._truncations[self._rows - 2] = True
+        self._refusal = None
         self._finish()
 
     def abandon(self) -> None:
         """End the episode after an error, without writing; only a reset begins another."""
-        if self._open is not None and self._count_open_steps():
-            self._open.last_row = self._rows - 1
+        if self.unfinished is not None and self._count_open_steps():
+            self.unfinished.last_row = self._rows - 1
             self._truncations[self._rows - 2] = True
-            self._finished.append(self._open)
-            self._open = None
+            self._finished.append(self.unfinished)
+            self.unfinished = None
         self._drop_empty()
 
     def flush(self) -> None:
@@ -188,8 +213,8 @@ class EpisodeRecorder:
         """
         if not self._finished:
             return
-        if self._open is not None:
-            self._write_before(self._open)
+        if self.unfinished is not None:
+            self._write_before(self.unfinished)
             return
         self._write(self._rows, self._rows - 1, None)
         # The last observation stays, for an episode that continues from it.
@@ -199,9 +224,10 @@ class EpisodeRecorder:
     def clear(self) -> None:
         """Drop all that is in memory."""
         self._rows = self._written_rows = 0
-        self._open = None
+        self.unfinished = None
         self._finished = []
-        self._can_continue = self._is_heavy = False
+        self._refusal = _BEFORE_RESET
+        self._is_heavy = False
         self._held.clear()
 
     def read(self, group: str, start: int, stop: int) -> object:
@@ -213,39 +239,35 @@ class EpisodeRecorder:
         return self._sink.read_tail(group, count)
 
     def _count_open_steps(self) -> int:
-        episode = self._open
+        episode = self.unfinished
         return 0 if episode is None else self._rows - 1 - episode.first_row + episode.spilled_steps
 
     def _drop_empty(self) -> None:
         """Forget the beginning of an episode without steps, and the end of the one before it."""
-        if self._open is not None:
-            self._open = None
+        if self.unfinished is not None:
+            self.unfinished = None
             self._rows -= 1
-        self._can_continue = False
+        self._refusal = _BEFORE_RESET
 
     def _finish(self) -> None:
-        episode = self._open
+        episode = self.unfinished
         if episode is None:
             return
         episode.last_row = self._rows - 1
         self._finished.append(episode)
-        self._open = None
-        self._can_continue = True
+        self.unfinished = None
         if self._max_episodes is not None and len(self._finished) >= self._max_episodes:
             self.flush()
 
     def _continue(self) -> None:
         """Begin an episode at the last observation, as after a truncation by a callback."""
-        if not self._can_continue:
-            raise RecordingError(
-                "step was called before reset; call env.reset() to begin an episode"
-            )
+        self.check_can_continue()
         if self._rows == self._capacity:
             self._make_room()
         if self._rows:
             self._held.copy_observation(self._rows - 1, self._rows)
         # With an empty buffer, the last observation has been kept in row 0.
-        self._open = RecordedSpan(self._rows, self._rows, 0, None, None)
+        self.unfinished = RecordedSpan(self._rows, self._rows, 0, None, None)
         self._rows += 1
 
     def _make_room(self) -> None:
@@ -259,17 +281,17 @@ class EpisodeRecorder:
             self._spill()
 
     def _spill(self) -> None:
-        if self._open is None:
+        if self.unfinished is None:
             self.flush()
             return
-        first = self._open.first_row
+        first = self.unfinished.first_row
         if first > self._rows // 2 or first == self._rows - 2 > 0:
             # Only whole episodes are written while the open one is the smaller part.
-            self._write_before(self._open)
+            self._write_before(self.unfinished)
         else:
-            self._write(self._rows - 1, self._rows - 2, self._open)
-            self._open.spilled_steps += self._rows - 2 - first
-            self._open.first_row = 0
+            self._write(self._rows - 1, self._rows - 2, self.unfinished)
+            self.unfinished.spilled_steps += self._rows - 2 - first
+            self.unfinished.first_row = 0
             # The last step stays here, so that the episode can still be ended as truncated.
             self._keep_rows(self._rows - 2, self._rows)
             self._written_rows = 1

@@ -10,7 +10,7 @@ environment (`minari_collect.recording.vector_writer`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from gymnasium import spaces
@@ -29,6 +29,9 @@ _DEFAULT_NBYTES = 64 << 20
 # Of many environments with images, pieces of some frames each would be many small files.
 _NBYTES_PER_ENV = 4 << 20
 _MOST_NBYTES = 256 << 20
+
+Final: TypeAlias = tuple[int, Any, Mapping[str, Any] | None, Mapping[str, Any] | None]
+"""An environment, the last observation of its episode, its info and extras."""
 
 
 class VectorRecorder:
@@ -74,7 +77,8 @@ class VectorRecorder:
         self._start = np.zeros(num_envs, dtype=np.int64)
         self._beginnings: dict[int, Beginning] = {}
         self._ended = 0
-        self._can_go_on = False
+        self.can_go_on = False
+        """Whether a step may be added: there has been a reset, and no error since."""
 
     @property
     def buffered_steps(self) -> int:
@@ -124,7 +128,18 @@ class VectorRecorder:
             self._held.gaps[row - 1] = True
         self._rows = row + 1
         self._note_beginnings(row, beginnings, np.arange(self._envs))
-        self._can_go_on = True
+        self.can_go_on = True
+
+    def check_can_go_on(self) -> None:
+        """Raise unless a step may be added.
+
+        Raises:
+            RecordingError: Only a reset may begin episodes.
+        """
+        if not self.can_go_on:
+            raise RecordingError(
+                "step was called before reset; call envs.reset() to begin episodes"
+            )
 
     def begin_some(
         self,
@@ -147,7 +162,7 @@ class VectorRecorder:
             DataError: An observation does not fit its column.
             RecordingError: No environment has been reset yet.
         """
-        if not self._can_go_on:
+        if not self.can_go_on:
             raise RecordingError("some environments were reset before all were; reset all first")
         row = self._rows - 1
         envs = np.flatnonzero(mask)
@@ -175,6 +190,7 @@ class VectorRecorder:
         extras: Sequence[Mapping[str, Any]] | None,
         resets: Flags | None,
         forced: Flags | None = None,
+        finals: Sequence[Final] = (),
         *,
         one_by_one: bool = False,
     ) -> None:
@@ -191,6 +207,7 @@ class VectorRecorder:
             resets: Which environments were reset instead of stepped; what is given of their
                 action and reward does not count.
             forced: Which episodes end whatever their flags say, and are truncated then.
+            finals: The last observations of episodes whose environments were reset within the step.
             one_by_one: Whether observations, actions and rewards are lists of single values, in
                 which None stands for one that does not count, instead of batches.
 
@@ -200,10 +217,8 @@ class VectorRecorder:
                 is not recorded.
             RecordingError: There has been no reset.
         """
-        if not self._can_go_on:
-            raise RecordingError(
-                "step was called before reset; call envs.reset() to begin episodes"
-            )
+        if not self.can_go_on:
+            self.check_can_go_on()
         row = self._rows if self._rows < self._held.capacity else self._next_row()
         step = row - 1
         if one_by_one:
@@ -229,27 +244,25 @@ class VectorRecorder:
             self._infos.write(row, infos)
         if extras is not None:
             self._extras.write(row, extras)
+        if finals:
+            self._add_finals(row, finals)
         self._rows = row + 1
         if self._max_episodes is not None:
             self._ended += int(np.count_nonzero(ends))
 
-    def add_final(
-        self,
-        env: int,
-        observation: Any,
-        info: Mapping[str, Any] | None,
-        extras: Mapping[str, Any] | None,
-    ) -> None:
-        """Add the last observation of an episode whose environment was reset within the last step.
-
-        Raises:
-            DataError: The observation does not fit its column.
-        """
-        self._observations.add_final(observation)
-        self._infos.add_final(info)
-        self._extras.add_final(extras)
-        numbers = self._held.final_numbers
-        numbers[(self._rows - 1) * self._envs + env] = len(numbers)
+    def _add_finals(self, row: int, finals: Sequence[Final]) -> None:
+        """Keep the last observations of the episodes that end before a row; all or none."""
+        held = self._held
+        known = dict(held.final_numbers)
+        try:
+            for env, observation, info, extras in finals:
+                held.observations.add_final(observation)
+                held.infos.add_final(info)
+                held.extras.add_final(extras)
+                held.final_numbers[row * self._envs + env] = len(held.final_numbers)
+        except BaseException:
+            held.keep_finals(known)
+            raise
 
     def bound(self) -> None:
         """Write what ended, if that is as much as may be held in memory.
@@ -270,7 +283,7 @@ class VectorRecorder:
     def abandon(self) -> None:
         """End all episodes after an error, without writing; only a reset begins others."""
         self.end()
-        self._can_go_on = False
+        self.can_go_on = False
 
     def flush(self) -> None:
         """Write all that has ended.
@@ -284,7 +297,7 @@ class VectorRecorder:
         """Drop all that is in memory."""
         self._rows = self._ended = 0
         self._start[:] = 0
-        self._can_go_on = False
+        self.can_go_on = False
         self._beginnings = {}
         self._held.clear()
         self._writer.clear()

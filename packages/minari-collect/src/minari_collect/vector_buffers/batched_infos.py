@@ -1,9 +1,12 @@
-"""The batched infos of a vector environment, split by sub-environment."""
+"""The infos of a vector environment, split by sub-environment.
+
+They are a batch, as Gymnasium makes it, or with its ``DictInfoToList`` a dict for each environment.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -12,15 +15,20 @@ FINAL_INFO_KEY = "final_info"
 _FINAL_KEYS = frozenset((*FINAL_OBSERVATION_KEYS, FINAL_INFO_KEY))
 NOT_BATCHED = frozenset((*_FINAL_KEYS, *(f"_{key}" for key in _FINAL_KEYS)))
 
+Infos: TypeAlias = Mapping[Any, Any] | Sequence[Mapping[Any, Any]]
+"""A batch of infos, or one for each environment."""
 
-def select_env_info(infos: Mapping[Any, Any], env: int, num_envs: int) -> dict[str, Any]:
-    """Select the info of one environment from a batch, as the environment gave it.
+
+def select_env_info(infos: Infos, env: int, num_envs: int) -> dict[str, Any]:
+    """Select the info of one environment, as the environment gave it.
 
     Args:
-        infos: A batch as Gymnasium makes it.
+        infos: The infos of all.
         env: Which environment.
         num_envs: How many there are.
     """
+    if not isinstance(infos, Mapping):
+        return {key: value for key, value in infos[env].items() if key not in _FINAL_KEYS}
     info: dict[str, Any] = {}
     for key, value in infos.items():
         if key in NOT_BATCHED:
@@ -40,15 +48,43 @@ def select_env_info(infos: Mapping[Any, Any], env: int, num_envs: int) -> dict[s
     return info
 
 
-def find_final_info(infos: Mapping[str, Any], env: int, num_envs: int) -> dict[str, Any] | None:
-    """Select the info of the last step of an episode that was reset within the step, if any."""
-    final = infos.get(FINAL_INFO_KEY)
+def find_final_info(
+    infos: Infos, env: int, num_envs: int, statistics_keys: Collection[str] = ()
+) -> dict[str, Any] | None:
+    """Select the info of the last step of an episode that was reset within the step, if any.
+
+    Args:
+        infos: The infos of all.
+        env: Which environment.
+        num_envs: How many there are.
+        statistics_keys: The keys that belong to the episode though they are beside those of the
+            reset; see `drop_final`.
+    """
+    final = (infos if isinstance(infos, Mapping) else infos[env]).get(FINAL_INFO_KEY)
+    info: dict[str, Any] | None = None
     if isinstance(final, dict):
-        return select_env_info(final, env, num_envs)
-    if isinstance(final, np.ndarray | list | tuple) and _has_length(final, num_envs):
-        info = final[env]
-        return info if isinstance(info, dict) else None
-    return None
+        info = select_env_info(final, env, num_envs) if isinstance(infos, Mapping) else final
+    elif isinstance(final, np.ndarray | list | tuple) and _has_length(final, num_envs):
+        info = final[env] if isinstance(final[env], dict) else None
+    if statistics_keys:
+        beside = select_env_info(infos, env, num_envs)
+        statistics = {key: beside[key] for key in statistics_keys if key in beside}
+        return {**(info or {}), **statistics} if info is not None or statistics else None
+    return info
+
+
+def drop_final(infos: Infos, statistics_keys: Collection[str]) -> Infos:
+    """Drop what belongs to episodes that have ended from infos of the resets after them.
+
+    Args:
+        infos: The infos of all environments.
+        statistics_keys: The keys that wrappers add to the infos of a whole batch.
+    """
+    dropped = {*_FINAL_KEYS, *statistics_keys}
+    dropped |= {f"_{key}" for key in dropped}
+    if isinstance(infos, Mapping):
+        return {key: value for key, value in infos.items() if key not in dropped}
+    return [{key: value for key, value in info.items() if key not in dropped} for info in infos]
 
 
 def is_mask(value: object, num_envs: int) -> bool:

@@ -1,0 +1,77 @@
+"""Gymnasium's wrappers around vector environments that change the infos."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+
+from minari_collect import StepDataCallback, VectorDataCollector
+from minari_collect import create_dataset_from_collector_env as create
+from minari_collect.collectors.vector_environment import DISABLED, NEXT_STEP, SAME_STEP
+from tests.collect.helpers.environments import Counter
+
+pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no")
+
+HAS_MODES = hasattr(gymnasium.vector, "AutoresetMode")
+MODES = [NEXT_STEP, SAME_STEP, DISABLED] if HAS_MODES else [SAME_STEP]
+WRAPPERS: Any = gymnasium.wrappers.vector if HAS_MODES else gymnasium.wrappers
+LIST_WRAPPER = WRAPPERS.DictInfoToList if HAS_MODES else WRAPPERS.VectorListInfo
+
+
+class Own(StepDataCallback):
+    """Changes nothing, but is called for each environment."""
+
+
+def recorded(envs: Any, mode: str, callback: Any, steps: int = 9) -> Any:
+    collector = VectorDataCollector(envs, callback, record_infos=True)
+    collector.reset(seed=[1, 2])
+    for _ in range(steps):
+        _, _, terminated, truncated, _ = collector.step(np.zeros(2, np.int64))
+        if mode == DISABLED and (terminated | truncated).any():
+            collector.reset(options={"reset_mask": terminated | truncated})
+    dataset = create(f"tests/{mode}-v0", collector)
+    collector.close()
+    return dataset
+
+
+def lengths() -> list[Any]:
+    return [lambda: Counter(2), lambda: Counter(3)]
+
+
+def made(mode: str) -> Any:
+    options: Any = {"autoreset_mode": mode} if HAS_MODES else {}
+    return gymnasium.vector.SyncVectorEnv(lengths(), **options)
+
+
+@pytest.mark.parametrize("callback", [StepDataCallback, Own])
+@pytest.mark.parametrize("as_list", [False, True], ids=["batched infos", "lists of infos"])
+@pytest.mark.parametrize("mode", MODES)
+def test_statistics_of_an_episode_are_in_its_last_row(
+    mode: str, as_list: bool, callback: Any
+) -> None:
+    envs = WRAPPERS.RecordEpisodeStatistics(made(mode))
+    dataset = recorded(LIST_WRAPPER(envs) if as_list else envs, mode, callback)
+
+    assert len(dataset) > 5
+    for episode in dataset:
+        returns = np.ma.masked_array(episode.infos["episode"]["r"])
+        has_return = ~np.ma.getmaskarray(returns)
+        is_over = bool(episode.terminations[-1])
+        assert has_return.tolist() == [False] * len(episode) + [is_over]
+        # After a reset of some environments, Gymnasium counts for all of them anew.
+        if is_over and mode != DISABLED:
+            assert returns[-1] == episode.rewards.sum()
+
+
+@pytest.mark.parametrize("callback", [StepDataCallback, Own])
+@pytest.mark.parametrize("mode", MODES)
+def test_infos_as_a_list_of_dicts_are_those_of_the_batch(mode: str, callback: Any) -> None:
+    dataset = recorded(LIST_WRAPPER(made(mode)), mode, callback)
+
+    assert len(dataset) > 5
+    for episode in dataset:
+        assert set(episode.infos) == {"count"}
+        assert episode.infos["count"].tolist() == list(range(len(episode) + 1))
