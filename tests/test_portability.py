@@ -19,6 +19,8 @@ REPOSITORY = Path(__file__).parents[1]
 IMPORTED_AS_ON_WINDOWS = """
 import builtins, importlib, json, sys, types
 
+import pytest
+
 OURS = ("tests", "conftest", "minari", "posix_only")
 MODULES = {"curses", "fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}
 NAMES = {
@@ -54,6 +56,14 @@ def import_as_on_windows(name, globals=None, locals=None, fromlist=(), level=0):
     return real_import(name, globals, locals, fromlist, level)
 
 builtins.__import__ = import_as_on_windows
+real_importorskip = pytest.importorskip
+
+def importorskip_as_on_windows(name, *args, **kwargs):
+    if name in MODULES:
+        pytest.skip(f"Windows has no {name}", allow_module_level=True)
+    return real_importorskip(name, *args, **kwargs)
+
+pytest.importorskip = importorskip_as_on_windows
 problems = {}
 for name in json.load(sys.stdin):
     try:
