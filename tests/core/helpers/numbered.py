@@ -53,7 +53,7 @@ def zero_fields(steps: int = 2) -> dict[str, Any]:
         "actions": np.zeros(steps, dtype=np.int64),
         "rewards": np.zeros(steps),
         "terminations": np.zeros(steps, dtype=bool),
-        "truncations": np.ones(steps, dtype=bool),
+        "truncations": np.arange(steps) == steps - 1,
     }
 
 

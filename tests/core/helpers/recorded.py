@@ -88,6 +88,18 @@ class RecordedEpisode:
     def __len__(self) -> int:
         return len(self.rewards)
 
+    def part_of(self, step: int, *, everything: bool = False) -> tuple[int, int]:
+        """The first step, and the one after the last, of what nothing reaches out of.
+
+        Earlier releases stored episodes that go on after an end; such an end is one all the same.
+        """
+        ended = [
+            one or other for one, other in zip(self.terminations, self.truncations, strict=True)
+        ]
+        first = max((i + 1 for i in range(step) if ended[i]), default=0)
+        stop = next((i + 1 for i in range(step, len(self)) if ended[i]), len(self))
+        return first, min(stop, len(self) if everything else self.known_steps)
+
 
 @dataclass(repr=False)
 class Recorded:
@@ -134,6 +146,10 @@ def _info(
     return {key: value for key, value in info.items() if key not in lists}
 
 
+def _early(rng: np.random.Generator, share: float, steps: int) -> list[bool]:
+    return (rng.random(steps - 1) < share / 2).tolist() if share else [False] * (steps - 1)
+
+
 def record(
     observation_space: spaces.Space[Any],
     action_space: spaces.Space[Any],
@@ -143,8 +159,20 @@ def record(
     reward_shape: tuple[int, ...] = (),
     cuts: int = 0,
     unknown: float = 0.0,
+    early: float = 0.0,
 ) -> Recorded:
-    """Random episodes of some lengths, of which a share has no known final observation."""
+    """Random episodes of some lengths.
+
+    Args:
+        observation_space: The space of the observations.
+        action_space: The space of the actions.
+        lengths: The steps of each episode.
+        seed: What everything depends on.
+        reward_shape: The shape of a reward.
+        cuts: The number of borders between shards.
+        unknown: The share of episodes whose final observation is not known.
+        early: The share of steps that end an episode although it goes on.
+    """
     rng = np.random.default_rng(seed)
     without = tuple(rng.choice(["word", "nested", "changing", "mixed", "late"], 2).tolist())
     episodes = []
@@ -155,8 +183,8 @@ def record(
                 observations=[value_of(observation_space, rng) for _ in range(steps + 1)],
                 actions=[value_of(action_space, rng) for _ in range(steps)],
                 rewards=[np.float64(rng.standard_normal(reward_shape)) for _ in range(steps)],
-                terminations=[False] * (steps - 1) + [ends == 0],
-                truncations=[False] * (steps - 1) + [ends == 1],
+                terminations=[*_early(rng, early, steps), ends == 0],
+                truncations=[*_early(rng, early, steps), ends == 1],
                 infos=[_info(rng, number, seed % 3 == 0, without) for _ in range(steps + 1)],
                 extras=[{"mean": rng.standard_normal(2)} for _ in range(steps + 1)],
                 knows_final=not unknown or bool(rng.random() >= unknown),
@@ -311,9 +339,7 @@ some_space = st.sampled_from(SPACES)
 
 
 @st.composite
-def recordings(
-    draw: st.DrawFn, vector_rewards: bool = True, unknown_finals: bool = True
-) -> Recorded:
+def recordings(draw: st.DrawFn, vector_rewards: bool = True) -> Recorded:
     """Random episodes with shard borders anywhere."""
     shape = draw(st.sampled_from([(), (), (2,)])) if vector_rewards else ()
     return record(
@@ -323,7 +349,8 @@ def recordings(
         draw(seeds),
         reward_shape=shape,
         cuts=draw(st.integers(0, 5)),
-        unknown=draw(st.sampled_from([0.0, 0.5])) if unknown_finals else 0.0,
+        unknown=draw(st.sampled_from([0.0, 0.5])),
+        early=draw(st.sampled_from([0.0, 0.0, 0.3])),
     )
 
 

@@ -32,34 +32,34 @@ def windows(
 ) -> list[Any]:
     """The episode and the steps of each window; a step outside the episode is padding."""
     found = []
-    for index in indices:
-        steps = usable_steps(recorded, index, unknown)
-        for anchor in range(steps):
-            first = anchor - length + 1 if padding == "before" else anchor
-            if padding is None and first + length > steps:
-                continue
+    for index, anchor in recorded.view(indices, everything=unknown):
+        _, stop = recorded.episodes[index].part_of(anchor, everything=unknown)
+        first = anchor - length + 1 if padding == "before" else anchor
+        if padding is not None or first + length <= stop:
             found.append((index, list(range(first, first + length))))
     return found
 
 
-def usable_steps(recorded: Recorded, index: int, unknown: bool) -> int:
-    episode = recorded.episodes[index]
-    return len(episode) if unknown else episode.known_steps
-
-
 def expect_windows(
-    batch: SequenceBatch, recorded: Recorded, wanted: list[Any], discount: float, unknown: bool
+    batch: SequenceBatch,
+    recorded: Recorded,
+    wanted: list[Any],
+    discount: float,
+    unknown: bool,
+    padding: str | None,
 ) -> None:
     """Fail unless a batch has these windows."""
     assert len(batch) == len(wanted)
     assert batch.episode_ids.tolist() == [index for index, _ in wanted]
     for place, (index, steps) in enumerate(wanted):
         episode = recorded.episodes[index]
+        anchor = steps[-1 if padding == "before" else 0]
+        begin, stop = episode.part_of(anchor, everything=unknown)
+        _, end = episode.part_of(anchor, everything=True)
         for offset, step in enumerate(steps):
             at = (place, offset)
-            usable = usable_steps(recorded, index, unknown)
-            inside = 0 <= step < usable
-            nearest = min(max(step, 0), usable - 1)
+            inside = begin <= step < stop
+            nearest = min(max(step, begin), stop - 1)
             assert bool(batch.mask[at]) is inside
             assert batch.time_steps[at] == (step if inside else 0)
             expect_row(batch.observations, at, episode.observations[nearest], "observations")
@@ -77,7 +77,7 @@ def expect_windows(
             info = episode.infos[nearest + 1]
             expect_info(batch.columns["infos"], at, info, "infos")
             to_go: Any = 0.0
-            for ahead in range(step, len(episode)) if inside else ():
+            for ahead in range(step, end) if inside else ():
                 to_go = to_go + discount ** (ahead - step) * episode.rewards[ahead]
             np.testing.assert_allclose(batch.returns_to_go[at], to_go, rtol=1e-9, atol=1e-12)
 
@@ -119,7 +119,7 @@ def test_windows_are_those_of_the_episodes(
                 view.sample_sequences(3, length, **options)
             return
         (batch,) = view.batches(len(wanted), shuffle=False, length=length, **options)
-        expect_windows(batch, recorded, wanted, discount, unknown)
+        expect_windows(batch, recorded, wanted, discount, unknown, padding)
         batch = view.sample_sequences(5, length, **options)
         offset = length - 1 if padding == "before" else 0
         anchors = [
@@ -134,7 +134,7 @@ def test_windows_are_those_of_the_episodes(
             for start in [int(steps[place] - place)]
         ]
         assert all(window in wanted for window in drawn)
-        expect_windows(batch, recorded, drawn, discount, unknown)
+        expect_windows(batch, recorded, drawn, discount, unknown, padding)
 
 
 def test_all_parts_but_the_next_observations_are_read_unless_others_are_named() -> None:

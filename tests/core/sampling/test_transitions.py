@@ -45,9 +45,9 @@ def expect_transitions(
     assert batch.time_steps.tolist() == [step for _, step in wanted]
     for place, (index, step) in enumerate(wanted):
         episode = recorded.episodes[index]
-        usable = len(episode) if include_unknown_final else episode.known_steps
-        assert step < usable
-        last = min(step + n_step, usable) - 1
+        begin, stop = episode.part_of(step, everything=include_unknown_final)
+        assert step < stop
+        last = min(step + n_step, stop) - 1
         expect_row(batch.actions, (place,), episode.actions[step], "actions")
         expect_row(batch.terminations, (place,), np.bool_(episode.terminations[last]), "terminated")
         expect_row(batch.truncations, (place,), np.bool_(episode.truncations[last]), "truncated")
@@ -56,7 +56,7 @@ def expect_transitions(
             ("next_observations", batch.next_observations, last + 1),
         ):
             for frame in range(max(stack, 1)):
-                wanted_row = max(0, row - (max(stack, 1) - 1 - frame))
+                wanted_row = max(begin, row - (max(stack, 1) - 1 - frame))
                 at = (place, frame) if stack else (place,)
                 if wanted_row > episode.known_steps:
                     expect_unknown(value, at, name)
@@ -229,7 +229,8 @@ def test_goals_lie_behind_the_step_in_the_same_episode(recorded: Recorded, goals
             if step == episode.known_steps:
                 expect_unknown(batch.goals, (place,), "goals")
                 continue
-            observations = episode.observations[: episode.known_steps + 1]
+            _, stop = episode.part_of(step)
+            observations = episode.observations[: stop + 1]
             candidates = observations[-1:] if goals == "final" else observations[step + 1 :]
             assert any(_is_row(batch.goals, place, candidate) for candidate in candidates)
 

@@ -17,6 +17,7 @@ from minari_core.datasets.source import EpisodeSource, check_source
 from minari_core.environments.env_specs import find_env_spec
 from minari_core.episodes import Episode
 from minari_core.episodes.episode import EpisodeBuffer
+from minari_core.episodes.new_episodes import check_ends
 from minari_core.errors import DataError, SpaceError
 from minari_core.formats.registry import check_format
 from minari_core.local.dataset_id import choose_id
@@ -62,7 +63,8 @@ def create_dataset_from_buffers(
         DatasetIdError: The id is malformed, or given twice.
         DatasetExistsError: The id is taken.
         SpaceError: The spaces are neither given nor known from the environment.
-        DataError: An episode does not fit its spaces; the message names it.
+        DataError: An episode does not fit its spaces, or goes on after a termination or
+            truncation; the message names it.
         MetadataError: Some metadata is not JSON, or of the wrong type.
         DatasetWriteError: The file system refused. As with every error, nothing is left behind.
         TypeError: A keyword is neither a parameter nor one of `DatasetDetails`.
@@ -73,7 +75,9 @@ def create_dataset_from_buffers(
     chosen_format = check_format(data_format)
     observations, actions = _find_spaces(env, observation_space, action_space)
     metadata = card.metadata(find_env_spec(env), observations, actions)
-    episodes: Iterable[Episode] = (_read_episode(item, index) for index, item in enumerate(buffer))
+    episodes: Iterable[Episode] = (
+        check_ends(_read_episode(item, index), index) for index, item in enumerate(buffer)
+    )
     if isinstance(buffer, Sequence):
         # What is in memory anyway is written in one go.
         episodes = list(episodes)

@@ -19,6 +19,7 @@ from minari_core.datasets.source import EpisodeSource, check_source
 from minari_core.datasets.spec import DescribedDataset, MinariDatasetSpec
 from minari_core.episodes import Episode
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
+from minari_core.episodes.new_episodes import check_new_episodes
 from minari_core.errors import EpisodeIndexError, SamplingError
 from minari_core.formats.registry import open_storage
 from minari_core.random_stream import RandomStream
@@ -314,13 +315,14 @@ class MinariDataset(DescribedDataset, TrainingMethods):
             buffer: `EpisodeBuffer` or `EpisodeData` objects.
 
         Raises:
-            DataError: An episode does not fit the spaces or the stored data.
+            DataError: An episode does not fit the spaces or the stored data, or goes on after a
+                termination or truncation.
             DatasetNotFoundError: The dataset was deleted meanwhile.
             DatasetChangedError: Another dataset has taken its place meanwhile.
             DatasetBusyError: Another process has held the dataset's lock for too long.
             DatasetWriteError: The file system refused. As after every error, nothing was added.
         """
-        self._append(self._storage.append_episodes(buffer))
+        self._append(self._storage.append_episodes(check_new_episodes(buffer)))
 
     def _append(self, added: range) -> None:
         self._samplers = {}

@@ -153,7 +153,8 @@ class TrainingMethods:
         sampler = self._sequence_sampler(options)
         shares = None
         if weights is not None and not _is_uniform(weights):
-            shares = EpisodeWeights(weights, sampler.counts, sampler.starts)
+            counts, starts = sampler.steps.join_parts(sampler.counts, sampler.starts)
+            shares = EpisodeWeights(weights, counts, starts)
         return sampler.sample(self._stream.generator, batch_size, shares)
 
     def batches(
@@ -241,7 +242,7 @@ class TrainingMethods:
             counts, starts = sampler.steps.counts, sampler.steps.view_starts
             if isinstance(sampler, SequenceSampler):
                 counts, starts = sampler.counts, sampler.starts
-            shares = EpisodeWeights(weights, counts, starts)
+            shares = EpisodeWeights(weights, *sampler.steps.join_parts(counts, starts))
         return Batches(
             sampler,
             batch_size,
@@ -343,10 +344,10 @@ class TrainingMethods:
     def _steps(self, options: TransitionOptions | SequenceOptions) -> EpisodeSteps:
         def make() -> EpisodeSteps:
             storage = check_sharded(self._storage)
-            return EpisodeSteps(storage, self._indices, include_unknown_final=unknown)
+            return EpisodeSteps(storage, self._indices, **layout)
 
-        unknown = options.include_unknown_final
-        return self._remember(("steps", unknown), make)
+        layout = options.layout
+        return self._remember(("steps", *layout.values()), make)
 
     def _transition_weights(
         self, weights: str | npt.ArrayLike, sampler: TransitionSampler
@@ -354,13 +355,14 @@ class TrainingMethods:
         if _is_uniform(weights):
             return None
         steps = sampler.steps
+        counts, starts = steps.join_parts(steps.counts, steps.view_starts)
         if isinstance(weights, str):
             # These depend on the dataset alone; numbers of the caller's may have changed.
             return self._remember(
                 ("weights", weights, sampler.options.include_unknown_final),
-                lambda: EpisodeWeights(weights, steps.counts, steps.view_starts),
+                lambda: EpisodeWeights(weights, counts, starts),
             )
-        return EpisodeWeights(weights, steps.counts, steps.view_starts)
+        return EpisodeWeights(weights, counts, starts)
 
     def _remember(self, key: Hashable, make: Callable[[], Made]) -> Made:
         """Return what was made for a key before, or make it; the oldest of many is forgotten."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Literal, TypeAlias
 
@@ -68,6 +68,12 @@ class TransitionOptions:
         """Every option; of those that came later only what is not the default."""
         return _write_options(self)
 
+    @property
+    def layout(self) -> Mapping[str, bool]:
+        """The arguments of `EpisodeSteps`; where a step is all that is read, ends do not matter."""
+        cuts = self.n_step > 1 or self.stack > 1 or self.goals is not None
+        return {"include_unknown_final": self.include_unknown_final, "cut_at_ends": cuts}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SequenceOptions:
@@ -101,6 +107,11 @@ class SequenceOptions:
     def __repr__(self) -> str:
         """Every option; of those that came later only what is not the default."""
         return _write_options(self)
+
+    @property
+    def layout(self) -> Mapping[str, bool]:
+        """The arguments of `EpisodeSteps`."""
+        return {"include_unknown_final": self.include_unknown_final, "cut_at_ends": True}
 
 
 def normalize_columns(columns: Sequence[str] | None) -> tuple[str, ...] | None:

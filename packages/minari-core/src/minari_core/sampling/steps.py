@@ -20,15 +20,21 @@ EMPTY = (
 
 
 class EpisodeSteps:
-    """The steps of a view's episodes, and where they lie among the rows and steps of a storage."""
+    """The steps of a view's episodes, and where they lie among the rows and steps of a storage.
+
+    Where a stored episode has an end before its last step, and nothing may reach across it, the
+    parts between these ends take the place of the episode in all that follows.
+    """
 
     __slots__ = (
         "_firsts",
         "_holders",
         "_identity",
+        "_parents",
         "_rank",
         "_shards",
         "counts",
+        "episode_starts",
         "episodes",
         "first_steps",
         "known_lengths",
@@ -43,6 +49,7 @@ class EpisodeSteps:
         episodes: Positions | range,
         *,
         include_unknown_final: bool = False,
+        cut_at_ends: bool = False,
     ) -> None:
         """Lay out the episodes of a view.
 
@@ -51,6 +58,7 @@ class EpisodeSteps:
             episodes: Their stored indices, in the view's order.
             include_unknown_final: Whether the last step of an episode is sampled although nobody
                 knows the observation after it.
+            cut_at_ends: Whether to cut episodes at terminations and truncations inside them.
         """
         index = storage.index
         lengths, starts = index.lengths, index.starts
@@ -63,10 +71,18 @@ class EpisodeSteps:
         """The steps of each episode."""
         self.first_steps = starts[:-1] if self._identity else starts[self.episodes]
         """The first step of each episode, counted through the storage."""
+        self.episode_starts = self.first_steps
+        """The step that time steps are counted from; also where an episode was cut."""
+        self._parents: Positions | None = None
+        unknown = None if index.unknown_finals is None else index.unknown_finals[self.episodes]
+        early = storage.early_ends() if cut_at_ends else ()
+        if len(early):
+            is_last = self._cut(np.asarray(early))
+            unknown = None if unknown is None else unknown[self._parents] & is_last
         self.known_lengths = self.lengths
         """The steps of each episode after which the observation is known: all, or all but one."""
-        if index.unknown_finals is not None and index.unknown_finals[self.episodes].any():
-            self.known_lengths = self.lengths - index.unknown_finals[self.episodes]
+        if unknown is not None and unknown.any():
+            self.known_lengths = self.lengths - unknown
         self.counts = self.lengths if include_unknown_final else self.known_lengths
         """The steps of each episode that are sampled, from its first on."""
         # Only an episode of one step may have none; then the others are indexed alone.
@@ -86,6 +102,40 @@ class EpisodeSteps:
             self.view_starts = np.cumsum(self.counts) - self.counts
         self._firsts = index.firsts("rows"), index.firsts("steps")
         self._shards: tuple[Positions | None] | None = None
+
+    def _cut(self, early: Positions) -> npt.NDArray[np.bool_]:
+        """Cut the episodes behind some steps; return which parts are the last of theirs."""
+        stops = self.first_steps + self.lengths
+        first_cut = np.searchsorted(early, self.first_steps)
+        cuts = np.searchsorted(early, stops) - first_cut
+        parents = np.repeat(np.arange(len(cuts)), cuts + 1)
+        number = np.arange(len(parents)) - np.repeat(np.cumsum(cuts + 1) - (cuts + 1), cuts + 1)
+        is_first = number == 0
+        is_last: npt.NDArray[np.bool_] = number == cuts[parents]
+        cut = np.append(early + 1, 0)  # the step after each cut; the last is never looked at
+        ending = first_cut[parents] + number
+        starts = np.where(is_first, self.first_steps[parents], cut[ending - 1])
+        self.lengths = (
+            np.where(is_last, stops[parents], cut[np.minimum(ending, len(early))]) - starts
+        )
+        self.episode_starts = self.first_steps[parents]
+        self.first_steps = starts
+        self.episodes = self.episodes[parents]
+        self._parents = parents
+        self._identity = False
+        return is_last
+
+    def join_parts(self, counts: Positions, starts: Positions) -> tuple[Positions, Positions]:
+        """Return for each episode of the view what is given for each part of one.
+
+        Args:
+            counts: The number of positions of each part.
+            starts: The first position of each part.
+        """
+        if self._parents is None:
+            return counts, starts
+        firsts = np.flatnonzero(np.diff(self._parents, prepend=-1))
+        return np.add.reduceat(counts, firsts), starts[firsts]
 
     def locate(self, positions: Positions) -> tuple[Positions, Positions]:
         """Return the index in the view of each position's episode, and its step in the storage.

@@ -97,7 +97,7 @@ class TransitionBatch:
     def time_steps(self) -> Positions:
         """The number of each step in its episode, int64 of shape (B,)."""
         origin = self._known_origin()
-        return origin.first - origin.steps.first_steps.take(origin.indices)
+        return origin.first - origin.steps.episode_starts.take(origin.indices)
 
     def __repr__(self) -> str:
         """Shapes and dtypes instead of values."""
@@ -138,10 +138,7 @@ class TransitionSampler:
         Raises:
             SamplingError: There is no column of a name.
         """
-        unknown = options.include_unknown_final
-        if steps is None:
-            steps = EpisodeSteps(storage, episodes, include_unknown_final=unknown)
-        self.steps = steps
+        self.steps = EpisodeSteps(storage, episodes, **options.layout) if steps is None else steps
         """The steps of the view."""
         self.options = options
         """What is read of each transition."""

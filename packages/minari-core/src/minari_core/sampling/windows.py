@@ -103,10 +103,7 @@ class SequenceSampler:
             SamplingError: There is no column of a name, or every episode is shorter than a
                 window that is not padded.
         """
-        unknown = options.include_unknown_final
-        if steps is None:
-            steps = EpisodeSteps(storage, episodes, include_unknown_final=unknown)
-        self.steps = steps
+        self.steps = EpisodeSteps(storage, episodes, **options.layout) if steps is None else steps
         """The steps of the view."""
         self.options = options
         """What is read of each window."""
@@ -190,7 +187,8 @@ class SequenceSampler:
             padded = None if batch.mask.all() else ~batch.mask
         else:
             batch.mask = np.ones(window.shape, dtype=bool)
-        batch.time_steps = window - first[:, None]
+        begun = steps.episode_starts.take(indices)
+        batch.time_steps = window - begun[:, None]
         shift = steps.rows(indices, first) - first
         self._read_columns(batch, window, shift, ShardsOfSteps(steps, indices), padded)
         if self._is_hiding:

@@ -48,7 +48,7 @@ class MemoryStorage(ShardedStorage):
 
     def __getstate__(self) -> dict[str, object]:
         """Pickle everything but the readers and the index."""
-        return {**self.__dict__, "_readers": {}, "_index": None}
+        return {**self.__dict__, "_readers": {}, "_index": None, "_early_ends": None}
 
     @property
     def metadata(self) -> Mapping[str, JsonValue]:

@@ -19,6 +19,7 @@ from minari_core.columns import (
 )
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
 from minari_core.errors import DatasetChangedError, DatasetDamagedError
+from minari_core.formats.columnar.early_ends import FLAGS, find_early_ends
 from minari_core.formats.columnar.episode_entry import decode_entry
 from minari_core.formats.columnar.episode_index import EpisodeIndex, Piece
 from minari_core.formats.columnar.unknown_finals import find_unknown_finals, may_have_unknown_finals
@@ -35,6 +36,7 @@ class ShardedStorage(Storage):
     def __init__(self) -> None:
         """Start without reading anything."""
         self._index: EpisodeIndex | None = None
+        self._early_ends: tuple[EpisodeIndex, npt.NDArray[np.int64]] | None = None
         self._unions: dict[str, StructColumn] | None = None
 
     @abstractmethod
@@ -89,6 +91,24 @@ class ShardedStorage(Storage):
         except DatasetDamagedError as error:
             where = self.data_path or self.data_format
             raise DatasetDamagedError(f"{where}: {error}") from error
+
+    def early_ends(self) -> npt.NDArray[np.int64]:
+        """Return the steps that ended an episode although more steps of it follow.
+
+        Earlier releases stored such episodes. All flags are read, once.
+
+        Returns:
+            The steps, counted through all shards, in ascending order.
+        """
+        index = self.index
+        if self._early_ends is None or self._early_ends[0] is not index:
+            flags = [
+                (int(first), self.shard(number).array(name))
+                for name in FLAGS
+                for number, first in enumerate(index.firsts("steps")[:-1])
+            ]
+            self._early_ends = index, find_early_ends(index.starts, flags)
+        return self._early_ends[1]
 
     def episode_lengths(self) -> npt.NDArray[np.int64]:
         """Return the number of steps of each episode, shape (total_episodes,); read-only."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +15,19 @@ from minari_core.columns.base import NamedArray
 from minari_core.episodes.fit import check_schema_fits
 from minari_core.errors import DatasetChangedError, DatasetDamagedError
 from minari_core.files import LOCK_NAME, check_plain
+from minari_core.formats.columnar.early_ends import FLAGS, find_early_ends
 from minari_core.formats.columnar.manifest import (
     MANIFEST_NAME,
     Manifest,
     Snapshot,
     read_manifest,
 )
+from minari_core.formats.columnar.unknown_finals import find_unknown_finals
 from minari_core.formats.public.files import MAIN_FILE
 from minari_core.formats.shards.entry import ShardEntry
 from minari_core.formats.shards.file_check import compute_checksum
-from minari_core.formats.shards.reader import view_array
+from minari_core.formats.shards.reader import ShardReader, view_array
+from minari_core.formats.verification.contents import ContentRemarks
 from minari_core.formats.verification.hdf5_structure import find_structure_problems
 from minari_core.formats.verification.report import Findings, Progress, VerificationProblem
 
@@ -62,6 +66,7 @@ class _ShardsCheck:
         self._whole: set[str] = set()
         self._intact: set[str] = set()
         self._arrays: list[list[NamedArray]] = []
+        self._unknown: npt.NDArray[np.bool_] | None = None
 
     def run(self) -> None:
         """Check everything, and collect whatever is wrong."""
@@ -82,6 +87,8 @@ class _ShardsCheck:
             checked.add(entry)
             with self._findings.catching(entry.file):
                 self._check_shard(number, entry, starts)
+        if starts is not None:
+            self._remark(starts)
 
     def _schema(self, entry: ShardEntry) -> Schema:
         return self._snapshot.schemas[entry.schema]
@@ -230,6 +237,65 @@ class _ShardsCheck:
             return
         for path, message in find_structure_problems(self._folder / entry.file, entry, schema):
             self._add(entry.file, message, path)
+
+    def _remark(self, starts: npt.NDArray[np.int64]) -> None:
+        """Remark on values that are not finite, and on ends before the last step of an episode."""
+        remarks = ContentRemarks()
+        flags: list[tuple[int, StoredArray | None]] = []
+        files: list[tuple[int, str]] = []
+        first_row = first_step = 0
+        for number, (entry, arrays) in enumerate(
+            zip(self._snapshot.shards, self._arrays, strict=True)
+        ):
+            files.append((first_step, entry.file))
+            paths = [spec.path for spec, _ in arrays]
+            # What lies below these is not one row a step.
+            irregular = tuple(
+                path.rpartition("/")[0] for path in paths if path.endswith(("/offsets", "/chosen"))
+            )
+            for spec, array in arrays:
+                group = spec.path.partition("/")[0]
+                if group in FLAGS:
+                    flags.append((first_step, array))
+                if group not in ("observations", "actions", "rewards"):
+                    continue
+                if isinstance(array, np.ndarray):
+                    is_regular = not spec.path.startswith(irregular) if irregular else True
+                    remarks.note_values(
+                        entry.file,
+                        spec.path,
+                        array,
+                        partial(self._find_episode, number, group, starts=starts)
+                        if is_regular
+                        else lambda _: None,
+                        partial(self._are_placeholders, first_row, starts)
+                        if is_regular and group == "observations"
+                        else None,
+                    )
+            first_row += entry.rows
+            first_step += entry.steps
+        early = find_early_ends(starts, flags)
+        if len(early):
+            step = int(early[0])
+            episode = int(np.searchsorted(starts, step, side="right")) - 1
+            file = next(file for first, file in reversed(files) if first <= step)
+            remarks.note_early_end(file, episode, step - int(starts[episode]), len(early))
+        remarks.give(self._findings)
+
+    def _are_placeholders(
+        self, first_row: int, starts: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.bool_]:
+        """Return which rows of a shard stand for a final observation that nobody knows."""
+        if self._unknown is None:
+            found = []
+            for entry, named in zip(self._snapshot.shards, self._arrays, strict=True):
+                arrays = [array for _, array in named if array is not None]
+                counts = entry.rows, entry.steps, entry.episodes
+                reader = ShardReader(entry.file, self._schema(entry), arrays, counts)
+                found.append(find_unknown_finals(reader))
+            self._unknown = np.concatenate(found)
+        last_rows = starts[1:] + np.arange(len(starts) - 1)
+        return np.isin(rows + first_row, last_rows[self._unknown])
 
     def _find_episode(
         self, number: int, group: str, row: int | None, starts: npt.NDArray[np.int64] | None

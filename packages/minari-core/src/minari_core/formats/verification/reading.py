@@ -10,9 +10,11 @@ import numpy as np
 from gymnasium import spaces
 
 from minari_core.columns import FIXED_SPACES
+from minari_core.episodes.episode import EpisodeData
 from minari_core.errors import FormatError
 from minari_core.formats.columnar.manifest import MANIFEST_NAME, Manifest
 from minari_core.formats.registry import open_storage
+from minari_core.formats.verification.contents import ContentRemarks
 from minari_core.formats.verification.report import Findings, Progress, format_error
 from minari_core.storage.base import Storage
 
@@ -47,6 +49,7 @@ class EpisodeCheck:
         self._storage = storage
         self._findings = findings
         self._dtypes: dict[str, np.dtype[Any]] = {}
+        self._remarks = ContentRemarks()
 
     def find_data_file(self, number: int) -> str:
         """Return the file that holds an episode, relative to the data folder."""
@@ -67,6 +70,7 @@ class EpisodeCheck:
         for number in range(total):
             steps.append(self._check(number))
             progress(nbytes * (number + 1) // total, nbytes)
+        self._remarks.give(self._findings)
         known = [count for count in steps if count is not None]
         stated = manifest.metadata.get("total_steps", 0)
         if len(known) == total and sum(known) != stated:
@@ -98,7 +102,15 @@ class EpisodeCheck:
         ):
             for column, message in self._find_mismatches(space, getattr(episode, name), name):
                 self._findings.add(file, message, column, number)
+        self._remark(file, episode, number)
         return len(episode)
+
+    def _remark(self, file: str, episode: EpisodeData, number: int) -> None:
+        for name in ("observations", "actions", "rewards"):
+            self._remarks.note_tree(file, name, getattr(episode, name), number)
+        ended = np.flatnonzero(episode.terminations[:-1] | episode.truncations[:-1])
+        if len(ended):
+            self._remarks.note_early_end(file, number, int(ended[0]), len(ended))
 
     def _find_mismatches(
         self, space: spaces.Space[Any], value: Any, where: str

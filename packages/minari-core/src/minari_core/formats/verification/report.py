@@ -66,7 +66,8 @@ class VerificationReport:
     problems: tuple[VerificationProblem, ...]
     """Everything that is wrong; empty for a sound dataset."""
     remarks: tuple[VerificationProblem, ...]
-    """Harmless findings: files that are not part of the dataset."""
+    """Findings that are no damage: files that are not part of the dataset, NaN and infinities, and
+    episodes that go on after an end."""
 
     @property
     def ok(self) -> bool:
