@@ -39,7 +39,7 @@ from minari_core.formats.columnar.memory import MemoryStorage
 from minari_core.formats.public.attributes import Attributes, decode_attributes
 from minari_core.formats.public.batching import batch_indices
 from minari_core.formats.public.episode_writer import EpisodeWriter
-from minari_core.formats.public.files import OWN_KEY
+from minari_core.formats.public.files import MAIN_FILE, OWN_KEY
 from minari_core.formats.public.metadata_file import (
     PublicManifest,
     create_manifest,
@@ -279,8 +279,8 @@ class PublicStorage(Storage):
             except BaseException as error:
                 if writer is not None:
                     writer.discard()
-                if isinstance(error, OSError) and not isinstance(error, MinariError):
-                    raise DatasetWriteError(f"{self._folder}: {error}") from error
+                if isinstance(error, OSError):
+                    raise _as_write_error(self._folder, error) from error
                 raise
             self._established = established
             return range(first, number)
@@ -311,7 +311,10 @@ class PublicStorage(Storage):
     def save(self) -> None:
         """Make a new dataset complete and durable."""
         if not self._published:
-            self._finish()
+            try:
+                self._finish()
+            except OSError as error:
+                raise _as_write_error(self._folder, error) from error
             self._write_manifest(self._manifest)
 
     def _finish(self) -> None:
@@ -379,7 +382,20 @@ class PublicStorage(Storage):
             return
         with lock_dataset(self._folder):
             self.refresh()
+            self._sweep()
             yield
+
+    def _sweep(self) -> None:
+        """Remove the files that killed processes have left; nobody else writes under the lock."""
+        for name in (MANIFEST_NAME, MAIN_FILE):
+            for path in self._folder.glob(f".{name}.*"):
+                with suppress(OSError):
+                    path.unlink()
+
+
+def _as_write_error(folder: Path, error: OSError) -> OSError:
+    """Return an error of the tree as it is, another one as one of the tree."""
+    return error if isinstance(error, MinariError) else DatasetWriteError(f"{folder}: {error}")
 
 
 def _make_unsaved(

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from h5py import h5f, h5g
+from h5py import h5f, h5g, h5p
 
 from minari_core.formats.public.files import MAIN_FILE
 
+_INCREMENT = 4096
 _KEY = (
     "episode_ is not here: the dataset is columnar; `minari convert ID NEW_ID --data-format hdf5` "
     "makes one of it that has its episodes in this file"
@@ -28,6 +29,13 @@ def write_placeholder(folder: Path) -> None:
     Raises:
         OSError: The file system refused.
     """
-    file = h5f.create(str(folder / MAIN_FILE).encode(), h5f.ACC_TRUNC)
+    access = h5p.create(h5p.FILE_ACCESS)
+    # In memory: of a full disk, HDF5 would crash the process.
+    access.set_fapl_core(_INCREMENT, False)
+    path = folder / MAIN_FILE
+    file = h5f.create(str(path).encode(), h5f.ACC_TRUNC, fapl=access)
     h5g.create(file, _KEY.encode())
+    h5f.flush(file)
+    image = file.get_file_image()
     file.close()
+    path.write_bytes(image)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,7 +20,8 @@ import numpy as np
 from gymnasium import spaces
 
 from minari_core.episodes.episode import EpisodeData
-from minari_core.files import sync_folder
+from minari_core.errors import DatasetWriteError
+from minari_core.files import sync_file, sync_folder
 from minari_core.formats.columnar.manifest import MANIFEST_NAME
 from minari_core.formats.public.attributes import Attributes
 from minari_core.formats.public.base import PublicStorage
@@ -27,6 +30,7 @@ from minari_core.formats.public.files import FILE_FORMAT, MAIN_FILE, OWN_KEY
 from minari_core.formats.public.hdf5.file import Hdf5File, name_damage
 from minari_core.formats.public.hdf5.reader import EpisodeReader
 from minari_core.formats.public.hdf5.root_attributes import read_root_metadata
+from minari_core.formats.public.hdf5.writable_file import WritableFile
 from minari_core.formats.public.jpeg import encode_jpegs
 from minari_core.formats.public.metadata_file import PublicManifest, parse_manifest
 from minari_core.formats.public.sidecar import COLUMNS_NAME, Sidecar
@@ -96,8 +100,8 @@ class Hdf5Storage(PublicStorage):
     def _finish(self) -> None:
         main = self._folder / MAIN_FILE
         if not main.exists():
-            h5py.File(main, "w", track_order=True).close()
-        _flush(main)
+            WritableFile(main, is_new=True).close()
+        sync_file(main)
 
 
 class _Writer(EpisodeWriter):
@@ -118,15 +122,20 @@ class _Writer(EpisodeWriter):
         # A dataset that nobody else sees need not be copied: what is added is moved into it.
         self._merge = merge and main.exists()
         self._path = name_temporary_file(main)
-        if not merge and main.exists():
-            shutil.copyfile(main, self._path)
-        self._file = h5py.File(self._path, "a", track_order=True)
-        if not merge:
-            for name in list(self._file):
-                number = name.removeprefix("episode_")
-                if not number.isdecimal() or int(number) >= first:
-                    # An append that was killed between its two renames left it.
-                    del self._file[name]
+        copies = main.exists() and not merge
+        try:
+            if copies:
+                shutil.copyfile(main, self._path)
+            self._file = WritableFile(self._path, is_new=not copies)
+        except BaseException:
+            self._path.unlink(missing_ok=True)
+            raise
+        if copies:
+            try:
+                self._file.run(lambda file: _remove_episodes(file, first))
+            except BaseException:
+                self.discard()
+                raise
 
     def write(
         self,
@@ -136,7 +145,18 @@ class _Writer(EpisodeWriter):
         attributes: Attributes,
         sidecar: Sidecar,
     ) -> None:
-        group = self._file.create_group(f"episode_{number}")
+        self._file.run(lambda file: self._write(file, number, episode, infos, attributes, sidecar))
+
+    def _write(
+        self,
+        file: h5py.File,
+        number: int,
+        episode: EpisodeData,
+        infos: dict[str, Any],
+        attributes: Attributes,
+        sidecar: Sidecar,
+    ) -> None:
+        group = file.create_group(f"episode_{number}")
         for name, value in attributes.items():
             group.attrs[name] = value
         observations, actions = self._spaces
@@ -174,18 +194,35 @@ class _Writer(EpisodeWriter):
     def commit(self) -> None:
         self._file.close()
         if self._merge:
-            with h5py.File(self._path) as source, h5py.File(self._main, "a") as target:
-                for name in source:
-                    source.copy(name, target)
-            self._path.unlink()
+            self._move_episodes()
             return
-        _flush(self._path)
+        sync_file(self._path)
         os.replace(self._path, self._main)
         sync_folder(self._main.parent)
 
+    def _move_episodes(self) -> None:
+        target = WritableFile(self._main, is_new=False)
+        try:
+            with h5py.File(self._path) as source:
+                for name in source:
+                    target.run(partial(source.copy, name))
+        finally:
+            target.close()
+        self._path.unlink()
+
     def discard(self) -> None:
-        self._file.close()
-        self._path.unlink(missing_ok=True)
+        with suppress(DatasetWriteError):
+            self._file.close()
+        with suppress(OSError):
+            self._path.unlink(missing_ok=True)
+
+
+def _remove_episodes(file: h5py.File, first: int) -> None:
+    """Remove what an append left that was killed between its two renames."""
+    for name in list(file):
+        number = name.removeprefix("episode_")
+        if not number.isdecimal() or int(number) >= first:
+            del file[name]
 
 
 def _write_infos(group: Any, infos: dict[str, Any]) -> None:
@@ -200,8 +237,3 @@ def _write_infos(group: Any, infos: dict[str, Any]) -> None:
 
 def _write_text(group: Any, name: str, rows: list[str]) -> None:
     group.create_dataset(name, data=np.array(rows, dtype=object), dtype=_TEXT)
-
-
-def _flush(path: Path) -> None:
-    with open(path, "rb+") as file:
-        os.fsync(file.fileno())
