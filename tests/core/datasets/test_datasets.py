@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minari_core import (
     MinariDataset,
     load_dataset,
     split_dataset,
 )
+from minari_core.datasets import combining
 from minari_core.errors import (
     DataError,
     EpisodeIndexError,
@@ -217,11 +221,37 @@ def test_a_seed_is_a_whole_number_of_at_least_0(seed: Any) -> None:
     dataset.set_seed(2**100)
 
 
-def test_fractions_are_no_sizes_of_a_split() -> None:
-    with pytest.raises(SamplingError, match=r"\[0\.8, 0\.2\].*round\(f \* 6\)"):
-        split_dataset(create(), [0.8, 0.2])  # type: ignore[list-item]  # what a caller may do
-    with pytest.raises(SamplingError, match=r"3.*each view"):
-        split_dataset(create("tests/b-v0"), 3)  # type: ignore[arg-type]  # the same
+@given(st.lists(st.integers(1, 100), min_size=1, max_size=5), st.integers(1, 400))
+def test_fractions_are_rounded_by_less_than_an_episode(weights: list[int], total: int) -> None:
+    fractions = [Fraction(weight, sum(weights)) for weight in weights]
+    counts = combining._round_fractions(fractions, total)
+    assert sum(counts) == total
+    for fraction, count in zip(fractions, counts, strict=True):
+        assert abs(count - total * fraction) < 1
+
+
+def test_a_split_takes_fractions_of_all_episodes() -> None:
+    dataset = create()
+    for sizes in ([0.8, 0.2], [np.float64(0.8), np.float64(0.2)], [Fraction(4, 5), Fraction(1, 5)]):
+        parts = split_dataset(dataset, sizes, seed=0)
+        assert [len(part) for part in parts] == [5, 1]
+        assert sorted(number for part in parts for number in ids(part)) == list(range(6))
+    assert [len(part) for part in split_dataset(dataset, [0.5])] == [3]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ([0.8, 1], r"\[0\.8, 1\].*neither"),
+        ([0.8, 0.3], r"\[0\.8, 0\.3\] add up to 1\.1"),
+        ([1.5], r"\[1\.5\].*0 to 1"),
+        ([float("nan")], "nan"),
+        (3, "3.*each view"),
+    ],
+)
+def test_sizes_that_make_no_split_are_refused(sizes: Any, message: str) -> None:
+    with pytest.raises(SamplingError, match=message):
+        split_dataset(create(), sizes)
 
 
 # Adding

@@ -7,11 +7,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import minari
-from minari.command_line.datasets import parse_sizes
 from tests.helpers.command_line import CommandLine, Terminal, collect
 
 pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no:minari_core.MinariWarning")
@@ -129,15 +126,3 @@ def test_a_split_that_makes_no_sense_makes_nothing(
 
     assert done.code == code, done
     assert list(minari.list_local_datasets()) == ["cart/one-v0"]
-
-
-@given(st.lists(st.integers(1, 100), min_size=1, max_size=5), st.integers(100, 400))
-def test_fractions_are_rounded_by_less_than_an_episode(weights: list[int], total: int) -> None:
-    percents = [max(1, 100 * weight // sum(weights)) for weight in weights]
-    percents[percents.index(max(percents))] -= max(0, sum(percents) - 100)
-
-    counts = parse_sizes([f"{percent}%" for percent in percents], total)
-
-    assert sum(counts) == total * sum(percents) // 100
-    for percent, count in zip(percents, counts, strict=True):
-        assert abs(count - total * percent / 100) < 1

@@ -44,6 +44,11 @@ def format_value(value: object) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
+def advise_array(value: object) -> str:
+    """Say how the tensor of another library becomes an array; nothing of other values."""
+    return "; give its .numpy()" if callable(getattr(value, "numpy", None)) else ""
+
+
 def outline(value: object) -> str:
     """Write the shapes and dtypes of arrays, alone or in lists, dicts and tuples."""
     if isinstance(value, Mapping):

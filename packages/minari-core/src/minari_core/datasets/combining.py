@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from itertools import pairwise
 from typing import TypeVar
 
@@ -84,21 +85,24 @@ def combine_datasets(
     return MinariDataset(publish(new_id, metadata, chosen_format, fill))
 
 
-def split_dataset(dataset: Dataset, sizes: Iterable[int], seed: int | None = None) -> list[Dataset]:
+def split_dataset(
+    dataset: Dataset, sizes: Iterable[float | Fraction], seed: int | None = None
+) -> list[Dataset]:
     """Split a dataset's episodes at random.
 
     Args:
         dataset: The dataset or view to split.
-        sizes: The number of episodes of each view; together at most all. For fractions ``f`` of
-            all, give ``[round(f * len(dataset)), …]``.
+        sizes: The number of episodes of each view, as ``[80, 20]``, together at most all; or the
+            fraction of all episodes, as ``[0.8, 0.2]``, together at most 1. Views of fractions
+            differ from them by less than one episode (largest remainders).
         seed: The seed of the split, at least 0; random if None.
 
     Returns:
         A view for each size; no episode is in two of them.
 
     Raises:
-        SamplingError: A size is no whole number, or negative, or there are not so many episodes;
-            or the seed is none.
+        SamplingError: A size is neither, or both kinds are mixed, or there are not so many
+            episodes; or the seed is none.
     """
     wanted = _check_sizes(sizes, len(dataset))
     if any(size < 0 for size in wanted) or sum(wanted) > len(dataset):
@@ -129,19 +133,38 @@ def _check_datasets(given: object) -> list[MinariDataset]:
 
 
 def _check_sizes(given: object, total: int) -> list[int]:
-    """Validate the numbers of episodes that a caller gives."""
+    """Validate the sizes that a caller gives, as numbers of episodes."""
     if not isinstance(given, Iterable):
         raise SamplingError(
             f"sizes is {format_value(given)}; give the number of episodes of each view"
         )
     sizes = list(given)
+    if sizes and all(isinstance(size, float | np.floating | Fraction) for size in sizes):
+        return _round_fractions(sizes, total)
     try:
         return [check_whole_number("a size", size) for size in sizes]
     except SamplingError as error:
         raise SamplingError(
-            f"sizes {format_value(sizes)} are not numbers of episodes: {error}; for a fraction f "
-            f"of all {total} episodes, give round(f * {total})"
+            f"sizes {format_value(sizes)} are neither numbers of episodes, as [80, 20], nor "
+            f"fractions of all episodes, as [0.8, 0.2]: {error}"
         ) from error
+
+
+def _round_fractions(sizes: Sequence[float | Fraction], total: int) -> list[int]:
+    """Round fractions of all episodes so that the sum is that of the fractions."""
+    shown = [float(size) for size in sizes]
+    if not all(0 <= size <= 1 for size in shown):
+        raise SamplingError(f"sizes {shown} are fractions of all episodes, and not all of 0 to 1")
+    # The decimal number that was written, not the binary one nearby: 0.8 and 0.2 are 1 together.
+    fractions = [size if isinstance(size, Fraction) else Fraction(str(size)) for size in sizes]
+    if sum(fractions) > 1:
+        raise SamplingError(f"the fractions {shown} add up to {sum(shown):g}, more than 1")
+    exact = [fraction * total for fraction in fractions]
+    counts = [int(value) for value in exact]
+    by_remainder = sorted(range(len(exact)), key=lambda i: exact[i] - counts[i], reverse=True)
+    for index in by_remainder[: int(sum(exact)) - sum(counts)]:
+        counts[index] += 1
+    return counts
 
 
 def _merge_metadata(datasets: Sequence[MinariDataset]) -> dict[str, JsonValue]:

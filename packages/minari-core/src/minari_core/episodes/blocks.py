@@ -20,6 +20,7 @@ from minari_core.columns import (
 )
 from minari_core.columns.fixed import as_numeric_array
 from minari_core.errors import DataError
+from minari_core.messages import advise_array
 
 Encoded: TypeAlias = tuple[Column, list[list[Array]]]
 """A column, and for each of its arrays the pieces that it is joined from."""
@@ -167,6 +168,7 @@ def _stack(space: spaces.Space[object], block: object, where: str, index: int) -
     if not isinstance(block, list | tuple):
         raise DataError(
             f"episode {index}: {where} is a {type(block).__name__}, not an array or list"
+            f"{advise_array(block)}"
         )
     column = choose_column(space, block)
     try:

@@ -61,6 +61,11 @@ class EpisodeData:
         """
         return is_final_observation_known(self.metadata)
 
+    @property
+    def total_steps(self) -> int:
+        """The number of steps, as `len` gives it."""
+        return len(self)
+
     def __len__(self) -> int:
         """The number of steps."""
         return len(self.rewards)

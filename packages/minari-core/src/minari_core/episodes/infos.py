@@ -11,6 +11,7 @@ from minari_core.columns.untyped import encode_dynamic, freeze
 from minari_core.episodes.blocks import Encoded, check_row_count
 from minari_core.errors import DataError
 from minari_core.json_values import NOT_PLAIN, is_plain_key
+from minari_core.messages import advise_array
 
 
 def encode_infos(
@@ -68,5 +69,5 @@ def _split_info(column: object, count: int, name: str, index: int) -> Iterable[o
         return [freeze(row) for row in column]
     raise DataError(
         f"episode {index}: {name} is one {type(column).__name__}, not an array or list of {count} "
-        "rows"
+        f"rows{advise_array(column)}"
     )

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from minari_core import MinariDataset, combine_datasets, delete_dataset, load_dataset, split_dataset
-from minari_core.errors import DatasetIdError, DatasetNotFoundError
+from minari_core.errors import DatasetIdError, DatasetNotFoundError, SamplingError
 from minari_core.local.dataset_id import parse_dataset_id
 from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root
 from minari_core.local.publishing import check_id_is_free
@@ -106,18 +106,26 @@ def split(
     Each part becomes a new dataset, the source stays as it is. No episode is in two parts.
     """
     dataset = load_dataset(source)
-    counts = parse_sizes(sizes, len(dataset))
-    new_ids = names or [str(_make_part_id(source, number)) for number in range(1, len(counts) + 1)]
-    if len(new_ids) != len(counts):
+    try:
+        parts = split_dataset(dataset, _parse_sizes(sizes), seed)
+    except SamplingError as error:
+        raise typer.BadParameter(str(error), param_hint="SIZE") from error
+    if not all(map(len, parts)):
         raise typer.BadParameter(
-            f"{format_count(len(counts), 'size')} need as many ids, not {len(new_ids)}",
+            f"of {format_count(len(dataset), 'episode')}, the parts would get "
+            f"{', '.join(str(len(part)) for part in parts)}; each needs one",
+            param_hint="SIZE",
+        )
+    new_ids = names or [str(_make_part_id(source, number)) for number in range(1, len(parts) + 1)]
+    if len(new_ids) != len(parts):
+        raise typer.BadParameter(
+            f"{format_count(len(parts), 'size')} need as many ids, not {len(new_ids)}",
             param_hint="--name",
         )
     if len(set(new_ids)) < len(new_ids):
         raise DatasetIdError(f"the ids of the parts are not different: {', '.join(new_ids)}")
     for new_id in new_ids:
         check_id_is_free(new_id)
-    parts = split_dataset(dataset, counts, seed)
     made: list[str] = []
     try:
         for new_id, part in zip(new_ids, parts, strict=True):
@@ -131,40 +139,11 @@ def split(
         _say_made(load_dataset(new_id))
 
 
-def parse_sizes(sizes: Sequence[str], total: int) -> list[int]:
-    """Parse how many episodes each part gets.
-
-    Args:
-        sizes: Numbers of episodes, or fractions of all: with a point, or with a percent sign.
-            Parts of fractions differ from them by less than one episode, and leave no episode
-            out if the fractions add up to 1.
-        total: How many episodes there are.
-
-    Raises:
-        typer.BadParameter: A size is neither, both kinds are mixed, a part would be empty, or
-            there are not so many episodes.
-
-    Example:
-        >>> parse_sizes(["0.8", "0.2"], 9)
-        [7, 2]
-    """
+def _parse_sizes(sizes: Sequence[str]) -> list[int] | list[Fraction]:
+    """Parse numbers of episodes, or fractions of all with a point or a percent sign."""
     if all(size.isascii() and size.isdecimal() and len(size) <= _LONGEST_SIZE for size in sizes):
-        counts = [int(size) for size in sizes]
-        if sum(counts) > total:
-            raise typer.BadParameter(
-                f"the sizes add up to {sum(counts)}, but there are "
-                f"{format_count(total, 'episode')}",
-                param_hint="SIZE",
-            )
-    else:
-        counts = _round_fractions([_parse_fraction(size) for size in sizes], total)
-    if not all(counts):
-        raise typer.BadParameter(
-            f"of {format_count(total, 'episode')}, the parts would get "
-            f"{', '.join(map(str, counts))}; each needs one",
-            param_hint="SIZE",
-        )
-    return counts
+        return [int(size) for size in sizes]
+    return [_parse_fraction(size) for size in sizes]
 
 
 def _parse_fraction(size: str) -> Fraction:
@@ -179,23 +158,6 @@ def _parse_fraction(size: str) -> Fraction:
             param_hint="SIZE",
         )
     return value
-
-
-def _round_fractions(fractions: Sequence[Fraction], total: int) -> list[int]:
-    """Round so that the counts add up to what the fractions add up to (largest remainders)."""
-    if sum(fractions) > 1:
-        raise typer.BadParameter(
-            f"the fractions add up to {float(sum(fractions)):g}, more than 1", param_hint="SIZE"
-        )
-    exact = [fraction * total for fraction in fractions]
-    counts = [int(value) for value in exact]
-    missing = int(sum(exact)) - sum(counts)
-    by_remainder = sorted(
-        range(len(exact)), key=lambda index: exact[index] - counts[index], reverse=True
-    )
-    for index in by_remainder[:missing]:
-        counts[index] += 1
-    return counts
 
 
 def _make_part_id(source: str, number: int) -> str:

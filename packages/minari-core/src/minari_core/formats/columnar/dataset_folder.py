@@ -59,7 +59,7 @@ class ColumnarStorage(ShardFolder):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle as the folder alone."""
-        return type(self).open, (self._folder,)
+        return _reopen, (type(self), self._folder)
 
     def shard(self, number: int) -> ShardReader:
         """Return the reader of a shard; see `ShardFolder.shard`.
@@ -152,6 +152,11 @@ class ColumnarStorage(ShardFolder):
                 with suppress(OSError):
                     path.unlink()
         self._is_swept = True
+
+
+def _reopen(kind: type[ColumnarStorage], folder: Path) -> ColumnarStorage:
+    # A bound method would be pickled by way of its class, which some picklers follow for ever.
+    return kind.open(folder)
 
 
 @contextmanager

@@ -106,7 +106,7 @@ class PublicStorage(Storage):
 
     def __reduce__(self) -> tuple[object, ...]:
         if self._published:
-            return type(self).open, (self._folder,)
+            return _reopen, (type(self), self._folder)
         return _make_unsaved, (type(self), self._folder, self._manifest)
 
     @abstractmethod
@@ -396,6 +396,11 @@ class PublicStorage(Storage):
 def _as_write_error(folder: Path, error: OSError) -> OSError:
     """Return an error of the tree as it is, another one as one of the tree."""
     return error if isinstance(error, MinariError) else DatasetWriteError(f"{folder}: {error}")
+
+
+def _reopen(kind: type[PublicStorage], folder: Path) -> PublicStorage:
+    # A bound method would be pickled by way of its class, which some picklers follow for ever.
+    return kind.open(folder)
 
 
 def _make_unsaved(
