@@ -154,8 +154,9 @@ def test_a_dataset_of_the_public_minari_without_a_metadata_file_is_here_too(
     (data / "main_data.hdf5").touch()
 
     assert ensure_downloaded("old-v0", remote_path=bucket.url) == "old-v0"
-    assert ensure_downloaded(f"{bucket.url}/old-v0") == "old-v0"
     assert proxy.requests == []
+    with pytest.raises(minari.DatasetNotFoundError, match="there is no dataset 'old-v0' on gs:"):
+        ensure_downloaded(f"{bucket.url}/old-v0")
 
 
 def test_a_dataset_that_is_here_is_left_as_it_is_with_a_warning(remote_url: str) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from minari_core import VerificationProblem, VerificationReport, list_local_datasets, verify_dataset
-from minari_core.errors import FormatError, MinariError, MissingDependencyError
+from minari_core.errors import DatasetIdError, FormatError, MinariError, MissingDependencyError
 from minari_core.formats.columnar.manifest import MANIFEST_NAME
 from minari_core.formats.registry import holds_dataset, list_formats, open_storage
 from minari_core.json_values import JsonValue
@@ -36,11 +36,11 @@ from minari_hub.command_line.terminal import (
     to_one_line,
     write_json,
 )
-from minari_hub.datasets.download import download_dataset
+from minari_hub.datasets.download import download_dataset, resolve_local_id
 from minari_hub.datasets.listing import list_remote_datasets
-from minari_hub.datasets.remote_dataset import resolve_local_id
+from minari_hub.datasets.remote_dataset import locate
 from minari_hub.datasets.upload import upload_dataset
-from minari_hub.remotes.urls import DEFAULT_REMOTE, REMOTE_VARIABLE, is_url
+from minari_hub.remotes.urls import DEFAULT_REMOTE, REMOTE_VARIABLE, is_url, parse_dataset_url
 
 LOCAL, REMOTE = "local", "remote"
 
@@ -146,9 +146,9 @@ def download(
     An interrupted download resumes where it was; every file is checked.
     """
     _refuse_two_remotes(names, remote)
-    here = [name for name in names if _is_local(name)] if force else []
-    if here:
-        confirm(f"replace {', '.join(here)} in {datasets_root()}", yes=yes)
+    replaced = [name for name in names if _is_taken(name, token)] if force else []
+    if replaced:
+        confirm(f"replace {', '.join(replaced)} in {datasets_root()}", yes=yes)
     outcomes = Outcomes()
     for name in names:
         with outcomes.attempt():
@@ -293,9 +293,16 @@ def _is_readable(dataset_id: str) -> bool:
     return True
 
 
-def _is_local(name: str) -> bool:
-    with suppress(MinariError):
-        return holds_dataset(dataset_folder(resolve_local_id(name)) / DATA_FOLDER)
+def _is_taken(name: str, token: str | None) -> bool:
+    """Return whether the id that a download gives to a dataset is, or may be, a local one's."""
+    with suppress(DatasetIdError):
+        ids = [each.dataset_id for each in parse_dataset_url(name)] if is_url(name) else [name]
+        here = [each for each in ids if holds_dataset(dataset_folder(each) / DATA_FOLDER)]
+        with suppress(MinariError):
+            return bool(here) and (
+                not is_url(name) or locate(name, None, None, token).dataset_id in here
+            )
+        return True
     return False
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from minari_core.errors import (
     DatasetDamagedError,
+    DatasetExistsError,
     DatasetNotFoundError,
     DatasetWriteError,
     FormatError,
@@ -34,16 +34,14 @@ from minari_core.local.publishing import check_id_is_free
 from minari_core.messages import warn_caller
 from minari_hub.datasets.fetching import fetch
 from minari_hub.datasets.installing import install
+from minari_hub.datasets.origins import find_local_copy, is_copy_of, record_origin
 from minari_hub.datasets.progress import show_transfer
-from minari_hub.datasets.remote_dataset import RemoteDataset, locate, resolve_local_id
+from minari_hub.datasets.remote_dataset import LARGEST_MANIFEST, RemoteDataset, locate
 from minari_hub.datasets.staging import StagingArea
 from minari_hub.remotes.urls import is_url
 from minari_hub.transfer.objects import RemoteObject
 from minari_hub.untrusted.json_objects import check_metadata, read_json_object
 from minari_hub.untrusted.names import check_names
-
-LARGEST_MANIFEST = 256 << 20
-"""The most bytes that the manifest of a dataset may have."""
 
 _SPARE = 16 << 20
 _MOST_READS = 3
@@ -65,7 +63,7 @@ def download_dataset(
     Its files go to a hidden folder first, several at a time, and each is checked against the
     remote's checksum; one rename then makes the dataset appear. When the process is killed, the
     next call goes on where it was. A dataset that is here already is left as it is, with a
-    warning.
+    warning; of a URL, the copy of that very dataset counts.
 
     Args:
         dataset_name: Its id, or its full URL such as ``gs://bucket/D4RL/door/human-v2``.
@@ -80,7 +78,8 @@ def download_dataset(
     Raises:
         DatasetIdError: The id is malformed.
         DatasetNotFoundError: The remote has no such dataset.
-        DatasetExistsError: Its id is that of something else here.
+        DatasetExistsError: Its id is that of something else here; of a URL, also that of another
+            dataset than the one there.
         DatasetWriteError: There is too little space, or the file system refuses.
         DatasetBusyError: Another process downloads it and does not get on.
         DatasetDamagedError: What the remote has is not what its manifest says.
@@ -88,14 +87,16 @@ def download_dataset(
         UntrustedNameError: The remote gives a file a name that leads elsewhere.
         RemoteError: The remote cannot be read, or sends something else than it lists.
     """
-    dataset = locate(dataset_name, dataset_id, remote_path, token)
-    if _is_here(dataset.dataset_id) and not force_download:
+    wanted = choose_id(dataset_name, dataset_id)
+    here = None if force_download else _find_here(wanted, token)
+    if here is not None:
         warn_caller(
-            f"dataset {dataset.dataset_id!r} is here already and was not downloaded; "
+            f"dataset {here!r} is here already and was not downloaded; "
             "force_download=True downloads and replaces it"
         )
         return
-    _download_locked(dataset, force_download, progress)
+    dataset = locate(wanted, None, remote_path, token)
+    _download_locked(dataset, force_download, progress, must_be_copy=is_url(wanted))
 
 
 def ensure_downloaded(
@@ -107,6 +108,8 @@ def ensure_downloaded(
     progress: bool = True,
 ) -> str:
     """Download a dataset unless it is here; a remote is asked only if it is not.
+
+    Of a URL, only a copy of that very dataset counts; see `download_dataset`.
 
     Args:
         dataset_name: As `download_dataset` takes it.
@@ -122,18 +125,48 @@ def ensure_downloaded(
         MinariError: As `download_dataset`.
     """
     wanted = choose_id(dataset_name, dataset_id)
-    if is_url(wanted):
-        with suppress(DatasetNotFoundError):
-            return resolve_local_id(wanted)
-    elif _is_here(wanted):
-        return wanted
+    here = _find_here(wanted, token)
+    if here is not None:
+        return here
     dataset = locate(wanted, None, remote_path, token)
-    if not _is_here(dataset.dataset_id):
-        _download_locked(dataset, replaces=False, progress=progress)
+    _download_locked(dataset, False, progress, must_be_copy=is_url(wanted))
     return dataset.dataset_id
 
 
-def _download_locked(dataset: RemoteDataset, replaces: bool, progress: bool) -> None:
+def resolve_local_id(dataset_name: str, token: str | None = None) -> str:
+    """Return the id of the local dataset that an id or a full URL means.
+
+    Args:
+        dataset_name: The id, or the URL.
+        token: The credentials for the remote, which is asked where the local dataset at the end
+            of the URL has no recorded origin.
+
+    Raises:
+        DatasetIdError: A URL does not end in an id.
+        DatasetNotFoundError: No local dataset is a copy of the one at the URL.
+        RemoteError: The remote would have to be asked, and cannot be.
+    """
+    if not is_url(dataset_name):
+        return dataset_name
+    copy = find_local_copy(dataset_name, token)
+    if copy is None:
+        raise DatasetNotFoundError(
+            f"no local dataset is a copy of {dataset_name}; list_local_datasets() shows which "
+            "there are, and download_dataset() makes a remote one local"
+        )
+    return copy
+
+
+def _find_here(wanted: str, token: str | None) -> str | None:
+    """Return the id of the local dataset that an id or a full URL means, or None."""
+    if is_url(wanted):
+        return find_local_copy(wanted, token)
+    return wanted if _is_here(wanted) else None
+
+
+def _download_locked(
+    dataset: RemoteDataset, replaces: bool, progress: bool, *, must_be_copy: bool
+) -> None:
     staging = StagingArea(dataset.dataset_id)
     try:
         with staging.lock():
@@ -141,6 +174,11 @@ def _download_locked(dataset: RemoteDataset, replaces: bool, progress: bool) -> 
             if not _is_here(dataset.dataset_id):
                 check_id_is_free(dataset.dataset_id)
             elif not replaces:
+                if must_be_copy and not is_copy_of(dataset):
+                    raise DatasetExistsError(
+                        f"the local dataset {dataset.dataset_id!r} is another one than "
+                        f"{dataset.url}; force_download=True replaces it"
+                    )
                 return
             _download(dataset, staging, replaces, progress)
     except OSError as error:
@@ -181,6 +219,7 @@ def _download(dataset: RemoteDataset, staging: StagingArea, replaces: bool, prog
             staging.remove()
             raise
     staging.complete()
+    record_origin(staging.dataset, dataset.url)
     if snapshot is not None:
         from minari_core.formats.public.hdf5.placeholder import (
             write_placeholder,  # listing needs no HDF5

@@ -10,10 +10,19 @@ from minari_core.formats.registry import holds_dataset
 from minari_core.local.dataset_id import choose_id, parse_dataset_id
 from minari_core.local.locations import DATA_FOLDER, dataset_folder
 from minari_hub.remotes.base import Remote
-from minari_hub.remotes.urls import Address, is_url, open_remote, parse_dataset_url
+from minari_hub.remotes.urls import (
+    Address,
+    is_url,
+    normalize_dataset_url,
+    open_remote,
+    parse_dataset_url,
+)
 from minari_hub.transfer.objects import RemoteObject
 from minari_hub.untrusted.names import check_name
 from minari_hub.untrusted.summary import Summary
+
+LARGEST_MANIFEST = 256 << 20
+"""The most bytes that the manifest of a dataset may have."""
 
 LARGEST_LISTED_MANIFEST = 16 << 20
 """The most bytes of a manifest that are read only to show what it says."""
@@ -32,6 +41,11 @@ class RemoteDataset:
     def prefix(self) -> str:
         """The prefix that the names of its objects share with no other dataset's."""
         return f"{self.dataset_id}/{DATA_FOLDER}/"
+
+    @property
+    def url(self) -> str:
+        """Its full URL, spelled in one way."""
+        return normalize_dataset_url(f"{self.remote.url}/{self.dataset_id}")
 
     @property
     def label(self) -> str:
@@ -117,11 +131,11 @@ def locate(
     if not is_url(wanted):
         return RemoteDataset(open_remote(remote_path, token), str(parse_dataset_id(wanted)))
     addresses = list(parse_dataset_url(wanted))
-    chosen = choose_local_address(addresses) if local else _choose_remote_address(addresses, token)
+    chosen = _choose_local_address(addresses) if local else _choose_remote_address(addresses, token)
     return RemoteDataset(open_remote(chosen.remote_path, token), chosen.dataset_id)
 
 
-def choose_local_address(addresses: list[Address]) -> Address:
+def _choose_local_address(addresses: list[Address]) -> Address:
     """Choose the address with the longest id that is a local dataset's.
 
     Raises:
@@ -138,28 +152,17 @@ def choose_local_address(addresses: list[Address]) -> Address:
     )
 
 
-def resolve_local_id(dataset_name: str) -> str:
-    """Return the id of the local dataset that an id or a full URL means.
-
-    Raises:
-        DatasetIdError: A URL does not end in an id.
-        DatasetNotFoundError: No local dataset has the id at the end of a URL.
-    """
-    if not is_url(dataset_name):
-        return dataset_name
-    return choose_local_address(list(parse_dataset_url(dataset_name))).dataset_id
-
-
 def _choose_remote_address(addresses: list[Address], token: str | None) -> Address:
     """Choose the address that the manifest at its end confirms."""
     if len(addresses) == 1:
         return addresses[0]
     # Wherever the id begins, it is the same object.
-    shortest = addresses[-1]
-    dataset = RemoteDataset(open_remote(shortest.remote_path, token), shortest.dataset_id)
+    longest, shortest = addresses[0], addresses[-1]
+    # What follows the bucket; in a folder somewhere, only its name.
+    likeliest = shortest if shortest.remote_path.startswith("file:") else longest
+    dataset = RemoteDataset(open_remote(likeliest.remote_path, token), likeliest.dataset_id)
     said = dataset.load_summary().metadata.get("dataset_id")
     for address in addresses:
         if address.dataset_id == said:
             return address
-    # What follows the bucket; in a folder somewhere, only its name.
-    return shortest if shortest.remote_path.startswith("file:") else addresses[0]
+    return likeliest

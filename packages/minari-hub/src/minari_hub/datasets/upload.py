@@ -22,6 +22,7 @@ from minari_core.formats.shards.file_check import check_shard
 from minari_core.formats.verification.episode_files import check_episode_files
 from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root
 from minari_hub.datasets.converting import convert_for_upload
+from minari_hub.datasets.origins import record_origin
 from minari_hub.datasets.progress import show_transfer
 from minari_hub.datasets.remote_dataset import RemoteDataset, locate
 from minari_hub.transfer.checksums import Algorithm, Checksum, compute_checksum, start_hasher
@@ -79,6 +80,7 @@ def upload_dataset(
     _check_is_new(dataset, _list_objects(dataset))
     with convert_for_upload(dataset.dataset_id, folder, data_format) as source:
         _upload(dataset, source, progress)
+    record_origin(folder.parent, dataset.url)
 
 
 def _upload(dataset: RemoteDataset, folder: Path, progress: bool) -> None:

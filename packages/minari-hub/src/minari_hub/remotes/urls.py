@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from minari_core.errors import DatasetIdError, MissingDependencyError, RemoteUrlError
 from minari_core.local.dataset_id import parse_dataset_id
@@ -94,6 +94,21 @@ def open_remote(remote_path: str | None = None, token: str | None = None) -> Rem
 def is_url(text: str) -> bool:
     """Return whether a text is a URL, which no dataset id is."""
     return _SCHEME.match(text) is not None
+
+
+def normalize_dataset_url(url: str) -> str:
+    """Return the one spelling that all spellings of the URL of a dataset have in common.
+
+    Example:
+        >>> normalize_dataset_url("GCP://bucket//D4RL/door/human-v2/")
+        'gs://bucket/D4RL/door/human-v2'
+    """
+    head, _, place = url.partition("://")
+    scheme = {"gcp": "gs"}.get(head.lower(), head.lower())
+    root = ""
+    if scheme == "file":
+        root, place = "/", quote(unquote(place.removeprefix("localhost")))
+    return f"{scheme}://{root}{'/'.join(part for part in place.split('/') if part)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ def load_dataset(
     """Open a local dataset; no step of it is read.
 
     Args:
-        dataset_name: The dataset's id, or its full URL such as ``gs://bucket/D4RL/door/human-v2``;
-            without ``download``, only the id at the end of a URL counts.
+        dataset_name: The dataset's id, or its full URL such as ``gs://bucket/D4RL/door/human-v2``,
+            which means the local copy of that very dataset.
         download: Whether to download it if it is not here. ``MINARI_REMOTE`` chooses the remote,
             ``MINARI_REMOTE_TOKEN`` the credentials.
         dataset_id: Another name of ``dataset_name``.
@@ -38,7 +38,7 @@ def load_dataset(
 
         wanted = ensure_downloaded(wanted)
     elif "://" in wanted:
-        from minari_hub.datasets.remote_dataset import resolve_local_id
+        from minari_hub.datasets.download import resolve_local_id
 
         wanted = resolve_local_id(wanted)
     return load_local_dataset(wanted)
