@@ -365,6 +365,14 @@ class StorageConformance(ABC):
         storage.append_episodes([simple_episode(2, 4)])
         self._expect_simple(storage, [0, 1, 2], [2, 1, 4])
 
+    def test_rows_of_another_shape_than_their_space_are_refused(self) -> None:
+        """Also by an empty storage, where no episode before has the right shape."""
+        storage = self._filled()
+        wide = simple_episode(0, 2)
+        wide.observations = np.zeros((3, 5))
+        expect_raises(DataError, lambda: storage.append_episodes([wide]))
+        expect(storage.total_episodes == 0, "an episode was added")
+
     def test_episodes_of_another_storage_can_be_appended(self) -> None:
         """All of them, or some in any order, and the source stays as it is."""
         source, target = self._filled(2, 1, 3), self._filled(1)

@@ -18,7 +18,7 @@ from minari_core.columns import Schema, fill_missing_keys
 from minari_core.episodes import Episode, encode_episodes
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
 from minari_core.episodes.final_observation import add_placeholder, remove_placeholder
-from minari_core.episodes.fit import check_schema_fits
+from minari_core.episodes.fit import check_schema_fits, check_shapes
 from minari_core.episodes.stream import encode_shards
 from minari_core.errors import (
     DatasetChangedError,
@@ -259,7 +259,7 @@ class PublicStorage(Storage):
             steps = 0
             try:
                 both_spaces = manifest.observation_space, manifest.action_space
-                for shard in encode_shards(episodes, *both_spaces):
+                for shard in check_shapes(encode_shards(episodes, *both_spaces), *both_spaces):
                     check_schema_fits(established, shard.schema)
                     established = established or shard.schema
                     manifest = manifest.add_columns(shard.schema)
