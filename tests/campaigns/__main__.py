@@ -1,4 +1,7 @@
-"""Run campaigns: ``python -m tests.campaigns [NAME …] [--seed N] [--count N] [--short]``."""
+"""Run campaigns: ``python -m tests.campaigns [NAME …] [--seed N] [--count N] [--short]``.
+
+Each prints its seed. A finding is printed with the arguments that repeat it: the seed, and the
+number of its case. ``--only 'create in hdf5'`` leaves out what is called otherwise."""
 
 from __future__ import annotations
 
@@ -25,6 +28,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="what everything random follows from")
     parser.add_argument("--count", type=int, help="how many cases of each campaign")
     parser.add_argument("--case", type=int, help="the one case to run again")
+    parser.add_argument("--only", default="", help="a part of the names of what to try")
     parser.add_argument("--short", action="store_true", help="a few cases of each")
     parser.add_argument("--keep", type=Path, help="where to copy what findings are about")
     given = parser.parse_args()
@@ -35,7 +39,7 @@ def main() -> int:
         count = given.count or (module.SHORT_COUNT if given.short else module.COUNT)
         say(f"{name}: {count} cases, --seed {seed}")
         with tempfile.TemporaryDirectory(prefix="minari-campaign-") as folder:
-            campaign = Campaign(name, seed, count, Path(folder), given.case, given.keep)
+            campaign = Campaign(name, seed, count, Path(folder), given.case, given.keep, given.only)
             module.run(campaign)
             is_sound &= campaign.conclude()
     return 0 if is_sound else 1

@@ -32,7 +32,8 @@ def run(campaign: Campaign) -> None:
     """Each case is a dataset in one of the formats."""
     for case in campaign.cases():
         # Only the first of the formats can be compacted.
-        chosen = FORMATS[0] if case % 2 == 0 else campaign.random(case).choice(FORMATS[1:])
+        public = [each for each in FORMATS[1:] if campaign.only in each] or FORMATS[1:]
+        chosen = FORMATS[0] if case % 2 == 0 else campaign.random(case).choice(public)
         folder = campaign.root / f"case{case}"
         with at_root(folder):
             _share(campaign, case, chosen, folder)

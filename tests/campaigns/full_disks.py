@@ -36,7 +36,7 @@ _PAGE = 4096
 
 def run(campaign: Campaign) -> None:
     """Fill, try, look, make room, and try again."""
-    operations = all_operations()
+    operations = all_operations(campaign.only)
     campaign.random(-1).shuffle(operations)
     disk = campaign.root / "disk"
     disk.mkdir()

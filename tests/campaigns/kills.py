@@ -26,7 +26,7 @@ def run(campaign: Campaign) -> None:
     if not are_calls_known():
         say("kills: this system does not say which calls a process makes; nothing was killed")
         return
-    operations = all_operations()
+    operations = all_operations(campaign.only)
     campaign.random(-1).shuffle(operations)
     trials: dict[str, Trial] = {}
     orders: dict[str, list[int]] = {}

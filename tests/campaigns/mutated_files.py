@@ -56,9 +56,10 @@ class _Template:
 def run(campaign: Campaign) -> None:
     """Mutate and ask; half of the cases are files of an earlier release."""
     templates = _templates(campaign)
+    mutated = [template for template in templates if campaign.only in template.dataset_id]
     for case in campaign.cases():
         chosen = campaign.random(case)
-        template = templates[case % len(templates)]
+        template = mutated[case % len(mutated)]
         _examine(campaign, case, template, templates, chosen)
 
 

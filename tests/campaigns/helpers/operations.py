@@ -38,9 +38,9 @@ class Operation:
     """How to do it after it was interrupted, if otherwise."""
 
 
-def all_operations() -> list[Operation]:
-    """Each operation in each format that it can be done in."""
-    return list(_operations())
+def all_operations(only: str = "") -> list[Operation]:
+    """Each operation in each format that it can be done in, if its name has a part."""
+    return [operation for operation in _operations() if only in operation.name]
 
 
 def _operations() -> Iterator[Operation]:

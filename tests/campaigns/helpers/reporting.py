@@ -25,6 +25,8 @@ class Campaign:
     """The one case to run, if it is not all."""
     keep: Path | None = None
     """Where to copy what the cases with findings were about."""
+    only: str = ""
+    """What to leave out the rest of: a part of the names of operations or formats."""
     outcomes: Counter[str] = field(default_factory=Counter)
     findings: dict[str, list[str]] = field(default_factory=dict)
     """For each kind of finding, the cases."""
@@ -51,6 +53,7 @@ class Campaign:
         # The first of each kind in full; a fault may show thousands of times.
         if not cases:
             again = f"python -m tests.campaigns {self.name} --seed {self.seed} --case {case}"
+            again += f" --only '{self.only}'" if self.only else ""
             say(f"FINDING {kind}\n    {again}\n    " + details.strip().replace("\n", "\n    "))
         if self.keep is not None and folder is not None and len(cases) < 3:
             shutil.copytree(folder, self.keep / f"{self.name}-{case}", dirs_exist_ok=True)
