@@ -1,7 +1,8 @@
 """Run campaigns: ``python -m tests.campaigns [NAME …] [--seed N] [--count N] [--short]``.
 
 Each prints its seed. A finding is printed with the arguments that repeat it: the seed, and the
-number of its case. ``--only 'create in hdf5'`` leaves out what is called otherwise."""
+number of its case. ``--only 'create in hdf5'`` leaves out what is called otherwise.
+"""
 
 from __future__ import annotations
 
