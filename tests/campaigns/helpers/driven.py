@@ -114,9 +114,10 @@ def state_of(root: Path) -> dict[str, str]:
                 state[dataset_id] = f"damaged: {report.problems[0]}"
                 continue
             text = json.dumps(contents_of(minari.load_dataset(dataset_id)), sort_keys=True)
-            # Of how many files it is tells whether it was compacted.
-            said = f"{hashlib.sha256(text.encode()).hexdigest()[:16]} in {report.files} files"
-            state[dataset_id] = said
+            state[dataset_id] = hashlib.sha256(text.encode()).hexdigest()[:16]
+            if report.data_format == "columnar":
+                # Of how many shards it is tells whether it was compacted.
+                state[dataset_id] += f" in {report.files} shards"
         for namespace in minari.list_local_namespaces():
             known = minari.get_namespace_metadata(namespace)
             state[f"namespace {namespace}"] = json.dumps(known, sort_keys=True)

@@ -140,7 +140,7 @@ def tidied(folder: Path) -> list[str]:
             dataset.update_dataset_from_buffer([dataset[0]])
     # What must be there is told by `look`; names that are drawn at random are alike.
     return [
-        re.sub(r"[0-9a-f]{8,}", "…", path.relative_to(root).as_posix())
+        re.sub(r"[0-9a-f]{6,}", "…", path.relative_to(root).as_posix())
         for path in root.rglob("*")
         if not (path.is_dir() and path.name in ("tidy", ".staging"))
     ]
@@ -153,7 +153,7 @@ def last_line(ending: Ending) -> str:
     lines = [line for line in ending.errors.splitlines() if line and not line.startswith(" ")]
     text = lines[-1] if lines else ending.fate
     # Names of folders and files differ from case to case.
-    return re.sub(r"[0-9a-f]{8,}", "…", re.sub(r"/\S*/", "…/", text))[:200]
+    return re.sub(r"[0-9a-f]{6,}", "…", re.sub(r"/\S*/", "…/", text))[:200]
 
 
 _steps: list[Any] = []
