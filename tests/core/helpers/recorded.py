@@ -110,10 +110,18 @@ class Recorded:
     episodes: list[RecordedEpisode]
     cuts: list[tuple[int, int]] = field(default_factory=list)
     """Rows and steps before each border between shards."""
+    step_infos: list[str] = field(default_factory=list)
+    """The infos whose row t is of step t, and not of the observation that it led to."""
 
     def __repr__(self) -> str:
         lengths = [len(episode) for episode in self.episodes]
         return f"{self.observation_space} {self.action_space} {lengths} {self.cuts}"
+
+    def info(self, index: int, step: int) -> dict[str, Any]:
+        """The infos of a step: those that it returned, and those that belong to it."""
+        before, after = self.episodes[index].infos[step : step + 2]
+        chosen = {key: after.get(key) for key in after if key not in self.step_infos}
+        return chosen | {key: before[key] for key in self.step_infos if key in before}
 
     def view(self, indices: Sequence[int], *, everything: bool = False) -> list[tuple[int, int]]:
         """The episode and the step at each position of a view."""
@@ -287,13 +295,15 @@ def stored(recorded: Recorded, *, on_disk: bool, assembled: bool = True) -> Iter
                 "dataset_id": "tests/recorded-v0",
                 "observation_space": space_to_json(observation_space),
                 "action_space": space_to_json(action_space),
+                "step_infos": recorded.step_infos,
             }
             new = ColumnarStorage.create(folder, described)
             new.add(shards_of(recorded))
             new.save()
             storage = ColumnarStorage.open(folder)
         else:
-            memory = MemoryStorage(observation_space, action_space)
+            marked = {"step_infos": recorded.step_infos}
+            memory = MemoryStorage(observation_space, action_space, marked)
             memory.add(shards_of(recorded))
             storage = memory
         yield MinariDataset(storage)
@@ -342,7 +352,7 @@ some_space = st.sampled_from(SPACES)
 def recordings(draw: st.DrawFn, vector_rewards: bool = True) -> Recorded:
     """Random episodes with shard borders anywhere."""
     shape = draw(st.sampled_from([(), (), (2,)])) if vector_rewards else ()
-    return record(
+    recorded = record(
         draw(some_space),
         draw(some_space),
         draw(lengths),
@@ -352,6 +362,9 @@ def recordings(draw: st.DrawFn, vector_rewards: bool = True) -> Recorded:
         unknown=draw(st.sampled_from([0.0, 0.5])),
         early=draw(st.sampled_from([0.0, 0.0, 0.3])),
     )
+    some = st.lists(st.sampled_from(["always", "word", "nested", "late", "absent"]), unique=True)
+    recorded.step_infos = draw(st.one_of(st.just([]), some))
+    return recorded
 
 
 @st.composite

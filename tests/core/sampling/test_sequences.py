@@ -74,7 +74,7 @@ def expect_windows(
             for name in ("terminations", "truncations"):
                 flag = np.bool_(inside and getattr(episode, name)[step])
                 expect_row(getattr(batch, name), at, flag, name)
-            info = episode.infos[nearest + 1]
+            info = recorded.info(index, nearest)
             expect_info(batch.columns["infos"], at, info, "infos")
             to_go: Any = 0.0
             for ahead in range(step, end) if inside else ():

@@ -116,16 +116,20 @@ def test_infos_and_extras_are_those_that_the_step_returned(
             {key for episode in recorded.episodes for row in episode.infos for key in row}
         )
         names = [f"infos/{key}" for key in keys]
+        rows = [f"{which}_infos/{key}" for which in ("current", "returned") for key in keys]
         everything = recorded.view(range(len(recorded.episodes)))
-        sampler = dataset.transition_sampler(columns=["infos", "extras/mean", *names])
+        sampler = dataset.transition_sampler(columns=["infos", "extras/mean", *names, *rows])
         batch = sampler.read(np.arange(len(everything)))
         assert batch.observations is batch.actions is batch.rewards is None
         for place, (index, step) in enumerate(everything):
             episode = recorded.episodes[index]
-            expect_info(batch.columns["infos"], (place,), episode.infos[step + 1], "infos")
+            expect_info(batch.columns["infos"], (place,), recorded.info(index, step), "infos")
             for key, name in zip(keys, names, strict=True):
-                wanted = episode.infos[step + 1].get(key)
+                wanted = recorded.info(index, step).get(key)
                 expect_info(batch.columns[name], (place,), wanted, name)
+                for which, row in (("current", step), ("returned", step + 1)):
+                    column = batch.columns[f"{which}_{name}"]
+                    expect_info(column, (place,), episode.infos[row].get(key), f"{which} {name}")
             expect_row(
                 batch.columns["extras/mean"], (place,), episode.extras[step + 1]["mean"], "extras"
             )
@@ -154,7 +158,7 @@ def test_a_batch_is_filled_again_in_its_own_arrays(
         del options["columns"]
         expect_transitions(batch, recorded, wanted, **options)
         for place, (index, step) in enumerate(wanted):
-            wanted_info = recorded.episodes[index].infos[step + 1]
+            wanted_info = recorded.info(index, step)
             expect_info(batch.columns["infos"], (place,), wanted_info, "infos")
 
 

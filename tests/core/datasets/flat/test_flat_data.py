@@ -13,6 +13,7 @@ from gymnasium import spaces
 from minari_core import (
     DataError,
     EpisodeBuffer,
+    IncompatibleDatasetsError,
     MinariWarning,
     combine_datasets,
     convert_dataset,
@@ -162,3 +163,39 @@ def test_columns_that_do_not_fit_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no rewards"):
         import_flat_hdf5(write(tmp_path / "flat.hdf5", given), "b-v0")
     assert not (tmp_path / "datasets" / "a-v0").exists()
+
+
+@pytest.mark.parametrize("data_format", ["columnar", "hdf5"])
+def test_infos_of_the_action_are_sampled_with_it(tmp_path: Path, data_format: str) -> None:
+    given = columns()
+    infos = {"action_log_probs": np.arange(7.0), "qpos": np.arange(7.0)}
+    path = write(tmp_path / "flat.hdf5", given)
+    with h5py.File(path, "a") as file:
+        file["infos/action_log_probs"] = infos["action_log_probs"]
+    made = create_dataset_from_arrays("a-v0", **given, infos=infos, data_format=data_format)
+    imported = import_flat_hdf5(path, "b-v0", data_format=data_format)
+    for dataset in (made, imported):
+        assert dataset.metadata["step_infos"] == ["action_log_probs"]
+        assert dataset[0].infos["action_log_probs"].tolist() == [0, 1, 2, None]
+        copy = convert_dataset(
+            combine_datasets([dataset, dataset[:0]], f"c/{dataset.id}"), f"d/{dataset.id}"
+        )
+        names = ["actions", "infos/action_log_probs", "infos/qpos", "current_infos/qpos"]
+        (batch,) = copy.batches(99, shuffle=False, columns=names)
+        read = batch.columns
+        assert read["infos/action_log_probs"].tolist() == batch.actions[:, 0].tolist()
+        assert read["current_infos/qpos"].tolist() == batch.actions[:, 0].tolist()
+        assert read["infos/qpos"].tolist() == [1, 2, None, 4, None, 6, None]
+    unmarked = create_dataset_from_arrays("u-v0", **given, infos=infos, step_infos=())
+    (batch,) = unmarked.batches(99, shuffle=False, columns=["infos/action_log_probs"])
+    assert batch.columns["infos/action_log_probs"].tolist() == [1, 2, None, 4, None, 6, None]
+    with pytest.raises(IncompatibleDatasetsError, match=r"'action_log_probs'.* not in 'u-v0'"):
+        combine_datasets([made, unmarked], "e-v0")
+    with pytest.raises(DataError, match="step_infos names 'speed'"):
+        create_dataset_from_arrays("f-v0", **given, infos=infos, step_infos=["speed"])
+
+
+@pytest.mark.filterwarnings("default::minari_core.MinariWarning")
+def test_an_import_says_which_infos_it_takes_for_those_of_the_action() -> None:
+    with pytest.warns(MinariWarning, match=r"action_log_probs are taken .* step_infos=\(\)"):
+        create_dataset_from_arrays("a-v0", **columns(), infos={"action_log_probs": np.zeros(7)})

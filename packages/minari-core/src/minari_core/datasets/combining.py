@@ -22,6 +22,7 @@ from minari_core.local.dataset_id import choose_id
 from minari_core.local.publishing import check_id_is_free, publish
 from minari_core.messages import format_value
 from minari_core.random_stream import RandomStream
+from minari_core.sampling.gathering.info_rows import STEP_INFOS, read_step_infos
 from minari_core.storage.base import Storage
 
 Dataset = TypeVar("Dataset", bound=MinariDataset)
@@ -75,6 +76,8 @@ def combine_datasets(
         "combined_datasets": [dataset.id for dataset in datasets],
         **_merge_metadata(datasets),
     }
+    if step_infos := _merge_step_infos(datasets):
+        metadata[STEP_INFOS] = list(step_infos)
     if spec is not None:
         metadata["env_spec"] = env_spec_to_json(spec)
 
@@ -165,6 +168,28 @@ def _round_fractions(sizes: Sequence[float | Fraction], total: int) -> list[int]
     for index in by_remainder[: int(sum(exact)) - sum(counts)]:
         counts[index] += 1
     return counts
+
+
+def _merge_step_infos(datasets: Sequence[MinariDataset]) -> list[str]:
+    """Return the infos that belong to steps.
+
+    Raises:
+        IncompatibleDatasetsError: One dataset says so of an info, and another that has it does not.
+    """
+    marked = [read_step_infos(dataset.metadata) for dataset in datasets]
+    merged = list(dict.fromkeys(key for keys in marked for key in keys))
+    for dataset, keys in zip(datasets, marked, strict=True):
+        others = set(merged) - set(keys)
+        storage = get_raw_storage(dataset)
+        if others and storage.total_episodes:
+            # An episode shows the infos of all episodes, masked where it has none.
+            (episode,) = storage.read_episodes([0], copy=False)
+            for key in sorted(others.intersection(episode.infos)):
+                raise IncompatibleDatasetsError(
+                    f"infos[{key!r}] belongs to steps in one dataset, but not in {dataset.id!r}; "
+                    f"give both the same {STEP_INFOS} by dataset.storage.update_metadata"
+                )
+    return merged
 
 
 def _merge_metadata(datasets: Sequence[MinariDataset]) -> dict[str, JsonValue]:

@@ -22,6 +22,7 @@ from minari_core.errors import DataError, SpaceError
 from minari_core.formats.registry import check_format
 from minari_core.local.dataset_id import choose_id
 from minari_core.local.publishing import check_id_is_free, publish
+from minari_core.sampling.gathering.info_rows import STEP_INFOS
 
 
 @list_details
@@ -33,6 +34,7 @@ def create_dataset_from_buffers(
     dataset_id: str | None = None,
     observation_space: spaces.Space[Any] | None = None,
     action_space: spaces.Space[Any] | None = None,
+    step_infos: Sequence[str] = (),
     data_format: str | None = None,
     **details: Unpack[DatasetDetails],
 ) -> MinariDataset:
@@ -53,6 +55,8 @@ def create_dataset_from_buffers(
         dataset_id: Another name of ``dataset_name``.
         observation_space: The space of the observations; the environment's if None.
         action_space: The space of the actions; the environment's if None.
+        step_infos: The infos whose row t says something about step t and not about the
+            observation that it returned; samplers read them so.
         data_format: How to store the data; ``"columnar"`` if None.
         **details: What is said about the dataset, as keywords; see `DatasetDetails`.
 
@@ -75,6 +79,10 @@ def create_dataset_from_buffers(
     chosen_format = check_format(data_format)
     observations, actions = _find_spaces(env, observation_space, action_space)
     metadata = card.metadata(find_env_spec(env), observations, actions)
+    if isinstance(step_infos, str) or not all(isinstance(key, str) for key in step_infos):
+        raise DataError(f"step_infos is {step_infos!r}, not a list of names of infos")
+    if step_infos:
+        metadata[STEP_INFOS] = list(dict.fromkeys(step_infos))
     episodes: Iterable[Episode] = (
         check_ends(_read_episode(item, index), index) for index, item in enumerate(buffer)
     )

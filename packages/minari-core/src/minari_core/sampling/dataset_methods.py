@@ -13,6 +13,7 @@ from minari_core.messages import warn_caller
 from minari_core.random_stream import RandomStream
 from minari_core.sampling.batches import Batches
 from minari_core.sampling.gathering.binding import check_sharded
+from minari_core.sampling.gathering.info_rows import STEP_INFOS, read_step_infos
 from minari_core.sampling.goals import Goals
 from minari_core.sampling.options import (
     Padding,
@@ -63,7 +64,10 @@ class TrainingMethods:
             columns: The columns to read; nothing else is read. Names are ``observations``,
                 ``actions``, ``rewards``, ``next_observations``, ``terminations``, ``truncations``
                 (all six if None), ``infos`` and ``extras``, and columns inside them such as
-                ``infos/x_position`` or ``observations/camera``.
+                ``infos/x_position`` or ``observations/camera``. An info is that which the step
+                returned, or the one beside it if the dataset's metadata lists it in
+                ``step_infos``; ``current_infos/…`` is always that before the step, and
+                ``returned_infos/…`` that after it.
             weights: ``None`` or ``"transitions"``: all transitions are equally likely;
                 ``"episodes"``: all episodes are; or a weight for each episode.
             n_step: The number of steps whose rewards are summed, fewer at the end of the episode;
@@ -377,7 +381,9 @@ class TrainingMethods:
     def _identity(self, options: TransitionOptions | SequenceOptions) -> str:
         """Return what a sampler reads, for people, and a fingerprint of it."""
         name = self._storage.metadata.get("dataset_id", "")
-        return f"{name} ({len(self._indices)} episodes, {self._fingerprint()}) {options}"
+        marked = read_step_infos(self._storage.metadata)
+        rows = f" {STEP_INFOS}={sorted(marked)}" if marked else ""
+        return f"{name} ({len(self._indices)} episodes, {self._fingerprint()}) {options}{rows}"
 
     def _fingerprint(self) -> str:
         """Return text that changes with the stored data and with the view."""

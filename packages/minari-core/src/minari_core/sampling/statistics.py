@@ -20,6 +20,7 @@ from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.json_values import from_json_text, to_json_text
 from minari_core.sampling.gathering.binding import find_gatherer
 from minari_core.sampling.gathering.gatherers import FixedGatherer, MaskedGatherer
+from minari_core.sampling.gathering.info_rows import GROUPS
 from minari_core.sampling.gathering.selection import Selection
 from minari_core.sampling.rank_index import Positions, RankIndex
 from minari_core.sampling.steps import EpisodeSteps
@@ -98,8 +99,9 @@ def compute_statistics(
     Raises:
         SamplingError: There is no column of a name, or there are no episodes.
     """
-    if "next_observations" in {name.partition("/")[0] for name in columns}:
-        raise SamplingError("next_observations have no statistics; give observations")
+    for group in [name.partition("/")[0] for name in columns]:
+        if group in GROUPS:
+            raise SamplingError(f"{group} have no statistics; give {GROUPS[group]}")
     gatherers = {name: find_gatherer(storage, name) for name in columns}
     if len(episodes) == 0:
         raise SamplingError("there are no statistics of a dataset or view without episodes")

@@ -11,9 +11,10 @@ import numpy.typing as npt
 from minari_core.errors import SamplingError
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.messages import outline_fields
-from minari_core.sampling.gathering.binding import find_gatherer
+from minari_core.sampling.gathering.binding import bind_step_infos, find_gatherer
 from minari_core.sampling.gathering.gatherers import Gatherer, fill_again
 from minari_core.sampling.gathering.hiding import bare_arrays, hide_rows
+from minari_core.sampling.gathering.info_rows import is_of_current_row, read_step_infos
 from minari_core.sampling.gathering.selection import Selection
 from minari_core.sampling.goals import choose_goal_rows
 from minari_core.sampling.options import BATCH_FIELDS, TransitionOptions
@@ -28,7 +29,7 @@ from minari_core.sampling.weights import EpisodeWeights
 
 # Where the columns of a group are read: the row before or after, the first or the last step, or
 # the row of what the first step returned.
-_BEFORE, _AFTER, _FIRST, _LAST, _RETURNED = range(5)
+_BEFORE, _AFTER, _FIRST, _LAST, _RETURNED, _CURRENT = range(6)
 # No episode is longer, and no sum with a step of it overflows.
 _MOST_STEPS = 1 << 62
 _WHERE = {
@@ -40,6 +41,10 @@ _WHERE = {
     "truncations": _LAST,
     "infos": _RETURNED,
     "extras": _RETURNED,
+    "returned_infos": _RETURNED,
+    "returned_extras": _RETURNED,
+    "current_infos": _CURRENT,
+    "current_extras": _CURRENT,
 }
 
 
@@ -78,7 +83,7 @@ class TransitionBatch:
     """Whether the last of the steps truncated its episode; the value is bootstrapped then."""
     columns: dict[str, Any] = field(default_factory=dict)
     """Further columns by the names that were asked for; of infos and extras the row after the
-    step, as `step` returned it."""
+    step, as `step` returned it, but of step infos and ``current_infos`` the one before it."""
     discounts: Any = None
     """With ``n_step`` above 1, beside rewards or next observations: the discount of the value of
     `next_observations`, float64 of shape (B,); 0 where the last step terminated its episode."""
@@ -144,6 +149,7 @@ class TransitionSampler:
         """What is read of each transition."""
         names = BATCH_FIELDS if options.columns is None else tuple(dict.fromkeys(options.columns))
         bound = {name: find_gatherer(storage, name) for name in names}
+        marked = read_step_infos(storage.metadata)
         self._unread = tuple(name for name in BATCH_FIELDS if name not in names)
         self._goals = find_gatherer(storage, options.goal_column) if options.goals else None
         self._rewards: Gatherer | None = None
@@ -160,14 +166,20 @@ class TransitionSampler:
         ]
         paired = {name for pair in self._pairs for name in pair[:2]}
         single = [
-            (name, gatherer, _WHERE[name.partition("/")[0]])
+            (
+                name,
+                gatherer,
+                _CURRENT if is_of_current_row(name, marked) else _WHERE[name.partition("/")[0]],
+            )
             for name, gatherer in bound.items()
             if name not in paired
         ]
+        self._step_infos = bind_step_infos(storage, marked) if "infos" in bound else {}
         self._fields = [item for item in single if item[0] in BATCH_FIELDS]
         self._columns = [item for item in single if item[0] not in BATCH_FIELDS]
         self._column_names = tuple(name for name in bound if name not in BATCH_FIELDS)
         self._reads_returned = any(where == _RETURNED for _, _, where in single)
+        self._reads_current = bool(self._step_infos) or any(row == _CURRENT for _, _, row in single)
         # What of a batch may be of a row that stands for an observation that nobody knows.
         self._is_hiding = self.steps.counts is not self.steps.known_lengths
         self._hidden = [name for name in bound if name.partition("/")[0] == "next_observations"]
@@ -304,11 +316,15 @@ class TransitionSampler:
             of_first,
             of_first if last is first else Selection(last, shards),
             Selection(rows + 1, shards) if self._reads_returned else of_first,
+            Selection(rows, shards) if self._reads_current else of_first,
         )
         for name, gatherer, where in self._fields:
             setattr(batch, name, gatherer.take(selections[where], getattr(batch, name)))
         for name, gatherer, where in self._columns:
             batch.columns[name] = gatherer.take(selections[where], batch.columns.get(name))
+        for key, gatherer in self._step_infos.items():
+            infos = batch.columns["infos"]
+            infos[key] = gatherer.take(selections[_CURRENT], infos[key])
         adjacent = last is first and not self.options.stack
         for name, next_name, gatherer in self._pairs:
             if name == "observations":

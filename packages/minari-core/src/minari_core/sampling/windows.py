@@ -11,9 +11,10 @@ import numpy.typing as npt
 from minari_core.errors import SamplingError
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.messages import outline_fields
-from minari_core.sampling.gathering.binding import find_gatherer
+from minari_core.sampling.gathering.binding import bind_step_infos, find_gatherer
 from minari_core.sampling.gathering.gatherers import Gatherer
 from minari_core.sampling.gathering.hiding import hide_rows
+from minari_core.sampling.gathering.info_rows import is_of_current_row, read_step_infos
 from minari_core.sampling.gathering.selection import Selection
 from minari_core.sampling.options import BATCH_FIELDS, SequenceOptions
 from minari_core.sampling.rank_index import Positions, RankIndex
@@ -110,6 +111,9 @@ class SequenceSampler:
         defaults = tuple(name for name in BATCH_FIELDS if name != "next_observations")
         names = defaults if options.columns is None else tuple(dict.fromkeys(options.columns))
         self._gatherers = {name: find_gatherer(storage, name) for name in names}
+        marked = read_step_infos(storage.metadata)
+        self._current = {name for name in names if is_of_current_row(name, marked)}
+        self._step_infos = bind_step_infos(storage, marked) if "infos" in names else {}
         self._pairs = [
             (name, f"next_{name}", gatherer)
             for name, gatherer in self._gatherers.items()
@@ -225,8 +229,11 @@ class SequenceSampler:
                 if padded is not None and group != "actions":
                     value[padded] = 0
             else:
-                value = gatherer.take(before if group == "observations" else after)
+                is_before = group == "observations" or name in self._current
+                value = gatherer.take(before if is_before else after)
             _put(batch, name, value)
+        for key, gatherer in self._step_infos.items():
+            batch.columns["infos"][key] = gatherer.take(before)
         for name, next_name, gatherer in self._pairs:
             value, next_value = gatherer.take_pairs(before, after, adjacent=True)
             _put(batch, name, value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium
@@ -24,6 +24,7 @@ from minari_core.datasets.flat.episodes import (
 )
 from minari_core.errors import DataError
 from minari_core.messages import warn_caller
+from minari_core.sampling.gathering.info_rows import D4RL_STEP_INFOS
 
 
 @list_details
@@ -37,6 +38,7 @@ def create_dataset_from_arrays(
     timeouts: npt.ArrayLike | None = None,
     next_observations: Any = None,
     infos: Mapping[str, Any] | None = None,
+    step_infos: Sequence[str] | None = None,
     max_episode_steps: int | None = None,
     dataset_id: str | None = None,
     env: str | gymnasium.Env[Any, Any] | EnvSpec | None = None,
@@ -63,6 +65,10 @@ def create_dataset_from_arrays(
         timeouts: Shape (N,), whether the step truncated its episode.
         next_observations: N rows, the observations after the actions.
         infos: Further columns of N rows; row ``i`` belongs to observation ``i``.
+        step_infos: The infos whose row ``i`` belongs to observation ``i`` and action ``i``, such
+            as a log-probability of the action, so that samplers give it with that step. If None,
+            those that D4RL has: ``action_log_probs``, ``action_mean`` and ``action_log_std``; a
+            warning says so.
         max_episode_steps: The number of steps after which an episode is truncated.
         dataset_id: Another name of ``dataset_name``.
         env: The environment that the data comes from.
@@ -101,6 +107,7 @@ def create_dataset_from_arrays(
         action_space,
         data_format,
         details,
+        step_infos,
     )
 
 
@@ -113,6 +120,7 @@ def create_dataset_from_columns(
     action_space: spaces.Space[Any] | None,
     data_format: str | None,
     details: DatasetDetails,
+    step_infos: Sequence[str] | None,
 ) -> MinariDataset:
     """Create a dataset of flat columns; see `create_dataset_from_arrays`."""
     steps = len(columns.terminals)
@@ -141,9 +149,26 @@ def create_dataset_from_columns(
         dataset_id=dataset_id,
         observation_space=observation_space,
         action_space=action_space,
+        step_infos=_choose_step_infos(columns.infos, step_infos),
         data_format=data_format,
         **details,
     )
+
+
+def _choose_step_infos(infos: Mapping[str, Any], given: Sequence[str] | None) -> Sequence[str]:
+    """Return the infos that belong to steps: those that are given, or those of D4RL."""
+    if given is None:
+        known = [key for key in D4RL_STEP_INFOS if key in infos]
+        if known:
+            warn_caller(
+                f"the infos {', '.join(known)} are taken for what D4RL means by these names, of "
+                "the step and not of the observation that it led to; step_infos=() denies it"
+            )
+        return known
+    absent = [key for key in given if key not in infos]
+    if absent:
+        raise DataError(f"step_infos names {absent[0]!r}, but infos has {sorted(infos)}")
+    return given
 
 
 def _as_arrays(column: Any) -> Any:

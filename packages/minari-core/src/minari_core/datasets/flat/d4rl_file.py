@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ def import_flat_hdf5(
     observation_space: spaces.Space[Any] | None = None,
     action_space: spaces.Space[Any] | None = None,
     max_episode_steps: int | None = None,
+    step_infos: Sequence[str] | None = None,
     data_format: str | None = None,
     **details: Unpack[DatasetDetails],
 ) -> MinariDataset:
@@ -51,6 +52,7 @@ def import_flat_hdf5(
             an environment the widest that the dtype allows.
         action_space: The space of the actions; likewise, but whole numbers are choices.
         max_episode_steps: The number of steps after which an episode is truncated.
+        step_infos: The infos that belong to steps; see `create_dataset_from_arrays`.
         data_format: How to store the data; ``"columnar"`` if None.
         **details: What is said about the dataset, as keywords; see `DatasetDetails`.
 
@@ -85,6 +87,7 @@ def import_flat_hdf5(
                 action_space,
                 data_format,
                 details,
+                step_infos,
             )
     except (OSError, RuntimeError, KeyError) as error:
         if isinstance(error, MinariError):

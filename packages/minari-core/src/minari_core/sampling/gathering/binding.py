@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -31,6 +31,7 @@ from minari_core.sampling.gathering.gatherers import (
     TupleGatherer,
     ValueGatherer,
 )
+from minari_core.sampling.gathering.info_rows import GROUPS
 
 ASSEMBLED_NBYTES = 64 << 20
 """The most bytes of columns in many shards that are concatenated in memory, for each storage."""
@@ -43,14 +44,15 @@ def find_gatherer(storage: ShardedStorage, name: str) -> Gatherer:
         storage: The storage of the column.
         name: A column group, such as ``observations``, or a column inside it, such as
             ``infos/x_position`` or ``observations/camera``; ``/`` in a key is written ``%2F``.
-            ``next_observations`` is another name of ``observations``.
+            ``next_observations`` is another name of ``observations``, and infos and extras
+            have the others of `GROUPS`.
 
     Raises:
         SamplingError: There is no such column; the message says which there are.
         DatasetDamagedError: A shard's arrays do not have as many rows as the shard.
     """
     group, *keys = name.split("/")
-    stored = "observations" if group == "next_observations" else group
+    stored = GROUPS.get(group, group)
     if stored not in AXES or stored == "episodes":
         known = ", ".join(key for key in AXES if key != "episodes")
         raise SamplingError(f"there is no column {name!r}; column groups are {known}")
@@ -61,6 +63,15 @@ def find_gatherer(storage: ShardedStorage, name: str) -> Gatherer:
     if cache is None or cache.index is not storage.index:
         cache = _caches[storage] = _GathererCache(storage.index)
     return cache.gatherer(storage, stored, keys)
+
+
+def bind_step_infos(storage: ShardedStorage, step_infos: Iterable[str]) -> dict[str, Gatherer]:
+    """Return the gatherers of those infos among some that the storage has."""
+    return {
+        key: find_gatherer(storage, f"infos/{escape_key(key)}")
+        for key in step_infos
+        if _find_columns(storage, "infos", [escape_key(key)])
+    }
 
 
 class _GathererCache:
