@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import gymnasium
-import numpy as np
 
+from minari_core.episodes import describe_rewards
 from minari_core.errors import DataError, RecordingError
 from minari_core.messages import format_value
 
@@ -80,16 +80,7 @@ class EpisodeMetadataCallback:
             Numbers, text, lists and dicts of them. None says that there is no value: the
             episode's metadata does not have the key then, at whatever depth it lies in dicts.
         """
-        rewards = np.asarray(episode["rewards"])
-        # Infinite rewards are data: their mean is infinite or NaN, which is no mistake.
-        with np.errstate(invalid="ignore", over="ignore"):
-            return {
-                "rewards_sum": float(rewards.sum()),
-                "rewards_mean": float(rewards.mean()),
-                "rewards_std": float(rewards.std()),
-                "rewards_max": float(rewards.max()),
-                "rewards_min": float(rewards.min()),
-            }
+        return {**describe_rewards(episode["rewards"])}
 
 
 _STEP_KEYS = ("observation", "action", "reward", "terminated", "truncated", "info")

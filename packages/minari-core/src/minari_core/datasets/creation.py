@@ -17,7 +17,7 @@ from minari_core.datasets.source import EpisodeSource, check_source
 from minari_core.environments.env_specs import find_env_spec
 from minari_core.episodes import Episode
 from minari_core.episodes.episode import EpisodeBuffer
-from minari_core.episodes.new_episodes import check_ends
+from minari_core.episodes.new_episodes import prepare_episode
 from minari_core.errors import DataError, SpaceError
 from minari_core.formats.registry import check_format
 from minari_core.local.dataset_id import choose_id
@@ -84,7 +84,7 @@ def create_dataset_from_buffers(
     if step_infos:
         metadata[STEP_INFOS] = list(dict.fromkeys(step_infos))
     episodes: Iterable[Episode] = (
-        check_ends(_read_episode(item, index), index) for index, item in enumerate(buffer)
+        prepare_episode(_read_episode(item, index), index) for index, item in enumerate(buffer)
     )
     if isinstance(buffer, Sequence):
         # What is in memory anyway is written in one go.

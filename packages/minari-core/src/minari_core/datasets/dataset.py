@@ -19,7 +19,7 @@ from minari_core.datasets.source import EpisodeSource, check_source
 from minari_core.datasets.spec import DescribedDataset, MinariDatasetSpec
 from minari_core.episodes import Episode
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
-from minari_core.episodes.new_episodes import check_new_episodes
+from minari_core.episodes.new_episodes import prepare_new_episodes
 from minari_core.errors import EpisodeIndexError, SamplingError
 from minari_core.formats.registry import open_storage
 from minari_core.random_stream import RandomStream
@@ -322,7 +322,7 @@ class MinariDataset(DescribedDataset, TrainingMethods):
             DatasetBusyError: Another process has held the dataset's lock for too long.
             DatasetWriteError: The file system refused. As after every error, nothing was added.
         """
-        self._append(self._storage.append_episodes(check_new_episodes(buffer)))
+        self._append(self._storage.append_episodes(prepare_new_episodes(buffer)))
 
     def _append(self, added: range) -> None:
         self._samplers = {}

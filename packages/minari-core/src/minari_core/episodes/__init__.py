@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from minari_core.episodes.encoding import encode_episodes
 from minari_core.episodes.entries import Episode, check_seed, encode_entries
+from minari_core.episodes.reward_metadata import describe_rewards
 from minari_core.episodes.shard_data import ShardData
 
-__all__ = ["Episode", "ShardData", "check_seed", "encode_entries", "encode_episodes"]
+__all__ = [
+    "Episode",
+    "ShardData",
+    "check_seed",
+    "describe_rewards",
+    "encode_entries",
+    "encode_episodes",
+]

@@ -1,18 +1,20 @@
-"""Check what a caller puts together before it becomes a part of a dataset."""
+"""Prepare what a caller has put together, before it becomes a part of a dataset."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from minari_core.episodes.entries import Episode
 from minari_core.episodes.episode import EpisodeBuffer, EpisodeData
+from minari_core.episodes.reward_metadata import renew_reward_metadata
 from minari_core.errors import DataError
 
 
-def check_new_episodes(episodes: Iterable[Episode]) -> Iterable[Episode]:
-    """Pass episodes on if they end where they say; a sequence gives a list.
+def prepare_new_episodes(episodes: Iterable[Episode]) -> Iterable[Episode]:
+    """Prepare each of some episodes by `prepare_episode`; a sequence gives a list.
 
     Episodes that are copied from another dataset do not come here: what is stored can be kept.
 
@@ -22,29 +24,50 @@ def check_new_episodes(episodes: Iterable[Episode]) -> Iterable[Episode]:
     Raises:
         DataError: An episode goes on after a termination or truncation; when it is taken.
     """
-    checked = (check_ends(episode, index) for index, episode in enumerate(episodes))
-    return list(checked) if isinstance(episodes, Sequence) else checked
+    prepared = (prepare_episode(episode, index) for index, episode in enumerate(episodes))
+    return list(prepared) if isinstance(episodes, Sequence) else prepared
 
 
-def check_ends(episode: Episode, index: int) -> Episode:
-    """Return an episode without a termination or truncation before its last step.
+def prepare_episode(episode: Episode, index: int) -> Episode:
+    """Return an episode that ends where it says, and whose metadata is true of its rewards.
+
+    Rewards of an episode that was read and relabelled are no longer those that the metadata
+    describes, so the keys that `EpisodeMetadataCallback` writes by default are computed again.
+
+    Args:
+        episode: The episode, which is not changed.
+        index: Its number, for error messages.
 
     Raises:
-        DataError: It has one; the message says at which step.
+        DataError: It goes on after a termination or truncation.
     """
-    if isinstance(episode, EpisodeBuffer | EpisodeData):
-        for name in ("terminations", "truncations"):
-            given: object = getattr(episode, name)
-            flags = given if isinstance(given, np.ndarray) else _as_flags(given)
-            # Nearly every episode of nearly every dataset is sound, and this is all it takes.
-            if flags.ndim == 1 and np.count_nonzero(flags[:-1]):
-                step = int(np.flatnonzero(flags)[0])
-                raise DataError(
-                    f"episode {index} goes on after step {step} of {len(flags)}, although its "
-                    f"{name} say that it ended there; cut it there: give the steps up to {step}, "
-                    "and those after it as an episode of their own"
-                )
-    return episode
+    if not issubclass(type(episode), EpisodeBuffer | EpisodeData):
+        return episode  # what encodes it says what is wrong
+    _check_ends(episode, index)
+    if not isinstance(episode.metadata, Mapping):
+        return episode
+    try:
+        rewards = np.asarray(episode.rewards, dtype=np.float64)
+    except (TypeError, ValueError):
+        return episode  # what encodes it says what is wrong
+    if rewards.size == 0:
+        return episode
+    renewed = renew_reward_metadata(episode.metadata, rewards)
+    return episode if renewed is episode.metadata else replace(episode, metadata=dict(renewed))
+
+
+def _check_ends(episode: Episode, index: int) -> None:
+    for name in ("terminations", "truncations"):
+        given: object = getattr(episode, name)
+        flags = given if isinstance(given, np.ndarray) else _as_flags(given)
+        # Nearly every episode of nearly every dataset is sound, and this is all it takes.
+        if flags.ndim == 1 and np.count_nonzero(flags[:-1]):
+            step = int(np.flatnonzero(flags)[0])
+            raise DataError(
+                f"episode {index} goes on after step {step} of {len(flags)}, although its "
+                f"{name} say that it ended there; cut it there: give the steps up to {step}, "
+                "and those after it as an episode of their own"
+            )
 
 
 def _as_flags(given: object) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
