@@ -51,7 +51,7 @@ def decode_attributes(attributes: Mapping[str, Any]) -> Entry:
     seed, options = found.get("seed"), found.get("options")
     if isinstance(seed, float | np.ndarray):
         whole = np.asarray(seed).reshape(-1)
-        if whole.size != 1 or whole[0] != int(whole[0]):
+        if whole.size != 1 or not np.isfinite(whole[0]) or whole[0] != int(whole[0]):
             raise ValueError(f"the seed is {seed!r}, not a whole number")
         seed = int(whole[0])
     if seed is not None and not isinstance(seed, int):

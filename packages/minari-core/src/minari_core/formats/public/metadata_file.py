@@ -199,16 +199,23 @@ def parse_manifest(content: Mapping[str, Any], folder: Path) -> PublicManifest:
         infos, extras = (_parse_columns(own.get(group), group) for group in _GROUPS)
     except MinariError as error:
         raise DatasetDamagedError(f"{path}: {OWN_KEY!r}: {error}") from error
+    counts = [_pop_count(metadata, key, path) for key in ("total_episodes", "total_steps")]
     return PublicManifest(
         metadata,
         observation_space,
         action_space,
-        int(metadata.pop("total_episodes", 0)),
-        int(metadata.pop("total_steps", 0)),
+        *counts,
         str(own.get("uid", "")),
         infos,
         extras,
     )
+
+
+def _pop_count(metadata: dict[str, Any], key: str, path: Path) -> int:
+    count = metadata.pop(key, 0)
+    if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count < 2**63:
+        raise DatasetDamagedError(f"{path}: {key!r} is {count!r}, not a count")
+    return count
 
 
 def _check_text(metadata: Mapping[str, Any], key: str, path: Path, *, lists: bool) -> None:

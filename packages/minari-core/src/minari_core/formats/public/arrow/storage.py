@@ -13,13 +13,19 @@ import re
 import shutil
 import zipfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from minari_core.episodes.episode import EpisodeData
-from minari_core.errors import DataError, DatasetDamagedError, MissingDependencyError
+from minari_core.errors import (
+    DataError,
+    DatasetDamagedError,
+    MinariError,
+    MissingDependencyError,
+)
 from minari_core.files import check_plain, sync_folder
 from minari_core.formats.public.attributes import Attributes, decode_attributes, nest_attributes
 from minari_core.formats.public.base import PublicStorage
@@ -37,7 +43,17 @@ except ImportError as error:
         "the formats 'arrow' and 'parquet' need pyarrow; pip install 'minari-core[arrow]'"
     ) from error
 
-_DAMAGE = (OSError, ValueError, KeyError, TypeError, UnicodeError, pa.ArrowException)
+
+@contextmanager
+def _name_damage(number: int, folder: Path) -> Iterator[None]:
+    """Turn whatever the block raises about a damaged file into an error that names the episode."""
+    try:
+        yield
+    except MissingDependencyError:
+        raise
+    except Exception as error:
+        said = str(error) if isinstance(error, MinariError) else f"{type(error).__name__}: {error}"
+        raise DatasetDamagedError(f"episode {number} in {folder}: {said}") from error
 
 
 class ArrowStorage(PublicStorage):
@@ -48,16 +64,14 @@ class ArrowStorage(PublicStorage):
     def _read(self, numbers: Sequence[int]) -> Iterator[EpisodeData]:
         for number in numbers:
             folder = self._folder / str(number)
-            try:
+            with _name_damage(number, folder):
                 episode = self._read_episode(folder, number)
-            except _DAMAGE as error:
-                raise DatasetDamagedError(f"episode {number} in {folder}: {error}") from error
             yield episode
 
     def _read_attributes(self, numbers: Sequence[int]) -> Iterator[tuple[Attributes, Any]]:
         for number in numbers:
             folder = self._folder / str(number)
-            try:
+            with _name_damage(number, folder):
                 attributes = _read_json(folder / EPISODE_METADATA)
                 if "total_steps" not in attributes:
                     attributes["total_steps"] = self._table(folder).num_rows - 1
@@ -66,8 +80,6 @@ class ArrowStorage(PublicStorage):
                     columns, arrays = _read_sidecar(folder / SIDECAR_FILE)
                     rows = int(attributes["total_steps"]) + 1
                     entry = restore_sidecar(columns, arrays, rows, {}, copy=True)[1]
-            except _DAMAGE as error:
-                raise DatasetDamagedError(f"episode {number} in {folder}: {error}") from error
             yield attributes, entry
 
     def _read_episode(self, folder: Path, number: int) -> EpisodeData:
@@ -129,6 +141,9 @@ class ArrowStorage(PublicStorage):
         for path in files:
             check_plain(path, may_be_link=True)
         tables = [self._read_table(path) for path in files]
+        for table in tables:
+            # An offset that leads out of a buffer would crash the process.
+            table.validate(full=True)
         return tables[0] if len(tables) == 1 else pa.concat_tables(tables)
 
     def _read_table(self, path: Path) -> Any:

@@ -6,6 +6,7 @@ Every column has T+1 rows; a column of T values is padded by a row without meani
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -80,10 +81,9 @@ def decode_value(space: spaces.Space[Any], array: Any, rows: int, where: str) ->
         raise DatasetDamagedError(f"{where} has {len(array)} rows, not {rows}")
     array = array[:rows]
     if isinstance(space, spaces.Text):
-        texts = array.to_pylist()
-        if not all(isinstance(text, str) for text in texts):
-            raise DatasetDamagedError(f"{where} is of type {array.type}, not text")
-        return texts
+        if not _is_text(array.type) or array.null_count:
+            raise DatasetDamagedError(f"{where} is of type {array.type}, not text in each row")
+        return array.to_pylist()
     if pa.types.is_binary(array.type) or pa.types.is_large_binary(array.type):
         return decode_jpegs(array.to_pylist(), space.shape, where)
     return _numbers(array, tuple(space.shape or ()), where)
@@ -133,9 +133,11 @@ def decode_infos(array: Any, where: str) -> dict[str, Any]:
             if text is not None:
                 shape = tuple(int(size) for size in text.split(b",") if size)
             infos[field.name] = _numbers(values, shape, name)
-        elif pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+        elif _is_text(field.type):
             infos[field.name] = values.to_pylist()
         elif pa.types.is_list(field.type):
+            if not _holds_numbers(field.type.value_type) and not _is_text(field.type.value_type):
+                raise DatasetDamagedError(f"{name} is of type {field.type}")
             infos[field.name] = [np.array(row) for row in values.to_pylist()]
         else:
             infos[field.name] = _numbers(values, (), name)
@@ -166,13 +168,28 @@ def _numbers(array: Any, shape: tuple[int, ...], where: str) -> np.ndarray[Any, 
     rows = len(array)
     if array.null_count:
         raise DatasetDamagedError(f"{where} has rows without a value")
-    flat = array.flatten() if pa.types.is_fixed_size_list(array.type) else array
-    values: np.ndarray[Any, Any] = flat.to_numpy(zero_copy_only=False)
-    if values.dtype.kind not in "biuf" or values.size != rows * int(np.prod(shape, dtype=np.int64)):
+    is_list = pa.types.is_fixed_size_list(array.type)
+    element = array.type.value_type if is_list else array.type
+    flat = array.flatten() if is_list else array
+    if not _holds_numbers(element) or len(flat) != rows * prod(shape):
         raise DatasetDamagedError(
             f"{where} is of type {array.type} with {rows} rows, not numbers of shape {shape} a row"
         )
+    if flat.null_count:
+        raise DatasetDamagedError(f"{where} has elements without a value")
+    values: np.ndarray[Any, Any] = flat.to_numpy(zero_copy_only=False)
     return np.array(values.reshape(rows, *shape))
+
+
+def _holds_numbers(kind: Any) -> bool:
+    """Return whether a type is one of numbers; converting some others crashes the process."""
+    return bool(
+        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+    )
+
+
+def _is_text(kind: Any) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _field(array: Any, name: str, where: str) -> Any:

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 from h5py import h5a, h5d, h5f, h5g, h5l, h5o, h5p, h5s, h5t
 
-from minari_core.errors import DatasetDamagedError
+from minari_core.errors import DatasetDamagedError, MissingDependencyError
 from minari_core.files import check_plain
 from minari_core.formats.public.hdf5.mapped_file import Attributes, Hdf5Map, Tree, UnusualFileError
 
-_H5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeError, MemoryError)
 _LARGEST_NBYTES = 1 << 40
 
 
@@ -31,7 +30,9 @@ def name_damage(where: str) -> Iterator[None]:
         if where in str(error):
             raise
         raise DatasetDamagedError(f"{where}: {error}") from error
-    except _H5_ERRORS as error:
+    except MissingDependencyError:
+        raise
+    except Exception as error:
         raise DatasetDamagedError(f"{where} cannot be read: {error}") from error
 
 

@@ -1,0 +1,184 @@
+"""Whatever is wrong with a file of a public layout is told by an error of the tree."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
+import pytest
+from gymnasium import spaces
+
+from minari_core import (
+    EpisodeBuffer,
+    create_dataset_from_buffers,
+    load_dataset,
+    verify_dataset,
+)
+from minari_core.errors import DatasetDamagedError
+
+pytestmark = pytest.mark.filterwarnings("ignore::minari_core.MinariWarning")
+
+
+@pytest.fixture(autouse=True)
+def _root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+
+
+def stored(tmp_path: Path, data_format: str) -> Path:
+    """A dataset of two episodes, each with a sidecar; its ``data`` folder."""
+    buffer = EpisodeBuffer(
+        observations=np.ones((4, 2), np.float32),
+        actions=np.zeros(3, np.int64),
+        rewards=np.ones(3),
+        terminations=np.arange(3) == 2,
+        truncations=np.zeros(3, bool),
+        infos={"pair": np.ones((4, 2)), "text": ["a"] * 4},
+        options={"deep": [1, {"er": None}]},
+    )
+    create_dataset_from_buffers(
+        "damaged-v0",
+        [buffer, buffer],
+        observation_space=spaces.Box(-9, 9, (2,), np.float32),
+        action_space=spaces.Discrete(2),
+        data_format=data_format,
+    )
+    return tmp_path / "damaged-v0" / "data"
+
+
+def expect_damage(told: str) -> None:
+    """Episode 1 cannot be read, which its reader and `verify` say; episode 0 can."""
+    dataset = load_dataset("damaged-v0")
+    assert len(dataset[0]) == 3
+    with pytest.raises(DatasetDamagedError, match="episode 1") as raised:
+        dataset[1]
+    assert told in str(raised.value)
+    report = verify_dataset("damaged-v0")
+    assert {problem.episode for problem in report.problems} == {1}
+
+
+def edit_table(data: Path, data_format: str, edit: Callable[[Any], Any]) -> None:
+    """Replace the table of episode 1."""
+    path = data / "1" / f"part-0.{data_format}"
+    if data_format == "arrow":
+        with pa.OSFile(str(path)) as file:
+            table = edit(pa.ipc.open_file(file).read_all())
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table)
+    else:
+        parquet.write_table(edit(parquet.read_table(path, partitioning=None)), path)
+
+
+def with_column(name: str, values: Any) -> Callable[[Any], Any]:
+    return lambda table: table.set_column(table.schema.get_field_index(name), name, values)
+
+
+@pytest.mark.parametrize("data_format", ["arrow", "parquet"])
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"PK\x03\x04", b"PK\x03\x04" + b"\0" * 60, b"\x93NUMPY", b"nothing"],
+    ids=["empty", "head", "zeros", "numpy", "text"],
+)
+def test_a_damaged_sidecar_is_told(tmp_path: Path, data_format: str, damage: bytes) -> None:
+    (stored(tmp_path, data_format) / "1" / "_minari_core.npz").write_bytes(damage)
+    expect_damage("")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000000,), }",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (-3,), }",
+        "[" * 3000 + "]" * 3000,
+        "{'descr': '<f8'",
+    ],
+    ids=["huge", "negative", "deep", "cut"],
+)
+def test_an_array_of_a_sidecar_that_lies_is_told(tmp_path: Path, header: str) -> None:
+    path = stored(tmp_path, "arrow") / "1" / "_minari_core.npz"
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    text = header.encode() + b"\n"
+    parts["0.npy"] = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    expect_damage("")
+
+
+@pytest.mark.parametrize("data_format", ["arrow", "parquet"])
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"total_steps": 1e999}', "[]", "{", '"\\ud800"'])
+def test_damaged_attributes_are_told(tmp_path: Path, data_format: str, text: str) -> None:
+    (stored(tmp_path, data_format) / "1" / "metadata.json").write_text(text)
+    expect_damage("")
+
+
+@pytest.mark.parametrize("column", ["rewards", "terminations", "actions", "observations"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([pa.MonthDayNano([1, 2, 3])] * 4, pa.month_day_nano_interval()),
+        pa.array([b"a"] * 4, pa.binary(1)),
+        pa.array(["a"] * 4),
+        pa.array([None] * 4, pa.null()),
+        pa.array([1] * 4, pa.timestamp("ns")),
+        pa.array([[1.0]] * 4, pa.list_(pa.float64())),
+        pa.array([[1, None]] * 4, pa.list_(pa.int64(), 2)),
+        pa.array([1] * 4).dictionary_encode(),
+    ],
+    ids=lambda values: str(values.type).replace(" ", ""),
+)
+def test_a_column_of_a_type_without_numbers_is_refused_before_its_values(
+    tmp_path: Path, column: str, values: Any
+) -> None:
+    edit_table(stored(tmp_path, "arrow"), "arrow", with_column(column, values))
+    expect_damage(column)
+
+
+def test_infos_of_intervals_are_refused(tmp_path: Path) -> None:
+    intervals = pa.array([pa.MonthDayNano([1, 2, 3])] * 4, pa.month_day_nano_interval())
+    lists = pa.ListArray.from_arrays([0, 1, 2, 3, 4], intervals)
+    for values in (intervals, lists):
+        infos = pa.StructArray.from_arrays([values], ["pair"])
+        data = tmp_path / "damaged-v0" / "data"
+        edit_table(
+            data if data.exists() else stored(tmp_path, "arrow"),
+            "arrow",
+            with_column("infos", infos),
+        )
+        expect_damage("pair")
+
+
+def test_offsets_that_lead_out_of_a_table_are_told(tmp_path: Path) -> None:
+    offsets = pa.py_buffer(np.array([0, 10**9, 2, 3, 4], np.int32))
+    wrong = pa.Array.from_buffers(pa.string(), 4, [None, offsets, pa.py_buffer(b"abcd")])
+    infos = pa.StructArray.from_arrays([wrong], ["text"])
+    data = stored(tmp_path, "arrow")
+    edit_table(data, "arrow", with_column("infos", infos))
+    expect_damage("")
+
+
+@pytest.mark.parametrize("seed", [np.inf, -np.inf, np.nan, 1.5])
+def test_a_seed_that_is_no_whole_number_is_told(tmp_path: Path, seed: float) -> None:
+    with h5py.File(stored(tmp_path, "hdf5") / "main_data.hdf5", "a") as file:
+        file["episode_1"].attrs["seed"] = seed
+        del file["episode_1/minari_core"]
+    expect_damage("the seed is")
+    with pytest.raises(DatasetDamagedError, match="episode 1"):
+        list(load_dataset("damaged-v0").storage.read_episode_metadata([1]))
+
+
+@pytest.mark.parametrize("data_format", ["hdf5", "arrow"])
+@pytest.mark.parametrize("count", [-1, 1.5, "2", None, True, 1e999, 2**70])
+def test_a_count_that_is_none_is_told(tmp_path: Path, data_format: str, count: object) -> None:
+    path = stored(tmp_path, data_format) / "metadata.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "total_episodes": count}))
+    with pytest.raises(DatasetDamagedError, match="'total_episodes' is"):
+        load_dataset("damaged-v0")
+    assert not verify_dataset("damaged-v0").ok
