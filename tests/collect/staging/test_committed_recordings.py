@@ -14,7 +14,7 @@ import minari
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGKILL")
 
 KILLED_BEFORE_FORGETTING = """
-import os, signal
+import os, signal, sys
 import gymnasium, minari
 from minari import DataCollectorV0
 
@@ -22,12 +22,20 @@ class Killed(DataCollectorV0):
     def forget_episodes(self):
         os.kill(os.getpid(), signal.SIGKILL)
 
-env = Killed(gymnasium.make("CartPole-v1"), max_buffer_steps=20)
+as_checkpoint, data_format = sys.argv[1] == "checkpoint", sys.argv[2]
+env = Killed(gymnasium.make("CartPole-v1"), max_buffer_steps=20, data_format=data_format)
 for seed in range(5):
     env.reset(seed=seed)
     while not any(env.step(env.action_space.sample())[2:4]):
         pass
-minari.create_dataset_from_collector_env("committed-v0", env, author="a")
+if as_checkpoint:
+    dataset = minari.create_dataset_from_buffers(
+        "committed-v0", [], data_format=data_format, env=env.spec,
+        observation_space=env.observation_space, action_space=env.action_space,
+    )
+    dataset.update_dataset_from_collector_env(env)
+else:
+    minari.create_dataset_from_collector_env("committed-v0", env)
 """
 
 
@@ -68,9 +76,9 @@ def kill(event, arguments):
     if event == wanted and any(str(argument).endswith(name) for argument in arguments):
         os.kill(os.getpid(), signal.SIGKILL)
 
-recording, wanted, name = sys.argv[1:]
+recording, wanted, name, data_format = sys.argv[1:]
 sys.addaudithook(kill)
-minari.recover(recording, "recovered-v0")
+minari.recover(recording, "recovered-v0", data_format=data_format)
 """
 
 
@@ -83,9 +91,14 @@ def is_clean(datasets_root: Path) -> bool:
     return list((datasets_root / ".staging").iterdir()) == []
 
 
+@pytest.fixture(params=["columnar", "hdf5", "arrow", "parquet"])
+def data_format(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture
-def recording(datasets_root: Path) -> str:
-    run_killed(KILLED_BEFORE_FORGETTING)
+def recording(datasets_root: Path, data_format: str) -> str:
+    run_killed(KILLED_BEFORE_FORGETTING, "new", data_format)
     assert len(minari.load_dataset("committed-v0")) == 5
     (folder,) = (datasets_root / ".staging").glob("collect-*")
     return folder.name
@@ -94,6 +107,15 @@ def recording(datasets_root: Path) -> str:
 def test_what_is_committed_already_is_not_listed_but_removed(
     recording: str, datasets_root: Path
 ) -> None:
+    assert minari.list_recoverable() == []
+    assert is_clean(datasets_root)
+    assert len(minari.load_dataset("committed-v0")) == 5
+
+
+def test_a_checkpoint_that_is_committed_already_is_not_listed_but_removed(
+    datasets_root: Path, data_format: str
+) -> None:
+    run_killed(KILLED_BEFORE_FORGETTING, "checkpoint", data_format)
     assert minari.list_recoverable() == []
     assert is_clean(datasets_root)
     assert len(minari.load_dataset("committed-v0")) == 5
@@ -122,11 +144,11 @@ def test_a_recording_is_recovered_once_its_dataset_is_deleted(recording: str) ->
 
 @pytest.mark.parametrize("code", [KILLED_WHILE_RECORDING, KILLED_WHILE_RECORDING_MANY])
 def test_a_recovery_that_is_killed_after_its_commit_is_not_repeated(
-    code: str, datasets_root: Path
+    code: str, datasets_root: Path, data_format: str
 ) -> None:
     run_killed(code)
     (found,) = minari.list_recoverable()
-    run_killed(KILLED_BEFORE, found.id, "os.remove", "journal.jsonl")
+    run_killed(KILLED_BEFORE, found.id, "os.remove", "journal.jsonl", data_format)
     assert len(minari.load_dataset("recovered-v0")) == found.total_episodes
 
     with pytest.raises(minari.DatasetNotFoundError, match="are in dataset 'recovered-v0'"):
@@ -139,7 +161,7 @@ def test_a_recovery_that_is_killed_after_its_commit_is_not_repeated(
 def test_a_recovery_that_is_killed_before_its_commit_is_repeated(datasets_root: Path) -> None:
     run_killed(KILLED_WHILE_RECORDING)
     (found,) = minari.list_recoverable()
-    run_killed(KILLED_BEFORE, found.id, "os.rename", "recovered-v0")
+    run_killed(KILLED_BEFORE, found.id, "os.rename", "recovered-v0", "columnar")
 
     assert minari.list_recoverable() == [found]
     assert len(minari.recover(found.id, "recovered-v0")) == found.total_episodes

@@ -16,6 +16,7 @@ from minari_core.errors import (
     MinariError,
 )
 from minari_core.formats.columnar.manifest import read_manifest
+from minari_core.formats.public.metadata_file import list_recordings
 from minari_core.formats.registry import holds_dataset, read_dataset_metadata
 from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import choose_id, parse_dataset_id, select_latest_versions
@@ -121,10 +122,11 @@ def find_committed_recordings() -> dict[str, str]:
     committed: dict[str, str] = {}
     for dataset_id in _list_ids(datasets_root()):
         try:
-            snapshot = read_manifest(datasets_root() / dataset_id / DATA_FOLDER).snapshot
+            manifest = read_manifest(datasets_root() / dataset_id / DATA_FOLDER)
         except MinariError:
             continue
-        committed.update(dict.fromkeys(snapshot.recordings, dataset_id))
+        recordings = manifest.snapshot.recordings or list_recordings(manifest.metadata)
+        committed.update(dict.fromkeys(recordings, dataset_id))
     return committed
 
 

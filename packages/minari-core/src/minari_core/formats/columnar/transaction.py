@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 _SMALL_SHARD_NBYTES = 1 << 20
 _MOST_SMALL_SHARDS = 16
-_RECORDINGS_KEPT = 64
+RECORDINGS_KEPT = 64
+"""How many recordings a dataset remembers to have been committed to it."""
 
 
 class ShardSource(Protocol):
@@ -70,7 +71,7 @@ class Transaction:
     @property
     def snapshot(self) -> Snapshot:
         """The shards before this transaction, and those that were added."""
-        recordings = tuple(self._recordings[-_RECORDINGS_KEPT:])
+        recordings = tuple(self._recordings[-RECORDINGS_KEPT:])
         return Snapshot(tuple(self._schemas), tuple(self._shards), self._uid, recordings)
 
     @property

@@ -36,6 +36,7 @@ from minari_core.formats.columnar.manifest import (
     read_metadata,
 )
 from minari_core.formats.columnar.memory import MemoryStorage
+from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.formats.public.attributes import Attributes, decode_attributes
 from minari_core.formats.public.batching import batch_indices
 from minari_core.formats.public.episode_writer import EpisodeWriter
@@ -46,7 +47,7 @@ from minari_core.formats.public.metadata_file import (
     parse_manifest,
 )
 from minari_core.json_values import JsonValue
-from minari_core.storage.base import Storage
+from minari_core.storage.base import Storage, check_spaces
 
 _FIXED_KEYS = frozenset({"jpeg_encoding", "dataset_size", OWN_KEY})
 
@@ -251,6 +252,18 @@ class PublicStorage(Storage):
 
     def append_episodes(self, episodes: Iterable[Episode]) -> range:
         """Add episodes, all or none; see `Storage.append_episodes`."""
+        return self._append(episodes, None)
+
+    def append_storage(self, source: Storage, indices: Sequence[int] | None = None) -> range:
+        """Add episodes of another storage, all or none; see `Storage.append_storage`."""
+        check_spaces(self, source)
+        chosen = range(source.total_episodes) if indices is None else indices
+        recording = None
+        if isinstance(source, ShardFolder) and source.is_recording:
+            recording = source.snapshot.uid
+        return self._append(source.read_episodes(chosen, copy=False), recording)
+
+    def _append(self, episodes: Iterable[Episode], recording: str | None) -> range:
         with self._changing():
             manifest = self._manifest
             first = number = manifest.total_episodes
@@ -275,7 +288,11 @@ class PublicStorage(Storage):
                 if writer is not None:
                     writer.commit()
                     steps += manifest.total_steps
-                    self._commit(replace(manifest, total_episodes=number, total_steps=steps))
+                    manifest = replace(manifest, total_episodes=number, total_steps=steps)
+                if recording is not None:
+                    manifest = manifest.note_recording(recording)
+                if manifest is not self._manifest:
+                    self._commit(manifest)
             except BaseException as error:
                 if writer is not None:
                     writer.discard()

@@ -32,6 +32,7 @@ from minari_core.errors import (
     SpaceError,
 )
 from minari_core.formats.columnar.manifest import MANIFEST_NAME
+from minari_core.formats.columnar.transaction import RECORDINGS_KEPT
 from minari_core.formats.public.files import OWN_KEY
 from minari_core.formats.public.spaces import check_holdable, public_space_json
 from minari_core.json_values import JsonValue
@@ -67,6 +68,8 @@ class PublicManifest:
     """Every info key that is known to be in an episode."""
     extras: StructColumn = _NO_COLUMNS
     """Every extra column that is known to be in an episode."""
+    recordings: tuple[str, ...] = ()
+    """The last recordings that were committed to it; see `Snapshot.recordings`."""
 
     @property
     def stores_jpeg(self) -> bool:
@@ -118,8 +121,15 @@ class PublicManifest:
             "exact": exact,
             "infos": self.infos.to_json(),
             "extras": self.extras.to_json(),
+            "recordings": list(self.recordings),
         }
         return json.dumps(content).encode("ascii")
+
+    def note_recording(self, uid: str) -> PublicManifest:
+        """Return the manifest with a recording noted whose episodes are committed with it."""
+        if uid in self.recordings:
+            return self
+        return replace(self, recordings=(*self.recordings, uid)[-RECORDINGS_KEPT:])
 
     def add_columns(self, schema: Schema) -> PublicManifest:
         """Return the manifest with the keys of a shard's infos and extra columns added."""
@@ -199,16 +209,25 @@ def parse_manifest(content: Mapping[str, Any], folder: Path) -> PublicManifest:
         infos, extras = (_parse_columns(own.get(group), group) for group in _GROUPS)
     except MinariError as error:
         raise DatasetDamagedError(f"{path}: {OWN_KEY!r}: {error}") from error
-    counts = [_pop_count(metadata, key, path) for key in ("total_episodes", "total_steps")]
+    episodes, steps = (_pop_count(metadata, key, path) for key in ("total_episodes", "total_steps"))
     return PublicManifest(
         metadata,
         observation_space,
         action_space,
-        *counts,
+        episodes,
+        steps,
         str(own.get("uid", "")),
         infos,
         extras,
+        list_recordings(content),
     )
+
+
+def list_recordings(metadata: Mapping[str, Any]) -> tuple[str, ...]:
+    """List the recordings that ``metadata.json`` notes, as far as it is well-formed."""
+    own = metadata.get(OWN_KEY)
+    found = own.get("recordings") if isinstance(own, dict) else None
+    return tuple(uid for uid in found if isinstance(uid, str)) if isinstance(found, list) else ()
 
 
 def _pop_count(metadata: dict[str, Any], key: str, path: Path) -> int:
