@@ -51,7 +51,7 @@ SHARED_CORE = """
     formats.columnar.manifest formats.columnar.reading formats.columnar.shard_folder
     formats.public.files formats.public.hdf5.placeholder
     formats.verification.episode_files
-    local.dataset_id local.locations local.namespaces local.publishing
+    local.dataset_id local.locations local.namespaces local.publishing local.replacing
     datasets.card datasets.converting datasets.creation datasets.dataset datasets.details
     datasets.local datasets.public_storage datasets.source
     testing.expectations

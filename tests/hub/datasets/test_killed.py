@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from threading import Thread
 
 import pytest
 
 import minari
+from minari_core.local import replacing
 from minari_hub import download_dataset, upload_dataset
+from tests.campaigns.helpers.file_system_calls import are_calls_known, run_until
 from tests.hub.helpers.datasets import files_of, is_intact, leftovers, make_shards
 from tests.hub.helpers.fault_proxy import Fault, FaultProxy, slow
 from tests.hub.helpers.servers import Bucket
@@ -115,6 +119,55 @@ def test_a_killed_replacement_leaves_the_old_dataset(bucket: Bucket, proxy: Faul
     proxy.forget()
     download_dataset("x-v0", force_download=True, remote_path=bucket.url)
     assert is_intact({"x-v0": files})
+
+
+@pytest.mark.skipif(not are_calls_known(), reason="this system does not report calls")
+@pytest.mark.parametrize("exchanges", [True, False], ids=["in one step", "in two steps"])
+def test_a_replacement_killed_before_any_change_leaves_one_of_both_datasets(
+    tmp_path: Path, datasets_root: Path, exchanges: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In public layouts the files of both have the same names, and here the same sizes."""
+    if not exchanges:
+        monkeypatch.setattr(replacing, "_exchange", lambda one, other: False)
+    remote = (tmp_path / "remote").as_uri()
+    make_shards("first-v0", shards=1)
+    minari.convert_dataset(minari.load_dataset("first-v0"), "x-v0", data_format="hdf5")
+    upload_dataset("x-v0", remote_path=remote)
+    minari.delete_dataset("first-v0")
+    new = files_of("x-v0")
+    main = datasets_root / "x-v0" / "data" / "main_data.hdf5"
+    content = bytearray(main.read_bytes())
+    content[-1] ^= 1
+    main.write_bytes(content)
+    old = files_of("x-v0")
+    before = tmp_path / "before"
+    shutil.copytree(datasets_root, before)
+
+    def replace(tell: object) -> None:
+        download_dataset("x-v0", force_download=True, remote_path=remote, progress=False)
+
+    change, seen = 0, set()
+    while True:
+        shutil.rmtree(datasets_root)
+        shutil.copytree(before, datasets_root)
+        ending, calls = run_until(
+            replace,
+            lambda number, call, change=change: number == change,  # type: ignore[misc]  # bound early
+            datasets_root,
+        )
+        where = f"killed before change {change}: {calls[-1]}"
+        assert list(minari.list_local_datasets()) == ["x-v0"], where
+        files = files_of("x-v0")
+        assert files in (old, new), where
+        seen.add(files == new)
+        if ending.code == 0:
+            break
+        assert ending.code == -signal.SIGKILL, ending.errors
+        download_dataset("x-v0", force_download=True, remote_path=remote)
+        assert is_intact({"x-v0": new}), where
+        change += 1
+    assert seen == {True, False}
+    assert leftovers() == []
 
 
 def test_processes_that_want_one_dataset_download_it_once(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from minari_core.datasets.dataset import MinariDataset
 from minari_core.errors import (
@@ -17,12 +19,22 @@ from minari_core.errors import (
 )
 from minari_core.formats.columnar.manifest import read_manifest
 from minari_core.formats.public.metadata_file import list_recordings
-from minari_core.formats.registry import holds_dataset, read_dataset_metadata
+from minari_core.formats.registry import read_dataset_metadata
 from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import choose_id, parse_dataset_id, select_latest_versions
 from minari_core.local.folders import has_data_folder, remove_folder, walk_folders
 from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root, staging_root
+from minari_core.local.replacing import (
+    discard_replaced,
+    holds_local_dataset,
+    put_back,
+    put_back_all,
+)
 from minari_core.messages import warn_caller
+
+Result = TypeVar("Result")
+
+_MOST_LOOKS = 100
 
 
 def load_dataset(
@@ -41,13 +53,7 @@ def load_dataset(
         FormatError: Nothing installed reads its format.
     """
     wanted = choose_id(dataset_name, dataset_id)
-    folder = dataset_folder(wanted)
-    if not holds_dataset(folder / DATA_FOLDER):
-        raise DatasetNotFoundError(
-            f"there is no dataset {wanted!r} under {datasets_root()}; list_local_datasets() "
-            "shows which there are"
-        )
-    return MinariDataset(folder / DATA_FOLDER)
+    return _read_from(wanted, MinariDataset)
 
 
 def list_local_datasets(
@@ -73,7 +79,7 @@ def list_local_datasets(
         if prefix is not None and not dataset_id.startswith(prefix):
             continue
         try:
-            metadata = read_dataset_metadata(root / dataset_id / DATA_FOLDER)
+            metadata = _read_from(dataset_id, read_dataset_metadata)
             if metadata.get("dataset_id", dataset_id) != dataset_id:
                 raise DatasetDamagedError(f"its metadata says {metadata['dataset_id']!r}")
             found[dataset_id] = metadata
@@ -103,11 +109,13 @@ def delete_dataset(dataset_name: str | None = None, *, dataset_id: str | None = 
     """
     wanted = choose_id(dataset_name, dataset_id)
     folder = dataset_folder(wanted)
+    put_back(wanted)
     if not has_data_folder(folder):
         raise DatasetNotFoundError(f"there is no dataset {wanted!r} under {datasets_root()}")
     trash = staging_root() / f"delete-{uuid.uuid4().hex}"
     try:
         trash.parent.mkdir(parents=True, exist_ok=True)
+        discard_replaced(wanted)
         os.rename(folder, trash)
         remove_folder(trash)
     except OSError as error:
@@ -130,13 +138,35 @@ def find_committed_recordings() -> dict[str, str]:
     return committed
 
 
-def _list_ids(root: Path) -> Iterator[str]:
-    """Yield the ids of all folders that look like datasets, in no order."""
-    for name, is_dataset in walk_folders(root):
-        if not is_dataset:
-            continue
-        try:
-            parse_dataset_id(name)
-        except DatasetIdError:
-            continue
-        yield name
+def _read_from(dataset_id: str, read: Callable[[Path], Result]) -> Result:
+    """Read from the data folder of a dataset.
+
+    Raises:
+        DatasetNotFoundError: There is no such dataset.
+    """
+    for _ in range(_MOST_LOOKS):
+        if not holds_local_dataset(dataset_id):
+            break
+        # One that is just replaced may be away for an instant.
+        with suppress(DatasetNotFoundError):
+            return read(dataset_folder(dataset_id) / DATA_FOLDER)
+    raise DatasetNotFoundError(
+        f"there is no dataset {dataset_id!r} under {datasets_root()}; list_local_datasets() "
+        "shows which there are"
+    )
+
+
+def _list_ids(root: Path) -> set[str]:
+    """Return the ids of all folders that look like datasets."""
+    names = {name for name, is_dataset in walk_folders(root) if is_dataset}
+    if put_back_all():
+        names |= {name for name, is_dataset in walk_folders(root) if is_dataset}
+    return {name for name in names if _is_id(name)}
+
+
+def _is_id(name: str) -> bool:
+    try:
+        parse_dataset_id(name)
+    except DatasetIdError:
+        return False
+    return True

@@ -17,6 +17,7 @@ from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import parse_dataset_id
 from minari_core.local.folders import remove_folder
 from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root, staging_root
+from minari_core.local.replacing import put_back
 from minari_core.storage.base import Storage
 
 _ABANDONED_SECONDS = 24 * 3600.0
@@ -32,6 +33,7 @@ def check_id_is_free(dataset_id: str) -> None:
         DatasetWriteError: The folder may not be read.
     """
     folder = dataset_folder(dataset_id)
+    put_back(dataset_id)
     with _wrap_os_errors(dataset_id):
         is_taken = folder.exists()
     if is_taken:

@@ -8,6 +8,7 @@ from minari_core.formats.verification.report import Progress, VerificationReport
 from minari_core.local.dataset_id import choose_id
 from minari_core.local.folders import has_data_folder
 from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root
+from minari_core.local.replacing import put_back
 
 
 def verify_dataset(
@@ -44,6 +45,7 @@ def verify_dataset(
     """
     wanted = choose_id(dataset_name, dataset_id)
     folder = dataset_folder(wanted)
+    put_back(wanted)
     if not has_data_folder(folder):
         raise DatasetNotFoundError(
             f"there is no dataset {wanted!r} under {datasets_root()}; list_local_datasets() "

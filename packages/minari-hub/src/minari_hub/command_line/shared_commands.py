@@ -12,10 +12,11 @@ import typer
 from minari_core import VerificationProblem, VerificationReport, list_local_datasets, verify_dataset
 from minari_core.errors import DatasetIdError, FormatError, MinariError, MissingDependencyError
 from minari_core.formats.columnar.manifest import MANIFEST_NAME
-from minari_core.formats.registry import holds_dataset, list_formats, open_storage
+from minari_core.formats.registry import list_formats, open_storage
 from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import select_latest_versions
 from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root
+from minari_core.local.replacing import holds_local_dataset
 from minari_hub.command_line.dataset_table import print_datasets
 from minari_hub.command_line.exit_codes import ExitCode, Outcomes
 from minari_hub.command_line.options import (
@@ -297,7 +298,7 @@ def _is_taken(name: str, token: str | None) -> bool:
     """Return whether the id that a download gives to a dataset is, or may be, a local one's."""
     with suppress(DatasetIdError):
         ids = [each.dataset_id for each in parse_dataset_url(name)] if is_url(name) else [name]
-        here = [each for each in ids if holds_dataset(dataset_folder(each) / DATA_FOLDER)]
+        here = [each for each in ids if holds_local_dataset(each)]
         with suppress(MinariError):
             return bool(here) and (
                 not is_url(name) or locate(name, None, None, token).dataset_id in here

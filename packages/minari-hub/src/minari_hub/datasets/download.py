@@ -25,12 +25,11 @@ from minari_core.formats.columnar.manifest import (
     read_metadata,
 )
 from minari_core.formats.public.files import is_beyond_last_episode
-from minari_core.formats.registry import holds_dataset
 from minari_core.formats.shards.file_check import check_shard
 from minari_core.formats.verification.episode_files import check_episode_files
 from minari_core.local.dataset_id import choose_id
-from minari_core.local.locations import DATA_FOLDER, dataset_folder
 from minari_core.local.publishing import check_id_is_free
+from minari_core.local.replacing import holds_local_dataset
 from minari_core.messages import warn_caller
 from minari_hub.datasets.fetching import fetch
 from minari_hub.datasets.installing import install
@@ -161,7 +160,7 @@ def _find_here(wanted: str, token: str | None) -> str | None:
     """Return the id of the local dataset that an id or a full URL means, or None."""
     if is_url(wanted):
         return find_local_copy(wanted, token)
-    return wanted if _is_here(wanted) else None
+    return wanted if holds_local_dataset(wanted) else None
 
 
 def _download_locked(
@@ -171,7 +170,7 @@ def _download_locked(
     try:
         with staging.lock():
             # Who was waited for may have downloaded it.
-            if not _is_here(dataset.dataset_id):
+            if not holds_local_dataset(dataset.dataset_id):
                 check_id_is_free(dataset.dataset_id)
             elif not replaces:
                 if must_be_copy and not is_copy_of(dataset):
@@ -226,7 +225,7 @@ def _download(dataset: RemoteDataset, staging: StagingArea, replaces: bool, prog
         )
 
         write_placeholder(staging.data)
-    install(dataset.dataset_id, staging.dataset, replace=replaces)
+    install(dataset.dataset_id, staging, replace=replaces)
     staging.remove()
     _logger.info("downloaded %s: %d files, %d bytes", dataset.label, len(wanted), total)
 
@@ -322,7 +321,3 @@ def _check_shards(
             except DatasetDamagedError:
                 (folder / shard.file).unlink(missing_ok=True)
                 raise
-
-
-def _is_here(dataset_id: str) -> bool:
-    return holds_dataset(dataset_folder(dataset_id) / DATA_FOLDER)

@@ -18,9 +18,9 @@ from minari_core.errors import MinariError, RemoteError, RemoteObjectNotFoundErr
 from minari_core.files import replace_file
 from minari_core.formats.columnar.manifest import MANIFEST_NAME, SNAPSHOT_KEY
 from minari_core.formats.public.files import OWN_KEY
-from minari_core.formats.registry import holds_dataset
 from minari_core.json_values import JsonObject
 from minari_core.local.locations import DATA_FOLDER, dataset_folder
+from minari_core.local.replacing import holds_local_dataset
 from minari_hub.datasets.remote_dataset import LARGEST_MANIFEST, RemoteDataset, locate
 from minari_hub.remotes.urls import normalize_dataset_url, parse_dataset_url
 from minari_hub.untrusted.json_objects import read_json_object
@@ -50,7 +50,7 @@ def find_local_copy(url: str, token: str | None = None) -> str | None:
         RemoteError: The remote would have to be asked, and cannot be.
     """
     ids = [address.dataset_id for address in parse_dataset_url(url)]
-    here = [each for each in ids if holds_dataset(dataset_folder(each) / DATA_FOLDER)]
+    here = [each for each in ids if holds_local_dataset(each)]
     for dataset_id in here:
         if normalize_dataset_url(url) in _read_origins(dataset_folder(dataset_id)):
             return dataset_id

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from minari_core.errors import DatasetNotFoundError, RemoteObjectNotFoundError
 from minari_core.formats.columnar.manifest import MANIFEST_NAME
-from minari_core.formats.registry import holds_dataset
 from minari_core.local.dataset_id import choose_id, parse_dataset_id
-from minari_core.local.locations import DATA_FOLDER, dataset_folder
+from minari_core.local.locations import DATA_FOLDER
+from minari_core.local.replacing import holds_local_dataset
 from minari_hub.remotes.base import Remote
 from minari_hub.remotes.urls import (
     Address,
@@ -142,7 +142,7 @@ def _choose_local_address(addresses: list[Address]) -> Address:
         DatasetNotFoundError: No local dataset has one of the ids.
     """
     for address in addresses:
-        if holds_dataset(dataset_folder(address.dataset_id) / DATA_FOLDER):
+        if holds_local_dataset(address.dataset_id):
             return address
     ids = ", ".join(repr(address.dataset_id) for address in addresses)
     which = f"{ids} is no" if len(addresses) == 1 else f"none of {ids} is a"

@@ -139,6 +139,22 @@ class StagingArea:
         for folder, _, _ in os.walk(self.dataset):
             sync_folder(Path(folder))
 
+    @contextmanager
+    def put_journal_away(self) -> Iterator[None]:
+        """Have no journal while the block exchanges the dataset, unless the block raises.
+
+        What lies here afterwards is the dataset that was replaced, and no later download may take
+        that for its own.
+        """
+        journal = self._folder / _JOURNAL
+        content = journal.read_bytes()
+        journal.unlink()
+        try:
+            yield
+        except Exception:
+            journal.write_bytes(content)
+            raise
+
     def remove(self) -> None:
         """Remove the folder and all that is in it."""
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -1,0 +1,150 @@
+"""Replace a dataset as a whole: whoever looks finds the old one or the new one.
+
+Most systems exchange two folders in one step. On the others the old dataset moves aside, to
+``.staging/replaced/<dataset id>``, until the new one has its name. Whoever looks in that instant,
+or after a process was killed in it, puts the old one back, and a replacement that goes on moves
+it aside once more.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import platform
+import uuid
+from contextlib import nullcontext, suppress
+from pathlib import Path
+
+from minari_core.errors import DatasetBusyError
+from minari_core.files import lock_dataset
+from minari_core.formats.registry import holds_dataset
+from minari_core.local.folders import remove_folder, walk_folders
+from minari_core.local.locations import DATA_FOLDER, dataset_folder, staging_root
+
+_ASIDE = "replaced"
+_MOST_TRIES = 100
+_AT_FDCWD = -100
+_EXCHANGE = 2
+# Containers also forbid calls that they do not know.
+_CANNOT = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM})
+
+
+def holds_local_dataset(dataset_id: str) -> bool:
+    """Return whether there is a local dataset of an id; one that is just replaced is there.
+
+    Raises:
+        DatasetIdError: The id is malformed.
+    """
+    data = dataset_folder(dataset_id) / DATA_FOLDER
+    if holds_dataset(data):
+        return True
+    put_back(dataset_id)
+    return holds_dataset(data)
+
+
+def replace_dataset(dataset_id: str, staged: Path) -> Path:
+    """Give the name of a dataset to another one, in one step or as if in one.
+
+    Args:
+        dataset_id: Its id; its folder exists.
+        staged: The folder that takes its place.
+
+    Returns:
+        Where the old dataset lies now, for `discard_folder`.
+
+    Raises:
+        OSError: The file system refused; the old dataset has its name.
+        DatasetBusyError: Another process holds its lock; it has its name.
+    """
+    target = dataset_folder(dataset_id)
+    data = target / DATA_FOLDER
+    # Whoever adds to the old one either has committed that, or finds another one there. Windows
+    # moves no folder in which a file is open.
+    has_lock = data.is_dir() and os.name == "posix"
+    with lock_dataset(data) if has_lock else nullcontext():
+        if _exchange(staged, target):
+            return staged
+        return _replace_in_two_steps(dataset_id, staged)
+
+
+def put_back(dataset_id: str) -> None:
+    """Give a dataset its name back that a replacement took and was killed, or is just going on."""
+    target, aside = dataset_folder(dataset_id), _locate_aside(dataset_id)
+    if os.path.lexists(aside) and not os.path.lexists(target):
+        # Where the new one has the name by now, this fails.
+        with suppress(OSError):
+            os.rename(aside, target)
+
+
+def put_back_all() -> bool:
+    """Put back every dataset as `put_back` does; return whether any may have moved aside."""
+    folder = staging_root() / _ASIDE
+    if not folder.is_dir():
+        return False
+    for name, is_dataset in walk_folders(folder):
+        if is_dataset:
+            put_back(name)
+    return True
+
+
+def discard_replaced(dataset_id: str) -> None:
+    """Discard what a finished replacement was killed before discarding."""
+    aside = _locate_aside(dataset_id)
+    if os.path.lexists(aside):
+        discard_folder(aside)
+
+
+def discard_folder(folder: Path) -> None:
+    """Remove a folder of the staging area, which no later process takes for anything else.
+
+    Raises:
+        OSError: The file system refused to move it.
+    """
+    trash = staging_root() / f"delete-{uuid.uuid4().hex}"
+    os.rename(folder, trash)
+    with suppress(OSError):
+        remove_folder(trash)
+    with suppress(OSError):
+        while (folder := folder.parent) != staging_root():
+            folder.rmdir()
+
+
+def _locate_aside(dataset_id: str) -> Path:
+    return staging_root() / _ASIDE / dataset_id
+
+
+def _replace_in_two_steps(dataset_id: str, staged: Path) -> Path:
+    target, aside = dataset_folder(dataset_id), _locate_aside(dataset_id)
+    for _ in range(_MOST_TRIES):
+        discard_replaced(dataset_id)
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        os.rename(target, aside)
+        try:
+            os.rename(staged, target)
+        except OSError:
+            if not os.path.lexists(aside):
+                continue  # a reader has put it back meanwhile
+            os.rename(aside, target)
+            raise
+        return aside
+    raise DatasetBusyError(
+        f"{target} was looked at whenever it was to be replaced; try again when fewer read it"
+    )
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange the names of two folders in one step; return False where the system cannot."""
+    names = os.fsencode(one), os.fsencode(other)
+    try:
+        library = ctypes.CDLL(None, use_errno=True)
+        if platform.system() == "Darwin":
+            failed = library.renamex_np(*names, _EXCHANGE)
+        else:
+            failed = library.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _EXCHANGE)
+    except (AttributeError, OSError, TypeError):  # Windows, and old libraries of C
+        return False
+    number = ctypes.get_errno()
+    if failed and number not in _CANNOT:
+        raise OSError(number, os.strerror(number), str(other))
+    return not failed
