@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +14,13 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from minari_core import EpisodeBuffer, create_dataset_from_buffers, verify_dataset
+from minari_core import (
+    EpisodeBuffer,
+    create_dataset_from_buffers,
+    load_dataset,
+    verify_dataset,
+)
+from minari_core.errors import DatasetBusyError
 
 pytestmark = pytest.mark.filterwarnings("ignore::minari_core.MinariWarning")
 
@@ -130,3 +139,52 @@ def test_a_damaged_table_is_named(tmp_path: Path, data_format: str) -> None:
     name = f"1/part-0.{data_format}"
     (stored(tmp_path, data_format) / name).write_bytes(b"nothing")
     assert [problem[:3] for problem in problems()] == [(name, None, 1)]
+
+
+@pytest.mark.parametrize("data_format", FORMATS)
+def test_a_count_beyond_what_is_stored_is_told_at_once(tmp_path: Path, data_format: str) -> None:
+    data = stored(tmp_path, data_format)
+    path = data / "metadata.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "total_episodes": 10**9}))
+    found = problems()
+    of_manifest = [each for each in found if each[0] == "metadata.json"]
+    assert of_manifest == [
+        (
+            "metadata.json",
+            None,
+            None,
+            "its total_episodes is 1000000000, but the data has 3 of them",
+        )
+    ]
+    assert [episode for _, _, episode, _ in found if episode is not None] == list(range(3, 103))
+
+
+@pytest.mark.parametrize("data_format", FORMATS)
+def test_a_single_missing_episode_is_told_by_its_index(tmp_path: Path, data_format: str) -> None:
+    data = stored(tmp_path, data_format)
+    if data_format == "hdf5":
+        with h5py.File(data / "main_data.hdf5", "a") as file:
+            del file["episode_1"]
+    else:
+        shutil.rmtree(data / "1")
+    assert [problem[2] for problem in problems()] == [1]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows refuses in other words")
+def test_a_file_that_is_held_open_for_writing_is_busy_and_not_damaged(tmp_path: Path) -> None:
+    data = stored(tmp_path, "hdf5")
+    dataset = load_dataset("public-v0")
+    hold = "import h5py, sys; f = h5py.File(sys.argv[1], 'a'); print('held', flush=True); input()"
+    path = str(data / "main_data.hdf5")
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(DatasetBusyError, match=r"main_data\.hdf5 is held open for writing"):
+            dataset[0]
+        with pytest.raises(DatasetBusyError, match="held open for writing"):
+            verify_dataset("public-v0")
+        holder.communicate("\n")
+    assert len(dataset[0]) == 4
+    assert problems() == []

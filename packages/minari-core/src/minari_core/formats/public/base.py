@@ -134,8 +134,13 @@ class PublicStorage(Storage):
         """Raise if the file that holds all episodes, if there is one, cannot be opened.
 
         Raises:
+            DatasetBusyError: Another program holds it open for writing.
             DatasetDamagedError: It cannot be opened; the message names it.
         """
+
+    @abstractmethod
+    def list_stored_episodes(self) -> list[int]:
+        """List the indices of all episodes that are stored, counted or not, in order."""
 
     def read_attributes(self, number: int) -> Attributes:
         """Read the attributes of an episode.

@@ -41,6 +41,11 @@ def count_episodes(metadata: Mapping[str, JsonValue]) -> int:
     return total if isinstance(total, int) else 0
 
 
+def parse_episode_number(name: str) -> int | None:
+    """Return the index of the episode that a folder is named after, or None."""
+    return int(name) if _EPISODE_NUMBER.fullmatch(name) else None
+
+
 def list_files(folder: Path, metadata: Mapping[str, JsonValue]) -> list[str]:
     """List the files of a dataset besides its manifest; the metadata of episodes come last.
 

@@ -29,6 +29,7 @@ def verify_folder(dataset_id: str, folder: Path, progress: Progress) -> Verifica
         progress: Called as it goes on.
 
     Raises:
+        DatasetBusyError: Another program holds an HDF5 file open for writing.
         DatasetChangedError: Another process rewrote the dataset meanwhile.
         FormatError: The dataset is of a format, or a version of it, that is unknown here.
     """

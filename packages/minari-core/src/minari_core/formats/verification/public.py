@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from minari_core.errors import MinariError
-from minari_core.formats.columnar.manifest import Manifest
+from minari_core.errors import DatasetBusyError, MinariError
+from minari_core.formats.columnar.manifest import MANIFEST_NAME, Manifest
 from minari_core.formats.public.base import PublicStorage
 from minari_core.formats.verification.reading import EpisodeCheck, open_for_check
 from minari_core.formats.verification.report import Findings, Progress, format_error
@@ -22,10 +22,16 @@ def check_public_dataset(
         return
     try:
         storage.check_common_file()
+    except DatasetBusyError:
+        raise
     except MinariError as error:
         findings.add(storage.find_data_file(0), format_error(error))
         return
     _PublicEpisodeCheck(storage, findings).check_all(manifest, progress)
+
+
+_MOST_MISSING = 100
+"""How many missing episodes are told one by one."""
 
 
 class _PublicEpisodeCheck(EpisodeCheck):
@@ -34,6 +40,22 @@ class _PublicEpisodeCheck(EpisodeCheck):
     def __init__(self, storage: PublicStorage, findings: Findings) -> None:
         super().__init__(storage, findings)
         self._public = storage
+
+    def choose_episodes(self) -> list[int]:
+        """Return the stored episodes and some missing ones, and tell how many more are missing."""
+        total = self._public.total_episodes
+        stored = [number for number in self._public.list_stored_episodes() if number < total]
+        present = set(stored)
+        # As many candidates as there are stored ones hold at least so many missing ones.
+        candidates = range(min(total, len(stored) + _MOST_MISSING))
+        missing = [number for number in candidates if number not in present][:_MOST_MISSING]
+        more = total - len(stored) - len(missing)
+        if more:
+            self._findings.add(
+                MANIFEST_NAME,
+                f"its total_episodes is {total}, but the data has {len(stored)} of them",
+            )
+        return sorted([*stored, *missing])
 
     def find_data_file(self, number: int) -> str:
         return self._public.find_data_file(number)

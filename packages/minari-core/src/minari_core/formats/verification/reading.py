@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from gymnasium import spaces
 
 from minari_core.columns import FIXED_SPACES
 from minari_core.episodes.episode import EpisodeData
-from minari_core.errors import FormatError
+from minari_core.errors import DatasetBusyError, FormatError
 from minari_core.formats.columnar.manifest import MANIFEST_NAME, Manifest
 from minari_core.formats.registry import open_storage
 from minari_core.formats.verification.contents import ContentRemarks
@@ -35,7 +35,7 @@ def open_for_check(folder: Path, findings: Findings) -> Storage | None:
     """Open the storage of a dataset; None, and a problem, if it cannot be opened."""
     try:
         return open_storage(folder)
-    except FormatError:
+    except (FormatError, DatasetBusyError):
         raise
     except Exception as error:
         findings.add(MANIFEST_NAME, f"the data cannot be opened: {format_error(error)}")
@@ -63,11 +63,15 @@ class EpisodeCheck:
         """Return the number of steps that the dataset records for an episode."""
         return int(self._storage.episode_lengths()[number])
 
+    def choose_episodes(self) -> Iterable[int]:
+        """Return the indices of the episodes to check, in order."""
+        return range(self._storage.total_episodes)
+
     def check_all(self, manifest: Manifest, progress: Progress) -> None:
         """Check every episode, and their number of steps against the manifest."""
         total, nbytes = self._storage.total_episodes, self._storage.nbytes
         steps: list[int | None] = []
-        for number in range(total):
+        for number in self.choose_episodes():
             steps.append(self._check(number))
             progress(nbytes * (number + 1) // total, nbytes)
         self._remarks.give(self._findings)
@@ -90,6 +94,8 @@ class EpisodeCheck:
             stated = self.read_length(number)
             file = self.find_data_file(number)
             (episode,) = self._storage.read_episodes([number], copy=False)
+        except DatasetBusyError:
+            raise
         except Exception as error:
             self._findings.add(file, f"it cannot be read: {format_error(error)}", None, number)
             return stated

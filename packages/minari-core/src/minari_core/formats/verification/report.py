@@ -129,6 +129,7 @@ class Check(Protocol):
             findings: Collects what is found.
 
         Raises:
+            DatasetBusyError: Another program holds an HDF5 file open for writing.
             DatasetChangedError: Another process rewrote the dataset meanwhile.
             FormatError: The dataset is of a version that is unknown here.
         """

@@ -30,7 +30,12 @@ from minari_core.files import check_plain, sync_folder
 from minari_core.formats.public.attributes import Attributes, decode_attributes, nest_attributes
 from minari_core.formats.public.base import PublicStorage
 from minari_core.formats.public.episode_writer import EpisodeWriter
-from minari_core.formats.public.files import EPISODE_METADATA, SIDECAR_FILE, is_episode_data
+from minari_core.formats.public.files import (
+    EPISODE_METADATA,
+    SIDECAR_FILE,
+    is_episode_data,
+    parse_episode_number,
+)
 from minari_core.formats.public.sidecar import COLUMNS_NAME, ENTRY, Sidecar, restore_sidecar
 
 try:
@@ -120,6 +125,11 @@ class ArrowStorage(PublicStorage):
             metadata,
             extras,
         )
+
+    def list_stored_episodes(self) -> list[int]:
+        """List the indices of all folders of episodes."""
+        names = map(parse_episode_number, os.listdir(self._folder))
+        return sorted(number for number in names if number is not None)
 
     def find_data_file(self, number: int) -> str:
         """Return the file with an episode's table, or its folder if there are several files."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from h5py import h5a, h5d, h5f, h5g, h5l, h5o, h5p, h5s, h5t
 
-from minari_core.errors import DatasetDamagedError, MissingDependencyError
+from minari_core.errors import DatasetBusyError, DatasetDamagedError, MissingDependencyError
 from minari_core.files import check_plain
 from minari_core.formats.public.hdf5.mapped_file import Attributes, Hdf5Map, Tree, UnusualFileError
 
@@ -22,7 +22,8 @@ def name_damage(where: str) -> Iterator[None]:
     """Turn whatever the block raises about the file into an error that names it.
 
     Raises:
-        DatasetDamagedError: The block raised an error; the message contains ``where``.
+        DatasetBusyError: A file in it is held open for writing.
+        DatasetDamagedError: The block raised another error; the message contains ``where``.
     """
     try:
         yield
@@ -30,8 +31,12 @@ def name_damage(where: str) -> Iterator[None]:
         if where in str(error):
             raise
         raise DatasetDamagedError(f"{where}: {error}") from error
-    except MissingDependencyError:
+    except (DatasetBusyError, MissingDependencyError):
         raise
+    except BlockingIOError as error:
+        raise DatasetBusyError(
+            f"{where} is held open for writing by another program; try again when it is closed"
+        ) from error
     except Exception as error:
         raise DatasetDamagedError(f"{where} cannot be read: {error}") from error
 
@@ -43,6 +48,7 @@ class Hdf5File:
         """Open a file for reading.
 
         Raises:
+            DatasetBusyError: Another program holds it open for writing.
             DatasetDamagedError: It is missing or no HDF5 file; the message names it.
         """
         self._path = path

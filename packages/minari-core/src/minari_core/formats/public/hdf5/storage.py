@@ -26,8 +26,13 @@ from minari_core.formats.columnar.manifest import MANIFEST_NAME
 from minari_core.formats.public.attributes import Attributes
 from minari_core.formats.public.base import PublicStorage
 from minari_core.formats.public.episode_writer import EpisodeWriter, name_temporary_file
-from minari_core.formats.public.files import FILE_FORMAT, MAIN_FILE, OWN_KEY
-from minari_core.formats.public.hdf5.file import Hdf5File, name_damage
+from minari_core.formats.public.files import (
+    FILE_FORMAT,
+    MAIN_FILE,
+    OWN_KEY,
+    parse_episode_number,
+)
+from minari_core.formats.public.hdf5.file import Hdf5File, name_damage, names_in
 from minari_core.formats.public.hdf5.reader import EpisodeReader
 from minari_core.formats.public.hdf5.root_attributes import read_root_metadata
 from minari_core.formats.public.hdf5.writable_file import WritableFile
@@ -90,6 +95,12 @@ class Hdf5Storage(PublicStorage):
     def check_common_file(self) -> None:
         """Raise if ``main_data.hdf5`` cannot be opened."""
         Hdf5File(self._folder / MAIN_FILE).close()
+
+    def list_stored_episodes(self) -> list[int]:
+        """List the indices of all groups of episodes."""
+        with Hdf5File(self._folder / MAIN_FILE) as file, name_damage(MAIN_FILE):
+            names = [name.removeprefix("episode_") for name in names_in(file.root)]
+        return sorted(n for n in map(parse_episode_number, names) if n is not None)
 
     def _writer(self, first: int) -> EpisodeWriter:
         both_spaces = self.observation_space, self.action_space
