@@ -50,7 +50,8 @@ SHARED_CORE = """
     formats.columnar.dataset_folder formats.columnar.episode_index
     formats.columnar.manifest formats.columnar.reading formats.columnar.shard_folder
     formats.public.files formats.public.hdf5.placeholder
-    formats.verification.episode_files
+    formats.verification.episode_files formats.verification.folder
+    formats.verification.report
     local.dataset_id local.locations local.namespaces local.publishing local.replacing
     datasets.card datasets.converting datasets.creation datasets.dataset datasets.details
     datasets.local datasets.public_storage datasets.source

@@ -107,8 +107,27 @@ def test_a_url_stands_for_the_local_dataset_too_where_only_that_can_be_meant(
 
     uploaded = hub("upload", f"{remote}/elsewhere/cart/one-v0")
     assert (uploaded.code, uploaded.err) == (0, f"{remote}/elsewhere/cart/one-v0 is there\n")
-    assert "cart/one-v0: ok" in hub("verify", f"{remote}/elsewhere/cart/one-v0").out
-    assert hub("verify", f"{remote}/cart/two-v0").code == 3
+
+
+def test_verify_looks_at_the_remote_where_a_url_or_a_remote_says_so(
+    hub: CommandLine, remote: str, tmp_path: Path
+) -> None:
+    collect("cart/one-v0")
+    url = f"{remote}/elsewhere/cart/one-v0"
+    hub("upload", url)
+
+    assert f"{url}: ok (5 episodes" in hub("verify", url).out
+    assert "cart/one-v0: ok" in hub("verify", "cart/one-v0", "--remote", f"{remote}/elsewhere").out
+    assert hub("verify", "cart/one-v0", "--remote", remote).code == 3
+    assert hub("verify", f"{remote}/cart/one-v0").code == 3
+    assert hub("verify", url, "--remote", remote).code == 2
+
+    next((tmp_path / "remote" / "elsewhere").rglob("*.h5")).unlink()
+    damaged = hub("verify", url, "--json")
+    assert (damaged.code, damaged.json[0]["ok"]) == (1, False)
+    assert damaged.json[0]["data_path"] == url
+    assert "it is missing" in damaged.json[0]["problems"][0]["message"]
+    assert hub("verify", "cart/one-v0").code == 0
 
 
 def test_an_upload_converts_where_that_is_asked_for(hub: CommandLine, remote: str) -> None:

@@ -5,6 +5,7 @@
 * `download_dataset`: a dataset into the local root, resumed where it stopped and checked
   before it is seen;
 * `ensure_downloaded`: the same, unless it is here;
+* `verify_remote_dataset`: whether a dataset there is sound, object by object;
 * `upload_dataset`: a local dataset to a remote, the manifest last, so that a reader finds
   the whole dataset or none of it;
 * `open_remote`: what these are built on, for other uses of a remote.
@@ -23,6 +24,7 @@ from minari_hub._version import __version__
 from minari_hub.datasets.download import download_dataset, ensure_downloaded
 from minari_hub.datasets.listing import get_remote_metadata, list_remote_datasets
 from minari_hub.datasets.upload import upload_dataset
+from minari_hub.datasets.verifying import verify_remote_dataset
 from minari_hub.remotes.base import Remote
 from minari_hub.remotes.urls import DEFAULT_REMOTE, open_remote
 from minari_hub.transfer.objects import RemoteObject
@@ -38,6 +40,7 @@ __all__ = [
     "list_remote_datasets",
     "open_remote",
     "upload_dataset",
+    "verify_remote_dataset",
 ]
 
 if not TYPE_CHECKING:

@@ -61,7 +61,12 @@ if TYPE_CHECKING:
         import_flat_hdf5,
         verify_dataset,
     )
-    from minari_hub import download_dataset, list_remote_datasets, upload_dataset
+    from minari_hub import (
+        download_dataset,
+        list_remote_datasets,
+        upload_dataset,
+        verify_remote_dataset,
+    )
 
 __all__ = [
     "CollectProgress",
@@ -108,6 +113,7 @@ __all__ = [
     "update_namespace_metadata",
     "upload_dataset",
     "verify_dataset",
+    "verify_remote_dataset",
 ]
 __all__ += errors.__all__
 
@@ -126,6 +132,7 @@ if not TYPE_CHECKING:
             "import_flat_hdf5": "minari_core",
             "list_remote_datasets": "minari_hub",
             "upload_dataset": "minari_hub",
+            "verify_remote_dataset": "minari_hub",
             "verify_dataset": "minari_core",
         },
     )

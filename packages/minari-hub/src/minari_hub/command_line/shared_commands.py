@@ -25,6 +25,7 @@ from minari_hub.command_line.options import (
     RemoteOption,
     TokenOption,
     YesOption,
+    complete_local_ids,
 )
 from minari_hub.command_line.terminal import (
     confirm,
@@ -37,10 +38,11 @@ from minari_hub.command_line.terminal import (
     to_one_line,
     write_json,
 )
-from minari_hub.datasets.download import download_dataset, resolve_local_id
+from minari_hub.datasets.download import download_dataset
 from minari_hub.datasets.listing import list_remote_datasets
 from minari_hub.datasets.remote_dataset import locate
 from minari_hub.datasets.upload import upload_dataset
+from minari_hub.datasets.verifying import verify_remote_dataset
 from minari_hub.remotes.urls import DEFAULT_REMOTE, REMOTE_VARIABLE, is_url, parse_dataset_url
 
 LOCAL, REMOTE = "local", "remote"
@@ -199,26 +201,44 @@ def upload(
     outcomes.exit_if_any_failed()
 
 
-def verify(names: LocalIds, as_json: JsonOption = False) -> None:
-    """Check that local datasets are sound.
+def verify(
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="ID",
+            help="Ids of local datasets; URLs of remote ones, as gs://bucket/D4RL/door/human-v2.",
+            autocompletion=complete_local_ids,
+        ),
+    ],
+    remote: RemoteOption = None,
+    token: TokenOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check that datasets are sound, local ones or, by URL or --remote, remote ones.
 
     Sizes, checksums, arrays and counts are compared, and every problem is printed. The exit code
-    is 1 if there is any.
+    is 1 if there is any. Of a remote dataset every object is fetched, and nothing is kept.
     """
+    _refuse_two_remotes(names, remote)
     reports: list[VerificationReport] = []
     outcomes = Outcomes()
     for name in names:
         with outcomes.attempt():
-            dataset_id = resolve_local_id(name)
+            is_remote = is_url(name) or remote is not None
             try:
                 with show_byte_progress(name) as progress:
-                    report = verify_dataset(dataset_id, progress=progress)
+                    if is_remote:
+                        report = verify_remote_dataset(
+                            name, remote_path=remote, token=token, progress=progress
+                        )
+                    else:
+                        report = verify_dataset(name, progress=progress)
             except (FormatError, MissingDependencyError) as error:
-                reports.append(_report_unreadable(dataset_id, error))
+                reports.append(_report_unreadable(name, is_remote, error))
                 raise
             reports.append(report)
             if not as_json:
-                print_report(report)
+                print_report(report, name)
             if not report.ok:
                 outcomes.note(ExitCode.FAILED)
     if as_json:
@@ -226,11 +246,11 @@ def verify(names: LocalIds, as_json: JsonOption = False) -> None:
     outcomes.exit_if_any_failed()
 
 
-def _report_unreadable(dataset_id: str, error: MinariError) -> VerificationReport:
+def _report_unreadable(name: str, is_remote: bool, error: MinariError) -> VerificationReport:
     """Report a dataset that nothing here can read."""
     return VerificationReport(
-        dataset_id=dataset_id,
-        data_path=str(dataset_folder(dataset_id) / DATA_FOLDER),
+        dataset_id=name,
+        data_path=name if is_remote else str(dataset_folder(name) / DATA_FOLDER),
         data_format="",
         files=0,
         total_episodes=0,
@@ -241,10 +261,15 @@ def _report_unreadable(dataset_id: str, error: MinariError) -> VerificationRepor
     )
 
 
-def print_report(report: VerificationReport) -> None:
-    """Print what a verification found: problems to stdout, remarks to stderr."""
+def print_report(report: VerificationReport, name: str) -> None:
+    """Print what a verification found: problems to stdout, remarks to stderr.
+
+    Args:
+        report: What was found.
+        name: The dataset as the user named it.
+    """
     console = make_output_console()
-    name = to_one_line(report.dataset_id)
+    name = to_one_line(name)
     for problem in report.problems:
         console.print(f"{name}: {to_one_line(problem)}", soft_wrap=True)
     if report.ok:

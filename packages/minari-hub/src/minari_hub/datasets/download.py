@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -31,7 +30,7 @@ from minari_core.local.dataset_id import choose_id
 from minari_core.local.publishing import check_id_is_free
 from minari_core.local.replacing import holds_local_dataset
 from minari_core.messages import warn_caller
-from minari_hub.datasets.fetching import fetch
+from minari_hub.datasets.fetching import check_space, fetch
 from minari_hub.datasets.installing import install
 from minari_hub.datasets.origins import find_local_copy, is_copy_of, record_origin
 from minari_hub.datasets.progress import show_transfer
@@ -42,7 +41,6 @@ from minari_hub.transfer.objects import RemoteObject
 from minari_hub.untrusted.json_objects import check_metadata, read_json_object
 from minari_hub.untrusted.names import check_names
 
-_SPARE = 16 << 20
 _MOST_READS = 3
 
 _logger = logging.getLogger(__name__)
@@ -204,7 +202,7 @@ def _download(dataset: RemoteDataset, staging: StagingArea, replaces: bool, prog
         }
     wanted = _select_objects(dataset, objects, snapshot)
     staging.prepare(dataset.remote.url, wanted)
-    _check_space(dataset, staging, wanted)
+    check_space(dataset, staging, wanted)
     total = sum(found.size for found in wanted.values())
     with show_transfer(dataset.dataset_id, total, shown=progress) as report:
         fetch(dataset.remote, staging, wanted, report)
@@ -296,18 +294,6 @@ def _select_objects(
             )
         wanted[shard.file] = found
     return wanted
-
-
-def _check_space(
-    dataset: RemoteDataset, staging: StagingArea, wanted: Mapping[str, RemoteObject]
-) -> None:
-    needed = sum(found.size for found in wanted.values()) - staging.count_bytes()
-    free = shutil.disk_usage(staging.data).free
-    if needed + _SPARE > free:
-        raise DatasetWriteError(
-            f"dataset {dataset.dataset_id!r} needs {max(needed, 0):,} more bytes, and "
-            f"{staging.data} has {free:,} free; nothing was downloaded"
-        )
 
 
 def _check_shards(

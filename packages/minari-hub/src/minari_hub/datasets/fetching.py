@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import random
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from threading import Event
 
-from minari_core.errors import RemoteAccessError, RemoteError, RemoteObjectNotFoundError
+from minari_core.errors import (
+    DatasetWriteError,
+    RemoteAccessError,
+    RemoteError,
+    RemoteObjectNotFoundError,
+)
+from minari_hub.datasets.remote_dataset import RemoteDataset
 from minari_hub.datasets.staging import StagingArea
 from minari_hub.remotes.base import Remote
 from minari_hub.transfer.objects import RemoteObject
@@ -17,6 +24,7 @@ from minari_hub.transfer.retrying import Patience
 
 _MOST_IDLE_ROUNDS = 2
 _MOST_DAMAGED = 3
+_SPARE = 16 << 20
 # What another try does not change.
 _FINAL = (RemoteAccessError, RemoteObjectNotFoundError)
 
@@ -26,6 +34,7 @@ def fetch(
     staging: StagingArea,
     wanted: Mapping[str, RemoteObject],
     report: Callable[[int], None],
+    on_damage: Callable[[str, str], None] | None = None,
 ) -> None:
     """Fetch what a staging area lacks.
 
@@ -37,6 +46,8 @@ def fetch(
         staging: Where the files go; it was prepared for them.
         wanted: The objects by their names in the data folder.
         report: Called with numbers of bytes, from any thread.
+        on_damage: Called with the name of a file that arrives damaged time and again, and what
+            to say of it, instead of an error; the file is left out.
 
     Raises:
         RemoteError: A file does not arrive, or arrives damaged time and again.
@@ -73,11 +84,14 @@ def fetch(
                 damaged[name] = damaged.get(name, 0) + 1
                 file.restart()
                 if damaged[name] >= _MOST_DAMAGED:
-                    raise RemoteError(
+                    message = (
                         f"{file.source.name!r} of {remote.url} arrived {damaged[name]} times "
-                        f"with another checksum than the remote lists "
-                        f"({file.source.checksum}); nothing was installed"
+                        f"with another checksum than the remote lists ({file.source.checksum})"
                     )
+                    if on_damage is None:
+                        raise RemoteError(f"{message}; nothing was installed")
+                    on_damage(name, message)
+                    del missing[name]
         _raise_what_is_final(errors)
         idle = 0 if after > before else idle + 1
         if missing and idle >= _MOST_IDLE_ROUNDS:
@@ -92,6 +106,23 @@ def fetch(
             )
         if missing and errors:
             _pause(idle)
+
+
+def check_space(
+    dataset: RemoteDataset, staging: StagingArea, wanted: Mapping[str, RemoteObject]
+) -> None:
+    """Raise unless there is space for what a staging area lacks.
+
+    Raises:
+        DatasetWriteError: There is not.
+    """
+    needed = sum(found.size for found in wanted.values()) - staging.count_bytes()
+    free = shutil.disk_usage(staging.data).free
+    if needed + _SPARE > free:
+        raise DatasetWriteError(
+            f"dataset {dataset.dataset_id!r} needs {max(needed, 0):,} more bytes, and "
+            f"{staging.data} has {free:,} free; nothing was downloaded"
+        )
 
 
 def _fetch_once(remote: Remote, files: Sequence[PartialFile], stop: Event) -> list[Exception]:

@@ -35,15 +35,16 @@ _LONGEST_STANDSTILL = 90
 class StagingArea:
     """The hidden folder of one dataset's download; who uses it holds its lock."""
 
-    def __init__(self, dataset_id: str) -> None:
+    def __init__(self, dataset_id: str, folder: Path | None = None) -> None:
         """Name the folder; nothing is made.
 
         Args:
             dataset_id: The dataset, which has one staging area whatever remote it comes from.
+            folder: Another folder than that, for the caller alone.
         """
         key = hashlib.sha256(dataset_id.encode()).hexdigest()[:24]
         self._dataset_id = dataset_id
-        self._folder = staging_root() / f"download-{key}"
+        self._folder = folder or staging_root() / f"download-{key}"
         self.dataset = self._folder / "dataset"
         self.data = self.dataset / DATA_FOLDER
         self.manifest_folder = self._folder / "manifest"
