@@ -113,7 +113,7 @@ def test_an_epoch_leaves_out_the_steps_that_led_to_nobody_knows_what() -> None:
 def test_a_warning_says_that_steps_which_ended_episodes_are_left_out() -> None:
     given = columns()
     del given["next_observations"]
-    with pytest.warns(MinariWarning, match="3 last steps out, 1 of which terminated"):
+    with pytest.warns(MinariWarning, match="3 last steps out, 1 of which"):
         create_dataset_from_arrays("a-v0", **given)
 
 

@@ -17,7 +17,7 @@ from minari_core.datasets.source import EpisodeSource, check_source
 from minari_core.environments.env_specs import find_env_spec
 from minari_core.episodes import Episode
 from minari_core.episodes.episode import EpisodeBuffer
-from minari_core.episodes.new_episodes import prepare_episode
+from minari_core.episodes.new_episodes import prepare_new_episodes
 from minari_core.errors import DataError, SpaceError
 from minari_core.formats.registry import check_format
 from minari_core.local.dataset_id import choose_id
@@ -83,12 +83,11 @@ def create_dataset_from_buffers(
         raise DataError(f"step_infos is {step_infos!r}, not a list of names of infos")
     if step_infos:
         metadata[STEP_INFOS] = list(dict.fromkeys(step_infos))
-    episodes: Iterable[Episode] = (
-        prepare_episode(_read_episode(item, index), index) for index, item in enumerate(buffer)
-    )
+    episodes: Iterable[Episode] = (_read_episode(item, index) for index, item in enumerate(buffer))
     if isinstance(buffer, Sequence):
         # What is in memory anyway is written in one go.
         episodes = list(episodes)
+    episodes = prepare_new_episodes(episodes)
     folder = publish(
         new_id, metadata, chosen_format, lambda storage: storage.append_episodes(episodes)
     )

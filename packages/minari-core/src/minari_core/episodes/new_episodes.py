@@ -14,7 +14,10 @@ from minari_core.errors import DataError
 
 
 def prepare_new_episodes(episodes: Iterable[Episode]) -> Iterable[Episode]:
-    """Prepare each of some episodes by `prepare_episode`; a sequence gives a list.
+    """Check that episodes end where they say, and describe their rewards anew.
+
+    Rewards of an episode that was read and relabelled are no longer those that its metadata
+    describes, so the keys that `EpisodeMetadataCallback` writes by default are computed again.
 
     Episodes that are copied from another dataset do not come here: what is stored can be kept.
 
@@ -24,23 +27,31 @@ def prepare_new_episodes(episodes: Iterable[Episode]) -> Iterable[Episode]:
     Raises:
         DataError: An episode goes on after a termination or truncation; when it is taken.
     """
-    prepared = (prepare_episode(episode, index) for index, episode in enumerate(episodes))
+    if isinstance(episodes, Sequence) and _are_ready(episodes):
+        return episodes
+    prepared = (_prepare(episode, index) for index, episode in enumerate(episodes))
     return list(prepared) if isinstance(episodes, Sequence) else prepared
 
 
-def prepare_episode(episode: Episode, index: int) -> Episode:
-    """Return an episode that ends where it says, and whose metadata is true of its rewards.
+def _are_ready(episodes: Sequence[Episode]) -> bool:
+    """Return whether episodes have nothing to prepare, as nearly all have, by one look at all."""
+    if not episodes or not set(map(type, episodes)) <= {EpisodeBuffer, EpisodeData}:
+        return False
+    if any(episode.metadata for episode in episodes):
+        return False
+    for name in ("terminations", "truncations"):
+        flags = [getattr(episode, name) for episode in episodes]
+        if set(map(type, flags)) != {np.ndarray} or {array.ndim for array in flags} != {1}:
+            return False
+        joined, lengths = np.concatenate(flags), [len(array) for array in flags]
+        if min(lengths) == 0:
+            return False
+        if np.count_nonzero(joined) != np.count_nonzero(joined[np.cumsum(lengths) - 1]):
+            return False
+    return True
 
-    Rewards of an episode that was read and relabelled are no longer those that the metadata
-    describes, so the keys that `EpisodeMetadataCallback` writes by default are computed again.
 
-    Args:
-        episode: The episode, which is not changed.
-        index: Its number, for error messages.
-
-    Raises:
-        DataError: It goes on after a termination or truncation.
-    """
+def _prepare(episode: Episode, index: int) -> Episode:
     if not issubclass(type(episode), EpisodeBuffer | EpisodeData):
         return episode  # what encodes it says what is wrong
     _check_ends(episode, index)

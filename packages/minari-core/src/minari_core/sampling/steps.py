@@ -14,7 +14,7 @@ from minari_core.sampling.weights import EpisodeWeights
 
 EMPTY = (
     "the dataset or view is empty, or each of its episodes has one step, whose next observation "
-    "is not known (include_unknown_final=True takes these)"
+    "is not known (include_unknown_final takes these)"
 )
 """Why there may be nothing to sample."""
 

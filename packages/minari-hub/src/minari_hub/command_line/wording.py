@@ -34,6 +34,7 @@ _WORDS = tuple(
         (r"give observation_space and action_space, or another env\b", "give another --env"),
         (r"the environment, the policy or a step_data_callback\b", "the environment or the policy"),
         (r", or None\b", ", or leave it out"),
+        (r"; step_infos=\(\) denies it", ""),
     )
 )
 

@@ -135,9 +135,9 @@ def create_dataset_from_columns(
     ended = int(np.count_nonzero(columns.terminals))
     if columns.next_observations is None and ended:
         warn_caller(
-            f"without next_observations nobody knows what the last action of an episode led to, so "
-            f"that samplers leave {len(columns.ends)} last steps out, {ended} of which terminated "
-            "their episodes; include_unknown_final=True takes these, too"
+            f"nobody knows what the last action of an episode led to, because there are no next "
+            f"observations: samplers leave {len(columns.ends)} last steps out, {ended} of which "
+            "terminated their episodes, unless they are asked for"
         )
     if env is None:
         observation_space = observation_space or infer_space(columns.observations, discrete=False)
