@@ -2,17 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from minari_collect.buffers.base import ColumnGroup
-from minari_core.columns import Array, Column, StructColumn, Unstorable, encode_dynamic, freeze
+from minari_core.columns import (
+    Array,
+    Column,
+    MaskedColumn,
+    StructColumn,
+    Unstorable,
+    encode_dynamic,
+    freeze,
+)
 from minari_core.json_values import NOT_PLAIN, is_plain_key
 
 _IMMUTABLE = frozenset({float, int, bool, np.float64, np.float32, np.int64, np.bool_})
 _NBYTES_OF_NUMBER = 32
+
+
+def list_column_names(name: str, column: Column) -> Iterator[str]:
+    """List the names of a column and of the columns in it, as messages have them."""
+    yield name
+    inner = column.value if isinstance(column, MaskedColumn) else column
+    if isinstance(inner, StructColumn):
+        for key, field in inner.fields.items():
+            yield from list_column_names(f"{name}[{key!r}]", field)
+
+
+class InfoEncoder:
+    """Encodes the values of each key, and knows which keys were never stored."""
+
+    def __init__(self) -> None:
+        """Start without a key."""
+        self.dropped: dict[str, str] = {}
+        """The keys of which something could not be kept, with the reason."""
+        self._stored: set[str] = set()
+        self._always_none: set[str] = set()
+
+    def encode(self, name: str, values: list[object]) -> ColumnGroup | None:
+        """Encode the values of a key; return None if there is none that can be stored."""
+        try:
+            encoded = encode_dynamic(values, name, self.dropped, always_none=self._always_none)
+        except Exception as error:
+            self.dropped.setdefault(name, f"{type(error).__name__}: {error}")
+            return None
+        if encoded is not None:
+            self.note_stored(name, encoded[0])
+        return encoded
+
+    def note_stored(self, name: str, column: Column) -> None:
+        """Note that a key has been stored as a column."""
+        self._stored.update(list_column_names(name, column))
+
+    def list_always_none(self) -> list[str]:
+        """List the keys that were None wherever they were given, so that nothing was stored."""
+        return sorted(self._always_none - self._stored - self.dropped.keys())
 
 
 class InfoBuffer:
@@ -24,8 +71,8 @@ class InfoBuffer:
         Args:
             name: What to call the column in messages.
         """
-        self.dropped: dict[str, str] = {}
-        """The keys of which something could not be kept, with the reason."""
+        self.encoder = InfoEncoder()
+        """Encodes the values, and knows what could not be stored."""
         self.nbytes = 0
         """About how much memory the values take that are not single numbers."""
         self._name = name
@@ -62,12 +109,14 @@ class InfoBuffer:
         try:
             return list(info.items())
         except Exception as error:
-            self.dropped.setdefault(self._name, f"{type(info).__name__} is no dict ({error!r})")
+            self.encoder.dropped.setdefault(
+                self._name, f"{type(info).__name__} is no dict ({error!r})"
+            )
             return ()
 
     def _add_key(self, key: object) -> list[object] | None:
         if not is_plain_key(key):
-            self.dropped.setdefault(f"{self._name}[{key!r}]", NOT_PLAIN)
+            self.encoder.dropped.setdefault(f"{self._name}[{key!r}]", NOT_PLAIN)
             return None
         return self._values.setdefault(key, [])
 
@@ -78,19 +127,11 @@ class InfoBuffer:
         for key, values in self._values.items():
             rows = values[start:stop]
             rows += [None] * (stop - start - len(rows))
-            encoded = self._encode(key, rows)
+            encoded = self.encoder.encode(f"{self._name}[{key!r}]", rows)
             if encoded is not None:
                 fields[key] = encoded[0]
                 arrays += encoded[1]
         return StructColumn(fields), arrays
-
-    def _encode(self, key: str, rows: list[object]) -> ColumnGroup | None:
-        name = f"{self._name}[{key!r}]"
-        try:
-            return encode_dynamic(rows, name, self.dropped)
-        except Exception as error:
-            self.dropped.setdefault(name, f"{type(error).__name__}: {error}")
-            return None
 
     def read(self, start: int, stop: int) -> dict[str, object]:
         """List some rows of each key."""

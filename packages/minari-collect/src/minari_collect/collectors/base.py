@@ -10,6 +10,7 @@ from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 
 from minari_collect.callbacks import StepDataCallback, instantiate_callback
+from minari_collect.recording.column_warnings import RecordingWarnings
 from minari_collect.staging.collector_staging import CollectorStaging
 from minari_core.environments.env_specs import env_spec_to_json
 from minari_core.errors import MetadataError, RecordingError
@@ -39,6 +40,10 @@ class Recorder(Protocol):
 
     def flush(self) -> None:
         """Write all finished episodes."""
+        ...
+
+    def list_always_none(self) -> list[str]:
+        """List the keys of infos that were None wherever they were given."""
         ...
 
     def clear(self) -> None:
@@ -80,6 +85,7 @@ class EpisodeCollector:
         self._has_own_step_data = type(self._step_data_callback) is not StepDataCallback
         self._record_infos = record_infos
         self._staging = self._new_staging(observation_space, action_space, _spec_json(spec))
+        self._warnings = RecordingWarnings()
         self._is_closed = False
         _collectors.add(self)
 
@@ -109,6 +115,12 @@ class EpisodeCollector:
             RecordingError: The collector is closed.
             DatasetWriteError: They could not be staged; nothing is lost.
         """
+        storage = self._finish_episodes()
+        self._warnings.warn_always_none(self._recorder.list_always_none())
+        return storage
+
+    def _finish_episodes(self) -> ShardFolder:
+        """Finish all episodes, without a word about what is in none of them."""
         if self._is_closed:
             raise RecordingError("this collector is closed; what it had recorded is gone")
         self._recorder.end()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from minari_core.messages import warn_caller
 
@@ -30,6 +30,13 @@ class RecordingWarnings:
         for reasons in dropped:
             for name, reason in reasons.items():
                 self._give(name, f"{name} was left out, because no column can hold it: {reason}")
+
+    def warn_always_none(self, names: Iterable[str]) -> None:
+        """Warn of the keys of infos that were always None."""
+        for name in names:
+            self._give(
+                name, f"{name} was None wherever it was given, so the dataset does not have it"
+            )
 
     def _give(self, name: str, message: str) -> None:
         if name not in self._given:

@@ -221,6 +221,10 @@ class EpisodeRecorder:
         self._keep_rows(self._rows - 1, self._rows)
         self._rows = 0
 
+    def list_always_none(self) -> list[str]:
+        """List the keys of infos that were None wherever they were given."""
+        return [n for b in (self._infos, self._extras) for n in b.encoder.list_always_none()]
+
     def clear(self) -> None:
         """Drop all that is in memory."""
         self._rows = self._written_rows = 0
@@ -346,7 +350,7 @@ class EpisodeRecorder:
             "observation", lambda: self._observations.find_problem(0, row_stop, None)
         )
         warnings.warn_outside("action", lambda: self._actions.find_problem(0, step_stop, keep))
-        warnings.warn_dropped(dropped, self._infos.dropped, self._extras.dropped)
+        warnings.warn_dropped(dropped, self._infos.encoder.dropped, self._extras.encoder.dropped)
         self._sink.write(
             data, None if unfinished is None else (unfinished.seed, unfinished.options)
         )

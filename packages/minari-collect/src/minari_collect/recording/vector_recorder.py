@@ -293,6 +293,10 @@ class VectorRecorder:
         """
         self._write(keep_tails=True)
 
+    def list_always_none(self) -> list[str]:
+        """List the keys of infos that were None wherever they were given."""
+        return [n for b in (self._infos, self._extras) for n in b.encoder.list_always_none()]
+
     def clear(self) -> None:
         """Drop all that is in memory."""
         self._rows = self._ended = 0

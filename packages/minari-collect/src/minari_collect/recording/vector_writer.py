@@ -110,7 +110,9 @@ class VectorWriter:
         # Before it is written: a warning may be an error, and then nothing has happened yet.
         self._warnings.warn_outside("observation", lambda: held.observations.find_problem(rows))
         self._warnings.warn_outside("action", lambda: held.actions.find_problem(steps))
-        self._warnings.warn_dropped(dropped, held.infos.dropped, held.extras.dropped)
+        self._warnings.warn_dropped(
+            dropped, held.infos.encoder.dropped, held.extras.encoder.dropped
+        )
         return assemble_shard(
             groups, rows=len(rows.cells), steps=len(steps.cells), episodes=len(episodes)
         )

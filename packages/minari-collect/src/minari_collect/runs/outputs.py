@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import numpy as np
 
+from minari_collect.buffers.infos import list_column_names
+from minari_collect.recording.column_warnings import RecordingWarnings
 from minari_collect.runs.folder import RunFolder
 from minari_collect.runs.schedule import Schedule
 from minari_collect.workers.messages import TaskOutput
+from minari_collect.workers.output_recording import ALWAYS_NONE_KEY
 from minari_core import MinariDataset
-from minari_core.datasets.card import DatasetCard
+from minari_core.datasets.card import DatasetCard, warn_without_spec
 from minari_core.environments.env_specs import env_spec_from_json
 from minari_core.errors import RecordingError
 from minari_core.formats.columnar.shard_folder import ShardFolder
@@ -88,15 +91,31 @@ def publish_outputs(
         DatasetWriteError: The file system refused.
     """
     first = folder.open_output(outputs[0][0])
-    spec = first.metadata.get("env_spec")
+    text = first.metadata.get("env_spec")
+    spec = env_spec_from_json(text) if isinstance(text, str) else None
+    warn_without_spec(spec)
+    _warn_always_none(folder.open_output(output) for output, _ in outputs)
     metadata = card.metadata(
-        env_spec_from_json(spec) if isinstance(spec, str) else None,
+        spec,
         first.observation_space,
         first.action_space,
     )
     return MinariDataset(
         publish(dataset_id, metadata, data_format, lambda new: _fill(new, folder, outputs))
     )
+
+
+def _warn_always_none(recorded: Iterable[ShardFolder]) -> None:
+    """Warn of the keys of infos that were None in all outputs."""
+    always_none: set[str] = set()
+    stored: set[str] = set()
+    for storage in recorded:
+        names = storage.metadata.get(ALWAYS_NONE_KEY)
+        always_none.update(map(str, names) if isinstance(names, list) else ())
+        for schema in storage.schemas():
+            for group in ("infos", "extras"):
+                stored.update(list_column_names(group, schema.groups[group]))
+    RecordingWarnings().warn_always_none(sorted(always_none - stored))
 
 
 def _fill(new: Storage, folder: RunFolder, outputs: Selection) -> None:

@@ -13,7 +13,7 @@ from minari_collect.staging.collector_staging import FOLDER_PREFIX
 from minari_collect.staging.interrupted import InterruptedRecording, RecoverableRecording
 from minari_collect.staging.journal import JOURNAL_NAME
 from minari_core import DatasetDetails, EpisodeData, MinariDataset
-from minari_core.datasets.card import DatasetCard
+from minari_core.datasets.card import DatasetCard, warn_without_spec
 from minari_core.datasets.details import list_details
 from minari_core.datasets.local import find_committed_recordings
 from minari_core.environments.env_specs import env_spec_from_json
@@ -105,9 +105,11 @@ def recover_recording(
         finished = storage.total_episodes
         if finished == 0 and shards.count_unfinished_steps() == 0 and not recording.lanes:
             raise DatasetNotFoundError(f"recording {recording_id!r} has no step to recover")
-        spec = recording.journal.metadata.get("env_spec")
+        text = recording.journal.metadata.get("env_spec")
+        spec = env_spec_from_json(text) if isinstance(text, str) else None
+        warn_without_spec(spec)
         metadata = card.metadata(
-            env_spec_from_json(spec) if isinstance(spec, str) else None,
+            spec,
             storage.observation_space,
             storage.action_space,
         )

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minari_collect.buffers.base import ColumnGroup
+from minari_collect.buffers.infos import InfoEncoder
 from minari_collect.vector_buffers.base import Cells
 from minari_collect.vector_buffers.batched_infos import NOT_BATCHED, is_mask
 from minari_core.columns import (
@@ -22,7 +23,6 @@ from minari_core.columns import (
     MaskedColumn,
     StructColumn,
     Unstorable,
-    encode_dynamic,
     freeze,
     make_fixed_column,
 )
@@ -56,8 +56,8 @@ class VectorInfoBuffer:
             name: What to call the column in messages.
             num_envs: How many environments there are.
         """
-        self.dropped: dict[str, str] = {}
-        """The keys of which something could not be kept, with the reason."""
+        self.encoder = InfoEncoder()
+        """Encodes the values, and knows what could not be stored."""
         self.nbytes = 0
         """About how much memory the values take."""
         self._name = name
@@ -126,10 +126,12 @@ class VectorInfoBuffer:
         infos: list[Info | None] | None = None
         for key in self._list_keys(used, wanted):
             if not is_plain_key(key):
-                self.dropped.setdefault(f"{self._name}[{key!r}]", NOT_PLAIN)
+                self.encoder.dropped.setdefault(f"{self._name}[{key!r}]", NOT_PLAIN)
                 continue
             encoded = self._encode_at_once(key, used, rows, envs, wanted)
-            if encoded is None:
+            if encoded is not None:
+                self.encoder.note_stored(f"{self._name}[{key!r}]", encoded[0])
+            else:
                 if infos is None:
                     infos = self._list_infos(wanted)
                 encoded = self._encode(key, infos)
@@ -207,13 +209,10 @@ class VectorInfoBuffer:
         return MaskedColumn(column), [given, taken]
 
     def _encode(self, key: str, infos: list[Info | None]) -> ColumnGroup | None:
-        name = f"{self._name}[{key!r}]"
-        try:
-            values = [info.get(key) if info else None for info in infos]
-            return encode_dynamic(values, name, self.dropped)
-        except Exception as error:
-            self.dropped.setdefault(name, f"{type(error).__name__}: {error}")
+        if not any(info and key in info for info in infos):
             return None
+        values = [info.get(key) if info else None for info in infos]
+        return self.encoder.encode(f"{self._name}[{key!r}]", values)
 
     def _list_infos(self, wanted: Cells) -> list[Info | None]:
         infos = [self._read_cell(cell) for cell in wanted.cells.tolist()]
@@ -236,12 +235,14 @@ class VectorInfoBuffer:
         try:
             items = list(info.items())
         except Exception as error:
-            self.dropped.setdefault(self._name, f"{type(info).__name__} is no dict ({error!r})")
+            self.encoder.dropped.setdefault(
+                self._name, f"{type(info).__name__} is no dict ({error!r})"
+            )
             return None
         frozen: Info = {}
         for key, value in items:
             if not isinstance(key, str):
-                self.dropped.setdefault(f"{self._name}[{key!r}]", NOT_PLAIN)
+                self.encoder.dropped.setdefault(f"{self._name}[{key!r}]", NOT_PLAIN)
                 continue
             frozen[key] = _freeze_value(value)
             self.nbytes += _NBYTES_OF_VALUE + (value.nbytes if isinstance(value, np.ndarray) else 0)
@@ -253,7 +254,7 @@ class VectorInfoBuffer:
             if key in NOT_BATCHED:
                 continue
             if not isinstance(key, str):
-                self.dropped.setdefault(f"{self._name}[{key!r}]", NOT_PLAIN)
+                self.encoder.dropped.setdefault(f"{self._name}[{key!r}]", NOT_PLAIN)
                 continue
             if key.startswith("_") and key[1:] in infos and is_mask(value, self._envs):
                 continue

@@ -21,6 +21,9 @@ from minari_core.files import sync_file
 from minari_core.formats.columnar.manifest import Manifest, write_manifest
 from minari_core.formats.columnar.shard_folder import ShardFolder
 
+ALWAYS_NONE_KEY = "infos_always_none"
+"""The key of a task output's metadata with the names of infos that were always None."""
+
 
 class OutputStaging(CollectorStaging):
     """The shards of a task output, which become visible as a whole when it is complete.
@@ -51,6 +54,10 @@ class OutputStaging(CollectorStaging):
         self._start_afresh()
         if folder != Path():
             shutil.rmtree(folder, ignore_errors=True)
+
+    def note_always_none(self, names: Sequence[str]) -> None:
+        """Note the keys of infos that were always None, for who makes the dataset to warn of."""
+        self._metadata[ALWAYS_NONE_KEY] = list(names)
 
     def complete(self, first: int, indices: Sequence[int]) -> tuple[TaskOutput, Path]:
         """Complete an output that has some of the episodes, in a hidden folder.
@@ -100,7 +107,8 @@ class _OutputCollector(EpisodeCollector):
 
     def finish_output(self) -> OutputStaging:
         """Finish what was recorded, to complete an output from it."""
-        self.finished_episodes()
+        self._finish_episodes()
+        self._staging.note_always_none(self._recorder.list_always_none())
         return self._staging
 
 

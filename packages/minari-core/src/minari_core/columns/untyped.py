@@ -108,6 +108,7 @@ def encode_dynamic(
     *,
     lists_are_json: bool = False,
     depth: int = 0,
+    always_none: set[str] | None = None,
 ) -> tuple[Column, list[Array]] | None:
     """Choose the column of some frozen values, and encode them.
 
@@ -118,6 +119,7 @@ def encode_dynamic(
         lists_are_json: Keep lists of numbers as lists and dicts as they are, as metadata does;
             else lists are arrays, and a dict without a value is the same as none.
         depth: The number of dicts that the values lie in.
+        always_none: Gets the name of each key that is None in every row.
 
     Returns:
         The column and its arrays, or None if no row has a value that can be stored.
@@ -130,12 +132,14 @@ def encode_dynamic(
         values = [None if isinstance(value, Unstorable) else value for value in values]
         return encode_dynamic(values, where, dropped, lists_are_json=lists_are_json, depth=depth)
     if not kinds:
+        if always_none is not None:
+            always_none.add(where)
         return None
     is_struct = kinds == {dict} and depth < _DEEPEST_STRUCT and _has_plain_keys(values)
     # A struct cannot tell a row without a dict from one whose dict is empty.
     tells_empty = is_struct and lists_are_json and depth > 0 and not all(values)
     if is_struct and not (tells_empty and _are_json(values, where)):
-        struct, parts = _encode_struct(values, where, dropped, lists_are_json, depth)
+        struct, parts = _encode_struct(values, where, dropped, lists_are_json, depth, always_none)
         if not (tells_empty and has_missing):
             return struct, parts
         return MaskedColumn(struct), [np.array([v is not None for v in values]), *parts]
@@ -180,6 +184,7 @@ def _encode_struct(
     dropped: dict[str, str],
     lists_are_json: bool,
     depth: int,
+    always_none: set[str] | None,
 ) -> tuple[Column, list[Array]]:
     dicts = [value if isinstance(value, dict) else {} for value in values]
     keys = dict.fromkeys(key for value in dicts for key in value)
@@ -192,6 +197,7 @@ def _encode_struct(
             dropped,
             lists_are_json=lists_are_json,
             depth=depth + 1,
+            always_none=always_none,
         )
         if encoded is not None:
             fields[key] = encoded[0]

@@ -118,6 +118,15 @@ class DatasetCard:
         }
 
 
+def warn_without_spec(env_spec: EnvSpec | None) -> None:
+    """Warn if the environment of a recording has no spec."""
+    if env_spec is None:
+        warn_caller(
+            "the dataset has no env_spec, because the environment that was recorded has none that "
+            "can be kept, so it cannot be recovered; register it, and make it with gymnasium.make"
+        )
+
+
 def _estimate_return(
     spec: EnvSpec | None,
     policy_for: Callable[[gymnasium.Env[object, object]], Policy],

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 from typing_extensions import Unpack
 
-from minari_core.datasets.card import DatasetCard
+from minari_core.datasets.card import DatasetCard, warn_without_spec
 from minari_core.datasets.dataset import MinariDataset
 from minari_core.datasets.details import DatasetDetails, list_details
 from minari_core.datasets.source import EpisodeSource, check_source
@@ -127,6 +127,7 @@ def create_dataset_from_source(
         raise DataError(
             f"nothing was recorded for dataset {dataset_id!r}; step the environment first"
         )
+    warn_without_spec(env_spec)
     metadata = card.metadata(env_spec, recorded.observation_space, recorded.action_space)
     if jpeg_encoding:
         metadata["jpeg_encoding"] = True
