@@ -124,7 +124,7 @@ def test_a_last_observation_that_does_not_fit_mixes_up_no_other() -> None:
     envs = VectorDataCollector(bare)
     envs.reset()
     envs.step(np.zeros(2, np.int64))
-    bare.last_of_b = np.complex128
+    bare.last_of_b = np.bool_
     envs.step(np.zeros(2, np.int64))
     with pytest.raises(DataError, match="observation"):
         envs.step(np.zeros(2, np.int64))

@@ -249,7 +249,8 @@ def test_who_gives_a_wrapper_around_a_collector_is_told_where_the_collector_is()
 
 BAD_VALUES: list[tuple[spaces.Space[Any], Any, Any]] = [
     (spaces.Box(-9, 9, (2,)), np.zeros(2, np.float32), np.zeros(3, np.float32)),
-    (spaces.Box(-9, 9, (2,)), np.zeros(2, np.float32), np.zeros(2, np.float64)),
+    (spaces.Box(-9, 9, (2,)), np.zeros(2, np.float32), np.zeros(2, np.bool_)),
+    (spaces.Box(0, 2**62, (2,), np.int64), np.full(2, 2**60 + 1), np.zeros(2, np.float64)),
     (spaces.Box(-9, 9, (2,)), np.zeros(2, np.float32), None),
     (spaces.Box(-9, 9, (2,)), np.zeros(2, np.float32), [[1], [2, 3]]),
     (spaces.Discrete(3), 1, 0.5),
@@ -384,24 +385,26 @@ def test_updating_a_dataset_of_other_spaces_is_refused_and_loses_nothing(
     assert [e.seed for e in create_dataset_from_collector_env("tests/b-v0", other)] == [5]
 
 
-def test_updating_with_another_dtype_is_refused_and_loses_nothing(datasets_root: Path) -> None:
-    def recorded_as(dtype: type[np.floating[Any]]) -> DataCollectorV0:
-        env = Scripted(spaces.Box(-9, 9, (3,), np.float64))
-        env.tell(*[Moment(np.zeros(3, dtype)) for _ in range(2)])
+def test_updating_with_a_dtype_that_cannot_be_widened_is_refused_and_loses_nothing(
+    datasets_root: Path,
+) -> None:
+    def recorded_as(value: Any) -> DataCollectorV0:
+        env = Scripted(spaces.Box(-(2**62), 2**62, (3,), np.int64))
+        env.tell(*[Moment(value) for _ in range(2)])
         collector = DataCollectorV0(env)
         collector.reset(seed=1)
         collector.step(0)
         return collector
 
-    dataset = create_dataset_from_collector_env("tests/a-v0", recorded_as(np.float64))
-    other = recorded_as(np.float32)
-    with pytest.raises(DataError, match="float32"):
+    dataset = create_dataset_from_collector_env("tests/a-v0", recorded_as(np.zeros(3)))
+    other = recorded_as(np.full(3, 2**60 + 1))
+    with pytest.raises(DataError, match="observations has int64 numbers that float64 does not"):
         dataset.update_dataset_from_collector_env(other)
     assert len(list((datasets_root / "tests/a-v0/data").glob("*.h5"))) == 1
     assert len(load_dataset("tests/a-v0")) == 1
     create_dataset_from_collector_env("tests/b-v0", other)
 
-    assert load_dataset("tests/b-v0")[0].observations.dtype == np.float32
+    assert load_dataset("tests/b-v0")[0].observations.dtype == np.int64
 
 
 @pytest.mark.parametrize("name", ["max_buffer_steps", "max_buffer_episodes"])

@@ -8,7 +8,10 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-_OWN_PACKAGES = frozenset({"minari", "minari_core", "minari_collect", "minari_hub", "gymnasium"})
+# contextlib runs the end of a transaction.
+_OWN_PACKAGES = frozenset(
+    {"minari", "minari_core", "minari_collect", "minari_hub", "gymnasium", "contextlib"}
+)
 
 
 class MinariWarning(UserWarning):

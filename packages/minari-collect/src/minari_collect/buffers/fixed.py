@@ -9,7 +9,14 @@ from gymnasium import spaces
 
 from minari_collect.buffers.base import Buffer, ColumnGroup, RowMask, WriteRow
 from minari_collect.buffers.space_check import find_array_problem
-from minari_core.columns import Array, FixedColumn, as_numeric_array, make_fixed_column
+from minari_collect.buffers.widening import DtypeWidener
+from minari_core.columns import (
+    Array,
+    FixedColumn,
+    as_numeric_array,
+    cast_exactly,
+    make_fixed_column,
+)
 from minari_core.errors import DataError
 
 _INTEGERS: frozenset[type] = frozenset([int, bool, *(np.dtype(code).type for code in "bBhHiIlLqQ")])
@@ -46,6 +53,7 @@ class FixedBuffer(Buffer):
         self._capacity = capacity
         self._dtype = dtype
         self._rows: Array | None = None
+        self._widener = DtypeWidener(space, name)
         self.write = self._write_first
 
     @property
@@ -56,7 +64,8 @@ class FixedBuffer(Buffer):
     def grow(self, capacity: int) -> None:
         self._capacity = capacity
         if self._rows is not None:
-            rows = np.empty((capacity, *self._rows.shape[1:]), dtype=self._rows.dtype)
+            # What was never written must not keep the buffer from being widened.
+            rows = np.zeros((capacity, *self._rows.shape[1:]), dtype=self._rows.dtype)
             rows[: len(self._rows)] = self._rows
             self._use(rows)
 
@@ -64,6 +73,7 @@ class FixedBuffer(Buffer):
         rows = self._filled[start:stop]
         if keep is not None:
             rows = rows[keep]
+        self._widener.note_written(rows)
         return make_fixed_column(rows.dtype, rows.shape[1:]), [rows]
 
     def read(self, start: int, stop: int) -> object:
@@ -90,7 +100,7 @@ class FixedBuffer(Buffer):
 
     def _write_first(self, row: int, value: Any) -> None:
         dtype, shape = self._dtype_and_shape(value)
-        self._use(np.empty((self._capacity, *shape), dtype=dtype))
+        self._use(np.zeros((self._capacity, *shape), dtype=dtype))
         self.write(row, value)
 
     def _dtype_and_shape(self, value: Any) -> tuple[np.dtype[np.generic], tuple[int, ...]]:
@@ -117,16 +127,14 @@ class FixedBuffer(Buffer):
 
     def _scalar_writer(self, rows: Array, exact_types: frozenset[type]) -> WriteRow:
         view: Any = rows.data
-        column = FixedColumn(rows.dtype)
-        name = self._name
         holds_floats = rows.dtype == np.float64
 
         def write(row: int, value: Any) -> None:
             if value.__class__ in exact_types:
                 try:
                     view[row] = value
-                except ValueError as error:
-                    raise DataError(f"{name}: {value!r} does not fit {rows.dtype}") from error
+                except ValueError:
+                    self._write_converted(row, value)
             elif (
                 holds_floats
                 and value.__class__ is int
@@ -134,9 +142,25 @@ class FixedBuffer(Buffer):
             ):
                 view[row] = value
             else:
-                rows[row] = column.convert(value, name)
+                self._write_converted(row, value)
 
         return write
+
+    def _write_converted(self, row: int, value: Any) -> None:
+        """Write a single number of another type than the column's."""
+        rows = self._filled
+        array = as_numeric_array(value, self._name)
+        cast = cast_exactly(array, rows.dtype) if array.shape == () else None
+        if cast is None and (self._dtype is not None or array.shape != ()):
+            cast = FixedColumn(rows.dtype).convert(array, self._name)
+        if cast is None:
+            self._widen(self._widener.find_dtype(rows, array))
+            cast = array
+        self._filled[row] = cast
+
+    def _widen(self, dtype: np.dtype[np.generic]) -> None:
+        if dtype != self._filled.dtype:
+            self._use(self._filled.astype(dtype))
 
     def _array_writer(self, rows: Array) -> WriteRow:
         dtype, shape = rows.dtype, rows.shape[1:]
@@ -151,12 +175,14 @@ class FixedBuffer(Buffer):
             array = as_numeric_array(value, name)
             if column is not None and array.dtype.kind in "iuf":
                 array = column.convert(array, name)
-            if array.dtype != dtype or array.shape != shape:
+            if array.shape != shape or (column is not None and array.dtype != dtype):
                 raise DataError(
                     f"{name}: {array.dtype} of shape {array.shape} after {dtype} of shape {shape}; "
                     "one column has one dtype and shape, so let the environment, the policy or a "
                     "step_data_callback convert it"
                 )
-            rows[row] = array
+            if array.dtype != dtype:
+                self._widen(self._widener.find_dtype(rows, array))
+            self._filled[row] = array
 
         return write

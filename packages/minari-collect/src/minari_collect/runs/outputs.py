@@ -121,6 +121,7 @@ def _warn_always_none(recorded: Iterable[ShardFolder]) -> None:
 def _fill(new: Storage, folder: RunFolder, outputs: Selection) -> None:
     whole = [output for output, count in outputs if count == output.stop - output.first]
     if isinstance(new, ShardFolder):
+        new.allow_widening()
         new.append_linked(folder.open_output(output) for output in whole)
     else:
         for output in whole:

@@ -67,7 +67,8 @@ class CollectorStaging:
 
     def _make_storage(self) -> ShardFolder:
         snapshot = Snapshot(uid=self._uid)
-        return ShardFolder(self._folder, Manifest(self._metadata, snapshot))
+        manifest = Manifest(self._metadata, snapshot)
+        return ShardFolder(self._folder, manifest, keeps_dtypes=True)
 
     @property
     def storage(self) -> ShardFolder:

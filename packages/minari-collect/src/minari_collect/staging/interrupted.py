@@ -47,7 +47,8 @@ class InterruptedShards:
         """
         self._unfinished = staged.unfinished
         snapshot = Snapshot(tuple(staged.schemas), tuple(staged.entries), journal.uid)
-        self.storage = ShardFolder(folder, Manifest(journal.metadata, snapshot))
+        manifest = Manifest(journal.metadata, snapshot)
+        self.storage = ShardFolder(folder, manifest, keeps_dtypes=True)
         """The shards."""
 
     def count_unfinished_steps(self) -> int:

@@ -24,6 +24,7 @@ from minari_core.errors import (
     MinariError,
 )
 from minari_core.files import LOCK_NAME
+from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.formats.registry import check_format
 from minari_core.local.dataset_id import choose_id
 from minari_core.local.locations import staging_root
@@ -115,6 +116,8 @@ def recover_recording(
         )
 
         def fill(target: Storage) -> None:
+            if isinstance(target, ShardFolder):
+                target.allow_widening()
             shards.finish_episode()
             target.append_storage(storage, range(finished))
             rest = storage.read_episodes(range(finished, storage.total_episodes))

@@ -11,8 +11,16 @@ from gymnasium import spaces
 
 from minari_collect.buffers.base import ColumnGroup
 from minari_collect.buffers.space_check import find_array_problem
+from minari_collect.buffers.widening import DtypeWidener
 from minari_collect.vector_buffers.base import Cells, VectorBuffer
-from minari_core.columns import Array, FixedColumn, as_numeric_array, make_fixed_column
+from minari_core.columns import (
+    Array,
+    FixedColumn,
+    as_numeric_array,
+    cast_exactly,
+    holds_all,
+    make_fixed_column,
+)
 from minari_core.errors import DataError
 
 # numpy calls the cast of 64-bit integers to float64 safe, which it is not.
@@ -45,6 +53,7 @@ class VectorFixedBuffer(VectorBuffer):
         self._capacity = capacity
         self._dtype = dtype
         self._rows: npt.NDArray[Any] | None = None
+        self._widener = DtypeWidener(space, name)
         # The dtype and shape of a batch, and another dtype that is known to change nothing.
         self._batch: tuple[np.dtype[Any] | None, tuple[int, ...], np.dtype[Any] | None]
         self._batch = (None, (), None)
@@ -67,17 +76,17 @@ class VectorFixedBuffer(VectorBuffer):
                 f"{self._name}: shape {array.shape} is not of one value for each of the "
                 f"{self._envs} environments"
             )
-        rows = self._prepare_rows(array.dtype, array.shape[1:])
-        rows[row] = self._convert(array, rows)
+        converted = self._convert(array)
+        self._filled[row] = converted
 
     def write_one(self, row: int, env: int, value: Any) -> None:
         array = as_numeric_array(value, self._name)
-        rows = self._prepare_rows(array.dtype, array.shape)
-        rows[row, env] = self._convert(array[None], rows)[0]
+        converted = self._convert(array[None])
+        self._filled[row, env] = converted[0]
 
     def add_final(self, value: Any) -> None:
         array = as_numeric_array(value, self._name)
-        converted = self._convert(array[None], self._prepare_rows(array.dtype, array.shape))
+        converted = self._convert(array[None])
         self._finals.append(np.array(converted[0], dtype=converted.dtype))
 
     def add_final_cell(self, row: int, env: int) -> None:
@@ -89,7 +98,8 @@ class VectorFixedBuffer(VectorBuffer):
     def grow(self, capacity: int) -> None:
         self._capacity = capacity
         if self._rows is not None:
-            rows = np.empty((capacity, *self._rows.shape[1:]), dtype=self._rows.dtype)
+            # What was never written must not keep the buffer from being widened.
+            rows = np.zeros((capacity, *self._rows.shape[1:]), dtype=self._rows.dtype)
             rows[: len(self._rows)] = self._rows
             self._rows = rows
 
@@ -101,6 +111,7 @@ class VectorFixedBuffer(VectorBuffer):
 
     def take(self, wanted: Cells) -> ColumnGroup:
         gathered = self.gather(wanted)
+        self._widener.note_written(gathered)
         return make_fixed_column(gathered.dtype, gathered.shape[1:]), [gathered]
 
     def read(self, wanted: Cells) -> object:
@@ -142,23 +153,40 @@ class VectorFixedBuffer(VectorBuffer):
             elif shape == () and dtype.kind in "iub" and space_dtype.kind in "iu":
                 # A Discrete value may come as any kind of integer, and means the same.
                 dtype = space_dtype
-            self._rows = np.empty((self._capacity, self._envs, *shape), dtype=dtype)
+            self._rows = np.zeros((self._capacity, self._envs, *shape), dtype=dtype)
             self._batch = (self._rows.dtype, (self._envs, *shape), None)
         return self._rows
 
-    def _convert(self, values: Array, rows: npt.NDArray[Any]) -> Array:
-        """Cast values with a leading axis to the dtype of the column, if that changes nothing."""
+    def _convert(self, values: Array) -> Array:
+        """Convert values with a leading axis to the dtype of the column, which may get wider."""
+        rows = self._prepare_rows(values.dtype, values.shape[1:])
         dtype, shape = rows.dtype, rows.shape[2:]
-        if values.shape[1:] == shape:
-            if values.dtype == dtype:
-                return values
-            if self._dtype is not None and values.dtype in _EXACT_IN_FLOAT64:
+        if values.shape[1:] != shape:
+            raise DataError(
+                f"{self._name}: {values.dtype} of shape {values.shape[1:]} after {dtype} of shape "
+                f"{shape}; one column has one dtype and shape, so let the environment, the policy "
+                "or a step_data_callback convert it"
+            )
+        if values.dtype == dtype:
+            return values
+        if self._dtype is not None:
+            if values.dtype in _EXACT_IN_FLOAT64:
                 self._batch = (*self._batch[:2], values.dtype)
                 return values.astype(dtype)
-            if shape == () or (self._dtype is not None and values.dtype.kind in "iuf"):
-                return FixedColumn(dtype, values.shape).convert(values, self._name)
-        raise DataError(
-            f"{self._name}: {values.dtype} of shape {values.shape[1:]} after {dtype} of shape "
-            f"{shape}; one column has one dtype and shape, so let the environment, the policy or a "
-            "step_data_callback convert it"
-        )
+            return FixedColumn(dtype, values.shape).convert(values, self._name)
+        cast = cast_exactly(values, dtype) if shape == () else None
+        if cast is not None:
+            return cast
+        dtype = self._widener.find_dtype(rows, values, self._finals)
+        self._widen(dtype)
+        if holds_all(values.dtype, dtype):
+            self._batch = (*self._batch[:2], values.dtype)
+        return values.astype(dtype)
+
+    def _widen(self, dtype: np.dtype[Any]) -> None:
+        rows = self._filled
+        if dtype != rows.dtype:
+            self._rows = rows.astype(dtype)
+            self._finals = [final.astype(dtype) for final in self._finals]
+            self._batch = (self._rows.dtype, *self._batch[1:])
+            self._gathered = None

@@ -83,7 +83,7 @@ class OutputStaging(CollectorStaging):
                 kept = {entry.file for entry in selected.snapshot.shards}
                 for entry in storage.snapshot.shards:
                     if entry.file not in kept:
-                        (folder / entry.file).unlink()
+                        (folder / entry.file).unlink(missing_ok=True)
                 storage = selected
             write_manifest(folder, Manifest(self._metadata, storage.snapshot))
             for entry in storage.snapshot.shards:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from minari_core.columns.base import Array, ArraySpec, Column, Reader, StoredArray
+from minari_core.columns.exact import cast_exactly
 from minari_core.columns.fixed import FixedColumn, as_numeric_array, make_fixed_column
 from minari_core.columns.for_space import FIXED_SPACES, choose_column
 from minari_core.columns.joining import join_pieces
@@ -16,6 +17,7 @@ from minari_core.columns.nested import (
 from minari_core.columns.schema import AXES, Axis, Schema, schema_from_json
 from minari_core.columns.untyped import Unstorable, encode_dynamic, freeze
 from minari_core.columns.variable import JsonColumn, TextColumn
+from minari_core.columns.widening import find_wider_dtype, holds_all
 
 __all__ = [
     "AXES",
@@ -35,10 +37,13 @@ __all__ = [
     "TupleColumn",
     "Unstorable",
     "as_numeric_array",
+    "cast_exactly",
     "choose_column",
     "encode_dynamic",
     "fill_missing_keys",
+    "find_wider_dtype",
     "freeze",
+    "holds_all",
     "join_pieces",
     "make_fixed_column",
     "merge_columns",

@@ -25,7 +25,8 @@ def choose_column(space: spaces.Space[object], values: Sequence[object]) -> Colu
 
     The space gives the structure. The dtype of an array is that of the values, so that a
     float64 value of a float32 space stays one; the space's dtype is used where the values are
-    Python numbers, where there are none, or where they disagree.
+    Python numbers, or where there are none. Where values of a Box disagree, their common dtype
+    is used; whether it holds them exactly is seen when they are encoded.
 
     Args:
         space: The space, of any Gymnasium kind.
@@ -88,7 +89,10 @@ def choose_column(space: spaces.Space[object], values: Sequence[object]) -> Colu
 
 def _choose_fixed(space: spaces.Space[object], values: Sequence[object]) -> FixedColumn:
     dtypes = {value.dtype for value in values if isinstance(value, np.ndarray | np.generic)}
-    dtype = dtypes.pop() if len(dtypes) == 1 else np.dtype(space.dtype)
+    if len(dtypes) > 1 and isinstance(space, spaces.Box):
+        dtype = np.result_type(*dtypes)
+    else:
+        dtype = dtypes.pop() if len(dtypes) == 1 else np.dtype(space.dtype)
     return make_fixed_column(dtype, tuple(space.shape or ()))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from minari_core._version import __version__
 from minari_core.arguments import check_whole_number
+from minari_core.datasets.converting import allow_widening
 from minari_core.datasets.dataset import MinariDataset, get_raw_storage
 from minari_core.environments.env_specs import env_spec_to_json
 from minari_core.environments.recovery import merge_env_specs
@@ -34,6 +35,7 @@ def combine_datasets(
     *,
     new_dataset_id: str | None = None,
     data_format: str | None = None,
+    widen: bool = False,
 ) -> MinariDataset:
     """Concatenate the episodes of several datasets into a new one.
 
@@ -46,6 +48,8 @@ def combine_datasets(
         new_dataset_name: The id of the new dataset.
         new_dataset_id: Another name of ``new_dataset_name``.
         data_format: How to store it; ``"columnar"`` if None.
+        widen: Where the dtypes of observations or actions differ, store all in the wider one, if
+            that holds all numbers exactly. Needs the columnar format.
 
     Returns:
         The new dataset. Its environment has the largest ``max_episode_steps`` of all.
@@ -53,6 +57,9 @@ def combine_datasets(
     Raises:
         IncompatibleDatasetsError: There is nothing to combine, or the spaces or environments
             differ, the message says in what; or something is no dataset.
+        DataError: The dtypes or shapes of columns differ, the message says of which; or widening
+            would change a number.
+        FormatError: There is no such format, or it cannot be widened.
         DatasetExistsError: The id is taken.
         DatasetWriteError: The file system refused; nothing is left behind.
     """
@@ -82,6 +89,8 @@ def combine_datasets(
         metadata["env_spec"] = env_spec_to_json(spec)
 
     def fill(storage: Storage) -> None:
+        if widen:
+            allow_widening(storage)
         for dataset in datasets:
             storage.append_storage(get_raw_storage(dataset), dataset.episode_indices.tolist())
 

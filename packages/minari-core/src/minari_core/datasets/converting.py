@@ -10,6 +10,7 @@ from minari_core.datasets.dataset import MinariDataset, get_raw_storage
 from minari_core.environments.space_json import space_to_json
 from minari_core.episodes.episode import EpisodeData
 from minari_core.errors import FormatError
+from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.formats.registry import check_format, list_formats
 from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import choose_id
@@ -33,6 +34,7 @@ def convert_dataset(
     data_format: str | None = None,
     jpeg_encoding: bool = False,
     progress: Progress | None = None,
+    widen: bool = False,
 ) -> MinariDataset:
     """Copy a dataset into another format.
 
@@ -48,6 +50,8 @@ def convert_dataset(
         jpeg_encoding: Store images of at least 32 × 32 pixels as JPEG, which loses detail; only
             the formats of the public Minari can.
         progress: Called after each episode.
+        widen: Where the dtypes of observations or actions differ from episode to episode, store all
+            in the wider one, if that holds all numbers exactly. Needs the columnar format.
 
     Returns:
         The new dataset.
@@ -75,6 +79,8 @@ def convert_dataset(
     source = get_raw_storage(dataset)
 
     def fill(storage: Storage) -> None:
+        if widen:
+            allow_widening(storage)
         if source.data_format == storage.data_format:
             storage.append_storage(source, indices)
             if progress is not None:
@@ -84,6 +90,20 @@ def convert_dataset(
         storage.append_episodes(_count_episodes(episodes, len(indices), progress))
 
     return MinariDataset(publish(new_id, metadata, chosen_format, fill))
+
+
+def allow_widening(storage: Storage) -> None:
+    """Let a new storage take episodes of different dtypes, and store them in the wider one.
+
+    Raises:
+        FormatError: Its format cannot.
+    """
+    if not isinstance(storage, ShardFolder):
+        raise FormatError(
+            f"data format {storage.data_format!r} cannot be widened; leave data_format out, and "
+            "convert the new dataset"
+        )
+    storage.allow_widening()
 
 
 def metadata_for_copy(source: MinariDataset | Storage) -> dict[str, JsonValue]:

@@ -8,10 +8,12 @@ from typing import Any
 from gymnasium import spaces
 
 from minari_core.columns import Column, FixedColumn, Schema, StructColumn, TupleColumn
+from minari_core.columns.widening import find_wider_column
 from minari_core.episodes.shard_data import ShardData
 from minari_core.errors import DataError
 
-_STRICT_GROUPS = ("observations", "actions", "rewards")
+STRICT_GROUPS = ("observations", "actions", "rewards")
+"""The column groups that have one dtype and shape throughout a dataset."""
 
 
 def check_shapes(
@@ -45,30 +47,57 @@ def check_schema_fits(established: Schema | None, schema: Schema) -> None:
     """Raise unless a shard's observations, actions and rewards fit the columns of earlier shards.
 
     Raises:
-        DataError: A column has another dtype or shape; the message names both.
+        DataError: A column has another dtype or shape; the message names all that have.
     """
     if established is None:
         return
-    for group in _STRICT_GROUPS:
-        _check_columns(established.groups[group], schema.groups[group], group)
+    differences = [
+        difference
+        for group in STRICT_GROUPS
+        for difference in _list_differences(established.groups[group], schema.groups[group], group)
+    ]
+    if differences:
+        raise DataError(
+            f"{'; '.join(differences)}; convert it, or create a dataset of its own "
+            "(combine_datasets and convert_dataset take widen=True for wider dtypes)"
+        )
 
 
-def _check_columns(known: Column, new: Column, where: str) -> None:
+def _list_differences(known: Column, new: Column, where: str) -> Iterator[str]:
     if isinstance(known, StructColumn) and isinstance(new, StructColumn):
         if known.fields.keys() != new.fields.keys():
-            raise DataError(f"{where} has keys {list(new.fields)}, not {list(known.fields)}")
+            yield f"{where} has keys {list(new.fields)}, not {list(known.fields)}"
+            return
         for key, column in known.fields.items():
-            _check_columns(column, new.fields[key], f"{where}[{key!r}]")
+            yield from _list_differences(column, new.fields[key], f"{where}[{key!r}]")
     elif isinstance(known, TupleColumn) and isinstance(new, TupleColumn):
         if len(known.items) != len(new.items):
-            raise DataError(f"{where} has {len(new.items)} items, not {len(known.items)}")
+            yield f"{where} has {len(new.items)} items, not {len(known.items)}"
+            return
         for index, (one, other) in enumerate(zip(known.items, new.items, strict=True)):
-            _check_columns(one, other, f"{where}[{index}]")
+            yield from _list_differences(one, other, f"{where}[{index}]")
     elif isinstance(known, FixedColumn) and isinstance(new, FixedColumn):
         if known != new:
-            raise DataError(
+            yield (
                 f"{where} is {new.dtype} of shape {new.shape} a step, but {known.dtype} of shape "
-                f"{known.shape} in the dataset; convert it, or create a dataset of its own"
+                f"{known.shape} in the dataset"
             )
     elif known.kind != new.kind:
-        raise DataError(f"{where} is {new.kind}, but {known.kind} in the dataset")
+        yield f"{where} is {new.kind}, but {known.kind} in the dataset"
+
+
+def widen_schema(schema: Schema, other: Schema) -> Schema | None:
+    """Widen the observations, actions and rewards of a schema, so that they hold another's too.
+
+    Returns:
+        The schema, with wider columns where the other has wider dtypes; None where no column
+        holds the values of both.
+    """
+    wider = {}
+    for group in STRICT_GROUPS:
+        column = find_wider_column(schema.groups[group], other.groups[group])
+        if column is None:
+            return None
+        wider[group] = column
+    widened = Schema({**schema.groups, **wider})
+    return schema if widened == schema else widened

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from itertools import groupby
 
 import numpy as np
 from gymnasium import spaces
@@ -70,6 +71,36 @@ def encode_shards(
     if batch:
         yield encode(batch, first)
     warn_dropped(dropped)
+
+
+def encode_each_dtype(
+    episodes: Iterable[Episode],
+    observation_space: spaces.Space[object],
+    action_space: spaces.Space[object],
+) -> Iterator[ShardData]:
+    """Encode a stream of episodes as `encode_shards` does, each shard of episodes of one dtype.
+
+    Raises:
+        DataError: An episode does not fit its spaces.
+    """
+    for _, same in groupby(episodes, key=_list_dtypes):
+        yield from encode_shards(same, observation_space, action_space)
+
+
+def _list_dtypes(episode: Episode) -> list[np.dtype[np.generic] | None]:
+    """List the dtypes of the observations and actions of an episode, leaf by leaf."""
+    dtypes: list[np.dtype[np.generic] | None] = []
+    waiting: list[object] = [getattr(episode, "observations", None)]
+    waiting.append(getattr(episode, "actions", None))
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Mapping):
+            waiting += value.values()
+        elif isinstance(value, tuple):
+            waiting += value
+        else:
+            dtypes.append(value.dtype if isinstance(value, np.ndarray) else None)
+    return dtypes
 
 
 def warn_dropped(dropped: Mapping[str, str]) -> None:

@@ -124,7 +124,9 @@ class ColumnarStorage(ShardFolder):
         with lock_dataset(self._folder):
             self._use_manifest(self._current())
             start = self.snapshot if keep else replace(self.snapshot, shards=(), schemas=())
-            transaction = Transaction(self._folder, start, durable=True)
+            transaction = Transaction(
+                self._folder, start, durable=True, widening=self._widening, is_published=True
+            )
             try:
                 yield transaction
                 transaction.finish()
@@ -136,7 +138,7 @@ class ColumnarStorage(ShardFolder):
                 transaction.discard()
                 raise
             self._use_manifest(manifest)
-            if not keep or not self._is_swept:
+            if not keep or transaction.replaced or not self._is_swept:
                 self._sweep()
 
     def _sweep(self) -> None:

@@ -11,13 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from minari_core.columns import (
+    Column,
     Schema,
     StructColumn,
     fill_missing_keys,
     join_pieces,
     merge_columns,
 )
+from minari_core.columns.widening import find_wider_column, widen_value
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
+from minari_core.episodes.fit import STRICT_GROUPS
 from minari_core.errors import DatasetChangedError, DatasetDamagedError
 from minari_core.formats.columnar.early_ends import FLAGS, find_early_ends
 from minari_core.formats.columnar.episode_entry import decode_entry
@@ -38,6 +41,7 @@ class ShardedStorage(Storage):
         self._index: EpisodeIndex | None = None
         self._early_ends: tuple[EpisodeIndex, npt.NDArray[np.int64]] | None = None
         self._unions: dict[str, StructColumn] | None = None
+        self._wider: dict[str, Column | None] = {}
 
     @abstractmethod
     def shard_counts(self) -> Sequence[tuple[int, int, int]]:
@@ -194,8 +198,26 @@ class ShardedStorage(Storage):
             if group in _GROUPS_WITH_KEYS and len(self.schemas()) > 1:
                 value = fill_missing_keys(value, self._union(group), stop - start)
             values.append(value)
+        if group in STRICT_GROUPS and len(self.schemas()) > 1:
+            wider = self._find_wider(group)
+            if wider is not None:
+                values = [widen_value(value, wider, group) for value in values]
         counts = [stop - start for _, start, stop in pieces]
         return values[0] if len(values) == 1 else join_pieces(values, counts)
+
+    def _find_wider(self, group: str) -> Column | None:
+        """Return the column that holds the values of all shards, if they have different ones.
+
+        Only a recording has, until a dataset is made of it.
+        """
+        if group not in self._wider:
+            columns = [schema.groups[group] for schema in self.schemas()]
+            wider = columns[0]
+            for column in columns:
+                wider = find_wider_column(wider, column) or wider
+            is_same = all(column == wider for column in columns)
+            self._wider[group] = None if is_same else wider
+        return self._wider[group]
 
     def _entries(self, shard: int, start: int, stop: int) -> dict[str, Any]:
         entries: dict[str, Any] = self.shard(shard).read("episodes", start, stop, copy=False)
@@ -214,6 +236,7 @@ class ShardedStorage(Storage):
         """Rebuild the index at its next use, because shards were added."""
         self._index = None
         self._unions = None
+        self._wider = {}
 
 
 def _leave_last_out(pieces: list[Piece]) -> list[Piece]:

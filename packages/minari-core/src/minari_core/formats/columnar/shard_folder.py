@@ -18,7 +18,7 @@ from minari_core.environments.space_json import space_from_json
 from minari_core.episodes import Episode
 from minari_core.episodes.fit import check_shapes
 from minari_core.episodes.shard_data import ShardData
-from minari_core.episodes.stream import encode_shards
+from minari_core.episodes.stream import encode_each_dtype, encode_shards
 from minari_core.errors import DatasetDamagedError, SpaceError
 from minari_core.formats.columnar.manifest import (
     Manifest,
@@ -28,7 +28,7 @@ from minari_core.formats.columnar.manifest import (
     write_manifest,
 )
 from minari_core.formats.columnar.reading import ShardedStorage
-from minari_core.formats.columnar.transaction import Transaction
+from minari_core.formats.columnar.transaction import Transaction, Widening
 from minari_core.formats.shards.entry import ShardEntry
 from minari_core.formats.shards.reader import ShardReader, open_shard
 from minari_core.json_values import JsonValue
@@ -61,15 +61,25 @@ class ShardFolder(ShardedStorage):
     is_recording: ClassVar[bool] = True
     """Whether the folder is a recording in progress rather than a published dataset."""
 
-    def __init__(self, folder: Path, manifest: Manifest, *, durable: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        *,
+        durable: bool = False,
+        keeps_dtypes: bool = False,
+    ) -> None:
         """Open a folder without reading anything from it.
 
         Args:
             folder: The folder of the shards.
             manifest: Lists the shards.
             durable: Flush each added shard to the disk, so that it survives a power cut.
+            keeps_dtypes: Add shards with another dtype as they are, if a wider one holds both;
+                whoever takes them from here widens them.
         """
         super().__init__()
+        self._widening = Widening.LATER if keeps_dtypes else Widening.REFUSED
         self._durable = durable
         self._folder = folder
         self._manifest = manifest
@@ -79,6 +89,10 @@ class ShardFolder(ShardedStorage):
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle the folder and the manifest, and nothing that was read."""
         return type(self), (self._folder, self._manifest)
+
+    def allow_widening(self) -> None:
+        """Write shards with a narrower dtype anew, where episodes with a wider one are added."""
+        self._widening = Widening.NOW
 
     @property
     def snapshot(self) -> Snapshot:
@@ -152,7 +166,10 @@ class ShardFolder(ShardedStorage):
     def append_episodes(self, episodes: Iterable[Episode]) -> range:
         """Add episodes, all or none; see `Storage.append_episodes`."""
         observations, actions = self.observation_space, self.action_space
-        shards = encode_shards(episodes, observations, actions)
+        if self._widening is Widening.NOW:
+            shards = encode_each_dtype(episodes, observations, actions)
+        else:
+            shards = encode_shards(episodes, observations, actions)
         return self.add(check_shapes(shards, observations, actions))
 
     def add(self, shards: Iterable[ShardData]) -> range:
@@ -204,6 +221,7 @@ class ShardFolder(ShardedStorage):
         """
         with self._adding() as transaction:
             first = transaction.total_episodes
+            transaction.allow_widening()
             for source in sources:
                 check_spaces(self, source)
                 transaction.link_all(source)
@@ -218,6 +236,7 @@ class ShardFolder(ShardedStorage):
         with self._adding() as transaction:
             if source.is_recording:
                 transaction.note_recording(source.snapshot.uid)
+                transaction.allow_widening()
             first_new = transaction.total_episodes
             for run in source.split_selection(chosen):
                 if isinstance(run, WholeShards):
@@ -304,14 +323,16 @@ class ShardFolder(ShardedStorage):
             keep: Add to the present shards; if False, replace them.
         """
         start = self.snapshot if keep else replace(self.snapshot, shards=(), schemas=())
-        transaction = Transaction(self._folder, start, durable=self._durable)
+        transaction = Transaction(
+            self._folder, start, durable=self._durable, widening=self._widening
+        )
         try:
             yield transaction
             transaction.finish()
         except BaseException:
             transaction.discard()
             raise
-        replaced = () if keep else self.snapshot.shards
+        replaced = transaction.replaced if keep else self.snapshot.shards
         self._use_manifest(replace(self._manifest, snapshot=transaction.snapshot))
         self._remove(replaced)
 

@@ -7,19 +7,22 @@ import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from enum import Enum
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from minari_core.columns import Schema
-from minari_core.episodes.fit import check_schema_fits
+from minari_core.columns.widening import list_widened
+from minari_core.episodes.fit import STRICT_GROUPS, check_schema_fits, widen_schema
 from minari_core.episodes.shard_data import ShardData
 from minari_core.errors import DatasetWriteError
 from minari_core.files import sync_file
 from minari_core.formats.columnar.manifest import Snapshot
 from minari_core.formats.shards.entry import ShardEntry
-from minari_core.formats.shards.joining import find_joinable_runs, join_shards
-from minari_core.formats.shards.reader import ShardReader
+from minari_core.formats.shards.joining import find_joinable_runs, join_shards, widen_shard
+from minari_core.formats.shards.reader import ShardReader, open_shard
+from minari_core.messages import warn_caller
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -45,17 +48,43 @@ class ShardSource(Protocol):
         """Open a shard for reading."""
 
 
+class Widening(Enum):
+    """What happens to shards with another dtype than those before them, which a wider one holds."""
+
+    REFUSED = "refused"
+    """They are an error."""
+    LATER = "later"
+    """They are added as they are; whoever takes them from here widens them."""
+    NOW = "now"
+    """Shards with a narrower dtype are written anew."""
+
+
 class Transaction:
     """Shards that are added to a folder; nobody reads them before a manifest lists them."""
 
-    def __init__(self, folder: Path, snapshot: Snapshot, *, durable: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        snapshot: Snapshot,
+        *,
+        durable: bool,
+        widening: Widening = Widening.REFUSED,
+        is_published: bool = False,
+    ) -> None:
         """Begin a transaction.
 
         Args:
             folder: The folder that the shards are added to.
             snapshot: The shards before this transaction.
             durable: Flush added shards to the disk, so that they survive a power cut.
+            widening: What happens to shards with another dtype.
+            is_published: Whether the folder is a dataset, whose shards are not widened unsaid.
         """
+        self._widening = widening
+        self._widest: Schema | None = None
+        self._is_published = is_published
+        self.replaced: list[ShardEntry] = []
+        """Shards that others have taken the place of."""
         self._folder = folder
         self._uid = snapshot.uid
         self._recordings = list(snapshot.recordings)
@@ -78,6 +107,11 @@ class Transaction:
     def total_episodes(self) -> int:
         """The episodes before this transaction, and those that were added."""
         return self._episodes
+
+    def allow_widening(self) -> None:
+        """Write shards with a narrower dtype anew, where shards with a wider one are added."""
+        if self._widening is Widening.REFUSED:
+            self._widening = Widening.NOW
 
     def note_recording(self, uid: str) -> None:
         """Note the `uid` of a recording whose episodes are committed by this transaction."""
@@ -170,8 +204,11 @@ class Transaction:
         """Wait until all added shards are flushed to the disk, if they have to be.
 
         Raises:
+            DataError: A column cannot be widened without changing a number.
             DatasetWriteError: The disk refused.
         """
+        if self._widening is Widening.NOW:
+            self._widen_shards()
         try:
             for flushed in self._flushed:
                 flushed.result()
@@ -200,11 +237,77 @@ class Transaction:
         self._episodes += entry.episodes
 
     def _schema_index(self, schema: Schema) -> int:
-        if self._shards:
-            check_schema_fits(self._schemas[self._shards[0].schema], schema)
+        widest = self._find_widest()
+        if widest is not None:
+            wider = widen_schema(widest, schema)
+            if wider is None or self._widening is Widening.REFUSED:
+                check_schema_fits(widest, schema)
+            widest = wider
+        self._widest = widest or schema
+        return self._add_schema(schema)
+
+    def _find_widest(self) -> Schema | None:
+        """Find the schema that holds the values of all shards; None if there is no shard."""
+        if self._widest is None and self._shards:
+            used = [self._schemas[number] for number in {s.schema for s in self._shards}]
+            widest = self._schemas[self._shards[0].schema]
+            for schema in used:
+                widest = widen_schema(widest, schema) or widest
+            self._widest = widest
+        return self._widest
+
+    def _add_schema(self, schema: Schema) -> int:
         if schema not in self._schemas:
             self._schemas.append(schema)
         return self._schemas.index(schema)
+
+    def _widen_shards(self) -> None:
+        """Write the shards anew whose columns are narrower than those of others."""
+        from minari_core.formats.shards.writer import write_shard
+
+        widest = self._find_widest()
+        if widest is None:
+            return
+        wider = [widen_schema(schema, widest) or schema for schema in self._schemas]
+        narrow = {
+            shard.file: shard
+            for shard in self._shards
+            if wider[shard.schema] is not self._schemas[shard.schema]
+        }
+        if not narrow:
+            return
+        if self._is_published:
+            self._warn_widened(list(narrow.values()), wider)
+        new: dict[str, ShardEntry] = {}
+        for file, shard in narrow.items():
+            reader = open_shard(self._folder, shard, self._schemas[shard.schema])
+            data = widen_shard(join_shards([reader]), wider[shard.schema])
+            number = self._add_schema(data.schema)
+            new[file] = write_shard(self._folder, data, number, self._flush)
+            self._created.append(self._folder / new[file].file)
+        self._shards = [new.get(shard.file, shard) for shard in self._shards]
+        self.replaced += narrow.values()
+        self._drop_unused_schemas()
+
+    def _drop_unused_schemas(self) -> None:
+        used = sorted({shard.schema for shard in self._shards})
+        self._schemas = [self._schemas[number] for number in used]
+        self._shards = [replace(shard, schema=used.index(shard.schema)) for shard in self._shards]
+
+    def _warn_widened(self, narrow: Sequence[ShardEntry], wider: Sequence[Schema]) -> None:
+        columns = dict.fromkeys(
+            text
+            for number in dict.fromkeys(shard.schema for shard in narrow)
+            for group in STRICT_GROUPS
+            for text in list_widened(
+                self._schemas[number].groups[group], wider[number].groups[group], group
+            )
+        )
+        nbytes = sum(shard.nbytes for shard in narrow)
+        warn_caller(
+            f"{', '.join(columns)}: the dataset in {self._folder} and what is added to it differ, "
+            f"and the wider dtype holds all numbers exactly; {nbytes} bytes are written anew"
+        )
 
 
 def _flusher() -> ThreadPoolExecutor:

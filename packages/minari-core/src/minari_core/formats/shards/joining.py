@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from minari_core.columns import Array, Column, Schema, StoredArray
 from minari_core.columns.base import as_plain_array
+from minari_core.columns.widening import widen_pieces
 from minari_core.episodes.shard_data import ShardData
 from minari_core.formats.shards.reader import ShardReader
 
@@ -56,6 +58,25 @@ def join_shards(shards: Sequence[ShardReader]) -> ShardData:
                 pieces.append([piece for array in arrays for piece in _split_pieces(array)])
     rows, steps, episodes = (sum(c) for c in zip(*(shard.counts for shard in shards), strict=True))
     return ShardData(Schema(groups), pieces, rows, steps, episodes)
+
+
+def widen_shard(data: ShardData, schema: Schema) -> ShardData:
+    """Return the contents of a shard in columns that hold its values and wider ones.
+
+    Args:
+        data: The contents.
+        schema: A schema of the same structure, with wider dtypes.
+
+    Raises:
+        DataError: When the pieces are read: casting would change a number.
+    """
+    pieces = iter(data.pieces)
+    widened = [
+        some
+        for name, column in data.schema.groups.items()
+        for some in widen_pieces(column, schema.groups[name], pieces, name)
+    ]
+    return replace(data, schema=schema, pieces=widened)
 
 
 def _split_pieces(array: StoredArray) -> Sequence[Array]:
