@@ -176,4 +176,6 @@ def ask(work: Callable[[], Any]) -> Any:
 
 
 def _resident_nbytes() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    # A fork begins with the memory of its parent, but without the files that this has mapped.
+    _, resident, of_files = map(int, Path("/proc/self/statm").read_text().split()[:3])
+    return (resident - of_files) * os.sysconf("SC_PAGE_SIZE")

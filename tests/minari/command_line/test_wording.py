@@ -194,6 +194,7 @@ FOR_PROGRAMS = (
     "gymnasium.make({})",
     "gymnasium.register_envs({})",
     "trust_entry_point=True",
+    "give its .numpy()",
     "work_dir_is_shared=False",
     "list_local_namespaces()",
     "collate_fn=",
