@@ -391,8 +391,28 @@ def test_a_remote_out_of_reach_is_one_line_and_no_traceback(datasets_root: Path)
     done = in_process("minari_hub", "list", "gs://bucket", environment=unreachable)
 
     assert done.code == 1
-    assert done.err.startswith("error: could not list gs://bucket")
-    assert done.err.count("\n") == 1
+    first, last = done.err.splitlines()
+    assert first == "127.0.0.1: Connection refused; trying again, for 0 s so far"
+    assert re.fullmatch(
+        r"error: could not list gs://bucket: 127\.0\.0\.1: Connection refused \(tried \d+ times "
+        r"in \d+ s; the environment variable MINARI_REMOTE_GIVE_UP_AFTER says for how long\)",
+        last,
+    )
+
+
+def test_without_a_network_a_command_ends_soon_with_a_sentence_that_fits(
+    datasets_root: Path,
+) -> None:
+    # As it is when nobody has set how long to try, which would be 90 seconds.
+    nowhere = {"STORAGE_EMULATOR_HOST": "http://nowhere.invalid", "MINARI_REMOTE_GIVE_UP_AFTER": ""}
+
+    done = in_process("minari_hub", "list", "gs://bucket", environment=nowhere)
+
+    assert done.code == 1
+    assert "trying again" in done.err.splitlines()[0]
+    last = done.err.splitlines()[-1]
+    assert last.startswith("error: could not list gs://bucket: the name 'nowhere.invalid' cannot")
+    assert "is there a network?" in last
 
 
 def test_every_command_has_help_that_names_its_options(hub: CommandLine) -> None:

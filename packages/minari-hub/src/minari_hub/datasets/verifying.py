@@ -6,16 +6,13 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 
+from minari_core import VerificationProblem, VerificationReport
 from minari_core.errors import MinariError, UntrustedNameError
 from minari_core.formats.columnar.dataset_folder import ColumnarStorage
 from minari_core.formats.columnar.manifest import MANIFEST_NAME, get_data_format, read_manifest
 from minari_core.formats.public.files import MAIN_FILE, belongs_to_dataset
 from minari_core.formats.verification.folder import verify_folder
-from minari_core.formats.verification.report import (
-    Progress,
-    VerificationProblem,
-    VerificationReport,
-)
+from minari_core.formats.verification.report import Progress
 from minari_core.local.locations import staging_root
 from minari_hub.datasets.fetching import check_space, fetch
 from minari_hub.datasets.remote_dataset import LARGEST_MANIFEST, RemoteDataset, locate

@@ -28,6 +28,7 @@ from minari_core.errors import (
 )
 from minari_hub.remotes.base import TOKEN_VARIABLE, Remote
 from minari_hub.remotes.gcs_credentials import load_credentials
+from minari_hub.transfer.causes import describe_error
 from minari_hub.transfer.checksums import Checksum, start_hasher
 from minari_hub.transfer.objects import RemoteObject, Upload
 from minari_hub.transfer.partial_file import PartialFile
@@ -90,7 +91,7 @@ class GcsRemote(Remote):
                 raise
             raise RemoteError(
                 f"could not list {self.url}: it sends something else than a list "
-                f"({_shorten(error)})"
+                f"({describe_error(error)})"
             ) from error
 
     def read(self, name: str, start: int, stop: int) -> bytes:
@@ -295,7 +296,7 @@ class GcsRemote(Remote):
         """Return this project's error for one of the client library, or None for any other."""
         if isinstance(error, api_exceptions.RetryError) and isinstance(error.cause, Exception):
             error = error.cause
-        message = f"could not {what}: {_shorten(error)}{faults.describe()}"
+        message = f"could not {what}: {describe_error(error)}{faults.describe()}"
         if isinstance(error, RemoteError):
             return error
         if isinstance(error, api_exceptions.NotFound):
@@ -347,7 +348,7 @@ class _Bounded(io.BytesIO):
 def _make_retry(faults: Faults) -> Retry:
     patience = Patience.current()
     return Retry(
-        predicate=_is_passing,
+        predicate=lambda error: _is_passing(error) and not faults.is_over(error),
         initial=patience.first_wait,
         maximum=patience.longest_wait,
         multiplier=2.0,
@@ -364,9 +365,3 @@ def _is_passing(error: BaseException) -> bool:
     if isinstance(error, storage_exceptions.InvalidResponse):
         return error.response.status_code in PASSING_STATUS
     return isinstance(error, (auth_exceptions.TransportError, *_PASSING))
-
-
-def _shorten(error: Exception) -> str:
-    """Return an error's message in one line of bounded length."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 300 else f"{text[:300]}…"

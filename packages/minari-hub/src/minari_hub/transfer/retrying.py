@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import threading
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from minari_core.errors import MinariError, RemoteError
+from minari_hub.transfer.causes import describe_error, is_unresolved
 
 GIVE_UP_VARIABLE = "MINARI_REMOTE_GIVE_UP_AFTER"
 """The environment variable that says for how many seconds to keep trying."""
@@ -19,7 +21,13 @@ GIVE_UP_VARIABLE = "MINARI_REMOTE_GIVE_UP_AFTER"
 PASSING_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 """The HTTP status codes of transient faults."""
 
+_LONGEST_UNRESOLVED = 3.0
+"""Seconds for which to try to resolve the name of a host."""
+
 Result = TypeVar("Result")
+
+RETRIES = logging.getLogger(__name__)
+"""Is told, as information, whenever a request is retried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,12 @@ class Faults:
         """Count a fault after which the request is retried."""
         with self._lock:
             self.count += 1
+        seconds = time.monotonic() - self._started
+        RETRIES.info("%s; trying again, for %.0f s so far", describe_error(error), seconds)
+
+    def is_over(self, error: BaseException) -> bool:
+        """Return whether another try is useless: a name that is not known will not soon be."""
+        return is_unresolved(error) and time.monotonic() - self._started > _LONGEST_UNRESOLVED
 
     def describe(self) -> str:
         """Describe what was tried, as the end of a sentence."""
@@ -96,9 +110,8 @@ def translate_errors(
     except MinariError:
         raise
     except Exception as error:
-        said = " ".join(str(error).split())[:300] or type(error).__name__
         tried = faults.describe() if faults else ""
-        raise choose_error(error)(f"could not {what}: {said}{tried}") from error
+        raise choose_error(error)(f"could not {what}: {describe_error(error)}{tried}") from error
 
 
 def keep_trying(
@@ -122,7 +135,7 @@ def keep_trying(
         try:
             return work()
         except Exception as error:
-            if not is_passing(error):
+            if not is_passing(error) or faults.is_over(error):
                 raise
             # Not all at once: many workers may have failed together.
             seconds = wait * random.uniform(0.5, 1.0)
