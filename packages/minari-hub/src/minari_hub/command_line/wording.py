@@ -35,7 +35,7 @@ _WORDS = tuple(
         (r"the environment, the policy or a step_data_callback\b", "the environment or the policy"),
         (r", or None\b", ", or leave it out"),
         (r"; step_infos=\(\) denies it", ""),
-        (r" \(combine_datasets and convert_dataset take widen=True for wider dtypes\)", ""),
+        (r" \(combine_datasets and convert_dataset take \S+ for wider dtypes\)", ""),
     )
 )
 

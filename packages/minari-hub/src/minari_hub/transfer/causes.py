@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 
 _LONGEST = 300
-_HOST = re.compile(r"host='([^']+)'|resolve '([^']+)'|host ([\w.-]+):\d+")
+_HOST = re.compile(r"host=[']([^']+)'|resolve '([^']+)'|host ([\w.-]+):\d+")
 _QUERY = re.compile(r"(https?://[^\s?]+)\?[^\s:]*")
 
 
