@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from threading import Event
 
 from huggingface_hub import CommitOperationAdd, HfApi, HfFileSystem
@@ -42,7 +43,7 @@ from minari_hub.remote import (
     Upload,
 )
 from minari_hub.remote_json import read_json_object
-from minari_hub.retrying import PASSING_STATUS, Faults, keep_trying
+from minari_hub.retrying import PASSING_STATUS, Faults, Result, keep_trying
 from minari_hub.workers import run_many
 
 NAMESPACE_FILE = "namespace_metadata.json"
@@ -81,11 +82,14 @@ class HuggingFaceRemote(Remote):
             folder, _, _ = within.rpartition("/")
             with self._asking(f"list {self.url}/{repository}"):
                 try:
-                    entries = self._api.list_repo_tree(
-                        self._repo_id(repository),
-                        folder or None,
-                        recursive=True,
-                        repo_type=_DATASET,
+                    entries = _list_all(
+                        partial(
+                            self._api.list_repo_tree,
+                            self._repo_id(repository),
+                            folder or None,
+                            recursive=True,
+                            repo_type=_DATASET,
+                        )
                     )
                     for entry in entries:
                         name = f"{repository}/{entry.path}"
@@ -260,7 +264,7 @@ class HuggingFaceRemote(Remote):
             yield first
             return
         with self._asking(f"list {self.url}"):
-            for found in self._api.list_datasets(author=self._organization):
+            for found in _list_all(partial(self._api.list_datasets, author=self._organization)):
                 organization, _, name = found.id.partition("/")
                 if organization == self._organization and name.startswith(first):
                     yield name
@@ -320,6 +324,11 @@ def _status(error: Exception) -> int | None:
     response = getattr(error, "response", None)
     status = getattr(response, "status_code", None)
     return status if isinstance(status, int) else None
+
+
+def _list_all(request: Callable[[], Iterable[Result]]) -> list[Result]:
+    """Make a request until it does not fail in passing; the library's own tries are few."""
+    return keep_trying(lambda: list(request()), _is_passing, Faults())
 
 
 def _is_passing(error: Exception) -> bool:
