@@ -138,7 +138,8 @@ class _Handler(BaseHTTPRequestHandler):
     def create(self, body: bytes) -> None:
         asked = json.loads(body)
         repo = f"{asked['organization']}/{asked['name']}"
-        url = {"url": f"{self.server.url}/datasets/{repo}"}
+        # As the Hub names itself, whatever address it was reached at.
+        url = {"url": f"https://huggingface.co/datasets/{repo}"}
         if repo in self.server.repositories:
             self._send(409, json.dumps({**url, "error": "You already created it"}).encode())
         else:

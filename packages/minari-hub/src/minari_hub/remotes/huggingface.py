@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from threading import Event
 
 from huggingface_hub import CommitOperationAdd, HfApi, HfFileSystem
@@ -34,7 +35,7 @@ from minari_hub.remotes.base import APPLICATION_DEFAULT, MANIFEST_SUFFIX, Remote
 from minari_hub.transfer.checksums import Checksum
 from minari_hub.transfer.objects import DatasetEntry, RemoteObject, Upload
 from minari_hub.transfer.partial_file import PartialFile
-from minari_hub.transfer.retrying import PASSING_STATUS, Faults, keep_trying, translate_errors
+from minari_hub.transfer.retrying import PASSING_STATUS, Faults, Result, keep_trying, translate_errors
 from minari_hub.transfer.threads import run_many
 from minari_hub.untrusted.json_objects import read_json_object
 
@@ -73,11 +74,14 @@ class HuggingFaceRemote(Remote):
             folder, _, _ = within.rpartition("/")
             with translate_errors(f"list {self.url}/{repository}", _choose_error):
                 try:
-                    entries = self._api.list_repo_tree(
-                        self._repo_id(repository),
-                        folder or None,
-                        recursive=True,
-                        repo_type=_DATASET,
+                    entries = _list_all(
+                        partial(
+                            self._api.list_repo_tree,
+                            self._repo_id(repository),
+                            folder or None,
+                            recursive=True,
+                            repo_type=_DATASET,
+                        )
                     )
                     for entry in entries:
                         name = f"{repository}/{entry.path}"
@@ -254,7 +258,7 @@ class HuggingFaceRemote(Remote):
             yield first
             return
         with translate_errors(f"list {self.url}", _choose_error):
-            for found in self._api.list_datasets(author=self._organization):
+            for found in _list_all(partial(self._api.list_datasets, author=self._organization)):
                 organization, _, name = found.id.partition("/")
                 if organization == self._organization and name.startswith(first):
                     yield name
@@ -309,6 +313,11 @@ def _read_status(error: Exception) -> int | None:
     response = getattr(error, "response", None)
     status = getattr(response, "status_code", None)
     return status if isinstance(status, int) else None
+
+
+def _list_all(request: Callable[[], Iterable[Result]]) -> list[Result]:
+    """Make a request until it does not fail in passing; the library's own tries are few."""
+    return keep_trying(lambda: list(request()), _is_passing, Faults())
 
 
 def _is_passing(error: Exception) -> bool:
