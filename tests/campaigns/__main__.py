@@ -10,6 +10,7 @@ import argparse
 import importlib
 import os
 import secrets
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -34,6 +35,8 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="where to copy what findings are about")
     given = parser.parse_args()
     seed = secrets.randbelow(2**31) if given.seed is None else given.seed
+    # Who ends it wants the folders and the small disk to be gone, too.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     is_sound = True
     for name in given.names or NAMES:
         module = importlib.import_module(f"tests.campaigns.{name}")
