@@ -35,7 +35,13 @@ from minari_hub.remotes.base import APPLICATION_DEFAULT, MANIFEST_SUFFIX, Remote
 from minari_hub.transfer.checksums import Checksum
 from minari_hub.transfer.objects import DatasetEntry, RemoteObject, Upload
 from minari_hub.transfer.partial_file import PartialFile
-from minari_hub.transfer.retrying import PASSING_STATUS, Faults, Result, keep_trying, translate_errors
+from minari_hub.transfer.retrying import (
+    PASSING_STATUS,
+    Faults,
+    Result,
+    keep_trying,
+    translate_errors,
+)
 from minari_hub.transfer.threads import run_many
 from minari_hub.untrusted.json_objects import read_json_object
 
