@@ -53,13 +53,13 @@ class ToyStorage(MemoryStorage):
         return added
 
     def save(self) -> None:
-        arrays: dict[str, np.ndarray[Any, Any]] = {}
+        arrays: dict[str, Any] = {}
         for index, shard in enumerate(self._shards):
             counts = [shard.rows, shard.steps, shard.episodes]
             head = json.dumps([shard.schema.to_json(), len(shard.pieces), counts])
             arrays[f"{index}"] = np.frombuffer(head.encode(), np.uint8)
             arrays |= {f"{index}.{i}": pieces[0] for i, pieces in enumerate(shard.pieces)}
-        np.savez(self._folder / DATA_FILE, allow_pickle=False, **arrays)
+        np.savez(self._folder / DATA_FILE, **arrays)
         write_manifest(self._folder, Manifest(self.metadata))
 
 
