@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import os
 import platform
 import select
@@ -84,6 +83,8 @@ def run_until(
     Returns:
         How the child ended, and the calls that it has made or was about to make.
     """
+    import fcntl  # other systems than Linux may lack it, and import this module
+
     ours, theirs = socket.socketpair()
 
     def watched(tell: Tell) -> None:

@@ -214,7 +214,7 @@ def verify(
     token: TokenOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check that datasets are sound, local ones or, by URL or --remote, remote ones.
+    """Check that local or remote datasets are sound.
 
     Sizes, checksums, arrays and counts are compared, and every problem is printed. The exit code
     is 1 if there is any. Of a remote dataset every object is fetched, and nothing is kept.
