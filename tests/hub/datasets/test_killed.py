@@ -15,6 +15,8 @@ from threading import Thread
 
 import pytest
 
+pytest.importorskip("resource", reason="kills processes, and bounds what they take")
+
 import minari
 from minari_core.local import replacing
 from minari_hub import download_dataset, upload_dataset
