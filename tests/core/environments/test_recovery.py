@@ -14,7 +14,11 @@ import pytest
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec, WrapperSpec
 
-from minari_core.environments.env_specs import env_spec_from_json, env_spec_to_json
+from minari_core.environments.env_specs import (
+    drop_unstorable_arguments,
+    env_spec_from_json,
+    env_spec_to_json,
+)
 from minari_core.environments.recovery import (
     check_requirements,
     merge_env_specs,
@@ -151,13 +155,88 @@ def test_code_that_only_the_data_names_is_refused_and_not_run(
     assert set(sys.modules) == modules
 
 
-@pytest.mark.parametrize("trusted", [False, True])
 @pytest.mark.parametrize("id", [f"{MODULE}:{CARTPOLE}", f"{MODULE}:Env-v0", f"{MODULE}/Env-v0"])
-def test_an_id_that_would_import_a_module_is_refused(id: str, trusted: bool, trap: Path) -> None:
-    spec = EnvSpec(id, f"{MODULE}:make")
-    with pytest.raises(EnvironmentNotRecoverableError, match="is registered here"):
-        recover_environment(spec, trust_entry_point=trusted)
-    assert not trap.exists()
+def test_an_id_that_would_import_a_module_is_refused(id: str, trap: Path) -> None:
+    for spec, trusted in ((EnvSpec(id, f"{MODULE}:make"), False), (EnvSpec(id), True)):
+        with pytest.raises(EnvironmentNotRecoverableError, match="is registered here"):
+            recover_environment(spec, trust_entry_point=trusted)
+        assert not trap.exists()
+
+
+@pytest.mark.parametrize("id", ["Nobody/Registered-v3", "CartPole", "Unversioned"])
+def test_an_id_that_is_not_registered_is_made_from_an_entry_point_that_is_trusted(id: str) -> None:
+    spec = EnvSpec(id, CARTPOLE_ENTRY_POINT, kwargs={"sutton_barto_reward": True})
+    with pytest.raises(EnvironmentNotRecoverableError, match="trust_entry_point=True"):
+        recover_environment(spec)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        env = recover_environment(spec, trust_entry_point=True)
+    assert env.spec is not None
+    assert (env.spec.id, env.spec.kwargs) == (id, spec.kwargs)
+
+
+def test_a_trusted_entry_point_of_another_version_is_warned_of() -> None:
+    with pytest.warns(UserWarning, match="another version by now") as caught:
+        recover_environment(EnvSpec("CartPole-v99", CARTPOLE_ENTRY_POINT), trust_entry_point=True)
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"xml_file": "humanoid.xml"},
+        {"model": "/etc/passwd"},
+        {"model": "~/evil"},
+        {"model": "..\\evil"},
+        {"model": "C:\\evil"},
+        {"model": "\\\\host\\share"},
+        {"model": "file:///etc/passwd"},
+        {"model": "assets/evil.xml"},
+        {"nested": {"assets": [1, {"texture_path": "evil"}]}},
+        {"pair": ("evil.xml", "b")},
+        {"model": Path("evil")},
+    ],
+    ids=str,
+)
+def test_a_path_that_only_the_data_names_is_not_passed_on_unless_it_is_trusted(
+    arguments: dict[str, Any],
+) -> None:
+    got: dict[str, Any] = {}
+    id = "tests/Opening-v0"
+
+    def make(**kwargs: Any) -> Argued:
+        got.update(kwargs)
+        return Argued()
+
+    gymnasium.register(id, entry_point=make, kwargs={"xml_file": "own.xml"})
+    try:
+        (name,) = arguments
+        spec = EnvSpec(id, kwargs={"xml_file": "own.xml", **arguments})
+        with pytest.raises(UntrustedEnvironmentError, match=f"trust_paths=True .*give {name} your"):
+            recover_environment(spec)
+        assert not got
+        replacement: dict[str, Any] = {name: "mine.xml"}
+        recover_environment(spec, **replacement)
+        assert got == {"xml_file": "own.xml", name: "mine.xml"}
+        recover_environment(spec, trust_paths=True)
+        assert got == spec.kwargs
+    finally:
+        del gymnasium.registry[id]
+
+
+def test_text_that_is_no_path_is_passed_on(argued: str) -> None:
+    for text in ("", "sparse", "ALE/Pong-v5", "go to the red/blue door.", "v1.5", "a b", "-v0"):
+        with pytest.raises(EnvironmentNotRecoverableError) as raised:
+            recover_environment(EnvSpec(argued, kwargs={"reward_type": text}))
+        assert not isinstance(raised.value, UntrustedEnvironmentError)
+
+
+def test_an_environment_that_raises_as_it_is_made_is_an_error_of_the_tree(argued: str) -> None:
+    with pytest.raises(EnvironmentNotRecoverableError, match="TypeError: pair must be") as raised:
+        recover_environment(EnvSpec(argued, kwargs={"pair": 1}))
+    assert isinstance(raised.value.__cause__, TypeError)
+    with pytest.raises(EnvironmentNotRecoverableError, match="cannot be made here"):
+        recover_environment(_spec(), render_mode="human", no_such_argument=1)
 
 
 def test_reading_a_hostile_spec_runs_nothing(trap: Path) -> None:
@@ -167,7 +246,7 @@ def test_reading_a_hostile_spec_runs_nothing(trap: Path) -> None:
 
 
 def test_what_the_caller_trusts_is_run(trap: Path) -> None:
-    with pytest.raises(AttributeError, match="made"):
+    with pytest.raises(EnvironmentNotRecoverableError, match="AttributeError: made"):
         recover_environment(_spec(entry_point=f"{MODULE}:make"), trust_entry_point=True)
     assert trap.exists()
 
@@ -193,8 +272,36 @@ class Doubled(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConst
 
 def test_a_wrapper_without_its_arguments_is_named() -> None:
     wrapper = WrapperSpec("TimeLimit", "gymnasium.wrappers:TimeLimit", None)
-    with pytest.raises(EnvironmentNotRecoverableError, match="wrapper 'TimeLimit'"):
-        recover_environment(_spec(additional_wrappers=(wrapper,)))
+    spec = _spec(additional_wrappers=(wrapper,))
+    with pytest.raises(EnvironmentNotRecoverableError, match=r"skip_wrappers=\['TimeLimit'\]"):
+        recover_environment(spec)
+
+
+class Monitor(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """A wrapper that records no arguments."""
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_wrappers_that_cannot_be_made_are_left_out_where_they_are_named(trusted: bool) -> None:
+    inner = gymnasium.wrappers.RecordEpisodeStatistics(gymnasium.make(CARTPOLE))
+    spec = Monitor(gymnasium.wrappers.TransformReward(inner, lambda reward: 2 * float(reward))).spec
+    assert spec is not None
+    stored, dropped = drop_unstorable_arguments(spec)
+    assert dropped == ("TransformReward",)
+    stored = env_spec_from_json(env_spec_to_json(stored))
+    for skipped in ([], ["Monitor"], "TransformReward"):
+        with pytest.raises(EnvironmentNotRecoverableError, match="skip_wrappers="):
+            recover_environment(stored, trust_entry_point=trusted, skip_wrappers=skipped)
+    env = recover_environment(
+        stored, trust_entry_point=trusted, skip_wrappers=["Monitor", "TransformReward"]
+    )
+    assert isinstance(env, gymnasium.wrappers.RecordEpisodeStatistics)
+    assert env.spec == inner.spec
+
+
+def test_a_wrapper_to_leave_out_must_be_there() -> None:
+    with pytest.raises(EnvironmentNotRecoverableError, match="'Other', which is none of"):
+        recover_environment(_spec(), skip_wrappers=["Other"])
 
 
 def test_every_wrapper_of_gymnasium_that_writes_no_files_is_taken() -> None:
@@ -231,10 +338,11 @@ def test_an_environment_that_is_not_registered_is_refused_with_a_hint(
 
 
 @pytest.mark.skipif("LunarLander-v2" in gymnasium.registry, reason="not deprecated here")
-def test_gymnasiums_own_error_for_a_deprecated_version_passes_through() -> None:
+def test_the_newer_version_of_a_deprecated_id_is_named() -> None:
     spec = EnvSpec("LunarLander-v2", "gymnasium.envs.box2d.lunar_lander:LunarLander")
-    with pytest.raises(gymnasium.error.DeprecatedEnv, match="LunarLander-v3"):
+    with pytest.raises(EnvironmentNotRecoverableError, match="LunarLander-v3") as raised:
         recover_environment(spec)
+    assert isinstance(raised.value.__cause__, gymnasium.error.DeprecatedEnv)
 
 
 def test_recovering_changes_neither_the_spec_nor_the_registry(argued: str) -> None:

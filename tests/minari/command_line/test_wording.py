@@ -194,6 +194,8 @@ FOR_PROGRAMS = (
     "gymnasium.make({})",
     "gymnasium.register_envs({})",
     "trust_entry_point=True",
+    "trust_paths=True",
+    "skip_wrappers={}",
     "give its .numpy()",
     "work_dir_is_shared=False",
     "list_local_namespaces()",

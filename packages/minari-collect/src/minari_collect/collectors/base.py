@@ -12,7 +12,7 @@ from gymnasium.envs.registration import EnvSpec
 from minari_collect.callbacks import StepDataCallback, instantiate_callback
 from minari_collect.recording.column_warnings import RecordingWarnings
 from minari_collect.staging.collector_staging import CollectorStaging
-from minari_core.environments.env_specs import env_spec_to_json
+from minari_core.environments.env_specs import drop_unstorable_arguments, env_spec_to_json
 from minari_core.errors import MetadataError, RecordingError
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.formats.registry import check_format
@@ -183,7 +183,7 @@ def _spec_json(spec: EnvSpec | None) -> str | None:
     if spec is None:
         return None
     try:
-        return env_spec_to_json(spec)
+        return env_spec_to_json(drop_unstorable_arguments(spec)[0])
     except MetadataError:
         # The functions that create a dataset warn about it.
         return None

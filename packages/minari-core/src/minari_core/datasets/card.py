@@ -16,7 +16,11 @@ from minari_core.datasets.details import (
     DatasetDetails,
     check_details,
 )
-from minari_core.environments.env_specs import env_spec_to_json, find_env_spec
+from minari_core.environments.env_specs import (
+    drop_unstorable_arguments,
+    env_spec_to_json,
+    find_env_spec,
+)
 from minari_core.environments.reference_scores import (
     Policy,
     compute_reference_score,
@@ -147,11 +151,19 @@ def _estimate_return(
 def _write_spec(spec: EnvSpec | None, key: str) -> str | None:
     if spec is None:
         return None
+    spec, dropped = drop_unstorable_arguments(spec)
     try:
-        return env_spec_to_json(spec)
+        text = env_spec_to_json(spec)
     except MetadataError as error:
         warn_caller(f"the dataset has no {key}, so its environment cannot be recovered: {error}")
         return None
+    if dropped:
+        warn_caller(
+            f"the {key} of the dataset keeps no arguments of the wrappers {', '.join(dropped)}, "
+            "because JSON cannot keep code; recover_environment can leave them out: "
+            f"skip_wrappers={list(dropped)}"
+        )
+    return text
 
 
 def _check_text(name: str, value: object) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -158,20 +159,32 @@ class DescribedDataset(ABC):
         )
 
     def recover_environment(
-        self, eval_env: bool = False, *, trust_entry_point: bool = False, **kwargs: Any
+        self,
+        eval_env: bool = False,
+        *,
+        trust_entry_point: bool = False,
+        trust_paths: bool = False,
+        skip_wrappers: Collection[str] = (),
+        **kwargs: Any,
     ) -> gymnasium.Env[Any, Any]:
         """Make the environment that the data comes from.
 
         Args:
             eval_env: Make the one to evaluate on, if the dataset names one of its own for that.
             trust_entry_point: Also run code that only the dataset names, and that no installed
-                package has registered.
+                package has registered. Only for datasets whose author you trust as much as the
+                author of a program that you run.
+            trust_paths: Also pass on paths of files among the dataset's arguments, such as
+                ``xml_file``. An argument in ``kwargs`` replaces such a path, too.
+            skip_wrappers: Names of recorded wrappers to leave out, such as ``["Monitor"]``:
+                those whose arguments were not recorded, or that need code which is not here.
             **kwargs: Arguments of `gymnasium.make`, which override those of the dataset.
 
         Raises:
             EnvironmentNotRecoverableError: The dataset names no environment, or none that is
-                registered here.
-            UntrustedEnvironmentError: Making it would run code which only the dataset names.
+                registered here; or it cannot be made here, which the message explains.
+            UntrustedEnvironmentError: Making it would run code or open files which only the
+                dataset names.
         """
         requirements = self._storage.metadata.get("requirements")
         if isinstance(requirements, list):
@@ -181,4 +194,10 @@ class DescribedDataset(ABC):
             raise EnvironmentNotRecoverableError(
                 f"dataset {self.id!r} does not say which environment it comes from"
             )
-        return recover_environment(spec, trust_entry_point=trust_entry_point, **kwargs)
+        return recover_environment(
+            spec,
+            trust_entry_point=trust_entry_point,
+            trust_paths=trust_paths,
+            skip_wrappers=skip_wrappers,
+            **kwargs,
+        )

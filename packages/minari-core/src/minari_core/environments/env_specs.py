@@ -64,6 +64,27 @@ def env_spec_to_json(spec: EnvSpec, *, keep_types: bool = True) -> str:
     return json.dumps(fields, separators=(",", ":"))
 
 
+def drop_unstorable_arguments(spec: EnvSpec) -> tuple[EnvSpec, tuple[str, ...]]:
+    """Drop the arguments of wrappers that JSON cannot keep, such as functions.
+
+    Returns:
+        The spec, in which such wrappers are as Gymnasium has those that record no arguments; and
+        the names of these wrappers.
+    """
+    dropped: list[str] = []
+    wrappers: list[WrapperSpec] = []
+    for wrapper in spec.additional_wrappers:
+        try:
+            _to_json(wrapper.kwargs, (wrapper.name,), [], "")
+        except (MetadataError, RecursionError):
+            dropped.append(wrapper.name)
+            wrapper = dataclasses.replace(wrapper, kwargs=None)
+        wrappers.append(wrapper)
+    if dropped:
+        spec = dataclasses.replace(spec, additional_wrappers=tuple(wrappers))
+    return spec, tuple(dropped)
+
+
 def env_spec_from_json(text: str) -> EnvSpec:
     """Read an environment spec that any release of Gymnasium wrote.
 
@@ -101,6 +122,19 @@ def env_spec_from_json(text: str) -> EnvSpec:
 def env_spec_fields(spec: EnvSpec) -> dict[str, object]:
     """Return the fields of an `EnvSpec`, by the names of its constructor's arguments."""
     return {name: getattr(spec, name) for name in _field_names()}
+
+
+def to_plain(value: object) -> object:
+    """Convert a value as JSON would, so that a stored spec equals one that was not stored."""
+    if isinstance(value, np.ndarray | np.generic):
+        return to_plain(value.tolist())
+    if isinstance(value, WrapperSpec):
+        return to_plain(dataclasses.asdict(value))
+    if isinstance(value, list | tuple):
+        return [to_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: to_plain(item) for key, item in value.items()}
+    return value
 
 
 def _field_names() -> list[str]:

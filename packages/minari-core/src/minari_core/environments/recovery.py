@@ -9,32 +9,20 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import inspect
 import json
-import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, TypeAlias
 
 import gymnasium
-import gymnasium.wrappers
-import numpy as np
-from gymnasium.envs.registration import EnvSpec, WrapperSpec
+from gymnasium.envs.registration import EnvSpec
 
-from minari_core.environments.env_specs import env_spec_fields
-from minari_core.errors import (
-    EnvironmentNotRecoverableError,
-    IncompatibleDatasetsError,
-    UntrustedEnvironmentError,
-)
+from minari_core.environments.env_specs import env_spec_fields, to_plain
+from minari_core.environments.trust import TRUST_ADVICE, check_paths, take_registered_code
+from minari_core.errors import EnvironmentNotRecoverableError, IncompatibleDatasetsError
 from minari_core.messages import format_value, warn_caller
 
 Environment: TypeAlias = "gymnasium.Env[Any, Any]"
 
-_WRAPPERS = gymnasium.wrappers.__name__
-# These are registered, and make whatever other environment their arguments name.
-_RELAYS = frozenset({"GymV21Environment-v0", "GymV26Environment-v0"})
-# A wrapper's argument of such a name says where it writes.
-_FILE_WORDS = ("dir", "file", "folder", "path")
 _PACKAGE_OF_NAMESPACE = {"ALE": "ale_py"}
 _DISTRIBUTIONS = {
     "ale_py": "ale-py",
@@ -44,38 +32,57 @@ _DISTRIBUTIONS = {
 
 
 def recover_environment(
-    spec: EnvSpec, *, trust_entry_point: bool = False, **kwargs: Any
+    spec: EnvSpec,
+    *,
+    trust_entry_point: bool = False,
+    trust_paths: bool = False,
+    skip_wrappers: Collection[str] = (),
+    **kwargs: Any,
 ) -> Environment:
     """Make the environment of a spec that a dataset holds.
 
-    The spec's id must be registered here, by Gymnasium or by a package that the caller has
-    imported; nothing is imported for it. Its arguments, its limit of steps and its wrappers are
-    those of the spec.
+    Unless the caller trusts the entry point, the spec's id must be registered here, by Gymnasium or
+    by a package that the caller has imported; nothing is imported for it. Its arguments, its limit
+    of steps and its wrappers are those of the spec.
 
     Args:
         spec: The spec that was stored.
         trust_entry_point: Also run what only the spec names: an entry point other than the
-            registered one, and any wrapper. Only for specs whose author you trust as much as
-            the author of a program that you run.
+            registered one, or of an id that is not registered, and any wrapper. Only for specs
+            whose author you trust as much as the author of a program that you run.
+        trust_paths: Also pass on paths of files among the spec's arguments, such as ``xml_file``.
+            An argument in ``kwargs`` replaces such a path, too.
+        skip_wrappers: Names of wrappers to leave out, as ``WrapperSpec.name`` has them.
         **kwargs: Override the spec's own arguments, as in ``gymnasium.make(spec, **kwargs)``.
 
     Raises:
-        UntrustedEnvironmentError: The spec names code that its registration does not.
-        EnvironmentNotRecoverableError: No environment of this id is registered; the message
-            says what to import.
-        gymnasium.error.DeprecatedEnv: The installed Gymnasium has only newer versions of it.
+        UntrustedEnvironmentError: The spec names code or files that its registration does not.
+        EnvironmentNotRecoverableError: No environment of this id is registered, and the message
+            says what to import; or it cannot be made, or one of its wrappers.
     """
-    registered = _find_registration(spec)
+    spec = _leave_out_wrappers(spec, skip_wrappers)
     if not trust_entry_point:
-        spec = _take_registered_code(spec, registered)
-    for wrapper in spec.additional_wrappers:
-        if wrapper.kwargs is None:
-            raise EnvironmentNotRecoverableError(
-                f"{spec.id}: it was recorded inside the wrapper {format_value(wrapper.name)}, "
-                "which did not record its arguments; make the environment with "
-                f"gymnasium.make({spec.id!r}) and wrap it yourself"
-            )
-    environment: Environment = gymnasium.make(spec, **kwargs)
+        registered = _find_registration(spec)
+        if not trust_paths:
+            check_paths(spec, registered, replaced=kwargs)
+        spec = take_registered_code(spec, registered)
+    elif spec.entry_point is None:
+        spec = dataclasses.replace(spec, entry_point=_find_registration(spec).entry_point)
+    elif spec.id not in gymnasium.registry:
+        _warn_of_other_versions(spec)
+    incomplete = [wrapper.name for wrapper in spec.additional_wrappers if wrapper.kwargs is None]
+    if incomplete:
+        raise EnvironmentNotRecoverableError(
+            f"{spec.id}: it was recorded inside the wrapper {format_value(incomplete[0])}, "
+            f"whose arguments are not recorded; pass skip_wrappers={format_value(incomplete)} to "
+            "leave it out, and wrap the environment yourself"
+        )
+    try:
+        environment: Environment = gymnasium.make(spec, **kwargs)
+    except Exception as error:  # whatever the environment, its wrappers and Gymnasium raise
+        raise EnvironmentNotRecoverableError(
+            f"{spec.id} cannot be made here: {type(error).__name__}: {error}"
+        ) from error
     return environment
 
 
@@ -138,23 +145,52 @@ def merge_env_specs(specs: Sequence[EnvSpec | None]) -> EnvSpec | None:
     return merged
 
 
+def _leave_out_wrappers(spec: EnvSpec, names: Collection[str]) -> EnvSpec:
+    if isinstance(names, str):
+        names = (names,)
+    there = [wrapper.name for wrapper in spec.additional_wrappers]
+    unknown = [name for name in names if name not in there]
+    if unknown:
+        raise EnvironmentNotRecoverableError(
+            f"{spec.id}: skip_wrappers names {', '.join(map(format_value, unknown))}, which is "
+            f"none of the recorded wrappers: {format_value(there)}"
+        )
+    return dataclasses.replace(
+        spec,
+        additional_wrappers=tuple(
+            wrapper for wrapper in spec.additional_wrappers if wrapper.name not in names
+        ),
+    )
+
+
 def _find_registration(spec: EnvSpec) -> EnvSpec:
     # Never `gymnasium.make(id)`: it imports the module of an id such as "module:Env-v0".
     registered = gymnasium.registry.get(spec.id)
     if registered is not None:
         return registered
+    cause: gymnasium.error.Error | None = None
     try:
         gymnasium.spec(spec.id)
-    except gymnasium.error.DeprecatedEnv:
-        raise
     except gymnasium.error.Error as error:
-        reason = str(error)
-    else:
-        reason = "it is not in gymnasium.registry"
+        cause = error
+    advice = f". {TRUST_ADVICE}" if spec.entry_point is not None else ""
     raise EnvironmentNotRecoverableError(
-        f"no environment of the id {format_value(spec.id)} is registered here ({reason}). "
-        f"{_explain_registration(spec)}"
-    )
+        f"no environment of the id {format_value(spec.id)} is registered here "
+        f"({cause or 'it is not in gymnasium.registry'}). {_explain_registration(spec)}{advice}"
+    ) from cause
+
+
+def _warn_of_other_versions(spec: EnvSpec) -> None:
+    """Warn where the entry point of an id may by now be that of its other versions."""
+    try:
+        gymnasium.spec(spec.id)
+    except (gymnasium.error.DeprecatedEnv, gymnasium.error.VersionNotFound) as error:
+        warn_caller(
+            f"{spec.id} is made from the entry point {format_value(spec.entry_point)} that the "
+            f"data names, which may be that of another version by now: {error}"
+        )
+    except gymnasium.error.Error:
+        pass
 
 
 def _explain_registration(spec: EnvSpec) -> str:
@@ -170,80 +206,6 @@ def _explain_registration(spec: EnvSpec) -> str:
     )
 
 
-def _take_registered_code(spec: EnvSpec, registered: EnvSpec) -> EnvSpec:
-    """Return the spec with the registered code, once everything else it names is checked."""
-    if spec.id in _RELAYS:
-        raise UntrustedEnvironmentError(
-            f"{spec.id} makes whatever other environment its arguments name, here "
-            f"{format_value(spec.kwargs)}. {_ADVICE}"
-        )
-    for name in ("entry_point", "vector_entry_point"):
-        named, known = getattr(spec, name), getattr(registered, name)
-        if named is not None and named != known:
-            raise UntrustedEnvironmentError(
-                f"{spec.id}: the data names the {name} {format_value(named)}, while the registered "
-                f"one is {format_value(known)}. {_ADVICE}, or make the registered one with "
-                f"gymnasium.make({spec.id!r})"
-            )
-    for wrapper in spec.additional_wrappers:
-        _check_wrapper(spec, wrapper)
-    return dataclasses.replace(
-        spec,
-        entry_point=registered.entry_point,
-        vector_entry_point=registered.vector_entry_point,
-        kwargs=_restore_registered_types(spec.kwargs, registered.kwargs),
-    )
-
-
-_ADVICE = "Pass trust_entry_point=True if you trust the data's author to run code here"
-
-
-def _check_wrapper(spec: EnvSpec, wrapper: WrapperSpec) -> None:
-    kind = _find_exported_wrapper(wrapper.entry_point)
-    if kind is None:
-        raise UntrustedEnvironmentError(
-            f"{spec.id}: the data names the wrapper {format_value(wrapper.entry_point)}, which is "
-            f"none of {_WRAPPERS}. {_ADVICE}, or wrap gymnasium.make({spec.id!r}) yourself"
-        )
-    writing = [
-        name
-        for name in inspect.signature(kind).parameters
-        if any(word in name.split("_") for word in _FILE_WORDS)
-    ]
-    if writing:
-        raise UntrustedEnvironmentError(
-            f"{spec.id}: the data names the wrapper {kind.__name__}, which writes files where the "
-            f"data says ({', '.join(writing)}). {_ADVICE}, or wrap gymnasium.make({spec.id!r}) "
-            "yourself"
-        )
-
-
-def _find_exported_wrapper(entry_point: object) -> type | None:
-    """Return the wrapper of Gymnasium's own that is meant, without importing anything."""
-    if not isinstance(entry_point, str):
-        return None
-    module_name, _, name = entry_point.partition(":")
-    if module_name != _WRAPPERS and not module_name.startswith(f"{_WRAPPERS}."):
-        return None
-    # Not getattr: Gymnasium imports torch and jax when some wrappers are asked for.
-    kind = vars(sys.modules.get(module_name, object)).get(name)
-    if not isinstance(kind, type) or not issubclass(kind, gymnasium.Wrapper):
-        return None
-    return kind if vars(gymnasium.wrappers).get(kind.__name__) is kind else None
-
-
-def _restore_registered_types(
-    arguments: dict[str, Any], registered: dict[str, Any]
-) -> dict[str, Any]:
-    """Restore the tuples that JSON made lists of, which some environments insist on."""
-    return {
-        name: registered[name]
-        if name in registered and _to_plain(registered[name]) == _to_plain(value)
-        else value
-        for name, value in arguments.items()
-    }
-
-
 def _list_differences(first: EnvSpec, other: EnvSpec) -> list[str]:
     others = env_spec_fields(other)
     return [
@@ -254,22 +216,9 @@ def _list_differences(first: EnvSpec, other: EnvSpec) -> list[str]:
 
 
 def _is_same(first: object, second: object) -> bool:
-    first, second = _to_plain(first), _to_plain(second)
+    first, second = to_plain(first), to_plain(second)
     # The text too, since a NaN does not equal itself.
     return first == second or json.dumps(first, default=repr) == json.dumps(second, default=repr)
-
-
-def _to_plain(value: object) -> object:
-    """Convert a value as JSON would, so that a stored spec equals one that was not stored."""
-    if isinstance(value, np.ndarray | np.generic):
-        return _to_plain(value.tolist())
-    if isinstance(value, WrapperSpec):
-        return _to_plain(dataclasses.asdict(value))
-    if isinstance(value, list | tuple):
-        return [_to_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _to_plain(item) for key, item in value.items()}
-    return value
 
 
 def _find_unmet(text: str) -> str | None:
