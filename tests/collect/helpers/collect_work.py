@@ -167,3 +167,61 @@ _shelf = Shelf()
 def open_shelf() -> Shelf:
     """The shelf of this process."""
     return _shelf
+
+
+class NoisySum:
+    """Acts by noise of its own, and by what it has seen since the episode began."""
+
+    def __init__(self) -> None:
+        self.noise = np.random.default_rng(0)
+        self.calls = 0
+
+    def reset(self, seed: int) -> None:
+        self.noise = np.random.default_rng(seed)
+        self.calls = 0
+
+    def __call__(self, observation: Any, state: float | None) -> tuple[int, float]:
+        self.calls += 1
+        total = (state or 0.0) + float(np.sum(observation))
+        drawn = int(self.noise.integers(30)) + self.calls
+        return (int(abs(total) * 10) + drawn) % 100, total
+
+
+class NoisySums:
+    """The same for batches, told by its reset which episodes begin."""
+
+    def __init__(self) -> None:
+        self.singles: dict[int, NoisySum] = {}
+        self.begins: Any = None
+
+    def reset(self, mask: Any, seeds: Any) -> None:
+        for env in np.flatnonzero(mask).tolist():
+            self.singles.setdefault(env, NoisySum()).reset(int(seeds[env]))
+        self.begins = mask if self.begins is None else self.begins | mask
+
+    def __call__(self, observations: Any, state: Any) -> tuple[Any, Any]:
+        before = np.zeros(len(observations)) if state is None else np.where(self.begins, 0, state)
+        self.begins = np.zeros(len(observations), bool)
+        pairs = [self.singles[i](observations[i], before[i]) for i in range(len(observations))]
+        return np.array([action for action, _ in pairs]), np.array([total for _, total in pairs])
+
+
+def noisy_sums(observations: Any, state: Any, *, mask: Any, seeds: Any) -> tuple[Any, Any]:
+    """The same as a function, told at each call which episodes begin."""
+    singles = state or {}
+    for env in np.flatnonzero(mask).tolist():
+        singles[env] = (NoisySum(), 0.0)
+        singles[env][0].reset(int(seeds[env]))
+    actions = []
+    for env, (policy, total) in sorted(singles.items()):
+        action, total = policy(observations[env], total)
+        singles[env] = (policy, total)
+        actions.append(action)
+    return np.array(actions), singles
+
+
+def recurrent(observations: Any, state: Any = None, episode_start: Any = None) -> tuple[Any, Any]:
+    """A policy with a state, in the signature of stable-baselines3."""
+    counts = np.zeros(len(observations), int) if state is None else state
+    counts = np.where(episode_start, 0, counts) + 1
+    return counts % 100, counts

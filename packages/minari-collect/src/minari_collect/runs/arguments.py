@@ -15,7 +15,7 @@ from minari_collect.runs.progress import ProgressCallback
 from minari_collect.runs.schedule import Schedule
 from minari_collect.workers.environment import make_env
 from minari_collect.workers.messages import EnvLike, OpenRemote, Recipe
-from minari_collect.workers.policies import Policy
+from minari_collect.workers.policies import Policy, check_takes_mask
 from minari_core.arguments import check_count, check_count_or_none
 from minari_core.errors import DataError, RecordingError
 from minari_core.messages import format_value
@@ -51,6 +51,8 @@ def make_recipe(
         if not callable(collector[name]):
             text = format_value(collector[name])
             raise DataError(f"{name} is {text}, which cannot be called; give a callback")
+    if check_count("num_envs", num_envs) > 1:
+        check_takes_mask(policy)
     max_buffer_steps = check_count_or_none("max_buffer_steps", collector["max_buffer_steps"])
     return Recipe(
         env=env,

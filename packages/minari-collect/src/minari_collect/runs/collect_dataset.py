@@ -99,8 +99,10 @@ def collect_dataset(
         seed: The seed from which all others are derived; chosen at random if None.
         resume: Resume an earlier run of this name that did not finish, if there is one.
         num_envs: How many environments each worker steps together; with more than one, the policy
-            gets batches of observations and returns batches of actions, and its ``reset`` gets
-            ``mask``, if it takes that, which says whose episodes begin.
+            gets batches of observations and returns batches of actions. It, its ``reset``, or
+            both take ``mask``, bool of shape (num_envs,), which says whose episodes begin, and
+            ``seeds``, int64 of the same shape; a policy with a state or a ``reset`` must take
+            the mask.
         env_kwargs: Arguments for making the environment.
         reset_options: Options of each reset.
         max_episode_steps: The number of steps after which an episode is truncated.

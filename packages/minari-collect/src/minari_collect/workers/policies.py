@@ -5,22 +5,32 @@ from __future__ import annotations
 import copy
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from minari_core.errors import RecordingError
+from minari_core.errors import DataError, RecordingError
 
 Policy: TypeAlias = Callable[..., Any]
 """Takes an observation and returns an action.
 
 One that takes a second argument has a state: it gets None first, then what it returned last, and
 returns an action and a state. If there is a ``reset`` method, it is called before each episode,
-with ``seed=`` if it takes that. For vector environments, observations and actions are batches.
+with ``seed=`` if it takes that.
+
+For vector environments, observations and actions are batches, and episodes begin at different
+times. ``mask`` says which begin, bool of shape (num_envs,), and ``seeds`` has a seed of each, int64
+of shape (num_envs,). The policy, its ``reset``, or both are given them by name if they take them;
+one that has a state or a ``reset`` must take ``mask``, which the policy itself may call
+``episode_start``.
 """
+
+_MASK, _SEEDS = "mask", "seeds"
+# The second is what stable-baselines3 calls it.
+_MASK_NAMES = (_MASK, "episode_start")
 
 
 def load_policy(text: str) -> Policy:
@@ -102,36 +112,71 @@ class VectorPolicyRunner:
         self._single = single_space
         self._has_state = policy is not None and _is_stateful(policy)
         self._reset = getattr(policy, "reset", None)
-        self._takes_mask = callable(self._reset) and _takes(self._reset, "mask")
+        self._named = [] if policy is None else _list_taken(policy, (*_MASK_NAMES, _SEEDS))
+        self._named_by_reset: list[str] = []
+        if callable(self._reset):
+            self._named_by_reset = [n for n in (_MASK, _SEEDS) if _takes(self._reset, n)]
         self._state: Any = None
+        self._begins: npt.NDArray[np.bool_] = np.zeros(num_envs, dtype=bool)
+        self._seeds: npt.NDArray[np.int64] = np.zeros(num_envs, dtype=np.int64)
 
-    def reset(self, seeds: dict[int, int], num_envs: int) -> None:
+    def reset(self, seeds: Mapping[int, int]) -> None:
         """Begin episodes of some environments.
 
         Args:
             seeds: The seed of each of them.
-            num_envs: How many there are in all.
         """
         if self._policy is None:
             for env, seed in seeds.items():
                 self._spaces[env].seed(seed)
             return
+        self._begins[list(seeds)] = True
+        self._seeds[list(seeds)] = list(seeds.values())
         if callable(self._reset):
-            mask: npt.NDArray[np.bool_] = np.zeros(num_envs, dtype=bool)
-            mask[list(seeds)] = True
-            if self._takes_mask:
-                self._reset(mask=mask)
-            else:
-                self._reset()
+            self._reset(**self._give(self._named_by_reset))
 
     def __call__(self, observations: Any) -> Any:
         """Choose an action for each environment."""
         if self._policy is None:
             return batch_values(self._single, [space.sample() for space in self._spaces])
+        given = (observations, self._state) if self._has_state else (observations,)
+        chosen = self._policy(*given, **self._give(self._named))
+        self._begins[:] = False
         if self._has_state:
-            actions, self._state = self._policy(observations, self._state)
-            return actions
-        return self._policy(observations)
+            chosen, self._state = chosen
+        return chosen
+
+    def _give(self, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
+        """Copy what is given by name, for a policy may keep it."""
+        return {name: (self._seeds if name == _SEEDS else self._begins).copy() for name in names}
+
+
+def check_takes_mask(policy: Policy | None) -> None:
+    """Check that a policy of batches can be told which episodes begin, if it must be.
+
+    Raises:
+        DataError: It cannot, so that what it keeps of an episode would go on into the next one.
+    """
+    reset = getattr(policy, "reset", None)
+    if policy is None or (callable(reset) and _takes(reset, _MASK)):
+        return
+    remedy = "which says whose episodes begin, or leave num_envs at 1"
+    if callable(reset):
+        raise DataError(
+            f"the reset of {describe_policy(policy)} takes no mask, and with num_envs above 1 "
+            f"episodes begin at different times; let reset take mask, {remedy}"
+        )
+    if _is_stateful(policy) and not _list_taken(policy, _MASK_NAMES):
+        raise DataError(
+            f"{describe_policy(policy)} has a state and takes no mask, and with num_envs above 1 "
+            "the state would go on from one episode into the next; let the policy take mask, "
+            f"{remedy}"
+        )
+
+
+def describe_policy(policy: Policy) -> str:
+    """Name a policy in a message."""
+    return f"policy {getattr(policy, '__qualname__', type(policy).__qualname__)}"
 
 
 def batch_values(space: spaces.Space[Any], values: list[Any]) -> Any:
@@ -147,21 +192,30 @@ def batch_values(space: spaces.Space[Any], values: list[Any]) -> Any:
 
 def _is_stateful(policy: Policy) -> bool:
     """Return whether a policy has a second argument that must be given."""
-    try:
-        parameters = list(inspect.signature(policy).parameters.values())
-    except (TypeError, ValueError):
-        return False
+    named = {*_MASK_NAMES, _SEEDS}
     needed = [
         parameter
-        for parameter in parameters
+        for parameter in _list_parameters(policy)
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+        and parameter.name not in named
     ]
     return len(needed) >= 2 and (needed[1].default is needed[1].empty or needed[1].name == "state")
 
 
+def _list_taken(function: Callable[..., Any], names: Sequence[str]) -> list[str]:
+    """List those of some names that a function has parameters of."""
+    own = {parameter.name for parameter in _list_parameters(function)}
+    return [name for name in names if name in own]
+
+
 def _takes(function: Callable[..., Any], name: str) -> bool:
+    """Return whether a function can be given an argument by name."""
+    parameters = _list_parameters(function)
+    return any(p.name == name or p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def _list_parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
     try:
-        parameters = inspect.signature(function).parameters
+        return list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
-        return False
-    return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+        return []

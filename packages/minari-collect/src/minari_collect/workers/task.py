@@ -215,7 +215,7 @@ def _collect_vector(
     def begin(mask: npt.NDArray[np.bool_] | None) -> Any:
         chosen = range(count) if mask is None else np.flatnonzero(mask).tolist()
         seeds = [derive_seeds(recipe.seed, min(episode, task.stop - 1)) for episode in current]
-        policy.reset({env: seeds[env][1] for env in chosen}, count)
+        policy.reset({env: seeds[env][1] for env in chosen})
         options = dict(recipe.reset_options or {})
         if mask is not None:
             options["reset_mask"] = mask
