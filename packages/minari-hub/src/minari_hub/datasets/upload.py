@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -24,7 +26,7 @@ from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_ro
 from minari_hub.datasets.converting import convert_for_upload
 from minari_hub.datasets.origins import record_origin
 from minari_hub.datasets.progress import show_transfer
-from minari_hub.datasets.remote_dataset import RemoteDataset, locate
+from minari_hub.datasets.remote_dataset import LARGEST_MANIFEST, RemoteDataset, locate
 from minari_hub.transfer.checksums import Algorithm, Checksum, compute_checksum, start_hasher
 from minari_hub.transfer.objects import RemoteObject, Upload
 from minari_hub.untrusted.names import check_names
@@ -90,18 +92,39 @@ def _upload(dataset: RemoteDataset, folder: Path, progress: bool) -> None:
     uploads = _plan_uploads(dataset, folder)
     there = _list_objects(dataset)
     _check_is_new(dataset, there)
-    missing = [each for each in uploads if not _is_same(dataset, each, there)]
+    missing = _select_missing(dataset, uploads, there)
     total = sum(each.size for each in uploads)
     with show_transfer(dataset.dataset_id, total, shown=progress) as report:
-        report(total - sum(each.size for each in missing))
+        report(total - sum(each.size for each in missing.values()))
         # Of two who publish one id, the second to create the first file stops at that; shards
         # have names of their own, and no two datasets are in each other's way.
         is_columnar = summary.metadata.get("data_format") == ColumnarStorage.data_format
         claiming = 0 if is_columnar else 1
         for some in (uploads[:claiming], uploads[claiming:]):
-            _send(dataset, folder, [each for each in some if each in missing], report)
+            sent = [missing[each.name] for each in some if each.name in missing]
+            _send(dataset, folder, sent, report)
     _publish(dataset, manifest, summary)
     _logger.info("uploaded %s: %d files, %d bytes", dataset.label, len(uploads), total)
+
+
+def _select_missing(
+    dataset: RemoteDataset, uploads: Sequence[Upload], there: Mapping[str, RemoteObject]
+) -> dict[str, Upload]:
+    """Select the files that are not on the remote, or not all of them, by their names.
+
+    Raises:
+        DatasetExistsError: Another content is there.
+    """
+    missing: dict[str, Upload] = {}
+    for upload in uploads:
+        found = there.get(upload.name[len(dataset.prefix) :])
+        if found is None:
+            missing[upload.name] = upload
+        elif not _is_same(dataset, upload, found):
+            if not _is_beginning(dataset, upload, found):
+                raise _build_conflict_error(dataset, upload)
+            missing[upload.name] = replace(upload, replaces_beginning=True)
+    return missing
 
 
 def _send(
@@ -121,8 +144,11 @@ def _send(
             raise error
     there = _list_objects(dataset)
     for each in uploads:
-        if not _is_same(dataset, each, there):
+        found = there.get(each.name[len(dataset.prefix) :])
+        if found is None:
             raise RemoteError(f"{each.name!r} was sent to {dataset.remote.url} and is not there")
+        if not _is_same(dataset, each, found):
+            raise _build_conflict_error(dataset, each)
 
 
 def _publish(dataset: RemoteDataset, manifest: bytes, summary: Summary) -> None:
@@ -130,6 +156,12 @@ def _publish(dataset: RemoteDataset, manifest: bytes, summary: Summary) -> None:
     try:
         dataset.remote.create(name, manifest, summary.to_attachment())
     except RemoteObjectExistsError as error:
+        found = _list_objects(dataset).get(MANIFEST_NAME)
+        if found is not None and not _is_whole_manifest(dataset, found):
+            raise DatasetExistsError(
+                f"{name!r} of {dataset.remote.url} is the beginning of another manifest, which "
+                "an upload of another state of the dataset left; remove it, and try again"
+            ) from error
         raise DatasetExistsError(
             f"dataset {dataset.label} was published by somebody else meanwhile"
         ) from error
@@ -146,11 +178,24 @@ def _list_objects(dataset: RemoteDataset) -> dict[str, RemoteObject]:
 
 
 def _check_is_new(dataset: RemoteDataset, there: Mapping[str, RemoteObject]) -> None:
-    if MANIFEST_NAME in there:
+    found = there.get(MANIFEST_NAME)
+    if found is not None and _is_whole_manifest(dataset, found):
         raise DatasetExistsError(
             f"dataset {dataset.label} exists and is never replaced; publish it under the next "
             "version"
         )
+
+
+def _is_whole_manifest(dataset: RemoteDataset, found: RemoteObject) -> bool:
+    """Return whether a manifest is more than what was left of one that was being sent."""
+    # A remote that keeps checksums shows an object when it is whole.
+    if found.checksum is not None or found.size > LARGEST_MANIFEST:
+        return True
+    try:
+        json.loads(dataset.remote.read(found.name, 0, found.size))
+    except ValueError:
+        return False
+    return True
 
 
 def _plan_uploads(dataset: RemoteDataset, folder: Path) -> Sequence[Upload]:
@@ -172,21 +217,26 @@ def _plan_uploads(dataset: RemoteDataset, folder: Path) -> Sequence[Upload]:
     return uploads
 
 
-def _is_same(dataset: RemoteDataset, upload: Upload, there: Mapping[str, RemoteObject]) -> bool:
-    """Return whether a file is on the remote; read it back where the remote keeps no checksum.
-
-    Raises:
-        DatasetExistsError: Another content is there.
-    """
-    found = there.get(upload.name[len(dataset.prefix) :])
-    if found is None:
+def _is_same(dataset: RemoteDataset, upload: Upload, found: RemoteObject) -> bool:
+    """Return whether an object is a file; read it back where the remote keeps no checksum."""
+    if found.size != upload.size:
         return False
-    if found.size == upload.size:
-        algorithm: Algorithm = found.checksum.algorithm if found.checksum else "sha256"
-        content = found.checksum or _read_back(dataset, found, algorithm)
-        if content == compute_checksum(upload.path, algorithm):
-            return True
-    raise DatasetExistsError(
+    algorithm: Algorithm = found.checksum.algorithm if found.checksum else "sha256"
+    content = found.checksum or _read_back(dataset, found, algorithm)
+    return content == compute_checksum(upload.path, algorithm)
+
+
+def _is_beginning(dataset: RemoteDataset, upload: Upload, found: RemoteObject) -> bool:
+    """Return whether an object is what was left of a file that was being sent."""
+    # A remote that keeps checksums shows an object when it is whole.
+    if found.checksum is not None or found.size >= upload.size:
+        return False
+    with open(upload.path, "rb") as file:
+        return all(block == file.read(len(block)) for block in _read_blocks(dataset, found))
+
+
+def _build_conflict_error(dataset: RemoteDataset, upload: Upload) -> DatasetExistsError:
+    return DatasetExistsError(
         f"{upload.name!r} exists on {dataset.remote.url} with another content than {upload.path}, "
         "though no manifest names it there; it may be what another upload left: remove it, or "
         "publish under the next version"
@@ -195,7 +245,11 @@ def _is_same(dataset: RemoteDataset, upload: Upload, there: Mapping[str, RemoteO
 
 def _read_back(dataset: RemoteDataset, found: RemoteObject, algorithm: Algorithm) -> Checksum:
     hasher = start_hasher(algorithm, found.size)
-    for start in range(0, found.size, _BLOCK):
-        stop = min(start + _BLOCK, found.size)
-        hasher.update(dataset.remote.read(found.name, start, stop))
+    for block in _read_blocks(dataset, found):
+        hasher.update(block)
     return Checksum(algorithm, hasher.hexdigest())
+
+
+def _read_blocks(dataset: RemoteDataset, found: RemoteObject) -> Iterator[bytes]:
+    for start in range(0, found.size, _BLOCK):
+        yield dataset.remote.read(found.name, start, min(start + _BLOCK, found.size))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import Event
@@ -18,6 +20,14 @@ TOKEN_VARIABLE = "MINARI_REMOTE_TOKEN"
 
 MANIFEST_SUFFIX = f"/data/{MANIFEST_NAME}"
 """What follows a dataset's id in the name of its manifest."""
+
+UNFINISHED = re.compile(r"\.[0-9a-f]{32}")
+"""The hidden names of files that remotes of files write before they rename them."""
+
+
+def name_unfinished() -> str:
+    """Return a new one of the `UNFINISHED` names."""
+    return f".{uuid.uuid4().hex}"
 
 
 class Remote(ABC):

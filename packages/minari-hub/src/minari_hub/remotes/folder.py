@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,14 +20,15 @@ from minari_core.errors import (
     RemoteUrlError,
     UntrustedNameError,
 )
-from minari_hub.remotes.base import Remote
+from minari_hub.remotes.base import UNFINISHED, Remote, name_unfinished
+from minari_hub.transfer import bounds
+from minari_hub.transfer.bounds import bound_listing, build_folders_error
 from minari_hub.transfer.objects import RemoteObject, Upload
 from minari_hub.transfer.partial_file import PartialFile
 from minari_hub.transfer.threads import run_many
 from minari_hub.transfer.upload_file import UploadFile
 
 _BLOCK = 1 << 20
-_UNFINISHED = re.compile(r"\.[0-9a-f]{32}")
 # A file that is being written is younger than this since its last block.
 _SWEEP_SECONDS = 2 * 24 * 3600
 # A claim lasts as long as a rename.
@@ -57,24 +56,12 @@ class FolderRemote(Remote):
         folder, _, _ = prefix.rpartition("/")
         if any(part in ("", ".", "..") for part in folder.split("/")) and folder:
             return
-        waiting = [folder]
-        while waiting:
-            folder = waiting.pop()
-            for entry in self._list_children(folder):
-                name = f"{folder}/{entry.name}" if folder else entry.name
-                if not (name.startswith(prefix) or prefix.startswith(f"{name}/")):
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(name)
-                elif (
-                    name.startswith(prefix)
-                    and name.endswith(suffix)
-                    and entry.is_file(follow_symlinks=False)
-                ):
-                    # A file may be gone since its folder was read.
-                    with suppress(FileNotFoundError):
-                        status = entry.stat(follow_symlinks=False)
-                        yield RemoteObject(name, status.st_size, _read_version(status))
+        for name, entry in bound_listing(self._walk(folder, prefix), self.url):
+            if name.startswith(prefix) and name.endswith(suffix):
+                # A file may be gone since its folder was read.
+                with suppress(FileNotFoundError):
+                    status = entry.stat(follow_symlinks=False)
+                    yield RemoteObject(name, status.st_size, _read_version(status))
 
     def read(self, name: str, start: int, stop: int) -> bytes:
         """Read a range of a file; see `Remote.read`."""
@@ -93,7 +80,8 @@ class FolderRemote(Remote):
 
         def copy(upload: Upload) -> None:
             with UploadFile(upload.path, report, stop) as source:
-                self._place(upload.name, iter(lambda: source.read(_BLOCK), b""))
+                blocks = iter(lambda: source.read(_BLOCK), b"")
+                self._place(upload.name, blocks, replaces=upload.replaces_beginning)
 
         for folder in {self._path(upload.name).parent for upload in uploads}:
             _sweep(folder)
@@ -102,7 +90,30 @@ class FolderRemote(Remote):
     def create(self, name: str, content: bytes, metadata: Mapping[str, str]) -> None:
         """Create one file; see `Remote.create`."""
         _sweep(self._path(name).parent)
-        self._place(name, iter([content]))
+        try:
+            self._place(name, iter([content]))
+        except RemoteObjectExistsError:
+            # Whatever program put a file there may have been cut off.
+            if not self._has_beginning(name, content):
+                raise
+            self._place(name, iter([content]), replaces=True)
+
+    def _walk(self, folder: str, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        """List the files below a folder, one folder after the other."""
+        waiting = [folder]
+        for _ in range(bounds.MOST_FOLDERS):
+            if not waiting:
+                return
+            folder = waiting.pop()
+            for entry in self._list_children(folder):
+                name = f"{folder}/{entry.name}" if folder else entry.name
+                if entry.is_file(follow_symlinks=False):
+                    yield name, entry
+                elif entry.is_dir(follow_symlinks=False) and (
+                    name.startswith(prefix) or prefix.startswith(f"{name}/")
+                ):
+                    waiting.append(name)
+        raise build_folders_error(self.url)
 
     def _list_children(self, folder: str) -> list[os.DirEntry[str]]:
         try:
@@ -137,12 +148,18 @@ class FolderRemote(Remote):
         with file:
             yield file
 
-    def _place(self, name: str, blocks: Iterator[bytes]) -> None:
+    def _has_beginning(self, name: str, content: bytes) -> bool:
+        with suppress(RemoteObjectNotFoundError):
+            there = self.read(name, 0, len(content))
+            return len(there) < len(content) and content.startswith(there)
+        return False
+
+    def _place(self, name: str, blocks: Iterator[bytes], *, replaces: bool = False) -> None:
         """Write a file under a hidden name, and give it its own in a step that one can win."""
         path = self._path(name)
-        if path.exists():
+        if path.exists() and not replaces:
             raise RemoteObjectExistsError(f"{name!r} exists on {self.url}")
-        temporary = path.with_name(f".{uuid.uuid4().hex}")
+        temporary = path.with_name(name_unfinished())
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with open(temporary, "xb") as file:
@@ -150,6 +167,9 @@ class FolderRemote(Remote):
                     file.write(block)
                 file.flush()
                 os.fsync(file.fileno())
+            if replaces:
+                os.replace(temporary, path)
+                return
             try:
                 os.link(temporary, path)
             except FileExistsError:
@@ -227,7 +247,7 @@ def _sweep(folder: Path) -> None:
     """Remove what uploads that were killed long ago left unfinished."""
     with suppress(OSError):
         for path in folder.glob(".*"):
-            if _UNFINISHED.fullmatch(path.name):
+            if UNFINISHED.fullmatch(path.name):
                 with suppress(OSError):
                     if time.time() - path.stat().st_mtime > _SWEEP_SECONDS:
                         path.unlink()

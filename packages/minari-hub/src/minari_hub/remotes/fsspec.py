@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from threading import Event
 from typing import TypeVar
 
 import fsspec
+from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
 
 from minari_core.errors import (
@@ -14,10 +17,27 @@ from minari_core.errors import (
     RemoteAccessError,
     RemoteError,
     RemoteObjectExistsError,
-    RemoteObjectNotFoundError,
     RemoteUrlError,
 )
-from minari_hub.remotes.base import APPLICATION_DEFAULT, Remote
+from minari_hub.remotes.base import (
+    APPLICATION_DEFAULT,
+    TOKEN_VARIABLE,
+    UNFINISHED,
+    Remote,
+    name_unfinished,
+)
+from minari_hub.remotes.fsspec_answers import (
+    Entry,
+    Progress,
+    choose_error,
+    is_hidden,
+    is_passing,
+    read_size,
+    read_time,
+    read_version,
+)
+from minari_hub.transfer import bounds
+from minari_hub.transfer.bounds import bound_listing, build_folders_error, run_within
 from minari_hub.transfer.objects import RemoteObject, Upload
 from minari_hub.transfer.partial_file import PartialFile
 from minari_hub.transfer.retrying import Faults, keep_trying, translate_errors
@@ -25,17 +45,24 @@ from minari_hub.transfer.threads import run_many
 
 Result = TypeVar("Result")
 
-_PIECE = 8 << 20
+# A piece is what arrives in about a second; whatever its size, it may not take much longer.
+_SMALLEST_PIECE = 128 << 10
+_LARGEST_PIECE = 8 << 20
+_LONGEST_READ_SECONDS = 120.0
+_LONGEST_LIST_SECONDS = 600.0
+# A file that is being written is younger than this.
+_SWEEP_SECONDS = 2 * 24 * 3600
 _ANONYMOUS_IS_AN_OPTION = frozenset({"s3", "s3a", "az", "abfs", "abfss", "adl"})
-# Where a file's version stands in what the file systems say of it.
-_VERSION_KEYS = ("etag", "ETag", "generation", "version_id", "mtime", "LastModified", "created")
+# Objects that appear when they are whole, and need no folders.
+_BUCKETS = _ANONYMOUS_IS_AN_OPTION | {"gcs", "obs", "oci", "oss", "tos"}
 
 
 class FsspecRemote(Remote):
     """A folder of a file system that fsspec opens, such as ``s3://bucket/prefix``.
 
-    What is attached to an object is not kept. Whether two who create one object at the same
-    time can both succeed depends on the file system; S3 lets one win.
+    What is attached to an object is not kept; hidden files and links are no objects. Whether two
+    who create one object at the same time can both succeed depends on the file system; S3 lets
+    one win.
     """
 
     def __init__(self, url: str, token: str | None = None) -> None:
@@ -50,6 +77,7 @@ class FsspecRemote(Remote):
         options: dict[str, object] = {}
         if scheme in _ANONYMOUS_IS_AN_OPTION:
             options["anon"] = token is None
+        self._is_anonymous = options.get("anon") is True
         if token not in (None, APPLICATION_DEFAULT):
             raise RemoteUrlError(
                 f"{scheme}:// takes its credentials from this machine: give "
@@ -66,7 +94,8 @@ class FsspecRemote(Remote):
             ) from error
         self.url = url.rstrip("/")
         self._root = str(root).rstrip("/")
-        # How to ask for a file that must not be there yet.
+        self._is_bucket = scheme in _BUCKETS
+        # How to ask a bucket for an object that must not be there yet.
         self._new: dict[str, object] = (
             {"overwrite": False} if scheme in ("az", "abfs", "abfss") else {"mode": "create"}
         )
@@ -74,32 +103,23 @@ class FsspecRemote(Remote):
     def find(self, prefix: str = "", *, suffix: str = "") -> Iterator[RemoteObject]:
         """List the files whose names begin and end so; see `Remote.find`."""
         folder, _, _ = prefix.rpartition("/")
-
-        def look() -> Mapping[str, Mapping[str, object]]:
-            self._files.invalidate_cache()
-            found = self._files.find(self._path(folder), detail=True)
-            return found if isinstance(found, dict) else {}
-
-        for path, described in self._ask(f"list {self.url}", look).items():
-            name = path[len(self._root) + 1 :]
-            if name.startswith(prefix) and name.endswith(suffix):
-                yield RemoteObject(name, _read_size(described), _read_version(described))
+        listed = self._list_below(folder) if self._is_bucket else self._walk(folder, prefix)
+        for name, entry in bound_listing(listed, self.url):
+            if name.startswith(prefix) and name.endswith(suffix) and not is_hidden(name):
+                yield RemoteObject(name, read_size(entry), read_version(entry))
 
     def read(self, name: str, start: int, stop: int) -> bytes:
         """Read a range of a file; see `Remote.read`."""
-        if stop <= start:
-            return b""
-        content = self._ask(
-            f"read {name!r} of {self.url}",
-            lambda: self._files.cat_file(self._path(name), start=start, end=stop),
-        )
-        if not isinstance(content, bytes) or len(content) > stop - start:
-            raise RemoteError(f"{self.url} sends something else than the bytes of {name!r}")
-        return content
+        return b"".join(self._read_pieces(name, start, stop))
 
     def download(self, files: Sequence[PartialFile], stop: Event) -> list[Exception | None]:
         """Fetch what files lack, a piece at a time; see `Remote.download`."""
-        return run_many(self._fetch, files, stop)
+
+        def fetch(file: PartialFile) -> None:
+            pieces = self._read_pieces(file.source.name, file.position, file.source.size)
+            file.fill(lambda: next(pieces, b""), self.url)
+
+        return run_many(fetch, files, stop)
 
     def upload(
         self, uploads: Sequence[Upload], report: Callable[[int], None], stop: Event
@@ -107,63 +127,196 @@ class FsspecRemote(Remote):
         """Create files; see `Remote.upload`."""
 
         def send(upload: Upload) -> None:
-            path = self._path(upload.name)
-            with translate_errors(f"create {upload.name!r} on {self.url}", _choose_error):
-                if self._files.exists(path):
-                    raise RemoteObjectExistsError(f"{upload.name!r} exists on {self.url}")
-                self._files.put_file(str(upload.path), path, **self._new)
-            report(upload.size)
+            progress = Progress(report, stop)
 
+            def put(path: str, options: Mapping[str, object]) -> None:
+                progress.restart()
+                self._files.put_file(str(upload.path), path, callback=progress, **options)
+
+            self._place(upload.name, put, Faults(), replaces=upload.replaces_beginning)
+            progress.finish(upload.size)
+
+        if not self._is_bucket:
+            for folder in {upload.name.rpartition("/")[0] for upload in uploads}:
+                self._sweep(folder)
         return run_many(send, uploads, stop)
 
     def create(self, name: str, content: bytes, metadata: Mapping[str, str]) -> None:
         """Create one file; see `Remote.create`."""
+
+        def put(path: str, options: Mapping[str, object]) -> None:
+            self._files.pipe_file(path, content, **options)
+
+        faults = Faults()
+        try:
+            self._place(name, put, faults)
+        except RemoteObjectExistsError:
+            there = self.read(name, 0, len(content) + 1)
+            if there == content and faults.count:
+                # An earlier try succeeded without the answer reaching us.
+                return
+            # The connection, or the process, may have come to an end while it was created.
+            if len(there) >= len(content) or not content.startswith(there):
+                raise
+            self._place(name, put, faults, replaces=True)
+
+    def _place(
+        self,
+        name: str,
+        put: Callable[[str, Mapping[str, object]], None],
+        faults: Faults,
+        *,
+        replaces: bool = False,
+    ) -> None:
+        """Create a file that nobody sees before it is whole, with retries.
+
+        Args:
+            name: Its name.
+            put: Writes its content to a path, with options for the file system.
+            faults: Counts the faults.
+            replaces: Whether to replace what has the name.
+        """
         path = self._path(name)
-        with translate_errors(f"create {name!r} on {self.url}", _choose_error):
-            if self._files.exists(path):
+
+        def place() -> None:
+            there = self._describe(path)
+            if there is not None and not replaces:
                 raise RemoteObjectExistsError(f"{name!r} exists on {self.url}")
-            self._files.pipe_file(path, content, **self._new)
+            if self._is_bucket:
+                put(path, {} if replaces else self._new)
+                return
+            folder, _, _ = path.rpartition("/")
+            self._files.makedirs(folder, exist_ok=True)
+            temporary = f"{folder}/{name_unfinished()}"
+            try:
+                put(temporary, {})
+                if not replaces and self._describe(path) is not None:
+                    raise RemoteObjectExistsError(f"{name!r} exists on {self.url}")
+                self._rename(temporary, path)
+            except BaseException:
+                # What cannot be removed now is swept by a later upload.
+                with suppress(Exception):
+                    self._files.rm_file(temporary)
+                raise
 
-    def _fetch(self, file: PartialFile) -> None:
-        def read() -> bytes:
-            stop = min(file.position + _PIECE, file.source.size)
-            return self.read(file.source.name, file.position, stop)
+        self._ask(f"create {name!r} on {self.url}", place, faults)
 
-        file.fill(read, self.url)
+    def _rename(self, old: str, new: str) -> None:
+        if type(self._files).mv is AbstractFileSystem.mv:
+            # It would take the names for patterns.
+            self._files.cp_file(old, new)
+            self._files.rm_file(old)
+        else:
+            self._files.mv(old, new)
+
+    def _describe(self, path: str) -> Entry | None:
+        """Return what the file system says of a file; None where there is none."""
+        self._files.invalidate_cache()
+        try:
+            entry: Entry = self._files.info(path)
+        except FileNotFoundError:
+            return None
+        return entry if entry.get("type") != "directory" else None
+
+    def _sweep(self, folder: str) -> None:
+        """Remove what uploads that were killed long ago left unfinished."""
+        with suppress(Exception):
+            for entry in self._files.ls(self._path(folder), detail=True):
+                path = str(entry["name"])
+                age = time.time() - read_time(entry)
+                if UNFINISHED.fullmatch(path.rpartition("/")[2]) and age > _SWEEP_SECONDS:
+                    self._files.rm_file(path)
+
+    def _list_below(self, folder: str) -> Iterator[tuple[str, Entry]]:
+        """List the files of a bucket, which takes one request for many."""
+
+        def look() -> Mapping[str, Entry]:
+            self._files.invalidate_cache()
+            found = self._files.find(self._path(folder), detail=True)
+            return found if isinstance(found, dict) else {}
+
+        for path, entry in self._list(look).items():
+            yield path[len(self._root) + 1 :], entry
+
+    def _walk(self, folder: str, prefix: str) -> Iterator[tuple[str, Entry]]:
+        """List the files below a folder, one folder after the other."""
+
+        def look() -> Sequence[Entry]:
+            self._files.invalidate_cache()
+            try:
+                return list(self._files.ls(path, detail=True))
+            except FileNotFoundError:
+                return []
+
+        waiting = [folder]
+        for _ in range(bounds.MOST_FOLDERS):
+            if not waiting:
+                return
+            path = self._path(waiting.pop())
+            for entry in self._list(look):
+                below = str(entry.get("name", "")).rstrip("/")
+                name = below[len(self._root) + 1 :]
+                if not below.startswith(f"{path}/") or is_hidden(name) or entry.get("islink"):
+                    continue
+                if entry.get("type") != "directory":
+                    yield name, entry
+                elif name.startswith(prefix) or prefix.startswith(f"{name}/"):
+                    waiting.append(name)
+        raise build_folders_error(self.url)
+
+    def _read_pieces(self, name: str, start: int, stop: int) -> Iterator[bytes]:
+        """Read a range of a file in pieces of which each arrives in about a second."""
+        path, what = self._path(name), f"read {name!r} of {self.url}"
+        nbytes = _SMALLEST_PIECE
+        while start < stop:
+            end = min(start + nbytes, stop)
+            began = time.monotonic()
+            content = self._ask(what, self._bound(what, path, start, end))
+            if not isinstance(content, bytes) or len(content) > end - start:
+                raise RemoteError(f"{self.url} sends something else than the bytes of {name!r}")
+            yield content
+            if len(content) < end - start:
+                return
+            if start == 0 and end < stop:
+                # Some refuse to read where nothing is.
+                there = self._ask(what, lambda: self._describe(path))
+                stop = min(stop, read_size(there or {}))
+            start = end
+            seconds = time.monotonic() - began
+            if seconds < 1:
+                nbytes = min(2 * nbytes, _LARGEST_PIECE)
+            elif seconds > 4:
+                nbytes = max(nbytes // 2, _SMALLEST_PIECE)
+
+    def _bound(self, what: str, path: str, start: int, end: int) -> Callable[[], object]:
+        return lambda: run_within(
+            _LONGEST_READ_SECONDS,
+            lambda: self._files.cat_file(path, start=start, end=end),
+            f"send {end - start:,} bytes",
+        )
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}" if name else self._root
 
-    def _ask(self, what: str, work: Callable[[], Result]) -> Result:
+    def _list(self, look: Callable[[], Result]) -> Result:
+        return self._ask(
+            f"list {self.url}", lambda: run_within(_LONGEST_LIST_SECONDS, look, "send the list")
+        )
+
+    def _ask(self, what: str, work: Callable[[], Result], faults: Faults | None = None) -> Result:
         """Make an idempotent request, with retries."""
-        faults = Faults()
-        with translate_errors(what, _choose_error, faults):
-            return keep_trying(work, _is_passing, faults)
+        faults = faults or Faults()
+        try:
+            with translate_errors(what, choose_error, faults):
+                return keep_trying(work, is_passing, faults)
+        except RemoteAccessError as error:
+            if not self._is_anonymous:
+                raise
+            raise RemoteAccessError(
+                f"{error}; give token={APPLICATION_DEFAULT!r}, or set {TOKEN_VARIABLE} to that"
+            ) from error
 
 
 def open_remote(url: str, token: str | None) -> FsspecRemote:
     """Open whatever fsspec knows the scheme of."""
     return FsspecRemote(url, token)
-
-
-def _choose_error(error: Exception) -> type[RemoteError]:
-    if isinstance(error, FileNotFoundError):
-        return RemoteObjectNotFoundError
-    if isinstance(error, FileExistsError):
-        return RemoteObjectExistsError
-    if isinstance(error, PermissionError):
-        return RemoteAccessError
-    return RemoteError
-
-
-def _is_passing(error: Exception) -> bool:
-    return isinstance(error, OSError) and _choose_error(error) is RemoteError
-
-
-def _read_size(described: Mapping[str, object]) -> int:
-    size = described.get("size")
-    return size if isinstance(size, int) and size >= 0 else 0
-
-
-def _read_version(described: Mapping[str, object]) -> str:
-    return next((str(described[key]) for key in _VERSION_KEYS if described.get(key)), "")

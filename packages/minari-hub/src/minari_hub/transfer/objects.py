@@ -55,3 +55,6 @@ class Upload:
     """The name that its object gets, relative to the remote's root."""
     size: int
     """The size of the file."""
+    replaces_beginning: bool = False
+    """Whether its object is there and has the beginning of the file, as a transfer leaves it that
+    was cut off where objects appear before they are whole."""

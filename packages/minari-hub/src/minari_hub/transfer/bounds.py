@@ -1,0 +1,127 @@
+"""How much, and how slowly, a remote may send, whatever it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from threading import Thread
+from typing import Generic, TypeVar
+
+from minari_core.errors import RemoteError
+
+MOST_OBJECTS = 1_000_000
+"""The most objects of a listing."""
+
+MOST_PAGES = 10_000
+"""The most pages of a listing, however few objects they have."""
+
+MOST_FOLDERS = 100_000
+"""The most folders that a listing walks through."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class TooSlowError(TimeoutError):
+    """A remote keeps the connection, and sends next to nothing."""
+
+
+def bound_listing(items: Iterable[Item], url: str) -> Iterator[Item]:
+    """Yield the items of a listing, unless they are too many.
+
+    Args:
+        items: The items.
+        url: What is listed, for an error message.
+
+    Raises:
+        RemoteError: They are more than `MOST_OBJECTS`.
+    """
+    for count, item in enumerate(items, start=1):
+        if count > MOST_OBJECTS:
+            raise RemoteError(
+                f"could not list {url}: it lists more than {MOST_OBJECTS:,} objects, the most "
+                "that are taken; name a part of it"
+            )
+        yield item
+
+
+def build_folders_error(url: str) -> RemoteError:
+    """Return the error that a listing came upon more than `MOST_FOLDERS`."""
+    return RemoteError(
+        f"could not list {url}: it has more than {MOST_FOLDERS:,} folders, the most that are "
+        "looked into; name a part of it"
+    )
+
+
+class PageCounter:
+    """The pages of one listing, which must come to an end."""
+
+    def __init__(self, url: str) -> None:
+        """Begin before the first page.
+
+        Args:
+            url: What is listed, for an error message.
+        """
+        self._url = url
+        self._seen: set[str] = set()
+
+    def note(self, token: str | None) -> None:
+        """Note what a page says of the one that follows it; None for the last page.
+
+        Raises:
+            RemoteError: It has followed before, or the pages are more than `MOST_PAGES`.
+        """
+        if token is None:
+            return
+        if token in self._seen:
+            raise RemoteError(
+                f"could not list {self._url}: its pages go round in a circle, after "
+                f"{len(self._seen):,} of them the token {token[:80]!r} comes again"
+            )
+        self._seen.add(token)
+        if len(self._seen) >= MOST_PAGES:
+            raise RemoteError(
+                f"could not list {self._url}: it sends more than {MOST_PAGES:,} pages, the most "
+                "that are taken; name a part of it"
+            )
+
+
+def run_within(seconds: float, work: Callable[[], Result], what: str) -> Result:
+    """Call a function that no timeout of its own bounds.
+
+    A thread that does not come back is left alone, and does not keep the process from ending.
+
+    Args:
+        seconds: How long to wait for it.
+        work: The function.
+        what: What it does, for an error message.
+
+    Raises:
+        TooSlowError: It takes longer.
+    """
+    answer = _Answer(work)
+    thread = Thread(target=answer.wait_for, name="minari-hub", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        raise TooSlowError(f"it took more than {seconds:g} s to {what}")
+    return answer.get()
+
+
+class _Answer(Generic[Result]):
+    """What a function returned or raised in another thread."""
+
+    def __init__(self, work: Callable[[], Result]) -> None:
+        self._work = work
+        self._results: list[Result] = []
+        self._error: BaseException | None = None
+
+    def wait_for(self) -> None:
+        try:
+            self._results.append(self._work())
+        except BaseException as error:  # whatever it is, it belongs to who asked
+            self._error = error
+
+    def get(self) -> Result:
+        if self._error is not None:
+            raise self._error
+        return self._results[0]
