@@ -40,7 +40,7 @@ ARROWS = {
 # modules have without an underscore is held stable within a minor release of core; everything else
 # may move in a patch release. So keep it short, and take what is public from `minari_core`.
 SHARED_CORE = """
-    errors lazy_names messages arguments files json_values
+    errors lazy_names messages arguments files json_values locks
     environments.env_specs environments.reference_scores environments.space_json
     columns
     episodes

@@ -21,7 +21,8 @@ ORDER = {
     "minari_core": """
         _version errors lazy_names
         messages
-        json_values files arguments
+        json_values locks arguments
+        files
         random_stream
         environments
         columns

@@ -15,6 +15,7 @@ from minari_core.errors import (
     DatasetNotFoundError,
     DatasetWriteError,
 )
+from minari_core.locks import HELD_SUFFIX, FileLock
 
 
 def check_plain(path: str | os.PathLike[str], *, may_be_link: bool = False) -> None:
@@ -92,6 +93,8 @@ def sync_folder(folder: Path) -> None:
 
 
 LOCK_NAME = ".lock"
+LOCK_FILES = frozenset({LOCK_NAME, f"{LOCK_NAME}{HELD_SUFFIX}"})
+"""The files that a lock has in a folder."""
 _TIMEOUT_SECONDS = 60.0
 
 
@@ -107,20 +110,18 @@ def lock_dataset(folder: Path) -> Iterator[None]:
         DatasetBusyError: Another process has held the lock for long.
         DatasetWriteError: The file system refused.
     """
-    from filelock import FileLock, Timeout  # only who writes needs it
-
     if not folder.is_dir():
         raise DatasetNotFoundError(f"{folder} is gone: its dataset was deleted, or moved")
+    lock = FileLock(folder / LOCK_NAME)
     try:
-        lock = FileLock(folder / LOCK_NAME, timeout=_TIMEOUT_SECONDS)
-        lock.acquire()
-    except Timeout as error:
-        raise DatasetBusyError(
-            f"{folder} has been locked by another process for {_TIMEOUT_SECONDS:.0f} seconds; try "
-            "again when it is done"
-        ) from error
+        is_locked = lock.acquire(_TIMEOUT_SECONDS)
     except OSError as error:
         raise DatasetWriteError(f"{folder} cannot be locked: {error}") from error
+    if not is_locked:
+        raise DatasetBusyError(
+            f"{folder} has been locked by another process{lock.describe_holder()} for "
+            f"{_TIMEOUT_SECONDS:.0f} seconds; try again when it is done"
+        )
     try:
         yield
     finally:

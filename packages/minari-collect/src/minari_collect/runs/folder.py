@@ -22,6 +22,7 @@ from minari_core.files import LOCK_NAME, replace_file
 from minari_core.formats.columnar.manifest import read_manifest
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.json_values import JsonValue
+from minari_core.locks import FileLock
 
 _OUTPUT_FOLDER = re.compile(r"episodes-(\d{12,})-(\d{12,})")
 
@@ -56,16 +57,13 @@ class RunFolder:
             DatasetExistsError: An earlier run left something, and is not to be resumed.
             RecordingError: The earlier run was another one.
         """
-        from filelock import FileLock, Timeout  # only who writes needs it
-
         self.path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.path / LOCK_NAME, timeout=0)
-        try:
-            lock.acquire()
-        except Timeout as error:
+        lock = FileLock(self.path / LOCK_NAME)
+        if not lock.acquire():
             raise DatasetBusyError(
-                f"a run that collects into {self.path} is going on; wait for it"
-            ) from error
+                f"a run that collects into {self.path} is going on in another "
+                f"process{lock.describe_holder()}; wait for it"
+            )
         try:
             known = self._read_arguments()
             if known is not None and not self._list_ranges():

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gymnasium import spaces
 
@@ -22,20 +22,17 @@ from minari_collect.staging.journal import JOURNAL_NAME, Beginning, JournalWrite
 from minari_core.columns import join_pieces
 from minari_core.environments.space_json import space_to_json
 from minari_core.episodes import ShardData
-from minari_core.errors import DatasetWriteError
+from minari_core.errors import DatasetBusyError, DatasetWriteError
 from minari_core.files import LOCK_NAME
 from minari_core.formats.columnar.manifest import Manifest, Snapshot
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.json_values import JsonObject
 from minari_core.local.locations import staging_root
-
-if TYPE_CHECKING:
-    from filelock import BaseFileLock
+from minari_core.locks import FileLock
 
 FOLDER_PREFIX = "collect-"
 
 _NO_FOLDER = Path()
-_locks_of_others: list[BaseFileLock] = []
 
 
 class CollectorStaging:
@@ -151,15 +148,14 @@ class CollectorStaging:
     def leave(self) -> None:
         """Start afresh, and leave the folder to the process that made it."""
         if self._lock is not None:
-            # A lock that is collected may be released, and that would be the other process's.
-            _locks_of_others.append(self._lock)
+            self._lock.forget()
         self._start_afresh()
 
     def _start_afresh(self) -> None:
         # A folder that does not exist yet is never read from while there are no shards.
         self._folder = _NO_FOLDER
         self._uid = uuid.uuid4().hex
-        self._lock: BaseFileLock | None = None
+        self._lock: FileLock | None = None
         self._journal: JournalWriter | None = None
         self._storage = self._make_storage()
         self._lanes: dict[int, ShardFolder] = {}
@@ -177,15 +173,14 @@ class CollectorStaging:
         shutil.rmtree(folder, ignore_errors=True)
 
     def _make_folder(self) -> None:
-        from filelock import FileLock  # only who writes needs it
-
         started = datetime.now(timezone.utc)
         folder = staging_root() / f"{FOLDER_PREFIX}{started:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:8]}"
         folder.mkdir(parents=True)
         lock = FileLock(folder / LOCK_NAME)
         try:
             # The lock comes before the journal, which makes the folder a recording.
-            lock.acquire()
+            if not lock.acquire():
+                raise DatasetBusyError(f"{lock.path} is held by another process")
             journal = JournalWriter(folder, self._metadata, self._uid, started.isoformat())
         except BaseException:
             lock.release()

@@ -29,6 +29,7 @@ from minari_core.formats.registry import check_format
 from minari_core.local.dataset_id import choose_id
 from minari_core.local.locations import staging_root
 from minari_core.local.publishing import check_id_is_free, publish
+from minari_core.locks import FileLock
 from minari_core.storage.base import Storage
 
 
@@ -156,19 +157,18 @@ discard = discard_recording
 @contextmanager
 def _hold_abandoned(folder: Path) -> Iterator[None]:
     """Hold the lock of a recording whose collector is gone; delete it if it is consumed then."""
-    from filelock import FileLock, Timeout  # only who writes needs it
-
     if not (folder / JOURNAL_NAME).exists():
         raise DatasetNotFoundError(f"there is no recording {folder.name!r} in {folder.parent}")
-    lock = FileLock(folder / LOCK_NAME, timeout=0)
+    lock = FileLock(folder / LOCK_NAME)
     try:
-        lock.acquire()
-    except Timeout as error:
-        raise DatasetBusyError(
-            f"recording {folder.name!r} belongs to a collector that is still alive"
-        ) from error
+        is_locked = lock.acquire()
     except OSError as error:
         raise DatasetWriteError(f"recording {folder.name!r} cannot be locked: {error}") from error
+    if not is_locked:
+        raise DatasetBusyError(
+            f"recording {folder.name!r} belongs to a collector that is still alive in another "
+            f"process{lock.describe_holder()}"
+        )
     try:
         yield
     finally:

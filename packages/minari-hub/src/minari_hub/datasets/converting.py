@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,10 @@ from minari_core.errors import DatasetExistsError
 from minari_core.formats.columnar.manifest import MANIFEST_NAME, read_metadata
 from minari_core.formats.registry import check_format, new_storage, open_storage
 from minari_core.local.locations import DATA_FOLDER, staging_root
+from minari_core.locks import FileLock
+
+_CHECK_SECONDS = 60.0
+_logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -37,8 +42,6 @@ def convert_for_upload(dataset_id: str, folder: Path, data_format: str | None) -
     if data_format is None or read_metadata(folder).get("data_format") == data_format:
         yield folder
         return
-    from filelock import FileLock  # only who writes needs it
-
     check_format(data_format)
     # Another manifest is another content.
     known = f"{dataset_id}\0{data_format}\0".encode() + (folder / MANIFEST_NAME).read_bytes()
@@ -46,7 +49,10 @@ def convert_for_upload(dataset_id: str, folder: Path, data_format: str | None) -
     data = staged / DATA_FOLDER
     staged.parent.mkdir(parents=True, exist_ok=True)
     # Of two processes that upload the same, the second waits until the first is done.
-    with FileLock(staged.with_suffix(".lock")):
+    lock = FileLock(staged.with_suffix(".lock"))
+    while not lock.acquire(_CHECK_SECONDS):
+        _logger.info("another process%s uploads %s", lock.describe_holder(), dataset_id)
+    try:
         if not (data / MANIFEST_NAME).exists():
             shutil.rmtree(staged, ignore_errors=True)
             data.mkdir(parents=True)
@@ -62,3 +68,5 @@ def convert_for_upload(dataset_id: str, folder: Path, data_format: str | None) -
             shutil.rmtree(staged, ignore_errors=True)
             raise
         shutil.rmtree(staged, ignore_errors=True)
+    finally:
+        lock.release(remove=True)

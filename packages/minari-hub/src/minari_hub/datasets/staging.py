@@ -24,6 +24,7 @@ from minari_core.errors import DatasetBusyError
 from minari_core.files import sync_folder
 from minari_core.formats.columnar.manifest import MANIFEST_NAME
 from minari_core.local.locations import DATA_FOLDER, staging_root
+from minari_core.locks import FileLock
 from minari_hub.transfer.objects import RemoteObject
 from minari_hub.untrusted.names import check_name
 
@@ -59,28 +60,23 @@ class StagingArea:
         Raises:
             DatasetBusyError: Another process has the lock, and nothing changes.
         """
-        from filelock import FileLock, Timeout  # only who writes needs it
-
         self._folder.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self._folder.with_suffix(".lock"))
         standstill, before = 0.0, -1
-        while True:
-            try:
-                lock.acquire(timeout=_CHECK_SECONDS)
-                break
-            except Timeout as error:
-                now = self.count_bytes()
-                standstill = 0.0 if now != before else standstill + _CHECK_SECONDS
-                before = now
-                if standstill >= _LONGEST_STANDSTILL:
-                    raise DatasetBusyError(
-                        f"another process downloads {self._dataset_id!r} and has received "
-                        f"nothing for {_LONGEST_STANDSTILL} seconds; try again when it is done"
-                    ) from error
+        while not lock.acquire(_CHECK_SECONDS):
+            now = self.count_bytes()
+            standstill = 0.0 if now != before else standstill + _CHECK_SECONDS
+            before = now
+            if standstill >= _LONGEST_STANDSTILL:
+                raise DatasetBusyError(
+                    f"another process{lock.describe_holder()} downloads {self._dataset_id!r} and "
+                    f"has received nothing for {_LONGEST_STANDSTILL} seconds; try again when it "
+                    "is done"
+                )
         try:
             yield
         finally:
-            lock.release()
+            lock.release(remove=True)
 
     def prepare(self, source: str, objects: Mapping[str, RemoteObject]) -> None:
         """Keep what is there of these very objects, discard the rest, and journal which they are.

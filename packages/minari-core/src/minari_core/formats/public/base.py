@@ -27,7 +27,7 @@ from minari_core.errors import (
     MetadataError,
     MinariError,
 )
-from minari_core.files import LOCK_NAME, lock_dataset, replace_file
+from minari_core.files import LOCK_FILES, lock_dataset, replace_file
 from minari_core.formats.columnar.episode_entry import Entry
 from minari_core.formats.columnar.manifest import (
     MANIFEST_NAME,
@@ -194,7 +194,7 @@ class PublicStorage(Storage):
         total = 0
         for folder, _, files in os.walk(self._folder):
             for name in files:
-                if name not in (MANIFEST_NAME, LOCK_NAME) or folder != str(self._folder):
+                if name not in (MANIFEST_NAME, *LOCK_FILES) or folder != str(self._folder):
                     with suppress(FileNotFoundError):
                         total += os.stat(os.path.join(folder, name)).st_size
         return total

@@ -14,7 +14,7 @@ from minari_core.columns import AXES, Schema, StoredArray
 from minari_core.columns.base import NamedArray
 from minari_core.episodes.fit import check_schema_fits
 from minari_core.errors import DatasetChangedError, DatasetDamagedError
-from minari_core.files import LOCK_NAME, check_plain
+from minari_core.files import LOCK_FILES, check_plain
 from minari_core.formats.columnar.early_ends import FLAGS, find_early_ends
 from minari_core.formats.columnar.manifest import (
     MANIFEST_NAME,
@@ -40,7 +40,7 @@ def check_columnar_dataset(
 ) -> None:
     """Check the shards of a columnar dataset; see `Check`."""
     _ShardsCheck(folder, manifest.snapshot, progress, findings).run()
-    known = {MANIFEST_NAME, LOCK_NAME, MAIN_FILE, *(s.file for s in manifest.snapshot.shards)}
+    known = {MANIFEST_NAME, *LOCK_FILES, MAIN_FILE, *(s.file for s in manifest.snapshot.shards)}
     for path in sorted(folder.iterdir()):
         if path.name in known or path.name.startswith(f".{MANIFEST_NAME}."):
             continue
