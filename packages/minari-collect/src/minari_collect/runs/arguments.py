@@ -57,7 +57,6 @@ def make_recipe(
     return Recipe(
         env=env,
         policy=policy,
-        seed=0,
         num_envs=check_count("num_envs", num_envs),
         env_kwargs=dict(env_kwargs or {}),
         reset_options=reset_options,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from concurrent.futures import Executor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from gymnasium.envs.registration import EnvSpec
 from typing_extensions import Unpack
 
 from minari_collect.callbacks import EpisodeMetadataCallback, StepDataCallback
+from minari_collect.executors.processes import check_main_is_guarded
 from minari_collect.runs.arguments import (
     check_environment,
     check_progress,
@@ -26,6 +26,7 @@ from minari_collect.runs.folder import RunFolder
 from minari_collect.runs.outputs import check_failures, publish_outputs, select_outputs
 from minari_collect.runs.progress import ProgressCallback, ProgressMeter
 from minari_collect.workers.messages import EnvLike, OpenRemote, Transport
+from minari_collect.workers.pickling import pickle_recipe
 from minari_collect.workers.policies import Policy
 from minari_core import DatasetDetails, MinariDataset
 from minari_core.arguments import check_count_or_none
@@ -139,13 +140,16 @@ def collect_dataset(
         DatasetBusyError: A run of this name is going on.
         DataError: An argument is not what it should be, and nothing was begun; or the arguments
             do not say how much to collect.
-        RecordingError: The environment cannot be made here, and nothing was begun. Or episodes
+        MissingDependencyError: Only cloudpickle can send an argument to workers; nothing was begun.
+        RecordingError: The environment cannot be made here, and nothing was begun. Or the script
+            begins anew in the processes, for want of ``if __name__ == "__main__":``. Or episodes
             failed for good; the message has their seeds and tracebacks. As
             after every error and after Ctrl-C, everything that is complete waits for
             ``resume=True``.
         DatasetWriteError: The file system refused.
         TypeError: A keyword is neither a parameter nor one of `DatasetDetails`.
     """
+    check_main_is_guarded()
     card = DatasetCard(**details)
     new_id = choose_id(dataset_name, dataset_id)
     check_id_is_free(new_id)
@@ -187,6 +191,7 @@ def collect_dataset(
     if executor is None:
         # What other machines have installed cannot be told from here.
         check_environment(recipe)
+    pickled = pickle_recipe(recipe)
     transport: Transport = "folder" if work_dir_is_shared else "result"
     if remote is not None:
         transport = "remote"
@@ -197,9 +202,8 @@ def collect_dataset(
         if not isinstance(run_seed, int):
             run_seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> 1)
             folder.write_arguments({**agreed, "seed": run_seed})
-        recipe = replace(recipe, seed=run_seed)
         schedule.start_from(folder.list_outputs())
-        run = CollectRun(recipe, folder, schedule, meter, transport, work_folder)
+        run = CollectRun(recipe, pickled, run_seed, folder, schedule, meter, transport, work_folder)
         run.drive(executor, count)
         check_failures(schedule, folder, skip_failed=skip_failed)
         outputs = select_outputs(schedule, folder)

@@ -21,7 +21,6 @@ from minari_collect.workers.messages import (
     TaskResult,
     Transport,
     derive_seeds,
-    pickle_recipe,
 )
 from minari_collect.workers.task import run_task
 from minari_core.errors import DatasetWriteError, RecordingError
@@ -37,6 +36,10 @@ class CollectRun:
 
     recipe: Recipe
     """What the workers do."""
+    pickled: bytes
+    """The pickled recipe."""
+    seed: int
+    """The seed from which those of all episodes are derived."""
     folder: RunFolder
     """Where their outputs come together."""
     schedule: Schedule
@@ -50,7 +53,6 @@ class CollectRun:
 
     def __post_init__(self) -> None:
         """Prepare what all tasks share."""
-        self._pickled = pickle_recipe(self.recipe)
         self._name = f"collect-{uuid.uuid4().hex}"
         self._remote = None if self.recipe.open_remote is None else self.recipe.open_remote()
         # Filled by the callbacks of any thread while it is being read.
@@ -101,7 +103,8 @@ class CollectRun:
             if wanted is None:
                 break
             task = Task(
-                recipe=self._pickled,
+                recipe=self.pickled,
+                seed=self.seed,
                 run=self._name,
                 number=next(self._numbers),
                 first=wanted.first,
@@ -148,9 +151,8 @@ class CollectRun:
             self.schedule.add_results(outputs, result.failures)
 
     def _lose(self, wanted: Range, reason: str) -> None:
-        seed = self.recipe.seed
         reasons = [
-            Failure(episode, derive_seeds(seed, episode)[0], reason)
+            Failure(episode, derive_seeds(self.seed, episode)[0], reason)
             for episode in range(wanted.first, wanted.stop)
         ]
         self.schedule.add_lost(wanted, reasons)

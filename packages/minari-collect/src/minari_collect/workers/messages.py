@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
@@ -11,7 +10,6 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
 from minari_collect.workers.policies import Policy
-from minari_core.errors import MissingDependencyError
 
 RUN_NAME = "run.json"
 """The file that says what a run is, in its folder."""
@@ -36,8 +34,6 @@ class Recipe:
     """The id or the spec of an environment, or a function that makes one."""
     policy: Policy | None
     """Chooses the actions; None chooses them at random."""
-    seed: int
-    """The seed from which those of all episodes are derived."""
     num_envs: int = 1
     """How many environments a worker steps together."""
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
@@ -60,6 +56,8 @@ class Task:
 
     recipe: bytes
     """The pickled `Recipe`."""
+    seed: int
+    """The seed of the run, from which those of all episodes are derived."""
     run: str
     """A name that tells this run from others in the same process."""
     number: int
@@ -134,34 +132,6 @@ def derive_seeds(seed: int, episode: int) -> tuple[int, int]:
     """
     drawn = np.random.SeedSequence(seed, spawn_key=(episode,)).generate_state(2)
     return int(drawn[_ENV_STREAM] >> 1), int(drawn[_POLICY_STREAM] >> 1)
-
-
-def pickle_recipe(recipe: Recipe) -> bytes:
-    """Pickle a recipe, with cloudpickle where pickle cannot.
-
-    Raises:
-        MissingDependencyError: Only cloudpickle could, and it is not installed.
-    """
-    try:
-        pickled = pickle.dumps(recipe)
-        # What is defined in the main module of a script is not there in a worker.
-        if b"__main__" not in pickled:
-            return pickled
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        reason: Exception | None = error
-        pickled = b""
-    else:
-        reason = None
-    try:
-        import cloudpickle  # type: ignore[import-untyped]  # ships no types
-    except ImportError:
-        if reason is None:
-            return pickled
-        raise MissingDependencyError(
-            f"env, policy or a callback cannot be sent to workers: {reason}; define them in a "
-            "module that the workers can import, or install cloudpickle"
-        ) from reason
-    return bytes(cloudpickle.dumps(recipe))
 
 
 class ShardRemote(Protocol):

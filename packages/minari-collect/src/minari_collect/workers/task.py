@@ -61,7 +61,7 @@ def run_task(task: Task) -> TaskResult:
         for output in outputs:
             known.update(range(output.first, output.stop))
         failures += [
-            Failure(episode, derive_seeds(recipe.seed, episode)[0], reason, is_of_worker=True)
+            Failure(episode, derive_seeds(task.seed, episode)[0], reason, is_of_worker=True)
             for episode in range(task.first, task.stop)
             if episode not in known
         ]
@@ -124,7 +124,7 @@ def _collect_up_to_failure(
         except (KeyboardInterrupt, DatasetWriteError):
             raise
         except BaseException as error:  # an environment may also exit
-            failure = progress.describe_failure(recipe.seed, error)
+            failure = progress.describe_failure(task.seed, error)
         if collector is None or not progress.done:
             return None, failure
         output, written = collector.finish_output().complete(first, range(progress.done))
@@ -149,7 +149,7 @@ def _collect_together(task: Task, recipe: Recipe, folder: Path) -> Iterator[Task
         raise
     except BaseException as error:  # an environment may also exit
         if task.stop - task.first == 1:
-            yield _Progress(task.first).describe_failure(recipe.seed, error)
+            yield _Progress(task.first).describe_failure(task.seed, error)
             return
     finally:
         if collector is not None:
@@ -179,7 +179,7 @@ def _collect_single(
 ) -> None:
     policy = PolicyRunner(recipe.policy, collector.action_space)
     for episode in range(progress.first, task.stop):
-        env_seed, policy_seed = derive_seeds(recipe.seed, episode)
+        env_seed, policy_seed = derive_seeds(task.seed, episode)
         with watch.episode():
             policy.reset(policy_seed)
             options = None if recipe.reset_options is None else dict(recipe.reset_options)
@@ -214,7 +214,7 @@ def _collect_vector(
 
     def begin(mask: npt.NDArray[np.bool_] | None) -> Any:
         chosen = range(count) if mask is None else np.flatnonzero(mask).tolist()
-        seeds = [derive_seeds(recipe.seed, min(episode, task.stop - 1)) for episode in current]
+        seeds = [derive_seeds(task.seed, min(episode, task.stop - 1)) for episode in current]
         policy.reset({env: seeds[env][1] for env in chosen})
         options = dict(recipe.reset_options or {})
         if mask is not None:
