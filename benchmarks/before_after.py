@@ -168,7 +168,8 @@ def work(*, quick: bool) -> dict[str, float]:
 
 
 def _importing(package: str, python: str) -> dict[str, float]:
-    return {f"import {package}": seconds_to_import(package, python=python)}
+    statement = f"import {package}"
+    return {statement: seconds_to_import(statement, python=python)}
 
 
 def _working(python: str, *, quick: bool) -> dict[str, float]:

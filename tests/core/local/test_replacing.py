@@ -109,12 +109,14 @@ def test_readers_never_miss_a_dataset_that_is_replaced(
     ]
     for reader in readers:
         reader.start()
-    for _ in range(60):
-        os.rename(replace_dataset(ID, staged), again)
-        os.rename(again, staged)
-    stop.set()
-    for reader in readers:
-        reader.join()
+    try:
+        for _ in range(60):
+            os.rename(replace_dataset(ID, staged), again)
+            os.rename(again, staged)
+    finally:
+        stop.set()
+        for reader in readers:
+            reader.join()
 
     assert looks > 60
     assert missed == []
@@ -144,7 +146,7 @@ def test_what_a_kill_left_is_no_free_id_and_can_be_deleted() -> None:
     with pytest.raises(minari.DatasetExistsError):
         make(ID, 2)
     assert len(minari.load_dataset(ID)) == 1
-    dataset_folder(ID).rename(staging_root() / "replaced" / ID)
+    move_aside()
 
     minari.delete_dataset(ID)
 
@@ -156,7 +158,7 @@ def test_a_deleted_dataset_is_not_followed_by_the_one_that_it_had_replaced() -> 
     staged = stage(2)
     move_aside()
     os.rename(staged, dataset_folder(ID))
-    put_back(ID)
+    put_back()
     assert len(minari.load_dataset(ID)) == 2
 
     minari.delete_dataset(ID)

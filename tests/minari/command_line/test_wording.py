@@ -39,6 +39,10 @@ def a_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     collect("x-v0", episodes=2)
 
 
+def fsspec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("fsspec", reason="it opens the remote")
+
+
 def a_dataset_here_and_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     collect("x-v0", episodes=2)
     minari.upload_dataset("x-v0")
@@ -98,7 +102,7 @@ ERRORS_OF_BOTH: list[tuple[Prepare, str, str]] = [
     (a_dataset_here_and_there, "download x-v7", "it has x-v0"),
     (a_dataset_here_and_there, "upload x-v0", "the next version"),
     (nothing, "download x-v0 --remote hf://a/b", "--prefix"),
-    (nothing, "download x-v0 --remote s3://bucket --token abc", "--token application-default"),
+    (fsspec, "download x-v0 --remote s3://bucket --token abc", "--token application-default"),
     (nothing, "download x-v0 --remote nowhere", "gs://bucket/prefix"),
     (nothing, "list elsewhere", "gs://bucket"),
     (nothing, "download x-v0 --remote gs://bucket --token none.json", "no credentials file"),

@@ -110,11 +110,15 @@ def lock_dataset(folder: Path) -> Iterator[None]:
         DatasetBusyError: Another process has held the lock for long.
         DatasetWriteError: The file system refused.
     """
-    if not folder.is_dir():
-        raise DatasetNotFoundError(f"{folder} is gone: its dataset was deleted, or moved")
     lock = FileLock(folder / LOCK_NAME)
     try:
+        if not folder.is_dir():
+            raise FileNotFoundError
         is_locked = lock.acquire(_TIMEOUT_SECONDS)
+    except FileNotFoundError as error:
+        raise DatasetNotFoundError(
+            f"{folder} is gone: its dataset was deleted, or moved"
+        ) from error
     except OSError as error:
         raise DatasetWriteError(f"{folder} cannot be locked: {error}") from error
     if not is_locked:

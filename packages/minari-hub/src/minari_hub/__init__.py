@@ -21,13 +21,15 @@ from typing import TYPE_CHECKING
 
 from minari_core.lazy_names import load_lazily
 from minari_hub._version import __version__
-from minari_hub.datasets.download import download_dataset, ensure_downloaded
-from minari_hub.datasets.listing import get_remote_metadata, list_remote_datasets
-from minari_hub.datasets.upload import upload_dataset
-from minari_hub.datasets.verifying import verify_remote_dataset
-from minari_hub.remotes.base import Remote
-from minari_hub.remotes.urls import DEFAULT_REMOTE, open_remote
-from minari_hub.transfer.objects import RemoteObject
+
+if TYPE_CHECKING:
+    from minari_hub.datasets.download import download_dataset, ensure_downloaded
+    from minari_hub.datasets.listing import get_remote_metadata, list_remote_datasets
+    from minari_hub.datasets.upload import upload_dataset
+    from minari_hub.datasets.verifying import verify_remote_dataset
+    from minari_hub.remotes.base import Remote
+    from minari_hub.remotes.urls import DEFAULT_REMOTE, open_remote
+    from minari_hub.transfer.objects import RemoteObject
 
 __all__ = [
     "DEFAULT_REMOTE",
@@ -44,4 +46,15 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = load_lazily(__name__, {})
+    __getattr__, __dir__ = load_lazily(
+        __name__,
+        {
+            "minari_hub.datasets.download": ("download_dataset", "ensure_downloaded"),
+            "minari_hub.datasets.listing": ("get_remote_metadata", "list_remote_datasets"),
+            "minari_hub.datasets.upload": ("upload_dataset",),
+            "minari_hub.datasets.verifying": ("verify_remote_dataset",),
+            "minari_hub.remotes.base": ("Remote",),
+            "minari_hub.remotes.urls": ("DEFAULT_REMOTE", "open_remote"),
+            "minari_hub.transfer.objects": ("RemoteObject",),
+        },
+    )

@@ -9,56 +9,56 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-# First, because measured: numpy takes 35 ms longer where the modules below import it.
-import minari_core  # noqa: F401
+import minari_collect
+import minari_core
 from minari._version import __version__
-from minari.data_collector import DataCollector
-from minari.dataset.step_data import StepData
-from minari.storage.local import load_dataset
-from minari_collect import (
-    DataCollectorV0,
-    EpisodeMetadataCallback,
-    RecoverableRecording,
-    StepDataCallback,
-    create_dataset_from_collector_env,
-    discard,
-    discard_recording,
-    list_recoverable,
-    recover,
-    recover_recording,
-)
-from minari_core import (
-    DatasetDetails,
-    EpisodeBuffer,
-    EpisodeData,
-    EpisodeMetadata,
-    MinariDataset,
-    MinariDatasetSpec,
-    MinariWarning,
-    combine_datasets,
-    create_dataset_from_buffers,
-    create_namespace,
-    delete_dataset,
-    delete_namespace,
-    errors,
-    get_namespace_metadata,
-    get_normalized_score,
-    list_local_datasets,
-    list_local_namespaces,
-    split_dataset,
-    update_namespace_metadata,
-)
+from minari_core import errors
 from minari_core.errors import *  # noqa: F403  # they are in its `__all__`
 from minari_core.lazy_names import load_lazily
 
 if TYPE_CHECKING:
-    from minari_collect import CollectProgress, VectorDataCollector, collect_dataset
+    from minari.data_collector import DataCollector
+    from minari.dataset.step_data import StepData
+    from minari.storage.local import load_dataset
+    from minari_collect import (
+        CollectProgress,
+        DataCollectorV0,
+        EpisodeMetadataCallback,
+        RecoverableRecording,
+        StepDataCallback,
+        VectorDataCollector,
+        collect_dataset,
+        create_dataset_from_collector_env,
+        discard,
+        discard_recording,
+        list_recoverable,
+        recover,
+        recover_recording,
+    )
     from minari_core import (
+        DatasetDetails,
+        EpisodeBuffer,
+        EpisodeData,
+        EpisodeMetadata,
+        MinariDataset,
+        MinariDatasetSpec,
+        MinariWarning,
         VerificationProblem,
         VerificationReport,
+        combine_datasets,
         convert_dataset,
         create_dataset_from_arrays,
+        create_dataset_from_buffers,
+        create_namespace,
+        delete_dataset,
+        delete_namespace,
+        get_namespace_metadata,
+        get_normalized_score,
         import_flat_hdf5,
+        list_local_datasets,
+        list_local_namespaces,
+        split_dataset,
+        update_namespace_metadata,
         verify_dataset,
     )
     from minari_hub import (
@@ -121,18 +121,18 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = load_lazily(
         __name__,
         {
-            "CollectProgress": "minari_collect",
-            "VectorDataCollector": "minari_collect",
-            "VerificationProblem": "minari_core",
-            "VerificationReport": "minari_core",
-            "collect_dataset": "minari_collect",
-            "convert_dataset": "minari_core",
-            "create_dataset_from_arrays": "minari_core",
-            "download_dataset": "minari_hub",
-            "import_flat_hdf5": "minari_core",
-            "list_remote_datasets": "minari_hub",
-            "upload_dataset": "minari_hub",
-            "verify_remote_dataset": "minari_hub",
-            "verify_dataset": "minari_core",
+            "minari_collect": minari_collect.__all__,
+            "minari_core": minari_core.__all__,
+            "minari_hub": (
+                "download_dataset",
+                "list_remote_datasets",
+                "upload_dataset",
+                "verify_remote_dataset",
+            ),
+            # Instead of core's.
+            "minari.data_collector": ("DataCollector",),
+            "minari.dataset.step_data": ("StepData",),
+            "minari.storage.local": ("load_dataset",),
         },
+        modules=("data_collector", "dataset", "namespace", "serialization", "storage", "utils"),
     )

@@ -26,9 +26,10 @@ from minari_core.local.folders import has_data_folder, remove_folder, walk_folde
 from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root, staging_root
 from minari_core.local.replacing import (
     discard_replaced,
+    hold_off_replacements,
     holds_local_dataset,
+    is_replacing,
     put_back,
-    put_back_all,
 )
 from minari_core.messages import warn_caller
 
@@ -109,7 +110,7 @@ def delete_dataset(dataset_name: str | None = None, *, dataset_id: str | None = 
     """
     wanted = choose_id(dataset_name, dataset_id)
     folder = dataset_folder(wanted)
-    put_back(wanted)
+    put_back()
     if not has_data_folder(folder):
         raise DatasetNotFoundError(f"there is no dataset {wanted!r} under {datasets_root()}")
     trash = staging_root() / f"delete-{uuid.uuid4().hex}"
@@ -158,9 +159,11 @@ def _read_from(dataset_id: str, read: Callable[[Path], Result]) -> Result:
 
 def _list_ids(root: Path) -> set[str]:
     """Return the ids of all folders that look like datasets."""
+    may_miss = is_replacing()
     names = {name for name, is_dataset in walk_folders(root) if is_dataset}
-    if put_back_all():
-        names |= {name for name, is_dataset in walk_folders(root) if is_dataset}
+    if may_miss or is_replacing():
+        with hold_off_replacements():
+            names |= {name for name, is_dataset in walk_folders(root) if is_dataset}
     return {name for name in names if _is_id(name)}
 
 

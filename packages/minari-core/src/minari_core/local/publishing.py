@@ -33,7 +33,7 @@ def check_id_is_free(dataset_id: str) -> None:
         DatasetWriteError: The folder may not be read.
     """
     folder = dataset_folder(dataset_id)
-    put_back(dataset_id)
+    put_back()
     with _wrap_os_errors(dataset_id):
         is_taken = folder.exists()
     if is_taken:

@@ -1,9 +1,9 @@
 """Replace a dataset as a whole: whoever looks finds the old one or the new one.
 
 Most systems exchange two folders in one step. On the others the old dataset moves aside, to
-``.staging/replaced/<dataset id>``, until the new one has its name. Whoever looks in that instant,
-or after a process was killed in it, puts the old one back, and a replacement that goes on moves
-it aside once more.
+``.staging/replaced/<dataset id>``, until the new one has its name, and ``.staging/replaced`` is
+locked meanwhile. Whoever misses a dataset waits for that lock, looks again, and puts back what
+lies there because a process was killed in that instant.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ import errno
 import os
 import platform
 import uuid
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 
-from minari_core.errors import DatasetBusyError
+from minari_core.errors import DatasetNotFoundError, DatasetWriteError
 from minari_core.files import lock_dataset
 from minari_core.formats.registry import holds_dataset
 from minari_core.local.folders import remove_folder, walk_folders
 from minari_core.local.locations import DATA_FOLDER, dataset_folder, staging_root
 
 _ASIDE = "replaced"
-_MOST_TRIES = 100
+_MOST_LOOKS = 10
 _AT_FDCWD = -100
 _EXCHANGE = 2
 # Containers also forbid calls that they do not know.
@@ -37,9 +38,11 @@ def holds_local_dataset(dataset_id: str) -> bool:
         DatasetIdError: The id is malformed.
     """
     data = dataset_folder(dataset_id) / DATA_FOLDER
-    if holds_dataset(data):
-        return True
-    put_back(dataset_id)
+    # A second look may fall into a second replacement, unless that is held off.
+    for _ in range(_MOST_LOOKS):
+        if holds_dataset(data):
+            return True
+        put_back()
     return holds_dataset(data)
 
 
@@ -68,24 +71,38 @@ def replace_dataset(dataset_id: str, staged: Path) -> Path:
         return _replace_in_two_steps(dataset_id, staged)
 
 
-def put_back(dataset_id: str) -> None:
-    """Give a dataset its name back that a replacement took and was killed, or is just going on."""
+def put_back() -> None:
+    """Wait for a replacement that goes on, and put back what killed ones left."""
+    if is_replacing():
+        with hold_off_replacements():
+            pass
+
+
+def is_replacing() -> bool:
+    """Return whether a replacement in two steps may be going on, or was killed."""
+    return _locate_aside().is_dir()
+
+
+@contextmanager
+def hold_off_replacements() -> Iterator[None]:
+    """Let no replacement in two steps go on meanwhile, and put back what killed ones left."""
+    with ExitStack() as stack:
+        # Whoever may not write here cannot hold it off, and looks more often.
+        with suppress(DatasetWriteError, DatasetNotFoundError):
+            stack.enter_context(lock_dataset(_locate_aside()))
+        for name, is_dataset in walk_folders(_locate_aside()):
+            if is_dataset:
+                _put_back(name)
+        yield
+
+
+def _put_back(dataset_id: str) -> None:
     target, aside = dataset_folder(dataset_id), _locate_aside(dataset_id)
     if os.path.lexists(aside) and not os.path.lexists(target):
         # Where the new one has the name by now, this fails.
         with suppress(OSError):
             os.rename(aside, target)
-
-
-def put_back_all() -> bool:
-    """Put back every dataset as `put_back` does; return whether any may have moved aside."""
-    folder = staging_root() / _ASIDE
-    if not folder.is_dir():
-        return False
-    for name, is_dataset in walk_folders(folder):
-        if is_dataset:
-            put_back(name)
-    return True
+            _remove_empty_parents(aside)
 
 
 def discard_replaced(dataset_id: str) -> None:
@@ -105,32 +122,46 @@ def discard_folder(folder: Path) -> None:
     os.rename(folder, trash)
     with suppress(OSError):
         remove_folder(trash)
+    _remove_empty_parents(folder)
+
+
+def _remove_empty_parents(folder: Path) -> None:
     with suppress(OSError):
         while (folder := folder.parent) != staging_root():
             folder.rmdir()
 
 
-def _locate_aside(dataset_id: str) -> Path:
+def _locate_aside(dataset_id: str = "") -> Path:
     return staging_root() / _ASIDE / dataset_id
 
 
 def _replace_in_two_steps(dataset_id: str, staged: Path) -> Path:
     target, aside = dataset_folder(dataset_id), _locate_aside(dataset_id)
-    for _ in range(_MOST_TRIES):
+    with _lock_aside():
         discard_replaced(dataset_id)
         aside.parent.mkdir(parents=True, exist_ok=True)
         os.rename(target, aside)
         try:
             os.rename(staged, target)
         except OSError:
-            if not os.path.lexists(aside):
-                continue  # a reader has put it back meanwhile
             os.rename(aside, target)
             raise
-        return aside
-    raise DatasetBusyError(
-        f"{target} was looked at whenever it was to be replaced; try again when fewer read it"
-    )
+        trash = staging_root() / f"delete-{uuid.uuid4().hex}"
+        os.rename(aside, trash)
+        _remove_empty_parents(aside)
+        return trash
+
+
+@contextmanager
+def _lock_aside() -> Iterator[None]:
+    with ExitStack() as stack:
+        while True:
+            _locate_aside().mkdir(parents=True, exist_ok=True)
+            # Whoever is done with the folder removes it.
+            with suppress(DatasetNotFoundError):
+                stack.enter_context(lock_dataset(_locate_aside()))
+                break
+        yield
 
 
 def _exchange(one: Path, other: Path) -> bool:

@@ -45,7 +45,7 @@ def verify_dataset(
     """
     wanted = choose_id(dataset_name, dataset_id)
     folder = dataset_folder(wanted)
-    put_back(wanted)
+    put_back()
     if not has_data_folder(folder):
         raise DatasetNotFoundError(
             f"there is no dataset {wanted!r} under {datasets_root()}; list_local_datasets() "
