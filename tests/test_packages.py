@@ -62,6 +62,7 @@ SHARED_CORE_MODULES = frozenset(f"minari_core.{module}" for module in SHARED_COR
 STORAGE_MODULES = frozenset(
     {
         "datasets/flat/d4rl_file.py",
+        "formats/public/hdf5/checksums.py",
         "formats/public/hdf5/file.py",
         "formats/public/hdf5/mapped_file.py",
         "formats/public/hdf5/placeholder.py",

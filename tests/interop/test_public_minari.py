@@ -19,9 +19,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+import minari
 from minari.serialization import deserialize_space
 from minari_core.environments.env_specs import env_spec_from_json
-from tests.interop.helpers.recordings import EPISODES, read_all, recordings, write_all
+from tests.interop.helpers.recordings import (
+    EPISODES,
+    FORMATS,
+    read_all,
+    record,
+    recordings,
+    write_all,
+)
 
 ROOT = Path(__file__).parents[2]
 EXACT = [dataset_id for dataset_id, _, _, jpeg in recordings() if not jpeg]
@@ -133,6 +141,30 @@ def test_jpeg_loses_detail_and_only_where_it_is_asked_for(
     images = [_image(found["episodes"][0]["observations"]) for found in (exact, read[dataset_id])]
     assert images[0].shape == images[1].shape
     assert not np.array_equal(*images)
+
+
+def test_what_the_public_minari_changes_is_remarked_and_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    for data_format in FORMATS:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            record(f"{data_format}-v0", "cartpole", data_format, jpeg=False)
+    public_minari("change", tmp_path, tmp_path / "answer")
+    for data_format in FORMATS:
+        report = minari.verify_dataset(f"{data_format}-v0")
+        assert report.problems == ()
+        assert [(remark.message, remark.episode) for remark in report.remarks] == [
+            ("'description', 'further': changed by another program", None),
+            ("its metadata was changed by another program", 0),
+            ("its metadata was changed by another program", 1),
+            (
+                "1 episodes have no checksums, since another program or an earlier release has "
+                "written them; this is the first",
+                EPISODES,
+            ),
+        ]
 
 
 def expect_equal(found: dict[str, Any], wanted: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """Records datasets and reads them back, by the names that every Minari has.
 
 The tests import it where this project is installed, and run it as a program where the public
-Minari is: ``python -m tests.interop.helpers.recordings write|read FOLDER ANSWER``.
+Minari is: ``python -m tests.interop.helpers.recordings write|read|change FOLDER
+ANSWER``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 import gymnasium
 
 import minari
+from minari.data_collector import EpisodeBuffer
 from minari.data_collector.callbacks import EpisodeMetadataCallback, StepDataCallback
 from minari.serialization import serialize_space
 from tests.interop.helpers.sampling_environment import SPACES, register
@@ -201,11 +203,28 @@ def read_all(folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
     return found, failures
 
 
+def change_all(folder: Path) -> None:
+    """Describe every dataset below a folder and its first episodes anew, and add an episode."""
+    os.environ["MINARI_DATASETS_PATH"] = str(folder)
+    for dataset_id in minari.list_local_datasets():
+        storage = minari.load_dataset(dataset_id).storage
+        storage.update_metadata({"description": "By others: é", "further": 1})
+        storage.update_episode_metadata([{"goal": "another", "grade": 2}, {"grade": 3}], [0, 1])
+        (first,) = storage.get_episodes([0])
+        names = ("observations", "actions", "rewards", "terminations", "truncations", "infos")
+        storage.update_episodes([EpisodeBuffer(**{name: first[name] for name in names})])
+
+
 def main() -> None:
     """Do what the command line asks for."""
     warnings.simplefilter("ignore")
     work, folder, answer = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-    done: object = write_all(folder) if work == "write" else read_all(folder)
+    works: dict[str, Callable[[Path], object]] = {
+        "write": write_all,
+        "read": read_all,
+        "change": change_all,
+    }
+    done = works[work](folder)
     # Only ever between two processes of one test, on one machine.
     answer.write_bytes(pickle.dumps(done))
 

@@ -39,6 +39,7 @@ from minari_core.formats.columnar.memory import MemoryStorage
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.formats.public.attributes import Attributes, decode_attributes
 from minari_core.formats.public.batching import batch_indices
+from minari_core.formats.public.checksums import EpisodeChecksums, get_checksums
 from minari_core.formats.public.episode_writer import EpisodeWriter
 from minari_core.formats.public.files import MAIN_FILE, OWN_KEY
 from minari_core.formats.public.metadata_file import (
@@ -141,6 +142,27 @@ class PublicStorage(Storage):
     @abstractmethod
     def list_stored_episodes(self) -> list[int]:
         """List the indices of all episodes that are stored, counted or not, in order."""
+
+    @abstractmethod
+    def compute_checksums(self, numbers: Sequence[int]) -> Iterator[EpisodeChecksums]:
+        """Compute the checksums of stored episodes.
+
+        Raises:
+            DatasetDamagedError: An episode cannot be read; the message names it.
+        """
+
+    @abstractmethod
+    def has_rewritten_attributes(self, number: int, kept: EpisodeChecksums) -> bool:
+        """Return whether a program has changed the attributes of an episode, and no accident.
+
+        Args:
+            number: The index of the episode.
+            kept: The checksums of the episode as it was written; they differ from those of today.
+        """
+
+    def get_checksums(self, number: int) -> EpisodeChecksums | None:
+        """Return the checksums of an episode as it was written; None if there are none."""
+        return get_checksums(self._manifest.checksums, number)
 
     def read_attributes(self, number: int) -> Attributes:
         """Read the attributes of an episode.
@@ -292,6 +314,8 @@ class PublicStorage(Storage):
                     steps += shard.steps
                 if writer is not None:
                     writer.commit()
+                    added = self.compute_checksums(range(first, number))
+                    manifest = manifest.note_checksums(first, added)
                     steps += manifest.total_steps
                     manifest = replace(manifest, total_episodes=number, total_steps=steps)
                 if recording is not None:

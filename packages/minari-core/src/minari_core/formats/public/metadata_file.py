@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from minari_core.errors import (
 )
 from minari_core.formats.columnar.manifest import MANIFEST_NAME
 from minari_core.formats.columnar.transaction import RECORDINGS_KEPT
+from minari_core.formats.public.checksums import EpisodeChecksums, add_checksums, seal
 from minari_core.formats.public.files import OWN_KEY
 from minari_core.formats.public.spaces import check_holdable, public_space_json
 from minari_core.json_values import JsonValue
@@ -70,6 +71,8 @@ class PublicManifest:
     """Every extra column that is known to be in an episode."""
     recordings: tuple[str, ...] = ()
     """The last recordings that were committed to it; see `Snapshot.recordings`."""
+    checksums: str = ""
+    """The checksums of the episodes that this project has written; see `get_checksums`."""
 
     @property
     def stores_jpeg(self) -> bool:
@@ -122,7 +125,9 @@ class PublicManifest:
             "infos": self.infos.to_json(),
             "extras": self.extras.to_json(),
             "recordings": list(self.recordings),
+            "checksums": self.checksums,
         }
+        content[OWN_KEY] = seal(content)
         return json.dumps(content).encode("ascii")
 
     def note_recording(self, uid: str) -> PublicManifest:
@@ -130,6 +135,10 @@ class PublicManifest:
         if uid in self.recordings:
             return self
         return replace(self, recordings=(*self.recordings, uid)[-RECORDINGS_KEPT:])
+
+    def note_checksums(self, first: int, added: Iterable[EpisodeChecksums]) -> PublicManifest:
+        """Return the manifest with the checksums of added episodes, of which one is the first."""
+        return replace(self, checksums=add_checksums(self.checksums, first, added))
 
     def add_columns(self, schema: Schema) -> PublicManifest:
         """Return the manifest with the keys of a shard's infos and extra columns added."""
@@ -220,6 +229,7 @@ def parse_manifest(content: Mapping[str, Any], folder: Path) -> PublicManifest:
         infos,
         extras,
         list_recordings(content),
+        list_checksums(content),
     )
 
 
@@ -228,6 +238,13 @@ def list_recordings(metadata: Mapping[str, Any]) -> tuple[str, ...]:
     own = metadata.get(OWN_KEY)
     found = own.get("recordings") if isinstance(own, dict) else None
     return tuple(uid for uid in found if isinstance(uid, str)) if isinstance(found, list) else ()
+
+
+def list_checksums(metadata: Mapping[str, Any]) -> str:
+    """Return the checksums of episodes that ``metadata.json`` keeps; "" if it keeps none."""
+    own = metadata.get(OWN_KEY)
+    found = own.get("checksums") if isinstance(own, dict) else None
+    return found if isinstance(found, str) else ""
 
 
 def _pop_count(metadata: dict[str, Any], key: str, path: Path) -> int:

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from minari_core.errors import DatasetBusyError, MinariError
 from minari_core.formats.columnar.manifest import MANIFEST_NAME, Manifest
 from minari_core.formats.public.base import PublicStorage
+from minari_core.formats.public.checksums import (
+    EpisodeChecksums,
+    count_checksums,
+    find_redescribed,
+    is_seal_broken,
+    is_sealed,
+)
+from minari_core.formats.public.files import OWN_KEY, count_episodes
+from minari_core.formats.public.metadata_file import list_checksums
 from minari_core.formats.verification.reading import EpisodeCheck, open_for_check
-from minari_core.formats.verification.report import Findings, Progress, format_error
+from minari_core.formats.verification.report import (
+    Findings,
+    Progress,
+    VerificationProblem,
+    format_error,
+)
 
 
 def check_public_dataset(
     folder: Path, manifest: Manifest, progress: Progress, findings: Findings
 ) -> None:
     """Check a dataset in a format of the public Minari; see `Check`."""
+    _check_manifest(manifest.metadata, findings)
     storage = open_for_check(folder, findings)
     if not isinstance(storage, PublicStorage):
         return
@@ -30,6 +47,25 @@ def check_public_dataset(
     _PublicEpisodeCheck(storage, findings).check_all(manifest, progress)
 
 
+def _check_manifest(metadata: Mapping[str, Any], findings: Findings) -> None:
+    """Compare the manifest with the checksums that it may have of itself."""
+    if not is_sealed(metadata):
+        return
+    if is_seal_broken(metadata):
+        findings.add(
+            MANIFEST_NAME,
+            f"its {OWN_KEY!r} part, or what the data depends on, is not what was written",
+        )
+        return
+    kept, total = count_checksums(list_checksums(metadata)), count_episodes(metadata)
+    if total < kept:
+        findings.add(MANIFEST_NAME, f"its total_episodes is {total}, but {kept} were written")
+    changed = find_redescribed(metadata)
+    if changed:
+        message = f"{', '.join(map(repr, changed))}: changed by another program"
+        findings.remarks.append(VerificationProblem(MANIFEST_NAME, message))
+
+
 _MOST_MISSING = 100
 """How many missing episodes are told one by one."""
 
@@ -40,6 +76,47 @@ class _PublicEpisodeCheck(EpisodeCheck):
     def __init__(self, storage: PublicStorage, findings: Findings) -> None:
         super().__init__(storage, findings)
         self._public = storage
+        self._unguarded: list[int] = []
+
+    def check_all(self, manifest: Manifest, progress: Progress) -> None:
+        """Check every episode, and remark on those that have no checksums."""
+        super().check_all(manifest, progress)
+        if self._unguarded and is_sealed(manifest.metadata):
+            first, count = self._unguarded[0], len(self._unguarded)
+            message = (
+                f"{count} episodes have no checksums, since another program or an earlier release "
+                "has written them; this is the first"
+            )
+            file = self.find_attributes_file(first)
+            self._findings.remarks.append(VerificationProblem(file, message, None, first))
+
+    def check(self, number: int) -> int | None:
+        """Check an episode, and compare it with its checksums."""
+        before = len(self._findings.problems)
+        steps = super().check(number)
+        kept = self._public.get_checksums(number)
+        if kept is None:
+            self._unguarded.append(number)
+        elif len(self._findings.problems) == before:
+            with self._findings.catching(self.find_data_file(number)):
+                self._compare(number, kept)
+        return steps
+
+    def _compare(self, number: int, kept: EpisodeChecksums) -> None:
+        (found,) = self._public.compute_checksums([number])
+        message = "its {} are not those that were written: their CRC-32 is {:08x}, not {:08x}"
+        if found.contents != kept.contents:
+            told = message.format("contents", found.contents, kept.contents)
+            self._findings.add(self.find_data_file(number), told, None, number)
+        if found.attributes == kept.attributes:
+            return
+        file = self.find_attributes_file(number)
+        if self._public.has_rewritten_attributes(number, kept):
+            told = "its metadata was changed by another program"
+            self._findings.remarks.append(VerificationProblem(file, told, None, number))
+        else:
+            told = message.format("attributes", found.attributes, kept.attributes)
+            self._findings.add(file, told, None, number)
 
     def choose_episodes(self) -> list[int]:
         """Return the stored episodes and some missing ones, and tell how many more are missing."""

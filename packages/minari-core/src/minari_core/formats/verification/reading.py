@@ -72,7 +72,7 @@ class EpisodeCheck:
         total, nbytes = self._storage.total_episodes, self._storage.nbytes
         steps: list[int | None] = []
         for number in self.choose_episodes():
-            steps.append(self._check(number))
+            steps.append(self.check(number))
             progress(nbytes * (number + 1) // total, nbytes)
         self._remarks.give(self._findings)
         known = [count for count in steps if count is not None]
@@ -82,8 +82,8 @@ class EpisodeCheck:
                 MANIFEST_NAME, f"its total_steps is {stated}, but the data has {sum(known)}"
             )
 
-    def _check(self, number: int) -> int | None:
-        """Check an episode.
+    def check(self, number: int) -> int | None:
+        """Check an episode against its spaces and its recorded length.
 
         Returns:
             Its number of steps; the recorded one if it cannot be read, or None.

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,7 @@ from minari_core.errors import (
 from minari_core.files import check_plain, sync_folder
 from minari_core.formats.public.attributes import Attributes, decode_attributes, nest_attributes
 from minari_core.formats.public.base import PublicStorage
+from minari_core.formats.public.checksums import EpisodeChecksums
 from minari_core.formats.public.episode_writer import EpisodeWriter
 from minari_core.formats.public.files import (
     EPISODE_METADATA,
@@ -47,6 +49,9 @@ except ImportError as error:
     raise MissingDependencyError(
         "the formats 'arrow' and 'parquet' need pyarrow; pip install 'minari-core[arrow]'"
     ) from error
+
+
+_BLOCK_NBYTES = 1 << 20
 
 
 @contextmanager
@@ -142,6 +147,23 @@ class ArrowStorage(PublicStorage):
     def find_attributes_file(self, number: int) -> str:
         """Return the file that holds the attributes of an episode."""
         return f"{number}/{EPISODE_METADATA}"
+
+    def compute_checksums(self, numbers: Sequence[int]) -> Iterator[EpisodeChecksums]:
+        """Compute the checksums of episodes: of the files that are read, and of attributes."""
+        for number in numbers:
+            folder = self._folder / str(number)
+            with _name_damage(number, folder):
+                checksum = 0
+                for path in sorted(folder.iterdir()):
+                    if path.name == SIDECAR_FILE or is_episode_data(path.name):
+                        checksum = _add_file(checksum, path)
+                attributes = _add_file(0, folder / EPISODE_METADATA)
+            yield EpisodeChecksums(checksum, attributes)
+
+    def has_rewritten_attributes(self, number: int, kept: EpisodeChecksums) -> bool:
+        """Return whether the attributes have white space as other programs of Python write it."""
+        text = (self._folder / str(number) / EPISODE_METADATA).read_bytes()
+        return text == json.dumps(json.loads(text)).encode("ascii")
 
     def _table(self, folder: Path) -> Any:
         files = _data_files(folder)
@@ -239,7 +261,8 @@ class _Writer(EpisodeWriter):
         folder.mkdir()
         self._written.append(folder)
         storage.write_table(pa.table(columns), folder)
-        metadata = json.dumps(nest_attributes(attributes), default=_plain)
+        # Without white space, which tells it from what another program makes of it.
+        metadata = json.dumps(nest_attributes(attributes), default=_plain, separators=(",", ":"))
         (folder / EPISODE_METADATA).write_text(metadata, encoding="ascii")
         if sidecar:
             text = np.frombuffer(sidecar.columns_to_json().encode("utf-8"), dtype=np.uint8)
@@ -261,6 +284,16 @@ class _Writer(EpisodeWriter):
     def discard(self) -> None:
         for folder in self._written:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _add_file(checksum: int, path: Path) -> int:
+    """Return a checksum with the name and the contents of a file added."""
+    check_plain(path, may_be_link=True)
+    checksum = zlib.crc32(path.name.encode("utf-8"), checksum)
+    with open(path, "rb") as file:
+        while block := file.read(_BLOCK_NBYTES):
+            checksum = zlib.crc32(block, checksum)
+    return checksum
 
 
 def _data_files(folder: Path) -> list[Path]:

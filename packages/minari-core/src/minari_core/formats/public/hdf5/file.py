@@ -210,16 +210,19 @@ def read_attributes(thing: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for index in range(h5a.get_num_attrs(thing)):
         attribute = h5a.open(thing, index=index)
-        name = attribute.name.decode("utf-8")
-        dtype = attribute.dtype
-        if isinstance(attribute.get_space().get_simple_extent_type(), int) and (
-            attribute.get_space().get_simple_extent_type() == h5s.NULL
-        ):
-            continue
-        value = np.empty(attribute.shape, dtype=dtype)
-        attribute.read(value)
-        found[name] = _plain(value)
+        value = read_attribute(attribute)
+        if value is not None:
+            found[attribute.name.decode("utf-8")] = value
     return found
+
+
+def read_attribute(attribute: Any) -> Any:
+    """Read the value of an attribute; numbers as numpy's, text as Python's, None if it has none."""
+    if attribute.get_space().get_simple_extent_type() == h5s.NULL:
+        return None
+    value = np.empty(attribute.shape, dtype=attribute.dtype)
+    attribute.read(value)
+    return _plain(value)
 
 
 def _plain(value: np.ndarray[Any, Any]) -> Any:

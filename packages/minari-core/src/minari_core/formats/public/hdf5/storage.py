@@ -25,12 +25,19 @@ from minari_core.files import sync_file, sync_folder
 from minari_core.formats.columnar.manifest import MANIFEST_NAME
 from minari_core.formats.public.attributes import Attributes
 from minari_core.formats.public.base import PublicStorage
+from minari_core.formats.public.checksums import EpisodeChecksums
 from minari_core.formats.public.episode_writer import EpisodeWriter, name_temporary_file
 from minari_core.formats.public.files import (
     FILE_FORMAT,
     MAIN_FILE,
     OWN_KEY,
     parse_episode_number,
+)
+from minari_core.formats.public.hdf5.checksums import (
+    compute_attribute_checksums,
+    compute_contents_checksum,
+    create_guarded_group,
+    has_replaced_attributes,
 )
 from minari_core.formats.public.hdf5.file import Hdf5File, name_damage, names_in
 from minari_core.formats.public.hdf5.reader import EpisodeReader
@@ -76,6 +83,21 @@ class Hdf5Storage(PublicStorage):
                 with name_damage(self._name(number)):
                     found.append(reader.read_attributes(number))
         yield from found
+
+    def compute_checksums(self, numbers: Sequence[int]) -> Iterator[EpisodeChecksums]:
+        """Compute the checksums of episodes: of what is stored, wherever in the file it lies."""
+        with Hdf5File(self._folder / MAIN_FILE) as file:
+            for number in numbers:
+                with name_damage(self._name(number)):
+                    contents = compute_contents_checksum(file, number)
+                    *_, attributes = compute_attribute_checksums(file, number)
+                yield EpisodeChecksums(contents, attributes)
+
+    def has_rewritten_attributes(self, number: int, kept: EpisodeChecksums) -> bool:
+        """Return whether attributes were added after those that were kept, or took their place."""
+        with Hdf5File(self._folder / MAIN_FILE) as file, name_damage(self._name(number)):
+            added = kept.attributes in compute_attribute_checksums(file, number)
+            return added or has_replaced_attributes(file, number)
 
     def _reader(self, file: Hdf5File) -> EpisodeReader:
         repair = str(self.metadata.get("minari_version", "")).startswith("0.5.3")
@@ -167,7 +189,7 @@ class _Writer(EpisodeWriter):
         attributes: Attributes,
         sidecar: Sidecar,
     ) -> None:
-        group = file.create_group(f"episode_{number}")
+        group = create_guarded_group(file, f"episode_{number}")
         for name, value in attributes.items():
             group.attrs[name] = value
         observations, actions = self._spaces
