@@ -333,6 +333,20 @@ def test_a_full_url_says_where_a_dataset_goes(bucket: Bucket) -> None:
     assert list(minari.list_remote_datasets(f"{bucket.url}/mirror")) == ["D4RL/door/human-v2"]
 
 
+def test_a_url_that_may_mean_two_local_datasets_uploads_neither(tmp_path: Path) -> None:
+    collect("door/human-v2")
+    collect("human-v2", episodes=2)
+    remote = tmp_path / "remote"
+    remote.mkdir()
+
+    with pytest.raises(minari.DatasetIdError, match=r"'human-v2' with remote_path='file:.*/door'"):
+        upload_dataset(f"{remote.as_uri()}/door/human-v2")
+    assert list(remote.iterdir()) == []
+
+    upload_dataset("door/human-v2", remote_path=remote.as_uri())
+    assert list(minari.list_remote_datasets(remote.as_uri())) == ["door/human-v2"]
+
+
 def test_a_combination_goes_up_and_comes_down_without_its_sources(remote_url: str) -> None:
     sources = [collect("one-v0"), collect("two-v0", episodes=2)]
     combined = minari.combine_datasets(sources, "both-v0")

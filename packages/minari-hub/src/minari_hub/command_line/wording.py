@@ -22,6 +22,7 @@ _WORDS = tuple(
         (r"\bforce_download=True\b", "--force"),
         (r"\bresume=True\b", "--resume"),
         (r"\bskip_failed=True\b", "--skip-failed"),
+        (r"\bremote_path='([^']*)'", r"--remote \1"),
         (r"\btoken='([^']*)'", r"--token \1"),
         (r"\b(prefix|token)=(?!\w)", r"--\1"),
         (r"(?<=give )data_format\b", "--data-format"),
@@ -34,8 +35,11 @@ _WORDS = tuple(
         (r"give observation_space and action_space, or another env\b", "give another --env"),
         (r"the environment, the policy or a step_data_callback\b", "the environment or the policy"),
         (r", or None\b", ", or leave it out"),
-        (r"; step_infos=\(\) denies it", ""),
-        (r" \(combine_datasets and convert_dataset take \S+ for wider dtypes\)", ""),
+        (r"\bstep_infos=\(\)", "--no-step-infos"),
+        (
+            r"combine_datasets and convert_dataset take widen=True",
+            "combine and convert take --widen",
+        ),
     )
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from minari_core.errors import DatasetNotFoundError, RemoteObjectNotFoundError
+from minari_core.errors import DatasetIdError, DatasetNotFoundError, RemoteObjectNotFoundError
 from minari_core.formats.columnar.manifest import MANIFEST_NAME
 from minari_core.local.dataset_id import choose_id, parse_dataset_id
 from minari_core.local.locations import DATA_FOLDER
@@ -136,14 +136,23 @@ def locate(
 
 
 def _choose_local_address(addresses: list[Address]) -> Address:
-    """Choose the address with the longest id that is a local dataset's.
+    """Choose the address whose id is a local dataset's.
 
     Raises:
-        DatasetNotFoundError: No local dataset has one of the ids.
+        DatasetIdError: Several local datasets have one of the ids.
+        DatasetNotFoundError: No local dataset has one of them.
     """
-    for address in addresses:
-        if holds_local_dataset(address.dataset_id):
-            return address
+    here = [each for each in addresses if holds_local_dataset(each.dataset_id)]
+    if len(here) == 1:
+        return here[0]
+    if here:
+        which = ", or ".join(
+            f"{each.dataset_id!r} with remote_path={each.remote_path!r}" for each in here
+        )
+        raise DatasetIdError(
+            f"{here[0].remote_path}/{here[0].dataset_id} may mean {len(here)} local datasets; give "
+            f"{which}"
+        )
     ids = ", ".join(repr(address.dataset_id) for address in addresses)
     which = f"{ids} is no" if len(addresses) == 1 else f"none of {ids} is a"
     raise DatasetNotFoundError(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from minari.command_line.datasets import DataFormatOption
+from minari.command_line.datasets import DataFormatOption, WidenOption
 from minari_core import MinariDataset, convert_dataset, import_flat_hdf5, load_dataset
 from minari_hub.command_line.options import complete_local_ids
 from minari_hub.command_line.terminal import format_count, say, show_step_progress
@@ -29,6 +29,7 @@ def convert(
             help="Store images as JPEG, which loses detail; in hdf5, arrow and parquet alone.",
         ),
     ] = False,
+    widen: WidenOption = False,
 ) -> None:
     """Convert a dataset to another format, as a new one.
 
@@ -40,6 +41,7 @@ def convert(
             name,
             data_format=data_format,
             jpeg_encoding=jpeg,
+            widen=widen,
             progress=progress,
         )
     _say_made(made)
@@ -54,6 +56,18 @@ def import_file(
     max_episode_steps: Annotated[
         int | None, typer.Option(min=1, help="Steps after which episodes are truncated.")
     ] = None,
+    step_info: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="An info that belongs to a step, and not to the observation that it led to; "
+            "without it, those that D4RL's files are known to have.",
+            show_default=False,
+        ),
+    ] = None,
+    no_step_infos: Annotated[
+        bool, typer.Option("--no-step-infos", help="No info belongs to a step.")
+    ] = False,
     data_format: DataFormatOption = None,
     author: Annotated[list[str] | None, typer.Option(help="Who made the dataset.")] = None,
     description: Annotated[str | None, typer.Option(help="What the dataset is.")] = None,
@@ -63,11 +77,14 @@ def import_file(
     The file has observations, actions, rewards and terminals, and may have timeouts,
     next_observations and a group infos.
     """
+    if step_info and no_step_infos:
+        raise typer.BadParameter("give --step-info or --no-step-infos, not both")
     made = import_flat_hdf5(
         path,
         name,
         env=env,
         max_episode_steps=max_episode_steps,
+        step_infos=() if no_step_infos else step_info or None,
         data_format=data_format,
         author=author or None,
         description=description,

@@ -33,6 +33,13 @@ DataFormatOption = Annotated[
     str | None,
     typer.Option(help="How to store the data; columnar if not given.", metavar="FORMAT"),
 ]
+WidenOption = Annotated[
+    bool,
+    typer.Option(
+        "--widen",
+        help="Where dtypes differ, store all in the wider one, if it holds all numbers exactly.",
+    ),
+]
 
 
 def delete(names: LocalIds, yes: YesOption = False) -> None:
@@ -60,6 +67,7 @@ def combine(
     names: LocalIds,
     name: Annotated[str, typer.Option("--name", metavar="ID", help="The id of the new dataset.")],
     data_format: DataFormatOption = None,
+    widen: WidenOption = False,
 ) -> None:
     """Make one dataset of several.
 
@@ -67,7 +75,7 @@ def combine(
     copied where that is possible; the sources can be deleted without harm.
     """
     datasets = [load_dataset(source) for source in names]
-    _say_made(combine_datasets(datasets, name, data_format=data_format))
+    _say_made(combine_datasets(datasets, name, data_format=data_format, widen=widen))
 
 
 def split(
