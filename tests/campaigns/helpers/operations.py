@@ -18,7 +18,7 @@ import minari
 from minari_core.local.locations import datasets_root
 from tests.campaigns.helpers.driven import FORMATS, checkpoint, create, new_collector
 from tests.campaigns.helpers.forked import run_forked
-from tests.fixtures.earlier_release.rover import WithBattery, WithGrade, drive
+from tests.fixtures.earlier_release.rover import WithBattery, WithGrade, drive, steer
 
 Step = Callable[[], object]
 
@@ -68,6 +68,7 @@ def _operations() -> Iterator[Operation]:
         yield Operation(f"download of {each}", partial(uploaded, False), _download)
         yield Operation(f"forced download of {each}", partial(uploaded, True), _force_download)
     two = partial(_two, "columnar")
+    yield Operation("checkpoint that widens a column", two, _add_wider, records=True)
     yield Operation("compact", two, lambda: minari.load_dataset("t/a-v0").compact())
     yield Operation("keep statistics", two, lambda: minari.load_dataset("t/a-v0").statistics())
     yield Operation("discard", _left_behind, _discard)
@@ -101,6 +102,20 @@ def _add(data_format: str) -> None:
     with new_collector(data_format, max_buffer_steps=4) as env:
         for seed in (4, 5):
             drive(env, seed)
+        minari.load_dataset("t/a-v0").update_dataset_from_collector_env(env)
+
+
+def _add_wider() -> None:
+    """Add episodes of wider actions, for which the dataset's are written anew."""
+    with new_collector(max_buffer_steps=4) as env:
+        for seed in (4, 5):
+            observation, _ = env.reset(seed=seed)
+            is_over = False
+            while not is_over:
+                direction, force = steer(observation)
+                action = direction, force.astype(np.float64)
+                observation, _, terminated, truncated, _ = env.step(action)
+                is_over = terminated or truncated
         minari.load_dataset("t/a-v0").update_dataset_from_collector_env(env)
 
 
