@@ -9,7 +9,7 @@ import pytest
 import minari
 from minari_hub import download_dataset, get_remote_metadata, list_remote_datasets, upload_dataset
 from tests.hub.helpers.datasets import collect, files_of, is_intact, make_shards, public_dataset
-from tests.hub.helpers.fault_proxy import Fault, FaultProxy, status
+from tests.hub.helpers.fault_proxy import Answer, Fault, FaultProxy, status
 from tests.hub.helpers.hugging_face_server import HuggingFaceServer
 
 URL = "hf://farama"
@@ -121,6 +121,61 @@ def test_the_token_is_sent_where_it_is_given_and_none_otherwise(
     assert list(list_remote_datasets(URL, token="secret")) == ["x/y-v0"]
     download_dataset("x/y-v0", remote_path=URL, token="secret")
     assert is_intact({"x/y-v0": files_of("x/y-v0")})
+
+
+def test_a_hub_that_wants_to_know_who_asks_is_an_error_that_says_how_to_tell(
+    hugging_face: HuggingFaceServer,
+) -> None:
+    put_public(hugging_face, "x/y-v0")
+    collect("x/z-v0")
+    hugging_face.required_token = "secret"
+
+    for use in (
+        lambda: list_remote_datasets(URL),
+        lambda: download_dataset("x/y-v0", remote_path=URL),
+        lambda: get_remote_metadata("x/y-v0", remote_path=URL),
+        lambda: upload_dataset("x/z-v0", remote_path=URL),
+    ):
+        with pytest.raises(
+            minari.RemoteAccessError, match=r"401.*give token=, or set MINARI_REMOTE_TOKEN"
+        ):
+            use()
+    with pytest.raises(minari.RemoteAccessError, match=r"401.*the token is wrong"):
+        list_remote_datasets(URL, token="wrong")
+
+
+@pytest.mark.parametrize("step", ["POST /api/repos/create", "POST .*/commit/"])
+def test_an_upload_that_is_forbidden_asks_for_a_token(
+    hugging_face: HuggingFaceServer, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    collect("x/z-v0")
+    with FaultProxy(hugging_face.url) as proxy:
+        monkeypatch.setenv("HF_ENDPOINT", proxy.url)
+        proxy.faults = [Fault(step, status(403), before_server=True)]
+
+        with pytest.raises(minari.RemoteAccessError, match=r"403.*give token="):
+            upload_dataset("x/z-v0", remote_path=URL)
+        with pytest.raises(minari.RemoteAccessError, match=r"403.*lacks the permission"):
+            upload_dataset("x/z-v0", remote_path=URL, token="of a reader")
+
+
+def test_a_token_goes_to_the_hub_and_to_nobody_else(
+    hugging_face: HuggingFaceServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_public(hugging_face, "x/y-v0")
+    with FaultProxy(hugging_face.url) as elsewhere, FaultProxy(hugging_face.url) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+
+        def send_on(answer: Answer) -> Answer:
+            path = hub.requests[-1].partition(" ")[2]
+            return Answer(302, [("Location", elsewhere.url + path)], b"")
+
+        hub.faults = [Fault("/resolve/", send_on, before_server=True)]
+        download_dataset("x/y-v0", remote_path=URL, token="secret")
+
+    assert elsewhere.count("/resolve/") > 0
+    assert all("authorization" not in headers for headers in elsewhere.headers)
+    assert any(headers.get("authorization") == "Bearer secret" for headers in hub.headers)
 
 
 def test_a_dataset_that_is_not_there_is_an_error(hugging_face: HuggingFaceServer) -> None:

@@ -18,6 +18,7 @@ from minari_core.errors import (
 from minari_hub.datasets.remote_dataset import RemoteDataset
 from minari_hub.datasets.staging import StagingArea
 from minari_hub.remotes.base import Remote
+from minari_hub.transfer.bounds import LEAST_RATE
 from minari_hub.transfer.objects import RemoteObject
 from minari_hub.transfer.partial_file import PartialFile, TransferStoppedError
 from minari_hub.transfer.retrying import Patience
@@ -70,9 +71,12 @@ def fetch(
                 )
                 for name, found in missing.items()
             }
+            began = time.monotonic()
             before = sum(file.position for file in files.values())
             errors = _fetch_once(remote, list(files.values()), stop)
-            after = sum(file.position for file in files.values())
+            received = sum(file.position for file in files.values()) - before
+            # A few bytes an hour would take for ever.
+            gets_on = received > LEAST_RATE * (time.monotonic() - began)
             for name, file in files.items():
                 if not file.is_complete:
                     continue
@@ -93,7 +97,7 @@ def fetch(
                     on_damage(name, message)
                     del missing[name]
         _raise_what_is_final(errors)
-        idle = 0 if after > before else idle + 1
+        idle = 0 if gets_on else idle + 1
         if missing and idle >= _MOST_IDLE_ROUNDS:
             name, found = next(iter(missing.items()))
             raise (

@@ -18,6 +18,9 @@ APPLICATION_DEFAULT = "application-default"
 TOKEN_VARIABLE = "MINARI_REMOTE_TOKEN"
 """The environment variable of the token that is used where none is given."""
 
+GIVE_TOKEN = f"give token=, or set {TOKEN_VARIABLE}"
+"""The advice of an error for whoever gave no credentials."""
+
 MANIFEST_SUFFIX = f"/data/{MANIFEST_NAME}"
 """What follows a dataset's id in the name of its manifest."""
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import base64
 import functools
-import http.client
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from threading import Event, Lock
 
-import requests
-import urllib3
 from google.api_core import exceptions as api_exceptions
 from google.api_core.retry import Retry
 from google.auth import exceptions as auth_exceptions
@@ -26,8 +23,10 @@ from minari_core.errors import (
     RemoteObjectExistsError,
     RemoteObjectNotFoundError,
 )
-from minari_hub.remotes.base import TOKEN_VARIABLE, Remote
+from minari_hub.remotes.base import GIVE_TOKEN, Remote
 from minari_hub.remotes.gcs_credentials import load_credentials
+from minari_hub.transfer.bounded_http import PASSING_HTTP_ERRORS, TIMEOUT, mount_bounds
+from minari_hub.transfer.bounds import PageCounter, TooLargeError, bound_listing
 from minari_hub.transfer.causes import describe_error
 from minari_hub.transfer.checksums import Checksum, start_hasher
 from minari_hub.transfer.objects import RemoteObject, Upload
@@ -37,17 +36,8 @@ from minari_hub.transfer.threads import WORKERS, run_in_background, run_many
 from minari_hub.transfer.upload_file import UploadFile
 
 _FIELDS = "items(name,size,generation,crc32c,metadata),nextPageToken"
-_TIMEOUT = (15.0, 60.0)
-_GIVE_TOKEN = f"give token=, or set {TOKEN_VARIABLE}"
 # Larger files are sent in pieces of this size, each held in memory while it is under way.
 _PIECE = 8 << 20
-_PASSING = (
-    requests.RequestException,
-    urllib3.exceptions.HTTPError,
-    http.client.HTTPException,
-    ConnectionError,
-    TimeoutError,
-)
 
 
 class GcsRemote(Remote):
@@ -71,21 +61,27 @@ class GcsRemote(Remote):
 
     def find(self, prefix: str = "", *, suffix: str = "") -> Iterator[RemoteObject]:
         """List the objects whose names begin and end so; see `Remote.find`."""
+        yield from bound_listing(self._find(self._prefix + prefix, suffix), self.url)
+
+    def _find(self, start: str, suffix: str) -> Iterator[RemoteObject]:
         faults = Faults()
         try:
             with self._translate_errors(f"list {self.url}", faults):
                 blobs = self._connect().list_blobs(
                     self._bucket_name,
-                    prefix=self._prefix + prefix or None,
+                    prefix=start or None,
                     # Servers that do not know it send everything.
                     match_glob=f"**{suffix}" if suffix else None,
                     fields=_FIELDS,
                     retry=_make_retry(faults),
-                    timeout=_TIMEOUT,
+                    timeout=TIMEOUT,
                 )
-                for blob in blobs:
-                    if blob.name.startswith(self._prefix + prefix) and blob.name.endswith(suffix):
-                        yield self._to_object(blob)
+                counter = PageCounter(self.url)
+                for page in blobs.pages:
+                    counter.note(blobs.next_page_token)
+                    for blob in page:
+                        if blob.name.startswith(start) and blob.name.endswith(suffix):
+                            yield self._to_object(blob)
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             if isinstance(error, MinariError):
                 raise
@@ -109,7 +105,7 @@ class GcsRemote(Remote):
                     raw_download=True,
                     checksum=None,
                     retry=_make_retry(faults),
-                    timeout=_TIMEOUT,
+                    timeout=TIMEOUT,
                 )
             except api_exceptions.RequestRangeNotSatisfiable:
                 return b""
@@ -149,7 +145,7 @@ class GcsRemote(Remote):
                 "raw_download": True,
                 "checksum": None,
                 "retry": _make_retry(faults),
-                "timeout": _TIMEOUT,
+                "timeout": TIMEOUT,
             },
             worker_type=transfer_manager.THREAD,
             max_workers=min(WORKERS, len(files)),
@@ -201,7 +197,7 @@ class GcsRemote(Remote):
             "checksum": "crc32c",
             "content_type": "application/octet-stream",
             "retry": _make_retry(faults),
-            "timeout": _TIMEOUT,
+            "timeout": TIMEOUT,
         }
         results = run_in_background(
             functools.partial(
@@ -230,7 +226,7 @@ class GcsRemote(Remote):
                     if_generation_match=0,
                     checksum="crc32c",
                     retry=_make_retry(faults),
-                    timeout=_TIMEOUT,
+                    timeout=TIMEOUT,
                 )
         except RemoteObjectExistsError:
             # An earlier try may have succeeded without the answer reaching us.
@@ -251,6 +247,9 @@ class GcsRemote(Remote):
                 # Newer clients ask for the bucket's own metadata in the background, only to
                 # annotate traces with it: a request that not everybody is allowed to make.
                 self._client._bucket_metadata_cache = None
+                # With a certificate of the machine's, the library has an adapter of its own.
+                if not self._client._http.is_mtls:
+                    mount_bounds(self._client._http)
             return self._client
 
     def _blob(self, name: str, version: str = "") -> storage.Blob:
@@ -304,12 +303,12 @@ class GcsRemote(Remote):
         if isinstance(error, api_exceptions.PreconditionFailed):
             return RemoteObjectExistsError(f"{message}; it exists already")
         if isinstance(error, api_exceptions.Unauthorized | api_exceptions.Forbidden):
-            hint = _GIVE_TOKEN if self._token is None else "the token may lack the permission"
+            hint = GIVE_TOKEN if self._token is None else "the token may lack the permission"
             return RemoteAccessError(f"{message}; {hint}")
         if isinstance(error, auth_exceptions.InvalidOperation) and self._token is None:
             # What the library says of a 401 when it has nothing to prove who asks with.
             return RemoteAccessError(
-                f"could not {what}: 401, it is not for everybody{faults.describe()}; {_GIVE_TOKEN}"
+                f"could not {what}: 401, it is not for everybody{faults.describe()}; {GIVE_TOKEN}"
             )
         if isinstance(error, auth_exceptions.RefreshError):
             # It asks for a fresh access token after a 401, and otherwise when one is too old.
@@ -320,7 +319,9 @@ class GcsRemote(Remote):
             return RemoteAccessError(message)
         if isinstance(error, api_exceptions.GoogleAPIError | storage_exceptions.InvalidResponse):
             return RemoteError(message)
-        if isinstance(error, (storage_exceptions.DataCorruption, *_PASSING)):
+        if isinstance(
+            error, (storage_exceptions.DataCorruption, TooLargeError, *PASSING_HTTP_ERRORS)
+        ):
             return RemoteError(message)
         return None
 
@@ -364,4 +365,4 @@ def _is_passing(error: BaseException) -> bool:
         return error.code in PASSING_STATUS
     if isinstance(error, storage_exceptions.InvalidResponse):
         return error.response.status_code in PASSING_STATUS
-    return isinstance(error, (auth_exceptions.TransportError, *_PASSING))
+    return isinstance(error, (auth_exceptions.TransportError, *PASSING_HTTP_ERRORS))

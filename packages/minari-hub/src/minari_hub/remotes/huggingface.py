@@ -9,18 +9,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from threading import Event
 
-from huggingface_hub import CommitOperationAdd, HfApi, HfFileSystem
-from huggingface_hub.errors import (
-    EntryNotFoundError,
-    GatedRepoError,
-    HfHubHTTPError,
-    RepositoryNotFoundError,
-)
-from huggingface_hub.hf_api import RepoFile
+from huggingface_hub import CommitOperationAdd, HfApi, get_token
+from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, RepositoryNotFoundError
 
 from minari_core.errors import (
     DatasetIdError,
@@ -30,8 +24,12 @@ from minari_core.errors import (
     RemoteObjectExistsError,
     RemoteObjectNotFoundError,
 )
+from minari_core.json_values import JsonObject
 from minari_core.local.dataset_id import parse_dataset_id
-from minari_hub.remotes.base import APPLICATION_DEFAULT, MANIFEST_SUFFIX, Remote
+from minari_hub.remotes.base import APPLICATION_DEFAULT, GIVE_TOKEN, MANIFEST_SUFFIX, Remote
+from minari_hub.remotes.huggingface_http import HubSession, StatusError
+from minari_hub.transfer.bounded_http import PASSING_HTTP_ERRORS
+from minari_hub.transfer.bounds import bound_listing
 from minari_hub.transfer.checksums import Checksum
 from minari_hub.transfer.objects import DatasetEntry, RemoteObject, Upload
 from minari_hub.transfer.partial_file import PartialFile
@@ -47,11 +45,10 @@ from minari_hub.untrusted.json_objects import read_json_object
 
 NAMESPACE_FILE = "namespace_metadata.json"
 
-_BLOCK = 1 << 20
-_PIECE = 8 << 20
 _LARGEST_NAMESPACE_FILE = 8 << 20
 _MOST_TRIES = 5
 _DATASET = "dataset"
+_MAIN = "main"
 
 
 class HuggingFaceRemote(Remote):
@@ -67,38 +64,39 @@ class HuggingFaceRemote(Remote):
         """
         self.url = f"hf://{organization}"
         self._organization = organization
+        self._token = get_token() if token == APPLICATION_DEFAULT else token
         # The library reads False as "send none", and None as "send the stored one".
-        given = False if token is None else None if token == APPLICATION_DEFAULT else token
-        endpoint = os.environ.get("HF_ENDPOINT")
-        self._api = HfApi(endpoint=endpoint, token=given)
-        self._files = HfFileSystem(endpoint=endpoint, token=given, skip_instance_cache=True)
+        self._api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=self._token or False)
+        # What is read goes past the library, which bounds neither the size of an answer nor the
+        # time that it takes.
+        self._session = HubSession(self._api.endpoint, self._token)
 
     def find(self, prefix: str = "", *, suffix: str = "") -> Iterator[RemoteObject]:
         """List the files whose names begin and end so; see `Remote.find`."""
+        yield from bound_listing(self._find(prefix, suffix), self.url)
+
+    def _find(self, prefix: str, suffix: str) -> Iterator[RemoteObject]:
         for repository in self._find_repositories(prefix):
             within = prefix[len(repository) + 1 :]
             folder, _, _ = within.rpartition("/")
-            with translate_errors(f"list {self.url}/{repository}", _choose_error):
-                try:
-                    entries = _list_all(
-                        partial(
-                            self._api.list_repo_tree,
-                            self._repo_id(repository),
-                            folder or None,
-                            recursive=True,
-                            repo_type=_DATASET,
-                        )
-                    )
-                    for entry in entries:
-                        name = f"{repository}/{entry.path}"
-                        if (
-                            isinstance(entry, RepoFile)
-                            and name.startswith(prefix)
-                            and name.endswith(suffix)
-                        ):
-                            yield _to_object(name, entry)
-                except (EntryNotFoundError, RepositoryNotFoundError):
-                    continue
+            path = f"{self._api_path(repository)}/tree/{_MAIN}/{folder}".rstrip("/")
+            try:
+                for entry in self._list(path, {"recursive": "true"}):
+                    name = f"{repository}/{entry['path']}"
+                    if (
+                        entry.get("type") == "file"
+                        and name.startswith(prefix)
+                        and name.endswith(suffix)
+                    ):
+                        yield _to_object(name, entry)
+            except RemoteObjectNotFoundError:
+                continue
+            except (KeyError, TypeError, ValueError) as error:
+                if isinstance(error, MinariError):
+                    raise
+                raise RemoteError(
+                    f"could not list {self.url}/{repository}: it sends something else than files"
+                ) from error
 
     def datasets(self, prefix: str = "") -> Iterator[DatasetEntry]:
         """List the datasets that the repositories list; see `Remote.datasets`."""
@@ -112,18 +110,7 @@ class HuggingFaceRemote(Remote):
 
     def read(self, name: str, start: int, stop: int) -> bytes:
         """Read a range of a file; see `Remote.read`."""
-        if stop <= start:
-            return b""
-        with translate_errors(f"read {name!r} of {self.url}", _choose_error):
-            # Without a cache of its own it is a stream, which needs one request.
-            block_size = _PIECE if start else 0
-            with self._files.open(self._path(name), block_size=block_size, cache_type="none") as it:
-                if start:
-                    it.seek(start)
-                content = it.read(stop - start)
-        if not isinstance(content, bytes) or len(content) > stop - start:
-            raise RemoteError(f"{self.url} sends something else than the bytes of {name!r}")
-        return content
+        return self._read(name, start, stop, _MAIN)
 
     def download(self, files: Sequence[PartialFile], stop: Event) -> list[Exception | None]:
         """Fetch what files lack; see `Remote.download`."""
@@ -144,9 +131,7 @@ class HuggingFaceRemote(Remote):
             }
             faults = Faults()
             try:
-                with translate_errors(
-                    f"create files on {self.url}/{repository}", _choose_error, faults
-                ):
+                with self._translate_errors(f"create files on {self.url}/{repository}", faults):
                     self._commit(repository, additions, f"Add {len(additions)} files", faults)
             except RemoteError as error:
                 for index in indices:
@@ -161,7 +146,7 @@ class HuggingFaceRemote(Remote):
         additions: dict[str, str | bytes] = {path: content}
         faults = Faults()
         try:
-            with translate_errors(f"create {name!r} on {self.url}", _choose_error, faults):
+            with self._translate_errors(f"create {name!r} on {self.url}", faults):
                 self._commit(repository, additions, f"Add {path}", faults, lists=name)
         except RemoteObjectExistsError:
             # An earlier try may have succeeded without the answer reaching us.
@@ -191,14 +176,10 @@ class HuggingFaceRemote(Remote):
         repo_id = self._repo_id(repository)
         self._api.create_repo(repo_id, exist_ok=True, repo_type=_DATASET)
         for attempt in range(1, _MOST_TRIES + 1):
-            head = self._api.dataset_info(repo_id).sha
-            there = self._api.get_paths_info(
-                repo_id, list(additions), revision=head, repo_type=_DATASET
-            )
+            head = str(self._session.get_json(self._api_path(repository))["sha"])
+            there = self._session.find_paths(self._api_path(repository), head, list(additions))
             if there:
-                raise RemoteObjectExistsError(
-                    f"{there[0].path!r} exists on {self.url}/{repository}"
-                )
+                raise RemoteObjectExistsError(f"{there[0]!r} exists on {self.url}/{repository}")
             operations = [
                 CommitOperationAdd(path_in_repo=path, path_or_fileobj=content)
                 for path, content in additions.items()
@@ -220,7 +201,7 @@ class HuggingFaceRemote(Remote):
             return
 
     def _listing_operations(
-        self, repository: str, manifest: str, head: str | None
+        self, repository: str, manifest: str, head: str
     ) -> list[CommitOperationAdd]:
         """Return what lists a dataset, by the name of its manifest, in its repository."""
         dataset_id = manifest.removesuffix(MANIFEST_SUFFIX)
@@ -234,14 +215,14 @@ class HuggingFaceRemote(Remote):
         known = (
             [each for each in listed if isinstance(each, str)] if isinstance(listed, list) else []
         )
-        content["datasets"] = sorted({*known, dataset_id})
+        content["datasets"] = [*sorted({*known, dataset_id})]
         text = json.dumps(content, indent=2).encode()
         return [CommitOperationAdd(path_in_repo=NAMESPACE_FILE, path_or_fileobj=text)]
 
     def _read_list(self, repository: str) -> list[str] | None:
         """Read the ids that a repository lists; None if it has no list."""
         try:
-            content = self._read_namespace(repository, None)
+            content = self._read_namespace(repository, _MAIN)
         except RemoteObjectNotFoundError:
             return None
         listed = content.get("datasets", [])
@@ -249,13 +230,10 @@ class HuggingFaceRemote(Remote):
             raise RemoteError(f"{NAMESPACE_FILE} of {self.url}/{repository} lists no datasets")
         return [each for each in listed if isinstance(each, str)]
 
-    def _read_namespace(self, repository: str, revision: str | None) -> dict[str, object]:
+    def _read_namespace(self, repository: str, revision: str) -> JsonObject:
         name = f"{repository}/{NAMESPACE_FILE}"
-        with translate_errors(f"read {name!r} of {self.url}", _choose_error):
-            path = self._path(name)
-            with self._files.open(path, revision=revision, block_size=0, cache_type="none") as it:
-                text = it.read(_LARGEST_NAMESPACE_FILE + 1)
-        return dict(read_json_object(text, f"{self.url}/{name}", _LARGEST_NAMESPACE_FILE))
+        text = self._read(name, 0, _LARGEST_NAMESPACE_FILE + 1, revision)
+        return read_json_object(text, f"{self.url}/{name}", _LARGEST_NAMESPACE_FILE)
 
     def _find_repositories(self, prefix: str) -> Iterator[str]:
         """List the repositories whose files can have names that begin so."""
@@ -263,35 +241,61 @@ class HuggingFaceRemote(Remote):
         if slash:
             yield first
             return
-        with translate_errors(f"list {self.url}", _choose_error):
-            for found in _list_all(partial(self._api.list_datasets, author=self._organization)):
-                organization, _, name = found.id.partition("/")
-                if organization == self._organization and name.startswith(first):
-                    yield name
+        entries = self._list("api/datasets", {"author": self._organization})
+        for entry in bound_listing(entries, self.url):
+            organization, _, name = str(entry.get("id")).partition("/")
+            if organization == self._organization and name.startswith(first):
+                yield name
+
+    def _list(self, path: str, query: Mapping[str, str]) -> Iterator[JsonObject]:
+        """List what an address of the Hub lists, page by page."""
+        yield from self._session.list_pages(path, query, self.url, self._ask)
+
+    def _read(self, name: str, start: int, stop: int, revision: str) -> bytes:
+        if stop <= start:
+            return b""
+        repository, _, path = name.partition("/")
+        where = f"datasets/{self._repo_id(repository)}/resolve/{revision}/{path}"
+        return self._ask(
+            f"read {name!r} of {self.url}",
+            lambda: b"".join(self._session.read_range(where, start, stop)),
+        )
 
     def _fetch(self, file: PartialFile) -> None:
-        source = file.source
-        with translate_errors(f"read {source.name!r} of {self.url}", _choose_error):
-            start = file.position
-            opened = self._files.open(
-                self._path(source.name), block_size=_PIECE if start else 0, cache_type="none"
+        repository, _, path = file.source.name.partition("/")
+        where = f"datasets/{self._repo_id(repository)}/resolve/{_MAIN}/{path}"
+
+        def go_on() -> None:
+            # After a fault, from where it was.
+            blocks = self._session.read_range(where, file.position, file.source.size)
+            file.fill(lambda: next(blocks, b""), self.url)
+
+        self._ask(f"read {file.source.name!r} of {self.url}", go_on)
+
+    def _ask(self, what: str, work: Callable[[], Result]) -> Result:
+        """Make an idempotent request, with retries."""
+        faults = Faults()
+        with self._translate_errors(what, faults):
+            return keep_trying(work, _is_passing, faults)
+
+    @contextmanager
+    def _translate_errors(self, what: str, faults: Faults) -> Iterator[None]:
+        try:
+            with translate_errors(what, _choose_error, faults):
+                yield
+        except RemoteAccessError as error:
+            hint = (
+                f"it is not there, or not for everybody: {GIVE_TOKEN}"
+                if self._token is None
+                else "the token is wrong, or lacks the permission"
             )
+            raise RemoteAccessError(f"{error}; {hint}") from error
 
-        def read() -> bytes:
-            with translate_errors(f"read {source.name!r} of {self.url}", _choose_error):
-                block: bytes = opened.read(_PIECE if start else _BLOCK)
-            return block
-
-        with opened:
-            if start:
-                opened.seek(start)
-            file.fill(read, self.url)
+    def _api_path(self, repository: str) -> str:
+        return f"api/datasets/{self._repo_id(repository)}"
 
     def _repo_id(self, repository: str) -> str:
         return f"{self._organization}/{repository}"
-
-    def _path(self, name: str) -> str:
-        return f"datasets/{self._organization}/{name}"
 
 
 def open_remote(url: str, token: str | None) -> HuggingFaceRemote:
@@ -300,36 +304,41 @@ def open_remote(url: str, token: str | None) -> HuggingFaceRemote:
 
 
 def _choose_error(error: Exception) -> type[RemoteError]:
-    if isinstance(error, GatedRepoError) or _read_status(error) in (401, 403):
+    status = _read_status(error)
+    if status in (401, 403):
         return RemoteAccessError
-    if isinstance(error, FileNotFoundError | EntryNotFoundError | RepositoryNotFoundError):
+    if status == 404 or isinstance(error, EntryNotFoundError | RepositoryNotFoundError):
         return RemoteObjectNotFoundError
     return RemoteError
 
 
-def _to_object(name: str, entry: RepoFile) -> RemoteObject:
-    if entry.lfs is not None:
-        return RemoteObject(
-            name, entry.lfs.size, entry.blob_id, Checksum("sha256", entry.lfs.sha256)
-        )
-    return RemoteObject(name, entry.size, entry.blob_id, Checksum("git-sha1", entry.blob_id))
+def _to_object(name: str, entry: JsonObject) -> RemoteObject:
+    """Convert what the Hub says of a file; what is malformed raises a built-in error."""
+    oid, size, large = str(entry["oid"]), entry["size"], entry.get("lfs")
+    checksum = Checksum("git-sha1", oid)
+    if isinstance(large, dict):
+        size, checksum = large["size"], Checksum("sha256", str(large["oid"]))
+    if type(size) is not int or size < 0:
+        raise ValueError(f"{name!r} has {size!r} bytes")
+    return RemoteObject(name, size, oid, checksum)
 
 
 def _read_status(error: Exception) -> int | None:
+    if isinstance(error, StatusError):
+        return error.status
     response = getattr(error, "response", None)
     status = getattr(response, "status_code", None)
     return status if isinstance(status, int) else None
 
 
-def _list_all(request: Callable[[], Iterable[Result]]) -> list[Result]:
-    """Make a request until it does not fail in passing; the library's own tries are few."""
-    return keep_trying(lambda: list(request()), _is_passing, Faults())
-
-
 def _is_passing(error: Exception) -> bool:
+    if isinstance(error, MinariError):
+        return False
     status = _read_status(error)
     if status is not None:
         return status in PASSING_STATUS
+    if isinstance(error, PASSING_HTTP_ERRORS):
+        return True
     # The HTTP client's own errors, which differ by the library's version, stand before these.
     cause: BaseException | None = error
     while cause is not None:

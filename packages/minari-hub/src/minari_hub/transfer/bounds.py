@@ -11,11 +11,14 @@ from minari_core.errors import RemoteError
 MOST_OBJECTS = 1_000_000
 """The most objects of a listing."""
 
-MOST_PAGES = 10_000
+MOST_PAGES = 5_000
 """The most pages of a listing, however few objects they have."""
 
 MOST_FOLDERS = 100_000
 """The most folders that a listing walks through."""
+
+LEAST_RATE = 100
+"""The least bytes a second that anything must come at."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -23,6 +26,10 @@ Result = TypeVar("Result")
 
 class TooSlowError(TimeoutError):
     """A remote keeps the connection, and sends next to nothing."""
+
+
+class TooLargeError(ValueError):
+    """A remote sends more than what is taken of any."""
 
 
 def bound_listing(items: Iterable[Item], url: str) -> Iterator[Item]:

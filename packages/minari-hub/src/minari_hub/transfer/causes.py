@@ -6,6 +6,8 @@ import re
 import socket
 from collections.abc import Iterator
 
+from minari_hub.transfer.bounds import TooSlowError
+
 _LONGEST = 300
 _HOST = re.compile(r"host=[']([^']+)'|resolve '([^']+)'|host ([\w.-]+):\d+")
 _QUERY = re.compile(r"(https?://[^\s?]+)\?[^\s:]*")
@@ -24,6 +26,9 @@ def describe_error(error: BaseException) -> str:
         '404 GET https://host/o: not there'
     """
     causes = list(_iterate_causes(error))
+    for each in causes:
+        if isinstance(each, TooSlowError):
+            return str(each)
     host = next(filter(None, map(_find_host, causes)), "")
     for each in causes:
         if isinstance(each, socket.gaierror):
