@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 import minari_core
 from minari_core import EpisodeBuffer, MinariDataset, SamplingError
+from minari_core.formats.columnar.manifest import STATISTICS_NAME
 from minari_core.sampling import ColumnStatistics, Normalizer, statistics
-from minari_core.sampling.statistics import CACHE_NAME
 from tests.core.helpers.recorded import (
     DESCRIBED,
     IMAGE,
@@ -160,7 +160,7 @@ def dataset() -> MinariDataset:
 def _cache_of(dataset: MinariDataset) -> Path:
     folder = dataset.storage.data_path
     assert folder is not None
-    return folder / CACHE_NAME
+    return folder / STATISTICS_NAME
 
 
 def _reads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
@@ -234,7 +234,9 @@ def test_a_dataset_whose_folder_cannot_be_written_to_has_statistics(
     for _ in range(2):
         assert dataset.statistics(["rewards"])["rewards"].count == 8
     folder = _cache_of(dataset).parent
-    assert [path.name for path in folder.iterdir() if path.name.startswith(f".{CACHE_NAME}")] == []
+    assert [
+        path.name for path in folder.iterdir() if path.name.startswith(f".{STATISTICS_NAME}")
+    ] == []
 
 
 def test_statistics_of_nothing_are_refused(dataset: MinariDataset) -> None:
@@ -343,7 +345,7 @@ def test_a_cache_of_an_earlier_release_is_not_believed(datasets_root: Path) -> N
             "tests/cache-v0", [buffer], observation_space=space, action_space=space
         )
     dataset.statistics()
-    path = datasets_root / "tests" / "cache-v0" / "data" / CACHE_NAME
+    path = datasets_root / "tests" / "cache-v0" / "data" / STATISTICS_NAME
     content = json.loads(path.read_text())
     assert content.pop("version") > 1
     content["columns"]["rewards"]["rewards"]["mean"] = "5.0"

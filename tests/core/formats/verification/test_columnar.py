@@ -21,7 +21,7 @@ from minari_core.columns import Schema, schema_from_json
 from minari_core.environments.gymnasium_compat import ONE_OF
 from minari_core.errors import DatasetIdError, DatasetNotFoundError, FormatError
 from minari_core.files import LOCK_NAME
-from minari_core.formats.columnar.manifest import compute_snapshot_checksum
+from minari_core.formats.columnar.manifest import STATISTICS_NAME, compute_snapshot_checksum
 
 pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no:minari_core.MinariWarning")
 
@@ -508,6 +508,15 @@ def test_an_extra_file_is_remarked_and_does_no_harm(stored: Stored) -> None:
     assert [remark.file for remark in report.remarks] == ["notes.txt", "shard-0123.h5"]
     assert "no part of the dataset" in report.remarks[0].message
     assert "left by a process that died" in report.remarks[1].message
+
+
+def test_the_statistics_that_the_project_keeps_beside_the_data_are_not_remarked(
+    stored: Stored,
+) -> None:
+    minari_core.load_dataset(DATASET_ID).statistics(["observations/speed"])
+    assert (stored.folder / STATISTICS_NAME).exists()
+    (stored.folder / f".{STATISTICS_NAME}.0123abcd").touch()
+    assert verify().remarks == ()
 
 
 def external_link(file: h5py.File) -> None:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from minari_core.columns import AXES
 from minari_core.errors import SamplingError
 from minari_core.files import replace_file
+from minari_core.formats.columnar.manifest import STATISTICS_NAME
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.json_values import from_json_text, to_json_text
 from minari_core.sampling.gathering.binding import find_gatherer
@@ -25,7 +26,6 @@ from minari_core.sampling.gathering.selection import Selection
 from minari_core.sampling.rank_index import Positions, RankIndex
 from minari_core.sampling.steps import EpisodeSteps
 
-CACHE_NAME = ".statistics.json"
 # Raised whenever the same data has other statistics; caches of other versions are not believed.
 _CACHE_VERSION = 3
 
@@ -134,7 +134,7 @@ def load_statistics(
         columns: Column groups such as ``observations``, or columns inside them.
         fingerprint: Text that changes with the data.
     """
-    path = None if storage.data_path is None else storage.data_path / CACHE_NAME
+    path = None if storage.data_path is None else storage.data_path / STATISTICS_NAME
     cache = {} if path is None else _read_cache(path, fingerprint)
     missing = [name for name in columns if name not in cache]
     for name in missing:

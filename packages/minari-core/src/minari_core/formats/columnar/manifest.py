@@ -28,6 +28,9 @@ from minari_core.formats.shards.entry import FORMAT_VERSION, ShardEntry, read_en
 from minari_core.json_values import JsonObject, JsonValue, to_plain_json
 
 MANIFEST_NAME = "metadata.json"
+STATISTICS_NAME = ".statistics.json"
+"""The name of the file beside it that caches the statistics of columns."""
+
 SNAPSHOT_KEY = "columnar"
 """The key of the manifest under which the shards are listed; also the name of the format."""
 

@@ -18,6 +18,7 @@ from minari_core.files import LOCK_FILES, check_plain
 from minari_core.formats.columnar.early_ends import FLAGS, find_early_ends
 from minari_core.formats.columnar.manifest import (
     MANIFEST_NAME,
+    STATISTICS_NAME,
     Manifest,
     Snapshot,
     read_manifest,
@@ -33,6 +34,9 @@ from minari_core.formats.verification.report import Findings, Progress, Verifica
 
 _LENGTHS = "episodes/length"
 _SHARD_FILES = "shard-*.h5"
+_OWN_FILES = (MANIFEST_NAME, *LOCK_FILES, MAIN_FILE, STATISTICS_NAME)
+# What `replace_file` is about to rename, or was killed before.
+_TEMPORARY_FILES = tuple(f".{name}." for name in (MANIFEST_NAME, STATISTICS_NAME))
 
 
 def check_columnar_dataset(
@@ -40,9 +44,9 @@ def check_columnar_dataset(
 ) -> None:
     """Check the shards of a columnar dataset; see `Check`."""
     _ShardsCheck(folder, manifest.snapshot, progress, findings).run()
-    known = {MANIFEST_NAME, *LOCK_FILES, MAIN_FILE, *(s.file for s in manifest.snapshot.shards)}
+    known = {*_OWN_FILES, *(shard.file for shard in manifest.snapshot.shards)}
     for path in sorted(folder.iterdir()):
-        if path.name in known or path.name.startswith(f".{MANIFEST_NAME}."):
+        if path.name in known or path.name.startswith(_TEMPORARY_FILES):
             continue
         kind = "was left by a process that died, or is being added just now"
         if not path.match(_SHARD_FILES):

@@ -89,7 +89,7 @@ def _measure_files(folder: Path) -> dict[str, int]:
     for parent, _, names in os.walk(folder):
         for name in names:
             path = os.path.join(parent, name)
-            if name != MANIFEST_NAME and os.path.isfile(path):
+            if name != MANIFEST_NAME and name[0] != "." and os.path.isfile(path):
                 sizes[path] = os.path.getsize(path)
     return sizes
 
