@@ -95,7 +95,7 @@ def test_what_is_no_list_of_datasets_is_not_combined(kind: str, datasets_root: P
         "nothing": None,
         "a number": 5,
     }
-    with pytest.raises(IncompatibleDatasetsError, match="list of datasets, as load_dataset"):
+    with pytest.raises(IncompatibleDatasetsError, match="as load_dataset opens"):
         combine_datasets(given[kind], "tests/all-v0")
     assert not (datasets_root / "tests" / "all-v0").exists()
 

@@ -15,6 +15,7 @@ from gymnasium import spaces
 
 from minari_core import (
     DatasetDamagedError,
+    DatasetIdError,
     EpisodeBuffer,
     FormatError,
     MinariDataset,
@@ -38,6 +39,18 @@ pytestmark = pytest.mark.filterwarnings("ignore::minari_core.MinariWarning")
 @pytest.fixture(autouse=True)
 def _root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+
+
+@pytest.mark.parametrize("given", ["id", "path"])
+def test_what_load_dataset_takes_is_converted_as_well(given: str, tmp_path: Path) -> None:
+    dataset = rich_dataset()
+    made = convert_dataset(
+        "rich-v0" if given == "id" else tmp_path / "rich-v0", "copy-v0", data_format="arrow"
+    )
+    for episode, again in zip(dataset, made, strict=True):
+        expect_same_episode(episode, again)
+    with pytest.raises(DatasetIdError, match="3 is of type int"):
+        convert_dataset(3, "other-v0")  # type: ignore[arg-type]  # is what is tested
 
 
 def rich_dataset(dataset_id: str = "rich-v0", data_format: str = "columnar") -> MinariDataset:

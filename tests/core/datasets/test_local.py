@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import minari
 from minari_core import (
+    MinariDataset,
     MinariWarning,
     delete_dataset,
     list_local_datasets,
     load_dataset,
+    verify_dataset,
 )
 from minari_core.errors import (
     DatasetIdError,
@@ -118,3 +123,110 @@ def test_a_copied_folder_under_another_id_is_not_listed_as_what_it_was(datasets_
     shutil.copytree(datasets_root / "tests" / "a-v0", datasets_root / "tests" / "b-v0")
     with pytest.warns(MinariWarning, match=r"tests/b-v0.*tests/a-v0"):
         assert list(list_local_datasets()) == ["tests/a-v0"]
+
+
+def as_spelled(folder: Path, spelling: str) -> str | Path:
+    spellings: dict[str, str | Path] = {
+        "Path": folder,
+        "text": str(folder),
+        "./": f"./{folder.name}",
+        "../": f"../{folder.parent.name}/{folder.name}",
+        "~": f"~/{folder.name}",
+    }
+    return spellings[spelling]
+
+
+@pytest.mark.parametrize("spelling", ["Path", "text", "./", "../", "~"])
+@pytest.mark.parametrize("load", [load_dataset, minari.load_dataset])
+def test_a_path_loads_the_folder_of_a_dataset_or_the_data_in_it(
+    spelling: str,
+    load: Callable[[str | Path], MinariDataset],
+    datasets_root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dataset = create("tests/numbers-v0")
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(datasets_root / "tests" / "numbers-v0", elsewhere / "copy")
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setenv("HOME", str(elsewhere))
+    monkeypatch.setenv("USERPROFILE", str(elsewhere))
+    given = as_spelled(elsewhere / "copy", spelling)
+    for path in (given, Path(given) / "data" if isinstance(given, Path) else f"{given}/data"):
+        loaded = load(path)
+        assert loaded.id == minari.load_dataset(path, download=True).id == "tests/numbers-v0"
+        assert loaded.storage.data_path == elsewhere / "copy" / "data" or spelling == "../"
+        for episode, again in zip(dataset, loaded, strict=True):
+            expect_same_episode(episode, again)
+
+
+def test_what_looks_like_no_path_is_an_id(
+    datasets_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create("a/b-v0")
+    shutil.copytree(datasets_root / "a", tmp_path / "a")
+    shutil.rmtree(datasets_root / "a")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DatasetNotFoundError, match="there is no dataset 'a/b-v0' under"):
+        load_dataset("a/b-v0")
+    assert load_dataset(Path("a/b-v0")).id == "a/b-v0"
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        (3, DatasetIdError, "3 is of type int, not a string"),
+        (b"x-v0", DatasetIdError, "of type bytes"),
+        (["x-v0"], DatasetIdError, "of type list"),
+        ("名" * 100 + "-v0", DatasetIdError, "303 bytes in UTF-8"),
+        ("/".join(["ab"] * 39 + ["c-v0"]), DatasetIdError, "40 parts"),
+        ("./nothing", DatasetNotFoundError, "nothing is no folder"),
+        (".", DatasetNotFoundError, "holds no dataset, nor does its folder 'data'"),
+        ("~nobody-of-this-name/x", DatasetNotFoundError, "is no folder"),
+        ("C:\\x\\y-v0", DatasetNotFoundError, "is no folder"),
+        (r"\\host\x-v0", DatasetNotFoundError, "is no folder"),
+        ("./a\0b", DatasetNotFoundError, "is no folder"),
+        ("/" + "x" * 5000, DatasetNotFoundError, "is no folder"),
+    ],
+    ids=lambda value: ascii(value)[:20],
+)
+@pytest.mark.parametrize("load", [load_dataset, minari.load_dataset])
+def test_what_is_neither_an_id_nor_the_path_of_a_dataset_is_refused(
+    given: str,
+    error: type[Exception],
+    message: str,
+    load: Callable[[str], MinariDataset],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error, match=message):
+        load(given)
+
+
+def test_an_unknown_id_is_answered_by_its_versions_or_by_ids_like_it() -> None:
+    for dataset_id in ("D4RL/door/human-v0", "D4RL/door/human-v2", "D4RL/pen/expert-v1", "x-v0"):
+        create(dataset_id, buffer=[])
+    for unknown, hint in (
+        ("D4RL/door/human-v1", "of its versions there are D4RL/door/human-v0, D4RL/door/human-v2"),
+        ("D4RL/dor/human-v0", "did you mean D4RL/door/human-v0?"),
+        ("d4rl/door/Human-v7", "did you mean D4RL/door/human-v2?"),
+        ("human-v2", "did you mean D4RL/door/human-v2?"),
+        ("nothing/like/it-v0", "list_local_datasets() shows which there are"),
+    ):
+        for ask in (load_dataset, verify_dataset, delete_dataset):
+            with pytest.raises(DatasetNotFoundError, match=f"; {re.escape(hint)}$"):
+                ask(unknown)
+
+
+@pytest.mark.parametrize("data_format", ["columnar", "hdf5", "arrow", "parquet"])
+def test_a_deleted_dataset_takes_no_episodes_and_does_not_come_back(
+    data_format: str, datasets_root: Path
+) -> None:
+    dataset = create("tests/numbers-v0", data_format=data_format)
+    delete_dataset("tests/numbers-v0")
+    with pytest.raises(DatasetNotFoundError, match="was deleted, or moved"):
+        dataset.update_dataset_from_buffer([simple_episode(9, 2)])
+    with pytest.raises(DatasetNotFoundError, match="was deleted, or moved"):
+        dataset.storage.update_metadata({"author": "Eve"})
+    assert not (datasets_root / "tests" / "numbers-v0").exists()

@@ -48,6 +48,9 @@ def test_an_id_is_a_namespace_a_name_and_a_version(text: str, wanted: DatasetId)
         ("nul/a-v0", "part 'nul' of dataset id 'nul/a-v0' is a name that Windows", "nul_/a-v0"),
         ("a-v" + "9" * 5000, "has 5003 characters, more than 120", "a-v" + "9" * 20),
         ("x" * 130 + "-v0", "has 133 characters, more than 120", "x" * 117 + "-v0"),
+        ("名" * 100 + "-v0", "takes 303 bytes in UTF-8, more than 255", "名" * 84 + "-v0"),
+        ("名" * 86 + "/a-v0", "takes 258 bytes in UTF-8, more than 255", "名" * 85 + "/a-v0"),
+        ("x/" * 39 + "a-v0", "has 40 parts, more than 32", "x/" * 31 + "a-v0"),
     ],
 )
 def test_a_broken_id_is_told_by_its_rule_and_mended(broken: str, rule: str, advice: str) -> None:
@@ -62,6 +65,7 @@ def test_a_broken_id_is_told_by_its_rule_and_mended(broken: str, rule: str, advi
         ("", "namespace '' is empty", "name"),
         ("a/.b", "part '.b' of namespace 'a/.b' must start with", "a/b"),
         ("con", "namespace 'con' is a name that Windows reserves", "con_"),
+        ("x/" * 39 + "x", "has 40 parts, more than 32", "/".join("x" * 32)),
     ],
 )
 def test_a_broken_namespace_is_told_likewise(broken: str, rule: str, advice: str) -> None:
@@ -70,7 +74,11 @@ def test_a_broken_namespace_is_told_likewise(broken: str, rule: str, advice: str
     assert str(raised.value).endswith(f"; write for example {advice!r}")
 
 
-@given(st.text(st.sampled_from("aé-_v01/. \\\nc"), max_size=20) | st.text())
+@given(
+    st.text(st.sampled_from("aé-_v01/. \\\nc"), max_size=20)
+    | st.text()
+    | st.text(st.sampled_from("名a-v0/"), min_size=60, max_size=300)
+)
 def test_whatever_is_told_to_write_breaks_no_rule(text: str) -> None:
     for check in (parse_dataset_id, check_namespace):
         try:

@@ -28,7 +28,7 @@ from minari_core import (
     verify_dataset,
 )
 from minari_core.datasets.local import find_committed_recordings
-from minari_core.errors import DatasetDamagedError, DatasetWriteError
+from minari_core.errors import DatasetAccessError, DatasetWriteError
 from minari_core.testing import simple_episode
 
 Result = TypeVar("Result")
@@ -105,10 +105,27 @@ def test_a_dataset_that_may_not_be_read_is_named(part: str, datasets_root: Path)
         with pytest.warns(MinariWarning, match=r"tests/bad-v0 .*Permission denied"):
             assert list(without_privileges(list_local_datasets)) == ["tests/good-v0"]
         assert without_privileges(find_committed_recordings) == {}
-        with pytest.raises(DatasetDamagedError, match=r"bad-v0.*Permission denied"):
-            without_privileges(lambda: load_dataset("tests/bad-v0"))
+        for bad in ("tests/bad-v0", datasets_root / "tests" / "bad-v0"):
+            with pytest.raises(DatasetAccessError, match=r"bad-v0.*may not be read.*ask whoever"):
+                without_privileges(lambda bad=bad: load_dataset(bad))  # type: ignore[misc]
         report = without_privileges(lambda: verify_dataset("tests/bad-v0"))
         assert "Permission denied" in str(report.problems[0])
+
+
+def test_a_root_that_may_not_be_read_has_no_empty_list(datasets_root: Path) -> None:
+    create("tests/good-v0")
+    with unreadable(datasets_root):
+        for call in (list_local_datasets, lambda: load_dataset("tests/other-v0")):
+            with pytest.raises(DatasetAccessError, match="may not be read"):
+                without_privileges(call)
+
+
+def test_a_shard_that_may_not_be_read_is_not_called_damaged() -> None:
+    folder = Path(str(create("tests/bad-v0").spec.data_path))
+    (shard,) = folder.glob("shard-*")
+    dataset = load_dataset("tests/bad-v0")
+    with unreadable(shard), pytest.raises(DatasetAccessError, match=f"{shard.name} may not be"):
+        without_privileges(lambda: dataset[0])
 
 
 def test_what_a_deletion_could_not_remove_is_said(datasets_root: Path) -> None:

@@ -198,8 +198,10 @@ def test_a_dataset_that_is_not_there_is_an_error_that_names_what_is(bucket: Buck
         for name, content in public_dataset(dataset_id).items():
             bucket.put(name, content)
 
-    with pytest.raises(minari.DatasetNotFoundError, match=r"it has x-v0, x-v10$"):
+    with pytest.raises(minari.DatasetNotFoundError, match=r"versions there are x-v0, x-v10$"):
         download_dataset("x-v1", remote_path=bucket.url)
+    with pytest.raises(minari.DatasetNotFoundError, match=r"did you mean x-v10 or xx-v1\?$"):
+        download_dataset("xxx-v1", remote_path=bucket.url)
     with pytest.raises(minari.DatasetNotFoundError, match="list_remote_datasets"):
         download_dataset("other-v1", remote_path=bucket.url)
     assert is_intact()

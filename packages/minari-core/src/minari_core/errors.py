@@ -8,6 +8,7 @@ Each class is also the built-in that people already catch::
     ├── DatasetNotFoundError (FileNotFoundError)
     ├── NamespaceError (ValueError)             a namespace that is there, is not, or is not empty
     ├── DatasetDamagedError (OSError)           what is on disk is not what was written
+    │   └── DatasetAccessError (PermissionError)    what is on disk may not be read
     ├── DatasetChangedError (RuntimeError)      another process replaced what was being read
     ├── FormatError (ValueError)                a data format or format version unknown here
     ├── DatasetWriteError (OSError)             the disk refused; nothing was committed
@@ -34,6 +35,7 @@ from __future__ import annotations
 
 __all__ = [
     "DataError",
+    "DatasetAccessError",
     "DatasetBusyError",
     "DatasetChangedError",
     "DatasetDamagedError",
@@ -84,6 +86,10 @@ class NamespaceError(MinariError, ValueError):
 
 class DatasetDamagedError(MinariError, OSError):
     """A file of a dataset is missing, cut short, or not what its manifest says."""
+
+
+class DatasetAccessError(DatasetDamagedError, PermissionError):
+    """A file of a dataset may not be read, so that nobody can say whether it is damaged."""
 
 
 class DatasetChangedError(MinariError, RuntimeError):

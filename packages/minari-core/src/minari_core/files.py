@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import uuid
@@ -10,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from minari_core.errors import (
+    DatasetAccessError,
     DatasetBusyError,
     DatasetDamagedError,
     DatasetNotFoundError,
@@ -47,10 +49,19 @@ def may_be(path: str | os.PathLike[str], is_kind: Callable[[int], bool]) -> bool
     """
     try:
         return is_kind(os.stat(path).st_mode)
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # none has a NUL in its name
         return False
-    except OSError:
-        return True
+    except OSError as error:
+        return error.errno != errno.ENAMETOOLONG
+
+
+def make_read_error(path: Path, error: OSError) -> DatasetDamagedError:
+    """Return the error of a file that cannot be read: it is damaged, or may not be looked at."""
+    if isinstance(error, PermissionError):
+        return DatasetAccessError(
+            f"{path} may not be read ({error.strerror}); ask whoever owns it for the right to"
+        )
+    return DatasetDamagedError(f"{path} cannot be read: {error}")
 
 
 def replace_file(target: Path, text: bytes) -> None:

@@ -163,6 +163,18 @@ def test_show_of_a_damaged_dataset_shows_what_can_be_shown(
     assert cli("show", "cart/one-v0", "--json").json["returns"] is None
 
 
+def test_show_takes_the_path_of_a_dataset(cli: CommandLine, datasets_root: Path) -> None:
+    collect("a/x-v0")
+    by_id = json.loads(cli("show", "a/x-v0", "--json").out)
+    for path in (datasets_root / "a" / "x-v0", datasets_root / "a" / "x-v0" / "data"):
+        assert json.loads(cli("show", str(path), "--json").out) == by_id
+
+
+def test_show_says_which_local_ids_are_like_an_unknown_one(cli: CommandLine, remote: str) -> None:
+    collect("a/x-v0")
+    assert "(of its versions there are a/x-v0)" in " ".join(cli("show", "a/x-v7").err.split())
+
+
 def test_show_looks_on_the_remote_for_what_is_not_local(cli: CommandLine, remote: str) -> None:
     collect("cart/one-v0", episodes=8)
     local = cli("show", "cart/one-v0", "--json").json

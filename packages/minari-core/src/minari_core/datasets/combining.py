@@ -12,7 +12,7 @@ import numpy as np
 from minari_core._version import __version__
 from minari_core.arguments import check_whole_number
 from minari_core.datasets.converting import allow_widening
-from minari_core.datasets.dataset import MinariDataset, get_raw_storage
+from minari_core.datasets.dataset import MinariDataset, check_dataset, get_raw_storage
 from minari_core.environments.env_specs import env_spec_to_json
 from minari_core.environments.recovery import merge_env_specs
 from minari_core.environments.space_json import is_same_space
@@ -115,7 +115,9 @@ def split_dataset(
     Raises:
         SamplingError: A size is neither, or both kinds are mixed, or there are not so many
             episodes; or the seed is none.
+        IncompatibleDatasetsError: It is no dataset.
     """
+    check_dataset(dataset)
     wanted = _check_sizes(sizes, len(dataset))
     if any(size < 0 for size in wanted) or sum(wanted) > len(dataset):
         raise SamplingError(
@@ -136,8 +138,7 @@ def _check_datasets(given: object) -> list[MinariDataset]:
         raise IncompatibleDatasetsError(f"{format_value(given)} is no list of datasets; {advice}")
     datasets = list(given)
     for dataset in datasets:
-        if not isinstance(dataset, MinariDataset):
-            raise IncompatibleDatasetsError(f"{format_value(dataset)} is no dataset; {advice}")
+        check_dataset(dataset)
     if not datasets:
         raise IncompatibleDatasetsError(
             "there is nothing to combine: the list of datasets is empty"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from minari_core._version import __version__
 from minari_core.datasets.dataset import MinariDataset, get_raw_storage
+from minari_core.datasets.local import as_dataset
 from minari_core.environments.space_json import space_to_json
 from minari_core.episodes.episode import EpisodeData
 from minari_core.errors import FormatError
@@ -27,7 +29,7 @@ _NOT_COPIED = frozenset(
 
 
 def convert_dataset(
-    dataset: MinariDataset,
+    dataset: MinariDataset | str | os.PathLike[str],
     new_dataset_name: str | None = None,
     *,
     new_dataset_id: str | None = None,
@@ -43,7 +45,8 @@ def convert_dataset(
     not bound their size.
 
     Args:
-        dataset: The dataset or view; only its own episodes are taken.
+        dataset: The dataset or view, of which only its own episodes are taken; or what
+            `load_dataset` takes.
         new_dataset_name: The id of the new dataset.
         new_dataset_id: Another name of ``new_dataset_name``.
         data_format: ``"columnar"`` (the same as None), ``"hdf5"``, ``"arrow"`` or ``"parquet"``.
@@ -72,6 +75,7 @@ def convert_dataset(
             f"data format {chosen_format!r} stores no image as JPEG; give data_format as one of "
             f"{', '.join(list_formats(storing_jpeg=True))}, or leave jpeg_encoding out"
         )
+    dataset = as_dataset(dataset)
     metadata = metadata_for_copy(dataset)
     if jpeg_encoding:
         metadata["jpeg_encoding"] = True

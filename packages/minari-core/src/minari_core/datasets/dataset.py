@@ -20,8 +20,9 @@ from minari_core.datasets.spec import DescribedDataset, MinariDatasetSpec
 from minari_core.episodes import Episode
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
 from minari_core.episodes.new_episodes import prepare_new_episodes
-from minari_core.errors import EpisodeIndexError, SamplingError
+from minari_core.errors import EpisodeIndexError, IncompatibleDatasetsError, SamplingError
 from minari_core.formats.registry import open_storage
+from minari_core.messages import format_value
 from minari_core.random_stream import RandomStream
 from minari_core.sampling.dataset_methods import TrainingMethods
 from minari_core.storage.base import Storage
@@ -29,7 +30,7 @@ from minari_core.storage.base import Storage
 _MOST_BELIEVED = 1 << 24
 _View = TypeVar("_View", bound="MinariDataset")
 
-__all__ = ["MinariDataset", "MinariDatasetSpec", "get_raw_storage"]
+__all__ = ["MinariDataset", "MinariDatasetSpec", "check_dataset", "get_raw_storage"]
 
 
 class MinariDataset(DescribedDataset, TrainingMethods):
@@ -338,6 +339,18 @@ class MinariDataset(DescribedDataset, TrainingMethods):
             DatasetWriteError: The file system refused; the dataset is as it was.
         """
         self._storage.compact()
+
+
+def check_dataset(given: object) -> None:
+    """Raise unless a value is a dataset.
+
+    Raises:
+        IncompatibleDatasetsError: It is something else, such as an id.
+    """
+    if not isinstance(given, MinariDataset):
+        raise IncompatibleDatasetsError(
+            f"{format_value(given)} is no dataset; give one as load_dataset opens it"
+        )
 
 
 def get_raw_storage(dataset: MinariDataset) -> Storage:

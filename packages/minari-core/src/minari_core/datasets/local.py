@@ -12,7 +12,6 @@ from typing import TypeVar
 from minari_core.datasets.dataset import MinariDataset
 from minari_core.errors import (
     DatasetDamagedError,
-    DatasetIdError,
     DatasetNotFoundError,
     DatasetWriteError,
     MinariError,
@@ -21,14 +20,25 @@ from minari_core.formats.columnar.manifest import read_manifest
 from minari_core.formats.public.metadata_file import list_recordings
 from minari_core.formats.registry import read_dataset_metadata
 from minari_core.json_values import JsonValue
-from minari_core.local.dataset_id import choose_id, parse_dataset_id, select_latest_versions
-from minari_core.local.folders import has_data_folder, remove_folder, walk_folders
-from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root, staging_root
+from minari_core.local.dataset_id import (
+    choose_id,
+    choose_id_or_path,
+    parse_dataset_id,
+    select_latest_versions,
+)
+from minari_core.local.finding import build_not_found_error, list_local_ids
+from minari_core.local.folders import has_data_folder, remove_folder
+from minari_core.local.locations import (
+    DATA_FOLDER,
+    dataset_folder,
+    datasets_root,
+    is_path,
+    locate_data,
+    staging_root,
+)
 from minari_core.local.replacing import (
     discard_replaced,
-    hold_off_replacements,
     holds_local_dataset,
-    is_replacing,
     put_back,
 )
 from minari_core.messages import warn_caller
@@ -39,22 +49,33 @@ _MOST_LOOKS = 100
 
 
 def load_dataset(
-    dataset_name: str | None = None, *, dataset_id: str | None = None
+    dataset_name: str | os.PathLike[str] | None = None,
+    *,
+    dataset_id: str | os.PathLike[str] | None = None,
 ) -> MinariDataset:
     """Open a local dataset; no step of it is read.
 
     Args:
-        dataset_name: The dataset's id.
+        dataset_name: The dataset's id; or the path of its folder, or of the ``data`` in it: a
+            ``Path``, or text that begins with ``/``, ``./``, ``../``, ``~`` or a drive.
         dataset_id: Another name of ``dataset_name``.
 
     Raises:
         DatasetIdError: The id is malformed.
-        DatasetNotFoundError: There is no such dataset.
+        DatasetNotFoundError: There is no such dataset; the message says which are like it.
+        DatasetAccessError: It may not be read.
         DatasetDamagedError: Its metadata is malformed.
         FormatError: Nothing installed reads its format.
     """
-    wanted = choose_id(dataset_name, dataset_id)
-    return _read_from(wanted, MinariDataset)
+    wanted = choose_id_or_path(dataset_name, dataset_id)
+    if is_path(wanted):
+        return MinariDataset(locate_data(wanted))
+    return _read_from(choose_id(wanted), MinariDataset)
+
+
+def as_dataset(dataset: MinariDataset | str | os.PathLike[str]) -> MinariDataset:
+    """Return a dataset that is given as itself, or as `load_dataset` takes it."""
+    return dataset if isinstance(dataset, MinariDataset) else load_dataset(dataset)
 
 
 def list_local_datasets(
@@ -73,10 +94,9 @@ def list_local_datasets(
     Returns:
         The metadata of each dataset by its id, in the order of namespaces, names and versions.
     """
-    root = datasets_root()
     found: dict[str, dict[str, JsonValue]] = {}
     damaged: list[str] = []
-    for dataset_id in _list_ids(root):
+    for dataset_id in list_local_ids():
         if prefix is not None and not dataset_id.startswith(prefix):
             continue
         try:
@@ -112,7 +132,7 @@ def delete_dataset(dataset_name: str | None = None, *, dataset_id: str | None = 
     folder = dataset_folder(wanted)
     put_back()
     if not has_data_folder(folder):
-        raise DatasetNotFoundError(f"there is no dataset {wanted!r} under {datasets_root()}")
+        raise build_not_found_error(wanted)
     trash = staging_root() / f"delete-{uuid.uuid4().hex}"
     try:
         trash.parent.mkdir(parents=True, exist_ok=True)
@@ -129,7 +149,7 @@ def delete_dataset(dataset_name: str | None = None, *, dataset_id: str | None = 
 def find_committed_recordings() -> dict[str, str]:
     """Map each recording whose episodes are in a local dataset to the id of that dataset."""
     committed: dict[str, str] = {}
-    for dataset_id in _list_ids(datasets_root()):
+    for dataset_id in list_local_ids():
         try:
             manifest = read_manifest(datasets_root() / dataset_id / DATA_FOLDER)
         except MinariError:
@@ -151,25 +171,4 @@ def _read_from(dataset_id: str, read: Callable[[Path], Result]) -> Result:
         # One that is just replaced may be away for an instant.
         with suppress(DatasetNotFoundError):
             return read(dataset_folder(dataset_id) / DATA_FOLDER)
-    raise DatasetNotFoundError(
-        f"there is no dataset {dataset_id!r} under {datasets_root()}; list_local_datasets() "
-        "shows which there are"
-    )
-
-
-def _list_ids(root: Path) -> set[str]:
-    """Return the ids of all folders that look like datasets."""
-    may_miss = is_replacing()
-    names = {name for name, is_dataset in walk_folders(root) if is_dataset}
-    if may_miss or is_replacing():
-        with hold_off_replacements():
-            names |= {name for name, is_dataset in walk_folders(root) if is_dataset}
-    return {name for name in names if _is_id(name)}
-
-
-def _is_id(name: str) -> bool:
-    try:
-        parse_dataset_id(name)
-    except DatasetIdError:
-        return False
-    return True
+    raise build_not_found_error(dataset_id)

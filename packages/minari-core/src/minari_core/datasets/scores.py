@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 
+from minari_core.datasets.dataset import MinariDataset, check_dataset
 from minari_core.errors import MetadataError
-
-if TYPE_CHECKING:
-    from minari_core.datasets.dataset import MinariDataset
 
 
 def get_normalized_score(
@@ -30,7 +26,9 @@ def get_normalized_score(
 
     Raises:
         MetadataError: The dataset has no reference scores, or they are equal.
+        IncompatibleDatasetsError: It is no dataset.
     """
+    check_dataset(dataset)
     scores = [dataset.metadata.get(name) for name in ("ref_min_score", "ref_max_score")]
     lowest, highest = scores
     if not isinstance(lowest, int | float) or not isinstance(highest, int | float):

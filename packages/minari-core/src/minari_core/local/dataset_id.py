@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ _RESERVED_NAMES = frozenset(
 _PART = re.compile(r"\w[\w-]*")
 _NAME_AND_VERSION = re.compile(r"(?P<name>.*)-v(?P<version>[0-9]+)", re.DOTALL)
 _LONGEST_PART = 120
+_LONGEST_PART_NBYTES = 255  # of a name in a folder, in every usual file system
+MOST_PARTS = 32
+"""The most parts of an id; namespaces are looked for no deeper."""
+
 _LONGEST_VERSION = 20  # of those that are advised
 _DATA_FOLDER = "data"
 
@@ -49,12 +54,12 @@ def check_namespace(namespace: str) -> None:
 
     Raises:
         DatasetIdError: A part is empty, hidden, too long, or has a character outside
-            letters, digits, ``_`` and ``-``.
+            letters, digits, ``_`` and ``-``; or there are too many parts.
     """
     parts = namespace.split("/")
     broken = _find_broken_rule(parts, "namespace")
     if broken is not None:
-        advice = "/".join(filter(None, map(_mend, parts))) or "name"
+        advice = "/".join(filter(None, map(_mend, parts[:MOST_PARTS]))) or "name"
         raise DatasetIdError(f"{broken}; write for example {advice!r}")
 
 
@@ -74,11 +79,7 @@ def parse_dataset_id(dataset_id: str) -> DatasetId:
         >>> parse_dataset_id("D4RL/door/human-v2")
         DatasetId(namespace='D4RL/door', name='human', version=2)
     """
-    if not isinstance(dataset_id, str):
-        raise DatasetIdError(
-            f"dataset id {dataset_id!r} is a {type(dataset_id).__name__}, not a string such as "
-            "'D4RL/door/human-v2'"
-        )
+    _check_text(dataset_id)
     parts = dataset_id.split("/")
     match = _NAME_AND_VERSION.fullmatch(parts[-1])
     broken = _find_broken_rule(parts, "dataset id")
@@ -89,8 +90,23 @@ def parse_dataset_id(dataset_id: str) -> DatasetId:
     return DatasetId("/".join(parts[:-1]), match["name"], int(match["version"]))
 
 
-def choose_id(dataset_name: str | None, dataset_id: str | None) -> str:
+def choose_id(
+    dataset_name: str | os.PathLike[str] | None, dataset_id: str | os.PathLike[str] | None = None
+) -> str:
     """Return the id given to a function that takes it under either name.
+
+    Raises:
+        DatasetIdError: Both are given, or neither; or what is given is no text.
+    """
+    chosen = choose_id_or_path(dataset_name, dataset_id)
+    _check_text(chosen)
+    return str(chosen)
+
+
+def choose_id_or_path(
+    dataset_name: str | os.PathLike[str] | None, dataset_id: str | os.PathLike[str] | None
+) -> str | os.PathLike[str]:
+    """Return the id or path given to a function that takes it under either name.
 
     Raises:
         DatasetIdError: Both are given, or neither.
@@ -117,6 +133,14 @@ def select_latest_versions(dataset_ids: Iterable[str]) -> list[str]:
     return list({parse_dataset_id(each).unversioned: each for each in ordered}.values())
 
 
+def _check_text(dataset_id: object) -> None:
+    if not isinstance(dataset_id, str):
+        raise DatasetIdError(
+            f"dataset id {format_value(dataset_id)} is of type {type(dataset_id).__name__}, not a "
+            "string such as 'D4RL/door/human-v2'"
+        )
+
+
 def _find_broken_version(match: re.Match[str] | None, whole: str) -> str | None:
     if match is None:
         return f"dataset id {format_value(whole)} does not end in '-v' and a version number"
@@ -133,6 +157,8 @@ def _find_broken_rule(parts: list[str], kind: str) -> str | None:
     whole = f"{kind} {format_value('/'.join(parts))}"
     if parts == [""]:
         return f"{whole} is empty"
+    if len(parts) > MOST_PARTS:
+        return f"{whole} has {len(parts)} parts, more than {MOST_PARTS}"
     for index, part in enumerate(parts):
         broken = _find_broken_rule_of_part(part, index, len(parts))
         if broken is not None:
@@ -152,6 +178,8 @@ def _find_broken_rule_of_part(part: str, index: int, count: int) -> str | None:
         return f"may have letters, digits, '_' and '-' only, and not {strange!r}"
     if len(part) > _LONGEST_PART:
         return f"has {len(part)} characters, more than {_LONGEST_PART}"
+    if len(part.encode()) > _LONGEST_PART_NBYTES:
+        return f"takes {len(part.encode())} bytes in UTF-8, more than {_LONGEST_PART_NBYTES}"
     if part.lower() == _DATA_FOLDER:
         return "is the name of the folder inside every dataset"
     if part.lower() in _RESERVED_NAMES:
@@ -166,10 +194,17 @@ def _mend_id(parts: list[str], match: re.Match[str] | None) -> str:
         match = _NAME_AND_VERSION.fullmatch(last)
     name, version = (match["name"], match["version"].lstrip("0")) if match else (last, "")
     ending = f"-v{version[:_LONGEST_VERSION] or 0}"
-    mended = _mend(name.removesuffix("-v"))[: _LONGEST_PART - len(ending)] or "name"
+    mended = _cut(_mend(name.removesuffix("-v")), _LONGEST_PART - len(ending)) or "name"
+    above = above[: MOST_PARTS - 1]
     return "/".join([*filter(None, map(_mend, above)), mended + ending])
 
 
 def _mend(part: str) -> str:
-    text = re.sub(r"[^\w-]+", "_", re.sub(r"^\W+", "", part))[:_LONGEST_PART]
+    text = _cut(re.sub(r"[^\w-]+", "_", re.sub(r"^\W+", "", part)), _LONGEST_PART)
     return f"{text}_" if text.lower() in {_DATA_FOLDER, *_RESERVED_NAMES} else text
+
+
+def _cut(text: str, length: int) -> str:
+    """Cut a text to a number of characters, and to what leaves room for as many ASCII ones."""
+    nbytes = _LONGEST_PART_NBYTES - (_LONGEST_PART - length)
+    return text[:length].encode(errors="replace")[:nbytes].decode(errors="ignore")

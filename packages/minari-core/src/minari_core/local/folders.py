@@ -11,9 +11,8 @@ from pathlib import Path
 
 from minari_core.files import may_be
 from minari_core.formats.registry import holds_dataset
+from minari_core.local.dataset_id import MOST_PARTS
 from minari_core.local.locations import DATA_FOLDER
-
-_MOST_FOLDERS_DEEP = 32
 
 
 def walk_folders(root: Path) -> Iterator[tuple[str, bool]]:
@@ -51,7 +50,7 @@ def walk_folders(root: Path) -> Iterator[tuple[str, bool]]:
             child = f"{name}/{entry.name}" if name else entry.name
             is_dataset = holds_dataset(folder / entry.name / DATA_FOLDER)
             yield child, is_dataset
-            if not is_dataset and depth < _MOST_FOLDERS_DEEP and entry.name != DATA_FOLDER:
+            if not is_dataset and depth < MOST_PARTS and entry.name != DATA_FOLDER:
                 heappush(waiting, (links + entry.is_symlink(), depth + 1, child))
 
 

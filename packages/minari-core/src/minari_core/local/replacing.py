@@ -80,7 +80,7 @@ def put_back() -> None:
 
 def is_replacing() -> bool:
     """Return whether a replacement in two steps may be going on, or was killed."""
-    return _locate_aside().is_dir()
+    return os.path.isdir(_locate_aside())  # False where nobody may look
 
 
 @contextmanager

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from minari_core.errors import DatasetNotFoundError
 from minari_core.formats.verification.folder import verify_folder
 from minari_core.formats.verification.report import Progress, VerificationReport
 from minari_core.local.dataset_id import choose_id
+from minari_core.local.finding import build_not_found_error
 from minari_core.local.folders import has_data_folder
-from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root
+from minari_core.local.locations import DATA_FOLDER, dataset_folder
 from minari_core.local.replacing import put_back
 
 
@@ -47,10 +47,7 @@ def verify_dataset(
     folder = dataset_folder(wanted)
     put_back()
     if not has_data_folder(folder):
-        raise DatasetNotFoundError(
-            f"there is no dataset {wanted!r} under {datasets_root()}; list_local_datasets() "
-            "shows which there are"
-        )
+        raise build_not_found_error(wanted)
     return verify_folder(wanted, folder / DATA_FOLDER, progress or _ignore_progress)
 
 

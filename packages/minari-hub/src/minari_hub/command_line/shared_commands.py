@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -334,5 +335,9 @@ def _is_taken(name: str, token: str | None) -> bool:
 
 def measure_local_size(dataset_id: str) -> int:
     """Return the bytes that a local dataset's files have."""
-    folder = dataset_folder(dataset_id) / DATA_FOLDER
+    return measure_files(dataset_folder(dataset_id) / DATA_FOLDER)
+
+
+def measure_files(folder: Path) -> int:
+    """Return the bytes that the files in a folder have."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 
 from minari_core.errors import DatasetIdError, DatasetNotFoundError, RemoteObjectNotFoundError
 from minari_core.formats.columnar.manifest import MANIFEST_NAME
 from minari_core.local.dataset_id import choose_id, parse_dataset_id
+from minari_core.local.finding import suggest_ids
 from minari_core.local.locations import DATA_FOLDER
 from minari_core.local.replacing import holds_local_dataset
 from minari_hub.remotes.base import Remote
@@ -18,11 +21,12 @@ from minari_hub.remotes.urls import (
     parse_dataset_url,
 )
 from minari_hub.transfer.objects import RemoteObject
-from minari_hub.untrusted.names import check_name
 from minari_hub.untrusted.summary import Summary
 
 LARGEST_MANIFEST = 256 << 20
 """The most bytes that the manifest of a dataset may have."""
+
+_MOST_ENTRIES = 10_000  # that a suggestion is chosen among
 
 LARGEST_LISTED_MANIFEST = 16 << 20
 """The most bytes of a manifest that are read only to show what it says."""
@@ -87,22 +91,16 @@ class RemoteDataset:
         }
 
     def build_not_found_error(self) -> DatasetNotFoundError:
-        """Return the error that says that it is not there, and which versions are."""
-        unversioned = f"{parse_dataset_id(self.dataset_id).unversioned}-v"
-        try:
-            others = sorted(
-                check_name(entry.dataset_id)
-                for entry in self.remote.datasets(unversioned)
-                if entry.dataset_id.removeprefix(unversioned).isdecimal()
-            )
-        except (OSError, ValueError):
-            others = []
-        hint = (
-            f"it has {', '.join(others[:10])}"
-            if others
-            else f"list_remote_datasets({self.remote.url!r}) shows which there are"
+        """Return the error that says that it is not there, and which versions or others are."""
+        hint = ""
+        with suppress(OSError, ValueError):
+            for prefix in (f"{parse_dataset_id(self.dataset_id).unversioned}-v", ""):
+                entries = islice(self.remote.datasets(prefix), _MOST_ENTRIES)
+                hint = hint or suggest_ids(self.dataset_id, [each.dataset_id for each in entries])
+        return DatasetNotFoundError(
+            f"there is no dataset {self.label}; "
+            f"{hint or f'list_remote_datasets({self.remote.url!r}) shows which there are'}"
         )
-        return DatasetNotFoundError(f"there is no dataset {self.label}; {hint}")
 
 
 def locate(

@@ -12,7 +12,6 @@ from threading import Event
 from minari_core.errors import (
     DatasetChangedError,
     DatasetExistsError,
-    DatasetNotFoundError,
     RemoteError,
     RemoteObjectExistsError,
 )
@@ -22,7 +21,8 @@ from minari_core.formats.public.files import list_files
 from minari_core.formats.registry import check_format
 from minari_core.formats.shards.file_check import check_shard
 from minari_core.formats.verification.episode_files import check_episode_files
-from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root
+from minari_core.local.finding import build_not_found_error
+from minari_core.local.locations import DATA_FOLDER, dataset_folder
 from minari_hub.datasets.converting import convert_for_upload
 from minari_hub.datasets.origins import record_origin
 from minari_hub.datasets.progress import show_transfer
@@ -74,10 +74,7 @@ def upload_dataset(
     dataset = locate(dataset_name, dataset_id, remote_path, token, local=True)
     folder = dataset_folder(dataset.dataset_id) / DATA_FOLDER
     if not (folder / MANIFEST_NAME).exists():
-        raise DatasetNotFoundError(
-            f"there is no dataset {dataset.dataset_id!r} under {datasets_root()} to upload; "
-            "list_local_datasets() shows which there are"
-        )
+        raise build_not_found_error(dataset.dataset_id)
     # Before anything is converted or read.
     _check_is_new(dataset, _list_objects(dataset))
     with convert_for_upload(dataset.dataset_id, folder, data_format) as source:

@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from minari_core import MinariDataset, combine_datasets, delete_dataset, load_dataset, split_dataset
-from minari_core.errors import DatasetIdError, DatasetNotFoundError, SamplingError
+from minari_core.errors import DatasetIdError, SamplingError
 from minari_core.local.dataset_id import parse_dataset_id
+from minari_core.local.finding import build_not_found_error
 from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root
 from minari_core.local.publishing import check_id_is_free
 from minari_hub.command_line.options import LocalIds, YesOption, complete_local_ids
@@ -51,7 +52,7 @@ def delete(names: LocalIds, yes: YesOption = False) -> None:
     nbytes = 0
     for name in chosen:
         if not (dataset_folder(name) / DATA_FOLDER).is_dir():
-            raise DatasetNotFoundError(f"there is no dataset {name!r} under {datasets_root()}")
+            raise build_not_found_error(name)
         nbytes += measure_local_size(name)
     what = chosen[0] if len(chosen) == 1 else format_count(len(chosen), "dataset")
     if len(chosen) > 1 and not yes:

@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
+import os
+
 from minari_core import MinariDataset, delete_dataset, list_local_datasets
 from minari_core import load_dataset as load_local_dataset
-from minari_core.local.dataset_id import choose_id
+from minari_core.local.dataset_id import choose_id, choose_id_or_path
+from minari_core.local.locations import is_path
 
 __all__ = ["delete_dataset", "list_local_datasets", "load_dataset"]
 
 
 def load_dataset(
-    dataset_name: str | None = None,
+    dataset_name: str | os.PathLike[str] | None = None,
     download: bool = False,
     *,
-    dataset_id: str | None = None,
+    dataset_id: str | os.PathLike[str] | None = None,
 ) -> MinariDataset:
     """Open a local dataset; no step of it is read.
 
     Args:
-        dataset_name: The dataset's id, or its full URL such as ``gs://bucket/D4RL/door/human-v2``,
-            which means the local copy of that very dataset.
+        dataset_name: The dataset's id; its full URL such as ``gs://bucket/D4RL/door/human-v2``,
+            which means the local copy of that very dataset; or the path of its folder, or of the
+            ``data`` in it: a ``Path``, or text that begins with ``/``, ``./``, ``../``, ``~`` or a
+            drive.
         download: Whether to download it if it is not here. ``MINARI_REMOTE`` chooses the remote,
             ``MINARI_REMOTE_TOKEN`` the credentials.
         dataset_id: Another name of ``dataset_name``.
 
     Raises:
         DatasetIdError: The id is malformed.
-        DatasetNotFoundError: There is no such dataset.
+        DatasetNotFoundError: There is no such dataset; the message says which are like it.
+        DatasetAccessError: It may not be read.
         DatasetDamagedError: Its metadata is malformed.
         FormatError: Nothing installed reads its format.
         RemoteError: The remote cannot be read.
     """
-    wanted = choose_id(dataset_name, dataset_id)
+    given = choose_id_or_path(dataset_name, dataset_id)
+    if is_path(given):
+        return load_local_dataset(given)
+    wanted = choose_id(given)
     # Most programs load what is here by its id, and need nothing that knows remotes.
     if download:
         from minari_hub import ensure_downloaded

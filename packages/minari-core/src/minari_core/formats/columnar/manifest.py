@@ -23,7 +23,7 @@ from minari_core.errors import (
     FormatError,
     MetadataError,
 )
-from minari_core.files import check_plain, replace_file
+from minari_core.files import check_plain, make_read_error, replace_file
 from minari_core.formats.shards.entry import FORMAT_VERSION, ShardEntry, read_entry
 from minari_core.json_values import JsonObject, JsonValue, to_plain_json
 
@@ -260,7 +260,7 @@ def _read_json(path: Path) -> JsonObject:
     except OSError as error:
         if isinstance(error, DatasetDamagedError):
             raise
-        raise DatasetDamagedError(f"{path} cannot be read: {error}") from error
+        raise make_read_error(path, error) from error
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -14,6 +14,8 @@ from minari_core import load_dataset
 from minari_core.errors import DatasetNotFoundError, FormatError, MinariError
 from minari_core.formats.columnar.manifest import get_data_format
 from minari_core.formats.registry import DEFAULT_FORMAT
+from minari_core.local.finding import list_local_ids, suggest_ids
+from minari_core.local.locations import is_path
 from minari_hub.command_line.exit_codes import ExitCode, say_error
 from minari_hub.command_line.options import (
     JsonOption,
@@ -21,7 +23,7 @@ from minari_hub.command_line.options import (
     TokenOption,
     complete_local_ids,
 )
-from minari_hub.command_line.shared_commands import measure_local_size, resolve_remote_url
+from minari_hub.command_line.shared_commands import measure_files, resolve_remote_url
 from minari_hub.command_line.terminal import (
     make_output_console,
     say,
@@ -57,8 +59,12 @@ def show(
         try:
             summary, code = _summarize_local(name)
         except DatasetNotFoundError:
+            if is_path(name):
+                raise
+            hint = suggest_ids(name, list_local_ids())
             say(
-                f"{name} is not among the local datasets; asking {resolve_remote_url(None)}",
+                f"{name} is not among the local datasets{hint and f' ({hint})'}; asking "
+                f"{resolve_remote_url(None)}",
                 style="dim",
             )
     if summary is None:
@@ -92,11 +98,12 @@ def _summarize_local(name: str) -> tuple[Summary, ExitCode]:
             statistics = compute_statistics(dataset, progress)
     except MinariError as error:
         code = say_error(error)
+    folder = dataset.storage.data_path
     summary = Summary(
-        dataset_id=name,
-        location=str(dataset.storage.data_path),
+        dataset_id=dataset.id if is_path(name) else name,
+        location=str(folder),
         metadata=dataset.metadata,
-        nbytes=measure_local_size(name),
+        nbytes=0 if folder is None else measure_files(folder),
         statistics=statistics,
     )
     return summary, code
