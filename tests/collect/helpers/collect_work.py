@@ -13,6 +13,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from minari_collect import StepDataCallback
 from tests.collect.helpers.vector_twin import DictSpaces
 
 
@@ -37,6 +38,17 @@ class Counting(gymnasium.Env[Any, Any]):
 
     def _observation(self) -> Any:
         return self.np_random.normal(size=3)
+
+
+class Brief(Counting):
+    """Its episodes have one to three steps."""
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        first = super().reset(seed=seed, options=options)
+        self.length = 1 + self.length % 3
+        return first
 
 
 class Troubled(Counting):
@@ -225,3 +237,37 @@ def recurrent(observations: Any, state: Any = None, episode_start: Any = None) -
     counts = np.zeros(len(observations), int) if state is None else state
     counts = np.where(episode_start, 0, counts) + 1
     return counts % 100, counts
+
+
+class AfterOutputs(Counting):
+    """The episode of one seed goes on until something else was handed in, or for too long."""
+
+    observation_space = spaces.Box(-np.inf, np.inf, (1,), np.float64)
+
+    def __init__(self, folder: str, seed: int) -> None:
+        self.folder, self.waits_at = Path(folder), seed
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.count += 1
+        if self.seed != self.waits_at:
+            return self._observation(), 0.0, self.count >= 3, False, {}
+        time.sleep(0.002)
+        seen = any(self.folder.glob("episodes-*"))
+        # Steps go on a while, so that what was handed in is not all that there is.
+        over = self.count >= 3000 or (seen and self.count % 40 == 0)
+        return self._observation(), float(seen), over, False, {}
+
+    def _observation(self) -> Any:
+        return np.array([float(self.seed or 0) + self.count / 4096])
+
+
+class OwnEnds(StepDataCallback):
+    """Ends some episodes early, and leaves the end of others to the reset."""
+
+    def __call__(self, env: gymnasium.Env[Any, Any], *given: Any, **step: Any) -> dict[str, Any]:
+        data = super().__call__(env, *given, **step)
+        counting: Any = env.unwrapped
+        if step.get("action") is not None:
+            data["terminated"] = counting.seed % 3 == 0 and counting.count == 2
+            data["truncated"] = counting.seed % 3 == 1 and step["terminated"]
+        return data

@@ -380,7 +380,7 @@ def test_a_thousand_unreliable_workers_lose_and_double_nothing() -> None:
     )
 
     assert [episode.seed for episode in dataset] == [derive_seeds(8, k)[0] for k in range(1500)]
-    assert unreliable.calls > 1000
+    assert unreliable.calls > 750
     assert not verify_dataset("tests/thousand-v0").problems
 
 

@@ -152,6 +152,8 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
         self._resets: Flags = np.zeros(self._num_envs, dtype=bool)
         # Which environments must be reset before the next step, if any.
         self._due: Flags | None = None
+        # Which episodes the callback ended in the last step, if there is one.
+        self._recorded_ends: Flags = np.zeros(self._num_envs, dtype=bool)
         self._statistics_keys = find_statistics_keys(envs)
         self._reused_arrays = ReusedArrayCheck(name_environment(envs))
 
@@ -360,6 +362,7 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
                 record = (observation, *values, info or {}, extras or {})
             for column, value in zip(columns, record, strict=True):
                 column.append(value)
+        self._recorded_ends = np.logical_or(flags[0], flags[1])
         recorded, actions_recorded, rewards_recorded, infos_recorded, extras_recorded = columns
         self._recorder.add(
             recorded,

@@ -82,6 +82,8 @@ class EpisodeRecorder:
         # Why no step may begin an episode at the last observation.
         self._refusal: str | None = _BEFORE_RESET
         self._is_heavy = False
+        self.keeps_ends_apart = False
+        """Whether what is written of an unfinished episode lies in shards of its own."""
 
     def _view_flags(self) -> None:
         self._terminations = memoryview(self._held.flags[0])
@@ -289,7 +291,8 @@ class EpisodeRecorder:
             self.flush()
             return
         first = self.unfinished.first_row
-        if first > self._rows // 2 or first == self._rows - 2 > 0:
+        is_apart = self.keeps_ends_apart and self._finished
+        if is_apart or first > self._rows // 2 or first == self._rows - 2 > 0:
             # Only whole episodes are written while the open one is the smaller part.
             self._write_before(self.unfinished)
         else:

@@ -148,9 +148,11 @@ class CollectRun:
         except Exception as error:  # a remote raises errors of its own
             self._lose(wanted, f"its shards did not arrive: {type(error).__name__}: {error}")
         else:
-            self.schedule.add_results(outputs, result.failures)
+            self.schedule.add_results(outputs, result.failures, wanted)
 
     def _lose(self, wanted: Range, reason: str) -> None:
+        # What it had handed in before is not lost.
+        self.schedule.add_results(self.folder.list_outputs(wanted), ())
         reasons = [
             Failure(episode, derive_seeds(self.seed, episode)[0], reason)
             for episode in range(wanted.first, wanted.stop)

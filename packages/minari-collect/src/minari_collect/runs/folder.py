@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from minari_collect.runs.schedule import Range
 from minari_collect.workers.messages import INCOMPLETE_PREFIX, RUN_NAME, ShardRemote, TaskOutput
 from minari_collect.workers.transport import receive_output
 from minari_core.errors import (
@@ -85,15 +86,18 @@ class RunFolder:
         """Write the arguments of the run, for one that resumes it."""
         replace_file(self.path / RUN_NAME, json.dumps(dict(agreed)).encode())
 
-    def list_outputs(self) -> list[TaskOutput]:
+    def list_outputs(self, within: Range | None = None) -> list[TaskOutput]:
         """List the complete outputs, each episode in one of them only.
 
         A worker that was given up may have completed what others then collected again.
+
+        Args:
+            within: Only those that have no other episodes than these.
         """
         outputs: list[TaskOutput] = []
         end = 0
         for first, stop in sorted(self._list_ranges(), key=lambda pair: (pair[0], -pair[1])):
-            if first < end:
+            if first < end or not (within is None or within.first <= first < stop <= within.stop):
                 continue
             output = TaskOutput(first, stop, 0)
             snapshot = self.open_output(output).snapshot

@@ -108,6 +108,8 @@ class Schedule:
         Args:
             in_flight: How many ranges are being collected.
         """
+        if self.total_steps is not None and self.count_prefix_steps() >= self.total_steps:
+            return None
         while self._again:
             again = self._again.popleft()
             if any(episode not in self._settled for episode in range(again.first, again.stop)):
@@ -117,7 +119,7 @@ class Schedule:
             return None
         while self._next in self._outputs:
             self._next = self._outputs[self._next].stop
-        if self._has_enough():
+        if self.total_episodes is not None and self._next >= self.total_episodes:
             return None
         first = self._next
         stop = first + self._choose_size()
@@ -131,8 +133,19 @@ class Schedule:
         self._next = stop
         return Range(first, stop)
 
-    def add_results(self, outputs: Iterable[TaskOutput], failures: Iterable[Failure]) -> None:
-        """Add the results of a task."""
+    def add_results(
+        self,
+        outputs: Iterable[TaskOutput],
+        failures: Iterable[Failure],
+        wanted: Range | None = None,
+    ) -> None:
+        """Add the results of a task.
+
+        Args:
+            outputs: What it has collected.
+            failures: What it could not collect.
+            wanted: What it was given; what is left of it comes next.
+        """
         for output in outputs:
             index = bisect(self._firsts, output.first)
             if index and self._outputs[self._firsts[index - 1]].stop > output.first:
@@ -147,7 +160,9 @@ class Schedule:
             tried = range(output.first, output.stop)
             self._settled.update(e for e in self._attempts if e in tried)
         unwritten: list[int] = []
+        reported: set[int] = set()
         for failure in failures:
+            reported.add(failure.episode)
             if not self._may_try_again(failure):
                 continue
             if failure.is_of_worker:
@@ -156,6 +171,9 @@ class Schedule:
                 self._again.append(Range(failure.episode, failure.episode + 1))
         # Twice, because one of them may come to the same worker; whichever is first counts.
         self._again.extend(each for each in _group_ranges(unwritten) for _ in range(2))
+        if wanted is not None:
+            left = [episode for episode in self._list_missing(wanted) if episode not in reported]
+            self._again.extendleft(reversed(_group_ranges(left)))
 
     def add_lost(self, wanted: Range, reasons: Sequence[Failure]) -> None:
         """Note that a worker ended, or gave no answer, while it had a range.
@@ -164,13 +182,25 @@ class Schedule:
             wanted: The range.
             reasons: What to report of each of its episodes.
         """
+        missing = self._list_missing(wanted)
         if len(wanted) > 1:
             # On their own, it shows which of them it is.
-            for episode in range(wanted.first, wanted.stop):
-                self._again.append(Range(episode, episode + 1))
+            self._again.extend(Range(episode, episode + 1) for episode in missing)
             return
-        if self._may_try_again(reasons[0]):
+        if missing and self._may_try_again(reasons[0]):
             self._again.append(wanted)
+
+    def _list_missing(self, wanted: Range) -> list[int]:
+        """List the episodes of a range that are in no output."""
+        missing: list[int] = []
+        episode = wanted.first
+        for first in self._firsts[max(bisect(self._firsts, wanted.first) - 1, 0) :]:
+            if first >= wanted.stop:
+                break
+            missing.extend(range(episode, first))
+            episode = max(episode, self._outputs[first].stop)
+        missing.extend(range(episode, wanted.stop))
+        return missing
 
     def _may_try_again(self, failure: Failure) -> bool:
         """Count an attempt; one that failed by its worker's fault counts for less."""
@@ -185,11 +215,6 @@ class Schedule:
         self._settled.add(failure.episode)
         self._failed_in_a_row += 1
         return False
-
-    def _has_enough(self) -> bool:
-        if self.total_episodes is not None:
-            return self._next >= self.total_episodes
-        return self.total_steps is not None and self.count_prefix_steps() >= self.total_steps
 
     def count_prefix_steps(self) -> int:
         """Count the steps of the outputs before the first gap; a failed episode is no gap."""

@@ -71,6 +71,19 @@ class EpisodeWatch:
             with self._lock:
                 self._deadline = None
 
+    @contextlib.contextmanager
+    def pause(self) -> Iterator[None]:
+        """Leave what is done in the block alone, and do not count its time."""
+        began = time.monotonic()
+        with self._lock:
+            deadline, self._deadline = self._deadline, None
+        try:
+            yield
+        finally:
+            with self._lock:
+                if deadline is not None:
+                    self._deadline = deadline + time.monotonic() - began
+
     def _watch(self) -> None:
         tick = min((self._seconds or 1.0) / 4, 0.5)
         while not self._stopped.wait(tick):
