@@ -52,7 +52,8 @@ SHARED_CORE = """
     formats.public.files formats.public.hdf5.placeholder
     formats.verification.episode_files formats.verification.folder
     formats.verification.report
-    local.dataset_id local.finding local.locations local.namespaces local.publishing local.replacing
+    local.dataset_id local.finding local.leftovers.leftover local.locations local.namespaces
+    local.publishing local.replacing local.staging
     datasets.card datasets.converting datasets.creation datasets.dataset datasets.details
     datasets.local datasets.public_storage datasets.source
     testing.expectations

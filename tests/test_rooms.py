@@ -35,6 +35,7 @@ ORDER = {
         formats
         formats.verification
         local
+        local.leftovers
         sampling.gathering
         sampling
         datasets
@@ -48,7 +49,7 @@ ORDER = {
         collectors
         workers
         runs
-        ray
+        ray leftovers
     """,
     "minari_hub": """
         _version transfer untrusted
@@ -63,7 +64,7 @@ ORDER = {
         data_collector.callbacks
         data_collector
         storage
-        namespace serialization utils
+        namespace serialization utils leftovers
         command_line.show
         command_line
     """,

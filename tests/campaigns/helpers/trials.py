@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import minari
-from tests.campaigns.helpers.driven import at_root, create, seeds_of, state_of
+from minari_core.local.namespaces import NAMESPACE_METADATA
+from tests.campaigns.helpers.driven import at_root, seeds_of, state_of
 from tests.campaigns.helpers.forked import Ending, Tell, ask, run_forked
 from tests.campaigns.helpers.operations import Operation
 
@@ -124,25 +125,35 @@ def look(folder: Path) -> dict[str, str]:
 
 
 def tidied(folder: Path) -> list[str]:
-    """The files that stay after whatever sweeps has swept, a long time later."""
+    """The files that stay when all that is left is removed, and then those that outlive all data.
+
+    A long time later, because what has no lock is left only then.
+    """
     root = folder / "datasets"
     with at_root(root):
-        for recording in minari.list_recoverable():
-            minari.discard(recording.id)
         then = time.time() - _LONG_AGO
         for path in [root, *root.rglob("*")]:
             os.utime(path, (then, then), follow_symlinks=False)
-        create("tidy/up-v0", range(1), "columnar")
-        minari.delete_dataset("tidy/up-v0")
+        minari.remove_leftovers(valuable=True)
+        left = minari.list_leftovers()
+        if left:
+            raise RuntimeError(f"removed, and still listed: {left}")
+        # What must be there is told by `look`; names that are drawn at random are alike.
+        names = [re.sub(r"[0-9a-f]{6,}", "…", name) for name in _names_below(root)]
         for dataset_id in minari.list_local_datasets():
-            dataset = minari.load_dataset(dataset_id)
-            dataset.storage.update_metadata({"tidied": True})
-            dataset.update_dataset_from_buffer([dataset[0]])
-    # What must be there is told by `look`; names that are drawn at random are alike.
+            minari.delete_dataset(dataset_id)
+        for namespace in sorted(minari.list_local_namespaces(), reverse=True):
+            if (root / namespace / NAMESPACE_METADATA).exists():
+                minari.delete_namespace(namespace)
+        return names + [f"without any dataset: {name}" for name in _names_below(root)]
+
+
+def _names_below(root: Path) -> list[str]:
+    """The names of what is there, but of empty folders."""
     return [
-        re.sub(r"[0-9a-f]{6,}", "…", path.relative_to(root).as_posix())
+        path.relative_to(root).as_posix()
         for path in root.rglob("*")
-        if not (path.is_dir() and path.name in ("tidy", ".staging"))
+        if not path.is_dir() or any(path.iterdir())
     ]
 
 

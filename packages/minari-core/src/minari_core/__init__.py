@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from minari_core.datasets.source import EpisodeSource
     from minari_core.episodes.episode import EpisodeBuffer, EpisodeData, EpisodeMetadata
     from minari_core.formats.verification.report import VerificationProblem, VerificationReport
+    from minari_core.local.leftovers.leftover import Leftover
+    from minari_core.local.leftovers.listing import list_leftovers, remove_leftovers
     from minari_core.local.namespaces import (
         create_namespace,
         delete_namespace,
@@ -37,6 +39,7 @@ __all__ = [
     "EpisodeData",
     "EpisodeMetadata",
     "EpisodeSource",
+    "Leftover",
     "MinariDataset",
     "MinariDatasetSpec",
     "MinariWarning",
@@ -53,9 +56,11 @@ __all__ = [
     "get_namespace_metadata",
     "get_normalized_score",
     "import_flat_hdf5",
+    "list_leftovers",
     "list_local_datasets",
     "list_local_namespaces",
     "load_dataset",
+    "remove_leftovers",
     "split_dataset",
     "update_namespace_metadata",
     "verify_dataset",
@@ -80,6 +85,8 @@ if not TYPE_CHECKING:
                 "VerificationProblem",
                 "VerificationReport",
             ),
+            "minari_core.local.leftovers.leftover": ("Leftover",),
+            "minari_core.local.leftovers.listing": ("list_leftovers", "remove_leftovers"),
             "minari_core.local.namespaces": (
                 "create_namespace",
                 "delete_namespace",

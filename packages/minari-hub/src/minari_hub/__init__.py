@@ -8,6 +8,7 @@
 * `verify_remote_dataset`: whether a dataset there is sound, object by object;
 * `upload_dataset`: a local dataset to a remote, the manifest last, so that a reader finds
   the whole dataset or none of it;
+* `list_leftovers` and `remove_leftovers`: what killed downloads and uploads left;
 * `open_remote`: what these are built on, for other uses of a remote.
 
 A remote is chosen by its URL: ``gs://bucket/prefix`` (or ``gcp://``), ``hf://organization``,
@@ -24,6 +25,7 @@ from minari_hub._version import __version__
 
 if TYPE_CHECKING:
     from minari_hub.datasets.download import download_dataset, ensure_downloaded
+    from minari_hub.datasets.leftovers import list_leftovers, remove_leftovers
     from minari_hub.datasets.listing import get_remote_metadata, list_remote_datasets
     from minari_hub.datasets.upload import upload_dataset
     from minari_hub.datasets.verifying import verify_remote_dataset
@@ -39,8 +41,10 @@ __all__ = [
     "download_dataset",
     "ensure_downloaded",
     "get_remote_metadata",
+    "list_leftovers",
     "list_remote_datasets",
     "open_remote",
+    "remove_leftovers",
     "upload_dataset",
     "verify_remote_dataset",
 ]
@@ -50,6 +54,7 @@ if not TYPE_CHECKING:
         __name__,
         {
             "minari_hub.datasets.download": ("download_dataset", "ensure_downloaded"),
+            "minari_hub.datasets.leftovers": ("list_leftovers", "remove_leftovers"),
             "minari_hub.datasets.listing": ("get_remote_metadata", "list_remote_datasets"),
             "minari_hub.datasets.upload": ("upload_dataset",),
             "minari_hub.datasets.verifying": ("verify_remote_dataset",),

@@ -19,6 +19,7 @@ from minari_core.lazy_names import load_lazily
 if TYPE_CHECKING:
     from minari.data_collector import DataCollector
     from minari.dataset.step_data import StepData
+    from minari.leftovers import list_leftovers, remove_leftovers
     from minari.storage.local import load_dataset
     from minari_collect import (
         CollectProgress,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         EpisodeBuffer,
         EpisodeData,
         EpisodeMetadata,
+        Leftover,
         MinariDataset,
         MinariDatasetSpec,
         MinariWarning,
@@ -77,6 +79,7 @@ __all__ = [
     "EpisodeData",
     "EpisodeMetadata",
     "EpisodeMetadataCallback",
+    "Leftover",
     "MinariDataset",
     "MinariDatasetSpec",
     "MinariWarning",
@@ -102,6 +105,7 @@ __all__ = [
     "get_namespace_metadata",
     "get_normalized_score",
     "import_flat_hdf5",
+    "list_leftovers",
     "list_local_datasets",
     "list_local_namespaces",
     "list_recoverable",
@@ -109,6 +113,7 @@ __all__ = [
     "load_dataset",
     "recover",
     "recover_recording",
+    "remove_leftovers",
     "split_dataset",
     "update_namespace_metadata",
     "upload_dataset",
@@ -131,6 +136,7 @@ if not TYPE_CHECKING:
             ),
             # Instead of core's.
             "minari.data_collector": ("DataCollector",),
+            "minari.leftovers": ("list_leftovers", "remove_leftovers"),
             "minari.dataset.step_data": ("StepData",),
             "minari.storage.local": ("load_dataset",),
         },

@@ -22,7 +22,7 @@ from minari_collect.runs.arguments import (
     make_schedule,
 )
 from minari_collect.runs.coordinator import CollectRun
-from minari_collect.runs.folder import RunFolder
+from minari_collect.runs.folder import RUN_PREFIX, RunFolder
 from minari_collect.runs.outputs import check_failures, publish_outputs, select_outputs
 from minari_collect.runs.progress import ProgressCallback, ProgressMeter
 from minari_collect.workers.messages import EnvLike, OpenRemote, Transport
@@ -217,7 +217,7 @@ def collect_dataset(
 def default_work_dir(dataset_id: str) -> Path:
     """Return where the outputs of a run of this name wait, unless another folder is given."""
     # No id has a percent sign, so that two ids never share a folder.
-    return staging_root() / f"run-{dataset_id.replace('/', '%')}"
+    return staging_root() / f"{RUN_PREFIX}{dataset_id.replace('/', '%')}"
 
 
 def _identify_env(env: EnvLike) -> str:

@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +24,9 @@ from minari_core.formats.columnar.manifest import read_manifest
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.json_values import JsonValue
 from minari_core.locks import FileLock
+
+RUN_PREFIX = "run-"
+"""How the names of the folders of runs begin, where no other folder is asked for."""
 
 _OUTPUT_FOLDER = re.compile(r"episodes-(\d{12,})-(\d{12,})")
 
@@ -117,6 +120,16 @@ class RunFolder:
         """Open the shards of an output."""
         folder = self.path / output.name
         return ShardFolder(folder, read_manifest(folder))
+
+    def has_outputs(self) -> bool:
+        """Return whether there is a complete output."""
+        return bool(self._list_ranges())
+
+    def read_dataset_id(self) -> str:
+        """Return the id of the dataset that the run collects; "" if nothing says that."""
+        with suppress(DatasetDamagedError):
+            return str((self._read_arguments() or {}).get("dataset_id", ""))
+        return ""
 
     def remove(self) -> None:
         """Delete the folder: everything in it is in a dataset."""

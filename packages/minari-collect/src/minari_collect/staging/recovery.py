@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from typing_extensions import Unpack
@@ -23,13 +23,12 @@ from minari_core.errors import (
     DatasetWriteError,
     MinariError,
 )
-from minari_core.files import LOCK_NAME
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.formats.registry import check_format
 from minari_core.local.dataset_id import choose_id
 from minari_core.local.locations import staging_root
 from minari_core.local.publishing import check_id_is_free, publish
-from minari_core.locks import FileLock
+from minari_core.local.staging import hold_left
 from minari_core.storage.base import Storage
 
 
@@ -41,6 +40,9 @@ def list_recoverable() -> list[RecoverableRecording]:
     whose process was killed before it had written any step has none, and can only be discarded.
     One whose process was killed just after its episodes were committed to a local dataset is not
     in it, either, and is removed.
+
+    What else killed processes leave is listed by ``minari.list_leftovers``: also runs of
+    `collect_dataset` that can be resumed, and downloads.
     """
     recordings: list[RecoverableRecording] = []
     folders = sorted(staging_root().glob(f"{FOLDER_PREFIX}*"))
@@ -159,23 +161,21 @@ def _hold_abandoned(folder: Path) -> Iterator[None]:
     """Hold the lock of a recording whose collector is gone; delete it if it is consumed then."""
     if not (folder / JOURNAL_NAME).exists():
         raise DatasetNotFoundError(f"there is no recording {folder.name!r} in {folder.parent}")
-    lock = FileLock(folder / LOCK_NAME)
-    try:
-        is_locked = lock.acquire()
-    except OSError as error:
-        raise DatasetWriteError(f"recording {folder.name!r} cannot be locked: {error}") from error
-    if not is_locked:
-        raise DatasetBusyError(
-            f"recording {folder.name!r} belongs to a collector that is still alive in another "
-            f"process{lock.describe_holder()}"
-        )
-    try:
-        yield
-    finally:
-        is_consumed = not (folder / JOURNAL_NAME).exists()
-        lock.release()
-        if is_consumed:
-            shutil.rmtree(folder, ignore_errors=True)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(hold_left(folder))
+        except DatasetBusyError as error:
+            raise DatasetBusyError(
+                f"recording {folder.name!r} belongs to a collector that is still alive, or may be: "
+                f"{error}"
+            ) from error
+        try:
+            yield
+        finally:
+            is_consumed = not (folder / JOURNAL_NAME).exists()
+            stack.close()
+            if is_consumed:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _delete_journal(folder: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -34,13 +33,13 @@ from minari_core.local.locations import (
     datasets_root,
     is_path,
     locate_data,
-    staging_root,
 )
 from minari_core.local.replacing import (
     discard_replaced,
     holds_local_dataset,
     put_back,
 )
+from minari_core.local.staging import hold_staging_folder
 from minari_core.messages import warn_caller
 
 Result = TypeVar("Result")
@@ -133,17 +132,17 @@ def delete_dataset(dataset_name: str | None = None, *, dataset_id: str | None = 
     put_back()
     if not has_data_folder(folder):
         raise build_not_found_error(wanted)
-    trash = staging_root() / f"delete-{uuid.uuid4().hex}"
-    try:
-        trash.parent.mkdir(parents=True, exist_ok=True)
-        discard_replaced(wanted)
-        os.rename(folder, trash)
-        remove_folder(trash)
-    except OSError as error:
-        left = f"; what is left of it is in {trash}" if os.path.lexists(trash) else ""
-        raise DatasetWriteError(
-            f"dataset {wanted!r} could not be deleted: {error}{left}"
-        ) from error
+    with hold_staging_folder("delete-") as trash:
+        try:
+            trash.parent.mkdir(parents=True, exist_ok=True)
+            discard_replaced(wanted)
+            os.rename(folder, trash)
+            remove_folder(trash)
+        except OSError as error:
+            left = f"; what is left of it is in {trash}" if os.path.lexists(trash) else ""
+            raise DatasetWriteError(
+                f"dataset {wanted!r} could not be deleted: {error}{left}"
+            ) from error
 
 
 def find_committed_recordings() -> dict[str, str]:

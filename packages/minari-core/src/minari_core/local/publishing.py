@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-import time
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -18,10 +15,8 @@ from minari_core.local.dataset_id import parse_dataset_id
 from minari_core.local.folders import remove_folder
 from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root, staging_root
 from minari_core.local.replacing import put_back
+from minari_core.local.staging import LOCK_SUFFIX, hold_left, hold_staging_folder
 from minari_core.storage.base import Storage
-
-_ABANDONED_SECONDS = 24 * 3600.0
-"""A staging folder that has not changed for so long belongs to a process that was killed."""
 
 
 def check_id_is_free(dataset_id: str) -> None:
@@ -75,7 +70,8 @@ def publish(
     """
     check_id_is_free(dataset_id)
     target = dataset_folder(dataset_id)
-    with _staging() as staged:
+    _remove_abandoned()
+    with hold_staging_folder("create-") as staged:
         data = staged / DATA_FOLDER
         with _wrap_os_errors(dataset_id):
             data.mkdir(parents=True)
@@ -112,31 +108,13 @@ def _rename_into_place(dataset_id: str, staged: Path, target: Path) -> None:
             raise
 
 
-@contextmanager
-def _staging() -> Iterator[Path]:
-    """Yield the name of a hidden folder, and remove it afterwards unless it was renamed."""
-    _remove_abandoned()
-    folder = staging_root() / f"create-{uuid.uuid4().hex}"
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 def _remove_abandoned() -> None:
     """Remove the staging folders that killed processes have left."""
-    long_ago = time.time() - _ABANDONED_SECONDS
     for pattern in ("create-*", "delete-*"):
         for folder in staging_root().glob(pattern):
-            with suppress(OSError):
-                if _find_last_change(folder) < long_ago:
+            if folder.suffix != LOCK_SUFFIX:
+                with suppress(OSError), hold_left(folder):
                     remove_folder(folder)
-
-
-def _find_last_change(folder: Path) -> float:
-    # A change deep inside does not change the time of the folder.
-    inside: Iterable[Path] = () if folder.is_symlink() else folder.rglob("*")
-    return max(path.lstat().st_mtime for path in (folder, *inside))
 
 
 @contextmanager

@@ -20,10 +20,13 @@ from pathlib import Path
 from minari_core.errors import DatasetNotFoundError, DatasetWriteError
 from minari_core.files import lock_dataset
 from minari_core.formats.registry import holds_dataset
-from minari_core.local.folders import remove_folder, walk_folders
+from minari_core.local.folders import walk_folders
 from minari_core.local.locations import DATA_FOLDER, dataset_folder, staging_root
+from minari_core.local.staging import hold_staging_folder
 
-_ASIDE = "replaced"
+ASIDE = "replaced"
+"""The folder in the staging area where datasets wait that are being replaced."""
+
 _MOST_LOOKS = 10
 _AT_FDCWD = -100
 _EXCHANGE = 2
@@ -118,10 +121,8 @@ def discard_folder(folder: Path) -> None:
     Raises:
         OSError: The file system refused to move it.
     """
-    trash = staging_root() / f"delete-{uuid.uuid4().hex}"
-    os.rename(folder, trash)
-    with suppress(OSError):
-        remove_folder(trash)
+    with hold_staging_folder("delete-") as trash:
+        os.rename(folder, trash)
     _remove_empty_parents(folder)
 
 
@@ -132,7 +133,7 @@ def _remove_empty_parents(folder: Path) -> None:
 
 
 def _locate_aside(dataset_id: str = "") -> Path:
-    return staging_root() / _ASIDE / dataset_id
+    return staging_root() / ASIDE / dataset_id
 
 
 def _replace_in_two_steps(dataset_id: str, staged: Path) -> Path:
@@ -148,6 +149,9 @@ def _replace_in_two_steps(dataset_id: str, staged: Path) -> Path:
             raise
         trash = staging_root() / f"delete-{uuid.uuid4().hex}"
         os.rename(aside, trash)
+        with suppress(OSError):
+            # Nobody removes what has just changed while it has no lock.
+            os.utime(trash)
         _remove_empty_parents(aside)
         return trash
 

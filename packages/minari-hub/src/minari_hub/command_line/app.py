@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 import typer
 
 from minari_core import __version__ as core_version
+from minari_core.local.leftovers.leftover import StagedKind
 from minari_hub._version import __version__ as hub_version
 from minari_hub.command_line.exit_codes import run
+from minari_hub.command_line.leftovers import add_leftovers_command
 from minari_hub.command_line.shared_commands import REMOTE, add_shared_commands
+from minari_hub.datasets.leftovers import KINDS
 
 VERSIONS = {"minari-hub": hub_version, "minari-core": core_version}
 """The versions of the packages that ``minari-hub`` is made of."""
 
 
-def build_app(help_text: str, *, default_place: str, versions: Mapping[str, str]) -> typer.Typer:
+def build_app(
+    help_text: str,
+    *,
+    default_place: str,
+    versions: Mapping[str, str],
+    leftovers: Sequence[StagedKind],
+) -> typer.Typer:
     """Build a command line with the commands that all have.
 
     Args:
         help_text: What it is for.
         default_place: What ``list`` lists by default.
         versions: What ``--version`` shows: versions by the names of packages.
+        leftovers: What the packages leave in the staging area when they are killed.
     """
     app = typer.Typer(
         help=help_text,
@@ -32,6 +42,7 @@ def build_app(help_text: str, *, default_place: str, versions: Mapping[str, str]
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     add_shared_commands(app, default_place=default_place)
+    add_leftovers_command(app, leftovers)
 
     def show_versions(wanted: bool) -> None:
         if wanted:
@@ -51,7 +62,10 @@ def build_app(help_text: str, *, default_place: str, versions: Mapping[str, str]
 
 
 app = build_app(
-    "List, download, upload and verify Minari datasets.", default_place=REMOTE, versions=VERSIONS
+    "List, download, upload and verify Minari datasets.",
+    default_place=REMOTE,
+    versions=VERSIONS,
+    leftovers=KINDS,
 )
 
 

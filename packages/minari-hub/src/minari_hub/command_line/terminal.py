@@ -164,6 +164,19 @@ def format_size(nbytes: int) -> str:
     return f"{size:.1f} TB"
 
 
+def format_age(seconds: float) -> str:
+    """Format a time span as people read it.
+
+    Example:
+        >>> format_age(5), format_age(100), format_age(7200), format_age(3 * 86400)
+        ('5 seconds', '1 minute', '2 hours', '3 days')
+    """
+    for length, noun in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= length:
+            return format_count(int(seconds // length), noun)
+    return format_count(int(seconds), "second")
+
+
 def format_amount(episodes: int, steps: int) -> str:
     """Format the size of a dataset or recording in episodes and steps."""
     return f"{format_count(episodes, 'episode')}, {format_count(steps, 'step')}"

@@ -16,6 +16,9 @@ from minari_core.formats.registry import check_format, new_storage, open_storage
 from minari_core.local.locations import DATA_FOLDER, staging_root
 from minari_core.locks import FileLock
 
+UPLOAD_PREFIX = "upload-"
+"""How the names of the folders of converted data begin."""
+
 _CHECK_SECONDS = 60.0
 _logger = logging.getLogger(__name__)
 
@@ -45,7 +48,7 @@ def convert_for_upload(dataset_id: str, folder: Path, data_format: str | None) -
     check_format(data_format)
     # Another manifest is another content.
     known = f"{dataset_id}\0{data_format}\0".encode() + (folder / MANIFEST_NAME).read_bytes()
-    staged = staging_root() / f"upload-{hashlib.sha256(known).hexdigest()[:24]}"
+    staged = staging_root() / f"{UPLOAD_PREFIX}{hashlib.sha256(known).hexdigest()[:24]}"
     data = staged / DATA_FOLDER
     staged.parent.mkdir(parents=True, exist_ok=True)
     # Of two processes that upload the same, the second waits until the first is done.

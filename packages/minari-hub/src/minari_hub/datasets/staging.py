@@ -28,6 +28,9 @@ from minari_core.locks import FileLock
 from minari_hub.transfer.objects import RemoteObject
 from minari_hub.untrusted.names import check_name
 
+DOWNLOAD_PREFIX = "download-"
+"""How the names of the folders of downloads begin."""
+
 _JOURNAL = "journal.json"
 _CHECK_SECONDS = 2.0
 _LONGEST_STANDSTILL = 90
@@ -45,7 +48,7 @@ class StagingArea:
         """
         key = hashlib.sha256(dataset_id.encode()).hexdigest()[:24]
         self._dataset_id = dataset_id
-        self._folder = folder or staging_root() / f"download-{key}"
+        self._folder = folder or staging_root() / f"{DOWNLOAD_PREFIX}{key}"
         self.dataset = self._folder / "dataset"
         self.data = self.dataset / DATA_FOLDER
         self.manifest_folder = self._folder / "manifest"
@@ -164,6 +167,15 @@ class StagingArea:
                 total += path.stat().st_size
         return total
 
+    @staticmethod
+    def read_source(folder: Path) -> tuple[str, str]:
+        """Return the remote's URL and the dataset's id of a folder that was left; "" for none."""
+        try:
+            content = json.loads((folder / _JOURNAL).read_bytes())
+            return str(content["source"]), str(content.get("dataset_id", ""))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return "", ""
+
     def _read_journal(self, source: str) -> Mapping[str, object]:
         try:
             content = json.loads((self._folder / _JOURNAL).read_bytes())
@@ -175,7 +187,8 @@ class StagingArea:
         return objects if isinstance(objects, dict) else {}
 
     def _write_journal(self, source: str, identities: Mapping[str, object]) -> None:
-        text = json.dumps({"source": source, "objects": identities})
+        content = {"source": source, "dataset_id": self._dataset_id, "objects": identities}
+        text = json.dumps(content)
         temporary = self._folder / f".{_JOURNAL}"
         temporary.write_text(text, encoding="utf-8")
         # A journal that is cut short is no journal: what is there is then fetched again.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -13,7 +12,7 @@ from minari_core.formats.columnar.manifest import MANIFEST_NAME, get_data_format
 from minari_core.formats.public.files import MAIN_FILE, belongs_to_dataset
 from minari_core.formats.verification.folder import verify_folder
 from minari_core.formats.verification.report import Progress
-from minari_core.local.locations import staging_root
+from minari_core.local.staging import hold_staging_folder
 from minari_hub.datasets.fetching import check_space, fetch
 from minari_hub.datasets.remote_dataset import LARGEST_MANIFEST, RemoteDataset, locate
 from minari_hub.datasets.staging import StagingArea
@@ -54,11 +53,9 @@ def verify_remote_dataset(
     if MANIFEST_NAME not in objects:
         raise dataset.build_not_found_error()
     # A staging folder of this name is swept where its process was killed.
-    staging = StagingArea(dataset.dataset_id, staging_root() / f"create-{uuid.uuid4().hex}")
-    try:
+    with hold_staging_folder("create-") as folder:
+        staging = StagingArea(dataset.dataset_id, folder)
         return _verify(dataset, objects, staging, progress or _ignore_progress)
-    finally:
-        staging.remove()
 
 
 def _verify(

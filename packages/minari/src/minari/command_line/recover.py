@@ -42,7 +42,7 @@ def recover(
     """Make datasets of what crashes have left.
 
     Lists what collectors of processes that are gone had written, makes a dataset of one of
-    these recordings, or drops it.
+    these recordings, or drops it. What else killed processes left, the command leftovers lists.
     """
     if recording is None:
         if name is not None or discard:

@@ -1,0 +1,1 @@
+"""What killed processes left under the root: found, described, and removed."""

@@ -1,0 +1,101 @@
+"""What a killed process left, and how packages say what they leave."""
+
+from __future__ import annotations
+
+import stat
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from minari_core.files import LOCK_FILES
+from minari_core.local.staging import find_last_change
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """Something that a killed process left under the root of the datasets."""
+
+    id: str
+    """What `remove_leftovers` takes, and for a recording `recover_recording`."""
+    kind: str
+    """What it is, such as ``"recording"``, ``"run"``, ``"download"`` or ``"temporary file"``."""
+    path: str
+    """Where it lies."""
+    dataset_id: str
+    """The dataset that it was to become, or lies beside; "" if nothing says that."""
+    nbytes: int
+    """The bytes of its files, without locks."""
+    changed: float
+    """When it changed last, in seconds since the epoch."""
+    remedy: str
+    """How what is in it is not lost; "" if there is nothing of value in it."""
+
+    @property
+    def age_seconds(self) -> float:
+        """How long ago it changed last."""
+        return max(0.0, time.time() - self.changed)
+
+    @property
+    def is_valuable(self) -> bool:
+        """Whether it holds what no dataset has, or spares work; see `remedy`."""
+        return bool(self.remedy)
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """What is in a staged folder."""
+
+    dataset_id: str = ""
+    """The dataset that it was to become."""
+    remedy: str = ""
+    """How what is in it is not lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class StagedKind:
+    """What the folders in the staging area are whose names begin alike."""
+
+    name: str
+    """What one is called."""
+    prefix: str
+    """How their names begin."""
+    describe: Callable[[Path], Worth]
+    """Says what is in one, which no living process has."""
+
+
+Found: TypeAlias = tuple[Leftover, Callable[[], None]]
+"""Something that is left, and what removes it if it is still left."""
+
+
+def describe(name: str, kind: str, path: Path, worth: Worth) -> Leftover:
+    """Describe something that is left.
+
+    Args:
+        name: Its id.
+        kind: What it is.
+        path: Where it lies.
+        worth: What is in it.
+    """
+    return Leftover(
+        id=name,
+        kind=kind,
+        path=str(path),
+        dataset_id=worth.dataset_id,
+        nbytes=_measure(path),
+        changed=find_last_change(path),
+        remedy=worth.remedy,
+    )
+
+
+def _measure(path: Path) -> int:
+    inside = [] if path.is_symlink() or not path.is_dir() else path.rglob("*")
+    total = 0
+    for each in (path, *inside):
+        with suppress(OSError):
+            found = each.lstat()
+            if not stat.S_ISDIR(found.st_mode) and each.name not in LOCK_FILES:
+                total += found.st_size
+    return total

@@ -1,0 +1,134 @@
+"""What lies in the staging area: folders, replaced datasets, and locks of neither."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+from minari_core.errors import MinariError
+from minari_core.files import LOCK_FILES, LOCK_NAME
+from minari_core.local.folders import remove_folder, walk_folders
+from minari_core.local.leftovers.leftover import Found, StagedKind, Worth, describe
+from minari_core.local.locations import staging_root
+from minari_core.local.replacing import ASIDE, discard_folder, hold_off_replacements, put_back
+from minari_core.local.staging import LOCK_SUFFIX, hold_abandoned, hold_left
+from minari_core.locks import HELD_SUFFIX
+
+_KINDS = (
+    StagedKind("creation", "create-", lambda folder: Worth()),
+    StagedKind("deletion", "delete-", lambda folder: Worth()),
+)
+_UNKNOWN = StagedKind(
+    "unknown",
+    "",
+    lambda folder: Worth(remedy="another package or release made it, and may go on with it"),
+)
+
+
+def find_staged(kinds: Sequence[StagedKind]) -> Iterator[Found]:
+    """Find what is left in the staging area, except what living processes have.
+
+    Args:
+        kinds: What other packages put there.
+    """
+    try:
+        names = set(os.listdir(staging_root()))
+    except OSError:
+        return
+    for name in sorted(names - {ASIDE}):
+        path = staging_root() / name
+        if name.endswith((LOCK_SUFFIX, LOCK_SUFFIX + HELD_SUFFIX)):
+            lock = path.with_name(name.removesuffix(HELD_SUFFIX))
+            # One lock may have two files, and goes with its folder.
+            if lock.stem not in names and (lock == path or lock.name not in names):
+                yield from _find_lock(lock)
+            continue
+        kind = next(each for each in (*_KINDS, *kinds, _UNKNOWN) if name.startswith(each.prefix))
+        try:
+            with hold_left(path):
+                found = describe(name, kind.name, path, kind.describe(path))
+        except MinariError:
+            continue
+        yield found, partial(_remove_staged, path)
+
+
+def find_replaced() -> Iterator[Found]:
+    """Find datasets that were replaced, of which the new ones have the names."""
+    aside = staging_root() / ASIDE
+    try:
+        with hold_abandoned(aside, [aside / LOCK_NAME], 0.0):
+            pass
+        put_back()
+    except MinariError:
+        return
+    names = [name for name, is_dataset in walk_folders(aside) if is_dataset]
+    for name in names:
+        found = describe(f"{ASIDE}/{name}", "replaced dataset", aside / name, Worth(name))
+        yield found, partial(_remove_replaced, aside / name)
+    if aside.is_dir() and not names:
+        yield describe(ASIDE, "lock", aside, Worth()), partial(_remove_empty_folders, aside)
+
+
+def _find_lock(path: Path) -> Iterator[Found]:
+    # Whoever takes it changes it.
+    found = describe(path.name, "lock", path, Worth())
+    with suppress(MinariError):
+        with _hold_lock(path):
+            pass
+        yield found, partial(_remove_lock, path)
+
+
+@contextmanager
+def _hold_lock(path: Path) -> Iterator[None]:
+    with hold_abandoned(path, [path], path.stat().st_mtime if path.exists() else 0.0):
+        yield
+
+
+def _remove_lock(path: Path) -> None:
+    with _hold_lock(path), suppress(FileNotFoundError):
+        path.unlink()
+
+
+def _remove_replaced(path: Path) -> None:
+    with hold_off_replacements():
+        if path.exists():
+            discard_folder(path)
+
+
+def _remove_empty_folders(aside: Path) -> None:
+    # The lock of the uppermost goes when it is given up.
+    with hold_off_replacements():
+        for parent, _, _ in os.walk(aside, topdown=False):
+            with suppress(OSError):
+                os.rmdir(parent)
+
+
+def _remove_staged(path: Path) -> None:
+    with hold_left(path):
+        if path.is_symlink() or not path.is_dir():
+            path.unlink()
+        elif os.name != "posix":
+            _empty(path)
+        elif path.name.startswith("delete-"):
+            remove_folder(path)
+        else:
+            # In one step, so that no half of it is ever taken for something.
+            discard_folder(path)
+    # Windows removes no lock that is held.
+    if path.is_dir():
+        for name in LOCK_FILES:
+            (path / name).unlink(missing_ok=True)
+        path.rmdir()
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.name in LOCK_FILES:
+            continue
+        if path.is_dir():
+            remove_folder(path)
+        else:
+            path.unlink()

@@ -1,0 +1,390 @@
+"""What killed processes of every kind leave: listed, and removed; what a living one has is not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+
+import minari
+import minari_hub
+from minari_core.errors import DatasetBusyError, DatasetNotFoundError
+from minari_core.local.locations import datasets_root as find_root
+from minari_core.local.locations import staging_root
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="forks, and kills what it has forked"),
+    pytest.mark.filterwarnings("ignore::minari.MinariWarning"),
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+]
+LONG_AGO = 90 * 24 * 3600.0
+
+
+class Paused:
+    """A forked process that stops in the middle of some work, and does not go on."""
+
+    def __init__(self, work: Callable[[Callable[..., None]], object]) -> None:
+        readable, writable = os.pipe()
+        self.process = os.fork()
+        if self.process == 0:
+            try:
+                work(partial(_stop, writable))
+                os.write(writable, b"it was never stopped")
+            except BaseException:
+                os.write(writable, traceback.format_exc().encode())
+            finally:
+                os._exit(1)
+        os.close(writable)
+        with os.fdopen(readable, "rb") as file:
+            said = file.readline().decode() + ("" if self.is_stopped() else file.read().decode())
+        assert said == "stopped\n", said
+
+    def is_stopped(self) -> bool:
+        return os.waitpid(self.process, os.WUNTRACED | os.WNOHANG) == (0, 0)
+
+    def kill(self) -> None:
+        os.kill(self.process, signal.SIGKILL)
+        os.waitpid(self.process, 0)
+
+
+def _stop(writable: int, *args: object, **kwargs: object) -> None:
+    os.write(writable, b"stopped\n")
+    os.close(writable)
+    while True:
+        signal.pause()
+
+
+@contextmanager
+def replaced(name: str, function: Callable[..., object]) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(name, function)
+        yield
+
+
+def buffer(seed: int = 0) -> minari.EpisodeBuffer:
+    return minari.EpisodeBuffer(
+        seed=seed,
+        observations=np.zeros((4, 1), np.float32),
+        actions=np.zeros(3, np.int64),
+        rewards=np.ones(3),
+        terminations=np.arange(3) == 2,
+        truncations=np.zeros(3, bool),
+    )
+
+
+def create(dataset_id: str, **options: Any) -> minari.MinariDataset:
+    return minari.create_dataset_from_buffers(
+        dataset_id,
+        [buffer()],
+        observation_space=gymnasium.spaces.Box(-1, 1, (1,)),
+        action_space=gymnasium.spaces.Discrete(2),
+        **options,
+    )
+
+
+def record(stop: Callable[..., None]) -> None:
+    collector = minari.DataCollectorV0(gymnasium.make("CartPole-v1"), max_buffer_steps=4)
+    for seed in range(3):
+        collector.reset(seed=seed)
+        while not collector.step(seed % 2)[2]:
+            pass
+    stop()
+
+
+def begin_to_record(stop: Callable[..., None]) -> None:
+    with replaced("minari_collect.staging.collector_staging.JournalWriter", stop):
+        record(stop)
+
+
+def run(stop: Callable[..., None]) -> None:
+    def look(progress: minari.CollectProgress) -> None:
+        if progress.episodes:
+            stop()
+
+    minari.collect_dataset(
+        "toy/run-v0",
+        "CartPole-v1",
+        total_episodes=8,
+        episodes_per_task=4,
+        workers=1,
+        seed=1,
+        progress=look,
+    )
+
+
+def begin_to_run(stop: Callable[..., None]) -> None:
+    with replaced("minari_collect.runs.collect_dataset.CollectRun.drive", stop):
+        run(stop)
+
+
+def download(stop: Callable[..., None]) -> None:
+    with replaced("minari_hub.datasets.download.install", stop):
+        minari.download_dataset("toy/b-v0", remote_path=os.environ["REMOTE"], progress=False)
+
+
+def upload(stop: Callable[..., None]) -> None:
+    with replaced("minari_hub.remotes.folder.FolderRemote.upload", stop):
+        minari.upload_dataset(
+            "toy/a-v0", remote_path=os.environ["REMOTE"], data_format="arrow", progress=False
+        )
+
+
+def begin_to_create(stop: Callable[..., None]) -> None:
+    with replaced("minari_core.local.publishing._rename_into_place", stop):
+        create("toy/new-v0")
+
+
+def begin_to_delete(stop: Callable[..., None]) -> None:
+    with replaced("minari_core.datasets.local.remove_folder", stop):
+        minari.delete_dataset("toy/a-v0")
+
+
+def verify_remote(stop: Callable[..., None]) -> None:
+    with replaced("minari_hub.datasets.verifying.fetch", stop):
+        minari.verify_remote_dataset("toy/b-v0", remote_path=os.environ["REMOTE"])
+
+
+def add(stop: Callable[..., None]) -> None:
+    with replaced("minari_core.formats.columnar.dataset_folder.write_manifest", stop):
+        minari.load_dataset("toy/a-v0").update_dataset_from_buffer([buffer(1)])
+
+
+def replace_manifest(stop: Callable[..., None]) -> None:
+    with replaced("os.replace", stop):
+        minari.load_dataset("toy/a-v0").storage.update_metadata({"description": "new"})
+
+
+def replace_dataset(stop: Callable[..., None]) -> None:
+    """Where two folders are not exchanged in one step, and after the new one is there."""
+    with (
+        replaced("minari_core.local.replacing._exchange", lambda one, other: False),
+        replaced("minari_core.local.replacing._remove_empty_parents", stop),
+    ):
+        minari.download_dataset("toy/b-v0", remote_path=os.environ["REMOTE"], progress=False)
+        minari.download_dataset("toy/b-v0", True, remote_path=os.environ["REMOTE"], progress=False)
+
+
+# What a process that has a lock was doing, what is left of it, and what has a value.
+HELD: dict[str, tuple[Callable[[Callable[..., None]], object], set[tuple[str, bool]]]] = {
+    "recording": (record, {("recording", True)}),
+    "begin to record": (begin_to_record, {("recording", False)}),
+    "run": (run, {("run", True)}),
+    "begin to run": (begin_to_run, {("run", False)}),
+    "download": (download, {("download", True)}),
+    "upload": (upload, {("upload", True)}),
+    "create": (begin_to_create, {("creation", False)}),
+    "delete": (begin_to_delete, {("deletion", False)}),
+    "verify a remote dataset": (verify_remote, {("creation", False)}),
+    "add": (add, {("shard", False)}),
+    "replace a manifest": (replace_manifest, {("temporary file", False)}),
+}
+
+
+@pytest.fixture(autouse=True)
+def _datasets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, datasets_root: Path) -> None:
+    monkeypatch.setenv("REMOTE", (tmp_path / "remote").as_uri())
+    create("toy/b-v0")
+    minari.upload_dataset("toy/b-v0", remote_path=os.environ["REMOTE"], progress=False)
+    minari.delete_dataset("toy/b-v0")
+    create("toy/a-v0")
+
+
+def names_below(root: Path) -> set[str]:
+    return {path.relative_to(root).as_posix() for path in root.rglob("*")}
+
+
+def make_old(root: Path) -> None:
+    then = time.time() - LONG_AGO
+    for path in [root, *root.rglob("*")]:
+        os.utime(path, (then, then), follow_symlinks=False)
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_what_a_process_works_on_is_left_as_soon_as_it_is_killed_and_not_before(
+    name: str, datasets_root: Path
+) -> None:
+    work, expected = HELD[name]
+    process = Paused(work)
+    try:
+        make_old(datasets_root)
+        before = names_below(datasets_root)
+        assert minari.list_leftovers() == []
+        assert minari.remove_leftovers(valuable=True) == []
+        assert names_below(datasets_root) == before
+    finally:
+        process.kill()
+    found = minari.list_leftovers()
+    assert {(each.kind, each.is_valuable) for each in found} == expected
+    for each in found:
+        assert Path(each.path).exists()
+        files = [path for path in Path(each.path).rglob("*") if path.is_file()]
+        files = [path for path in files if path.name != ".lock"] or [Path(each.path)]
+        assert each.nbytes in (sum(path.lstat().st_size for path in files), 0)
+        assert each.nbytes or not each.is_valuable
+        assert each.age_seconds > LONG_AGO - 100
+    worthless = [each for each in found if not each.is_valuable]
+    assert minari.remove_leftovers() == worthless
+    assert minari.list_leftovers() == [each for each in found if each.is_valuable]
+    removed = minari.remove_leftovers([each.id for each in found if each.is_valuable])
+    assert [each.id for each in removed] == [each.id for each in found if each.is_valuable]
+    assert minari.list_leftovers() == []
+    assert_nothing_is_left(datasets_root)
+
+
+def assert_nothing_is_left(root: Path) -> None:
+    for dataset_id in minari.list_local_datasets():
+        assert minari.verify_dataset(dataset_id).remarks == ()
+        minari.delete_dataset(dataset_id)
+    left = {name for name in names_below(root) if name not in ("toy", ".staging")}
+    assert left == set()
+
+
+def test_what_has_no_lock_is_left_when_it_has_not_changed_for_a_day(datasets_root: Path) -> None:
+    Paused(replace_dataset).kill()
+    assert {each.kind for each in minari.remove_leftovers()} == {"download", "lock"}
+    assert minari.list_leftovers() == []
+    make_old(datasets_root)
+    (found,) = minari.remove_leftovers()
+    assert found.kind == "deletion"
+    assert_nothing_is_left(datasets_root)
+
+
+def test_what_can_be_gone_on_with_says_how_and_is(datasets_root: Path) -> None:
+    for work in (record, run, download):
+        Paused(work).kill()
+    remedies = {each.kind: each.remedy for each in minari.list_leftovers()}
+    (recording,) = minari.list_recoverable()
+    url = f"{os.environ['REMOTE']}/toy/b-v0"
+    assert remedies == {
+        "recording": f"recover_recording({recording.id!r}, dataset_name) makes a dataset of it",
+        "run": "collect_dataset with resume=True goes on with it",
+        "download": f"download_dataset({url!r}) goes on with it",
+    }
+    assert {each.dataset_id for each in minari.list_leftovers()} == {"", "toy/run-v0", "toy/b-v0"}
+    minari.recover_recording(recording.id, "toy/recovered-v0")
+    minari.collect_dataset(
+        "toy/run-v0",
+        "CartPole-v1",
+        total_episodes=8,
+        workers=1,
+        seed=1,
+        resume=True,
+        progress=False,
+    )
+    minari.download_dataset(url, progress=False)
+    assert minari.list_leftovers() == []
+    assert_nothing_is_left(datasets_root)
+
+
+def test_a_recording_that_was_committed_has_no_value() -> None:
+    def commit(stop: Callable[..., None]) -> None:
+        collector = minari.DataCollectorV0(gymnasium.make("CartPole-v1"))
+        collector.reset(seed=1)
+        while not collector.step(0)[2]:
+            pass
+        with replaced("minari_collect.staging.collector_staging.CollectorStaging.clear", stop):
+            minari.create_dataset_from_collector_env("toy/new-v0", collector)
+
+    Paused(commit).kill()
+    (found,) = minari.list_leftovers()
+    assert (found.kind, found.dataset_id, found.is_valuable) == ("recording", "toy/new-v0", False)
+
+
+@pytest.mark.parametrize("name", ["recording", "run", "download", "create", "add"])
+def test_what_another_machine_left_is_left_when_it_has_not_changed_for_a_day(
+    name: str, datasets_root: Path
+) -> None:
+    work, expected = HELD[name]
+    Paused(work).kill()
+    locks = [path for path in datasets_root.rglob("*.lock") if path.stat().st_size]
+    for path in locks:
+        holder = {**json.loads(path.read_bytes()), "host": "node7", "machine": "another"}
+        path.write_text(json.dumps(holder))
+    assert locks
+    assert minari.list_leftovers() == []
+    assert minari.list_recoverable() == []
+    if name == "recording":
+        (folder,) = staging_root().glob("collect-*")
+        with pytest.raises(
+            DatasetBusyError, match=r"on node7, which may be alive .* delete .*lock"
+        ):
+            minari.discard(folder.name)
+    make_old(datasets_root)
+    assert {(each.kind, each.is_valuable) for each in minari.list_leftovers()} == expected
+
+
+def test_files_that_nobody_finished_are_left_after_an_hour(datasets_root: Path) -> None:
+    ending = "0123456789abcdef" * 2
+    minari.create_namespace("toy")
+    names = {
+        f"toy/.namespace_metadata.json.{ending}",
+        f"toy/a-v0/..origins.json.{ending}",
+        f"toy/a-v0/data/..statistics.json.{ending}",
+    }
+    for name in names:
+        (datasets_root / name).write_bytes(b"half")
+    assert minari.list_leftovers() == []
+    make_old(datasets_root)
+    found = minari.list_leftovers()
+    assert {each.id for each in found} == names
+    assert {each.kind for each in found} == {"temporary file"}
+    assert {each.nbytes for each in found} == {4}
+    minari.remove_leftovers()
+    assert not names & names_below(datasets_root)
+    assert minari.verify_dataset("toy/a-v0").ok
+
+
+def test_what_is_alone_in_the_staging_area_is_left(datasets_root: Path) -> None:
+    (staging_root() / "download-0123.lock").touch()
+    (staging_root() / "newer-kind").mkdir()
+    (datasets_root / "toy" / "gone-v0" / "data").mkdir(parents=True)
+    (datasets_root / "toy" / "gone-v0" / "data" / ".lock").touch()
+    make_old(datasets_root)
+    found = {each.id: each for each in minari.list_leftovers()}
+    assert {name: each.kind for name, each in found.items()} == {
+        "download-0123.lock": "lock",
+        "newer-kind": "unknown",
+        "toy/gone-v0/data/.lock": "lock",
+    }
+    assert found["newer-kind"].is_valuable
+    minari.remove_leftovers()
+    assert [each.id for each in minari.list_leftovers()] == ["newer-kind"]
+    assert not (datasets_root / "toy" / "gone-v0").exists()
+
+
+def test_an_id_that_is_not_left_removes_nothing(datasets_root: Path) -> None:
+    Paused(record).kill()
+    (recording,) = minari.list_leftovers()
+    for wrong in ("toy/a-v0", "../a", "nothing"):
+        with pytest.raises(DatasetNotFoundError, match=r"list_leftovers\(\)"):
+            minari.remove_leftovers([recording.id, wrong])
+    assert minari.list_leftovers() == [recording]
+
+
+def test_the_hub_alone_knows_downloads_and_keeps_what_it_does_not_know() -> None:
+    for work in (record, download, begin_to_create):
+        Paused(work).kill()
+    found = {each.kind: each.is_valuable for each in minari_hub.list_leftovers()}
+    assert found == {"unknown": True, "download": True, "creation": False}
+    assert [each.kind for each in minari_hub.remove_leftovers()] == ["creation"]
+    assert len(minari.list_recoverable()) == 1
+
+
+def test_a_dataset_of_the_public_formats_keeps_its_files(datasets_root: Path) -> None:
+    for data_format in ("hdf5", "arrow"):
+        create(f"toy/{data_format}-v0", data_format=data_format)
+    make_old(datasets_root)
+    before = names_below(find_root())
+    assert minari.remove_leftovers(valuable=True) == []
+    assert names_below(find_root()) == before
