@@ -73,3 +73,62 @@ def test_a_step_without_its_parts_is_refused_before_anything_is_appended() -> No
     with pytest.raises(DataError, match="truncated"):
         buffer.add_step_data({"observation": 1, "action": 0, "reward": 1.0, "terminated": True})
     assert (buffer.observations, len(buffer)) == ([0], 0)
+
+
+def step(info: object, **changes: Any) -> dict[str, Any]:
+    flags = {"terminated": False, "truncated": False}
+    return {"observation": 1, "action": 0, "reward": 0.0, **flags, "info": info, **changes}
+
+
+@pytest.mark.parametrize("as_list", [False, True])
+def test_the_first_info_is_one_row(as_list: bool) -> None:
+    def make_info(row: int) -> dict[str, Any]:
+        inner = {"deep": {"level": np.int16(row)}, "said": f"é{row}"}
+        return {"x": float(row), "place": np.array([row, row + 1.0]), "inner": inner, "path": [row]}
+
+    first: dict[str, Any] = make_info(0)
+    if as_list:
+        inner = {"deep": {"level": [np.int16(0)]}, "said": ["é0"]}
+        first = {"x": [0.0], "place": [np.array([0, 1.0])], "inner": inner, "path": [[0]]}
+    buffer = EpisodeBuffer(observations=0, infos=first)
+    for row in (1, 2):
+        buffer = buffer.add_step_data(step(make_info(row)))
+    assert first["inner"]["said"] == (["é0"] if as_list else "é0")
+    (episode,) = create("tests/first-v0", buffer=[buffer], observation_space=MOVE)
+    expect_same(episode.infos["x"], np.arange(3.0))
+    expect_same(episode.infos["place"], np.array([[0, 1], [1, 2], [2, 3.0]]))
+    expect_same(episode.infos["inner"]["deep"]["level"], np.arange(3, dtype=np.int16))
+    assert episode.infos["inner"]["said"] == ["é0", "é1", "é2"]
+    expect_same(episode.infos["path"], np.arange(3)[:, None])
+
+
+def test_a_first_info_of_lists_is_one_row_beside_values_that_are_none() -> None:
+    buffer = EpisodeBuffer(observations=0, infos={"path": [7], "lives": 3})
+    buffer.add_step_data(step({"lives": 2}))
+    assert buffer.infos == {"path": [[7], None], "lives": [3, 2]}
+
+
+def test_columns_that_are_given_with_their_steps_are_appended_to() -> None:
+    flags = [False]
+    buffer = EpisodeBuffer(
+        observations=[0, 1],
+        actions=[0],
+        rewards=[1.0],
+        terminations=flags,
+        truncations=[False],
+        infos={"x": np.array([5, 6]), "inner": {"y": [1, 2]}},
+    )
+    buffer.add_step_data(step({"x": 7, "inner": {"y": 3, "z": 4}}))
+    assert buffer.infos == {"x": [5, 6, 7], "inner": {"y": [1, 2, 3], "z": [None, None, 4]}}
+
+
+def test_infos_that_come_late_or_change_their_kind_are_rows_without_a_value_before() -> None:
+    buffer = EpisodeBuffer(observations=0)
+    deep: dict[str, Any] = {}
+    deep["self"] = deep
+    for info in (None, {"x": {"y": 1}}, {"x": {}}, {"x": 5, "deep": deep}):
+        buffer.add_step_data(step(info))
+    assert buffer.infos is not None
+    assert buffer.infos["x"] == [None, None, {"y": 1}, None, 5]
+    (episode,) = create("tests/late-v0", buffer=[buffer], observation_space=MOVE)
+    assert episode.infos["x"] == [None, None, {"y": 1}, None, 5]

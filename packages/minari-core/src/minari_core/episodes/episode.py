@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from minari_core.columns.untyped import freeze
+from minari_core.episodes.appending import append_info, append_row
 from minari_core.episodes.final_observation import is_final_observation_known
 from minari_core.errors import DataError
 from minari_core.messages import outline_fields
@@ -167,8 +166,8 @@ class EpisodeBuffer:
 
         Args:
             step_data: ``observation, action, reward, terminated, truncated`` and ``info``, as a
-                `StepDataCallback` returns them. The first observation (of `reset`) may be given
-                to the constructor as a list of one, or bare.
+                `StepDataCallback` returns them. The first observation and info (of `reset`) may
+                be given to the constructor as lists of one, or bare.
 
         Returns:
             The buffer itself.
@@ -182,50 +181,13 @@ class EpisodeBuffer:
         for name in ("rewards", "terminations", "truncations"):
             if not isinstance(getattr(self, name), list):
                 raise DataError(f"{name} is an array, which cannot be appended to; use a list")
-        self.observations = _append(self.observations, step_data["observation"])
-        self.actions = _append(self.actions, step_data["action"])
+        self.observations = append_row(self.observations, step_data["observation"])
+        self.actions = append_row(self.actions, step_data["action"])
         for name, key in (
             ("rewards", "reward"),
             ("terminations", "terminated"),
             ("truncations", "truncated"),
         ):
             getattr(self, name).append(step_data[key])
-        self._append_info(step_data.get("info"))
+        self.infos = append_info(self.infos, step_data.get("info"), len(self) - 1)
         return self
-
-    def _append_info(self, info: object) -> None:
-        given = info if isinstance(info, Mapping) else {}
-        if not given and not self.infos:
-            return
-        rows = len(self)
-        infos = dict(self.infos or {})
-        for key in dict.fromkeys([*infos, *given]):
-            column = infos.get(key)
-            values = list(column) if isinstance(column, np.ndarray) and column.ndim else column
-            if not isinstance(values, list):
-                values = [] if values is None else [values]
-            values += [None] * (rows - len(values))
-            values.append(freeze(given.get(key)))
-            infos[key] = values
-        self.infos = infos
-
-
-def _append(column: object, value: object) -> object:
-    """Append one row to a column: a list of rows, or a dict or tuple of such columns.
-
-    What is there already says which: a dict or tuple that is no list is a structure of columns,
-    or the first row itself, given bare.
-    """
-    if isinstance(column, list):
-        column.append(deepcopy(value))
-        return column
-    if isinstance(value, Mapping) and (column is None or isinstance(column, Mapping)):
-        parts = {} if column is None else column
-        if column is not None and parts.keys() != value.keys():
-            raise DataError(f"a row with the keys {list(value)} after rows with {list(parts)}")
-        return {key: _append(parts.get(key), part) for key, part in value.items()}
-    if type(value) is tuple and type(column) is tuple and len(value) == len(column):
-        return tuple(_append(leaf, part) for leaf, part in zip(column, value, strict=True))
-    if column is None:
-        return [deepcopy(value)]
-    return [column, deepcopy(value)]
