@@ -123,7 +123,7 @@ def test_numbers_are_kept_as_they_are() -> None:
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "too few observations": ({"observations": np.zeros((2, 2))}, "observations has 2 rows, not 3"),
+    "too few observations": ({"observations": np.zeros((1, 2))}, "observations has 1 rows, not 3"),
     "too many actions": ({"actions": np.zeros(3, np.int64)}, "actions has 3 rows, not 2"),
     "too few flags": ({"truncations": [True]}, "truncations has 1 rows, not 2"),
     "no flag": ({"terminations": [0, 2]}, "terminations"),
@@ -152,7 +152,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "one observation": ({"observations": 5.0}, "observations"),
     "no actions": ({"actions": None}, "actions"),
     "a mixture of numbers": ({"actions": [True, 2]}, "actions"),
-    "too few infos": ({"infos": {"x": [1, 2]}}, r"infos\['x'\] has 2 rows, not 3"),
+    "too few infos": ({"infos": {"x": [1]}}, r"infos\['x'\] has 1 rows, not 3"),
     "one info": ({"infos": {"x": 5}}, r"infos\['x'\]"),
     "infos of lists": ({"infos": [{}, {}, {}]}, "infos"),
     "extras of another length": ({"extras": {"x": np.zeros(9)}}, r"extras\['x'\]"),

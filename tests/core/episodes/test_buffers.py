@@ -126,7 +126,8 @@ def test_infos_that_come_late_or_change_their_kind_are_rows_without_a_value_befo
     buffer = EpisodeBuffer(observations=0)
     deep: dict[str, Any] = {}
     deep["self"] = deep
-    for info in (None, {"x": {"y": 1}}, {"x": {}}, {"x": 5, "deep": deep}):
+    infos: list[Any] = [None, {"x": {"y": 1}}, {"x": {}}, {"x": 5, "deep": deep}]
+    for info in infos:
         buffer.add_step_data(step(info))
     assert buffer.infos is not None
     assert buffer.infos["x"] == [None, None, {"y": 1}, None, 5]

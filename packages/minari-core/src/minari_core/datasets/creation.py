@@ -16,7 +16,6 @@ from minari_core.datasets.details import DatasetDetails, list_details
 from minari_core.datasets.source import EpisodeSource, check_source
 from minari_core.environments.env_specs import find_env_spec
 from minari_core.episodes import Episode
-from minari_core.episodes.episode import EpisodeBuffer
 from minari_core.episodes.new_episodes import prepare_new_episodes
 from minari_core.errors import DataError, SpaceError
 from minari_core.formats.registry import check_format
@@ -46,11 +45,12 @@ def create_dataset_from_buffers(
     Args:
         dataset_name: The id of the new dataset, ``(namespace/…)name-vN``.
         buffer: The episodes, as `EpisodeBuffer`, `EpisodeData`, or dicts with the same keys. Each
-            has ``observations`` (T+1 rows), ``actions``, ``rewards``, ``terminations`` and
-            ``truncations`` (T rows each), and may have ``infos`` (T+1 rows a key), ``seed``,
-            ``options``, ``metadata`` and ``extras``. Rows are arrays or lists; for Dict and Tuple
-            spaces dicts and tuples of them. They may come from a generator, and are taken a few
-            at a time.
+            has ``observations`` (T+1 rows; T where nobody knows the final one, which a warning
+            says), ``actions``, ``rewards``, ``terminations`` and ``truncations`` (T rows each),
+            and may have ``infos`` (T+1 rows a key, or T without that of the final observation),
+            ``seed``, ``options``, ``metadata`` and ``extras``. Rows are arrays or lists; for Dict
+            and Tuple spaces dicts and tuples of them. They may come from a generator, and are
+            taken a few at a time.
         env: The environment that the data comes from: its id, its spec, or itself.
         dataset_id: Another name of ``dataset_name``.
         observation_space: The space of the observations; the environment's if None.
@@ -83,11 +83,7 @@ def create_dataset_from_buffers(
         raise DataError(f"step_infos is {step_infos!r}, not a list of names of infos")
     if step_infos:
         metadata[STEP_INFOS] = list(dict.fromkeys(step_infos))
-    episodes: Iterable[Episode] = (_read_episode(item, index) for index, item in enumerate(buffer))
-    if isinstance(buffer, Sequence):
-        # What is in memory anyway is written in one go.
-        episodes = list(episodes)
-    episodes = prepare_new_episodes(episodes)
+    episodes = prepare_new_episodes(buffer, observations)
     folder = publish(
         new_id, metadata, chosen_format, lambda storage: storage.append_episodes(episodes)
     )
@@ -171,15 +167,3 @@ def _make_environment(env: str | EnvSpec) -> gymnasium.Env[Any, Any]:
             f"{type(error).__name__}: {error}; give observation_space and action_space, or "
             "another env"
         ) from error
-
-
-def _read_episode(item: Episode | Mapping[str, Any], index: int) -> Episode:
-    if not isinstance(item, Mapping):
-        return item
-    known = set(EpisodeBuffer.__dataclass_fields__)
-    if not set(item) <= known:
-        raise DataError(
-            f"episode {index} has keys {sorted(set(item) - known)}, which are none of "
-            f"{sorted(known)}"
-        )
-    return EpisodeBuffer(**item)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy as copying
 import operator
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -309,11 +309,12 @@ class MinariDataset(DescribedDataset, TrainingMethods):
             self._append(self._storage.append_storage(source))
         collector.forget_episodes()
 
-    def update_dataset_from_buffer(self, buffer: Iterable[Episode]) -> None:
+    def update_dataset_from_buffer(self, buffer: Iterable[Episode | Mapping[str, Any]]) -> None:
         """Append episodes from memory, all or none.
 
         Args:
-            buffer: `EpisodeBuffer` or `EpisodeData` objects.
+            buffer: `EpisodeBuffer` or `EpisodeData` objects, or dicts with the same keys, as
+                `create_dataset_from_buffers` takes them.
 
         Raises:
             DataError: An episode does not fit the spaces or the stored data, or goes on after a
@@ -323,7 +324,9 @@ class MinariDataset(DescribedDataset, TrainingMethods):
             DatasetBusyError: Another process has held the dataset's lock for too long.
             DatasetWriteError: The file system refused. As after every error, nothing was added.
         """
-        self._append(self._storage.append_episodes(prepare_new_episodes(buffer)))
+        self._append(
+            self._storage.append_episodes(prepare_new_episodes(buffer, self.observation_space))
+        )
 
     def _append(self, added: range) -> None:
         self._samplers = {}

@@ -15,6 +15,7 @@ from minari_core.environments.env_specs import env_spec_to_json
 from minari_core.environments.space_json import space_to_json
 from minari_core.episodes import Episode
 from minari_core.episodes.episode import EpisodeBuffer, EpisodeData, EpisodeMetadata
+from minari_core.episodes.new_episodes import prepare_new_episodes
 from minari_core.errors import DataError, DatasetExistsError, DatasetWriteError, SpaceError
 from minari_core.formats.registry import (
     holds_dataset,
@@ -144,13 +145,14 @@ class MinariStorage:
         """Read the metadata of episodes, each as a dict."""
         return map(_metadata_as_dict, self._inner.read_episode_metadata(episode_indices))
 
-    def update_episodes(self, episodes: Iterable[Episode]) -> None:
-        """Add episodes, all or none.
+    def update_episodes(self, episodes: Iterable[Episode | Mapping[str, Any]]) -> None:
+        """Add episodes, all or none; see `MinariDataset.update_dataset_from_buffer`.
 
         Raises:
             DataError: A buffer has the id of a stored episode; nothing is added to those.
         """
-        self._inner.append_episodes(_check_new(episodes, self._inner.total_episodes))
+        prepared = prepare_new_episodes(episodes, self._inner.observation_space)
+        self._inner.append_episodes(_check_new(prepared, self._inner.total_episodes))
 
     def update_from_storage(self, storage: MinariStorage) -> None:
         """Add all episodes of another storage."""

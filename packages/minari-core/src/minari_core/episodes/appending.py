@@ -70,7 +70,8 @@ def _is_column(first: object, following: object) -> bool:
         inner = following if isinstance(following, Mapping) else {}
         return all(_is_column(value, inner.get(key)) for key, value in first.items())
     if isinstance(first, np.ndarray):
-        return first.shape[:1] == (1,) and following is not None and np.ndim(following) < first.ndim
+        following_shape = getattr(following, "shape", ())
+        return bool(first.shape == (1, *following_shape))
     return (
         isinstance(first, list)
         and len(first) == 1

@@ -130,7 +130,7 @@ class EpisodeBuffer:
     options: Mapping[str, object] | None = None
     """The options given to `reset`."""
     observations: object = None
-    """T+1 observations; T if the metadata says ``final_observation_known`` False."""
+    """T+1 observations; T if nobody knows the final one, see `final_observation_known`."""
     actions: object = None
     """T actions."""
     rewards: object = field(default_factory=list)
@@ -140,7 +140,8 @@ class EpisodeBuffer:
     truncations: object = field(default_factory=list)
     """T flags."""
     infos: Mapping[str, object] | None = None
-    """T+1 rows a key, in a dict of arrays or lists; None in a list is a missing value."""
+    """T+1 rows a key, in a dict of arrays or lists; None in a list is a missing value. Of T rows,
+    each lies beside the observation of its number, and the last one is missing."""
     metadata: Mapping[str, object] | None = None
     """Metadata of the episode as a whole."""
     extras: Mapping[str, object] | None = None

@@ -1,9 +1,9 @@
 """Episodes whose final observation nobody knows.
 
 Every format has T+1 rows of observations for an episode of T steps. Where flat data has no
-``next_observations``, what the last action led to is not in the data. The episode metadata then
-says so, the episode has T observations, and the last row that is stored is a placeholder, which
-goes in by `add_placeholder` and is not read.
+``next_observations``, or a buffer no more observations than steps, what the last action led to is
+not in the data. The episode metadata then says so, the episode has T observations, and the last row
+that is stored is a placeholder, which goes in by `add_placeholder` and is not read.
 """
 
 from __future__ import annotations
@@ -30,6 +30,26 @@ def is_final_observation_known(metadata: Mapping[str, object] | None) -> bool:
         return True
     known = metadata[FINAL_OBSERVATION]
     return not isinstance(known, bool | np.bool_) or bool(known)
+
+
+def count_rows(space: spaces.Space[Any], block: object) -> int | None:
+    """Count the rows of observations or actions; those of the first column of a Dict or Tuple.
+
+    Args:
+        space: Their space.
+        block: An array, a list of values, or a dict or tuple of them.
+
+    Returns:
+        The number of rows; None if there are no columns, or what is given has no rows.
+    """
+    if isinstance(space, spaces.Dict) and isinstance(block, Mapping):
+        keys = [key for key in space.spaces if key in block]
+        return count_rows(space.spaces[keys[0]], block[keys[0]]) if keys else None
+    if isinstance(space, spaces.Tuple) and isinstance(block, tuple):
+        return count_rows(space.spaces[0], block[0]) if space.spaces and block else None
+    if isinstance(block, np.ndarray):
+        return len(block) if block.ndim else None
+    return len(block) if isinstance(block, list | tuple) else None
 
 
 def add_placeholder(space: spaces.Space[Any], block: object, steps: int, episode: int) -> object:

@@ -2,43 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import operator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from gymnasium import spaces
 
 from minari_core.episodes.entries import Episode
 from minari_core.episodes.episode import EpisodeBuffer, EpisodeData
+from minari_core.episodes.final_observation import FINAL_OBSERVATION, count_rows
 from minari_core.episodes.reward_metadata import renew_reward_metadata
 from minari_core.errors import DataError
+from minari_core.messages import warn_caller
 
 
-def prepare_new_episodes(episodes: Iterable[Episode]) -> Iterable[Episode]:
-    """Check that episodes end where they say, and describe their rewards anew.
+def prepare_new_episodes(
+    episodes: Iterable[Episode | Mapping[str, Any]], observation_space: spaces.Space[Any]
+) -> Iterable[Episode]:
+    """Check that episodes end where they say, and describe them anew.
 
     Rewards of an episode that was read and relabelled are no longer those that its metadata
     describes, so the keys that `EpisodeMetadataCallback` writes by default are computed again.
+    Where there are as many observations as steps, the metadata gets the key which says that the
+    final observation is not known, and a warning names the first such episode.
 
     Episodes that are copied from another dataset do not come here: what is stored can be kept.
 
     Args:
-        episodes: The episodes that a caller has put together.
+        episodes: The episodes that a caller has put together, also as dicts.
+        observation_space: The space of their observations.
 
     Raises:
-        DataError: An episode goes on after a termination or truncation; when it is taken.
+        DataError: An episode goes on after a termination or truncation, or a dict has a key that no
+            episode has; when it is taken.
     """
-    if isinstance(episodes, Sequence) and _are_ready(episodes):
+    if isinstance(episodes, Sequence) and _are_ready(episodes, observation_space):
         return episodes
-    prepared = (_prepare(episode, index) for index, episode in enumerate(episodes))
+    prepared = _prepare_all(episodes, observation_space)
+    # What is in memory anyway is written in one go.
     return list(prepared) if isinstance(episodes, Sequence) else prepared
 
 
-def _are_ready(episodes: Sequence[Episode]) -> bool:
+def _are_ready(episodes: Sequence[Any], space: spaces.Space[Any]) -> bool:
     """Return whether episodes have nothing to prepare, as nearly all have, by one look at all."""
     if not episodes or not set(map(type, episodes)) <= {EpisodeBuffer, EpisodeData}:
         return False
     if any(episode.metadata for episode in episodes):
         return False
+    lengths: list[int] = []
     for name in ("terminations", "truncations"):
         flags = [getattr(episode, name) for episode in episodes]
         if set(map(type, flags)) != {np.ndarray} or {array.ndim for array in flags} != {1}:
@@ -48,13 +61,59 @@ def _are_ready(episodes: Sequence[Episode]) -> bool:
             return False
         if np.count_nonzero(joined) != np.count_nonzero(joined[np.cumsum(lengths) - 1]):
             return False
-    return True
+    rows = [count_rows(space, episode.observations) for episode in episodes]
+    return not any(map(operator.eq, rows, lengths))
 
 
-def _prepare(episode: Episode, index: int) -> Episode:
-    if not issubclass(type(episode), EpisodeBuffer | EpisodeData):
-        return episode  # what encodes it says what is wrong
-    _check_ends(episode, index)
+def _prepare_all(
+    episodes: Iterable[Episode | Mapping[str, Any]], space: spaces.Space[Any]
+) -> Iterator[Episode]:
+    has_warned = False
+    for index, item in enumerate(episodes):
+        episode = _read_episode(item, index)
+        if not issubclass(type(episode), EpisodeBuffer | EpisodeData):
+            yield episode  # what encodes it says what is wrong
+            continue
+        _check_ends(episode, index)
+        episode = _renew_metadata(episode)
+        if _lacks_final_observation(episode, space):
+            if not has_warned:
+                warn_caller(
+                    f"episode {index} has {len(episode)} observations for {len(episode)} steps, so "
+                    "nobody knows what its last action led to, and samplers leave its last step "
+                    "out (as of every such episode); give the final observation as well, or "
+                    f"metadata={{{FINAL_OBSERVATION!r}: False}} if there is none"
+                )
+                has_warned = True
+            metadata = {**(episode.metadata or {}), FINAL_OBSERVATION: False}
+            episode = replace(episode, metadata=metadata)
+        yield episode
+
+
+def _read_episode(item: Episode | Mapping[str, Any], index: int) -> Episode:
+    if not isinstance(item, Mapping):
+        return item
+    known = set(EpisodeBuffer.__dataclass_fields__)
+    if not set(item) <= known:
+        raise DataError(
+            f"episode {index} has keys {sorted(set(item) - known)}, which are none of "
+            f"{sorted(known)}"
+        )
+    return EpisodeBuffer(**item)
+
+
+def _lacks_final_observation(episode: Episode, space: spaces.Space[Any]) -> bool:
+    """Return whether an episode has as many observations as steps, and says nothing about it."""
+    metadata: object = episode.metadata or {}
+    if not isinstance(metadata, Mapping) or FINAL_OBSERVATION in metadata:
+        return False
+    rewards: object = episode.rewards
+    if not isinstance(rewards, np.ndarray | list | tuple) or np.ndim(rewards) == 0:
+        return False
+    return count_rows(space, episode.observations) == len(rewards)
+
+
+def _renew_metadata(episode: Episode) -> Episode:
     if not isinstance(episode.metadata, Mapping):
         return episode
     try:

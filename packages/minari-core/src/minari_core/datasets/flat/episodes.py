@@ -106,7 +106,7 @@ def split_episodes(columns: FlatColumns) -> Iterator[EpisodeBuffer]:
             rewards=np.asarray(columns.rewards[start:end]),
             terminations=terminations,
             truncations=truncations,
-            infos=_add_missing_row(columns.infos, start, end),
+            infos=_slice(columns.infos, start, end),
             metadata={FINAL_OBSERVATION: known},
         )
         start = end
@@ -194,14 +194,3 @@ def _check_following(observations: Any, following: Any, episode: int) -> None:
                 f"step {step + 1}; the steps of an episode must follow one another (leave "
                 "next_observations out to ignore them)"
             )
-
-
-def _add_missing_row(infos: Mapping[str, Any], start: int, end: int) -> dict[str, Any]:
-    """Add a row without a value: nothing is known beside the last observation."""
-    shown: dict[str, Any] = {}
-    for key, column in infos.items():
-        if isinstance(column, Mapping):
-            shown[key] = _add_missing_row(column, start, end)
-        else:
-            shown[key] = [*np.asarray(column[start:end]), None]
-    return shown

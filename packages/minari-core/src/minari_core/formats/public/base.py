@@ -17,7 +17,7 @@ from gymnasium import spaces
 from minari_core.columns import Schema, fill_missing_keys
 from minari_core.episodes import Episode, encode_episodes
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
-from minari_core.episodes.final_observation import add_placeholder, remove_placeholder
+from minari_core.episodes.final_observation import FINAL_OBSERVATION, add_placeholder
 from minari_core.episodes.fit import check_schema_fits, check_shapes
 from minari_core.episodes.stream import encode_shards
 from minari_core.errors import (
@@ -47,6 +47,7 @@ from minari_core.formats.public.metadata_file import (
     create_manifest,
     parse_manifest,
 )
+from minari_core.formats.public.short_columns import complete_episode
 from minari_core.json_values import JsonValue
 from minari_core.storage.base import Storage, check_spaces
 
@@ -113,7 +114,9 @@ class PublicStorage(Storage):
 
     @abstractmethod
     def _read(self, numbers: Sequence[int]) -> Iterator[EpisodeData]:
-        """Read stored episodes, without the info keys that only other episodes have.
+        """Read stored episodes as they are, for `complete_episode`.
+
+        They lack the info keys that only other episodes have.
 
         Raises:
             DatasetDamagedError: An episode cannot be read; the message names it and its file.
@@ -122,6 +125,10 @@ class PublicStorage(Storage):
     @abstractmethod
     def _read_attributes(self, numbers: Sequence[int]) -> Iterator[tuple[Attributes, Entry | None]]:
         """Read the attributes of episodes, and for each the entry in its sidecar or None."""
+
+    @abstractmethod
+    def _count_observations(self, numbers: Sequence[int]) -> Iterator[int | None]:
+        """Count the observations of episodes without reading them; None if there is no column."""
 
     @abstractmethod
     def find_data_file(self, number: int) -> str:
@@ -235,10 +242,7 @@ class PublicStorage(Storage):
         infos, extras = self._manifest.infos, self._manifest.extras
         for numbers in self._batch(indices):
             for stored in self._read(numbers):
-                episode = stored
-                if not stored.final_observation_known:
-                    known = remove_placeholder(stored.observations)
-                    episode = replace(stored, observations=known)
+                episode = complete_episode(stored, self.observation_space)
                 if not copy:
                     _freeze(episode)
                 rows = len(episode) + 1
@@ -252,9 +256,14 @@ class PublicStorage(Storage):
         """Read what is stored about episodes without reading their steps."""
         for numbers in self._batch(indices):
             read = self._read_attributes(numbers)
+            # What is written here has a row for every final observation.
+            foreign = [number for number in numbers if self.get_checksums(number) is None]
+            rows = dict(zip(foreign, self._count_observations(foreign), strict=True))
             for number, (attributes, entry) in zip(numbers, read, strict=True):
                 seed, options, metadata = entry or self._decode(number, attributes)
                 length = self._length(attributes)
+                if rows.get(number) == length:
+                    metadata = {**metadata, FINAL_OBSERVATION: False}
                 yield EpisodeMetadata(number, length, seed, options, metadata)
 
     def _batch(self, indices: Iterable[int]) -> Iterator[list[int]]:
@@ -333,8 +342,9 @@ class PublicStorage(Storage):
 
     def _established_schema(self) -> Schema | None:
         if self._established is None and self.total_episodes:
-            (episode,) = self._read([0])
-            bare = replace(episode, infos={}, extras={}, options=None, metadata={})
+            (episode,) = self.read_episodes([0])
+            known = {FINAL_OBSERVATION: episode.final_observation_known}
+            bare = replace(episode, infos={}, extras={}, options=None, metadata=known)
             self._established = encode_episodes(
                 [bare], self.observation_space, self.action_space, {}
             ).schema

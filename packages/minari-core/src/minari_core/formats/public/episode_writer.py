@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from minari_core.columns import Schema, StructColumn
 from minari_core.episodes.episode import EpisodeData
@@ -15,6 +15,9 @@ from minari_core.formats.public.sidecar import Sidecar, split_dict
 
 class EpisodeWriter(ABC):
     """Writes the episodes of one append; no reader sees them before `commit`."""
+
+    holds_short_columns: ClassVar[bool] = False
+    """Whether an info may have fewer rows than another."""
 
     def write_episode(self, number: int, episode: EpisodeData, schema: Schema) -> None:
         """Split an episode into what the format holds and a sidecar, and write both.
@@ -28,7 +31,9 @@ class EpisodeWriter(ABC):
         infos: dict[str, Any] = {}
         struct, extras = schema.groups["infos"], schema.groups["extras"]
         if isinstance(struct, StructColumn):
-            infos = split_dict(episode.infos, struct, ("infos",), sidecar)
+            infos = split_dict(
+                episode.infos, struct, ("infos",), sidecar, shorten=self.holds_short_columns
+            )
         if isinstance(extras, StructColumn):
             sidecar.add_dict(episode.extras, extras, ("extras",))
         attributes, complete = encode_attributes(episode, number)

@@ -29,6 +29,7 @@ from minari_core.episodes import encode_entries
 from minari_core.episodes.episode import EpisodeData
 from minari_core.errors import DatasetDamagedError
 from minari_core.formats.columnar.episode_entry import Entry, decode_entry
+from minari_core.formats.public.short_columns import find_short_rows
 from minari_core.formats.public.spaces import is_plain_name, is_plain_text
 
 Path: TypeAlias = tuple[str, ...]
@@ -107,7 +108,12 @@ class Sidecar:
 
 
 def split_dict(
-    values: Mapping[str, Any], struct: StructColumn, path: Path, sidecar: Sidecar
+    values: Mapping[str, Any],
+    struct: StructColumn,
+    path: Path,
+    sidecar: Sidecar,
+    *,
+    shorten: bool,
 ) -> dict[str, Any]:
     """Split a dict of columns into what a public format holds and what goes into the sidecar.
 
@@ -116,6 +122,7 @@ def split_dict(
         struct: The columns that they were read from.
         path: The path of the dict.
         sidecar: Receives the columns that a public format cannot hold.
+        shorten: Whether a column of which only the last row is missing may be one without it.
 
     Returns:
         What the public format holds: arrays, lists of text, and dicts of them.
@@ -126,14 +133,16 @@ def split_dict(
         here = (*path, key)
         if is_plain_name(key):
             if isinstance(column, StructColumn) and isinstance(value, Mapping):
-                inner = split_dict(value, column, here, sidecar)
+                inner = split_dict(value, column, here, sidecar, shorten=shorten)
                 if inner or not value:
                     public[key] = inner
                 if not value:
                     sidecar.add(here, StructColumn({}), [])
                 continue
-            if _is_public(value):
-                public[key] = value
+            short = find_short_rows(value) if shorten else None
+            held = value if short is None else short
+            if _is_public(held):
+                public[key] = held
                 continue
         if not _is_missing(value):
             sidecar.add_values(value, column, here)

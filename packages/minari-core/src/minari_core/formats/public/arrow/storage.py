@@ -92,12 +92,20 @@ class ArrowStorage(PublicStorage):
                     entry = restore_sidecar(columns, arrays, rows, {}, copy=True)[1]
             yield attributes, entry
 
+    def _count_observations(self, numbers: Sequence[int]) -> Iterator[int | None]:
+        for number in numbers:
+            folder = self._folder / str(number)
+            with _name_damage(number, folder):
+                rows = sum(self._count_rows(path) for path in _data_files(folder))
+            yield rows
+
     def _read_episode(self, folder: Path, number: int) -> EpisodeData:
         table = self._table(folder)
         columns = {name: table.column(name).combine_chunks() for name in table.column_names}
         attributes = _read_json(folder / EPISODE_METADATA)
         rows = table.num_rows
-        steps = rows - 1
+        # The public Minari adds a row to all but the observations, if they are one more.
+        steps = rows if attributes.get("total_steps") == rows else rows - 1
         if attributes.get("total_steps", steps) != steps or steps < 1:
             raise DatasetDamagedError(
                 f"it has {rows} rows, but total_steps is {attributes.get('total_steps')!r}"
@@ -113,7 +121,7 @@ class ArrowStorage(PublicStorage):
         extras: dict[str, Any] = {}
         if (folder / SIDECAR_FILE).exists():
             sidecar_columns, arrays = _read_sidecar(folder / SIDECAR_FILE)
-            extras, entry = restore_sidecar(sidecar_columns, arrays, rows, infos, copy=True)
+            extras, entry = restore_sidecar(sidecar_columns, arrays, steps + 1, infos, copy=True)
             if entry is not None:
                 seed, options, metadata = entry
         observations, actions = _combine(columns["observations"]), _combine(columns["actions"])
@@ -182,6 +190,12 @@ class ArrowStorage(PublicStorage):
         with pa.OSFile(str(path)) as file:
             return pa.ipc.open_file(file).read_all()
 
+    def _count_rows(self, path: Path) -> int:
+        check_plain(path, may_be_link=True)
+        with pa.memory_map(str(path)) as file:
+            reader = pa.ipc.open_file(file)
+            return sum(reader.get_batch(i).num_rows for i in range(reader.num_record_batches))
+
     def _write_table(self, table: Any, path: Path) -> None:
         # In one batch, because the public Minari takes each batch for an episode.
         with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
@@ -207,6 +221,10 @@ class ParquetStorage(ArrowStorage):
 
     def _read_table(self, path: Path) -> Any:
         return parquet.read_table(path, partitioning=None)
+
+    def _count_rows(self, path: Path) -> int:
+        check_plain(path, may_be_link=True)
+        return int(parquet.read_metadata(path).num_rows)
 
     def _write_table(self, table: Any, path: Path) -> None:
         parquet.write_table(table, path, row_group_size=max(table.num_rows, 1))

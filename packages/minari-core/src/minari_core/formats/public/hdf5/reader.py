@@ -76,6 +76,9 @@ class EpisodeReader:
             raise DatasetDamagedError(f"rewards are {rewards.dtype} of shape {rewards.shape}")
         steps = len(rewards)
         observations, actions = self._spaces
+        rows = steps + 1
+        if self._count_rows(group, "observations", observations) == steps:
+            rows = steps
         infos = (
             self._read_infos(self._file.open(group, "infos"), "infos") if "infos" in names else {}
         )
@@ -92,7 +95,7 @@ class EpisodeReader:
             extras[name] = self._read_info(self._file.open(group, name), name)
         return EpisodeData(
             number,
-            self._read_value(group, "observations", observations, steps + 1, "observations"),
+            self._read_value(group, "observations", observations, rows, "observations"),
             self._read_value(group, "actions", actions, steps, "actions"),
             rewards if rewards.dtype == np.float64 else rewards.astype(np.float64),
             self._read_flags(group, "terminations", steps),
@@ -115,7 +118,10 @@ class EpisodeReader:
         steps = len(flat[0]) if isinstance(flat[0], np.ndarray) and flat[0].ndim else -1
         numbers = [array for array in flat if isinstance(array, np.ndarray) and len(array) == steps]
         of_observations, of_actions = self._spaces
-        observations = _plain_value(observations, of_observations, steps + 1)
+        given = observations
+        observations = _plain_value(given, of_observations, steps + 1)
+        if observations is None:
+            observations = _plain_value(given, of_observations, steps)
         actions = _plain_value(actions, of_actions, steps)
         if (
             len(numbers) < len(flat)
@@ -161,6 +167,20 @@ class EpisodeReader:
         columns, arrays = self._read_sidecar(group)
         rows = int(attributes["total_steps"]) + 1
         return attributes, restore_sidecar(columns, arrays, rows, {}, copy=True)[1]
+
+    def count_observations(self, number: int) -> int | None:
+        """Count the observations of an episode without reading them; see `_count_rows`."""
+        return self._count_rows(self._file.episode(number), "observations", self._spaces[0])
+
+    def _count_rows(self, group: Any, name: str, space: spaces.Space[Any]) -> int | None:
+        """Count the rows of the first column of a space; None if it has none."""
+        stored = self._file.open(group, name)
+        if isinstance(space, spaces.Dict):
+            first = next(iter(space.spaces.items()), None)
+            return None if first is None else self._count_rows(stored, *first)
+        if isinstance(space, spaces.Tuple):
+            return self._count_rows(stored, "_index_0", space.spaces[0]) if space.spaces else None
+        return None if is_group(stored) or not stored.shape else int(stored.shape[0])
 
     def _read_array(self, group: Any, name: str) -> np.ndarray[Any, Any]:
         dataset = self._file.open(group, name)

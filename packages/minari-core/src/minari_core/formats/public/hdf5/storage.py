@@ -99,6 +99,16 @@ class Hdf5Storage(PublicStorage):
             added = kept.attributes in compute_attribute_checksums(file, number)
             return added or has_replaced_attributes(file, number)
 
+    def _count_observations(self, numbers: Sequence[int]) -> Iterator[int | None]:
+        if not numbers:
+            return
+        with Hdf5File(self._folder / MAIN_FILE) as file:
+            reader = self._reader(file)
+            for number in numbers:
+                with name_damage(self._name(number)):
+                    rows = reader.count_observations(number)
+                yield rows
+
     def _reader(self, file: Hdf5File) -> EpisodeReader:
         repair = str(self.metadata.get("minari_version", "")).startswith("0.5.3")
         return EpisodeReader(file, self.observation_space, self.action_space, repair_images=repair)
@@ -139,6 +149,8 @@ class Hdf5Storage(PublicStorage):
 
 class _Writer(EpisodeWriter):
     """Writes groups into a file of their own, or into a copy of the dataset's."""
+
+    holds_short_columns: ClassVar[bool] = True
 
     def __init__(
         self,
