@@ -39,7 +39,7 @@ def damage(dataset: MinariDataset, path: str) -> None:
         file.write_bytes(content)
 
 
-def reopened(dataset: MinariDataset) -> MinariDataset:
+def reopen(dataset: MinariDataset) -> MinariDataset:
     folder = get_raw_storage(dataset).data_path
     assert folder is not None
     return MinariDataset(ColumnarStorage.open(folder))
@@ -59,7 +59,7 @@ def test_columns_that_are_not_asked_for_may_be_damaged(assembled: bool) -> None:
     with stored(recorded, on_disk=True, assembled=assembled) as dataset:
         for path in ("observations/camera/frames", "observations/words/values"):
             damage(dataset, path)
-        damaged = reopened(dataset)
+        damaged = reopen(dataset)
         every: list[dict[str, Any]] = [{}, {"n_step": 3}, {"stack": 2}, {"goals": "final"}]
         for options in every:
             batch = damaged.sample_transitions(

@@ -67,7 +67,7 @@ class TestCreatedColumnarStorage(_OnDisk):
         metadata = described(observation_space, action_space)
         return ColumnarStorage.create(self.folder(), metadata)
 
-    def reopened(self, storage: Storage) -> Storage:
+    def reopen(self, storage: Storage) -> Storage:
         storage.save()
         assert storage.data_path is not None
         return ColumnarStorage.open(storage.data_path)
@@ -83,13 +83,13 @@ class TestOpenedColumnarStorage(_OnDisk):
         ColumnarStorage.create(folder, described(observation_space, action_space)).save()
         return ColumnarStorage.open(folder)
 
-    def reopened(self, storage: Storage) -> Storage:
+    def reopen(self, storage: Storage) -> Storage:
         assert storage.data_path is not None
         return ColumnarStorage.open(storage.data_path)
 
     def test_what_another_object_adds_is_taken_in_by_a_refresh(self) -> None:
-        storage = self._filled(2, 1)
-        other = self.reopened(storage)
+        storage = self._fill(2, 1)
+        other = self.reopen(storage)
         other.append_episodes([simple_episode(2, 4)])
         assert storage.total_episodes == 2
         assert [episode.id for episode in storage.read_episodes([0, 1])] == [0, 1]
@@ -98,20 +98,20 @@ class TestOpenedColumnarStorage(_OnDisk):
         assert not storage.refresh()
 
     def test_appends_of_two_objects_that_do_not_refresh_both_stay(self) -> None:
-        storage = self._filled(2)
-        other = self.reopened(storage)
+        storage = self._fill(2)
+        other = self.reopen(storage)
         assert other.append_episodes([simple_episode(1, 3)]) == range(1, 2)
         assert storage.append_episodes([simple_episode(2, 1)]) == range(2, 3)
         assert other.append_storage(other, [0]) == range(3, 4)
         self._expect_simple(other, [0, 1, 2, 0], [2, 3, 1, 2])
 
     def test_a_failed_append_leaves_no_file(self) -> None:
-        storage = self._filled(2)
+        storage = self._fill(2)
         assert storage.data_path is not None
         before = sorted(path.name for path in storage.data_path.iterdir())
         bad = simple_episode(1, 2)
         bad.actions = "none"
         expect_raises(Exception, lambda: storage.append_episodes([simple_episode(1, 2), bad]))
-        source = self._filled(1, 1)
+        source = self._fill(1, 1)
         expect_raises(Exception, lambda: storage.append_storage(source, [0, 1, 7]))
         assert sorted(path.name for path in storage.data_path.iterdir()) == before

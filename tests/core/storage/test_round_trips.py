@@ -54,7 +54,7 @@ def new_storage(
         yield ColumnarStorage.open(Path(folder))
 
 
-def reopened(storage: Storage) -> Storage:
+def reopen(storage: Storage) -> Storage:
     assert storage.data_path is not None
     return ColumnarStorage.open(storage.data_path)
 
@@ -92,7 +92,7 @@ def test_values_of_any_space_come_back_to_the_bit(
             for buffer in buffers:
                 storage.append_episodes([buffer])
         for copy in (True, False):
-            episodes = reopened(storage).read_episodes(range(len(steps)), copy=copy)
+            episodes = reopen(storage).read_episodes(range(len(steps)), copy=copy)
             for index, episode in enumerate(episodes):
                 count = steps[index]
                 found = split_space_rows(observation_space, episode.observations, count + 1)
@@ -113,7 +113,7 @@ def test_numbers_of_either_byte_order_come_back(dtype: str, steps: int) -> None:
             buffer = counted(steps, observations=rows, infos=infos)
             storage.append_episodes([buffer] * count)
         storage.compact()
-        again = reopened(storage)
+        again = reopen(storage)
         for episode in again.read_episodes(range(4)):
             assert episode.observations.dtype == rows.dtype
             assert np.array_equal(episode.observations, rows)
@@ -142,7 +142,7 @@ def test_what_was_read_can_be_stored_again_and_compacted(
         for episode in wanted:
             storage.append_episodes([episode])
         storage.compact()
-        again = list(reopened(storage).read_episodes(range(3 * len(steps))))
+        again = list(reopen(storage).read_episodes(range(3 * len(steps))))
         for found, episode in zip(again, wanted + wanted[::-1] + wanted, strict=True):
             expect_same_episode(found, episode, ids=False)
 

@@ -201,7 +201,7 @@ class FileLock:
         self._own_held = True
         try:
             with open(descriptor, "wb", buffering=0) as file:
-                file.write(_own_signature())
+                file.write(_read_own_signature())
                 is_there = _is_open(file.fileno(), held)
             other = _parse_holder(_read(self.path))
         except BaseException:
@@ -228,7 +228,7 @@ class FileLock:
             self._own_held = False
             held = _locate_held(self.path)
             with suppress(OSError):
-                if _read(held) in (b"", _own_signature()):
+                if _read(held) in (b"", _read_own_signature()):
                     held.unlink()
 
 
@@ -240,7 +240,7 @@ def _forget_all() -> None:
     for lock in list(_held):
         lock.forget()
     _held.clear()
-    _own_signature.cache_clear()
+    _read_own_signature.cache_clear()
 
 
 if hasattr(os, "register_at_fork"):
@@ -283,7 +283,7 @@ def _sign(path: Path) -> None:
     with open(path, "r+b", buffering=0) as file:
         if os.fstat(file.fileno()).st_nlink == 1:
             file.truncate()
-            file.write(_own_signature())
+            file.write(_read_own_signature())
 
 
 def _is_held(held: Path) -> bool:
@@ -342,7 +342,7 @@ def _parse_holder(text: bytes) -> Holder | None:
 
 
 @cache
-def _own_signature() -> bytes:
+def _read_own_signature() -> bytes:
     own = os.getpid()
     holder = Holder(platform.node(), _identify_machine(), own, _read_process(own)[1])
     return json.dumps(asdict(holder)).encode("ascii")

@@ -101,7 +101,8 @@ class RandomStream:
             # where the dataset was drawn from in between.
             drawn = self.generator.integers(2**63, size=2).tolist()
             self._seeds = np.random.SeedSequence(
-                self._seeds.entropy, spawn_key=(*self._seeds.spawn_key, *_words(drawn), worker)
+                self._seeds.entropy,
+                spawn_key=(*self._seeds.spawn_key, *_split_into_words(drawn), worker),
             )
             self._children = 0
             self._generator = None
@@ -137,6 +138,6 @@ def _worker_number() -> int | None:
     return None if info is None else int(info.id)
 
 
-def _words(numbers: list[int]) -> tuple[int, ...]:
+def _split_into_words(numbers: list[int]) -> tuple[int, ...]:
     """Cut 64-bit numbers into the 32-bit ones that a spawn key is made of."""
     return tuple(word for number in numbers for word in (number & 0xFFFFFFFF, number >> 32))

@@ -59,7 +59,7 @@ class RemoteConformance(ABC):
         remote.create("x-v0/data/metadata.json", content, {})
 
         expect(remote.read("x-v0/data/metadata.json", 0, 256) == content, "other bytes come back")
-        found = _only(remote, "x-v0/data/metadata.json")
+        found = _find_only(remote, "x-v0/data/metadata.json")
         expect(found.size == 256, f"its size is {found.size}")
         expect(found.matches(content), "its checksum is another one")
 
@@ -169,7 +169,7 @@ class RemoteConformance(ABC):
         """The others still arrive."""
         remote = self.new_remote(tmp_path)
         remote.create("d/here", b"here", {})
-        here = _only(remote, "d/here")
+        here = _find_only(remote, "d/here")
         gone = RemoteObject("d/gone", 4)
         with (
             PartialFile(tmp_path / "here", here) as first,
@@ -188,7 +188,9 @@ class RemoteConformance(ABC):
 
         expect(remote.url != "", "it has no URL")
         expect(_names(remote) == ["a/b"], "it is gone")
-        expect(_only(remote, "a/b") == _only(remote, "a/b"), "it changes by being looked at")
+        expect(
+            _find_only(remote, "a/b") == _find_only(remote, "a/b"), "it changes by being looked at"
+        )
 
 
 def _names(remote: Remote, prefix: str = "") -> list[str]:
@@ -198,7 +200,7 @@ def _names(remote: Remote, prefix: str = "") -> list[str]:
         return []
 
 
-def _only(remote: Remote, name: str) -> RemoteObject:
+def _find_only(remote: Remote, name: str) -> RemoteObject:
     found = [each for each in remote.find(name) if each.name == name]
     expect(len(found) == 1, f"{name} is listed {len(found)} times")
     return found[0]

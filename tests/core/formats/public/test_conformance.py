@@ -82,7 +82,7 @@ class _Created(_OnDisk):
     ) -> Storage:
         return self.created(observation_space, action_space)
 
-    def reopened(self, storage: Storage) -> Storage:
+    def reopen(self, storage: Storage) -> Storage:
         storage.save()
         assert storage.data_path is not None
         return open_storage(storage.data_path)
@@ -99,13 +99,13 @@ class _Opened(_OnDisk):
         assert storage.data_path is not None
         return open_storage(storage.data_path)
 
-    def reopened(self, storage: Storage) -> Storage:
+    def reopen(self, storage: Storage) -> Storage:
         assert storage.data_path is not None
         return open_storage(storage.data_path)
 
     def test_what_another_object_adds_is_taken_in_by_a_refresh(self) -> None:
-        storage = self._filled(2, 1)
-        other = self.reopened(storage)
+        storage = self._fill(2, 1)
+        other = self.reopen(storage)
         other.append_episodes([simple_episode(2, 4)])
         assert storage.total_episodes == 2
         assert storage.newer_episodes() == 1
@@ -114,15 +114,15 @@ class _Opened(_OnDisk):
         self._expect_simple(storage, [0, 1, 2], [2, 1, 4])
 
     def test_appends_of_two_objects_that_do_not_refresh_both_stay(self) -> None:
-        storage = self._filled(2)
-        other = self.reopened(storage)
+        storage = self._fill(2)
+        other = self.reopen(storage)
         assert other.append_episodes([simple_episode(1, 3)]) == range(1, 2)
         assert storage.append_episodes([simple_episode(2, 1)]) == range(2, 3)
         other.refresh()
         self._expect_simple(other, [0, 1, 2], [2, 3, 1])
 
     def test_a_failed_append_leaves_no_file(self) -> None:
-        storage = self._filled(2)
+        storage = self._fill(2)
         assert storage.data_path is not None
         before = sorted(path.name for path in storage.data_path.iterdir())
         bad = simple_episode(1, 2)

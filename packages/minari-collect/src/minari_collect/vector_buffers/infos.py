@@ -75,21 +75,21 @@ class VectorInfoBuffer:
             row: The row; those before it that were not written have no infos.
             infos: A batch as Gymnasium makes it, or a dict for each environment.
         """
-        kept: Batch | list[Info | None] | None
+        frozen: Batch | list[Info | None] | None
         if not infos:
-            kept = None
+            frozen = None
         elif isinstance(infos, Mapping):
-            kept = self._freeze_batch(infos)
+            frozen = self._freeze_batch(infos)
         else:
-            kept = [self._freeze_info(info) for info in infos]
+            frozen = [self._freeze_info(info) for info in infos]
         missing = row - len(self._rows)
-        if kept is None and missing >= 0:
+        if frozen is None and missing >= 0:
             return
         if missing < 0:
-            self._rows[row] = kept
+            self._rows[row] = frozen
         else:
             self._rows += [None] * missing
-            self._rows.append(kept)
+            self._rows.append(frozen)
 
     def write_one(self, row: int, env: int, info: Mapping[str, Any] | None) -> None:
         """Copy the info of one environment over what a row has for it."""
@@ -149,11 +149,11 @@ class VectorInfoBuffer:
     def _list_keys(self, used: list[int], wanted: Cells) -> dict[str, None]:
         keys: dict[str, None] = {}
         for row in used:
-            kept = self._rows[row]
-            if isinstance(kept, dict):
-                keys.update(dict.fromkeys(kept))
-            elif kept is not None:
-                keys.update(dict.fromkeys(key for info in kept if info for key in info))
+            stored = self._rows[row]
+            if isinstance(stored, dict):
+                keys.update(dict.fromkeys(stored))
+            elif stored is not None:
+                keys.update(dict.fromkeys(key for info in stored if info for key in info))
         others = list(self._cells.values()) + [self._finals[n] for n in wanted.finals.tolist()]
         for info in others:
             keys.update(dict.fromkeys(info or ()))
@@ -167,10 +167,10 @@ class VectorInfoBuffer:
             return None
         leaves = []
         for row in used:
-            kept = self._rows[row]
-            if isinstance(kept, list):
+            stored = self._rows[row]
+            if isinstance(stored, list):
                 return None
-            leaves.append(kept.get(key) if kept else None)
+            leaves.append(stored.get(key) if stored else None)
         first = next((leaf.values for leaf in leaves if leaf is not None), None)
         if not isinstance(first, np.ndarray) or first.dtype.kind not in "biufc":
             return None
@@ -224,10 +224,10 @@ class VectorInfoBuffer:
         if cell in self._cells:
             return self._cells[cell]
         row, env = divmod(cell, self._envs)
-        kept = self._rows[row] if row < len(self._rows) else None
-        if isinstance(kept, dict):
-            return _select_env(kept, env)
-        return None if kept is None else kept[env]
+        stored = self._rows[row] if row < len(self._rows) else None
+        if isinstance(stored, dict):
+            return _select_env(stored, env)
+        return None if stored is None else stored[env]
 
     def _freeze_info(self, info: Mapping[Any, Any] | None) -> Info | None:
         if not info:

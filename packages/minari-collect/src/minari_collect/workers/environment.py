@@ -68,12 +68,12 @@ def make_env(recipe: Recipe) -> Any:
         else:
             raise RecordingError("num_envs above 1 needs Gymnasium 1.1 or newer")
         return gymnasium.vector.SyncVectorEnv(
-            [lambda: _single_env(recipe) for _ in range(recipe.num_envs)], **modes
+            [lambda: _make_single_env(recipe) for _ in range(recipe.num_envs)], **modes
         )
-    return _single_env(recipe)
+    return _make_single_env(recipe)
 
 
-def _single_env(recipe: Recipe) -> Any:
+def _make_single_env(recipe: Recipe) -> Any:
     if isinstance(recipe.env, str | EnvSpec):
         limits: dict[str, Any] = dict(recipe.env_kwargs)
         if recipe.max_episode_steps is not None:

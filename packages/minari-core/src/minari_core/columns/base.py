@@ -167,7 +167,7 @@ class Column(ABC):
             located: Whether its rows are those of the column group, and not elements inside them.
         """
 
-    def missing(self, count: int) -> object:
+    def make_missing(self, count: int) -> object:
         """Return the value of ``count`` rows of a shard that does not have this column."""
         return [None] * count
 

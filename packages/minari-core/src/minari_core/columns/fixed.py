@@ -142,7 +142,7 @@ class FixedColumn(Column):
         total = "{} chunks are damaged in all"
         yield from name_rows(spec.path, wrong, chunk_error, total, located=located)
 
-    def missing(self, count: int) -> object:
+    def make_missing(self, count: int) -> object:
         if 0 in self.shape:
             # A row without elements has no element that could be masked.
             return [None] * count

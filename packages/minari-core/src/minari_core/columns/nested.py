@@ -94,8 +94,8 @@ class StructColumn(Column):
         for column in self.fields.values():
             yield from column.problems(arrays, rows, located=located)
 
-    def missing(self, count: int) -> object:
-        return {key: column.missing(count) for key, column in self.fields.items()}
+    def make_missing(self, count: int) -> object:
+        return {key: column.make_missing(count) for key, column in self.fields.items()}
 
 
 def merge_columns(columns: Iterable[Column]) -> StructColumn:
@@ -126,7 +126,7 @@ def fill_missing_keys(
     for key, column in union.fields.items():
         value = values.get(key)
         if key not in values:
-            filled[key] = column.missing(count)
+            filled[key] = column.make_missing(count)
         elif isinstance(column, StructColumn) and isinstance(value, Mapping):
             filled[key] = fill_missing_keys(value, column, count)
         else:
@@ -176,8 +176,8 @@ class TupleColumn(Column):
         for column in self.items:
             yield from column.problems(arrays, rows, located=located)
 
-    def missing(self, count: int) -> object:
-        return tuple(column.missing(count) for column in self.items)
+    def make_missing(self, count: int) -> object:
+        return tuple(column.make_missing(count) for column in self.items)
 
 
 def read_columns(items: object, where: str, read: ColumnReader) -> tuple[Column, ...]:
@@ -249,5 +249,5 @@ class MaskedColumn(Column):
         yield from _FLAGS.problems(arrays, rows, located=located)
         yield from self.value.problems(arrays, rows, located=located)
 
-    def missing(self, count: int) -> object:
-        return self.value.missing(count)
+    def make_missing(self, count: int) -> object:
+        return self.value.make_missing(count)

@@ -52,17 +52,17 @@ class SpacePath:
         quoted = json.dumps(key)
         if len(quoted) > _LONGEST_KEY:
             quoted = f'{quoted[:_LONGEST_KEY]}…"'
-        return self._inside(f"[{quoted}]", copied=False)
+        return self._descend(f"[{quoted}]", copied=False)
 
     def index(self, index: int) -> SpacePath:
         """Return the path of the subspace of an index."""
-        return self._inside(f"[{index}]", copied=False)
+        return self._descend(f"[{index}]", copied=False)
 
     def attribute(self, name: str, *, copied: bool) -> SpacePath:
         """Return the path of the subspace that a Sequence or a Graph is made of."""
-        return self._inside(f".{name}", copied=copied)
+        return self._descend(f".{name}", copied=copied)
 
-    def _inside(self, step: str, *, copied: bool) -> SpacePath:
+    def _descend(self, step: str, *, copied: bool) -> SpacePath:
         if self.depth + 1 >= _DEEPEST or self.copies + copied > _DEEPEST_COPIES:
             raise SpaceError(
                 f"{self.name}: nested too deep: at most {_DEEPEST} spaces lie within each other, "

@@ -117,7 +117,7 @@ class TransitionDataset(Dataset[Any]):
         position = int(index)
         if not -len(self) <= position < len(self):
             raise IndexError(f"transition {position} of {len(self)}")
-        return _first(self.__getitems__([position % len(self)]))
+        return _take_first(self.__getitems__([position % len(self)]))
 
     def __getitems__(self, indices: Sequence[int]) -> Any:
         """Read several transitions, as a dict of tensors of shape (B, …)."""
@@ -252,9 +252,9 @@ class BatchDataset(IterableDataset[Any]):
         return self._dataset.batches(self._batch_size, seed=seed, **self._options)
 
 
-def _first(value: Any) -> Any:
+def _take_first(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _first(leaf) for key, leaf in value.items()}
+        return {key: _take_first(leaf) for key, leaf in value.items()}
     if isinstance(value, tuple):
-        return tuple(_first(leaf) for leaf in value)
+        return tuple(_take_first(leaf) for leaf in value)
     return value[0]

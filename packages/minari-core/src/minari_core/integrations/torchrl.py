@@ -62,8 +62,8 @@ def replay_buffer(
             has no fixed shape. The message names it.
     """
     folder = None if scratch_dir is None else os.fspath(scratch_dir)
-    described = dataset.iterate_episode_metadata()
-    transitions = sum(each.total_steps - (not each.final_observation_known) for each in described)
+    metadata = dataset.iterate_episode_metadata()
+    transitions = sum(each.total_steps - (not each.final_observation_known) for each in metadata)
     storage = LazyMemmapStorage(transitions, scratch_dir=folder)
     buffer = TensorDictReplayBuffer(storage=storage, batch_size=batch_size, **options)
     for episodes in _read_chunks(dataset):

@@ -100,7 +100,7 @@ class EpisodeSteps:
             """The first step of each episode, counted through those that are sampled."""
         else:
             self.view_starts = np.cumsum(self.counts) - self.counts
-        self._firsts = index.firsts("rows"), index.firsts("steps")
+        self._firsts = index.find_first_rows("rows"), index.find_first_rows("steps")
         self._shards: tuple[Positions | None] | None = None
 
     def _cut(self, early: Positions) -> npt.NDArray[np.bool_]:

@@ -95,13 +95,13 @@ class TransitionBatch:
     @property
     def episode_ids(self) -> Positions:
         """The stored index of each transition's episode, int64 of shape (B,)."""
-        origin = self._known_origin()
+        origin = self._get_origin()
         return origin.steps.episodes.take(origin.indices)
 
     @property
     def time_steps(self) -> Positions:
         """The number of each step in its episode, int64 of shape (B,)."""
-        origin = self._known_origin()
+        origin = self._get_origin()
         return origin.first - origin.steps.episode_starts.take(origin.indices)
 
     def __repr__(self) -> str:
@@ -111,9 +111,9 @@ class TransitionBatch:
 
     def __len__(self) -> int:
         """The number of transitions."""
-        return len(self._known_origin().indices)
+        return len(self._get_origin().indices)
 
-    def _known_origin(self) -> BatchOrigin:
+    def _get_origin(self) -> BatchOrigin:
         if self.origin is None:
             raise SamplingError("the batch has not been read yet")
         return self.origin
@@ -238,7 +238,7 @@ class TransitionSampler:
         steps = self.steps
         indices, first = steps.locate(positions)
         rows = steps.rows(indices, first)
-        batch = TransitionBatch() if out is None else self._empty(out)
+        batch = TransitionBatch() if out is None else self._clear(out)
         if self.options.n_step == 1:
             last, next_rows = first, rows + 1
         else:
@@ -264,7 +264,7 @@ class TransitionSampler:
         batch.origin = BatchOrigin(steps, indices, first)
         return batch
 
-    def _empty(self, out: TransitionBatch) -> TransitionBatch:
+    def _clear(self, out: TransitionBatch) -> TransitionBatch:
         """Remove from a batch that is to be filled again what this call does not read."""
         if not isinstance(out, TransitionBatch):
             raise SamplingError(

@@ -45,9 +45,9 @@ class WeightedOrder:
             positions: From 0 on, shape (n,).
         """
         numbers = positions.astype(np.uint64) * _TWO
-        return self._weights.at(self._uniform(numbers), self._uniform(numbers + _ONE))
+        return self._weights.at(self._draw_uniform(numbers), self._draw_uniform(numbers + _ONE))
 
-    def _uniform(self, numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.float64]:
+    def _draw_uniform(self, numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.float64]:
         """Return numbers in [0, 1)."""
         mixed = (numbers + _ONE) * _STEP + self._start
         mixed = (mixed ^ (mixed >> np.uint64(30))) * _FIRST_MULTIPLIER

@@ -111,7 +111,7 @@ class StorageConformance(ABC):
     ) -> Storage:
         """Make an empty storage; several may exist at the same time."""
 
-    def reopened(self, storage: Storage) -> Storage:
+    def reopen(self, storage: Storage) -> Storage:
         """Open the storage again from its folder; return itself if it has none."""
         return storage
 
@@ -119,24 +119,24 @@ class StorageConformance(ABC):
         """Return the spaces to test with, by name; fewer if a format cannot hold every kind."""
         return SPACES
 
-    def _filled(self, *lengths: int) -> Storage:
+    def _fill(self, *lengths: int) -> Storage:
         storage = self.new_storage(_POSITION, _MOVE)
         storage.append_episodes(simple_episode(i, steps) for i, steps in enumerate(lengths))
         return storage
 
-    def _all(self, storage: Storage, **options: bool) -> list[EpisodeData]:
+    def _read_all(self, storage: Storage, **options: bool) -> list[EpisodeData]:
         return list(storage.read_episodes(range(storage.total_episodes), **options))
 
     def _expect_simple(
         self, storage: Storage, numbers: Sequence[int], lengths: Sequence[int]
     ) -> None:
         """Fail unless the storage has exactly these simple episodes."""
-        for seen in (storage, self.reopened(storage)):
+        for seen in (storage, self.reopen(storage)):
             expect(seen.total_episodes == len(numbers), f"{seen.total_episodes} episodes")
             expect(seen.total_steps == sum(lengths), f"{seen.total_steps} steps")
             expect_same(list(seen.episode_lengths()), [np.int64(n) for n in lengths], "lengths")
             described = list(seen.read_episode_metadata(range(len(numbers))))
-            for index, episode in enumerate(self._all(seen)):
+            for index, episode in enumerate(self._read_all(seen)):
                 wanted = simple_episode(numbers[index], lengths[index])
                 expect(episode.id == index, f"episode {index} has id {episode.id}")
                 for name in list(EpisodeData.__dataclass_fields__)[1:-1]:
@@ -151,7 +151,7 @@ class StorageConformance(ABC):
         storage = self.new_storage(_POSITION, _MOVE)
         storage.compact()
         expect(storage.append_episodes([]) == range(0), "an append of nothing added something")
-        for seen in (storage, self.reopened(storage)):
+        for seen in (storage, self.reopen(storage)):
             expect(seen.total_episodes == 0 and seen.total_steps == 0, "it is not empty")
             expect(len(seen.episode_lengths()) == 0, "it has lengths")
             expect(list(seen.read_episodes([])) == [], "it has episodes")
@@ -172,7 +172,7 @@ class StorageConformance(ABC):
                     [EpisodeBuffer(None, None, None, observations, actions, zeros, zeros, zeros)]
                 )
                 written.append((observations, actions))
-            for seen in (storage, self.reopened(storage)):
+            for seen in (storage, self.reopen(storage)):
                 for index, (observations, actions) in enumerate(written):
                     for copy in (True, False):
                         (episode,) = seen.read_episodes([index], copy=copy)
@@ -194,7 +194,7 @@ class StorageConformance(ABC):
             infos={"x": special},
         )
         storage.append_episodes([buffer])
-        (episode,) = self.reopened(storage).read_episodes([0])
+        (episode,) = self.reopen(storage).read_episodes([0])
         expect_same(episode.observations, special, "observations")
         expect_same(episode.rewards, np.array([np.nan]), "rewards")
         expect_same(episode.infos["x"], special, "infos")
@@ -218,8 +218,8 @@ class StorageConformance(ABC):
             buffer = simple_episode(index, 2)
             buffer.infos = info
             storage.append_episodes([buffer])
-        for seen in (storage, self.reopened(storage)):
-            first, second, third = self._all(seen)
+        for seen in (storage, self.reopen(storage)):
+            first, second, third = self._read_all(seen)
             expect(first.infos["sometimes"].tolist() == [None, 1, None], "a mask is wrong")
             expect_same(first.infos["ragged"], infos[0]["ragged"], "ragged")
             expect_same(first.infos["nested"]["text"], ["a", "\ud800", "é"], "text")
@@ -247,23 +247,23 @@ class StorageConformance(ABC):
             buffer.seed, buffer.options, buffer.metadata = seed, options, metadata
             buffer.extras = {"own": np.arange(4) * number}
             storage.append_episodes([buffer])
-        seen = self.reopened(storage)
+        seen = self.reopen(storage)
         entries = seen.read_episode_metadata(range(3))
-        for number, (episode, entry) in enumerate(zip(self._all(seen), entries, strict=True)):
+        for number, (episode, entry) in enumerate(zip(self._read_all(seen), entries, strict=True)):
             for found in (episode, entry):
                 expect_same((found.seed, found.options, found.metadata), said[number], "entry")
             expect_same(episode.extras["own"], np.arange(4) * number, "extras")
 
     def test_episodes_keep_the_order_in_which_they_were_added(self) -> None:
         """Indices count up over all appends."""
-        storage = self._filled(3, 1, 2)
+        storage = self._fill(3, 1, 2)
         added = storage.append_episodes([simple_episode(3, 4), simple_episode(4, 1)])
         expect(added == range(3, 5), f"the added episodes are {added}")
         self._expect_simple(storage, range(5), [3, 1, 2, 4, 1])
 
     def test_episodes_are_read_in_the_order_of_their_indices(self) -> None:
         """Indices may come in any order, repeated, and from an iterator."""
-        storage = self._filled(3, 1, 2, 5)
+        storage = self._fill(3, 1, 2, 5)
         wanted = [2, 0, 0, 3, 1, 2]
         found = [episode.id for episode in storage.read_episodes(iter(wanted))]
         expect(found == wanted, f"episodes {found} were read, not {wanted}")
@@ -272,7 +272,7 @@ class StorageConformance(ABC):
 
     def test_an_index_outside_is_refused(self) -> None:
         """Negative indices and those behind the last are no episodes."""
-        storage = self._filled(1, 2)
+        storage = self._fill(1, 2)
         for index in (-1, 2, 2**70):
             expect_raises(EpisodeIndexError, lambda: list(storage.read_episodes([0, index])))  # noqa: B023
             expect_raises(
@@ -295,9 +295,11 @@ class StorageConformance(ABC):
                 buffers.append(buffer)
                 written.append((rows, is_known))
             storage.append_episodes(buffers)
-            storage.append_episodes(self._all(storage))
-            for seen in (storage, self.reopened(storage)):
-                for episode, (rows, is_known) in zip(self._all(seen), written * 2, strict=True):
+            storage.append_episodes(self._read_all(storage))
+            for seen in (storage, self.reopen(storage)):
+                for episode, (rows, is_known) in zip(
+                    self._read_all(seen), written * 2, strict=True
+                ):
                     expect(episode.final_observation_known is is_known, f"{name}: other metadata")
                     found = split_space_rows(space, episode.observations, len(rows))
                     expect_same(found, rows, f"{name}: observations")
@@ -324,7 +326,7 @@ class StorageConformance(ABC):
 
     def test_views_are_read_only(self) -> None:
         """With ``copy=False`` nothing that lies in the storage can be written to."""
-        storage = self._filled(3, 2)
+        storage = self._fill(3, 2)
         (before,) = storage.read_episodes([1])
         (view,) = storage.read_episodes([1], copy=False)
         for array in find_arrays((view.observations, view.actions, view.rewards, view.infos)):
@@ -345,16 +347,16 @@ class StorageConformance(ABC):
 
     def test_an_append_that_fails_adds_nothing(self) -> None:
         """Neither an error of the caller's iterator nor a bad episode leaves anything behind."""
-        storage = self._filled(2, 1)
+        storage = self._fill(2, 1)
         bytes_before = storage.nbytes
 
-        def broken() -> Iterator[Episode]:
+        def fail_midway() -> Iterator[Episode]:
             yield simple_episode(8, 3)
             raise KeyError("the caller's own error")
 
         bad = simple_episode(9, 2)
         bad.rewards = np.zeros(1)
-        expect_raises(KeyError, lambda: storage.append_episodes(broken()))
+        expect_raises(KeyError, lambda: storage.append_episodes(fail_midway()))
         for episodes in ([simple_episode(8, 3), bad], [bad]):
             expect_raises(DataError, lambda: storage.append_episodes(episodes))  # noqa: B023
         other = simple_episode(9, 2)
@@ -367,7 +369,7 @@ class StorageConformance(ABC):
 
     def test_rows_of_another_shape_than_their_space_are_refused(self) -> None:
         """Also by an empty storage, where no episode before has the right shape."""
-        storage = self._filled()
+        storage = self._fill()
         wide = simple_episode(0, 2)
         wide.observations = np.zeros((3, 5))
         expect_raises(DataError, lambda: storage.append_episodes([wide]))
@@ -375,7 +377,7 @@ class StorageConformance(ABC):
 
     def test_episodes_of_another_storage_can_be_appended(self) -> None:
         """All of them, or some in any order, and the source stays as it is."""
-        source, target = self._filled(2, 1, 3), self._filled(1)
+        source, target = self._fill(2, 1, 3), self._fill(1)
         expect(target.append_storage(source) == range(1, 4), "other indices were promised")
         self._expect_simple(target, [0, 0, 1, 2], [1, 2, 1, 3])
         expect(target.append_storage(source, [2, 0, 2]) == range(4, 7), "other indices")
@@ -385,7 +387,7 @@ class StorageConformance(ABC):
 
     def test_a_storage_can_be_appended_to_itself(self) -> None:
         """Its episodes are then there twice."""
-        storage = self._filled(2, 1)
+        storage = self._fill(2, 1)
         storage.append_storage(storage)
         self._expect_simple(storage, [0, 1, 0, 1], [2, 1, 2, 1])
         storage.append_storage(storage, [3, 0])
@@ -395,21 +397,21 @@ class StorageConformance(ABC):
 
     def test_an_append_of_episodes_that_are_not_there_adds_nothing(self) -> None:
         """An index outside the source is refused before anything is added."""
-        source, target = self._filled(2, 1), self._filled(3)
+        source, target = self._fill(2, 1), self._fill(3)
         for indices in ([0, 2], [-1], [0, 1, 5]):
             expect_raises(EpisodeIndexError, lambda: target.append_storage(source, indices))  # noqa: B023
         self._expect_simple(target, [0], [3])
 
     def test_a_storage_with_other_spaces_cannot_be_appended(self) -> None:
         """The message says which space differs."""
-        target = self._filled(2)
+        target = self._fill(2)
         other = self.new_storage(_POSITION, spaces.Discrete(4))
         error = expect_raises(IncompatibleDatasetsError, lambda: target.append_storage(other))
         expect("action_space" in str(error), f"the message does not name the space: {error}")
 
     def test_compacting_changes_nothing_that_can_be_read(self) -> None:
         """Many appends become one layout, and every episode keeps its index."""
-        storage = self._filled(2)
+        storage = self._fill(2)
         for number in range(1, 25):
             buffer = simple_episode(number, 1 + number % 3)
             storage.append_episodes([buffer])
@@ -423,10 +425,12 @@ class StorageConformance(ABC):
 
     def test_a_pickled_storage_reads_the_same(self) -> None:
         """Before and after anything was read."""
-        storage = self._filled(2, 3)
+        storage = self._fill(2, 3)
         for _ in range(2):
             restored: Storage = pickle.loads(pickle.dumps(storage))
-            for found, wanted in zip(self._all(restored), self._all(storage), strict=True):
+            for found, wanted in zip(
+                self._read_all(restored), self._read_all(storage), strict=True
+            ):
                 expect_same_episode(found, wanted)
             expect(dict(restored.metadata) == dict(storage.metadata), "the metadata differs")
 
@@ -434,8 +438,8 @@ class StorageConformance(ABC):
         """Reading works on both sides of a fork, with what was read before it."""
         if "fork" not in multiprocessing.get_all_start_methods():
             return
-        storage = self._filled(2, 3, 1)
-        wanted = self._all(storage)[1]
+        storage = self._fill(2, 3, 1)
+        wanted = self._read_all(storage)[1]
         context = multiprocessing.get_context("fork")
         with context.Pool(2) as pool:
             found = pool.map(_Reading(storage), [1, 1, 1])
@@ -445,9 +449,9 @@ class StorageConformance(ABC):
 
     def test_metadata_can_be_changed_except_what_the_data_depends_on(self) -> None:
         """Numbers of numpy become JSON; what is not JSON is refused."""
-        storage = self._filled(1)
+        storage = self._fill(1)
         storage.update_metadata({"author": "Ada", "score": np.float32(1.5), "list": (1, None)})
-        for seen in (storage, self.reopened(storage)):
+        for seen in (storage, self.reopen(storage)):
             found = [seen.metadata[key] for key in ("author", "score", "list")]
             expect_same(found, ["Ada", 1.5, [1, None]], "metadata")
         before = dict(storage.metadata)
@@ -461,7 +465,7 @@ class StorageConformance(ABC):
 
     def test_metadata_says_what_the_storage_is(self) -> None:
         """The counts, the format and the spaces are among the metadata."""
-        storage = self._filled(2, 3)
+        storage = self._fill(2, 3)
         metadata = storage.metadata
         expect(metadata["total_episodes"] == 2 and metadata["total_steps"] == 5, "other counts")
         expect(metadata["data_format"] == storage.data_format, "another format")
@@ -471,7 +475,7 @@ class StorageConformance(ABC):
 
     def test_refreshing_what_nobody_changed_finds_nothing(self) -> None:
         """`refresh` says whether there was anything."""
-        storage = self._filled(2)
+        storage = self._fill(2)
         expect(storage.refresh() is False, "something was found")
         self._expect_simple(storage, [0], [2])
 

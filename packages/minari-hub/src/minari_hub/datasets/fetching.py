@@ -147,5 +147,5 @@ def _raise_what_is_final(errors: Sequence[Exception]) -> None:
 
 
 def _pause(idle: int) -> None:
-    patience = Patience.current()
+    patience = Patience.from_environment()
     time.sleep(min(patience.first_wait * 2**idle, patience.longest_wait) * random.uniform(0.5, 1))

@@ -93,7 +93,7 @@ def record_origin(folder: Path, url: str) -> None:
     """
     urls = sorted({*_read_origins(folder), url})
     content = {"uid": _read_uid(_read_local_manifest(folder)), "urls": urls}
-    # Where it cannot be kept, the remote is asked again the next time.
+    # Where it cannot be written, the remote is asked again the next time.
     with suppress(OSError):
         replace_file(folder / ORIGINS_FILE, json.dumps(content).encode("ascii"))
 
@@ -149,7 +149,7 @@ def _explain_question(dataset_id: str, url: str) -> Iterator[None]:
 def _read_uid(manifest: JsonObject) -> str:
     """Return the `uid` of a dataset, in whatever format; "" where it has none."""
     for key in (SNAPSHOT_KEY, OWN_KEY):
-        part = manifest.get(key)
-        if isinstance(part, dict) and isinstance(part.get("uid"), str):
-            return str(part["uid"])
+        section = manifest.get(key)
+        if isinstance(section, dict) and isinstance(section.get("uid"), str):
+            return str(section["uid"])
     return ""

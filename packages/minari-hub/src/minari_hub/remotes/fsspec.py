@@ -178,7 +178,7 @@ class FsspecRemote(Remote):
         """
         path = self._path(name)
 
-        def place() -> None:
+        def put_in_place() -> None:
             there = self._describe(path)
             if there is not None and not replaces:
                 raise RemoteObjectExistsError(f"{name!r} exists on {self.url}")
@@ -199,7 +199,7 @@ class FsspecRemote(Remote):
                     self._files.rm_file(temporary)
                 raise
 
-        self._ask(f"create {name!r} on {self.url}", place, faults)
+        self._ask(f"create {name!r} on {self.url}", put_in_place, faults)
 
     def _rename(self, old: str, new: str) -> None:
         if type(self._files).mv is AbstractFileSystem.mv:
@@ -271,7 +271,7 @@ class FsspecRemote(Remote):
         while start < stop:
             end = min(start + nbytes, stop)
             began = time.monotonic()
-            content = self._ask(what, self._bound(what, path, start, end))
+            content = self._ask(what, self._plan_read(what, path, start, end))
             if not isinstance(content, bytes) or len(content) > end - start:
                 raise RemoteError(f"{self.url} sends something else than the bytes of {name!r}")
             yield content
@@ -288,7 +288,7 @@ class FsspecRemote(Remote):
             elif seconds > 4:
                 nbytes = max(nbytes // 2, _SMALLEST_PIECE)
 
-    def _bound(self, what: str, path: str, start: int, end: int) -> Callable[[], object]:
+    def _plan_read(self, what: str, path: str, start: int, end: int) -> Callable[[], object]:
         return lambda: run_within(
             _LONGEST_READ_SECONDS,
             lambda: self._files.cat_file(path, start=start, end=end),

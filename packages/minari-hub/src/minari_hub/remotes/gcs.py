@@ -347,7 +347,7 @@ class _Bounded(io.BytesIO):
 
 
 def _make_retry(faults: Faults) -> Retry:
-    patience = Patience.current()
+    patience = Patience.from_environment()
     return Retry(
         predicate=lambda error: _is_passing(error) and not faults.is_over(error),
         initial=patience.first_wait,

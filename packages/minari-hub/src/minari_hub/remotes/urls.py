@@ -30,7 +30,7 @@ class _Kind:
     extra: str = ""
     """The extra of this package that installs what the module imports."""
     takes_path: bool = True
-    """Whether a URL may continue after its first part: then ``scheme://bucket/a`` has, under the
+    """Whether a URL may continue after its first name: then ``scheme://bucket/a`` has, under the
     name ``b``, what ``scheme://bucket`` has under ``a/b``."""
 
 
@@ -68,11 +68,11 @@ def open_remote(remote_path: str | None = None, token: str | None = None) -> Rem
             f"remote {url!r} is no URL; write for example gs://bucket/prefix, hf://organization "
             f"or {Path(url).absolute().as_uri()}"
         )
-    scheme, _, place = url.partition("://")
+    scheme, _, path = url.partition("://")
     scheme = scheme.lower()
     kind = _KINDS.get(scheme, _OTHERS)
     if scheme != "file":
-        first, *others = [part for part in place.split("/") if part] or [""]
+        first, *others = [name for name in path.split("/") if name] or [""]
         if not first:
             raise RemoteUrlError(f"remote {url!r} names no bucket")
         if others and not kind.takes_path:
@@ -87,7 +87,7 @@ def open_remote(remote_path: str | None = None, token: str | None = None) -> Rem
         raise MissingDependencyError(
             f"{url} needs the package {error.name}; install it with pip install {package!r}"
         ) from error
-    remote: Remote = module.open_remote(f"{scheme}://{place}", token)
+    remote: Remote = module.open_remote(f"{scheme}://{path}", token)
     return remote
 
 
@@ -103,12 +103,12 @@ def normalize_dataset_url(url: str) -> str:
         >>> normalize_dataset_url("GCP://bucket//D4RL/door/human-v2/")
         'gs://bucket/D4RL/door/human-v2'
     """
-    head, _, place = url.partition("://")
+    head, _, path = url.partition("://")
     scheme = {"gcp": "gs"}.get(head.lower(), head.lower())
     root = ""
     if scheme == "file":
-        root, place = "/", quote(unquote(place.removeprefix("localhost")))
-    return f"{scheme}://{root}{'/'.join(part for part in place.split('/') if part)}"
+        root, path = "/", quote(unquote(path.removeprefix("localhost")))
+    return f"{scheme}://{root}{'/'.join(part for part in path.split('/') if part)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +130,13 @@ def parse_dataset_url(url: str) -> Iterator[Address]:
     Raises:
         DatasetIdError: The URL does not end in a dataset's id.
     """
-    head, _, place = url.rstrip("/").partition("://")
+    head, _, path = url.rstrip("/").partition("://")
     scheme = head.lower()
-    parts = place.split("/")
-    stops = range(1, len(parts)) if _KINDS.get(scheme, _OTHERS).takes_path else [1]
+    names = path.split("/")
+    stops = range(1, len(names)) if _KINDS.get(scheme, _OTHERS).takes_path else [1]
     found = False
     for stop in stops:
-        dataset_id = "/".join(parts[stop:])
+        dataset_id = "/".join(names[stop:])
         if scheme == "file":
             dataset_id = unquote(dataset_id)
         try:
@@ -144,7 +144,7 @@ def parse_dataset_url(url: str) -> Iterator[Address]:
         except DatasetIdError:
             continue
         found = True
-        yield Address(f"{head}://{'/'.join(parts[:stop]) or '/'}", dataset_id)
+        yield Address(f"{head}://{'/'.join(names[:stop]) or '/'}", dataset_id)
     if not found:
         raise DatasetIdError(
             f"{url!r} does not end in a dataset id; write for example gs://bucket/D4RL/door/human-v2"

@@ -105,7 +105,7 @@ class _Measured(io.RawIOBase):
     def __init__(self, raw: io.RawIOBase) -> None:
         super().__init__()
         self._raw = raw
-        self._window = max(1.0, min(_WINDOW_SECONDS, Patience.current().give_up_after))
+        self._window = max(1.0, min(_WINDOW_SECONDS, Patience.from_environment().give_up_after))
         self._waited = 0.0
         self._received = -1  # before the first bytes, until which the server may think
 

@@ -125,7 +125,7 @@ class PartialFile:
         checksum = self.source.checksum
         if checksum is None:
             return True
-        return self._current_hasher().hexdigest() == checksum.digest
+        return self._get_hasher().hexdigest() == checksum.digest
 
     def restart(self) -> None:
         """Discard what it has."""
@@ -150,7 +150,7 @@ class PartialFile:
             return
         data = b"".join(self._pending)
         if self.source.checksum is not None:
-            self._current_hasher().update(data)
+            self._get_hasher().update(data)
         if self._file is None:
             self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115
         self._pending, self._pending_nbytes = [], 0
@@ -166,7 +166,7 @@ class PartialFile:
             self._file.close()
             self._file = None
 
-    def _current_hasher(self) -> Hasher:
+    def _get_hasher(self) -> Hasher:
         """Return the running checksum of the bytes that are in the file."""
         if self._hasher is None and self.source.checksum is not None:
             hasher = start_hasher(self.source.checksum.algorithm, self.source.size)

@@ -42,7 +42,7 @@ class Patience:
     """Seconds between later tries, at most; each wait is up to twice the one before."""
 
     @classmethod
-    def current(cls) -> Patience:
+    def from_environment(cls) -> Patience:
         """Read what the environment asks for.
 
         Raises:
@@ -126,9 +126,9 @@ def keep_trying(
         work: The function, which must be idempotent.
         is_passing: Whether an error is transient.
         faults: Counts the faults.
-        patience: How long to go on; None is `Patience.current`.
+        patience: How long to go on; None is `Patience.from_environment`.
     """
-    patience = patience or Patience.current()
+    patience = patience or Patience.from_environment()
     stop = time.monotonic() + patience.give_up_after
     wait = patience.first_wait
     while True:

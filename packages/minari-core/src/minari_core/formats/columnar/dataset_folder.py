@@ -87,7 +87,7 @@ class ColumnarStorage(ShardFolder):
         Raises:
             DatasetChangedError: Another dataset has taken this one's place.
         """
-        manifest = self._current()
+        manifest = self._read_current()
         if manifest == self._manifest:
             return False
         self._use_manifest(manifest)
@@ -95,7 +95,7 @@ class ColumnarStorage(ShardFolder):
 
     def newer_episodes(self) -> int:
         """Return the number of episodes that others have added and `refresh` would load."""
-        return self._current().snapshot.total_episodes - self.total_episodes
+        return self._read_current().snapshot.total_episodes - self.total_episodes
 
     def save(self) -> None:
         """Do nothing: whatever is added is saved at once."""
@@ -105,12 +105,12 @@ class ColumnarStorage(ShardFolder):
         check_updatable(changes)
         checked = normalize_metadata(changes)
         with lock_dataset(self._folder):
-            manifest = self._current()
+            manifest = self._read_current()
             manifest = replace(manifest, metadata={**manifest.metadata, **checked})
             write_manifest(self._folder, manifest)
             self._use_manifest(manifest)
 
-    def _current(self) -> Manifest:
+    def _read_current(self) -> Manifest:
         manifest = read_manifest(self._folder)
         if manifest.snapshot.uid != self.snapshot.uid:
             raise DatasetChangedError(
@@ -120,9 +120,9 @@ class ColumnarStorage(ShardFolder):
         return manifest
 
     @contextmanager
-    def _adding(self, *, keep: bool = True) -> Iterator[Transaction]:
+    def _open_transaction(self, *, keep: bool = True) -> Iterator[Transaction]:
         with lock_dataset(self._folder):
-            self._use_manifest(self._current())
+            self._use_manifest(self._read_current())
             start = self.snapshot if keep else replace(self.snapshot, shards=(), schemas=())
             transaction = Transaction(
                 self._folder, start, durable=True, widening=self._widening, is_published=True

@@ -79,7 +79,7 @@ class EpisodeIndex:
             "episodes": np.array(self._first_episodes),
         }
 
-    def firsts(self, axis: Axis) -> npt.NDArray[np.int64]:
+    def find_first_rows(self, axis: Axis) -> npt.NDArray[np.int64]:
         """Return the first row, step or episode of each shard, and the total at the end.
 
         Returns:

@@ -109,7 +109,7 @@ class ShardedStorage(Storage):
             flags = [
                 (int(first), self.shard(number).array(name))
                 for name in FLAGS
-                for number, first in enumerate(index.firsts("steps")[:-1])
+                for number, first in enumerate(index.find_first_rows("steps")[:-1])
             ]
             self._early_ends = index, find_early_ends(index.starts, flags)
         return self._early_ends[1]

@@ -181,7 +181,7 @@ class ShardFolder(ShardedStorage):
         Returns:
             The indices of the episodes that end in them.
         """
-        with self._adding() as transaction:
+        with self._open_transaction() as transaction:
             first = transaction.total_episodes
             for data in shards:
                 transaction.write(data)
@@ -196,7 +196,7 @@ class ShardFolder(ShardedStorage):
         Returns:
             The indices of the episodes that end in them.
         """
-        with self._adding() as transaction:
+        with self._open_transaction() as transaction:
             first = transaction.total_episodes
             transaction.adopt(snapshot)
         return range(first, transaction.total_episodes)
@@ -219,7 +219,7 @@ class ShardFolder(ShardedStorage):
             DataError: A column has another dtype or shape than in the shards before it.
             DatasetWriteError: The file system refused.
         """
-        with self._adding() as transaction:
+        with self._open_transaction() as transaction:
             first = transaction.total_episodes
             transaction.allow_widening()
             for source in sources:
@@ -233,7 +233,7 @@ class ShardFolder(ShardedStorage):
             return super().append_storage(source, indices)
         check_spaces(self, source)
         chosen = np.arange(source.total_episodes) if indices is None else np.asarray(indices)
-        with self._adding() as transaction:
+        with self._open_transaction() as transaction:
             if source.is_recording:
                 transaction.note_recording(source.snapshot.uid)
                 transaction.allow_widening()
@@ -299,7 +299,7 @@ class ShardFolder(ShardedStorage):
 
         Shards stay apart only where a column appears that the shards before them lack.
         """
-        with self._adding(keep=False) as transaction:
+        with self._open_transaction(keep=False) as transaction:
             transaction.join(self, range(len(self.snapshot.shards)))
 
     def fingerprint(self) -> str:
@@ -316,7 +316,7 @@ class ShardFolder(ShardedStorage):
         write_manifest(self._folder, self._manifest)
 
     @contextmanager
-    def _adding(self, *, keep: bool = True) -> Iterator[Transaction]:
+    def _open_transaction(self, *, keep: bool = True) -> Iterator[Transaction]:
         """Open a transaction that is committed if the block succeeds.
 
         Args:

@@ -300,10 +300,10 @@ class PublicStorage(Storage):
         return self._append(source.read_episodes(chosen, copy=False), recording)
 
     def _append(self, episodes: Iterable[Episode], recording: str | None) -> range:
-        with self._changing():
+        with self._hold_lock():
             manifest = self._manifest
             first = number = manifest.total_episodes
-            established = self._established_schema()
+            established = self._find_schema()
             writer: EpisodeWriter | None = None
             steps = 0
             try:
@@ -340,7 +340,7 @@ class PublicStorage(Storage):
             self._established = established
             return range(first, number)
 
-    def _established_schema(self) -> Schema | None:
+    def _find_schema(self) -> Schema | None:
         if self._established is None and self.total_episodes:
             (episode,) = self.read_episodes([0])
             known = {FINAL_OBSERVATION: episode.final_observation_known}
@@ -386,7 +386,7 @@ class PublicStorage(Storage):
         if fixed:
             raise MetadataError(f"metadata {', '.join(fixed)} cannot be changed after creation")
         checked = normalize_metadata(changes)
-        with self._changing():
+        with self._hold_lock():
             metadata = {**self._manifest.metadata, **checked}
             self._commit(replace(self._manifest, metadata=metadata))
 
@@ -431,7 +431,7 @@ class PublicStorage(Storage):
         return current
 
     @contextmanager
-    def _changing(self) -> Iterator[None]:
+    def _hold_lock(self) -> Iterator[None]:
         """Hold the dataset's lock, after loading its newest state."""
         if not self._published:
             yield

@@ -80,7 +80,7 @@ class _ShardsCheck:
         self._check_files()
         for number, entry in enumerate(self._snapshot.shards):
             self._arrays.append([])
-            with self._findings.catching(entry.file):
+            with self._findings.catch_errors(entry.file):
                 self._arrays[number] = self._view_arrays(entry)
         starts = self._check_lengths()
         checked: set[ShardEntry] = set()
@@ -89,7 +89,7 @@ class _ShardsCheck:
             if entry in checked:
                 continue
             checked.add(entry)
-            with self._findings.catching(entry.file):
+            with self._findings.catch_errors(entry.file):
                 self._check_shard(number, entry, starts)
         if starts is not None:
             self._remark(starts)
@@ -102,7 +102,7 @@ class _ShardsCheck:
         for entry in shards[1:]:
             if entry.schema == shards[0].schema:
                 continue
-            with self._findings.catching(entry.file):
+            with self._findings.catch_errors(entry.file):
                 check_schema_fits(self._schema(shards[0]), self._schema(entry))
 
     def _check_files(self) -> None:
@@ -113,7 +113,7 @@ class _ShardsCheck:
         done = 0
         self._progress(done, total)
         for entry in entries.values():
-            with self._findings.catching(entry.file):
+            with self._findings.catch_errors(entry.file):
                 self._check_file(entry, known)
             done += entry.nbytes
             self._progress(done, total)
@@ -160,7 +160,7 @@ class _ShardsCheck:
             if spec.derived:
                 continue
             array: StoredArray | None = None
-            with self._findings.catching(entry.file, spec.path):
+            with self._findings.catch_errors(entry.file, spec.path):
                 array = view_array(contents, entry, schema, index, "it", "it")
             arrays.append((spec, array))
         return arrays

@@ -98,7 +98,7 @@ class _PublicEpisodeCheck(EpisodeCheck):
         if kept is None:
             self._unguarded.append(number)
         elif len(self._findings.problems) == before:
-            with self._findings.catching(self.find_data_file(number)):
+            with self._findings.catch_errors(self.find_data_file(number)):
                 self._compare(number, kept)
         return steps
 

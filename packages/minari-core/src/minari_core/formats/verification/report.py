@@ -104,7 +104,7 @@ class Findings:
         self.problems.append(VerificationProblem(file, message, column, episode))
 
     @contextmanager
-    def catching(self, file: str, column: str | None = None) -> Iterator[None]:
+    def catch_errors(self, file: str, column: str | None = None) -> Iterator[None]:
         """Turn an error of the block into a problem, so that the rest is checked too."""
         try:
             yield

@@ -125,7 +125,7 @@ class _GathererCache:
         column: FixedColumn,
         columns: Sequence[Column],
     ) -> Gatherer:
-        firsts = self.index.firsts(AXES[group])
+        firsts = self.index.find_first_rows(AXES[group])
         values: list[StoredArray | None] = []
         present: list[StoredArray | None] = []
         for number, count in enumerate(np.diff(firsts).tolist()):
@@ -147,7 +147,7 @@ class _GathererCache:
     def _value_gatherer(
         self, storage: ShardedStorage, group: str, keys: Sequence[str]
     ) -> ValueGatherer:
-        firsts = self.index.firsts(AXES[group])
+        firsts = self.index.find_first_rows(AXES[group])
         shards = [storage.shard(number) for number in range(len(firsts) - 1)]
         counts = np.diff(firsts).tolist()
         readers = [

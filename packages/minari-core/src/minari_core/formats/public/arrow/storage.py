@@ -280,7 +280,7 @@ class _Writer(EpisodeWriter):
         self._written.append(folder)
         storage.write_table(pa.table(columns), folder)
         # Without white space, which tells it from what another program makes of it.
-        metadata = json.dumps(nest_attributes(attributes), default=_plain, separators=(",", ":"))
+        metadata = json.dumps(nest_attributes(attributes), default=_to_plain, separators=(",", ":"))
         (folder / EPISODE_METADATA).write_text(metadata, encoding="ascii")
         if sidecar:
             text = np.frombuffer(sidecar.columns_to_json().encode("utf-8"), dtype=np.uint8)
@@ -342,7 +342,7 @@ def _read_sidecar(path: Path) -> tuple[str, Iterator[Any]]:
     return columns, iter(arrays)
 
 
-def _plain(value: object) -> object:
+def _to_plain(value: object) -> object:
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     raise TypeError(f"{type(value).__name__} is not JSON")

@@ -222,10 +222,10 @@ def read_attribute(attribute: Any) -> Any:
         return None
     value = np.empty(attribute.shape, dtype=attribute.dtype)
     attribute.read(value)
-    return _plain(value)
+    return _to_plain(value)
 
 
-def _plain(value: np.ndarray[Any, Any]) -> Any:
+def _to_plain(value: np.ndarray[Any, Any]) -> Any:
     if value.dtype.kind in "OS":
         texts = [
             item.decode("utf-8") if isinstance(item, bytes) else item
