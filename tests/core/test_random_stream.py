@@ -189,3 +189,12 @@ def test_a_stream_that_was_pickled_spawns_what_it_would_have_spawned() -> None:
     copied = pickle.loads(pickle.dumps(stream))
     assert copied.spawn().generator.integers(2**62) == stream.spawn().generator.integers(2**62)
     assert stream.spawn().spawn().generator.integers(2**62) != stream.generator.integers(2**62)
+
+
+def test_streams_are_spawned_as_numpy_spawns_them() -> None:
+    stream = RandomStream(4)
+    for child, seeds in zip(
+        [stream.spawn(), stream.spawn()], np.random.SeedSequence(4).spawn(2), strict=True
+    ):
+        wanted = np.random.default_rng(seeds).integers(2**62, size=3)
+        assert child.generator.integers(2**62, size=3).tolist() == wanted.tolist()

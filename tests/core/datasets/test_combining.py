@@ -107,3 +107,43 @@ def test_a_combination_takes_the_largest_step_limit() -> None:
     assert spec is not None
     assert spec.max_episode_steps == 900
     assert [episode.seed for episode in load_dataset("tests/all-v0")] == [7, 7, 7]
+
+
+def test_a_combination_names_all_people_and_requirements_of_its_parts() -> None:
+    cards: list[dict[str, Any]] = [
+        {
+            "author": ["Ada", "Grace"],
+            "author_email": "ada@example.org",
+            "requirements": ["numpy", "torch"],
+        },
+        {
+            "author": "Grace",
+            "author_email": ["grace@example.org", "ada@example.org"],
+            "requirements": ["torch", "jax"],
+        },
+        {"author": "Alan"},
+    ]
+    shared = {
+        "algorithm_name": "PPO",
+        "code_permalink": "https://example.org/code",
+        "ref_min_score": 1.0,
+        "ref_max_score": 2.0,
+        "num_episodes_average_score": 3,
+    }
+    parts = [
+        create(f"tests/part-v{n}", description=f"part {n}", **card, **shared)
+        for n, card in enumerate(cards)
+    ]
+
+    combined = load_dataset(combine_datasets(parts, "tests/all-v0").id)
+
+    assert combined.metadata["author"] == ["Ada", "Grace", "Alan"]
+    assert combined.metadata["author_email"] == ["ada@example.org", "grace@example.org"]
+    assert combined.metadata["requirements"] == ["numpy", "torch", "jax"]
+    # What all say is said of the combination, and nothing else.
+    assert {key: combined.metadata.get(key) for key in shared} == shared
+    assert "description" not in combined.metadata
+    named = combine_datasets(parts[2:], "tests/one-v0").metadata
+    assert named["author"] == ["Alan"]
+    assert not {"author_email", "requirements"} & named.keys()
+    assert named["description"] == "part 2"

@@ -261,3 +261,17 @@ def test_numbers_of_numpy_in_a_description_become_json() -> None:
     scores = get_normalized_score(dataset, np.array([[1.0], [2.0], [5.0]]))
     expect_same(scores, np.array([[0.0], [0.5], [2.0]]))
     assert get_normalized_score(dataset, 3) == 1
+
+
+def test_an_id_that_somebody_takes_meanwhile_is_theirs(datasets_root: Path) -> None:
+    def buffers() -> Iterator[EpisodeBuffer]:
+        yield simple_episode(1, 2)
+        create("tests/mine-v0", buffer=[simple_episode(7, 3)])
+        yield simple_episode(2, 2)
+
+    with pytest.raises(DatasetExistsError, match="created by somebody else meanwhile"):
+        create("tests/mine-v0", buffer=buffers())
+
+    (episode,) = load_dataset("tests/mine-v0")
+    assert (episode.seed, len(episode)) == (7, 3)
+    assert list((datasets_root / ".staging").glob("*")) == []

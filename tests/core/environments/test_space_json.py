@@ -215,6 +215,26 @@ def test_what_the_public_minari_writes_is_read() -> None:
     assert_the_same(space_from_json(text), expected)
 
 
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"type": "Discrete", "n": 3}, spaces.Discrete(3)),
+        ({"type": "Discrete", "dtype": "int64", "n": 3}, spaces.Discrete(3)),
+        ({"type": "MultiDiscrete", "nvec": [5, 2]}, spaces.MultiDiscrete([5, 2])),
+        (
+            {"type": "MultiDiscrete", "dtype": "int8", "nvec": [[5], [2]]},
+            make_multi_discrete([[5], [2]], dtype=np.int8),
+        ),
+    ],
+)
+def test_a_space_that_says_no_start_begins_at_zero(
+    fields: dict[str, Any], expected: Space[Any]
+) -> None:
+    space: Any = space_from_dict(fields)
+    assert_the_same(space, expected)
+    assert not np.any(space.start)
+
+
 BOX = {"type": "Box", "dtype": "float32", "shape": [2], "low": 0, "high": 1}
 
 

@@ -246,3 +246,28 @@ def test_what_is_asked_for_beyond_the_data_takes_no_memory(world_size: int) -> N
             for batch in dataset.batches(10**12, n_step=10**12, **share):
                 found += zip(batch.episode_ids.tolist(), batch.time_steps.tolist(), strict=True)
     assert sorted(found) == [(e, t) for e, steps in enumerate(lengths) for t in range(steps)]
+
+
+def test_a_state_that_any_release_saved_is_gone_on_from() -> None:
+    saved = {
+        "version": 1,
+        "identity": "numbers",
+        "settings": {
+            "batch_size": 4,
+            "seed": 7,
+            "shuffle": True,
+            "drop_last": False,
+            "rank": 0,
+            "world_size": 1,
+            "size": 10,
+            "weights": None,
+        },
+        "epoch": 0,
+        "batch": 1,
+    }
+    batches = batches_of(10, 4, seed=7, epochs=2)
+    next(batches)
+    assert batches.state_dict() == saved
+    resumed = batches_of(10, 4, seed=7, epochs=2)
+    resumed.load_state_dict(saved)
+    assert list(resumed) == [[6, 1, 0, 9], [5, 8], [9, 1, 7, 5], [3, 6, 4, 2], [0, 8]]

@@ -14,7 +14,7 @@ from minari_core import MinariDataset, MinariError, SamplingError
 from minari_core.datasets.dataset import get_raw_storage
 from minari_core.formats.columnar.memory import MemoryStorage
 from minari_core.sampling import TransitionBatch
-from tests.core.helpers.recorded import NESTED, VECTOR, record, stored
+from tests.core.helpers.recorded import NESTED, VECTOR, WITH_IMAGE, record, stored
 
 Call = Callable[[MinariDataset], Any]
 
@@ -150,6 +150,24 @@ def test_out_of_another_size_or_kind_is_refused() -> None:
             ):
                 with pytest.raises(SamplingError, match=r"out does not fit float64 of shape \(2,"):
                     dataset.sample_transitions(2, n_step=3, out=wrong)
+
+
+def test_out_of_another_size_is_refused_beside_compressed_images() -> None:
+    recorded = record(WITH_IMAGE, VECTOR, [4, 5], 0, cuts=2)
+    for assembled in (True, False):
+        with stored(recorded, on_disk=True, assembled=assembled) as dataset:
+            # One row would be repeated as often as there is room.
+            for size, other in ((4, 1), (1, 4)):
+                batch = dataset.sample_transitions(size)
+                with pytest.raises(SamplingError, match=r"belongs; give a batch of the same size"):
+                    dataset.sample_transitions(other, out=batch)
+                camera = batch.observations["camera"]
+                for mine in (
+                    TransitionBatch(observations={"camera": camera, "speed": np.zeros(other)}),
+                    TransitionBatch(next_observations={"camera": camera, "speed": np.zeros(other)}),
+                ):
+                    with pytest.raises(SamplingError, match=rf"shape \({size}, 64, 64\)"):
+                        dataset.sample_transitions(other, out=mine)
 
 
 def test_a_batch_that_was_not_read_says_so() -> None:

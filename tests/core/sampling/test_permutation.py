@@ -54,3 +54,11 @@ def test_orders_of_different_keys_are_as_good_as_unrelated() -> None:
 def test_every_order_of_few_numbers_comes_up() -> None:
     seen = {tuple(Permutation(3, key)(np.arange(3)).tolist()) for key in range(200)}
     assert len(seen) == 6
+
+
+def test_an_order_is_the_same_in_every_release() -> None:
+    # A saved state goes on in it, so that another one would repeat some numbers and miss others.
+    assert Permutation(10, 7, 3)(np.arange(10)).tolist() == [7, 0, 5, 4, 6, 9, 1, 3, 2, 8]
+    assert Permutation(1000, 0)(np.arange(5)).tolist() == [814, 451, 942, 496, 586]
+    largest = Permutation(10**9 + 7, 2**64, 1)(np.array([0, 1, 2, 10**9]))
+    assert largest.tolist() == [124658848, 236917824, 681649677, 650188740]

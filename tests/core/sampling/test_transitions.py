@@ -13,6 +13,7 @@ from minari_core import SamplingError
 from minari_core.sampling import TransitionBatch, TransitionOptions
 from minari_core.sampling.goals import Goals
 from tests.core.helpers.recorded import (
+    IMAGE,
     VECTOR,
     WITH_IMAGE,
     Recorded,
@@ -193,6 +194,43 @@ def test_buffers_of_the_caller_are_filled_even_where_they_are_not_contiguous() -
             assert batch.rewards is rewards
             assert np.array_equal(buffer[:, ::2], batch.observations)
             assert not buffer[:, 1::2].any()
+
+
+@pytest.mark.parametrize("stack", [0, 2])
+@pytest.mark.parametrize("names", [["observations"], ["observations", "next_observations"]])
+def test_images_are_decoded_into_buffers_that_are_not_contiguous(
+    stack: int, names: list[str]
+) -> None:
+    recorded = record(IMAGE, VECTOR, [9, 4, 20], 1, cuts=3)
+    with stored(recorded, on_disk=True) as dataset:
+        sampler = dataset.transition_sampler(columns=names, stack=stack)
+        buffers = np.zeros((2, 33, *([3] if stack else []), 64, 128), np.uint8)
+        used = buffers[:, :, :2, :, ::2] if stack else buffers[..., ::2]
+        mine = TransitionBatch(**dict(zip(names, used, strict=False)))
+        # In order, so that whole chunks are wanted, too.
+        batch = sampler.read(np.arange(33), out=mine)
+        for name, part in zip(names, used, strict=False):
+            after = name == "next_observations"
+            for place, (index, step) in enumerate(recorded.view([0, 1, 2])):
+                rows = recorded.episodes[index].observations
+                seen = [rows[max(step + after - back, 0)] for back in range(max(stack, 1))][::-1]
+                assert np.array_equal(part[place].reshape(-1, 64, 64), seen), (name, place)
+            assert np.shares_memory(getattr(batch, name), buffers)
+        used[...] = 0
+        assert not buffers.any()
+
+
+def test_rows_of_a_column_that_a_shard_lacks_are_zero_under_the_mask() -> None:
+    # Only the second episode has it, and each episode has a shard.
+    recorded = record(VECTOR, VECTOR, [4, 4], 1)
+    recorded.cuts = [(5, 4)]
+    options: dict[str, Any] = {"columns": ["infos/late"], "weights": [1, 0]}
+    with stored(recorded, on_disk=True) as dataset:
+        batch = dataset.sample_transitions(8, **options)
+        batch.columns["infos/late"].data[...] = 99
+        batch = dataset.sample_transitions(8, **options, out=batch)
+        assert batch.columns["infos/late"].mask.all()
+        assert not batch.columns["infos/late"].data.any()
 
 
 def test_a_batch_that_is_filled_again_keeps_nothing_that_was_not_asked_for() -> None:

@@ -132,3 +132,8 @@ def test_weights_that_do_not_fit_batches_are_refused() -> None:
             dataset.batches(3, weights="episodes", shuffle=False)
         with pytest.raises(SamplingError, match=r"episode 0 of the view has weight 1\.0, but no"):
             dataset.batches(3, length=2, weights=[1, 1, 1, 1])
+
+
+def test_what_is_drawn_by_weights_is_the_same_in_every_release() -> None:
+    order = WeightedOrder(EpisodeWeights([1, 0, 2, 0.5], np.array([3, 5, 1000, 7])), 7, 3)
+    assert order(np.arange(8)).tolist() == [1012, 2, 1, 943, 1014, 492, 729, 544]

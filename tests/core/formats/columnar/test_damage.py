@@ -296,6 +296,13 @@ def test_a_newer_version_is_refused_by_what_it_needs(folder: Path) -> None:
     assert "metadata.json" in str(raised.value)
 
 
+def test_what_is_written_has_the_version_that_every_release_reads(folder: Path) -> None:
+    assert _manifest(folder)["columnar"]["version"] == 1
+    for shard in folder.glob("*.h5"):
+        with h5py.File(shard) as file:
+            assert file.attrs["minari_format_version"] == 1
+
+
 def _changed(keys: tuple[Any, ...], value: Any) -> Callable[[dict[str, Any]], None]:
     def change(manifest: dict[str, Any]) -> None:
         place: Any = manifest["columnar"]
