@@ -5,6 +5,11 @@ faults at random. Of each, the tests of the room run that its module lies in, as
 the rooms; then those of its package, and with ``--tests all`` all others. The code that is checked
 out is only read.
 
+``python -m tests.mutation --map tests/core …`` runs these tests once, and keeps in
+``.mutation.json`` which lines each of them runs. From then on the tests that run a fault's line
+come before all others, the fastest first, and with ``--tests line`` no others do. What a map
+knows of a module counts until the module changes.
+
 Faults that look as if nobody could notice them, because only words or tuned bounds change, are
 listed and not counted.
 """
@@ -29,10 +34,17 @@ from queue import SimpleQueue
 from threading import Lock
 
 from tests.mutation.faults import Fault, faults_in
+from tests.mutation.line_map import ROOT, LineMap
 
-ROOT = Path(__file__).parents[2]
 _ABOVE = {"core": ("collect", "hub", "minari"), "collect": ("minari",), "hub": ("minari",)}
 _NO_TESTS = 5
+# Most faults are noticed by the first of them, for which the others need not be collected.
+_FIRST_TESTS = 30
+# Lines that nearly every test runs are noticed by many of them.
+_MOST_SECONDS = 120.0
+
+
+_PYTEST = [sys.executable, "-m", "pytest", "-n", "0"]
 
 
 @dataclass(frozen=True)
@@ -73,13 +85,11 @@ class Copy:
 
     def run(self, tests: list[str], seconds: float) -> tuple[str, str]:
         """Run tests until one fails; whether one did, and which."""
-        sources = sorted(str(path) for path in self._folder.glob("packages/*/src"))
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sources)}
-        options = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider", "--no-header"]
+        options = ["-x", "-q", "-p", "no:cacheprovider", "--no-header"]
         process = subprocess.Popen(
-            [sys.executable, "-m", "pytest", *options, *tests],
+            [*_PYTEST, *options, *tests],
             cwd=self._folder,
-            env=environment,
+            env=_environment(self._folder),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -101,17 +111,21 @@ class Copy:
 
 
 class Judge:
-    """Runs what tests there are for a fault, each kind of them without a fault first."""
+    """Runs what tests there are for a fault; what they do without one is known or tried first."""
 
-    def __init__(self, scope: str) -> None:
+    def __init__(self, scope: str, line_map: LineMap) -> None:
         self._scope = scope
+        self._line_map = line_map
         self._seconds: dict[tuple[str, ...], float | None] = {}
         self._lock = Lock()
 
     def judge(self, copy: Copy, fault: Fault) -> Verdict:
         """Whether the tests notice a fault."""
         ran: list[str] = []
-        for tests in stages(fault.path, self._scope):
+        of_line = self._line_map.tests_of(fault.path, fault.line, _MOST_SECONDS)
+        first = [of_line[:_FIRST_TESTS], of_line[_FIRST_TESTS:]]
+        others = [] if of_line and self._scope == "line" else stages(fault.path, self._scope)
+        for tests in filter(None, [*first, *others]):
             seconds = self._time_of(copy, tests)
             if seconds is None:
                 return Verdict(fault, "tests fail without it", " ".join(tests))
@@ -124,10 +138,14 @@ class Judge:
             if outcome == "failed":
                 return Verdict(fault, "noticed", by)
             ran += tests
-        return Verdict(fault, "not noticed", " ".join(ran))
+        by = " ".join([f"{len(of_line)} tests that run it", *ran[len(of_line) :]])
+        return Verdict(fault, "not noticed", by)
 
     def _time_of(self, copy: Copy, tests: list[str]) -> float | None:
         """How long tests take; None if they fail by themselves."""
+        known = self._line_map.sum_seconds(tests)
+        if known is not None:
+            return known
         with self._lock:
             key = tuple(tests)
             if key not in self._seconds:
@@ -140,6 +158,18 @@ class Judge:
             return self._seconds[key]
 
 
+def _environment(folder: Path) -> dict[str, str]:
+    """The environment in which the packages of a folder are imported."""
+    sources = sorted(str(path) for path in folder.glob("packages/*/src"))
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sources)}
+
+
+def make_map(tests: list[str]) -> int:
+    """Run tests once to see which lines each of them runs."""
+    command = [*_PYTEST, "-q", "-p", "tests.mutation.line_map", *tests]
+    return subprocess.run(command, cwd=ROOT, env=_environment(ROOT), check=False).returncode
+
+
 def stages(module: Path, scope: str) -> list[list[str]]:
     """The tests of a module's room, then those of its package, then all others."""
     package = module.parts[1].removeprefix("minari-")
@@ -148,7 +178,7 @@ def stages(module: Path, scope: str) -> list[list[str]]:
         room = room.parent
     # The examples in its docstrings are tests, too.
     found = [[room.as_posix(), module.as_posix()]]
-    if scope != "room" and room.as_posix() != f"tests/{package}":
+    if scope in ("package", "all") and room.as_posix() != f"tests/{package}":
         found.append([f"tests/{package}", f"--ignore={room.as_posix()}"])
     if scope == "all":
         others = [f"tests/{name}" for name in _ABOVE.get(package, ())]
@@ -180,10 +210,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="what the choice of faults follows from")
     parser.add_argument("--faults", type=int, default=100, help="how many to put in; 100")
     parser.add_argument("--modules", nargs="*", default=["*"], help="as minari_core/columns/*")
-    parser.add_argument("--tests", choices=["room", "package", "all"], default="package")
+    parser.add_argument("--tests", choices=["line", "room", "package", "all"], default="package")
+    parser.add_argument("--map", nargs="+", help="make the map of lines with these tests instead")
     parser.add_argument("--jobs", type=int, default=1, help="how many at a time; 1")
     parser.add_argument("--at-least", type=float, default=95.0, help="percent to be noticed; 95")
     given = parser.parse_args()
+    if given.map:
+        return make_map(given.map)
     seed = secrets.randbelow(2**31) if given.seed is None else given.seed
     modules = modules_that_match(given.modules)
     possible = [fault for path in modules for fault in faults_in(path, (ROOT / path).read_bytes())]
@@ -207,7 +240,7 @@ def choose(possible: list[Fault], count: int, seed: int) -> tuple[list[Fault], l
 
 def judge_all(faults: list[Fault], scope: str, jobs: int) -> list[Verdict]:
     """Judge each in one of so many copies, and say so as it goes on."""
-    judge = Judge(scope)
+    judge = Judge(scope, LineMap())
     with tempfile.TemporaryDirectory(prefix="minari-mutation-") as folder:
         copies: SimpleQueue[Copy] = SimpleQueue()
         for number in range(jobs):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+import hashlib
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.mutation.__main__ import ROOT, choose, stages
+from tests.mutation.__main__ import choose, stages
 from tests.mutation.faults import faults_in
+from tests.mutation.line_map import ROOT, LineMap
 
 SOURCE = b'''
 from typing import Protocol, TYPE_CHECKING
@@ -88,6 +93,53 @@ def test_the_tests_of_a_module_are_those_of_its_room_and_then_its_package() -> N
     ground = Path("packages/minari-hub/src/minari_hub/testing.py")
     assert stages(ground, "package") == [["tests/hub", ground.as_posix()]]
     assert stages(ground, "all")[1][:2] == ["tests/minari", "tests/test_api_page.py"]
+
+
+def test_the_tests_of_a_line_are_those_that_ran_it_the_fastest_first(tmp_path: Path) -> None:
+    module = Path("packages/minari-core/src/minari_core/local/dataset_id.py")
+    source = (ROOT / module).read_bytes()
+    known = {"digest": hashlib.sha256(source).hexdigest(), "lines": {}}
+    statement = next(
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Raise) and node.end_lineno != node.lineno
+    )
+    known["lines"] = {str(statement.lineno - 1): [2], str(statement.lineno): [0, 1]}
+    written = {"tests": ["slow", "fast", "before"], "seconds": [3, 1, 0]}
+    file = tmp_path / "map.json"
+    file.write_text(json.dumps({**written, "modules": {module.as_posix(): known}}))
+    line_map = LineMap(file)
+
+    # Also of the lines of a statement that Python does not count.
+    for line in (statement.lineno, statement.lineno + 1):
+        assert line_map.tests_of(module, line) == ["fast", "slow"]
+    assert line_map.tests_of(module, statement.lineno - 1) == ["before"]
+    assert line_map.tests_of(module, 1) == []
+    assert line_map.tests_of(module, statement.lineno, most_seconds=3.5) == ["fast"]
+    assert line_map.sum_seconds(["fast", "slow"]) == 4
+    assert line_map.sum_seconds(["fast", "unknown"]) is None
+    known["digest"] = "of a module that has changed since"
+    file.write_text(json.dumps({**written, "modules": {module.as_posix(): known}}))
+    assert LineMap(file).tests_of(module, statement.lineno) == []
+    assert LineMap(tmp_path / "none.json").tests_of(module, statement.lineno) == []
+
+
+@pytest.mark.slow
+def test_a_map_of_lines_is_made_by_running_tests(tmp_path: Path) -> None:
+    file = tmp_path / "map.json"
+    test = "tests/core/local/test_dataset_id.py::test_a_broken_namespace_is_told_likewise"
+    subprocess.run(
+        [sys.executable, "-m", "tests.mutation", "--map", test],
+        cwd=ROOT,
+        env={**os.environ, "MINARI_MUTATION_MAP": str(file)},
+        capture_output=True,
+        check=True,
+    )
+    module = Path("packages/minari-core/src/minari_core/local/dataset_id.py")
+    line_map = LineMap(file)
+    found = [line_map.tests_of(module, line) for line in range(1, 200)]
+
+    assert {each.partition("[")[0] for tests in found for each in tests} == {test}
 
 
 @pytest.mark.slow
