@@ -139,26 +139,29 @@ def _examine(
     namespace, name = template.dataset_id.split("/")
     others = [each.root / each.dataset_id / "data" for each in templates if each != template]
 
-    def mutate_and_ask(tell: Tell) -> None:
+    def mutate_copy() -> list[Any]:
         shutil.copytree(template.root / template.dataset_id, root / namespace / name)
         mutation = mutate(root / namespace / name / "data", chosen, others)
-        tell([mutation.text, mutation.is_accident, mutation.is_forged])
+        return [mutation.text, mutation.is_accident, mutation.is_forged]
+
+    def ask_copy(tell: Tell) -> None:
         with at_root(root):
             tell(_ask_all(template.dataset_id))
 
-    ending = run_forked(mutate_and_ask, cpu_seconds=30, seconds=240)
-    what = f"{template.dataset_id}, {ending.told[0][0] if ending.told else 'not mutated'}"
+    # In processes of their own: to mutate may take more memory than is granted to answer.
+    text, is_accident, is_forged = ask(mutate_copy)
+    ending = run_forked(ask_copy, cpu_seconds=30, seconds=240)
+    what = f"{template.dataset_id}, {text}"
     data_format = name.removesuffix("-v0")
 
     def find(kind: str, details: str) -> None:
         campaign.find(case, f"{data_format}: {kind}", f"{what}\n{details}", root)
 
     if ending.fate:
-        found = ending.fate if ending.told else "the mutation itself fails"
-        find(f"{found}{_last_call(ending.errors)}", _end(ending.errors))
+        find(f"{ending.fate}{_last_call(ending.errors)}", _end(ending.errors))
         campaign.outcomes["crash or hang"] += 1
     else:
-        (_, is_accident, is_forged), answers = ending.told
+        (answers,) = ending.told
         campaign.outcomes[_judge(template, is_accident, is_forged, answers, find)] += 1
     if ending.seconds > _SECONDS and not ending.fate:
         find("takes long", f"{ending.seconds:.0f} s")

@@ -35,7 +35,7 @@ def batch_indices(
         EpisodeIndexError: An index is outside the storage; those before it were yielded.
     """
     steps = total_steps / max(total_episodes, 1)
-    nbytes = max(1.0, steps * _estimate_row_nbytes(observation_space))
+    nbytes = max(1.0, steps * estimate_row_nbytes(observation_space))
     largest = int(min(max(_BATCH_NBYTES / nbytes, 1), _LARGEST_BATCH))
     size = 1
     batch: list[int] = []
@@ -53,11 +53,12 @@ def batch_indices(
         yield batch
 
 
-def _estimate_row_nbytes(space: spaces.Space[Any]) -> int:
+def estimate_row_nbytes(space: spaces.Space[Any]) -> int:
+    """Estimate how much memory a value of a space takes."""
     if isinstance(space, spaces.Dict):
-        return sum(map(_estimate_row_nbytes, space.spaces.values()))
+        return sum(map(estimate_row_nbytes, space.spaces.values()))
     if isinstance(space, spaces.Tuple):
-        return sum(map(_estimate_row_nbytes, space.spaces))
+        return sum(map(estimate_row_nbytes, space.spaces))
     if space.shape is None or space.dtype is None:
         return _UNKNOWN_NBYTES
     elements = int(np.prod(space.shape, dtype=np.int64))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -38,13 +39,17 @@ def decode_jpegs(
     for row, frame in enumerate(frames):
         try:
             with image_module.open(io.BytesIO(frame), formats=["JPEG"]) as image:
+                # Before it is decoded: a small file may claim to be a large image.
+                found = (image.height, image.width, len(image.getbands()))
+                if shape is not None and prod(found) != prod(shape):
+                    raise DatasetDamagedError(
+                        f"{where}: row {row} is an image of shape {found}, not {shape}"
+                    )
                 images.append(np.asarray(image, dtype=np.uint8))
-        except (OSError, ValueError, SyntaxError) as error:
+        except (OSError, ValueError, SyntaxError, image_module.DecompressionBombError) as error:
+            if isinstance(error, DatasetDamagedError):
+                raise
             raise DatasetDamagedError(f"{where}: row {row} is no JPEG image: {error}") from error
-        if shape is not None and images[-1].size != np.prod(shape, dtype=np.int64):
-            raise DatasetDamagedError(
-                f"{where}: row {row} is an image of shape {images[-1].shape}, not {shape}"
-            )
     if len({image.shape for image in images}) > 1:
         raise DatasetDamagedError(f"{where}: the images have different shapes")
     stacked = np.stack(images) if images else np.zeros((0, *(shape or ())), dtype=np.uint8)

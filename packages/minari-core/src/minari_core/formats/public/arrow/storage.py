@@ -13,7 +13,7 @@ import re
 import shutil
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -38,6 +38,7 @@ from minari_core.formats.public.files import (
     is_episode_data,
     parse_episode_number,
 )
+from minari_core.formats.public.limits import check_limit, estimate_nbytes, limit_nbytes
 from minari_core.formats.public.sidecar import COLUMNS_NAME, ENTRY, Sidecar, restore_sidecar
 
 try:
@@ -52,6 +53,7 @@ except ImportError as error:
 
 
 _BLOCK_NBYTES = 1 << 20
+_BATCH_NBYTES, _BATCH_ROWS = 4 << 20, 512
 
 
 @contextmanager
@@ -84,10 +86,12 @@ class ArrowStorage(PublicStorage):
             with _name_damage(number, folder):
                 attributes = _read_json(folder / EPISODE_METADATA)
                 if "total_steps" not in attributes:
-                    attributes["total_steps"] = self._table(folder).num_rows - 1
+                    attributes["total_steps"] = self._table(folder, attributes).num_rows - 1
                 entry = None
                 if (folder / SIDECAR_FILE).exists():
-                    columns, arrays = _read_sidecar(folder / SIDECAR_FILE)
+                    columns, arrays = _read_sidecar(
+                        folder / SIDECAR_FILE, estimate_nbytes(self._manifest)
+                    )
                     rows = int(attributes["total_steps"]) + 1
                     entry = restore_sidecar(columns, arrays, rows, {}, copy=True)[1]
             yield attributes, entry
@@ -100,9 +104,9 @@ class ArrowStorage(PublicStorage):
             yield rows
 
     def _read_episode(self, folder: Path, number: int) -> EpisodeData:
-        table = self._table(folder)
-        columns = {name: table.column(name).combine_chunks() for name in table.column_names}
         attributes = _read_json(folder / EPISODE_METADATA)
+        table = self._table(folder, attributes)
+        columns = {name: table.column(name).combine_chunks() for name in table.column_names}
         rows = table.num_rows
         # The public Minari adds a row to all but the observations, if they are one more.
         steps = rows if attributes.get("total_steps") == rows else rows - 1
@@ -120,7 +124,9 @@ class ArrowStorage(PublicStorage):
         seed, options, metadata = decode_attributes(attributes)
         extras: dict[str, Any] = {}
         if (folder / SIDECAR_FILE).exists():
-            sidecar_columns, arrays = _read_sidecar(folder / SIDECAR_FILE)
+            sidecar_columns, arrays = _read_sidecar(
+                folder / SIDECAR_FILE, estimate_nbytes(self._manifest)
+            )
             extras, entry = restore_sidecar(sidecar_columns, arrays, steps + 1, infos, copy=True)
             if entry is not None:
                 seed, options, metadata = entry
@@ -173,22 +179,35 @@ class ArrowStorage(PublicStorage):
         text = (self._folder / str(number) / EPISODE_METADATA).read_bytes()
         return text == json.dumps(json.loads(text)).encode("ascii")
 
-    def _table(self, folder: Path) -> Any:
+    def _table(self, folder: Path, attributes: Attributes) -> Any:
         files = _data_files(folder)
         if not files:
             raise DatasetDamagedError("it has no file of data")
         files.sort(key=lambda path: [int(digits) for digits in re.findall(r"\d+", path.name)])
         for path in files:
             check_plain(path, may_be_link=True)
-        tables = [self._read_table(path) for path in files]
+        expected = estimate_nbytes(self._manifest)
+        steps = attributes.get("total_steps", self.total_steps)
+        most_rows = steps + 1 if isinstance(steps, int) else 0
+        tables = [self._read_table(path, expected, most_rows) for path in files]
         for table in tables:
             # An offset that leads out of a buffer would crash the process.
             table.validate(full=True)
         return tables[0] if len(tables) == 1 else pa.concat_tables(tables)
 
-    def _read_table(self, path: Path) -> Any:
-        with pa.OSFile(str(path)) as file:
-            return pa.ipc.open_file(file).read_all()
+    def _read_table(self, path: Path, expected: int, most_rows: int) -> Any:
+        """Read a file, of which not more is taken into memory than is to be expected.
+
+        Args:
+            path: The file.
+            expected: The size that all arrays of the dataset are expected to have in memory.
+            most_rows: How many rows the episode has by its metadata.
+        """
+        content = path.read_bytes()
+        limit = limit_nbytes(expected, len(content))
+        with pa.ipc.open_file(pa.py_buffer(content)) as file:
+            batches = map(file.get_batch, range(file.num_record_batches))
+            return pa.Table.from_batches(_limited(batches, limit, most_rows), file.schema)
 
     def _count_rows(self, path: Path) -> int:
         check_plain(path, may_be_link=True)
@@ -219,8 +238,16 @@ class ParquetStorage(ArrowStorage):
 
     data_format: ClassVar[str] = "parquet"
 
-    def _read_table(self, path: Path) -> Any:
-        return parquet.read_table(path, partitioning=None)
+    def _read_table(self, path: Path, expected: int, most_rows: int) -> Any:
+        limit = limit_nbytes(expected, path.stat().st_size)
+        with parquet.ParquetFile(path) as file:
+            schema = file.schema_arrow
+            row = sum(arrow_values.count_row_nbytes(field.type) for field in schema)
+            _check_rows(file.metadata.num_rows, most_rows)
+            check_limit(row * most_rows, limit)
+            at_once = max(1, min(_BATCH_ROWS, _BATCH_NBYTES // max(row, 1)))
+            batches = file.iter_batches(at_once)
+            return pa.Table.from_batches(_limited(batches, limit, most_rows), schema)
 
     def _count_rows(self, path: Path) -> int:
         check_plain(path, may_be_link=True)
@@ -304,6 +331,22 @@ class _Writer(EpisodeWriter):
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def _check_rows(rows: int, most_rows: int) -> None:
+    if rows > most_rows:
+        raise DatasetDamagedError(f"it has {rows} rows, but its metadata says {most_rows}")
+
+
+def _limited(batches: Iterable[Any], limit: int, most_rows: int) -> Iterator[Any]:
+    """Yield batches as long as they are not more, and take no more memory, than they may."""
+    rows = nbytes = 0
+    for batch in batches:
+        rows += batch.num_rows
+        nbytes += batch.nbytes
+        _check_rows(rows, most_rows)
+        check_limit(nbytes, limit)
+        yield batch
+
+
 def _add_file(checksum: int, path: Path) -> int:
     """Return a checksum with the name and the contents of a file added."""
     check_plain(path, may_be_link=True)
@@ -334,9 +377,11 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _read_sidecar(path: Path) -> tuple[str, Iterator[Any]]:
+def _read_sidecar(path: Path, expected: int) -> tuple[str, Iterator[Any]]:
     check_plain(path, may_be_link=True)
     with np.load(path, allow_pickle=False) as archive:
+        claimed = sum(member.file_size for member in archive.zip.infolist())
+        check_limit(claimed, limit_nbytes(expected, path.stat().st_size))
         columns = bytes(archive[COLUMNS_NAME]).decode("utf-8")
         arrays = [archive[str(index)] for index in range(len(archive.files) - 1)]
     return columns, iter(arrays)

@@ -149,6 +149,18 @@ def decode_numbers(array: Any, where: str) -> np.ndarray[Any, Any]:
     return _numbers(array, (), where)
 
 
+def count_row_nbytes(kind: Any) -> int:
+    """Return how much memory a row of a type takes, without what is of variable length."""
+    if pa.types.is_struct(kind):
+        return sum(count_row_nbytes(field.type) for field in kind)
+    if pa.types.is_fixed_size_list(kind):
+        return int(kind.list_size) * count_row_nbytes(kind.value_type)
+    try:
+        return int(-(-kind.bit_width // 8))
+    except ValueError:
+        return 0
+
+
 def _lists(values: np.ndarray[Any, Any], where: str) -> Any:
     flat = np.ascontiguousarray(values).reshape(len(values), -1)
     kind = pa.list_(_type(values.dtype, where), flat.shape[1])

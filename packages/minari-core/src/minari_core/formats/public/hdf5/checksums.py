@@ -20,7 +20,6 @@ from minari_core.formats.public.hdf5.file import (
     Hdf5File,
     is_group,
     names_in,
-    read_array,
     read_attribute,
 )
 
@@ -77,7 +76,7 @@ def _read_tree(file: Hdf5File, group: Any) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for name in names_in(group):
         stored = file.open(group, name)
-        tree[name] = _read_tree(file, stored) if is_group(stored) else read_array(stored)
+        tree[name] = _read_tree(file, stored) if is_group(stored) else file.read_array(stored)
     return tree
 
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from h5py import h5a, h5d, h5f, h5g, h5l, h5o, h5p, h5s, h5t
+from h5py import h5a, h5d, h5f, h5g, h5i, h5l, h5o, h5p, h5s, h5t
 
 from minari_core.errors import DatasetBusyError, DatasetDamagedError, MissingDependencyError
 from minari_core.files import check_plain
 from minari_core.formats.public.hdf5.mapped_file import Attributes, Hdf5Map, Tree, UnusualFileError
+from minari_core.formats.public.limits import MOST_PACKED, check_limit, limit_nbytes
 
-_LARGEST_NBYTES = 1 << 40
+_SMALL_NBYTES = 1 << 20
+"""What is read without a look at how much is stored."""
+_ROWS_AT_ONCE = 256
 
 
 @contextmanager
@@ -44,8 +48,12 @@ def name_damage(where: str) -> Iterator[None]:
 class Hdf5File:
     """An open file; links are not followed, except from the root to files beside it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, expected_nbytes: int = 0) -> None:
         """Open a file for reading.
+
+        Args:
+            path: The file.
+            expected_nbytes: The size that its arrays are expected to have in memory.
 
         Raises:
             DatasetBusyError: Another program holds it open for writing.
@@ -59,6 +67,7 @@ class Hdf5File:
             check_plain(path, may_be_link=True)
             self._file = h5f.open(str(path).encode(), h5f.ACC_RDONLY, access)
             self.root = h5g.open(self._file, b"/")
+        self._left = limit_nbytes(expected_nbytes, _measure(self._file))
         self._others: dict[str, Hdf5File] = {}
         self._map: Hdf5Map | None = None
         layout = self._file.get_create_plist()
@@ -130,6 +139,7 @@ class Hdf5File:
             raise DatasetDamagedError(f"{where}: {path} is a link")
         if file_name not in self._others:
             self._others[file_name] = Hdf5File(path)
+            self._left += self._others[file_name]._left
         other = self._others[file_name]
         holder, _, name = inside.rpartition(b"/")
         if holder not in (b"", b"/"):
@@ -149,6 +159,63 @@ class Hdf5File:
         if group.links.get_info(encoded).type != h5l.TYPE_HARD:
             raise DatasetDamagedError(f"{name} is a link to another place")
         return h5o.open(group, encoded)
+
+    def read_array(self, dataset: Any) -> np.ndarray[Any, Any]:
+        """Read a whole dataset into a fresh array; text as bytes objects.
+
+        Raises:
+            DatasetDamagedError: It lies outside its file, or claims to be larger than it can be.
+        """
+        layout = dataset.get_create_plist()
+        if layout.get_layout() == h5d.VIRTUAL or layout.get_external_count():
+            raise DatasetDamagedError("a dataset lies outside its file")
+        shape, dtype = dataset.shape, dataset.dtype
+        nbytes = prod(shape) * dtype.itemsize
+        if nbytes > _SMALL_NBYTES:
+            stored = dataset.get_storage_size()
+            if stored > _measure(h5i.get_file_id(dataset)) or nbytes > stored * MOST_PACKED:
+                raise DatasetDamagedError(
+                    f"a dataset of shape {shape} claims {nbytes} bytes; {stored} are in the file"
+                )
+        self._count(nbytes)
+        array = np.empty(shape, dtype=dtype)
+        if dtype.kind == "O" and len(shape) == 1:
+            self._read_rows(dataset, array)
+        elif array.size:
+            # Into memory of its own type, so that HDF5 converts nothing.
+            dataset.read(h5s.ALL, h5s.ALL, array)
+        return array
+
+    def _read_rows(self, dataset: Any, array: np.ndarray[Any, Any]) -> None:
+        """Read rows of variable length; how much memory they take is seen when they are read."""
+        for start in range(0, len(array), _ROWS_AT_ONCE):
+            rows = array[start : start + _ROWS_AT_ONCE]
+            there = dataset.get_space()
+            there.select_hyperslab((start,), (len(rows),))
+            dataset.read(h5s.create_simple((len(rows),)), there, rows)
+            self._count(sum(memoryview(row).nbytes for row in rows.tolist()))
+
+    def _count(self, nbytes: int) -> None:
+        check_limit(nbytes, self._left)
+        self._left -= nbytes
+
+    def read_text(self, dataset: Any) -> list[str]:
+        """Read a dataset of strings.
+
+        Raises:
+            DatasetDamagedError: It is something else.
+        """
+        array = self.read_array(dataset)
+        if array.dtype.kind not in "OS" or array.ndim != 1:
+            raise DatasetDamagedError(f"text is stored as {array.dtype} of shape {array.shape}")
+        return [
+            row if isinstance(row, str) else bytes(row).decode("utf-8") for row in array.tolist()
+        ]
+
+
+def _measure(file: Any) -> int:
+    """Return the size of an open file in bytes."""
+    return int(file.get_filesize())
 
 
 def names_in(group: Any) -> list[str]:
@@ -172,37 +239,6 @@ def is_group(thing: Any) -> bool:
 def is_variable(dataset: Any) -> bool:
     """Return whether the rows of a dataset are of variable length."""
     return isinstance(dataset.get_type(), h5t.TypeVlenID)
-
-
-def read_array(dataset: Any) -> np.ndarray[Any, Any]:
-    """Read a whole dataset into a fresh array; text as bytes objects.
-
-    Raises:
-        DatasetDamagedError: It lies outside its file, or is larger than makes sense.
-    """
-    layout = dataset.get_create_plist()
-    if layout.get_layout() == h5d.VIRTUAL or layout.get_external_count():
-        raise DatasetDamagedError("a dataset lies outside its file")
-    shape, dtype = dataset.shape, dataset.dtype
-    if int(np.prod(shape, dtype=np.float64)) * dtype.itemsize > _LARGEST_NBYTES:
-        raise DatasetDamagedError(f"a dataset of shape {shape}")
-    array = np.empty(shape, dtype=dtype)
-    if array.size:
-        # Into memory of its own type, so that HDF5 converts nothing.
-        dataset.read(h5s.ALL, h5s.ALL, array)
-    return array
-
-
-def read_text(dataset: Any) -> list[str]:
-    """Read a dataset of strings.
-
-    Raises:
-        DatasetDamagedError: It is something else.
-    """
-    array = read_array(dataset)
-    if array.dtype.kind not in "OS" or array.ndim != 1:
-        raise DatasetDamagedError(f"text is stored as {array.dtype} of shape {array.shape}")
-    return [row if isinstance(row, str) else bytes(row).decode("utf-8") for row in array.tolist()]
 
 
 def read_attributes(thing: Any) -> dict[str, Any]:

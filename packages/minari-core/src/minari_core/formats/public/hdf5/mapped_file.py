@@ -64,7 +64,7 @@ class Hdf5Map:
             ValueError: It is empty.
         """
         self._bytes = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
-        self._things = 0
+        self._things = self._nbytes = 0
 
     def close(self) -> None:
         """Unmap the file."""
@@ -85,7 +85,7 @@ class Hdf5Map:
         Raises:
             UnusualFileError: Something is not simple, or is damaged.
         """
-        self._things = 0
+        self._things = self._nbytes = 0
         try:
             return self._group(address, _DEEPEST)
         except _DAMAGE as error:
@@ -234,6 +234,8 @@ class Hdf5Map:
         version, kind = content[layout], content[layout + 1]
         self._expect(version == 3, "a layout's version")
         count = prod(shape)
+        self._nbytes += count * dtype.itemsize
+        self._expect(self._nbytes <= len(content), "arrays larger than the file")
         if kind == 1:
             offset, nbytes = _PAIR.unpack_from(content, layout + 2)
             self._expect(offset != _UNDEFINED and nbytes == count * dtype.itemsize, "no data")

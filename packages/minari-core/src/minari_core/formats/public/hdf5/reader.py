@@ -19,9 +19,7 @@ from minari_core.formats.public.hdf5.file import (
     is_group,
     is_variable,
     names_in,
-    read_array,
     read_attributes,
-    read_text,
 )
 from minari_core.formats.public.hdf5.mapped_file import Tree
 from minari_core.formats.public.jpeg import decode_jpegs, is_jpeg
@@ -186,7 +184,7 @@ class EpisodeReader:
         dataset = self._file.open(group, name)
         if is_group(dataset):
             raise DatasetDamagedError(f"{name} is a group, not a dataset")
-        return read_array(dataset)
+        return self._file.read_array(dataset)
 
     def _read_flags(self, group: Any, name: str, steps: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
         flags = self._read_array(group, name)
@@ -211,7 +209,7 @@ class EpisodeReader:
         if is_group(stored):
             raise DatasetDamagedError(f"{where} is a group, not a dataset")
         if isinstance(space, spaces.Text):
-            values: Any = read_text(stored)
+            values: Any = self._file.read_text(stored)
         else:
             values = self._read_numbers(stored, space, where)
         if len(values) != rows:
@@ -220,10 +218,10 @@ class EpisodeReader:
 
     def _read_numbers(self, stored: Any, space: spaces.Space[Any], where: str) -> Any:
         if isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) > 1:
-            frames = _frames(stored, len(space.shape))
+            frames = self._read_frames(stored, len(space.shape))
             if frames is not None:
                 return decode_jpegs(frames, space.shape, where)
-        values = read_array(stored)
+        values = self._file.read_array(stored)
         if values.ndim == 0 or values.dtype.kind not in "biufc":
             raise DatasetDamagedError(f"{where} is {values.dtype} of shape {values.shape}")
         return values
@@ -240,12 +238,22 @@ class EpisodeReader:
         if is_group(stored):
             return self._read_infos(stored, where)
         if self._repair_images and stored.dtype in (np.uint8, np.object_):
-            frames = _frames(stored, 3)
+            frames = self._read_frames(stored, 3)
             if frames is not None and all(is_jpeg(frame) for frame in frames):
                 return decode_jpegs(frames, None, where)
         if stored.dtype.kind in "OS" and not is_variable(stored):
-            return read_text(stored) if len(stored.shape) == 1 else read_array(stored).tolist()
-        return read_array(stored)
+            if len(stored.shape) == 1:
+                return self._file.read_text(stored)
+            return self._file.read_array(stored).tolist()
+        return self._file.read_array(stored)
+
+    def _read_frames(self, stored: Any, dimensions: int) -> list[bytes] | None:
+        """Read the image files in the rows of a dataset; None if it holds numbers."""
+        variable = stored.dtype.kind == "O"
+        if not variable and (len(stored.shape) != 2 or dimensions == 1):
+            return None
+        rows = self._file.read_array(stored)
+        return [np.asarray(row, dtype=np.uint8).tobytes() for row in rows]
 
     def _read_sidecar(self, group: Any) -> tuple[str, Iterator[Array]]:
         own = self._file.open(group, OWN_KEY)
@@ -289,12 +297,3 @@ def _plain_value(stored: Any, space: spaces.Space[Any], rows: int) -> Any:
     is_image = isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) > 1
     # What has another shape may be image files, one a row.
     return None if is_image and stored.shape[1:] != space.shape else stored
-
-
-def _frames(stored: Any, dimensions: int) -> list[bytes] | None:
-    """Return the rows of a dataset that holds image files, or None if it holds numbers."""
-    shape = stored.shape
-    variable = stored.dtype.kind == "O"
-    if not variable and (len(shape) != 2 or dimensions == 1):
-        return None
-    return [np.asarray(row, dtype=np.uint8).tobytes() for row in read_array(stored)]

@@ -44,6 +44,7 @@ from minari_core.formats.public.hdf5.reader import EpisodeReader
 from minari_core.formats.public.hdf5.root_attributes import read_root_metadata
 from minari_core.formats.public.hdf5.writable_file import WritableFile
 from minari_core.formats.public.jpeg import encode_jpegs
+from minari_core.formats.public.limits import estimate_nbytes
 from minari_core.formats.public.metadata_file import PublicManifest, parse_manifest
 from minari_core.formats.public.sidecar import COLUMNS_NAME, Sidecar
 from minari_core.formats.public.spaces import is_image_space
@@ -66,7 +67,7 @@ class Hdf5Storage(PublicStorage):
 
     def _read(self, numbers: Sequence[int]) -> Iterator[EpisodeData]:
         episodes: list[EpisodeData] = []
-        with Hdf5File(self._folder / MAIN_FILE) as file:
+        with self._open() as file:
             reader = self._reader(file)
             for number in numbers:
                 with name_damage(self._name(number)):
@@ -76,7 +77,7 @@ class Hdf5Storage(PublicStorage):
     def _read_attributes(self, numbers: Sequence[int]) -> Iterator[tuple[Attributes, Any]]:
         if not len(numbers):
             return
-        with Hdf5File(self._folder / MAIN_FILE) as file:
+        with self._open() as file:
             reader = self._reader(file)
             found = []
             for number in numbers:
@@ -86,7 +87,7 @@ class Hdf5Storage(PublicStorage):
 
     def compute_checksums(self, numbers: Sequence[int]) -> Iterator[EpisodeChecksums]:
         """Compute the checksums of episodes: of what is stored, wherever in the file it lies."""
-        with Hdf5File(self._folder / MAIN_FILE) as file:
+        with self._open() as file:
             for number in numbers:
                 with name_damage(self._name(number)):
                     contents = compute_contents_checksum(file, number)
@@ -102,12 +103,15 @@ class Hdf5Storage(PublicStorage):
     def _count_observations(self, numbers: Sequence[int]) -> Iterator[int | None]:
         if not numbers:
             return
-        with Hdf5File(self._folder / MAIN_FILE) as file:
+        with self._open() as file:
             reader = self._reader(file)
             for number in numbers:
                 with name_damage(self._name(number)):
                     rows = reader.count_observations(number)
                 yield rows
+
+    def _open(self) -> Hdf5File:
+        return Hdf5File(self._folder / MAIN_FILE, estimate_nbytes(self._manifest))
 
     def _reader(self, file: Hdf5File) -> EpisodeReader:
         repair = str(self.metadata.get("minari_version", "")).startswith("0.5.3")

@@ -1,0 +1,71 @@
+"""How much memory the arrays of a file may take, whatever the file claims.
+
+A compressed or damaged file of a few kilobytes can stand for gigabytes. What a dataset's metadata
+leads one to expect is read, however well it is compressed; beyond that, as much as files of such a
+size hold in practice.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+from minari_core.columns import Column, FixedColumn, MaskedColumn, StructColumn
+from minari_core.errors import DatasetDamagedError
+from minari_core.formats.public.batching import estimate_row_nbytes
+from minari_core.formats.public.metadata_file import PublicManifest
+
+MOST_PACKED = 1100
+"""How many times smaller the usual compressions make an array at most."""
+
+FREE_NBYTES = 64 << 20
+"""What any file may take."""
+
+_LARGE_NBYTES, _USUALLY_PACKED = 256 << 20, 20
+_FLAGS_NBYTES = 16
+
+
+def estimate_nbytes(manifest: PublicManifest) -> int:
+    """Estimate the size of all arrays of a dataset in memory, by what its metadata says."""
+    row = _FLAGS_NBYTES + sum(
+        [
+            estimate_row_nbytes(manifest.observation_space),
+            estimate_row_nbytes(manifest.action_space),
+            _estimate_column(manifest.infos),
+            _estimate_column(manifest.extras),
+        ]
+    )
+    return row * (manifest.total_steps + manifest.total_episodes)
+
+
+def limit_nbytes(expected: int, file_nbytes: int) -> int:
+    """Return how much memory the arrays of a file may take.
+
+    Args:
+        expected: What the metadata of the dataset leads one to expect.
+        file_nbytes: The size of the file.
+    """
+    packed = min(MOST_PACKED * file_nbytes, _LARGE_NBYTES)
+    return expected + max(FREE_NBYTES, packed, _USUALLY_PACKED * file_nbytes)
+
+
+def check_limit(nbytes: int, limit: int) -> None:
+    """Raise if arrays take more memory than they may.
+
+    Raises:
+        DatasetDamagedError: They do.
+    """
+    if nbytes > limit:
+        raise DatasetDamagedError(
+            f"its arrays claim {nbytes} bytes, more than the {limit} that the size of the file and "
+            "the metadata of the dataset allow"
+        )
+
+
+def _estimate_column(column: Column) -> int:
+    if isinstance(column, StructColumn):
+        return sum(map(_estimate_column, column.fields.values()))
+    if isinstance(column, MaskedColumn):
+        return 1 + _estimate_column(column.value)
+    if isinstance(column, FixedColumn):
+        return column.dtype.itemsize * prod(column.shape)
+    return 0

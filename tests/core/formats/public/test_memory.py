@@ -1,0 +1,255 @@
+"""What a file of a public layout claims takes no more memory than there is reason to believe."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
+import pytest
+from gymnasium import spaces
+
+pytest.importorskip("resource", reason="measures the memory of forked processes")
+
+from minari_core import EpisodeBuffer, create_dataset_from_buffers, load_dataset, verify_dataset
+from minari_core.errors import DatasetDamagedError
+from tests.campaigns.helpers.forked import Tell, run_forked
+
+pytestmark = pytest.mark.filterwarnings("ignore::minari_core.MinariWarning")
+
+MOST_NBYTES = 420 << 20
+STEPS = 4
+
+
+@pytest.fixture(autouse=True)
+def _root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+
+
+def stored(
+    tmp_path: Path, data_format: str, *, steps: int = STEPS, side: int = 2, guarded: bool = False
+) -> Path:
+    """A dataset of two episodes of constant images, each with a sidecar; its ``data`` folder."""
+    buffer = EpisodeBuffer(
+        observations=np.full((steps + 1, side, side), 7, np.uint8),
+        actions=np.zeros(steps, np.int64),
+        rewards=np.ones(steps),
+        terminations=np.arange(steps) == steps - 1,
+        truncations=np.zeros(steps, bool),
+        infos={"late": [None, *range(steps)], "text": ["a"] * (steps + 1)},
+    )
+    create_dataset_from_buffers(
+        "claims-v0",
+        [buffer, buffer],
+        observation_space=spaces.Box(0, 255, (side, side), np.uint8),
+        action_space=spaces.Discrete(2),
+        data_format=data_format,
+    )
+    data = tmp_path / "claims-v0" / "data"
+    if not guarded:
+        # As if no checksums told what is wrong.
+        manifest = json.loads((data / "metadata.json").read_text())
+        for key in ("crc32", "described", "checksums"):
+            del manifest["minari_core"][key]
+        (data / "metadata.json").write_text(json.dumps(manifest))
+    return data
+
+
+def _ask(tell: Tell) -> None:
+    dataset = load_dataset("claims-v0")
+    try:
+        dataset[1]
+    except DatasetDamagedError as error:
+        tell(str(error))
+    else:
+        tell("")
+    tell(verify_dataset("claims-v0").ok)
+
+
+def ask_in_little_memory() -> list[Any]:
+    """The error of episode 1, and what `verify` says, of a process that is measured."""
+    ending = run_forked(_ask, most_nbytes=None)
+    assert ending.fate == "", ending.errors
+    assert ending.nbytes < MOST_NBYTES, f"{ending.nbytes >> 20} MiB"
+    return ending.told
+
+
+def _never_written(group: Any) -> None:
+    del group["rewards"]
+    group.create_dataset("rewards", (10**8,), "f8", chunks=(1024,), fillvalue=1)
+
+
+def _zeros(group: Any, name: str, chunks: int, **options: Any) -> None:
+    """So many chunks of 16 MiB of zeros, packed."""
+    rows = 1 << 21
+    zeros = zlib.compress(bytes(8 * rows))
+    dataset = group.create_dataset(
+        name, (chunks * rows,), "f8", chunks=(rows,), compression="gzip", **options
+    )
+    for chunk in range(chunks):
+        dataset.id.write_direct_chunk((chunk * rows,), zeros)
+
+
+def _zeros_as_rewards(group: Any) -> None:
+    del group["rewards"]
+    _zeros(group, "rewards", 128)
+
+
+def _zeros_as_infos(group: Any) -> None:
+    _zeros(group, "infos/zeros", 128)
+
+
+def _zeros_in_the_sidecar(group: Any) -> None:
+    del group["minari_core/1"]
+    _zeros(group, "minari_core/1", 128)
+
+
+def _one_array_many_times(group: Any) -> None:
+    group["infos/0"] = np.zeros(1 << 16)
+    for number in range(1, 4000):
+        group[f"infos/{number}"] = group["infos/0"]
+
+
+def _one_text_many_times(group: Any) -> None:
+    # All chunks but the first have references to the one text.
+    text = group.create_dataset("infos/word", (1 << 16,), h5py.string_dtype(), chunks=(256,))
+    text[:256] = ["x" * (1 << 17)] + [""] * 255
+    mask, first = text.id.read_direct_chunk((0,))
+    for start in range(0, 1 << 16, 256):
+        text.id.write_direct_chunk((start,), first[:16] * 256, mask)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        _never_written,
+        _zeros_as_rewards,
+        _zeros_as_infos,
+        _zeros_in_the_sidecar,
+        pytest.param(_one_array_many_times, marks=pytest.mark.slow),
+        pytest.param(_one_text_many_times, marks=pytest.mark.slow),
+    ],
+)
+def test_hdf5_claims_no_more_than_there_is(tmp_path: Path, edit: Callable[[Any], None]) -> None:
+    path = stored(tmp_path, "hdf5") / "main_data.hdf5"
+    with h5py.File(path, "a") as file:
+        edit(file["episode_1"])
+    assert path.stat().st_size < 5 << 20
+    error, is_ok = ask_in_little_memory()
+    assert "episode 1" in error
+    assert not is_ok
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["9.npy", "further.npy"])
+def test_a_sidecar_claims_no_more_than_there_is(tmp_path: Path, name: str) -> None:
+    path = stored(tmp_path, "arrow") / "1" / "_minari_core.npz"
+    with (
+        zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open(name, "w", force_zip64=True) as file,
+    ):
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "<f8", "fortran_order": False, "shape": (600 << 17,)}
+        )
+        for _ in range(600):
+            file.write(bytes(1 << 20))
+    error, is_ok = ask_in_little_memory()
+    assert "episode 1" in error
+    assert not is_ok
+
+
+def _repeat(path: Path, batches: int, edit: Callable[[Any], Any]) -> None:
+    """Write a table of many equal rows, which take next to no space."""
+    table = edit(parquet.read_table(path, partitioning=None))
+    with parquet.ParquetWriter(path, table.schema) as writer:
+        for _ in range(batches):
+            writer.write_table(table)
+
+
+def _equal_rows(table: Any) -> Any:
+    return table.take(pa.array(np.zeros(1_000_000, np.int64)))
+
+
+def _wide_rows(table: Any) -> Any:
+    wide = pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(5 << 20)), 1 << 20)
+    return table.append_column("more", wide)
+
+
+def _long_texts(table: Any) -> Any:
+    texts = pa.array(["x" * (1 << 20)] * len(table)).dictionary_encode()
+    table = table.append_column("more", texts)
+    return table.take(pa.array(np.zeros(400, np.int64)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("batches", "edit"), [(20, _equal_rows), (20, _wide_rows), (10, _long_texts)]
+)
+def test_parquet_claims_no_more_than_there_is(
+    tmp_path: Path, batches: int, edit: Callable[[Any], Any]
+) -> None:
+    path = stored(tmp_path, "parquet") / "1" / "part-0.parquet"
+    _repeat(path, batches, edit)
+    assert path.stat().st_size < 5 << 20
+    error, is_ok = ask_in_little_memory()
+    assert "episode 1" in error
+    assert not is_ok
+
+
+def test_an_image_is_not_larger_than_its_space(tmp_path: Path) -> None:
+    from minari_core.formats.public.jpeg import decode_jpegs, encode_jpegs
+
+    (small,) = encode_jpegs(np.zeros((1, 32, 32), np.uint8), "images")
+    # The height and the width stand behind this marker.
+    place = small.index(b"\xff\xc0") + 5
+    large = small[:place] + bytes([0xFF, 0xFF, 0xFF, 0xFF]) + small[place + 4 :]
+    for shape in ((32, 32), None):
+        with pytest.raises(DatasetDamagedError, match="row 0"):
+            decode_jpegs([large], shape, "images")
+
+
+def _pack_hdf5(data: Path) -> None:
+    with h5py.File(data / "main_data.hdf5", "a") as file:
+        for group in file.values():
+            images = group["observations"][()]
+            del group["observations"]
+            packed = group.create_dataset(
+                "observations", data=images, compression="gzip", chunks=(50, *images.shape[1:])
+            )
+            assert packed.id.get_storage_size() * 700 < images.nbytes
+
+
+def _pack_sidecars(data: Path) -> None:
+    for path in data.glob("*/_minari_core.npz"):
+        with zipfile.ZipFile(path) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in members.items():
+                archive.writestr(name, content)
+
+
+@pytest.mark.parametrize(
+    ("data_format", "pack"),
+    [("hdf5", _pack_hdf5), ("parquet", _pack_sidecars), ("arrow", _pack_sidecars)],
+)
+def test_constant_images_that_pack_a_thousand_times_are_read(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    data_format: str,
+    pack: Callable[[Path], None],
+) -> None:
+    # So that small images need what their metadata says.
+    for name in ("FREE_NBYTES", "_LARGE_NBYTES"):
+        monkeypatch.setattr(f"minari_core.formats.public.limits.{name}", 1 << 16)
+    pack(stored(tmp_path, data_format, steps=200, side=128))
+    observations = load_dataset("claims-v0")[1].observations
+    assert observations.shape == (201, 128, 128)
+    assert (observations == 7).all()
+    assert verify_dataset("claims-v0").ok
