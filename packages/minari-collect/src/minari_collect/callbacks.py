@@ -13,7 +13,7 @@ from minari_core.messages import format_value
 
 
 class StepDataCallback:
-    """Makes the record of a step from what the environment returned.
+    """Make the record of a reset or step from what the environment returned.
 
     Override `__call__` to change values or to add keys. Added keys become columns of their own
     (`EpisodeData.extras`) with one row for the reset and one for each step; they may be nested
@@ -63,7 +63,7 @@ class StepDataCallback:
 
 
 class EpisodeMetadataCallback:
-    """Makes the metadata of an episode; by default, statistics of its rewards.
+    """Make the metadata of an episode; by default, statistics of its rewards.
 
     Override `__call__` to store other metadata, which can be read, and filtered by, without
     reading the steps.

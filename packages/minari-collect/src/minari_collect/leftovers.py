@@ -1,4 +1,4 @@
-"""What killed recordings and runs of `collect_dataset` left."""
+"""Describe what killed recordings and runs of `collect_dataset` left."""
 
 from __future__ import annotations
 

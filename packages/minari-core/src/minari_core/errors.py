@@ -18,7 +18,7 @@ Each class is also the built-in that people already catch::
     ├── IncompatibleDatasetsError (ValueError)  datasets that cannot be combined
     ├── DataError (ValueError)                  a value that cannot be stored without loss
     ├── EpisodeIndexError (IndexError)          an episode that is not there
-    ├── SamplingError (ValueError)              more asked for than there is
+    ├── SamplingError (ValueError)              a sample that cannot be drawn
     ├── RecordingError (RuntimeError)           a collector used out of order
     ├── EnvironmentNotRecoverableError (ValueError)
     │   └── UntrustedEnvironmentError           a spec that would run code its data names
@@ -129,7 +129,7 @@ class EpisodeIndexError(MinariError, IndexError):
 
 
 class SamplingError(MinariError, ValueError):
-    """A sample larger than what it is drawn from."""
+    """A sample that cannot be drawn: larger than its source, or with invalid arguments."""
 
 
 class RecordingError(MinariError, RuntimeError):

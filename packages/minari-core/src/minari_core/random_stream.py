@@ -19,7 +19,7 @@ _PARENT_OF_WORKERS = "torch.utils.data"
 
 
 class _Process:
-    """Stands for this process; another object stands for each process that is forked from it."""
+    """A stand-in for this process; each process that is forked from it has another."""
 
 
 _process = _Process()

@@ -1,4 +1,4 @@
-"""What every remote must do, as tests that a remote's own test class inherits.
+"""Test the contract of a remote, by tests that a remote's own test class inherits.
 
 Example:
     >>> class TestMyRemote(RemoteConformance):

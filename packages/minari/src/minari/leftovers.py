@@ -1,4 +1,4 @@
-"""What killed processes of all packages left under the root of the datasets."""
+"""List and remove what killed processes of all packages left under the datasets' root."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def list_column_names(name: str, column: Column) -> Iterator[str]:
 
 
 class InfoEncoder:
-    """Encodes the values of each key, and knows which keys were never stored."""
+    """Encode the values of each key, and keep track of the keys that were never stored."""
 
     def __init__(self) -> None:
         """Start without a key."""

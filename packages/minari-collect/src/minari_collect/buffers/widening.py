@@ -1,4 +1,4 @@
-"""What becomes of a number of another dtype than those that a buffer holds."""
+"""Widen the dtype of a buffer when numbers of another dtype are recorded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WHOLE = "iu"
 
 
 class DtypeWidener:
-    """Chooses the dtype of a column anew, where what came before and what comes now differ."""
+    """Choose a wider dtype for a column when new values have another one than earlier values."""
 
     def __init__(self, space: spaces.Space[Any], name: str) -> None:
         """Prepare for values of a space.

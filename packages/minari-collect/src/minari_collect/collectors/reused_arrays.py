@@ -1,4 +1,4 @@
-"""Notice environments whose last observation is gone before it can be recorded.
+"""Detect environments whose last observation is gone before it can be recorded.
 
 An environment that returns one array for all observations, and is reset within the step that ends
 an episode, has overwritten the last observation by the time the step returns.
@@ -15,7 +15,7 @@ from minari_core.messages import warn_caller
 
 
 class ReusedArrayCheck:
-    """Warns once if last observations are those of the resets after them."""
+    """Warn once if last observations are those of the resets after them."""
 
     def __init__(self, name: str) -> None:
         """Name the environment for the warning."""

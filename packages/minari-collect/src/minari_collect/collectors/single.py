@@ -29,7 +29,7 @@ from minari_core.errors import RecordingError
 
 
 class DataCollectorV0(EpisodeCollector, gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Records the episodes of an environment, for a dataset to be made of them.
+    """Record the episodes of an environment, to create or extend a dataset.
 
     Values are copied at once into preallocated buffers, so environments and policies may reuse
     their arrays. Full buffers go to a hidden folder under the datasets' root: memory is bounded,

@@ -52,7 +52,7 @@ from minari_core.errors import RecordingError
 
 
 class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
-    """Records the episodes of a vector environment, for a dataset to be made of them.
+    """Record the episodes of a vector environment, to create or extend a dataset.
 
     The episodes are those that single environments with the same seeds and actions would give:
     the last observation of an episode is the one before its reset, and what an environment is

@@ -1,4 +1,4 @@
-"""Vector environments: autoreset modes, seeds, and the values of single environments."""
+"""Read autoreset modes, seeds and the values of single environments off a vector environment."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _Result = TypeVar("_Result")
 
 
 class RayExecutor(Executor):
-    """Runs calls as tasks of the Ray cluster that this process is connected to.
+    """Run calls as tasks of the Ray cluster that this process is connected to.
 
     A task whose worker dies fails, unless ``max_retries`` has Ray start it again by itself;
     `minari_collect.collect_dataset` begins what failed again in any case.

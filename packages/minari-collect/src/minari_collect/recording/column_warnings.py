@@ -8,7 +8,7 @@ from minari_core.messages import warn_caller
 
 
 class RecordingWarnings:
-    """Warns once of each column that is outside its space or that cannot be stored."""
+    """Warn once of each column that is outside its space or that cannot be stored."""
 
     def __init__(self) -> None:
         """Start with no warning given."""

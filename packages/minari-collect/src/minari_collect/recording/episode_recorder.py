@@ -36,7 +36,7 @@ _AFTER_END = (
 
 
 class EpisodeRecorder:
-    """Turns a stream of resets and steps into shards. Not safe to share between threads."""
+    """Turn a stream of resets and steps into shards. Not safe to share between threads."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""A shard put together from encoded buffers and the entries of its episodes."""
+"""Assemble a shard from encoded buffers and the entries of its episodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where recorders put the shards that they have recorded."""
+"""The interface of what recorders hand their shards to."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Describe: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
 class ShardSink(Protocol):
-    """Takes full buffers."""
+    """A receiver of full buffers."""
 
     def write(self, data: ShardData, unfinished: Beginning | None) -> None:
         """Keep a shard; it is kept as a whole when this returns, and not at all if it raises.
@@ -33,7 +33,7 @@ class ShardSink(Protocol):
 
 
 class LaneSink(ShardSink, Protocol):
-    """Takes full buffers, and the pieces of long episodes beside them."""
+    """A receiver of full buffers, and of the pieces of long episodes beside them."""
 
     def write_lane(self, lane: int, data: ShardData, unfinished: Beginning) -> None:
         """Keep a piece of an unfinished episode.

@@ -35,7 +35,7 @@ Final: TypeAlias = tuple[int, Any, Mapping[str, Any] | None, Mapping[str, Any] |
 
 
 class VectorRecorder:
-    """Turns batches of resets and steps into shards. Not safe to share between threads."""
+    """Turn batches of resets and steps into shards. Not safe to share between threads."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Writing the episodes of many environments: whole ones together, long ones in lanes.
+"""Write the episodes of many environments: whole ones together, long ones in lanes.
 
 A *lane* takes the pieces of an episode of one environment that fills the buffer while those of the
 others end. It becomes part of the recording when the episode ends.
@@ -32,7 +32,7 @@ _NO_SEGMENTS = Segments(NO_INDICES, NO_INDICES, NO_INDICES, NO_INDICES)
 
 
 class VectorWriter:
-    """Encodes cells of the rows in memory as shards, and hands them to a sink."""
+    """Encode cells of the rows in memory as shards, and hand them to a sink."""
 
     def __init__(self, rows: VectorRows, sink: LaneSink, describe: Describe) -> None:
         """Begin without a lane.

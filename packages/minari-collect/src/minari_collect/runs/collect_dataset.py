@@ -92,7 +92,7 @@ def collect_dataset(
         dataset_id: Another name of ``dataset_name``.
         total_episodes: How many episodes to collect.
         total_steps: How many steps to collect at least; whole episodes are kept, and the first
-            ones that have so many steps together make the dataset.
+            ones that have that many steps together make the dataset.
         workers: The number of workers; one for each processor if None.
         executor: Runs them: anything with the interface of `concurrent.futures.Executor`,
             such as Dask's ``Client.get_executor()``, ``mpi4py.futures.MPIPoolExecutor`` or

@@ -35,7 +35,7 @@ ProgressCallback: TypeAlias = Callable[[CollectProgress], object]
 
 
 class ProgressMeter:
-    """Measures a run, and reports its progress to a callback or a terminal."""
+    """Measure a run, and report its progress to a callback or a terminal."""
 
     def __init__(
         self,

@@ -34,7 +34,7 @@ class Range:
 
 
 class Schedule:
-    """Gives out ranges of episodes to collect, in order, and counts what becomes of them."""
+    """Hand out ranges of episodes to collect, in order, and count what becomes of them."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class Schedule:
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether so many episodes failed, and none succeeded meanwhile, that more would not."""
+        """Whether that many episodes in a row failed that others would fail as well."""
         return self._failed_in_a_row >= max(_HOPELESS_FAILURES, 4 * self._workers)
 
     def start_from(self, outputs: Sequence[TaskOutput]) -> None:

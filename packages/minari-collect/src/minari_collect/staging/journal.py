@@ -54,7 +54,7 @@ class Journal:
 
 
 class JournalWriter:
-    """Writes the journal of a recording. Where the file system refuses, it stays as it was."""
+    """Write the journal of a recording. Where the file system refuses, it stays as it was."""
 
     def __init__(self, folder: Path, metadata: JsonObject, uid: str, started: str) -> None:
         """Create the journal, which makes the folder a recording; see `Journal`."""

@@ -1,4 +1,4 @@
-"""What a task has finished: it is handed in from time to time, and at the end.
+"""Hand in the episodes that a task has finished, from time to time and at the end.
 
 A task of hours would otherwise be lost with its process. Where the run sees the folder that its
 workers write to, each part is put there at once. Elsewhere only the result of a call gets to the

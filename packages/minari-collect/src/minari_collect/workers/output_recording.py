@@ -139,7 +139,7 @@ class OutputStaging(CollectorStaging):
 
 
 class _OutputCollector(EpisodeCollector):
-    """Records into a task output."""
+    """Record into a task output."""
 
     _parent: Path
     _staging: OutputStaging
@@ -166,7 +166,7 @@ class _OutputCollector(EpisodeCollector):
 
 
 class TaskCollector(_OutputCollector, DataCollectorV0):
-    """Records one environment into a task output."""
+    """Record one environment into a task output."""
 
     def __init__(self, env: gymnasium.Env[Any, Any], parent: Path, **arguments: Any) -> None:
         self._parent = parent
@@ -180,7 +180,7 @@ class TaskCollector(_OutputCollector, DataCollectorV0):
 
 
 class VectorTaskCollector(_OutputCollector, VectorDataCollector):
-    """Records many environments into a task output."""
+    """Record many environments into a task output."""
 
     def __init__(self, envs: Any, parent: Path, **arguments: Any) -> None:
         self._parent = parent

@@ -1,4 +1,4 @@
-"""Pickling the recipe of a run, so that it can be sent to workers."""
+"""Pickle the recipe of a run, so that it can be sent to workers."""
 
 from __future__ import annotations
 

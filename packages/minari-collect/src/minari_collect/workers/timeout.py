@@ -1,4 +1,4 @@
-"""A watch that ends episodes which take too long."""
+"""End episodes that take too long."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class EpisodeTimeoutError(Exception):
 
 
 class EpisodeWatch:
-    """Raises an error in the thread that steps an episode for too long.
+    """Raise an error in the thread that steps an episode for too long.
 
     An environment that hangs outside Python does not see the error. The process is ended then,
     if that is allowed, and whoever waits for it learns that it is gone.

@@ -40,7 +40,7 @@ _DEEPEST_STRUCT = 16
 
 
 class Unstorable:
-    """Stands for a recorded value that no column can hold."""
+    """A stand-in for a recorded value that no column can hold."""
 
     __slots__ = ("reason",)
 

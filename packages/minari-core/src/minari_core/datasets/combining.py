@@ -113,8 +113,8 @@ def split_dataset(
         A view for each size; no episode is in two of them.
 
     Raises:
-        SamplingError: A size is neither, or both kinds are mixed, or there are not so many
-            episodes; or the seed is none.
+        SamplingError: A size is neither, or both kinds are mixed, or there are fewer
+            episodes; or the seed is no whole number of at least 0.
         IncompatibleDatasetsError: It is no dataset.
     """
     check_dataset(dataset)

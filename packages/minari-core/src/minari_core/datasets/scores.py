@@ -12,7 +12,7 @@ from minari_core.errors import MetadataError
 def get_normalized_score(
     dataset: MinariDataset, returns: float | npt.ArrayLike
 ) -> npt.NDArray[np.float64]:
-    """Put undiscounted returns on the scale of a dataset's reference scores.
+    """Normalize undiscounted returns by a dataset's reference scores.
 
     ``(return - ref_min_score) / (ref_max_score - ref_min_score)``, as D4RL defines it (Fu et
     al., 2020, https://arxiv.org/abs/2004.07219, section 6).
@@ -22,7 +22,8 @@ def get_normalized_score(
         returns: Undiscounted returns of episodes, of any shape.
 
     Returns:
-        The scores, float64 of the same shape: 0 for a random policy, 1 for the expert.
+        The normalized scores, float64 of the same shape: 0 is ``ref_min_score``, which is that of a
+        random policy, and 1 is ``ref_max_score``, that of an expert.
 
     Raises:
         MetadataError: The dataset has no reference scores, or they are equal.

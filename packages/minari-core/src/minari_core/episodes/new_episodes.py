@@ -1,4 +1,4 @@
-"""Prepare what a caller has put together, before it becomes a part of a dataset."""
+"""Prepare episodes that a caller has assembled, before they are added to a dataset."""
 
 from __future__ import annotations
 

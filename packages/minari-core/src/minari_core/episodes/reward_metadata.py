@@ -1,4 +1,4 @@
-"""What the metadata of an episode says about its rewards, unless a callback says other things."""
+"""Compute what the default callback stores of an episode's rewards in its metadata."""
 
 from __future__ import annotations
 

@@ -208,7 +208,7 @@ class BatchDataset(IterableDataset[Any]):
                 knows: workers have read more.
 
         Raises:
-            SamplingError: The epoch does not have so many batches.
+            SamplingError: The epoch does not have that many batches.
         """
         batches = check_whole_number("batches", batches, 0)
         state = {**self._batches().state_dict(), "batch": batches}

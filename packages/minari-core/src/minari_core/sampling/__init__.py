@@ -1,4 +1,4 @@
-"""Reading for training: transitions, windows and batches, straight out of the flat columns."""
+"""Read for training: transitions, windows and batches, straight out of the flat columns."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ _BIT = np.uint64(63)
 
 
 class RankIndex:
-    """Finds the run of a position among consecutive runs of positive length.
+    """Find the run of a position among consecutive runs of positive length.
 
     A binary search takes longer the more runs there are, and misses the cache at every step.
     Here a bit marks where each run begins; the run of a position is the number of bits up to it,

@@ -59,7 +59,7 @@ class ColumnStatistics:
 
 
 class Normalizer:
-    """Shifts and scales values to mean 0 and standard deviation 1."""
+    """Shift and scale values to mean 0 and standard deviation 1."""
 
     def __init__(self, statistics: ColumnStatistics, epsilon: float = 1e-6) -> None:
         """Normalise by the statistics of a column.

@@ -120,7 +120,7 @@ class TransitionBatch:
 
 
 class TransitionSampler:
-    """Reads transitions of a dataset or view by their positions, or at random.
+    """Read transitions of a dataset or view by their positions, or at random.
 
     Thread-safe for `read`: it holds no position.
     """

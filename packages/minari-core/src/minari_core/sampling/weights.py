@@ -58,7 +58,7 @@ class WeightedOrder:
 
 
 class EpisodeWeights:
-    """Draws positions so that each episode has the share that it is given.
+    """Draw positions so that each episode has the share that it is given.
 
     Within an episode all steps, or all windows, are equally likely.
     """

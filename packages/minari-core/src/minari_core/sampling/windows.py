@@ -76,7 +76,7 @@ class SequenceBatch:
 
 
 class SequenceSampler:
-    """Reads windows of a dataset or view by their positions, or at random.
+    """Read windows of a dataset or view by their positions, or at random.
 
     With padding there is a window for each step: it begins there (padded after the end), or ends
     there (padded before the beginning). Without, there is one for each step that at least

@@ -481,7 +481,7 @@ class StorageConformance(ABC):
 
 
 class _Reading:
-    """Reads an episode in another process."""
+    """Read an episode in another process."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage

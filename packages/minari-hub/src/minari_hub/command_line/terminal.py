@@ -1,4 +1,4 @@
-"""Write to a terminal, or to a file or a pipe instead.
+"""Write to a terminal, a file or a pipe.
 
 Results go to stdout, everything else to stderr. Whatever a dataset or a remote says is shown
 with its control characters spelled out, so that it cannot steer the terminal.

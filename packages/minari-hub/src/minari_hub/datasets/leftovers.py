@@ -1,4 +1,4 @@
-"""What killed downloads and uploads left."""
+"""List and remove what killed downloads and uploads left."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ class RemoteDataset:
         }
 
     def build_not_found_error(self) -> DatasetNotFoundError:
-        """Return the error that says that it is not there, and which versions or others are."""
+        """Return the error that it is not there, which names its versions, or what is like it."""
         hint = ""
         with suppress(OSError, ValueError):
             for prefix in (f"{parse_dataset_id(self.dataset_id).unversioned}-v", ""):

@@ -47,18 +47,18 @@ class Remote(ABC):
 
     @abstractmethod
     def find(self, prefix: str = "", *, suffix: str = "") -> Iterator[RemoteObject]:
-        """List the objects whose names begin and end so, in no order, page by page.
+        """List the objects whose names have a prefix and a suffix, in no order, page by page.
 
         Args:
-            prefix: How the names begin; it need not end at a ``/``.
-            suffix: How the names end.
+            prefix: What the names begin with; it need not end at a ``/``.
+            suffix: What the names end with.
         """
 
     def datasets(self, prefix: str = "") -> Iterator[DatasetEntry]:
-        """List the datasets whose ids begin with a text.
+        """List the datasets whose ids have a prefix.
 
         Args:
-            prefix: How the ids begin.
+            prefix: What the ids begin with.
         """
         for found in self.find(prefix, suffix=MANIFEST_SUFFIX):
             yield DatasetEntry(found.name[: -len(MANIFEST_SUFFIX)], found.metadata)
@@ -73,7 +73,7 @@ class Remote(ABC):
 
     @abstractmethod
     def download(self, files: Sequence[PartialFile], stop: Event) -> list[Exception | None]:
-        """Append to partial files what they lack of their objects, several at a time.
+        """Download the rest of partial files, several at a time.
 
         Each file is given its bytes in order, from `PartialFile.position` on, as they arrive.
 
@@ -90,7 +90,7 @@ class Remote(ABC):
     def upload(
         self, uploads: Sequence[Upload], report: Callable[[int], None], stop: Event
     ) -> list[Exception | None]:
-        """Create objects from files, several at a time; none that exists is replaced.
+        """Create objects from files, several at a time; existing objects are never replaced.
 
         Args:
             uploads: The files.
@@ -104,7 +104,7 @@ class Remote(ABC):
 
     @abstractmethod
     def create(self, name: str, content: bytes, metadata: Mapping[str, str]) -> None:
-        """Create one object; of several who try, one succeeds.
+        """Create one object; of several concurrent calls, one succeeds.
 
         Args:
             name: Its name.

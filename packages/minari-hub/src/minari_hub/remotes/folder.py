@@ -52,7 +52,7 @@ class FolderRemote(Remote):
         self.url = self._root.as_uri()
 
     def find(self, prefix: str = "", *, suffix: str = "") -> Iterator[RemoteObject]:
-        """List the files whose names begin and end so; see `Remote.find`."""
+        """List the files whose names have a prefix and a suffix; see `Remote.find`."""
         folder, _, _ = prefix.rpartition("/")
         if any(part in ("", ".", "..") for part in folder.split("/")) and folder:
             return

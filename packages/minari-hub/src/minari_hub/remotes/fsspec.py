@@ -101,7 +101,7 @@ class FsspecRemote(Remote):
         )
 
     def find(self, prefix: str = "", *, suffix: str = "") -> Iterator[RemoteObject]:
-        """List the files whose names begin and end so; see `Remote.find`."""
+        """List the files whose names have a prefix and a suffix; see `Remote.find`."""
         folder, _, _ = prefix.rpartition("/")
         listed = self._list_below(folder) if self._is_bucket else self._walk(folder, prefix)
         for name, entry in bound_listing(listed, self.url):

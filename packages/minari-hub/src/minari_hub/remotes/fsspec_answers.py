@@ -1,4 +1,4 @@
-"""What file systems of fsspec say: of files, of errors, and of what was sent."""
+"""Interpret what file systems of fsspec say of files, of errors, and of what was sent."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class GcsRemote(Remote):
         self._client: storage.Client | None = None
 
     def find(self, prefix: str = "", *, suffix: str = "") -> Iterator[RemoteObject]:
-        """List the objects whose names begin and end so; see `Remote.find`."""
+        """List the objects whose names have a prefix and a suffix; see `Remote.find`."""
         yield from bound_listing(self._find(self._prefix + prefix, suffix), self.url)
 
     def _find(self, start: str, suffix: str) -> Iterator[RemoteObject]:

@@ -72,7 +72,7 @@ class HuggingFaceRemote(Remote):
         self._session = HubSession(self._api.endpoint, self._token)
 
     def find(self, prefix: str = "", *, suffix: str = "") -> Iterator[RemoteObject]:
-        """List the files whose names begin and end so; see `Remote.find`."""
+        """List the files whose names have a prefix and a suffix; see `Remote.find`."""
         yield from bound_listing(self._find(prefix, suffix), self.url)
 
     def _find(self, prefix: str, suffix: str) -> Iterator[RemoteObject]:

@@ -33,7 +33,7 @@ class StatusError(Exception):
 
 
 class Ask(Protocol):
-    """Makes a request, with retries and this project's errors."""
+    """Make a request, with retries and this project's errors."""
 
     def __call__(self, what: str, work: Callable[[], Result], /) -> Result:
         """Call a function that makes it; ``what`` is what it does, for an error message."""

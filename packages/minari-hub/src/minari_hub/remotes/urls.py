@@ -1,4 +1,4 @@
-"""From a URL to the remote that it names, and to the dataset in it."""
+"""Parse URLs of remotes and of datasets, and open the remotes."""
 
 from __future__ import annotations
 

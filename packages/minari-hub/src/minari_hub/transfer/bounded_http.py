@@ -39,7 +39,7 @@ _ENCODINGS = ("", "identity", "gzip", "deflate")
 
 
 class BoundedAdapter(HTTPAdapter):
-    """Makes requests whose answers are bounded.
+    """Make requests whose answers are bounded.
 
     An answer that is read at once, an error or a redirection has at most `LARGEST_ANSWER` bytes,
     else `TooLargeError` is raised. Every answer comes at `LEAST_RATE` or faster, measured over

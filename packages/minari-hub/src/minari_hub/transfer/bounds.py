@@ -1,4 +1,4 @@
-"""How much, and how slowly, a remote may send, whatever it is asked for."""
+"""Bound how much, and how slowly, a remote may send."""
 
 from __future__ import annotations
 

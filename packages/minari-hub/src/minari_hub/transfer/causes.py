@@ -1,4 +1,4 @@
-"""What a client library's error comes down to, in words that fit a line."""
+"""Describe the cause of a client library's error, in words that fit a line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recording under the module paths of the public Minari."""
+"""Collectors and callbacks under the module paths of the public Minari."""
 
 from __future__ import annotations
 

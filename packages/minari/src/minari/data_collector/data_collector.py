@@ -22,7 +22,7 @@ AUTOSEED_BIT_SIZE = 64
 
 
 class DataCollector(DataCollectorV0):
-    """Records an environment; see `minari_collect.DataCollectorV0`.
+    """Record an environment; see `minari_collect.DataCollectorV0`.
 
     It draws a seed for each reset without one, so that every episode can be reproduced;
     ``options={"minari_autoseed": False}`` turns that off.

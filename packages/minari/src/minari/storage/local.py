@@ -1,4 +1,4 @@
-"""Loading a dataset, downloaded first on request, under the public Minari's module path."""
+"""Load a dataset, downloaded first on request, under the public Minari's module path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cutting flat columns into episodes.
+"""Cut flat columns into episodes.
 
 A flat column has one row a step, and the steps of all episodes are concatenated. Row ``i``
 of ``observations`` is what action ``i`` answered to; ``next_observations`` is what it led to.

@@ -17,7 +17,7 @@ Piece = tuple[int, int, int]
 
 
 class EpisodeIndex:
-    """Maps an episode to its rows in the shards.
+    """Map an episode to its rows in the shards.
 
     Rows and steps are numbered through all shards. An episode of T steps has T+1 rows of
     observations, so episode e begins at step ``sum(lengths[:e])`` and at row

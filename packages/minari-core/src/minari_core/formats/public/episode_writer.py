@@ -14,7 +14,7 @@ from minari_core.formats.public.sidecar import Sidecar, split_dict
 
 
 class EpisodeWriter(ABC):
-    """Writes the episodes of one append; no reader sees them before `commit`."""
+    """Write the episodes of one append; no reader sees them before `commit`."""
 
     holds_short_columns: ClassVar[bool] = False
     """Whether an info may have fewer rows than another."""

@@ -18,7 +18,7 @@ from minari_core.formats.shards.entry import ShardEntry
 
 
 class ShardReader:
-    """Reads the column groups of a shard by row.
+    """Read the column groups of a shard by row.
 
     Thread-safe: it holds no position, and its arrays are never written to.
     """

@@ -1,4 +1,4 @@
-"""Writing a shard: an immutable HDF5 file of flat arrays.
+"""Write a shard: an immutable HDF5 file of flat arrays.
 
 HDF5 lays the file out; the contiguous arrays are then written at the offsets it chose, straight
 from where they are in memory. So a shard costs what writing its bytes costs, however many pieces

@@ -25,7 +25,7 @@ class _Seen:
 
 
 class ContentRemarks:
-    """Collects what is remarkable, and gives one remark for each column."""
+    """Collect what is remarkable, and give one remark for each column."""
 
     def __init__(self) -> None:
         self._nonfinite: dict[str, _Seen] = {}

@@ -43,7 +43,7 @@ def open_for_check(folder: Path, findings: Findings) -> Storage | None:
 
 
 class EpisodeCheck:
-    """Reads episodes, and compares each with its spaces and with the episodes before it."""
+    """Read episodes, and compare each with its spaces and with the episodes before it."""
 
     def __init__(self, storage: Storage, findings: Findings) -> None:
         self._storage = storage

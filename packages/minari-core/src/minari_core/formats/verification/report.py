@@ -115,7 +115,7 @@ class Findings:
 
 
 class Check(Protocol):
-    """Verifies the data of a dataset; its metadata has been checked before."""
+    """Verify the data of a dataset; its metadata has been checked before."""
 
     def __call__(
         self, folder: Path, manifest: Manifest, progress: Progress, findings: Findings

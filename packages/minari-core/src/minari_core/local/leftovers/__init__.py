@@ -1,1 +1,1 @@
-"""What killed processes left under the root: found, described, and removed."""
+"""Find, describe and remove what killed processes left under the datasets' root."""

@@ -1,4 +1,4 @@
-"""What lies beside the data of datasets and namespaces: files that nobody finished or knows of."""
+"""Find unfinished and unknown files beside the data of datasets and namespaces."""
 
 from __future__ import annotations
 

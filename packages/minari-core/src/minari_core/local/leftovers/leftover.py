@@ -1,4 +1,4 @@
-"""What a killed process left, and how packages say what they leave."""
+"""Describe what a killed process left, and how packages say what they leave."""
 
 from __future__ import annotations
 

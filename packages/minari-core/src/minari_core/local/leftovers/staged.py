@@ -1,4 +1,4 @@
-"""What lies in the staging area: folders, replaced datasets, and locks of neither."""
+"""Find what is left in the staging area: folders, replaced datasets, and locks of neither."""
 
 from __future__ import annotations
 

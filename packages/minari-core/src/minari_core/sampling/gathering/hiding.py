@@ -1,4 +1,4 @@
-"""Hiding gathered rows that have no value, although something is stored there."""
+"""Hide gathered rows that have no value, although something is stored there."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def hide_rows(value: Any, hidden: npt.NDArray[np.bool_]) -> Any:
 
 
 def bare_arrays(value: Any) -> Any:
-    """The arrays under what `hide_rows` gave, to be filled again."""
+    """Return the arrays under what `hide_rows` gave, to be filled again."""
     if isinstance(value, dict):
         return {key: bare_arrays(part) for key, part in value.items()}
     if isinstance(value, tuple):

@@ -1,4 +1,4 @@
-"""Gathering rows out of many arrays in one call of numpy."""
+"""Gather rows out of many arrays in one call of numpy."""
 
 from __future__ import annotations
 

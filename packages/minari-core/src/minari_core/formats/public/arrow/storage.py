@@ -258,7 +258,7 @@ class ParquetStorage(ArrowStorage):
 
 
 class _Writer(EpisodeWriter):
-    """Writes folders after those that the dataset has."""
+    """Write folders after those that the dataset has."""
 
     def __init__(self, storage: ArrowStorage, first: int) -> None:
         self._storage = storage

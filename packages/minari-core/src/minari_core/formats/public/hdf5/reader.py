@@ -31,7 +31,7 @@ _SOUND = frozenset({"id", "seed", "total_steps"})
 
 
 class EpisodeReader:
-    """Reads episodes of an open file."""
+    """Read episodes of an open file."""
 
     def __init__(
         self,

@@ -152,7 +152,7 @@ class Hdf5Storage(PublicStorage):
 
 
 class _Writer(EpisodeWriter):
-    """Writes groups into a file of their own, or into a copy of the dataset's."""
+    """Write groups into a file of their own, or into a copy of the dataset's."""
 
     holds_short_columns: ClassVar[bool] = True
 
