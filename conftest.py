@@ -28,6 +28,10 @@ collect_ignore = [
     if find_spec(extra) is None
     for module in (extra, f"{folder}/{extra}")
 ]
+# What forks, and bounds what it has forked. Doctests are looked for in modules without tests, too.
+POSIX_ONLY = ("tests/campaigns", "tests/fixtures/earlier_release/write.py")
+if find_spec("resource") is None or find_spec("fcntl") is None:
+    collect_ignore += POSIX_ONLY
 
 
 if find_spec("Box2D") is None:

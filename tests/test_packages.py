@@ -20,6 +20,7 @@ from packaging.requirements import Requirement
 
 import minari
 import minari_core
+from tests.helpers.markdown import python_blocks
 
 REPOSITORY = Path(__file__).parents[1]
 PACKAGES = {
@@ -79,6 +80,7 @@ DOCUMENTED_PATHS = (
     "minari_core.integrations.d3rlpy",
     "minari_core.integrations.torchrl",
     "minari_core.jax",
+    "minari_core.sampling",
     "minari_core.testing",
     "minari_core.torch",
     "minari_collect.ray",
@@ -312,6 +314,36 @@ def test_a_documented_module_stays_where_it_is(path: str) -> None:
         assert "pip install" in str(error)  # noqa: PT017  # it need not be raised
     else:
         assert [name for name in module.__all__ if not hasattr(module, name)] == []
+
+
+def documented_imports(document: Path) -> Iterator[str]:
+    """The modules of the packages that the Python blocks of a document import."""
+    for block in python_blocks(document):
+        prompts = (line for line in block.source.splitlines() if line.startswith((">>> ", "... ")))
+        source = "\n".join(line[4:] for line in prompts) if block.is_session else block.source
+        for line in re.findall(r"^ *(?:from [\w.]+ )?import [\w.]+(?:, *\w+)*", source, re.M):
+            (statement,) = ast.parse(line.strip()).body
+            if isinstance(statement, ast.ImportFrom) and statement.module is not None:
+                for alias in statement.names:
+                    name = f"{statement.module}.{alias.name}"
+                    yield name if name in DOCUMENTED_PATHS else statement.module
+            elif isinstance(statement, ast.Import):
+                yield from (alias.name for alias in statement.names)
+
+
+def test_whatever_the_documents_import_is_said_to_stay_where_it_is() -> None:
+    documents = [
+        path
+        for pattern in ("README.md", "docs/**/*.md", "packages/*/README.md")
+        for path in REPOSITORY.glob(pattern)
+    ]
+    imported = {name for document in documents for name in documented_imports(document)}
+    ours = {name for name in imported if name.partition(".")[0] in MODULES}
+    assert "minari_core.sampling" in ours
+    # The paths of the public Minari have tests of their own.
+    assert {name for name in ours if not name.startswith("minari.")} - MODULES <= set(
+        DOCUMENTED_PATHS
+    )
 
 
 @every_module

@@ -1,4 +1,4 @@
-"""No test module needs POSIX to be imported, so that all are collected on Windows too."""
+"""No collected module needs POSIX to be imported, so that all are collected on Windows too."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+
+from conftest import POSIX_ONLY, collect_ignore
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -93,15 +95,33 @@ def problems_of(modules: Sequence[str], *folders: Path) -> dict[str, str]:
     return problems
 
 
-def test_every_test_module_can_be_imported_without_what_only_posix_has() -> None:
-    files = (REPOSITORY / "tests").rglob("*.py")
-    modules = [
-        ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
-        for path in sorted(files)
-        if path.name.startswith("test_") or path.name == "conftest.py"
+def modules_below(folder: Path, root: Path, *left_out: str) -> list[str]:
+    """The names of modules, without those at or below some paths of the repository."""
+    return [
+        ".".join(path.relative_to(root).with_suffix("").parts)
+        for path in sorted(folder.rglob("*.py"))
+        if not any(path.is_relative_to(REPOSITORY / each) for each in left_out)
+        if path.name != "__main__.py"  # which no doctest is looked for in
     ]
-    assert __name__ in modules
-    assert not problems_of(["conftest", *modules])
+
+
+def test_every_collected_module_can_be_imported_without_what_only_posix_has() -> None:
+    tests = modules_below(REPOSITORY / "tests", REPOSITORY, *POSIX_ONLY)
+    packages = [
+        name
+        for source in (REPOSITORY / "packages").glob("*/src")
+        for name in modules_below(source, source, *collect_ignore)
+    ]
+    assert __name__ in tests
+    assert "minari_core.files" in packages
+    assert not problems_of(["conftest", *tests, *packages])
+
+
+def test_what_is_left_out_of_collecting_needs_posix() -> None:
+    needing = problems_of(modules_below(REPOSITORY / "tests", REPOSITORY))
+    for path in POSIX_ONLY:
+        name = path.removesuffix(".py").replace("/", ".")
+        assert any(each == name or each.startswith(f"{name}.") for each in needing), path
 
 
 @pytest.mark.parametrize(
