@@ -42,7 +42,8 @@ ARROWS = {
 # may move in a patch release. So keep it short, and take what is public from `minari_core`.
 SHARED_CORE = """
     errors lazy_names messages arguments files json_values locks
-    environments.env_specs environments.reference_scores environments.space_json
+    environments.env_specs environments.own_spaces environments.reference_scores
+    environments.space_json
     columns
     episodes
     storage.base

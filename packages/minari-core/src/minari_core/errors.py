@@ -15,6 +15,7 @@ Each class is also the built-in that people already catch::
     ├── DatasetBusyError (TimeoutError)         another process holds the dataset's lock
     ├── MetadataError (ValueError)              metadata that is not JSON, or of the wrong type
     ├── SpaceError (ValueError)                 a space that cannot be stored, or does not fit
+    │   └── UnknownSpaceError                   a space of a type that nobody has registered
     ├── IncompatibleDatasetsError (ValueError)  datasets that cannot be combined
     ├── DataError (ValueError)                  a value that cannot be stored without loss
     ├── EpisodeIndexError (IndexError)          an episode that is not there
@@ -59,6 +60,7 @@ __all__ = [
     "RemoteUrlError",
     "SamplingError",
     "SpaceError",
+    "UnknownSpaceError",
     "UntrustedEnvironmentError",
     "UntrustedNameError",
 ]
@@ -114,6 +116,10 @@ class MetadataError(MinariError, ValueError):
 
 class SpaceError(MinariError, ValueError):
     """A space that cannot be written as JSON, or that does not fit the data."""
+
+
+class UnknownSpaceError(SpaceError):
+    """A space in a dataset whose type is neither one of Gymnasium's nor registered."""
 
 
 class IncompatibleDatasetsError(MinariError, ValueError):

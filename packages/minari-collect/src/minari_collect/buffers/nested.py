@@ -10,7 +10,7 @@ from minari_collect.buffers.base import Buffer, ColumnGroup, RowMask
 from minari_collect.buffers.fixed import FixedBuffer
 from minari_collect.buffers.nesting import Nesting
 from minari_collect.buffers.variable import VariableBuffer
-from minari_core.columns import FIXED_SPACES
+from minari_core.columns import has_fixed_values
 
 
 def make_buffer(space: spaces.Space[Any], name: str, capacity: int) -> Buffer:
@@ -21,7 +21,7 @@ def make_buffer(space: spaces.Space[Any], name: str, capacity: int) -> Buffer:
         name: What to call the column in messages.
         capacity: How many rows there is room for.
     """
-    if isinstance(space, FIXED_SPACES):
+    if has_fixed_values(space):
         return FixedBuffer(space, name, capacity)
     if isinstance(space, spaces.Dict | spaces.Tuple):
         return NestedBuffer(Nesting(space, name), capacity)

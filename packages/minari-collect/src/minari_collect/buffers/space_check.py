@@ -12,7 +12,7 @@ _COMPARED_AT_ONCE = 4096
 
 
 def find_array_problem(space: spaces.Space[Any], rows: npt.NDArray[Any]) -> str | None:
-    """Describe what is wrong with rows of a Box, Discrete, MultiDiscrete or MultiBinary space.
+    """Describe what is wrong with rows of a space whose values have one dtype and shape.
 
     Args:
         space: The space of a row.
@@ -27,6 +27,9 @@ def find_array_problem(space: spaces.Space[Any], rows: npt.NDArray[Any]) -> str 
         return f"shape {rows.shape[1:]} is not the {space.shape} of {space}"
     if isinstance(space, spaces.Box):
         return _find_box_problem(space, rows)
+    if not isinstance(space, spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
+        problems = (find_value_problem(space, row) for row in rows)
+        return next((problem for problem in problems if problem is not None), None)
     if rows.dtype.kind not in "iub":
         return f"dtype {rows.dtype} is not that of {space}"
     if isinstance(space, spaces.Discrete):

@@ -15,7 +15,7 @@ from gymnasium.envs.registration import EnvSpec
 from minari_collect.collectors.beginnings import convert_seed, copy_options
 from minari_collect.recording.sinks import Beginning
 from minari_collect.vector_buffers.batched_infos import FINAL_OBSERVATION_KEYS, Infos
-from minari_core.columns import FIXED_SPACES
+from minari_core.columns import has_fixed_values
 from minari_core.errors import DataError, RecordingError
 
 NEXT_STEP, SAME_STEP, DISABLED = "NextStep", "SameStep", "Disabled"
@@ -73,7 +73,7 @@ def select_env_value(space: spaces.Space[Any], batch: Any, env: int) -> Any:
     if isinstance(space, spaces.Tuple):
         pairs = zip(space.spaces, batch, strict=True)
         return tuple(select_env_value(inner, values, env) for inner, values in pairs)
-    if isinstance(space, FIXED_SPACES) and not isinstance(batch, np.ndarray):
+    if has_fixed_values(space) and not isinstance(batch, np.ndarray):
         return np.asarray(batch)[env]
     return batch[env]
 

@@ -12,7 +12,7 @@ from minari_collect.buffers.nesting import Nesting
 from minari_collect.vector_buffers.base import Cells, VectorBuffer
 from minari_collect.vector_buffers.fixed import VectorFixedBuffer
 from minari_collect.vector_buffers.variable import VectorVariableBuffer
-from minari_core.columns import FIXED_SPACES
+from minari_core.columns import has_fixed_values
 
 
 def make_vector_buffer(
@@ -26,7 +26,7 @@ def make_vector_buffer(
         num_envs: How many environments there are.
         capacity: How many rows there is room for.
     """
-    if isinstance(space, FIXED_SPACES):
+    if has_fixed_values(space):
         return VectorFixedBuffer(space, name, num_envs, capacity)
     if isinstance(space, spaces.Dict | spaces.Tuple):
         return VectorNestedBuffer(Nesting(space, name), num_envs, capacity)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from minari_core.columns.base import Array, ArraySpec, Column, Reader, StoredArray
 from minari_core.columns.exact import cast_exactly
 from minari_core.columns.fixed import FixedColumn, as_numeric_array, make_fixed_column
-from minari_core.columns.for_space import FIXED_SPACES, choose_column
+from minari_core.columns.for_space import choose_column, has_fixed_values
 from minari_core.columns.joining import join_pieces
 from minari_core.columns.nested import (
     MaskedColumn,
@@ -21,7 +21,6 @@ from minari_core.columns.widening import find_wider_dtype, holds_all
 
 __all__ = [
     "AXES",
-    "FIXED_SPACES",
     "Array",
     "ArraySpec",
     "Axis",
@@ -43,6 +42,7 @@ __all__ = [
     "fill_missing_keys",
     "find_wider_dtype",
     "freeze",
+    "has_fixed_values",
     "holds_all",
     "join_pieces",
     "make_fixed_column",

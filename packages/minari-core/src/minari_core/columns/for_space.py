@@ -20,6 +20,17 @@ FIXED_SPACES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiB
 _DEFAULT_LINK_DTYPE = np.dtype("<i4")
 
 
+def has_fixed_values(space: spaces.Space[Any]) -> bool:
+    """Return whether all values of a space are arrays of one dtype and shape.
+
+    That is so for Box, Discrete, MultiDiscrete and MultiBinary, and for a class of others whose
+    spaces have both a dtype and a shape.
+    """
+    if isinstance(space, FIXED_SPACES):
+        return True
+    return space.shape is not None and space.dtype is not None
+
+
 def choose_column(space: spaces.Space[object], values: Sequence[object]) -> Column:
     """Choose the column that stores values of a space losslessly.
 
@@ -35,7 +46,7 @@ def choose_column(space: spaces.Space[object], values: Sequence[object]) -> Colu
     Raises:
         SpaceError: The space is of a kind that cannot be stored.
     """
-    if isinstance(space, FIXED_SPACES):
+    if has_fixed_values(space):
         return _choose_fixed(space, values)
     if isinstance(space, spaces.Text):
         return TextColumn()
@@ -84,7 +95,10 @@ def choose_column(space: spaces.Space[object], values: Sequence[object]) -> Colu
                 for index, subspace in enumerate(options)
             )
         )
-    raise SpaceError(f"values of a {type(space).__name__} space cannot be stored: {space}")
+    raise SpaceError(
+        f"values of a {type(space).__name__} space, which has no dtype and shape, cannot be stored:"
+        f" {space}"
+    )
 
 
 def _choose_fixed(space: spaces.Space[object], values: Sequence[object]) -> FixedColumn:
@@ -112,7 +126,7 @@ def _choose_stacked(space: spaces.Space[object], values: Sequence[object]) -> Co
                 for index, subspace in enumerate(space.spaces)
             )
         )
-    if isinstance(space, FIXED_SPACES):
+    if has_fixed_values(space):
         return choose_column(space, values)
     elements = [
         subspace for value in values if isinstance(value, tuple | list) for subspace in value

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from gymnasium.spaces import Space
 
 from minari_core.datasets.dataset import MinariDataset
+from minari_core.environments.own_spaces import give_space
+from minari_core.environments.space_json import is_same_space, space_from_json
 from minari_core.errors import (
     DatasetDamagedError,
     DatasetNotFoundError,
     DatasetWriteError,
     MinariError,
+    SpaceError,
+    UnknownSpaceError,
 )
 from minari_core.formats.columnar.manifest import read_manifest
 from minari_core.formats.public.metadata_file import list_recordings
@@ -51,6 +57,8 @@ def load_dataset(
     dataset_name: str | os.PathLike[str] | None = None,
     *,
     dataset_id: str | os.PathLike[str] | None = None,
+    observation_space: Space[Any] | None = None,
+    action_space: Space[Any] | None = None,
 ) -> MinariDataset:
     """Open a local dataset; no step of it is read.
 
@@ -58,6 +66,9 @@ def load_dataset(
         dataset_name: The dataset's id; or the path of its folder, or of the ``data`` in it: a
             ``Path``, or text that begins with ``/``, ``./``, ``../``, ``~`` or a drive.
         dataset_id: Another name of ``dataset_name``.
+        observation_space: The space of the observations, where the dataset says a type that
+            nothing here reads: neither Gymnasium's, nor registered.
+        action_space: The same for the actions.
 
     Raises:
         DatasetIdError: The id is malformed.
@@ -65,11 +76,37 @@ def load_dataset(
         DatasetAccessError: It may not be read.
         DatasetDamagedError: Its metadata is malformed.
         FormatError: Nothing installed reads its format.
+        SpaceError: A space that is given is not the one that the dataset says.
     """
+
+    def open_with_spaces(folder: Path) -> MinariDataset:
+        given = {"observation_space": observation_space, "action_space": action_space}
+        spaces = {key: space for key, space in given.items() if space is not None}
+        if spaces:
+            _give_spaces(read_dataset_metadata(folder), spaces)
+        return MinariDataset(folder)
+
     wanted = choose_id_or_path(dataset_name, dataset_id)
     if is_path(wanted):
-        return MinariDataset(locate_data(wanted))
-    return _read_from(choose_id(wanted), MinariDataset)
+        return open_with_spaces(locate_data(wanted))
+    return _read_from(choose_id(wanted), open_with_spaces)
+
+
+def _give_spaces(metadata: Mapping[str, JsonValue], spaces: Mapping[str, Space[Any]]) -> None:
+    """Let spaces stand for those of a dataset whose types nothing here reads."""
+    for key, space in spaces.items():
+        text = metadata.get(key)
+        if not isinstance(text, str):
+            continue  # opening the dataset says what is wrong
+        try:
+            known = space_from_json(text, key)
+        except UnknownSpaceError:
+            give_space(text, space)
+        else:
+            if known is not space and not is_same_space(known, space):
+                raise SpaceError(
+                    f"the dataset says that its {key} is {known}, not {space}; leave {key} out"
+                )
 
 
 def as_dataset(dataset: MinariDataset | str | os.PathLike[str]) -> MinariDataset:

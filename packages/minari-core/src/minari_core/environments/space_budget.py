@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from minari_core.errors import SpaceError
 from minari_core.messages import format_value
@@ -28,6 +28,8 @@ class _Budget:
 
     elements: int = _MOST_ELEMENTS
     spaces: int = _MOST_SPACES
+    subclasses: dict[str, type] = field(default_factory=dict)
+    """The spaces of classes of others that are written as one of Gymnasium's, by their paths."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,13 @@ from gymnasium import spaces
 from gymnasium.spaces import Space
 
 from minari_core.environments import gymnasium_compat as compat
+from minari_core.environments.own_spaces import (
+    describe_own_space,
+    has_space_reader,
+    read_own_space,
+    register_space_writer,
+    write_as_base,
+)
 from minari_core.environments.space_arrays import (
     INFINITY,
     MINUS_INFINITY,
@@ -52,31 +59,48 @@ from minari_core.environments.space_fields import (
     translate_gymnasium_errors,
 )
 from minari_core.errors import SpaceError
-from minari_core.messages import format_value
+from minari_core.messages import format_value, warn_caller
 
 
 def space_to_json(space: Space[Any], where: str = "space") -> str:
     """Write a space as strict JSON (ASCII, no whitespace).
+
+    A space of a subclass of one of Gymnasium's is written as that, with one warning, unless a
+    function is registered for it.
 
     Args:
         space: Any of Gymnasium's spaces, nested in any way.
         where: Its name in an error message, such as ``"observation"``.
 
     Raises:
-        SpaceError: The space, or one inside it, is not of a class that Gymnasium defines, or
-            cannot be kept; the message says where, as in ``observation["camera"]``.
+        SpaceError: The space, or one inside it, is neither of a class that Gymnasium defines, nor
+            of a subclass of one or a registered class, or cannot be kept; the message says where,
+            as in ``observation["camera"]``.
     """
-    return json.dumps(
-        space_to_dict(space, where), allow_nan=False, ensure_ascii=True, separators=(",", ":")
-    )
+    path = SpacePath.root(where)
+    fields = _write_root(space, path)
+    if subclasses := path.budget.subclasses:
+        names = ", ".join(
+            f"{name} ({kind.__module__}.{kind.__qualname__})" for name, kind in subclasses.items()
+        )
+        warn_caller(
+            f"spaces are kept as those of Gymnasium that they are subclasses of: {names}; whatever "
+            "else they have is lost, unless minari.serialization.serialize_space.register says how "
+            "to write them"
+        )
+    return json.dumps(fields, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
 
 
 def space_to_dict(space: Space[Any], where: str = "space") -> dict[str, Any]:
-    """Return a space as the dict that `space_to_json` writes."""
+    """Return a space as the dict that `space_to_json` writes, without its warning."""
+    return _write_root(space, SpacePath.root(where))
+
+
+def _write_root(space: Space[Any], path: SpacePath) -> Fields:
     try:
-        return _write(space, SpacePath.root(where))
+        return _write(space, path)
     except RecursionError as error:
-        raise SpaceError(f"{where}: nested too deep") from error
+        raise SpaceError(f"{path.name}: nested too deep") from error
 
 
 def space_from_json(text: str, where: str = "space") -> Space[Any]:
@@ -90,6 +114,7 @@ def space_from_json(text: str, where: str = "space") -> Space[Any]:
         A space that equals the one that was written, also in its dtypes and order of keys.
 
     Raises:
+        UnknownSpaceError: The text is a space of a type that is neither Gymnasium's nor registered.
         SpaceError: The text is not a space; the message says where and what is wrong with it.
     """
     if not isinstance(text, str):
@@ -112,39 +137,40 @@ def space_from_dict(fields: object, where: str = "space") -> Space[Any]:
 
 
 def is_same_space(one: Space[Any], other: Space[Any]) -> bool:
-    """Return whether two spaces are equal, also in dtypes that the oldest Gymnasium overlooks."""
-    if one != other:
-        return False
+    """Return whether two spaces are kept as the same, dtypes included."""
+    # Not compared as objects: classes of others, and spaces with such inside, may never be equal.
     texts = [json.dumps(space_to_dict(space), sort_keys=True) for space in (one, other)]
     return texts[0] == texts[1]
 
 
-def _write(space: object, path: SpacePath) -> Fields:
-    # A subclass would come back as its parent, so only the exact class will do.
-    writer = _WRITERS.get(type(space))
-    if writer is None:
-        kind = type(space)
-        raise SpaceError(
-            f"{path.name}: {kind.__module__}.{kind.__qualname__} is not one of Gymnasium's own "
-            f"spaces ({', '.join(sorted(_READERS))}) and cannot be kept"
-        )
+def _write(space: Space[Any], path: SpacePath) -> Fields:
     path.spend_space()
-    return {"type": type(space).__name__, **writer(space, path)}
+    kind = type(space)
+    if kind not in _WRITERS:
+        described = describe_own_space(space, path)
+        if described is not None:
+            return described
+        kind = next(base for base in kind.__mro__ if base in _WRITERS)
+        path.budget.subclasses[path.name] = type(space)
+    return {"type": kind.__name__, **_WRITERS[kind](space, path)}
 
 
 def _read(fields: object, path: SpacePath) -> Space[Any]:
     if not isinstance(fields, dict):
         raise SpaceError(f"{path.name}: expected an object, not {format_value(fields)}")
     kind = take_field(fields, "type", str, path)
+    path.spend_space()
     reader = _READERS.get(kind)
     if reader is None:
-        raise SpaceError(
-            f"{path.name}: unknown type {format_value(kind)}; the types are "
-            f"{', '.join(sorted(_READERS))}"
-        )
-    path.spend_space()
-    with translate_gymnasium_errors(path):
-        return reader(fields, path)
+        return read_own_space(kind, fields, path)
+    try:
+        with translate_gymnasium_errors(path):
+            return reader(fields, path)
+    except SpaceError:
+        # A program may have written one of Gymnasium's spaces in a way of its own.
+        if not has_space_reader(kind):
+            raise
+        return read_own_space(kind, fields, path)
 
 
 def _write_box(space: spaces.Box, path: SpacePath) -> Fields:
@@ -379,6 +405,8 @@ _WRITERS: dict[type, Callable[[Any, SpacePath], Fields]] = {
 }
 if compat.ONE_OF is not None:
     _WRITERS[compat.ONE_OF] = _write_subspaces
+for _class in _WRITERS:
+    register_space_writer(_class, write_as_base)
 
 _READERS: dict[str, Callable[[Fields, SpacePath], Space[Any]]] = {
     "Box": _read_box,

@@ -9,13 +9,13 @@ import numpy as np
 from gymnasium import spaces
 
 from minari_core.columns import (
-    FIXED_SPACES,
     Array,
     Column,
     FixedColumn,
     StructColumn,
     TupleColumn,
     choose_column,
+    has_fixed_values,
     make_fixed_column,
 )
 from minari_core.columns.fixed import as_numeric_array
@@ -54,7 +54,7 @@ def encode_blocks(
         return TupleColumn(tuple(column for column, _ in items)), [
             pieces for _, part in items for pieces in part
         ]
-    if isinstance(space, FIXED_SPACES):
+    if has_fixed_values(space):
         return _encode_fixed(space, blocks, counts, where)
     values: list[object] = []
     for index, block in enumerate(blocks):

@@ -43,6 +43,10 @@ _WORDS = tuple(
         (r", or None\b", ", or leave it out"),
         (r"\bstep_infos=\(\)", "--no-step-infos"),
         (
+            r"register a function that reads it by [\w.]+\('[^']*'\), or give .* as \S+=",
+            "only a program that knows the type can read it",
+        ),
+        (
             r"combine_datasets and convert_dataset take widen=True",
             "combine and convert take --widen",
         ),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from typing import Any
+
+from gymnasium.spaces import Space
 
 from minari_core import MinariDataset, delete_dataset, list_local_datasets
 from minari_core import load_dataset as load_local_dataset
@@ -17,6 +20,8 @@ def load_dataset(
     download: bool = False,
     *,
     dataset_id: str | os.PathLike[str] | None = None,
+    observation_space: Space[Any] | None = None,
+    action_space: Space[Any] | None = None,
 ) -> MinariDataset:
     """Open a local dataset; no step of it is read.
 
@@ -28,6 +33,9 @@ def load_dataset(
         download: Whether to download it if it is not here. ``MINARI_REMOTE`` chooses the remote,
             ``MINARI_REMOTE_TOKEN`` the credentials.
         dataset_id: Another name of ``dataset_name``.
+        observation_space: The space of the observations, where the dataset says a type that
+            nothing here reads: neither Gymnasium's, nor registered.
+        action_space: The same for the actions.
 
     Raises:
         DatasetIdError: The id is malformed.
@@ -36,10 +44,13 @@ def load_dataset(
         DatasetDamagedError: Its metadata is malformed.
         FormatError: Nothing installed reads its format.
         RemoteError: The remote cannot be read.
+        SpaceError: A space that is given is not the one that the dataset says.
     """
     given = choose_id_or_path(dataset_name, dataset_id)
     if is_path(given):
-        return load_local_dataset(given)
+        return load_local_dataset(
+            given, observation_space=observation_space, action_space=action_space
+        )
     wanted = choose_id(given)
     # Most programs load what is here by its id, and need nothing that knows remotes.
     if download:
@@ -50,4 +61,6 @@ def load_dataset(
         from minari_hub.datasets.download import resolve_local_id
 
         wanted = resolve_local_id(wanted)
-    return load_local_dataset(wanted)
+    return load_local_dataset(
+        wanted, observation_space=observation_space, action_space=action_space
+    )

@@ -19,7 +19,7 @@ from minari_core.episodes import Episode
 from minari_core.episodes.fit import check_shapes
 from minari_core.episodes.shard_data import ShardData
 from minari_core.episodes.stream import encode_each_dtype, encode_shards
-from minari_core.errors import DatasetDamagedError, SpaceError
+from minari_core.errors import DatasetDamagedError, SpaceError, UnknownSpaceError
 from minari_core.formats.columnar.manifest import (
     Manifest,
     Snapshot,
@@ -124,6 +124,8 @@ class ShardFolder(ShardedStorage):
             raise DatasetDamagedError(f"{self._folder}: metadata has no {key}")
         try:
             return space_from_json(text, key)
+        except UnknownSpaceError as error:
+            raise UnknownSpaceError(f"{self._folder}: {error}") from error
         except SpaceError as error:
             raise DatasetDamagedError(f"{self._folder}: {error}") from error
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from minari_core.columns import Schema, fill_missing_keys
+from minari_core.environments.space_json import is_same_space
 from minari_core.episodes import Episode, encode_episodes
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
 from minari_core.episodes.final_observation import FINAL_OBSERVATION, add_placeholder
@@ -415,9 +416,12 @@ class PublicStorage(Storage):
 
     def _read_current(self) -> PublicManifest:
         current, known = self.read_manifest(self._folder), self._manifest
-        same_spaces = (current.observation_space, current.action_space) == (
-            known.observation_space,
-            known.action_space,
+        same_spaces = all(
+            one == other or is_same_space(one, other)
+            for one, other in (
+                (current.observation_space, known.observation_space),
+                (current.action_space, known.action_space),
+            )
         )
         if (
             current.uid != known.uid
@@ -428,7 +432,12 @@ class PublicStorage(Storage):
                 f"{self._folder}: another dataset has taken the place of the one that was loaded; "
                 "load it again"
             )
-        return current
+        # Spaces of others' classes may equal none but themselves.
+        return replace(
+            current,
+            observation_space=known.observation_space,
+            action_space=known.action_space,
+        )
 
     @contextmanager
     def _hold_lock(self) -> Iterator[None]:

@@ -30,6 +30,7 @@ from minari_core.errors import (
     MetadataError,
     MinariError,
     SpaceError,
+    UnknownSpaceError,
 )
 from minari_core.formats.columnar.manifest import MANIFEST_NAME
 from minari_core.formats.columnar.transaction import RECORDINGS_KEPT
@@ -269,6 +270,8 @@ def _read_spaces(
         if key in metadata:
             try:
                 found[key] = space_from_json(metadata[key], key)
+            except UnknownSpaceError as error:
+                raise UnknownSpaceError(f"{path}: {error}") from error
             except SpaceError as error:
                 raise DatasetDamagedError(f"{path}: {error}") from error
     if len(found) < len(_SPACES):

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from minari_core.columns import has_fixed_values
 from minari_core.environments.gymnasium_compat import text_characters
+from minari_core.environments.space_json import space_to_dict
 from minari_core.errors import SpaceError
 
 _SMALLEST_IMAGE_SIDE = 32
@@ -53,7 +55,7 @@ def _walk_subspaces(
 
 
 def _find_obstacle(space: spaces.Space[Any]) -> str | None:
-    if type(space) not in _WRITERS:
+    if type(space) not in _WRITERS and not _is_own(space):
         return f"it has no place for a {type(space).__name__} space"
     if isinstance(space, spaces.Dict):
         for key in space.spaces:
@@ -64,6 +66,12 @@ def _find_obstacle(space: spaces.Space[Any]) -> str | None:
             if not is_plain_text(character):
                 return f"its charset has {character!r}, which the format's strings cannot hold"
     return None
+
+
+def _is_own(space: spaces.Space[Any]) -> bool:
+    """Return whether a space is of a class of others, whose values are arrays."""
+    is_gymnasiums = type(space).__module__.partition(".")[0] == "gymnasium"
+    return not is_gymnasiums and has_fixed_values(space)
 
 
 def _is_empty(space: spaces.Space[Any]) -> bool:
@@ -106,6 +114,8 @@ def public_space_json(space: spaces.Space[Any]) -> str:
 
 
 def _write_space(space: spaces.Space[Any]) -> dict[str, Any]:
+    if type(space) not in _WRITERS:
+        return space_to_dict(space)
     return {"type": type(space).__name__, **_WRITERS[type(space)](space)}
 
 

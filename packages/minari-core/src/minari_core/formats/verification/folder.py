@@ -8,7 +8,7 @@ from typing import cast
 
 from minari_core.environments.env_specs import env_spec_from_json
 from minari_core.environments.space_json import space_from_json
-from minari_core.errors import FormatError
+from minari_core.errors import FormatError, UnknownSpaceError
 from minari_core.formats.columnar.manifest import MANIFEST_NAME, Manifest, read_manifest
 from minari_core.formats.registry import load_check
 from minari_core.formats.verification.report import (
@@ -79,6 +79,8 @@ def _check_metadata(dataset_id: str, manifest: Manifest, findings: Findings) -> 
             continue
         try:
             read(text)
+        except UnknownSpaceError:
+            raise
         except Exception as error:
             findings.add(MANIFEST_NAME, f"its {key} cannot be read: {format_error(error)}")
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from minari_core.columns import FIXED_SPACES
+from minari_core.columns import has_fixed_values
 from minari_core.episodes.episode import EpisodeData
 from minari_core.errors import DatasetBusyError, FormatError
 from minari_core.formats.columnar.manifest import MANIFEST_NAME, Manifest
@@ -127,7 +127,7 @@ class EpisodeCheck:
             )
             for key, subspace in keyed.items():
                 yield from self._find_mismatches(subspace, value[key], f"{where}[{key!r}]")
-        elif isinstance(space, FIXED_SPACES):
+        elif has_fixed_values(space):
             found, wanted = value.dtype, np.dtype(space.dtype)
             if value.shape[1:] != space.shape:
                 yield where, f"its rows have shape {value.shape[1:]}, but the space is {space}"

@@ -181,6 +181,10 @@ def _numbers(array: Any, shape: tuple[int, ...], where: str) -> np.ndarray[Any, 
     if array.null_count:
         raise DatasetDamagedError(f"{where} has rows without a value")
     is_list = pa.types.is_fixed_size_list(array.type)
+    if _is_list(array.type):
+        # So the public Minari stores the values of spaces of classes that it does not know.
+        sizes = array.value_lengths().to_numpy(zero_copy_only=False)
+        is_list = bool((sizes == prod(shape)).all())
     element = array.type.value_type if is_list else array.type
     flat = array.flatten() if is_list else array
     if not _holds_numbers(element) or len(flat) != rows * prod(shape):
@@ -198,6 +202,10 @@ def _holds_numbers(kind: Any) -> bool:
     return bool(
         pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
     )
+
+
+def _is_list(kind: Any) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
 
 
 def _is_text(kind: Any) -> bool:
