@@ -142,7 +142,8 @@ ERRORS_OF_MINARI: list[tuple[Prepare, str, str]] = [
     ),
     (
         a_stopped_run,
-        "collect CartPole-v1 y-v0 --episodes 6 --resume --policy failing:policy --workers 1",
+        "collect CartPole-v1 y-v0 --episodes 6 --resume --policy failing:policy --workers 1 "
+        "--max-episode-steps 9",
         "wait in",
     ),
     (

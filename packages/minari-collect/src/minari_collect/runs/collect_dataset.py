@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gymnasium.envs.registration import EnvSpec
 from typing_extensions import Unpack
 
 from minari_collect.callbacks import EpisodeMetadataCallback, StepDataCallback
@@ -23,6 +22,7 @@ from minari_collect.runs.arguments import (
 )
 from minari_collect.runs.coordinator import CollectRun
 from minari_collect.runs.folder import RUN_PREFIX, RunFolder
+from minari_collect.runs.identity import identify_recipe
 from minari_collect.runs.outputs import check_failures, publish_outputs, select_outputs
 from minari_collect.runs.progress import ProgressCallback, ProgressMeter
 from minari_collect.workers.messages import EnvLike, OpenRemote, Transport
@@ -32,7 +32,6 @@ from minari_core import DatasetDetails, MinariDataset
 from minari_core.arguments import check_count_or_none
 from minari_core.datasets.card import DatasetCard
 from minari_core.datasets.details import list_details
-from minari_core.environments.env_specs import env_spec_to_json
 from minari_core.errors import DataError
 from minari_core.formats.registry import check_format
 from minari_core.json_values import JsonValue
@@ -98,7 +97,9 @@ def collect_dataset(
             such as Dask's ``Client.get_executor()``, ``mpi4py.futures.MPIPoolExecutor`` or
             `minari_collect.ray.RayExecutor`; processes of this machine if None.
         seed: The seed from which all others are derived; chosen at random if None.
-        resume: Resume an earlier run of this name that did not finish, if there is one.
+        resume: Resume an earlier run of this name that did not finish, if there is one. What its
+            episodes depend on must be the same: ``env``, ``policy``, ``num_envs``, the callbacks
+            and the like, by their names and by a digest of what they hold.
         num_envs: How many environments each worker steps together; with more than one, the policy
             gets batches of observations and returns batches of actions. It, its ``reset``, or
             both take ``mask``, bool of shape (num_envs,), which says whose episodes begin, and
@@ -141,7 +142,8 @@ def collect_dataset(
         DataError: An argument is not what it should be, and nothing was begun; or the arguments
             do not say how much to collect.
         MissingDependencyError: Only cloudpickle can send an argument to workers; nothing was begun.
-        RecordingError: The environment cannot be made here, and nothing was begun. Or the script
+        RecordingError: The environment cannot be made here, and nothing was begun. Or the run to
+            be resumed was another one; the message has the difference. Or the script
             begins anew in the processes, for want of ``if __name__ == "__main__":``. Or episodes
             failed for good; the message has their seeds and tracebacks. As
             after every error and after Ctrl-C, everything that is complete waits for
@@ -184,9 +186,7 @@ def collect_dataset(
     arguments: dict[str, JsonValue] = {
         "dataset_id": new_id,
         "seed": check_count_or_none("seed", seed, 0),
-        "env": _identify_env(recipe.env),
-        "record_infos": record_infos,
-        "max_episode_steps": recipe.max_episode_steps,
+        **identify_recipe(recipe),
     }
     if executor is None:
         # What other machines have installed cannot be told from here.
@@ -218,12 +218,3 @@ def default_work_dir(dataset_id: str) -> Path:
     """Return where the outputs of a run of this name wait, unless another folder is given."""
     # No id has a percent sign, so that two ids never share a folder.
     return staging_root() / f"{RUN_PREFIX}{dataset_id.replace('/', '%')}"
-
-
-def _identify_env(env: EnvLike) -> str:
-    """Return what tells one environment from another when a run is resumed."""
-    if isinstance(env, str):
-        return env
-    if isinstance(env, EnvSpec):
-        return env_spec_to_json(env)
-    return f"{getattr(env, '__module__', '')}:{getattr(env, '__qualname__', type(env).__name__)}"

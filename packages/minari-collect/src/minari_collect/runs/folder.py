@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from minari_collect.runs.identity import DIGESTS, list_conflicts
 from minari_collect.runs.schedule import Range
 from minari_collect.workers.messages import INCOMPLETE_PREFIX, RUN_NAME, ShardRemote, TaskOutput
 from minari_collect.workers.transport import receive_output
@@ -72,7 +75,7 @@ class RunFolder:
             known = self._read_arguments()
             if known is not None and not self._list_ranges():
                 # It collected nothing, so that there is nothing to be lost, or to be mixed.
-                known = known if resume and not _list_conflicts(known, arguments) else None
+                known = known if resume and not list_conflicts(known, arguments) else None
             if known is not None and not resume:
                 raise DatasetExistsError(
                     f"{self.path} holds what an earlier run of this name has collected; pass "
@@ -158,8 +161,12 @@ class RunFolder:
 
     def _remove_incomplete(self) -> None:
         """Remove outputs that are not complete; nobody adds to them while the lock is held."""
-        for folder in self.path.glob(f"{INCOMPLETE_PREFIX}*"):
-            shutil.rmtree(folder, ignore_errors=True)
+        for folder in list(self.path.glob(f"{INCOMPLETE_PREFIX}*")):
+            # A worker of the earlier run may live, and put in place what is half removed.
+            doomed = self.path / f"{INCOMPLETE_PREFIX}{uuid.uuid4().hex}"
+            with suppress(OSError):
+                os.rename(folder, doomed)
+            shutil.rmtree(doomed, ignore_errors=True)
 
 
 def _merge_arguments(
@@ -167,19 +174,11 @@ def _merge_arguments(
 ) -> dict[str, JsonValue]:
     if known is None:
         return dict(arguments)
-    for key in _list_conflicts(known, arguments):
+    conflicts = list_conflicts(known, arguments)
+    if conflicts:
         raise RecordingError(
-            f"{path} was collected with {key} {known[key]!r}, not {arguments[key]!r}; resume with "
-            "the same arguments, or delete the folder"
+            f"{path} was collected with {'; '.join(conflicts)}; resume with the same arguments, or "
+            f"delete the folder (or, if that is no difference, delete {DIGESTS!r} from {RUN_NAME} "
+            "there)"
         )
     return {key: known.get(key) if value is None else value for key, value in arguments.items()}
-
-
-def _list_conflicts(
-    known: Mapping[str, JsonValue], arguments: Mapping[str, JsonValue]
-) -> list[str]:
-    return [
-        key
-        for key, value in arguments.items()
-        if value is not None and known.get(key) is not None and value != known[key]
-    ]

@@ -37,7 +37,7 @@ _WORDS = tuple(
         (r"(?<!['\"])\bnum_envs\b", "--num-envs"),
         (r"(?<!['\"])\bepisode_timeout\b", "--episode-timeout"),
         (r"(?<!['\"])\bmax_episode_steps\b", "--max-episode-steps"),
-        (r"(?<=collected with )record_infos\b", "--record-infos"),
+        (r"(?<=collected with )record_infos\b|(?<=; )record_infos\b", "--record-infos"),
         (r"give observation_space and action_space, or another env\b", "give another --env"),
         (r"the environment, the policy or a step_data_callback\b", "the environment or the policy"),
         (r", or None\b", ", or leave it out"),

@@ -1,0 +1,203 @@
+"""Digests tell objects apart by what they hold, and by nothing that is chance."""
+
+from __future__ import annotations
+
+import collections
+import functools
+import os
+import random
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+
+from minari_collect.runs.digest import compute_digest
+from tests.collect.helpers.collect_work import NoisySum, by_sign, by_signs
+
+
+class Holder:
+    """Holds what it is given."""
+
+    def __init__(self, **held: Any) -> None:
+        self.__dict__.update(held)
+
+    def act(self, observation: Any) -> Any:
+        return observation
+
+
+class Slotted:
+    __slots__ = ("value",)
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+
+def cyclic(number: int) -> Any:
+    holder = Holder(number=number)
+    holder.__dict__.update(own=holder.act, items=[holder, {"self": holder}])
+    return holder
+
+
+def make_function(source: str, before: str = "", **names: Any) -> Any:
+    """A function as a script has it, which cannot be imported."""
+    names["__name__"] = "__main__"
+    exec(f"{before}\nmade = {source}", names)
+    return names["made"]
+
+
+def make_class(source: str) -> Any:
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(source, names)
+    return names["Made"]
+
+
+def closing_over(value: Any) -> Callable[[], Any]:
+    return lambda: value
+
+
+MADE = "class Made:\n    limit = {}\n    def f(self):\n        return {}\n"
+
+SAME: list[tuple[str, Callable[[], Any], Callable[[], Any]]] = [
+    ("order of keys", lambda: {"a": 1, "b": 2}, lambda: {"b": 2, "a": 1}),
+    ("order of sets", lambda: {1, 9, 17}, lambda: {17, 9, 1}),
+    ("objects", lambda: Holder(a=[1, "x"]), lambda: Holder(a=[1, "x"])),
+    ("slots", lambda: Slotted(3), lambda: Slotted(3)),
+    ("cycles", lambda: cyclic(3), lambda: cyclic(3)),
+    ("sharing", lambda: [(1, 2)] * 2, lambda: [(1, 2), (1, int("2"))]),
+    ("lines", lambda: make_function("lambda o: o"), lambda: make_function("lambda o: o", "\n\n")),
+    ("arrays", lambda: np.ones((2, 3))[:, ::2], lambda: np.ones((2, 2))),
+    ("generators", lambda: np.random.default_rng(1), lambda: np.random.default_rng(2)),
+    ("policies", lambda: NoisySum(), lambda: NoisySum()),
+    ("unused globals", lambda: make_function("lambda o: o.x", x=1),
+     lambda: make_function("lambda o: o.x", x=2)),
+    ("classes", lambda: make_class(MADE.format(1, 2)), lambda: make_class(MADE.format(1, 2))),
+    ("what cannot be pickled", threading.Lock, threading.Lock),
+    ("environments", lambda: gymnasium.spec("CartPole-v1"), lambda: gymnasium.spec("CartPole-v1")),
+]  # fmt: skip
+DIFFERENT: list[tuple[str, Callable[[], Any], Callable[[], Any]]] = [
+    ("numbers", lambda: 1, lambda: 2),
+    ("kinds of numbers", lambda: 1, lambda: True),
+    ("nothing and its name", lambda: None, lambda: "None"),
+    ("texts that join alike", lambda: ("ab", "c"), lambda: ("a", "bc")),
+    ("bytes", lambda: b"a", lambda: b"b"),
+    ("order of lists", lambda: [1, 2], lambda: [2, 1]),
+    ("values of keys", lambda: {"a": 1, "b": 2}, lambda: {"a": 2, "b": 1}),
+    ("sets", lambda: {1, 2}, lambda: {1, 3}),
+    ("constants", lambda: make_function("lambda o: 1"), lambda: make_function("lambda o: 2")),
+    ("attributes", lambda: make_function("lambda o: o.a"), lambda: make_function("lambda o: o.b")),
+    ("operations", lambda: make_function("lambda o: o + 1"),
+     lambda: make_function("lambda o: o - 1")),
+    ("defaults", lambda: make_function("lambda o, a=1: o"),
+     lambda: make_function("lambda o, a=2: o")),
+    ("keyword defaults", lambda: make_function("lambda o, *, a=1: o"),
+     lambda: make_function("lambda o, *, a=2: o")),
+    ("globals", lambda: make_function("lambda o: x", x=1),
+     lambda: make_function("lambda o: x", x=2)),
+    ("globals of inner functions", lambda: make_function("lambda o: [x for _ in o]", x=1),
+     lambda: make_function("lambda o: [x for _ in o]", x=2)),
+    ("closures", lambda: closing_over(1), lambda: closing_over(2)),
+    ("names", lambda: by_sign, lambda: by_signs),
+    ("arguments of partial functions", lambda: functools.partial(by_sign, 1),
+     lambda: functools.partial(by_sign, 2)),
+    ("methods", lambda: Holder(a=1).act, lambda: Holder(a=2).act),
+    ("attributes of objects", lambda: Holder(a=1), lambda: Holder(b=1)),
+    ("slots", lambda: Slotted(3), lambda: Slotted(4)),
+    ("cycles", lambda: cyclic(3), lambda: cyclic(4)),
+    ("values of arrays", lambda: np.zeros(3), lambda: np.ones(3)),
+    ("shapes", lambda: np.zeros((2, 3)), lambda: np.zeros((3, 2))),
+    ("dtypes", lambda: np.zeros(2, np.int32), lambda: np.zeros(2, np.float32)),
+    ("objects in arrays", lambda: np.array([1, "x"], object), lambda: np.array([2, "x"], object)),
+    ("members of classes", lambda: make_class(MADE.format(1, 2)),
+     lambda: make_class(MADE.format(3, 2))),
+    ("methods of classes", lambda: make_class(MADE.format(1, 2)),
+     lambda: make_class(MADE.format(1, 3))),
+    ("queues", lambda: collections.deque([1]), lambda: collections.deque([2])),
+    ("ordered dicts", lambda: collections.OrderedDict(a=1), lambda: collections.OrderedDict(a=2)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "one", "other"), SAME, ids=[name for name, *_ in SAME])
+def test_what_holds_the_same_has_one_digest(
+    name: str, one: Callable[[], Any], other: Callable[[], Any]
+) -> None:
+    digest = compute_digest(one())
+    assert digest is not None
+    assert digest == compute_digest(other())
+
+
+@pytest.mark.parametrize(("name", "one", "other"), DIFFERENT, ids=[name for name, *_ in DIFFERENT])
+def test_what_holds_something_else_has_another_digest(
+    name: str, one: Callable[[], Any], other: Callable[[], Any]
+) -> None:
+    assert compute_digest(one()) != compute_digest(other())
+
+
+def test_a_function_that_has_run_is_still_the_same() -> None:
+    function = make_function("lambda o: sum(i for i in range(o))")
+    before = compute_digest(function)
+    for _ in range(100):
+        function(20)
+    assert compute_digest(function) == before
+
+
+def test_the_generators_of_python_do_not_count_by_their_state() -> None:
+    assert compute_digest(random.Random(1)) == compute_digest(random.Random(2))
+
+
+def test_what_cannot_be_walked_through_has_none() -> None:
+    class Hostile(dict[str, int]):
+        def __reduce_ex__(self, protocol: object) -> Any:
+            return dict, (), None, 3
+
+    assert compute_digest(Hostile()) is None
+
+
+def test_what_is_nested_too_deeply_has_none() -> None:
+    nested: list[Any] = []
+    for _ in range(100_000):
+        nested = [nested]
+    assert compute_digest(nested) is None
+
+
+SCRIPT = """
+import enum, numpy as np
+from minari_collect.runs.digest import compute_digest
+WORDS = {"left", "right", "up", "down", "fire"}
+class Kind(enum.Enum):
+    A = 1
+class Policy:
+    words = frozenset(WORDS)
+    kind = Kind.A
+    def __init__(self):
+        self.weights = np.arange(5.0)
+        self.names = set(WORDS)
+    def __call__(self, observation):
+        return np.sin(observation) if "left" in WORDS else self.kind
+print(compute_digest(Policy()), compute_digest(lambda o: Policy()(o)))
+"""
+
+
+def test_another_process_computes_the_same_digest(tmp_path: Path) -> None:
+    said: set[str] = set()
+    for hash_seed in ("1", "2"):
+        script = tmp_path / "script.py"
+        # A line above shifts all others.
+        script.write_text("\n" * int(hash_seed) + SCRIPT)
+        path = os.pathsep.join(filter(None, sys.path))
+        done = subprocess.run(
+            [sys.executable, str(script)],
+            env={**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        said.add(done.stdout)
+
+    assert len(said) == 1
+    assert len(said.pop().split()) == 2
