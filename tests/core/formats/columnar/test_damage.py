@@ -272,6 +272,23 @@ def test_a_manifest_that_is_no_manifest_is_named(folder: Path, text: bytes) -> N
         minari_core.MinariDataset(folder)
 
 
+@pytest.mark.parametrize("key", ["schemas", "shards", "recordings"])
+def test_an_object_in_the_place_of_a_list_is_named(folder: Path, key: str) -> None:
+    manifest = _manifest(folder)
+    manifest["columnar"][key] = {str(n): part for n, part in enumerate(manifest["columnar"][key])}
+    _write(folder, manifest)
+    with pytest.raises(DatasetDamagedError, match=rf"metadata\.json is damaged: .*'{key}'"):
+        minari_core.MinariDataset(folder)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a file has its whole size on the disk")
+def test_a_manifest_of_more_than_a_gibibyte_is_not_read(folder: Path) -> None:
+    with open(folder / "metadata.json", "r+b") as file:
+        file.truncate((1 << 30) + 1)
+    with pytest.raises(DatasetDamagedError, match="larger than 1073741824 bytes"):
+        minari_core.MinariDataset(folder)
+
+
 def test_a_folder_without_a_manifest_is_no_dataset(folder: Path) -> None:
     (folder / "metadata.json").unlink()
     with pytest.raises(DatasetNotFoundError, match=r"metadata\.json"):

@@ -112,6 +112,58 @@ def test_an_array_of_a_sidecar_that_lies_is_told(tmp_path: Path, header: str) ->
     expect_damage("")
 
 
+def edit_sidecar(data: Path, name: str, content: np.ndarray) -> None:
+    """Replace an array in the sidecar of episode 1."""
+    if (data / "main_data.hdf5").exists():
+        with h5py.File(data / "main_data.hdf5", "a") as file:
+            del file[f"episode_1/minari_core/{name}"]
+            file[f"episode_1/minari_core/{name}"] = content
+        return
+    path = data / "1" / "_minari_core.npz"
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    np.savez(path, **{**arrays, name: content})
+
+
+@pytest.mark.parametrize("data_format", ["hdf5", "arrow"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[" * 100_000,
+        "null",
+        "[[]]",
+        '{"entry": {"kind": "text"}}',
+        '[["entry", {"kind": "text"}]]',
+        '[[["infos"], {"kind": "text"}]]',
+        '[[["elsewhere", "x"], {"kind": "text"}]]',
+        '[[["infos", 1], {"kind": "text"}]]',
+        '[[["infos", "x"], {"kind": "none such"}]]',
+        '[[["infos", "x"], []]]',
+        '[[["infos", "x"], {"kind": "fixed", "dtype": "O", "shape": []}]]',
+        '[[["infos", "x"], {"kind": "fixed", "dtype": "<f8", "shape": [9999999999999]}]]',
+    ],
+    ids=lambda text: text[:60],
+)
+def test_columns_of_a_sidecar_that_are_malformed_are_told(
+    tmp_path: Path, data_format: str, text: str
+) -> None:
+    edit_sidecar(stored(tmp_path, data_format), "columns", np.frombuffer(text.encode(), np.uint8))
+    expect_damage("")
+
+
+@pytest.mark.parametrize("data_format", ["hdf5", "arrow"])
+@pytest.mark.parametrize("text", ["{", "nul", '{"a": }', "\udcff", "[" * 100_000])
+def test_kept_json_that_is_malformed_is_told(tmp_path: Path, data_format: str, text: str) -> None:
+    data = stored(tmp_path, data_format)
+    blob = text.encode("utf-8", "surrogatepass")
+    # The options: their length, whether there are any, their text, and where it begins and ends.
+    edit_sidecar(data, "2", np.frombuffer(blob, np.uint8))
+    edit_sidecar(data, "3", np.array([0, len(blob)]))
+    expect_damage("json")
+
+
 @pytest.mark.parametrize("data_format", ["arrow", "parquet"])
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"total_steps": 1e999}', "[]", "{", '"\\ud800"'])
 def test_damaged_attributes_are_told(tmp_path: Path, data_format: str, text: str) -> None:

@@ -203,6 +203,28 @@ def test_parquet_claims_no_more_than_there_is(
     assert not is_ok
 
 
+@pytest.mark.parametrize("codec", ["zstd", "lz4", None])
+def test_arrow_claims_no_more_than_there_is(tmp_path: Path, codec: str | None) -> None:
+    path = stored(tmp_path, "arrow") / "1" / "part-0.arrow"
+    table = pa.ipc.open_file(path.read_bytes()).read_all()
+    # One row more than there is data of, in memory that all rows share.
+    zeros = pa.py_buffer(np.zeros(1 << 24))
+    wide = pa.FixedSizeListArray.from_arrays(
+        pa.Array.from_buffers(pa.float64(), 5 << 21, [None, zeros]), 1 << 21
+    )
+    names = [f"more{n}" for n in range(8)] if codec else ["more"]
+    for name in names:
+        table = table.append_column(name, wide)
+    options = pa.ipc.IpcWriteOptions(compression=codec)
+    with (
+        pa.OSFile(str(path), "wb") as file,
+        pa.ipc.new_file(file, table.schema, options=options) as to,
+    ):
+        to.write_table(table)
+    told = ask_in_little_memory()
+    assert told == ["", True] if codec is None else "episode 1" in told[0]
+
+
 def test_an_image_is_not_larger_than_its_space(tmp_path: Path) -> None:
     from minari_core.formats.public.jpeg import decode_jpegs, encode_jpegs
 

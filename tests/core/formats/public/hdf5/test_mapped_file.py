@@ -154,6 +154,45 @@ def test_an_episode_is_the_same_whoever_reads_it(
         assert (one.seed, one.options, one.metadata) == (other.seed, other.options, other.metadata)
 
 
+def _edit_chunks(content: bytearray, edit: Callable[[bytearray, int], None]) -> None:
+    """Edit the index of chunks, given where its entries begin."""
+    node = content.index(b"TREE\x01\x00")
+    assert int.from_bytes(content[node + 6 : node + 8], "little") == 4
+    edit(content, node + 24)
+
+
+def _more_chunks_than_rows_need(content: bytearray, _: int) -> None:
+    rows = content.index((8).to_bytes(8, "little") * 2)
+    content[rows] = 6
+
+
+def _one_chunk_twice(content: bytearray, entries: int) -> None:
+    # An entry is the size, the filters, the corner in rows and in bytes, and the address.
+    content[entries + 32 : entries + 64] = content[entries : entries + 32]
+
+
+def _a_chunk_between_two_places(content: bytearray, entries: int) -> None:
+    content[entries + 32 + 8] = 3
+
+
+@pytest.mark.parametrize(
+    "edit", [_more_chunks_than_rows_need, _one_chunk_twice, _a_chunk_between_two_places]
+)
+def test_an_index_with_a_chunk_too_many_is_left_to_the_library(
+    tmp_path: Path, edit: Callable[[bytearray, int], None]
+) -> None:
+    path = tmp_path / "chunks.hdf5"
+    with h5py.File(path, "w") as file:
+        values = np.arange(8.0)
+        file.create_group("episode_0").create_dataset("x", data=values, chunks=(2,), maxshape=(8,))
+    assert mapped(path)[0]["x"].tolist() == list(range(8))
+    content = bytearray(path.read_bytes())
+    _edit_chunks(content, edit)
+    path.write_bytes(content)
+    with pytest.raises(UnusualFileError, match="a chunk"):
+        mapped(path)
+
+
 def test_damage_is_an_error_and_never_a_crash(datasets_root: Path) -> None:
     path = stored_dataset(datasets_root) / "main_data.hdf5"
     sound = path.read_bytes()

@@ -15,6 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -46,6 +47,7 @@ try:
     import pyarrow.parquet as parquet
 
     from minari_core.formats.public.arrow import values as arrow_values
+    from minari_core.formats.public.arrow.claims import read_claims
 except ImportError as error:
     raise MissingDependencyError(
         "the formats 'arrow' and 'parquet' need pyarrow; pip install 'minari-core[arrow]'"
@@ -205,15 +207,17 @@ class ArrowStorage(PublicStorage):
         """
         content = path.read_bytes()
         limit = limit_nbytes(expected, len(content))
+        claims = read_claims(content)
+        _check_rows(sum(claim.rows for claim in claims), most_rows)
+        check_limit(sum(claim.nbytes for claim in claims), limit)
         with pa.ipc.open_file(pa.py_buffer(content)) as file:
             batches = map(file.get_batch, range(file.num_record_batches))
             return pa.Table.from_batches(_limited(batches, limit, most_rows), file.schema)
 
     def _count_rows(self, path: Path) -> int:
         check_plain(path, may_be_link=True)
-        with pa.memory_map(str(path)) as file:
-            reader = pa.ipc.open_file(file)
-            return sum(reader.get_batch(i).num_rows for i in range(reader.num_record_batches))
+        with open(path, "rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+            return sum(claim.rows for claim in read_claims(content))
 
     def _write_table(self, table: Any, path: Path) -> None:
         # In one batch, because the public Minari takes each batch for an episode.

@@ -250,10 +250,15 @@ class Hdf5Map:
         chunk_nbytes = per_chunk * dtype.itemsize
         self._expect(missing * chunk_nbytes <= len(content), "chunks that are not there")
         found = np.empty(shape, dtype)
+        last: list[int] = []
         for nbytes, corner, offset in self._chunks(tree, rank, _DEEPEST_INDEX):
             missing -= 1
-            if nbytes != chunk_nbytes or missing < 0:
+            # One after the other, and each in a place of its own: so all places have one.
+            if nbytes != chunk_nbytes or missing < 0 or corner <= last:
                 raise UnusualFileError("a chunk too many")
+            if any(c % size or c >= n for c, size, n in zip(corner, sizes, shape, strict=True)):
+                raise UnusualFileError("a chunk in no place")
+            last = corner
             chunk = np.frombuffer(content, dtype, per_chunk, offset).reshape(sizes)
             target = found[
                 tuple([slice(c, c + size) for c, size in zip(corner, sizes, strict=True)])
