@@ -16,10 +16,15 @@ import pytest
 from gymnasium import spaces
 
 import minari_core
-from minari_core import VerificationReport, verify_dataset
+from minari_core import VerificationReport, load_dataset, verify_dataset
 from minari_core.columns import Schema, schema_from_json
 from minari_core.environments.gymnasium_compat import ONE_OF
-from minari_core.errors import DatasetIdError, DatasetNotFoundError, FormatError
+from minari_core.errors import (
+    DatasetDamagedError,
+    DatasetIdError,
+    DatasetNotFoundError,
+    FormatError,
+)
 from minari_core.files import LOCK_NAME
 from minari_core.formats.columnar.manifest import STATISTICS_NAME, compute_snapshot_checksum
 
@@ -634,10 +639,27 @@ def test_a_sealed_file_that_is_no_hdf5_is_told(stored: Stored) -> None:
 def test_a_space_that_cannot_be_read_is_told(stored: Stored, key: str, value: object) -> None:
     stored.edit_manifest(lambda manifest: manifest.update({key: value}))
 
+    changed, problem = verify().problems
+
+    assert "are not those that their checksum was made of" in changed.message
+    assert problem.file == "metadata.json"
+    assert key in problem.message
+
+
+def test_a_space_with_another_bound_is_told(stored: Stored) -> None:
+    def edit(manifest: dict[str, Any]) -> None:
+        text = manifest["observation_space"]
+        assert '"high":1.0' in text
+        manifest["observation_space"] = text.replace('"high":1.0', '"high":1.5', 1)
+
+    stored.edit_manifest(edit)
+
     (problem,) = verify().problems
 
     assert problem.file == "metadata.json"
-    assert key in problem.message
+    assert "observation_space" in problem.message
+    with pytest.raises(DatasetDamagedError, match="observation_space"):
+        load_dataset(verify().dataset_id)
 
 
 def test_an_environment_spec_that_cannot_be_read_is_told_and_none_is_run(stored: Stored) -> None:

@@ -38,6 +38,9 @@ _LARGEST_NBYTES = 1 << 30
 # A column group that is one array has no name but its own.
 _ARRAY_AXES: Mapping[str, Axis] = {**AXES, "episodes/length": "episodes"}
 _TOTALS = ("total_episodes", "total_steps")
+_DESCRIBED = ("observation_space", "action_space")
+"""The keys of the metadata that say what values the data has."""
+_DESCRIBED_CHECKSUM = "described_crc32"
 _FIXED_KEYS = frozenset(
     {
         "dataset_id",
@@ -145,6 +148,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
             "recordings": list(snapshot.recordings),
             "schemas": [schema.to_json() for schema in snapshot.schemas],
             "shards": [shard.to_json() for shard in snapshot.shards],
+            _DESCRIBED_CHECKSUM: _compute_described_checksum(content),
         }
         content[SNAPSHOT_KEY] = {**listing, "crc32": compute_snapshot_checksum(listing)}
     text = json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
@@ -164,6 +168,10 @@ def compute_snapshot_checksum(listing: Mapping[str, object]) -> int:
     """Compute the CRC-32 of a snapshot's JSON text without white space and its own ``crc32``."""
     others = {key: value for key, value in listing.items() if key != "crc32"}
     return zlib.crc32(json.dumps(others, separators=(",", ":")).encode("ascii"))
+
+
+def _compute_described_checksum(content: Mapping[str, JsonValue]) -> int:
+    return zlib.crc32(json.dumps([content.get(key) for key in _DESCRIBED]).encode("ascii"))
 
 
 def read_manifest(
@@ -216,6 +224,10 @@ def _find_contradictions(
             yield f"its {key} is {content.get(key)}, but its shards have {count}"
     if listing["crc32"] != compute_snapshot_checksum(listing):
         yield f"the checksum of {SNAPSHOT_KEY!r} is not that of its text"
+    # Earlier releases have not written it.
+    described = listing.get(_DESCRIBED_CHECKSUM)
+    if described is not None and described != _compute_described_checksum(content):
+        yield f"{', '.join(_DESCRIBED)} are not those that their checksum was made of"
 
 
 def _find_wrong_counts(snapshot: Snapshot) -> Iterator[str]:
