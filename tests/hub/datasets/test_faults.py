@@ -19,7 +19,7 @@ MANIFEST = r"GET .*metadata\.json.*alt=media"
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same number of tries, sooner after one another."""
-    monkeypatch.setattr(Patience, "current", lambda: Patience(6.0, 0.02, 0.1))
+    monkeypatch.setattr(Patience, "from_environment", lambda: Patience(6.0, 0.02, 0.1))
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_a_remote_that_stays_away_is_an_error_and_the_next_call_goes_on(
     proxy: FaultProxy,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Patience, "current", lambda: Patience(0.3, 0.02, 0.1))
+    monkeypatch.setattr(Patience, "from_environment", lambda: Patience(0.3, 0.02, 0.1))
     monkeypatch.setattr(gcs, "WORKERS", 1)
     answered = 0
 

@@ -17,6 +17,7 @@ import pytest
 from gymnasium import spaces
 
 import minari
+from minari_core.formats.columnar.manifest import Manifest, read_manifest
 from minari_core.local.locations import dataset_folder
 from minari_hub import open_remote, upload_dataset
 from minari_hub.remotes.folder import FolderRemote
@@ -322,6 +323,77 @@ def test_what_is_added_meanwhile_does_not_disturb_an_upload(
     uploading.join()
 
     assert remote_files(bucket, "x-v0") == before
+
+
+@pytest.mark.parametrize(
+    ("where", "times"),
+    [(DATA_SENT, 1), (r"GET .*/o\?", 3)],
+    ids=["while files go", "before they are compared"],
+)
+def test_an_upload_of_a_dataset_that_is_compacted_meanwhile_says_so_and_can_be_repeated(
+    bucket: Bucket, proxy: FaultProxy, where: str, times: int
+) -> None:
+    dataset = make_shards("x-v0", shards=24, steps=20)
+    seen = 0
+
+    def compact(answer: Answer) -> Answer:
+        nonlocal seen
+        seen += 1
+        if seen == times:
+            dataset.compact()
+        return answer
+
+    proxy.faults = [Fault(where, compact)]
+    with pytest.raises(minari.DatasetChangedError, match="was rewritten while it was uploaded"):
+        upload_dataset("x-v0", remote_path=bucket.url)
+    assert "x-v0/data/metadata.json" not in bucket.names()
+
+    proxy.forget()
+    upload_dataset("x-v0", remote_path=bucket.url)
+    minari.delete_dataset("x-v0")
+    minari.download_dataset("x-v0", remote_path=bucket.url)
+    assert len(minari.load_dataset("x-v0")) == 24
+
+
+def test_an_upload_names_the_files_of_the_manifest_that_it_publishes(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = make_shards("x-v0", shards=3, steps=20)
+    reads = 0
+
+    def read_after_a_compaction(folder: Path) -> Manifest:
+        nonlocal reads
+        reads += 1
+        if reads == 1:
+            dataset.compact()
+        return read_manifest(folder)
+
+    monkeypatch.setattr("minari_hub.datasets.upload.read_manifest", read_after_a_compaction)
+    upload_dataset("x-v0", remote_path=bucket.url)
+
+    minari.delete_dataset("x-v0")
+    minari.download_dataset("x-v0", remote_path=bucket.url)
+    assert len(minari.load_dataset("x-v0")) == 3
+    assert reads == 2
+
+
+def test_an_object_that_a_remote_loses_is_noticed_and_sent_again(
+    bucket: Bucket, proxy: FaultProxy
+) -> None:
+    make_shards("x-v0", shards=3, steps=20)
+
+    def lose(answer: Answer) -> Answer:
+        for blob in bucket.itself.list_blobs():
+            blob.delete()
+        return answer
+
+    proxy.faults = [Fault(DATA_SENT, lose, times=3)]
+    with pytest.raises(minari.RemoteError, match=r"shard.*h5' was sent to .* and is not there"):
+        upload_dataset("x-v0", remote_path=bucket.url)
+    assert "x-v0/data/metadata.json" not in bucket.names()
+
+    upload_dataset("x-v0", remote_path=bucket.url)
+    assert remote_files(bucket, "x-v0") == files_of("x-v0")
 
 
 def test_a_full_url_says_where_a_dataset_goes(bucket: Bucket) -> None:

@@ -24,7 +24,7 @@ from tests.hub.helpers.datasets import files_of, is_intact, make_shards
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Patience, "current", lambda: Patience(2.0, 0.01, 0.05))
+    monkeypatch.setattr(Patience, "from_environment", lambda: Patience(2.0, 0.01, 0.05))
 
 
 class _Failing(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no types
@@ -239,7 +239,7 @@ def test_links_in_a_circle_are_not_followed(tmp_path: Path) -> None:
 def test_a_file_system_that_never_answers_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fsspec_remote, "_LONGEST_READ_SECONDS", 0.05)
     monkeypatch.setattr(fsspec_remote, "_LONGEST_LIST_SECONDS", 0.05)
-    monkeypatch.setattr(Patience, "current", lambda: Patience(0.0))
+    monkeypatch.setattr(Patience, "from_environment", lambda: Patience(0.0))
     remote = open_remote("memory://never")
     remote.create("x-v0/data/metadata.json", b"{}", {})
 

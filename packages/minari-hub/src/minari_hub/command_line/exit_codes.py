@@ -100,6 +100,16 @@ class Outcomes:
             raise typer.Exit(min(self._codes))
 
 
+@contextmanager
+def say_how_to_go_on() -> Iterator[None]:
+    """Say after Ctrl-C in a transfer that nothing of it was in vain."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("stopped; what was transferred is kept: the same command goes on from there")
+        raise
+
+
 def run(app: typer.Typer, program: str, arguments: list[str] | None = None) -> NoReturn:
     """Run a command line, and exit with its code.
 

@@ -19,7 +19,7 @@ from minari_core.local.dataset_id import select_latest_versions
 from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root
 from minari_core.local.replacing import holds_local_dataset
 from minari_hub.command_line.dataset_table import print_datasets
-from minari_hub.command_line.exit_codes import ExitCode, Outcomes
+from minari_hub.command_line.exit_codes import ExitCode, Outcomes, say_how_to_go_on
 from minari_hub.command_line.options import (
     JsonOption,
     LocalIds,
@@ -155,7 +155,7 @@ def download(
         confirm(f"replace {', '.join(replaced)} in {datasets_root()}", yes=yes)
     outcomes = Outcomes()
     for name in names:
-        with outcomes.attempt():
+        with outcomes.attempt(), say_how_to_go_on():
             download_dataset(name, force, remote_path=remote, token=token, progress=not quiet)
             say(f"{name} is in {datasets_root()}")
     outcomes.exit_if_any_failed()
@@ -188,7 +188,7 @@ def upload(
         )
     outcomes = Outcomes()
     for name in names:
-        with outcomes.attempt():
+        with outcomes.attempt(), say_how_to_go_on():
             upload_dataset(
                 name,
                 remote_path=remote,

@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from minari_core.errors import DatasetBusyError, DatasetWriteError
+from minari_core.errors import DatasetExistsError, DatasetWriteError, MinariError
 from minari_core.files import sync_folder
 from minari_core.local.locations import dataset_folder, datasets_root
 from minari_core.local.publishing import check_id_is_free
@@ -46,8 +46,13 @@ def install(dataset_id: str, staging: StagingArea, *, replace: bool) -> None:
             raise
         sync_folder(target.parent)
     except OSError as error:
-        if isinstance(error, FileExistsError | DatasetBusyError):
+        if isinstance(error, MinariError):
             raise
+        if not replace and target.exists():
+            raise DatasetExistsError(
+                f"dataset {dataset_id!r} was created by somebody else meanwhile; what was "
+                "downloaded is kept, and force_download=True replaces the other"
+            ) from error
         raise DatasetWriteError(
             f"dataset {dataset_id!r} was downloaded, and could not be put to {target}: {error}"
         ) from error

@@ -5,18 +5,25 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
 from minari_core.errors import (
     DatasetChangedError,
+    DatasetDamagedError,
     DatasetExistsError,
     RemoteError,
     RemoteObjectExistsError,
 )
 from minari_core.formats.columnar.dataset_folder import ColumnarStorage
-from minari_core.formats.columnar.manifest import MANIFEST_NAME, get_data_format, read_manifest
+from minari_core.formats.columnar.manifest import (
+    MANIFEST_NAME,
+    Manifest,
+    get_data_format,
+    read_manifest,
+)
 from minari_core.formats.public.files import list_files
 from minari_core.formats.registry import check_format
 from minari_core.formats.shards.file_check import check_shard
@@ -68,6 +75,7 @@ def upload_dataset(
         DatasetExistsError: The remote has a dataset of this id, or a file with other content
             where one of this dataset's goes.
         DatasetDamagedError: A local file is not what the manifest says.
+        DatasetChangedError: The dataset was rewritten meanwhile, as by `compact()`.
         FormatError: The format is unknown here, so that nobody can say which files belong to it.
         RemoteError: The remote cannot be reached, refuses, or does not have what was sent.
     """
@@ -84,9 +92,16 @@ def upload_dataset(
 
 def _upload(dataset: RemoteDataset, folder: Path, progress: bool) -> None:
     # What is sent is what this manifest says, whatever becomes of the dataset meanwhile.
-    manifest = (folder / MANIFEST_NAME).read_bytes()
-    summary = Summary.from_manifest(manifest, str(folder / MANIFEST_NAME), len(manifest))
-    uploads = _plan_uploads(dataset, folder)
+    text, manifest = _read_manifest(folder)
+    with _explain_change(folder, text):
+        _send_all(dataset, folder, text, manifest, progress)
+
+
+def _send_all(
+    dataset: RemoteDataset, folder: Path, text: bytes, manifest: Manifest, progress: bool
+) -> None:
+    summary = Summary.from_manifest(text, str(folder / MANIFEST_NAME), len(text))
+    uploads = _plan_uploads(dataset, folder, manifest)
     there = _list_objects(dataset)
     _check_is_new(dataset, there)
     missing = _select_missing(dataset, uploads, there)
@@ -99,8 +114,8 @@ def _upload(dataset: RemoteDataset, folder: Path, progress: bool) -> None:
         claiming = 0 if is_columnar else 1
         for some in (uploads[:claiming], uploads[claiming:]):
             sent = [missing[each.name] for each in some if each.name in missing]
-            _send(dataset, folder, sent, report)
-    _publish(dataset, manifest, summary)
+            _send(dataset, sent, report)
+    _publish(dataset, text, summary)
     _logger.info("uploaded %s: %d files, %d bytes", dataset.label, len(uploads), total)
 
 
@@ -124,9 +139,40 @@ def _select_missing(
     return missing
 
 
-def _send(
-    dataset: RemoteDataset, folder: Path, uploads: Sequence[Upload], report: Callable[[int], None]
-) -> None:
+def _read_manifest(folder: Path) -> tuple[bytes, Manifest]:
+    """Read a manifest, as text and as what it says, which others may replace in between."""
+    while True:
+        text = (folder / MANIFEST_NAME).read_bytes()
+        manifest = read_manifest(folder)
+        if (folder / MANIFEST_NAME).read_bytes() == text:
+            return text, manifest
+
+
+@contextmanager
+def _explain_change(folder: Path, text: bytes) -> Iterator[None]:
+    """Say of a file that is missing, or is another one, that the dataset was rewritten.
+
+    Raises:
+        DatasetChangedError: The manifest is another one than when the upload began, too.
+    """
+    try:
+        yield
+    except (DatasetDamagedError, FileNotFoundError) as error:
+        if isinstance(error, RemoteError) or _has_manifest(folder, text):
+            raise
+        raise DatasetChangedError(
+            f"{folder} was rewritten while it was uploaded: {error}; upload it again"
+        ) from error
+
+
+def _has_manifest(folder: Path, text: bytes) -> bool:
+    try:
+        return (folder / MANIFEST_NAME).read_bytes() == text
+    except OSError:
+        return False
+
+
+def _send(dataset: RemoteDataset, uploads: Sequence[Upload], report: Callable[[int], None]) -> None:
     """Upload files, and check that they have arrived."""
     if not uploads:
         return
@@ -134,10 +180,6 @@ def _send(
         # Another try of ours, or another process with the same dataset, may have created it;
         # whether it is the same is looked at below.
         if error is not None and not isinstance(error, RemoteObjectExistsError):
-            if isinstance(error, FileNotFoundError) and not isinstance(error, RemoteError):
-                raise DatasetChangedError(
-                    f"{folder} was rewritten while it was uploaded: {error}"
-                ) from error
             raise error
     there = _list_objects(dataset)
     for each in uploads:
@@ -195,9 +237,8 @@ def _is_whole_manifest(dataset: RemoteDataset, found: RemoteObject) -> bool:
     return True
 
 
-def _plan_uploads(dataset: RemoteDataset, folder: Path) -> Sequence[Upload]:
+def _plan_uploads(dataset: RemoteDataset, folder: Path, manifest: Manifest) -> Sequence[Upload]:
     """List the files to upload before the manifest, one that only this dataset has first."""
-    manifest = read_manifest(folder)
     if manifest.metadata.get("data_format") == ColumnarStorage.data_format:
         shards = {shard.file: shard for shard in manifest.snapshot.shards}
         for shard in shards.values():

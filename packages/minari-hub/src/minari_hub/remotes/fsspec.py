@@ -116,7 +116,7 @@ class FsspecRemote(Remote):
         """Fetch what files lack, a piece at a time; see `Remote.download`."""
 
         def fetch(file: PartialFile) -> None:
-            pieces = self._read_pieces(file.source.name, file.position, file.source.size)
+            pieces = self._read_pieces(file.source.name, file.position, file.source.size, stop)
             file.fill(lambda: next(pieces, b""), self.url)
 
         return run_many(fetch, files, stop)
@@ -133,7 +133,7 @@ class FsspecRemote(Remote):
                 progress.restart()
                 self._files.put_file(str(upload.path), path, callback=progress, **options)
 
-            self._place(upload.name, put, Faults(), replaces=upload.replaces_beginning)
+            self._place(upload.name, put, Faults(stop), replaces=upload.replaces_beginning)
             progress.finish(upload.size)
 
         if not self._is_bucket:
@@ -264,14 +264,16 @@ class FsspecRemote(Remote):
                     waiting.append(name)
         raise build_folders_error(self.url)
 
-    def _read_pieces(self, name: str, start: int, stop: int) -> Iterator[bytes]:
+    def _read_pieces(
+        self, name: str, start: int, stop: int, interrupt: Event | None = None
+    ) -> Iterator[bytes]:
         """Read a range of a file in pieces of which each arrives in about a second."""
         path, what = self._path(name), f"read {name!r} of {self.url}"
         nbytes = _SMALLEST_PIECE
         while start < stop:
             end = min(start + nbytes, stop)
             began = time.monotonic()
-            content = self._ask(what, self._plan_read(what, path, start, end))
+            content = self._ask(what, self._plan_read(path, start, end), Faults(interrupt))
             if not isinstance(content, bytes) or len(content) > end - start:
                 raise RemoteError(f"{self.url} sends something else than the bytes of {name!r}")
             yield content
@@ -288,7 +290,7 @@ class FsspecRemote(Remote):
             elif seconds > 4:
                 nbytes = max(nbytes // 2, _SMALLEST_PIECE)
 
-    def _plan_read(self, what: str, path: str, start: int, end: int) -> Callable[[], object]:
+    def _plan_read(self, path: str, start: int, end: int) -> Callable[[], object]:
         return lambda: run_within(
             _LONGEST_READ_SECONDS,
             lambda: self._files.cat_file(path, start=start, end=end),

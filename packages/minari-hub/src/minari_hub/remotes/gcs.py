@@ -120,7 +120,7 @@ class GcsRemote(Remote):
 
         def fetch(start: int) -> None:
             indices = by_start[start]
-            found = self._fetch_from(start, [files[index] for index in indices])
+            found = self._fetch_from(start, [files[index] for index in indices], stop)
             for index, outcome in zip(indices, found, strict=True):
                 outcomes[index] = outcome
 
@@ -131,13 +131,15 @@ class GcsRemote(Remote):
                 outcomes[index] = error
         return outcomes
 
-    def _fetch_from(self, start: int, files: Sequence[PartialFile]) -> list[Exception | None]:
+    def _fetch_from(
+        self, start: int, files: Sequence[PartialFile], stop: Event
+    ) -> list[Exception | None]:
         """Fetch what files lack that resume at the same offset.
 
         The transfer manager makes range requests for one start at a time. It checks no checksum
         of a range; the file has its own.
         """
-        faults = Faults()
+        faults = Faults(stop)
         results = transfer_manager.download_many(
             [(self._blob(file.source.name, file.source.version), file) for file in files],
             download_kwargs={
@@ -159,15 +161,16 @@ class GcsRemote(Remote):
         self, uploads: Sequence[Upload], report: Callable[[int], None], stop: Event
     ) -> list[Exception | None]:
         """Create objects from files; see `Remote.upload`."""
-        # Small files go in one request each, which needs their size and thus their path.
         large = [index for index, upload in enumerate(uploads) if upload.size > _PIECE]
         small = [index for index, upload in enumerate(uploads) if upload.size <= _PIECE]
         outcomes: list[Exception | None] = [None] * len(uploads)
-        for first in range(0, len(small), 4 * WORKERS):
-            batch = small[first : first + 4 * WORKERS]
-            sources: list[str | UploadFile] = [str(uploads[index].path) for index in batch]
-            self._upload_batch(uploads, batch, sources, outcomes, stop)
-            report(sum(uploads[index].size for index in batch))
+
+        def send(index: int) -> None:
+            with UploadFile(uploads[index].path, report, stop) as source:
+                self._send_at_once(uploads[index], source, Faults(stop))
+
+        for index, error in zip(small, run_many(send, small, stop), strict=True):
+            outcomes[index] = error
         for first in range(0, len(large), 4 * WORKERS):
             batch = large[first : first + 4 * WORKERS]
             with ExitStack() as open_files:
@@ -178,32 +181,32 @@ class GcsRemote(Remote):
                 self._upload_batch(uploads, batch, sources, outcomes, stop)
         return outcomes
 
+    def _send_at_once(self, upload: Upload, source: UploadFile, faults: Faults) -> None:
+        """Create an object from a small file, in one request."""
+        with self._translate_errors(f"create {upload.name!r} on {self.url}", faults):
+            self._blob(upload.name).upload_from_file(
+                source, size=upload.size, **_make_upload_options(faults)
+            )
+
     def _upload_batch(
         self,
         uploads: Sequence[Upload],
         batch: Sequence[int],
-        sources: Sequence[str | UploadFile],
+        sources: Sequence[UploadFile],
         outcomes: list[Exception | None],
         stop: Event,
     ) -> None:
-        faults = Faults()
+        faults = Faults(stop)
         pairs = []
         for index, source in zip(batch, sources, strict=True):
             blob = self._blob(uploads[index].name)
             blob.chunk_size = _PIECE
             pairs.append((source, blob))
-        arguments = {
-            "if_generation_match": 0,
-            "checksum": "crc32c",
-            "content_type": "application/octet-stream",
-            "retry": _make_retry(faults),
-            "timeout": TIMEOUT,
-        }
         results = run_in_background(
             functools.partial(
                 transfer_manager.upload_many,
                 pairs,
-                upload_kwargs=arguments,
+                upload_kwargs=_make_upload_options(faults),
                 worker_type=transfer_manager.THREAD,
                 max_workers=WORKERS,
             ),
@@ -344,6 +347,16 @@ class _Bounded(io.BytesIO):
         if self.tell() + len(data) > self._most:
             raise RemoteError(f"the remote sends more of {self._name!r} than was asked for")
         return super().write(data)
+
+
+def _make_upload_options(faults: Faults) -> dict[str, object]:
+    return {
+        "if_generation_match": 0,
+        "checksum": "crc32c",
+        "content_type": "application/octet-stream",
+        "retry": _make_retry(faults),
+        "timeout": TIMEOUT,
+    }
 
 
 def _make_retry(faults: Faults) -> Retry:

@@ -114,7 +114,7 @@ class HuggingFaceRemote(Remote):
 
     def download(self, files: Sequence[PartialFile], stop: Event) -> list[Exception | None]:
         """Fetch what files lack; see `Remote.download`."""
-        return run_many(self._fetch, files, stop)
+        return run_many(lambda file: self._fetch(file, stop), files, stop)
 
     def upload(
         self, uploads: Sequence[Upload], report: Callable[[int], None], stop: Event
@@ -261,7 +261,7 @@ class HuggingFaceRemote(Remote):
             lambda: b"".join(self._session.read_range(where, start, stop)),
         )
 
-    def _fetch(self, file: PartialFile) -> None:
+    def _fetch(self, file: PartialFile, stop: Event) -> None:
         repository, _, path = file.source.name.partition("/")
         where = f"datasets/{self._repo_id(repository)}/resolve/{_MAIN}/{path}"
 
@@ -270,11 +270,11 @@ class HuggingFaceRemote(Remote):
             blocks = self._session.read_range(where, file.position, file.source.size)
             file.fill(lambda: next(blocks, b""), self.url)
 
-        self._ask(f"read {file.source.name!r} of {self.url}", go_on)
+        self._ask(f"read {file.source.name!r} of {self.url}", go_on, Faults(stop))
 
-    def _ask(self, what: str, work: Callable[[], Result]) -> Result:
+    def _ask(self, what: str, work: Callable[[], Result], faults: Faults | None = None) -> Result:
         """Make an idempotent request, with retries."""
-        faults = Faults()
+        faults = faults or Faults()
         with self._translate_errors(what, faults):
             return keep_trying(work, _is_passing, faults)
 

@@ -63,8 +63,13 @@ class Patience:
 class Faults:
     """A count of the transient faults of a request, for the message if it fails in the end."""
 
-    def __init__(self) -> None:
-        """Begin without a fault."""
+    def __init__(self, stop: threading.Event | None = None) -> None:
+        """Begin without a fault.
+
+        Args:
+            stop: When set, no other try is made.
+        """
+        self._stop = stop or threading.Event()
         self._lock = threading.Lock()
         self._started = time.monotonic()
         self.count = 0
@@ -78,7 +83,13 @@ class Faults:
 
     def is_over(self, error: BaseException) -> bool:
         """Return whether another try is useless: a name that is not known will not soon be."""
+        if self._stop.is_set():
+            return True
         return is_unresolved(error) and time.monotonic() - self._started > _LONGEST_UNRESOLVED
+
+    def wait(self, seconds: float) -> None:
+        """Wait before the next try, unless there shall be none."""
+        self._stop.wait(seconds)
 
     def describe(self) -> str:
         """Describe what was tried, as the end of a sentence."""
@@ -142,5 +153,7 @@ def keep_trying(
             if time.monotonic() + seconds > stop:
                 raise
             faults.note(error)
-            time.sleep(seconds)
+            faults.wait(seconds)
+            if faults.is_over(error):
+                raise
             wait = min(2 * wait, patience.longest_wait)
