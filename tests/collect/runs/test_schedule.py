@@ -188,6 +188,17 @@ def test_a_failed_episode_is_no_gap_in_the_steps() -> None:
     assert schedule.count_prefix_steps() == 3 * STEPS
 
 
+def test_an_episode_that_failed_beyond_what_is_needed_is_no_failure() -> None:
+    """Whether it was begun at all depends on the number of workers."""
+    schedule = make_schedule(total_steps=4 * STEPS, max_attempts=1)
+    schedule.add_results([output(0, 1), output(2, 3)], [failure(1), failure(9)])
+    assert schedule.failures == [failure(1), failure(9)]
+
+    schedule.add_results([output(3, 6), output(6, 9)], ())
+
+    assert schedule.failures == [failure(1)]
+
+
 @pytest.mark.parametrize(("workers", "hopeless"), [(1, 20), (5, 20), (6, 24)])
 def test_a_run_is_hopeless_when_many_fail_and_none_succeeds_meanwhile(
     workers: int, hopeless: int

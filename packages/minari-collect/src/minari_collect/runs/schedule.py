@@ -89,8 +89,9 @@ class Schedule:
 
     @property
     def failures(self) -> list[Failure]:
-        """What failed too often."""
-        return [self._failures[episode] for episode in sorted(self._failures)]
+        """What failed too often, as far as it is needed."""
+        stop = self._find_needed_stop() if self._failures else None
+        return [self._failures[e] for e in sorted(self._failures) if stop is None or e < stop]
 
     @property
     def is_hopeless(self) -> bool:
@@ -230,6 +231,17 @@ class Schedule:
                 break
         self._prefix = (episode, steps)
         return steps
+
+    def _find_needed_stop(self) -> int | None:
+        """Find the episode from which on none is needed, if that is known yet."""
+        if self.total_steps is None or self.count_prefix_steps() < self.total_steps:
+            return None
+        steps = 0
+        for output in self.outputs:
+            steps += output.steps
+            if steps >= self.total_steps:
+                return output.stop
+        return None
 
     def _choose_size(self) -> int:
         if self._size is not None:
