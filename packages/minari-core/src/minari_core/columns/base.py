@@ -171,6 +171,39 @@ class Column(ABC):
         """Return the value of ``count`` rows of a shard that does not have this column."""
         return [None] * count
 
+    def find_wider(self, other: Column) -> Column | None:
+        """Find the column that holds the values of this and another one; None if there is none.
+
+        By default, columns of one kind are as good as each other: their values change in size.
+        """
+        return self if self.kind == other.kind else None
+
+    def list_widened(self, wider: Column, where: str) -> Iterator[str]:
+        """Describe each leaf of which a column that `find_wider` found has a wider dtype."""
+        return iter(())
+
+    def widen_pieces(
+        self, wider: Column, pieces: Iterator[Sequence[Array]], where: str
+    ) -> Iterator[Sequence[Array]]:
+        """Take the pieces of this column's arrays off an iterator, and yield those of a wider one.
+
+        They are cast when they are written, a few megabytes at a time.
+
+        Raises:
+            DataError: When they are read: casting would change a number.
+        """
+        for spec in self.arrays(where):
+            if not spec.derived:
+                yield next(pieces)
+
+    def cast_value(self, value: object, where: str) -> object:
+        """Cast the rows that a narrower column read to the dtypes of this one.
+
+        Raises:
+            DataError: That would change a number.
+        """
+        return value
+
 
 def check_rows(array: StoredArray, rows: int) -> StoredArray:
     """Return the array if it has as many rows as belong there.

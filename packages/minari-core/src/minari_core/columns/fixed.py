@@ -28,6 +28,7 @@ from minari_core.columns.problems import (
     name_rows,
     read_error,
 )
+from minari_core.columns.widening import cast_wider, find_wider_dtype, split_cast
 from minari_core.errors import DataError, FormatError
 from minari_core.json_values import JsonObject
 from minari_core.messages import format_value
@@ -150,6 +151,29 @@ class FixedColumn(Column):
             np.zeros((count, *self.shape), dtype=self.dtype),
             mask=np.ones((count, *self.shape), dtype=bool),
         )
+
+    def find_wider(self, other: Column) -> Column | None:
+        if not isinstance(other, FixedColumn) or self.shape != other.shape:
+            return None
+        dtype = find_wider_dtype(self.dtype, other.dtype)
+        if dtype is None:
+            return None
+        return self if dtype == self.dtype else make_fixed_column(dtype, self.shape)
+
+    def list_widened(self, wider: Column, where: str) -> Iterator[str]:
+        if isinstance(wider, FixedColumn) and wider.dtype != self.dtype:
+            yield f"{where} from {self.dtype} to {wider.dtype}"
+
+    def widen_pieces(
+        self, wider: Column, pieces: Iterator[Sequence[Array]], where: str
+    ) -> Iterator[Sequence[Array]]:
+        taken = next(pieces)
+        if isinstance(wider, FixedColumn) and wider.dtype != self.dtype:
+            taken = split_cast(taken, wider.dtype, where)
+        yield taken
+
+    def cast_value(self, value: object, where: str) -> object:
+        return cast_wider(value, self.dtype, where) if isinstance(value, np.ndarray) else value
 
 
 def make_fixed_column(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> FixedColumn:

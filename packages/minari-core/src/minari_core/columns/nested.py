@@ -97,6 +97,40 @@ class StructColumn(Column):
     def make_missing(self, count: int) -> object:
         return {key: column.make_missing(count) for key, column in self.fields.items()}
 
+    def find_wider(self, other: Column) -> Column | None:
+        if not isinstance(other, StructColumn) or self.fields.keys() != other.fields.keys():
+            return None
+        fields: dict[str, Column] = {}
+        for key, column in self.fields.items():
+            wider = column.find_wider(other.fields[key])
+            if wider is None:
+                return None
+            fields[key] = wider
+        return StructColumn(fields)
+
+    def list_widened(self, wider: Column, where: str) -> Iterator[str]:
+        for key, column, inner in self._pair(wider):
+            yield from column.list_widened(inner, f"{where}[{key!r}]")
+
+    def widen_pieces(
+        self, wider: Column, pieces: Iterator[Sequence[Array]], where: str
+    ) -> Iterator[Sequence[Array]]:
+        for key, column, inner in self._pair(wider):
+            yield from column.widen_pieces(inner, pieces, f"{where}[{key!r}]")
+
+    def cast_value(self, value: object, where: str) -> object:
+        if not isinstance(value, Mapping):
+            return value
+        return {
+            key: self.fields[key].cast_value(inner, f"{where}[{key!r}]")
+            for key, inner in value.items()
+        }
+
+    def _pair(self, wider: Column) -> Iterator[tuple[str, Column, Column]]:
+        fields = wider.fields if isinstance(wider, StructColumn) else self.fields
+        for key, column in self.fields.items():
+            yield key, column, fields[key]
+
 
 def merge_columns(columns: Iterable[Column]) -> StructColumn:
     """Merge the keys of several struct columns; the first column of each key is kept."""
@@ -178,6 +212,38 @@ class TupleColumn(Column):
 
     def make_missing(self, count: int) -> object:
         return tuple(column.make_missing(count) for column in self.items)
+
+    def find_wider(self, other: Column) -> Column | None:
+        if not isinstance(other, TupleColumn) or len(self.items) != len(other.items):
+            return None
+        pairs = zip(self.items, other.items, strict=True)
+        items = [wider for one, two in pairs if (wider := one.find_wider(two)) is not None]
+        return TupleColumn(tuple(items)) if len(items) == len(self.items) else None
+
+    def list_widened(self, wider: Column, where: str) -> Iterator[str]:
+        for index, (column, inner) in enumerate(self._pair(wider)):
+            yield from column.list_widened(inner, f"{where}[{index}]")
+
+    def widen_pieces(
+        self, wider: Column, pieces: Iterator[Sequence[Array]], where: str
+    ) -> Iterator[Sequence[Array]]:
+        for index, (column, inner) in enumerate(self._pair(wider)):
+            yield from column.widen_pieces(inner, pieces, f"{where}[{index}]")
+
+    def cast_value(self, value: object, where: str) -> object:
+        if not isinstance(value, tuple):
+            return value
+        pairs = zip(self.items, value, strict=True)
+        return tuple(
+            [
+                column.cast_value(inner, f"{where}[{index}]")
+                for index, (column, inner) in enumerate(pairs)
+            ]
+        )
+
+    def _pair(self, wider: Column) -> Iterator[tuple[Column, Column]]:
+        items = wider.items if isinstance(wider, TupleColumn) else self.items
+        return zip(self.items, items, strict=True)
 
 
 def read_columns(items: object, where: str, read: ColumnReader) -> tuple[Column, ...]:

@@ -8,7 +8,6 @@ from typing import Any
 from gymnasium import spaces
 
 from minari_core.columns import Column, FixedColumn, Schema, StructColumn, TupleColumn
-from minari_core.columns.widening import find_wider_column
 from minari_core.episodes.shard_data import ShardData
 from minari_core.errors import DataError
 
@@ -95,7 +94,7 @@ def widen_schema(schema: Schema, other: Schema) -> Schema | None:
     """
     wider = {}
     for group in STRICT_GROUPS:
-        column = find_wider_column(schema.groups[group], other.groups[group])
+        column = schema.groups[group].find_wider(other.groups[group])
         if column is None:
             return None
         wider[group] = column

@@ -15,7 +15,11 @@ from gymnasium import spaces
 from minari_core.environments.space_json import is_same_space
 from minari_core.episodes import Episode
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
-from minari_core.errors import EpisodeIndexError, IncompatibleDatasetsError
+from minari_core.errors import (
+    DatasetChangedError,
+    EpisodeIndexError,
+    IncompatibleDatasetsError,
+)
 from minari_core.json_values import JsonValue
 from minari_core.messages import format_value
 
@@ -186,3 +190,16 @@ def check_spaces(target: Storage, source: Storage) -> None:
         wanted, found = getattr(target, name), getattr(source, name)
         if not is_same_space(wanted, found):
             raise IncompatibleDatasetsError(f"{name} differs: {found} does not fit {wanted}")
+
+
+def check_not_replaced(folder: Path, *, is_same: bool) -> None:
+    """Raise unless the dataset in a folder is the one that was loaded from there.
+
+    Raises:
+        DatasetChangedError: It is another one.
+    """
+    if not is_same:
+        raise DatasetChangedError(
+            f"{folder}: another dataset has taken the place of the one that was loaded; load it "
+            "again"
+        )

@@ -23,6 +23,7 @@ from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.formats.columnar.transaction import Transaction
 from minari_core.formats.shards.reader import ShardReader
 from minari_core.json_values import JsonValue
+from minari_core.storage.base import check_not_replaced
 
 
 class ColumnarStorage(ShardFolder):
@@ -112,11 +113,7 @@ class ColumnarStorage(ShardFolder):
 
     def _read_current(self) -> Manifest:
         manifest = read_manifest(self._folder)
-        if manifest.snapshot.uid != self.snapshot.uid:
-            raise DatasetChangedError(
-                f"{self._folder}: another dataset has taken the place of the one that was loaded; "
-                "load it again"
-            )
+        check_not_replaced(self._folder, is_same=manifest.snapshot.uid == self.snapshot.uid)
         return manifest
 
     @contextmanager

@@ -18,7 +18,6 @@ from minari_core.columns import (
     join_pieces,
     merge_columns,
 )
-from minari_core.columns.widening import find_wider_column, widen_value
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
 from minari_core.episodes.fit import STRICT_GROUPS
 from minari_core.errors import DatasetChangedError, DatasetDamagedError
@@ -201,7 +200,7 @@ class ShardedStorage(Storage):
         if group in STRICT_GROUPS and len(self.schemas()) > 1:
             wider = self._find_wider(group)
             if wider is not None:
-                values = [widen_value(value, wider, group) for value in values]
+                values = [wider.cast_value(value, group) for value in values]
         counts = [stop - start for _, start, stop in pieces]
         return values[0] if len(values) == 1 else join_pieces(values, counts)
 
@@ -214,7 +213,7 @@ class ShardedStorage(Storage):
             columns = [schema.groups[group] for schema in self.schemas()]
             wider = columns[0]
             for column in columns:
-                wider = find_wider_column(wider, column) or wider
+                wider = wider.find_wider(column) or wider
             is_same = all(column == wider for column in columns)
             self._wider[group] = None if is_same else wider
         return self._wider[group]

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from minari_core.columns import Schema
-from minari_core.columns.widening import list_widened
 from minari_core.episodes.fit import STRICT_GROUPS, check_schema_fits, widen_schema
 from minari_core.episodes.shard_data import ShardData
 from minari_core.errors import DatasetWriteError
@@ -299,9 +298,9 @@ class Transaction:
             text
             for number in dict.fromkeys(shard.schema for shard in narrow)
             for group in STRICT_GROUPS
-            for text in list_widened(
-                self._schemas[number].groups[group], wider[number].groups[group], group
-            )
+            for text in self._schemas[number]
+            .groups[group]
+            .list_widened(wider[number].groups[group], group)
         )
         nbytes = sum(shard.nbytes for shard in narrow)
         warn_caller(

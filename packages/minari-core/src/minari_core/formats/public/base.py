@@ -22,7 +22,6 @@ from minari_core.episodes.final_observation import FINAL_OBSERVATION, add_placeh
 from minari_core.episodes.fit import check_schema_fits, check_shapes
 from minari_core.episodes.stream import encode_shards
 from minari_core.errors import (
-    DatasetChangedError,
     DatasetDamagedError,
     DatasetWriteError,
     MetadataError,
@@ -50,7 +49,7 @@ from minari_core.formats.public.metadata_file import (
 )
 from minari_core.formats.public.short_columns import complete_episode
 from minari_core.json_values import JsonValue
-from minari_core.storage.base import Storage, check_spaces
+from minari_core.storage.base import Storage, check_not_replaced, check_spaces
 
 _FIXED_KEYS = frozenset({"jpeg_encoding", "dataset_size", OWN_KEY})
 
@@ -423,15 +422,12 @@ class PublicStorage(Storage):
                 (current.action_space, known.action_space),
             )
         )
-        if (
-            current.uid != known.uid
-            or not same_spaces
-            or current.total_episodes < known.total_episodes
-        ):
-            raise DatasetChangedError(
-                f"{self._folder}: another dataset has taken the place of the one that was loaded; "
-                "load it again"
-            )
+        check_not_replaced(
+            self._folder,
+            is_same=current.uid == known.uid
+            and same_spaces
+            and current.total_episodes >= known.total_episodes,
+        )
         # Spaces of others' classes may equal none but themselves.
         return replace(
             current,

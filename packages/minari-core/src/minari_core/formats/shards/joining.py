@@ -9,7 +9,6 @@ import numpy as np
 
 from minari_core.columns import Array, Column, Schema, StoredArray
 from minari_core.columns.base import as_plain_array
-from minari_core.columns.widening import widen_pieces
 from minari_core.episodes.shard_data import ShardData
 from minari_core.formats.shards.reader import ShardReader
 
@@ -74,7 +73,7 @@ def widen_shard(data: ShardData, schema: Schema) -> ShardData:
     widened = [
         some
         for name, column in data.schema.groups.items()
-        for some in widen_pieces(column, schema.groups[name], pieces, name)
+        for some in column.widen_pieces(schema.groups[name], pieces, name)
     ]
     return replace(data, schema=schema, pieces=widened)
 
