@@ -42,7 +42,8 @@ ARROWS = {
 # may move in a patch release. So keep it short, and take what is public from `minari_core`.
 SHARED_CORE = """
     errors lazy_names messages arguments files json_values locks
-    environments.env_specs environments.own_spaces environments.reference_scores
+    environments.env_specs environments.own_spaces environments.recovery
+    environments.reference_scores
     environments.space_json
     columns
     episodes
@@ -51,7 +52,7 @@ SHARED_CORE = """
     formats.shards.entry formats.shards.file_check
     formats.columnar.dataset_folder formats.columnar.episode_index
     formats.columnar.manifest formats.columnar.reading formats.columnar.shard_folder
-    formats.public.files formats.public.hdf5.placeholder
+    formats.public.files formats.public.hdf5.placeholder formats.public.spaces
     formats.verification.episode_files formats.verification.folder
     formats.verification.report
     local.dataset_id local.finding local.leftovers.leftover local.locations local.namespaces

@@ -59,14 +59,15 @@ ORDER = {
         testing
     """,
     "minari": """
-        _version
+        _version serialization supported_versions
         dataset
         data_collector.callbacks
         data_collector
         storage
-        namespace serialization utils leftovers
+        namespace utils leftovers
         command_line.show
         command_line
+        cli
     """,
 }
 MOST_MODULES = 12

@@ -13,7 +13,12 @@ from gymnasium import spaces
 
 import minari
 from minari.data_collector.callbacks.step_callback import StepDataCallback
-from minari.namespace import list_local_namespaces, list_remote_namespaces
+from minari.namespace import (
+    download_namespace_metadata,
+    list_local_namespaces,
+    list_remote_namespaces,
+    upload_namespace,
+)
 from minari.serialization import deserialize_space, serialize_space
 from minari.storage.datasets_root_dir import get_dataset_path
 from minari_core.datasets.public_storage import MinariStorage
@@ -179,3 +184,58 @@ def test_a_buffer_with_the_id_of_a_stored_episode_is_refused() -> None:
 
     storage.update_episodes([minari.EpisodeBuffer(**{**episode, "id": 3})])
     assert storage.total_episodes == 4
+
+
+def test_what_is_said_of_namespaces_goes_to_a_remote_and_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "remote").mkdir()
+    monkeypatch.setenv("MINARI_REMOTE", (tmp_path / "remote").as_uri())
+    minari.create_namespace("one/two", "what it has in common", key=[1])
+    collected("one/two/cart-v0")
+    minari.upload_dataset("one/two/cart-v0")
+    with pytest.warns(UserWarning, match="Upload aborted. Namespace 'one/two' is already"):
+        upload_namespace("one/two", "token")
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "other"))
+
+    minari.download_dataset("one/two/cart-v0")
+
+    described = {"description": "what it has in common", "key": [1]}
+    assert list_local_namespaces() == ["one", "one/two"]
+    assert minari.get_namespace_metadata("one/two") == described
+    minari.update_namespace_metadata("one/two", "another")
+    with pytest.warns(UserWarning, match="Skipping update for namespace"):
+        download_namespace_metadata("one/two")
+    assert minari.get_namespace_metadata("one/two") == {"description": "another"}
+    download_namespace_metadata("one/two", overwrite=True)
+    assert minari.get_namespace_metadata("one/two") == described
+    with pytest.raises(ValueError, match="'none' doesn't exist in the remote"):
+        download_namespace_metadata("none")
+    with pytest.raises(ValueError, match="'none' does not exist locally"):
+        upload_namespace("none", "token")
+
+
+def test_whatever_makes_a_dataset_registers_its_namespaces() -> None:
+    dataset = collected("a1/b1/cart-v0")
+    episodes = list(dataset)
+    minari.create_dataset_from_buffers("a2/cart-v0", episodes, "CartPole-v1")
+    minari.combine_datasets([dataset], "a3/b3/cart-v0")
+    minari.convert_dataset(dataset, "a4/cart-v0", data_format="hdf5")
+    assert list_local_namespaces() == ["a1", "a1/b1", "a2", "a3", "a3/b3", "a4"]
+    assert minari.get_namespace_metadata("a3/b3") == {}
+
+    with pytest.raises(minari.DataError):
+        minari.create_dataset_from_buffers("a5/x-v0", [{"no": 1}], "CartPole-v1")
+    assert "a5" not in list_local_namespaces()
+
+
+@pytest.mark.parametrize("data_format", ["hdf5", "arrow", "parquet"])
+def test_no_dataset_of_a_public_format_is_made_that_its_listing_stumbles_over(
+    data_format: str,
+) -> None:
+    dataset = collected("cart-v0")
+    with pytest.raises(minari.DatasetIdError, match="single character"):
+        minari.convert_dataset(dataset, "a/cart-v0", data_format=data_format)
+    with pytest.warns(minari.MinariWarning, match="single character"):
+        minari.convert_dataset(dataset, "a/cart-v0")
+    assert len(minari.load_dataset("a/cart-v0")) == 3

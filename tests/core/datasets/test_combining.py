@@ -33,7 +33,7 @@ def test_a_combination_has_the_episodes_of_its_parts() -> None:
     combined = combine_datasets([first[::-1], other, first[[1]]], "tests/all-v0")
     assert [episode.seed for episode in combined] == [5, 4, 3, 2, 1, 0, 9, 1]
     assert combined.combined_datasets == [first.id, other.id, first.id]
-    assert combined.spec.combined_datasets == tuple(combined.combined_datasets)
+    assert combined.spec.combined_datasets == combined.combined_datasets
     wanted = [*first[::-1], *other, first[1]]
     for found, episode in zip(combined, wanted, strict=True):
         expect_same_episode(found, episode, ids=False)

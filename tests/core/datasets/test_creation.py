@@ -214,7 +214,7 @@ def test_an_error_of_the_callers_iterator_passes_through(datasets_root: Path) ->
     ("arguments", "error", "message"),
     [
         ({"data_format": "video"}, FormatError, "video"),
-        ({"observation_space": None}, SpaceError, "observation_space"),
+        ({"observation_space": None}, SpaceError, "observation space"),
         ({"author": 5}, MetadataError, "author"),
         ({"algorithm_name": ["x"]}, MetadataError, "algorithm_name"),
         ({"ref_min_score": float("nan"), "ref_max_score": 1.0}, MetadataError, "ref_min_score"),

@@ -45,7 +45,11 @@ def test_local_datasets_are_listed_by_number_of_version() -> None:
     latest = list_local_datasets(latest_version=True)
     assert set(latest) == {"b-v10", "tests/a/x-v1", "tests-v0", "c-v0-v1"}
     assert set(list_local_datasets(prefix="tests/")) == {"tests/a/x-v0", "tests/a/x-v1"}
-    assert set(list_local_datasets(True, "tests/a/x")) == {"tests/a/x-v1"}
+    assert set(list_local_datasets(True, False, "tests/a/x")) == {"tests/a/x-v1"}
+    assert set(list_local_datasets(True, True, "tests/a/x")) == {"tests/a/x-v1"}
+    with pytest.warns(DeprecationWarning, match="give prefix="):
+        old = list_local_datasets(True, "tests/a/x")  # type: ignore[arg-type]  # as before 0.2
+    assert set(old) == {"tests/a/x-v1"}
     assert listed["b-v2"]["total_episodes"] == 0
 
 
@@ -167,7 +171,7 @@ def test_what_looks_like_no_path_is_an_id(
     shutil.copytree(datasets_root / "a", tmp_path / "a")
     shutil.rmtree(datasets_root / "a")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DatasetNotFoundError, match="there is no dataset 'a/b-v0' under"):
+    with pytest.raises(DatasetNotFoundError, match="Dataset a/b-v0 not found locally at"):
         load_dataset("a/b-v0")
     assert load_dataset(Path("a/b-v0")).id == "a/b-v0"
 

@@ -362,12 +362,16 @@ def test_each_requirement_that_is_not_met_is_named_in_one_warning() -> None:
         "not a requirement!",
         f"gymnasium=={gymnasium.__version__}",
     ]
-    with pytest.warns(UserWarning, match="asks for packages") as caught:
+    with pytest.warns(UserWarning, match="may not behave") as caught:
         unmet = check_requirements(requirements)
     assert len(caught) == 1
     assert caught[0].filename == __file__
     assert len(unmet) == 3
-    for expected in ("'numpy>=1000' (installed", "no-such-package", "'not a requirement!'"):
+    for expected in (
+        f"Installed numpy version {np.__version__} does not meet the requirement >=1000",
+        'Package no-such-package-of-anyone is not installed. Install it with `pip install "no-such',
+        "Ignoring malformed requirement `not a requirement!`",
+    ):
         assert expected in str(caught[0].message)
 
 

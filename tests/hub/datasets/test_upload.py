@@ -460,20 +460,22 @@ FORMATS = ["columnar", "hdf5", "arrow", "parquet"]
 def test_an_upload_publishes_the_format_that_is_asked_for(
     tmp_path: Path, local: str, published: str
 ) -> None:
-    collect("n/first-v0", description="kept")
-    dataset = minari.convert_dataset(minari.load_dataset("n/first-v0"), "n/x-v0", data_format=local)
+    collect("ns/first-v0", description="kept")
+    dataset = minari.convert_dataset(
+        minari.load_dataset("ns/first-v0"), "ns/x-v0", data_format=local
+    )
     episodes = list(dataset)
-    files = files_of("n/x-v0")
+    files = files_of("ns/x-v0")
     url = (tmp_path / "shared").as_uri()
 
-    upload_dataset("n/x-v0", remote_path=url, data_format=published)
+    upload_dataset("ns/x-v0", remote_path=url, data_format=published)
 
-    assert files_of("n/x-v0") == files
-    minari.delete_dataset("n/x-v0")
-    described = minari.list_remote_datasets(url)["n/x-v0"]
+    assert files_of("ns/x-v0") == files
+    minari.delete_dataset("ns/x-v0")
+    described = minari.list_remote_datasets(url)["ns/x-v0"]
     assert (described["data_format"], described["description"]) == (published, "kept")
-    loaded = minari.load_dataset(f"{url}/n/x-v0", download=True)
-    assert minari.verify_dataset("n/x-v0").problems == ()
+    loaded = minari.load_dataset(f"{url}/ns/x-v0", download=True)
+    assert minari.verify_dataset("ns/x-v0").problems == ()
     assert loaded.env_spec == dataset.env_spec
     for one, other in zip(loaded, episodes, strict=True):
         assert (one.id, one.seed) == (other.id, other.seed)

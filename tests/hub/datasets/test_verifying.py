@@ -19,10 +19,10 @@ FORMATS = ["columnar", "hdf5", "arrow", "parquet"]
 
 def published(tmp_path: Path, data_format: str | None = None) -> tuple[str, Path]:
     """The remote and the folder there of a dataset; a sound one with its id is here."""
-    collect("n/x-v0")
+    collect("ns/x-v0")
     remote = tmp_path / "remote"
-    upload_dataset("n/x-v0", remote_path=remote.as_uri(), data_format=data_format)
-    return remote.as_uri(), remote / "n" / "x-v0" / "data"
+    upload_dataset("ns/x-v0", remote_path=remote.as_uri(), data_format=data_format)
+    return remote.as_uri(), remote / "ns" / "x-v0" / "data"
 
 
 @pytest.mark.parametrize("data_format", FORMATS)
@@ -30,19 +30,19 @@ def test_a_sound_remote_dataset_is_ok_and_nothing_of_it_stays(
     tmp_path: Path, data_format: str
 ) -> None:
     remote, _ = published(tmp_path, data_format)
-    before = files_of("n/x-v0")
+    before = files_of("ns/x-v0")
     told: list[tuple[int, int]] = []
 
     report = verify_remote_dataset(
-        f"{remote}/n/x-v0", progress=lambda done, total: told.append((done, total))
+        f"{remote}/ns/x-v0", progress=lambda done, total: told.append((done, total))
     )
 
     assert report.problems == report.remarks == ()
-    assert (report.dataset_id, report.total_episodes) == ("n/x-v0", 3)
-    assert report.data_path == f"{remote}/n/x-v0"
+    assert (report.dataset_id, report.total_episodes) == ("ns/x-v0", 3)
+    assert report.data_path == f"{remote}/ns/x-v0"
     assert report.data_format == data_format
     assert told[-1][0] == told[-1][1] > 0
-    assert is_intact({"n/x-v0": before})
+    assert is_intact({"ns/x-v0": before})
     assert leftovers() == []
 
 
@@ -59,11 +59,11 @@ def test_damage_is_reported_and_the_sound_dataset_here_is_not_taken_for_it(
     endings = {"columnar": "h5"}.get(data_format, data_format)
     damage(next(path for path in sorted(folder.rglob(f"*.{endings}"))))
 
-    report = verify_remote_dataset("n/x-v0", remote_path=remote)
+    report = verify_remote_dataset("ns/x-v0", remote_path=remote)
 
     assert not report.ok
     assert not any(str(tmp_path / "datasets") in str(each) for each in report.problems)
-    assert minari.verify_dataset("n/x-v0").ok
+    assert minari.verify_dataset("ns/x-v0").ok
     assert leftovers() == []
 
 
@@ -73,17 +73,20 @@ def test_each_flipped_byte_of_a_shard_and_of_the_manifest_is_found(tmp_path: Pat
         content = path.read_bytes()
         for index in (1, len(content) // 2, len(content) - 2):
             path.write_bytes(content[:index] + bytes([content[index] ^ 1]) + content[index + 1 :])
-            report = verify_remote_dataset("n/x-v0", remote_path=remote)
+            report = verify_remote_dataset("ns/x-v0", remote_path=remote)
             assert not report.ok, f"byte {index} of {path.name}"
         path.write_bytes(content)
-    assert verify_remote_dataset("n/x-v0", remote_path=remote).ok
+    assert verify_remote_dataset("ns/x-v0", remote_path=remote).ok
 
 
 def test_a_dataset_that_is_not_there_is_an_error(bucket: Bucket) -> None:
-    collect("n/x-v0", episodes=1)
+    collect("ns/x-v0", episodes=1)
 
-    for url in (f"{bucket.url}/n/x-v0", "gs://not-there/n/x-v0"):
-        with pytest.raises(minari.DatasetNotFoundError, match="there is no dataset 'n/x-v0' on gs"):
+    for url in (f"{bucket.url}/ns/x-v0", "gs://not-there/ns/x-v0"):
+        with pytest.raises(
+            minari.DatasetNotFoundError,
+            match="any version for dataset ns/x in the remote",
+        ):
             verify_remote_dataset(url)
 
 
@@ -119,7 +122,7 @@ def test_what_no_manifest_names_is_remarked_and_not_fetched(tmp_path: Path) -> N
     remote, folder = published(tmp_path)
     (folder / "notes.txt").write_text("of somebody")
 
-    report = verify_remote_dataset("n/x-v0", remote_path=remote)
+    report = verify_remote_dataset("ns/x-v0", remote_path=remote)
 
     assert report.ok
     assert [remark.file for remark in report.remarks] == ["notes.txt"]
@@ -134,5 +137,5 @@ def test_a_manifest_of_another_dataset_or_with_a_hostile_name_is_a_problem(tmp_p
         {**manifest, "columnar": 3},
     ):
         (folder / "metadata.json").write_text(json.dumps(changed))
-        report = verify_remote_dataset("n/x-v0", remote_path=remote)
+        report = verify_remote_dataset("ns/x-v0", remote_path=remote)
         assert next(problem.file for problem in report.problems) == "metadata.json"

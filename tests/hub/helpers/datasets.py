@@ -15,6 +15,7 @@ from gymnasium import spaces
 import minari
 from minari_core.formats.public.files import MAIN_FILE
 from minari_core.local.locations import datasets_root, staging_root
+from minari_core.local.namespaces import NAMESPACE_METADATA
 
 _SPACE = spaces.Box(-np.inf, np.inf, (64,), np.float64)
 
@@ -94,6 +95,7 @@ def is_intact(before: Mapping[str, Mapping[str, bytes]] | None = None) -> bool:
         path
         for path in datasets_root().rglob("*")
         if path.is_file() and staging_root() not in path.parents and not path.name.startswith(".")
+        if path.name != NAMESPACE_METADATA
     ]
     owners = {path.relative_to(datasets_root()).as_posix().split("/data/")[0] for path in visible}
     return owners == set(expected) and all(files_of(name) == expected[name] for name in expected)

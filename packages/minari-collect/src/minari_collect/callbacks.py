@@ -73,8 +73,9 @@ class EpisodeMetadataCallback:
         """Make the metadata of an episode when it is about to be written.
 
         Args:
-            episode: ``observations, actions, rewards, terminations, truncations, infos, seed,
-                options`` and ``total_steps``; each is read or copied only if it is looked at.
+            episode: ``observations, actions, rewards, terminations, truncations, infos, id,
+                seed, options`` and ``total_steps``; each is read or copied only if it is looked
+                at. The id is the one in a dataset that is made of all that was recorded.
 
         Returns:
             Numbers, text, lists and dicts of them. None says that there is no value: the

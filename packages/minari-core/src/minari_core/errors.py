@@ -4,8 +4,8 @@ Each class is also the built-in that people already catch::
 
     MinariError
     ├── DatasetIdError (ValueError)             a malformed dataset id
-    ├── DatasetExistsError (FileExistsError)    an id that is already taken
-    ├── DatasetNotFoundError (FileNotFoundError)
+    ├── DatasetExistsError (FileExistsError, ValueError)      an id that is already taken
+    ├── DatasetNotFoundError (FileNotFoundError, ValueError)
     ├── NamespaceError (ValueError)             a namespace that is there, is not, or is not empty
     ├── DatasetDamagedError (OSError)           what is on disk is not what was written
     │   └── DatasetAccessError (PermissionError)    what is on disk may not be read
@@ -74,11 +74,11 @@ class DatasetIdError(MinariError, ValueError):
     """A dataset id that breaks the rule ``(namespace/…)name-vN``."""
 
 
-class DatasetExistsError(MinariError, FileExistsError):
+class DatasetExistsError(MinariError, FileExistsError, ValueError):
     """A dataset id that is already taken; nothing is ever overwritten."""
 
 
-class DatasetNotFoundError(MinariError, FileNotFoundError):
+class DatasetNotFoundError(MinariError, FileNotFoundError, ValueError):
     """No dataset of this id under the datasets' root, or on the remote that was asked."""
 
 

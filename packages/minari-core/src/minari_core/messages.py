@@ -18,11 +18,16 @@ class MinariWarning(UserWarning):
     """The category of every warning that this project gives."""
 
 
-def warn_caller(message: str) -> None:
+class MinariDeprecationWarning(MinariWarning, DeprecationWarning):
+    """The category of what still works and has a better form."""
+
+
+def warn_caller(message: str, category: type[MinariWarning] = MinariWarning) -> None:
     """Warn at the innermost line outside this project and Gymnasium.
 
     Args:
         message: What happened, and what to do about it.
+        category: The category of the warning.
     """
     level = 2
     frame = sys._getframe(1)
@@ -32,7 +37,7 @@ def warn_caller(message: str) -> None:
             break
         frame = frame.f_back
         level += 1
-    warnings.warn(message, MinariWarning, stacklevel=level)
+    warnings.warn(message, category, stacklevel=level)
 
 
 _LONGEST = 200

@@ -5,6 +5,7 @@
 * `download_dataset`: a dataset into the local root, resumed where it stopped and checked
   before it is seen;
 * `ensure_downloaded`: the same, unless it is here;
+* `download_namespace_metadata`, `upload_namespace`: what is said of a namespace;
 * `verify_remote_dataset`: whether a dataset there is sound, object by object;
 * `upload_dataset`: a local dataset to a remote, the manifest last, so that a reader finds
   the whole dataset or none of it;
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from minari_hub.datasets.download import download_dataset, ensure_downloaded
     from minari_hub.datasets.leftovers import list_leftovers, remove_leftovers
     from minari_hub.datasets.listing import get_remote_metadata, list_remote_datasets
+    from minari_hub.datasets.namespaces import download_namespace_metadata, upload_namespace
     from minari_hub.datasets.upload import upload_dataset
     from minari_hub.datasets.verifying import verify_remote_dataset
     from minari_hub.remotes.base import Remote
@@ -39,6 +41,7 @@ __all__ = [
     "RemoteObject",
     "__version__",
     "download_dataset",
+    "download_namespace_metadata",
     "ensure_downloaded",
     "get_remote_metadata",
     "list_leftovers",
@@ -46,6 +49,7 @@ __all__ = [
     "open_remote",
     "remove_leftovers",
     "upload_dataset",
+    "upload_namespace",
     "verify_remote_dataset",
 ]
 
@@ -56,6 +60,10 @@ if not TYPE_CHECKING:
             "minari_hub.datasets.download": ("download_dataset", "ensure_downloaded"),
             "minari_hub.datasets.leftovers": ("list_leftovers", "remove_leftovers"),
             "minari_hub.datasets.listing": ("get_remote_metadata", "list_remote_datasets"),
+            "minari_hub.datasets.namespaces": (
+                "download_namespace_metadata",
+                "upload_namespace",
+            ),
             "minari_hub.datasets.upload": ("upload_dataset",),
             "minari_hub.datasets.verifying": ("verify_remote_dataset",),
             "minari_hub.remotes.base": ("Remote",),

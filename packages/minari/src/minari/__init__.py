@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from minari.dataset.step_data import StepData
     from minari.leftovers import list_leftovers, remove_leftovers
     from minari.storage.local import load_dataset
+    from minari.supported_versions import supported_dataset_versions
+    from minari.utils import create_dataset_from_buffers
     from minari_collect import (
         CollectProgress,
         DataCollectorV0,
@@ -50,7 +52,6 @@ if TYPE_CHECKING:
         combine_datasets,
         convert_dataset,
         create_dataset_from_arrays,
-        create_dataset_from_buffers,
         create_namespace,
         delete_dataset,
         delete_namespace,
@@ -115,6 +116,7 @@ __all__ = [
     "recover_recording",
     "remove_leftovers",
     "split_dataset",
+    "supported_dataset_versions",
     "update_namespace_metadata",
     "upload_dataset",
     "verify_dataset",
@@ -139,6 +141,16 @@ if not TYPE_CHECKING:
             "minari.leftovers": ("list_leftovers", "remove_leftovers"),
             "minari.dataset.step_data": ("StepData",),
             "minari.storage.local": ("load_dataset",),
+            "minari.supported_versions": ("supported_dataset_versions",),
+            "minari.utils": ("create_dataset_from_buffers",),
         },
-        modules=("data_collector", "dataset", "namespace", "serialization", "storage", "utils"),
+        modules=(
+            "cli",
+            "data_collector",
+            "dataset",
+            "namespace",
+            "serialization",
+            "storage",
+            "utils",
+        ),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from minari.storage.datasets_root_dir import get_dataset_path
 from minari_core import (
     create_namespace,
     delete_namespace,
@@ -13,17 +14,24 @@ from minari_core.local.dataset_id import check_namespace as validate_namespace
 from minari_core.local.dataset_id import parse_dataset_id
 from minari_core.local.namespaces import NAMESPACE_METADATA as NAMESPACE_METADATA_FILENAME
 from minari_core.local.namespaces import namespace_hierarchy
-from minari_hub import list_remote_datasets
+from minari_hub import (
+    download_namespace_metadata,
+    list_remote_datasets,
+    upload_namespace,
+)
 
 __all__ = [
     "NAMESPACE_METADATA_FILENAME",
     "create_namespace",
     "delete_namespace",
+    "download_namespace_metadata",
+    "get_dataset_path",
     "get_namespace_metadata",
     "list_local_namespaces",
     "list_remote_namespaces",
     "namespace_hierarchy",
     "update_namespace_metadata",
+    "upload_namespace",
     "validate_namespace",
 ]
 

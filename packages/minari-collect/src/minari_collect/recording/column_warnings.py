@@ -23,7 +23,10 @@ class RecordingWarnings:
         """
         problem = None if name in self._given else find_problem()
         if problem is not None:
-            self._give(name, f"recorded as it is, but outside its space: {problem}")
+            self._give(
+                name,
+                f"{name.capitalize()} is not in {name} space. It is recorded as it is: {problem}",
+            )
 
     def warn_dropped(self, *dropped: Mapping[str, str]) -> None:
         """Warn of what could not be stored: names, each with the reason."""

@@ -335,7 +335,8 @@ class EpisodeRecorder:
         first = self._written_rows
         finished = self._finished
         metadata = [
-            make_episode_metadata(self._describe, RecordedEpisode(self, span)) for span in finished
+            make_episode_metadata(self._describe, RecordedEpisode(self, span, number))
+            for number, span in enumerate(finished, start=self._sink.total_episodes)
         ]
         lengths = [span.total_steps for span in finished]
         beginnings = [(span.seed, span.options) for span in finished]

@@ -43,20 +43,22 @@ class Rows(Protocol):
 
 
 class RecordedEpisode(Mapping[str, Any]):
-    """A lazy mapping of the column groups of an episode, its seed, options and number of steps."""
+    """A lazy mapping of the column groups of an episode, its id, seed, options and total_steps."""
 
     _ROW_GROUPS: ClassVar = ("observations", "infos", "extras")
     _STEP_GROUPS: ClassVar = ("actions", "rewards", "terminations", "truncations")
-    _KEYS: ClassVar = (*_ROW_GROUPS, *_STEP_GROUPS, "seed", "options", "total_steps")
+    _KEYS: ClassVar = (*_ROW_GROUPS, *_STEP_GROUPS, "id", "seed", "options", "total_steps")
 
-    def __init__(self, rows: Rows, span: RecordedSpan) -> None:
+    def __init__(self, rows: Rows, span: RecordedSpan, number: int) -> None:
         """View an episode.
 
         Args:
             rows: Gives its rows.
             span: Where it lies.
+            number: Its id: how many were recorded before it, since the last dataset.
         """
         self._rows = rows
+        self._number = number
         self._span = span
 
     def __iter__(self) -> Iterator[str]:
@@ -81,6 +83,8 @@ class RecordedEpisode(Mapping[str, Any]):
             return self._join(key, count, start, span.last_row + 1)
         if key in self._STEP_GROUPS:
             return self._join(key, span.spilled_steps, span.first_row, span.last_row)
+        if key == "id":
+            return self._number
         if key in self._KEYS:
             return getattr(span, key)
         raise KeyError(key)

@@ -17,6 +17,11 @@ Describe: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 class ShardSink(Protocol):
     """A receiver of full buffers."""
 
+    @property
+    def total_episodes(self) -> int:
+        """How many episodes are kept, since the last dataset was made."""
+        ...
+
     def write(self, data: ShardData, unfinished: Beginning | None) -> None:
         """Keep a shard; it is kept as a whole when this returns, and not at all if it raises.
 

@@ -148,7 +148,8 @@ class VectorWriter:
         last_row = int(episodes.last[index]) + 1
         written = self._lanes[env][0] if env in self._lanes else 0
         span = RecordedSpan(first, last_row, written, *beginning)
-        return RecordedEpisode(_EnvRows(self._rows, self._sink, env, last_row), span)
+        rows = _EnvRows(self._rows, self._sink, env, last_row)
+        return RecordedEpisode(rows, span, self._sink.total_episodes + index)
 
 
 class _EnvRows:

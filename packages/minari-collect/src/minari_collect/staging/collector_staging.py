@@ -72,6 +72,11 @@ class CollectorStaging:
         """The staged shards."""
         return self._storage
 
+    @property
+    def total_episodes(self) -> int:
+        """How many episodes are staged."""
+        return self._storage.total_episodes
+
     def write(self, data: ShardData, unfinished: Beginning | None) -> None:
         """Keep a shard; see `ShardSink.write`.
 

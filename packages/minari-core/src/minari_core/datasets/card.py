@@ -70,9 +70,8 @@ class DatasetCard:
         details: Mapping[str, object] = self._details
         missing = [name for name in _WORTH_SAYING if details.get(name) is None]
         if missing:
-            warn_caller(
-                f"the dataset has no {', '.join(missing)}; whoever uses it will want to know"
-            )
+            unsaid = ", ".join(f"`{name}` is set to None" for name in missing)
+            warn_caller(f"{unsaid}; whoever uses the dataset will want to know")
         metadata: dict[str, object] = {
             "minari_version": __version__,
             "observation_space": space_to_json(observation_space, "observation_space"),
@@ -126,7 +125,8 @@ def warn_without_spec(env_spec: EnvSpec | None) -> None:
     """Warn if the environment of a recording has no spec."""
     if env_spec is None:
         warn_caller(
-            "the dataset has no env_spec, because the environment that was recorded has none that "
+            "env_spec is None, no environment spec is provided: the environment that was recorded "
+            "has none that "
             "can be kept, so it cannot be recovered; register it, and make it with gymnasium.make"
         )
 

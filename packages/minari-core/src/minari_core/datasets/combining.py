@@ -121,8 +121,8 @@ def split_dataset(
     wanted = _check_sizes(sizes, len(dataset))
     if any(size < 0 for size in wanted) or sum(wanted) > len(dataset):
         raise SamplingError(
-            f"sizes {wanted} add up to {sum(wanted)} episodes, but there are "
-            f"{len(dataset)} episodes"
+            "Incompatible arguments: the sum of sizes exceeds the number of episodes in the "
+            f"dataset ({len(dataset)}): sizes {wanted} add up to {sum(wanted)}"
         )
     # The length alone is what a file says, the indices are borne out by the data.
     indices = RandomStream(seed).generator.permutation(len(dataset.episode_indices))

@@ -35,6 +35,7 @@ def create_dataset_from_buffers(
     action_space: spaces.Space[Any] | None = None,
     step_infos: Sequence[str] = (),
     data_format: str | None = None,
+    jpeg_encoding: bool = False,
     **details: Unpack[DatasetDetails],
 ) -> MinariDataset:
     """Create a dataset from episodes that the caller has put together.
@@ -58,6 +59,7 @@ def create_dataset_from_buffers(
         step_infos: The infos whose row t says something about step t and not about the
             observation that it returned; samplers read them so.
         data_format: How to store the data; ``"columnar"`` if None.
+        jpeg_encoding: Store images as JPEG, which loses detail, where the format can.
         **details: What is said about the dataset, as keywords; see `DatasetDetails`.
 
     Returns:
@@ -81,6 +83,8 @@ def create_dataset_from_buffers(
     metadata = card.metadata(find_env_spec(env), observations, actions)
     if isinstance(step_infos, str) or not all(isinstance(key, str) for key in step_infos):
         raise DataError(f"step_infos is {step_infos!r}, not a list of names of infos")
+    if jpeg_encoding:
+        metadata["jpeg_encoding"] = True
     if step_infos:
         metadata[STEP_INFOS] = list(dict.fromkeys(step_infos))
     episodes = prepare_new_episodes(buffer, observations)
@@ -143,8 +147,8 @@ def _find_spaces(
         return observation_space, action_space
     if env is None:
         raise SpaceError(
-            "without env, both observation_space and action_space must be given; "
-            f"got {observation_space} and {action_space}"
+            "Both observation space and action space must be provided, if env is None; got "
+            f"{observation_space} and {action_space}"
         )
     environment = env if isinstance(env, gymnasium.Env) else _make_environment(env)
     try:

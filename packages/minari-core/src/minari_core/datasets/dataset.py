@@ -65,19 +65,10 @@ class MinariDataset(DescribedDataset, TrainingMethods):
         if isinstance(data, MinariStorage):
             data = data._inner
         self._storage = data if isinstance(data, Storage) else open_storage(Path(data))
-        total = self._storage.total_episodes
-        if episode_indices is None:
-            self._indices: range | Indices = range(total)
-        elif isinstance(episode_indices, range):
-            self._indices = episode_indices
-        else:
-            self._indices = as_episode_indices(episode_indices)
-        if len(self._indices) and not 0 <= min(self._ends()) <= max(self._ends()) < total:
-            raise EpisodeIndexError(
-                f"episode indices from {min(self._ends())} to {max(self._ends())} in a dataset "
-                f"of {total} episodes"
-            )
+        self._indices: range | Indices = range(self._storage.total_episodes)
         self._is_whole = episode_indices is None
+        if episode_indices is not None:
+            self._indices = self._check_indices(episode_indices)
         self._stream = RandomStream()
         self._samplers = {}
 
@@ -85,10 +76,19 @@ class MinariDataset(DescribedDataset, TrainingMethods):
         """Everything but what is bound to this process."""
         return {**self.__dict__, "_samplers": {}}
 
-    def _ends(self) -> tuple[int, int]:
-        if isinstance(self._indices, range):
-            return self._indices[0], self._indices[-1]
-        return int(self._indices.min()), int(self._indices.max())
+    def _check_indices(self, given: npt.ArrayLike | range) -> range | Indices:
+        """Return the indices of stored episodes as they are kept."""
+        indices = given if isinstance(given, range) else as_episode_indices(given)
+        total = self._storage.total_episodes
+        if len(indices):
+            is_range = isinstance(indices, range)
+            ends = indices[:: max(len(indices) - 1, 1)] if is_range else indices
+            first, last = int(np.min(ends)), int(np.max(ends))
+            if not 0 <= first <= last < total:
+                raise EpisodeIndexError(
+                    f"episode indices from {first} to {last} in a dataset of {total} episodes"
+                )
+        return indices
 
     def __repr__(self) -> str:
         """Show the id, and the numbers of episodes and steps."""
@@ -119,6 +119,13 @@ class MinariDataset(DescribedDataset, TrainingMethods):
             self._storage.episode_lengths()
         indices = self._indices
         return np.arange(indices.start, indices.stop, indices.step, dtype=np.int64)
+
+    @episode_indices.setter
+    def episode_indices(self, indices: npt.ArrayLike) -> None:
+        """Show other stored episodes, in this order; see `MinariDataset`."""
+        self._indices = self._check_indices(indices)
+        self._is_whole = False
+        self._samplers = {}
 
     def __len__(self) -> int:
         """The number of episodes."""

@@ -23,7 +23,7 @@ from minari_core.errors import (
 )
 from minari_core.formats.columnar.manifest import read_manifest
 from minari_core.formats.public.metadata_file import list_recordings
-from minari_core.formats.registry import read_dataset_metadata
+from minari_core.formats.registry import open_storage, read_dataset_metadata
 from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import (
     choose_id,
@@ -46,7 +46,7 @@ from minari_core.local.replacing import (
     put_back,
 )
 from minari_core.local.staging import hold_staging_folder
-from minari_core.messages import warn_caller
+from minari_core.messages import MinariDeprecationWarning, warn_caller
 
 Result = TypeVar("Result")
 
@@ -115,7 +115,9 @@ def as_dataset(dataset: MinariDataset | str | os.PathLike[str]) -> MinariDataset
 
 
 def list_local_datasets(
-    latest_version: bool = False, prefix: str | None = None
+    latest_version: bool = False,
+    compatible_minari_version: bool = False,
+    prefix: str | None = None,
 ) -> dict[str, dict[str, JsonValue]]:
     """List the local datasets.
 
@@ -124,12 +126,20 @@ def list_local_datasets(
     followed; a folder that several of them lead to is listed once.
 
     Args:
-        latest_version: Only the highest version of each dataset.
+        latest_version: Only the highest version of each dataset; with
+            ``compatible_minari_version``, of those.
+        compatible_minari_version: Only datasets in a format, and a version of it, that what is
+            installed here reads.
         prefix: Only ids that begin with this text.
 
     Returns:
         The metadata of each dataset by its id, in the order of namespaces, names and versions.
     """
+    given: object = compatible_minari_version
+    if isinstance(given, str):
+        # Before 0.2, the prefix came second.
+        warn_caller("the prefix is the third argument now: give prefix=", MinariDeprecationWarning)
+        compatible_minari_version, prefix = False, given
     found: dict[str, dict[str, JsonValue]] = {}
     damaged: list[str] = []
     for dataset_id in list_local_ids():
@@ -139,15 +149,25 @@ def list_local_datasets(
             metadata = _read_from(dataset_id, read_dataset_metadata)
             if metadata.get("dataset_id", dataset_id) != dataset_id:
                 raise DatasetDamagedError(f"its metadata says {metadata['dataset_id']!r}")
-            found[dataset_id] = metadata
+            if not compatible_minari_version or is_readable(dataset_id):
+                found[dataset_id] = metadata
         except MinariError as error:
             damaged.append(f"{dataset_id} ({error})")
     if damaged:
-        warn_caller(f"left out of the list, because they are damaged: {'; '.join(damaged)}")
+        warn_caller(f"Misconfigured dataset named {'; '.join(damaged)}; left out of the list")
     ordered = (
         select_latest_versions(found) if latest_version else sorted(found, key=parse_dataset_id)
     )
     return {dataset_id: found[dataset_id] for dataset_id in ordered}
+
+
+def is_readable(dataset_id: str) -> bool:
+    """Return whether what is installed here can open a local dataset."""
+    try:
+        _read_from(dataset_id, open_storage)
+    except MinariError:
+        return False
+    return True
 
 
 def delete_dataset(dataset_name: str | None = None, *, dataset_id: str | None = None) -> None:

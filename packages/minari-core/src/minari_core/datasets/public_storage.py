@@ -18,11 +18,14 @@ from minari_core.episodes.episode import EpisodeBuffer, EpisodeData, EpisodeMeta
 from minari_core.episodes.new_episodes import prepare_new_episodes
 from minari_core.errors import DataError, DatasetExistsError, DatasetWriteError, SpaceError
 from minari_core.formats.registry import (
+    check_format,
     holds_dataset,
+    list_formats,
     new_storage,
     open_storage,
     read_dataset_metadata,
 )
+from minari_core.local.dataset_id import parse_dataset_id
 from minari_core.storage.base import Storage
 
 _PEOPLE = ("author", "author_email")
@@ -93,14 +96,21 @@ class MinariStorage:
 
         Raises:
             DatasetExistsError: The folder holds a dataset.
+            FormatError: There is no such format.
             SpaceError: A space is not known, or cannot be stored.
         """
         folder = Path(data_path)
+        check_format(data_format)
         if holds_dataset(folder):
-            raise DatasetExistsError(f"{folder} holds a dataset; delete it or choose another path")
+            raise DatasetExistsError(
+                f"A dataset is already available at {folder}. Delete it or specify another path"
+            )
         if observation_space is None or action_space is None:
             if env_spec is None:
-                raise SpaceError("without env_spec, both spaces must be given")
+                raise SpaceError(
+                    "Since env_spec is not specified, you need to specify both action space and "
+                    "observation space"
+                )
             environment = gymnasium.make(env_spec)
             if observation_space is None:
                 observation_space = environment.observation_space
@@ -127,6 +137,13 @@ class MinariStorage:
         metadata: dict[str, Any] = dict(self._inner.metadata)
         metadata["observation_space"] = self._inner.observation_space
         metadata["action_space"] = self._inner.action_space
+        if "dataset_id" in metadata:
+            metadata["dataset_size"] = self.get_size()
+        else:
+            # What a dataset is not made of yet says nothing of itself.
+            metadata.pop("minari_version", None)
+            if self._inner.total_episodes:
+                metadata["dataset_size"] = self.get_size()
         for key in _PEOPLE:
             if key in metadata:
                 people = metadata[key]
@@ -134,8 +151,20 @@ class MinariStorage:
         return metadata
 
     def update_metadata(self, metadata: Mapping[str, Any]) -> None:
-        """Replace some keys of the metadata; see `minari_core.storage.base.Storage`."""
-        self._inner.update_metadata(metadata)
+        """Replace some keys of the metadata; see `minari_core.storage.base.Storage`.
+
+        Storages that `new` has made may be given a ``dataset_id``, which makes them a dataset. A
+        ``minari_version`` that comes with it is taken to be that of what has written the data.
+
+        Raises:
+            DatasetIdError: The id is malformed.
+            MetadataError: A value is not JSON, or a key is one that the data depends on.
+        """
+        changes = dict(metadata)
+        if not self._inner.metadata.get("dataset_id") and "dataset_id" in changes:
+            changes["dataset_id"] = str(parse_dataset_id(changes["dataset_id"]))
+            changes.pop("minari_version", None)
+        self._inner.update_metadata(changes)
 
     def get_episodes(self, episode_indices: Iterable[int]) -> Iterator[dict[str, Any]]:
         """Read episodes, each as a dict."""
@@ -167,6 +196,17 @@ class MinariStorage:
         if episode_indices is None:
             episode_indices = range(self._inner.total_episodes)
         return map(function, self.get_episodes(episode_indices))
+
+    @property
+    def FORMAT(self) -> str:  # noqa: N802  # the public name
+        """The name of the format."""
+        return self._inner.data_format
+
+    @property
+    def jpeg_encoding(self) -> bool:
+        """Whether images are stored as JPEG."""
+        default = self._inner.data_format in list_formats(storing_jpeg=True)
+        return self._inner.metadata.get("jpeg_encoding", default) is True
 
     def get_size(self) -> float:
         """Return the size of the data in megabytes, to one decimal."""

@@ -34,8 +34,9 @@ def get_normalized_score(
     lowest, highest = scores
     if not isinstance(lowest, int | float) or not isinstance(highest, int | float):
         raise MetadataError(
-            f"dataset {dataset.id!r} has ref_min_score={lowest!r} and ref_max_score={highest!r}; "
-            "a normalized score needs both as numbers"
+            f"Reference score not provided for dataset {dataset.id}. Can't compute the normalized "
+            f"score, which needs two numbers: ref_min_score is {lowest!r}, and ref_max_score "
+            f"{highest!r}"
         )
     if lowest == highest:
         raise MetadataError(f"dataset {dataset.id!r} has equal reference scores, {lowest}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -15,35 +16,57 @@ from gymnasium.envs.registration import EnvSpec
 from minari_core.datasets.public_storage import MinariStorage
 from minari_core.environments.env_specs import env_spec_from_json
 from minari_core.environments.recovery import check_requirements, recover_environment
-from minari_core.errors import DatasetDamagedError, EnvironmentNotRecoverableError, MetadataError
+from minari_core.errors import (
+    DatasetDamagedError,
+    DatasetIdError,
+    EnvironmentNotRecoverableError,
+    MetadataError,
+)
 from minari_core.json_values import JsonValue
+from minari_core.local.dataset_id import parse_dataset_id
 from minari_core.storage.base import Storage
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class MinariDatasetSpec:
     """The description of a dataset or view, without its data."""
 
-    dataset_id: str
-    """The id, as in ``D4RL/door/human-v2``."""
+    env_spec: EnvSpec | None
+    """The environment that the data comes from."""
     total_episodes: int
     """The number of episodes in the dataset or view."""
     total_steps: int
     """The number of their steps."""
+    dataset_id: str
+    """The id, as in ``D4RL/door/human-v2``."""
+    combined_datasets: list[str]
+    """The ids of the datasets that were combined into this one."""
     observation_space: spaces.Space[Any]
     """The space of the observations."""
     action_space: spaces.Space[Any]
     """The space of the actions."""
-    env_spec: EnvSpec | None
-    """The environment that the data comes from."""
-    combined_datasets: tuple[str, ...]
-    """The ids of the datasets that were combined into this one."""
-    data_format: str
-    """The name of the data format."""
     data_path: str | None
     """The folder that it is stored in."""
     minari_version: str | None
     """The version of what wrote the metadata; see `MinariDataset.minari_version`."""
+    data_format: str = ""
+    """The name of the data format."""
+    namespace: str | None = field(init=False)
+    """The namespace of the id, as ``D4RL/door``, or None."""
+    dataset_name: str = field(init=False)
+    """The name in the id, as ``human``."""
+    version: int | None = field(init=False)
+    """The version in the id, as 2; None of data that has no dataset id."""
+
+    def __post_init__(self) -> None:
+        """Take the id apart."""
+        namespace, name, version = None, self.dataset_id, None
+        with suppress(DatasetIdError):
+            parsed = parse_dataset_id(self.dataset_id)
+            namespace, name, version = parsed.namespace or None, parsed.name, parsed.version
+        object.__setattr__(self, "namespace", namespace)
+        object.__setattr__(self, "dataset_name", name)
+        object.__setattr__(self, "version", version)
 
 
 class DescribedDataset(ABC):
@@ -146,16 +169,16 @@ class DescribedDataset(ABC):
         """
         path = self._storage.data_path
         return MinariDatasetSpec(
-            dataset_id=self.id,
+            env_spec=self.env_spec,
             total_episodes=self.total_episodes,
             total_steps=self.total_steps,
+            dataset_id=self.id,
+            combined_datasets=self.combined_datasets,
             observation_space=self.observation_space,
             action_space=self.action_space,
-            env_spec=self.env_spec,
-            combined_datasets=tuple(self.combined_datasets),
-            data_format=str(self._storage.metadata.get("data_format", "")),
             data_path=None if path is None else str(path),
             minari_version=self.minari_version,
+            data_format=str(self._storage.metadata.get("data_format", "")),
         )
 
     def recover_environment(
@@ -192,7 +215,8 @@ class DescribedDataset(ABC):
         spec = (self.eval_env_spec if eval_env else None) or self.env_spec
         if spec is None:
             raise EnvironmentNotRecoverableError(
-                f"dataset {self.id!r} does not say which environment it comes from"
+                f"Environment cannot be recovered when env_spec is None: dataset {self.id!r} does "
+                "not say which environment it comes from"
             )
         return recover_environment(
             spec,

@@ -100,8 +100,8 @@ def check_requirements(requirements: Sequence[str]) -> tuple[str, ...]:
     )
     if unmet:
         warn_caller(
-            f"the dataset's environment asks for packages that are not there: {'; '.join(unmet)}. "
-            "It may not behave as it did when the dataset was recorded"
+            f"{'; '.join(unmet)}. The environment may not behave as it did when the dataset was "
+            "recorded"
         )
     return unmet
 
@@ -125,7 +125,7 @@ def merge_env_specs(specs: Sequence[EnvSpec | None]) -> EnvSpec | None:
     if len(present) != len(specs):
         without = [index for index, spec in enumerate(specs) if spec is None]
         raise IncompatibleDatasetsError(
-            f"datasets of different environments cannot be combined: some are of "
+            "Cannot combine datasets having env_spec with those having no env_spec: some are of "
             f"{present[0].id}, while number {', '.join(map(str, without))} (from 0) has no "
             "environment spec"
         )
@@ -134,8 +134,9 @@ def merge_env_specs(specs: Sequence[EnvSpec | None]) -> EnvSpec | None:
         differences = _list_differences(first, other)
         if differences:
             raise IncompatibleDatasetsError(
-                f"datasets of different environments cannot be combined: dataset 0 ({first.id}) "
-                f"and dataset {index} ({other.id}) differ in {'; '.join(differences)}"
+                "The datasets to be combined have different values for `env_spec` attribute: "
+                f"dataset 0 ({first.id}) and dataset {index} ({other.id}) differ in "
+                f"{'; '.join(differences)}"
             )
     merged = copy.deepcopy(first)
     limits = [spec.max_episode_steps for spec in present]
@@ -231,13 +232,20 @@ def _find_unmet(text: str) -> str | None:
         if requirement.marker is not None and not requirement.marker.evaluate():
             return None
     except (InvalidRequirement, InvalidMarker, UndefinedEnvironmentName, TypeError):
-        return f"{format_value(text)} is not a requirement"
+        return f"Ignoring malformed requirement `{text}`"
     import importlib.metadata  # slow to import, for datasets with requirements only
 
     try:
         version = importlib.metadata.version(requirement.name)
     except importlib.metadata.PackageNotFoundError:
-        return f"{format_value(str(requirement))} (not installed)"
+        return (
+            f"Package {requirement.name} is not installed. Install it with `pip install "
+            f'"{requirement}"`'
+        )
     if not requirement.specifier.contains(version, prereleases=True):
-        return f"{format_value(str(requirement))} (installed: {version})"
+        return (
+            f"Installed {requirement.name} version {version} does not meet the requirement "
+            f"{requirement.specifier}. We recommend to install the required version with "
+            f'`pip install "{requirement}"`'
+        )
     return None

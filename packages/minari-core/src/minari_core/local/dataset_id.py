@@ -60,7 +60,7 @@ def check_namespace(namespace: str) -> None:
     broken = _find_broken_rule(parts, "namespace")
     if broken is not None:
         advice = "/".join(filter(None, map(_mend, parts[:MOST_PARTS]))) or "name"
-        raise DatasetIdError(f"{broken}; write for example {advice!r}")
+        raise DatasetIdError(f"Malformed namespace: {broken}; write for example {advice!r}")
 
 
 def parse_dataset_id(dataset_id: str) -> DatasetId:
@@ -86,7 +86,9 @@ def parse_dataset_id(dataset_id: str) -> DatasetId:
     if broken is None:
         broken = _find_broken_version(match, dataset_id)
     if match is None or broken is not None:
-        raise DatasetIdError(f"{broken}; write for example {_mend_id(parts, match)!r}")
+        raise DatasetIdError(
+            f"Malformed dataset ID: {broken}; write for example {_mend_id(parts, match)!r}"
+        )
     return DatasetId("/".join(parts[:-1]), match["name"], int(match["version"]))
 
 

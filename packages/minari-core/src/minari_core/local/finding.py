@@ -10,7 +10,7 @@ from minari_core.errors import DatasetIdError, DatasetNotFoundError
 from minari_core.files import make_read_error
 from minari_core.local.dataset_id import parse_dataset_id
 from minari_core.local.folders import walk_folders
-from minari_core.local.locations import datasets_root
+from minari_core.local.locations import dataset_folder, datasets_root
 from minari_core.local.replacing import hold_off_replacements, is_replacing
 
 _MOST_VERSIONS = 10
@@ -42,7 +42,7 @@ def build_not_found_error(dataset_id: str) -> DatasetNotFoundError:
     """Return the error that says that there is no local dataset of an id, and what there is."""
     hint = suggest_ids(dataset_id, list_local_ids())
     return DatasetNotFoundError(
-        f"there is no dataset {dataset_id!r} under {datasets_root()}; "
+        f"Dataset {dataset_id} not found locally at {dataset_folder(dataset_id)}; "
         f"{hint or 'list_local_datasets() shows which there are'}"
     )
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from minari_core.errors import (
@@ -15,7 +18,7 @@ from minari_core.errors import (
 )
 from minari_core.files import replace_file
 from minari_core.formats.columnar.manifest import normalize_metadata
-from minari_core.json_values import JsonValue
+from minari_core.json_values import JsonObject, JsonValue
 from minari_core.local.dataset_id import check_namespace
 from minari_core.local.folders import walk_folders
 from minari_core.local.locations import DATA_FOLDER, datasets_root
@@ -40,16 +43,12 @@ def create_namespace(namespace: str, description: str | None = None, **metadata:
     """
     folder = _locate(namespace)
     if (folder / NAMESPACE_METADATA).exists():
-        raise NamespaceError(f"namespace {namespace!r} exists already")
+        raise NamespaceError(f"Namespace {namespace!r} already exists.")
     if (folder / DATA_FOLDER).exists():
         raise NamespaceError(f"namespace {namespace!r} cannot be created: it is a dataset")
     if description is not None:
         metadata["description"] = description
-    content = normalize_metadata(metadata)
-    for parent in namespace_hierarchy(namespace)[:-1]:
-        if not (_locate(parent) / NAMESPACE_METADATA).exists():
-            _write(_locate(parent), {})
-    _write(folder, content)
+    write_namespace_metadata(namespace, normalize_metadata(metadata))
 
 
 def update_namespace_metadata(
@@ -90,6 +89,19 @@ def get_namespace_metadata(namespace: str) -> dict[str, JsonValue]:
     return content
 
 
+def write_namespace_metadata(namespace: str, content: JsonObject) -> None:
+    """Create or replace the metadata of a namespace; its parents are created, too.
+
+    Raises:
+        DatasetIdError: The name is malformed.
+        DatasetWriteError: The file system refused.
+    """
+    for parent in namespace_hierarchy(namespace)[:-1]:
+        if not (_locate(parent) / NAMESPACE_METADATA).exists():
+            _write(_locate(parent), {})
+    _write(_locate(namespace), content)
+
+
 def list_local_namespaces() -> list[str]:
     """Return the names of all local namespaces, sorted."""
     root = datasets_root()
@@ -109,18 +121,53 @@ def delete_namespace(namespace: str) -> None:
     """
     folder = _locate(namespace)
     if not (folder / NAMESPACE_METADATA).exists():
-        warn_caller(f"there is no namespace {namespace!r}")
+        warn_caller(f"Namespace {namespace!r} does not exist.")
         return
     inside = sorted(entry.name for entry in os.scandir(folder) if entry.name != NAMESPACE_METADATA)
     if inside:
         raise NamespaceError(
-            f"namespace {namespace!r} is not empty: {', '.join(inside[:5])} must be deleted first"
+            f"Namespace {namespace!r} is not empty. All datasets must be deleted first, and what "
+            f"else it has: {', '.join(inside[:5])}"
         )
     try:
         (folder / NAMESPACE_METADATA).unlink()
         folder.rmdir()
     except OSError as error:
         raise DatasetWriteError(f"{folder} could not be deleted: {error}") from error
+
+
+@contextmanager
+def make_namespaces(
+    namespace: str, described: Mapping[str, JsonObject] = MappingProxyType({})
+) -> Iterator[None]:
+    """Create a namespace and its parents where they are not yet, for a dataset that is made.
+
+    Those that were created here are removed again if the block fails, unless others use them.
+
+    Args:
+        namespace: Its name, or ``""``.
+        described: The metadata of each, by its name.
+
+    Raises:
+        OSError: The file system refused.
+    """
+    created: list[Path] = []
+    try:
+        for name in namespace_hierarchy(namespace) if namespace else ():
+            folder = _locate(name)
+            if not folder.is_dir():
+                folder.mkdir(parents=True, exist_ok=True)
+                created.append(folder)
+            with suppress(FileExistsError), open(folder / NAMESPACE_METADATA, "x") as file:
+                file.write(json.dumps(described.get(name, {})))
+        yield
+    except BaseException:
+        for folder in reversed(created):
+            with suppress(OSError):
+                if os.listdir(folder) == [NAMESPACE_METADATA]:
+                    (folder / NAMESPACE_METADATA).unlink()
+                folder.rmdir()
+        raise
 
 
 def namespace_hierarchy(namespace: str) -> list[str]:
@@ -146,7 +193,7 @@ def _find_existing(namespace: str) -> Path:
     folder = _locate(namespace)
     if not (folder / NAMESPACE_METADATA).exists():
         raise NamespaceError(
-            f"there is no namespace {namespace!r} under {datasets_root()}; "
+            f"Namespace {namespace!r} does not exist locally, under {datasets_root()}; "
             "list_local_namespaces() shows which there are"
         )
     return folder

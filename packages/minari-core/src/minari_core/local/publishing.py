@@ -7,15 +7,22 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from minari_core.errors import DatasetExistsError, DatasetWriteError, MinariError
+from minari_core.errors import (
+    DatasetExistsError,
+    DatasetIdError,
+    DatasetWriteError,
+    MinariError,
+)
 from minari_core.files import sync_folder
 from minari_core.formats.registry import DEFAULT_FORMAT, holds_dataset, new_storage
 from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import parse_dataset_id
 from minari_core.local.folders import remove_folder
 from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root, staging_root
+from minari_core.local.namespaces import make_namespaces
 from minari_core.local.replacing import put_back
 from minari_core.local.staging import LOCK_SUFFIX, hold_left, hold_staging_folder
+from minari_core.messages import warn_caller
 from minari_core.storage.base import Storage
 
 
@@ -34,8 +41,9 @@ def check_id_is_free(dataset_id: str) -> None:
     if is_taken:
         kind = "a dataset" if (folder / DATA_FOLDER).exists() else "a folder without a dataset"
         raise DatasetExistsError(
-            f"dataset {dataset_id!r} cannot be created: {folder} exists ({kind}); choose another "
-            "name or version, or delete it first"
+            f"A Minari dataset with ID {dataset_id} already exists and it cannot be overridden. "
+            "Please use a different dataset name or version, or delete it first: "
+            f"{folder} is {kind}"
         )
     parent = folder.parent
     while parent != datasets_root():
@@ -45,6 +53,27 @@ def check_id_is_free(dataset_id: str) -> None:
                 f"dataset {dataset_id!r} cannot be created inside the dataset {name!r}"
             )
         parent = parent.parent
+
+
+def check_public_listing(dataset_id: str, data_format: str) -> None:
+    """Warn if the public Minari could no longer list local datasets because of an id.
+
+    Args:
+        dataset_id: The id of a dataset that is made or downloaded.
+        data_format: Its format.
+
+    Raises:
+        DatasetIdError: The format is the public Minari's.
+    """
+    if len(parse_dataset_id(dataset_id).namespace) != 1:
+        return
+    problem = (
+        f"the namespace of {dataset_id!r} is a single character: the public Minari lists no local "
+        "dataset at all while there is such a one"
+    )
+    if data_format != DEFAULT_FORMAT:
+        raise DatasetIdError(f"{problem}, so that none is made as {data_format}; name it longer")
+    warn_caller(f"{problem}; name it longer if it is used here")
 
 
 def publish(
@@ -65,10 +94,12 @@ def publish(
         The dataset's ``data`` folder.
 
     Raises:
+        DatasetIdError: The public Minari, whose format it is, could not list it.
         DatasetExistsError: The id is taken, perhaps only since this call began.
         DatasetWriteError: The file system refused; nothing is left behind.
     """
     check_id_is_free(dataset_id)
+    check_public_listing(dataset_id, data_format)
     target = dataset_folder(dataset_id)
     _remove_abandoned()
     with hold_staging_folder("create-") as staged:
@@ -91,7 +122,7 @@ def publish(
 
 
 def _rename_into_place(dataset_id: str, staged: Path, target: Path) -> None:
-    with _make_namespace(dataset_id):
+    with make_namespaces(parse_dataset_id(dataset_id).namespace):
         try:
             os.rename(staged, target)
         except OSError as error:
@@ -128,22 +159,3 @@ def _wrap_os_errors(dataset_id: str) -> Iterator[None]:
         raise DatasetWriteError(
             f"dataset {dataset_id!r} could not be written: {error}; nothing was left behind"
         ) from error
-
-
-@contextmanager
-def _make_namespace(dataset_id: str) -> Iterator[None]:
-    """Create the folders of the id's namespace, and remove them again if the block fails."""
-    created: list[Path] = []
-    folder = datasets_root()
-    for name in filter(None, parse_dataset_id(dataset_id).namespace.split("/")):
-        folder = folder / name
-        with suppress(FileExistsError):
-            folder.mkdir()
-            created.append(folder)
-    try:
-        yield
-    except BaseException:
-        for folder in reversed(created):
-            with suppress(OSError):
-                folder.rmdir()
-        raise

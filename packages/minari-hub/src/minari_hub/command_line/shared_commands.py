@@ -13,9 +13,8 @@ import typer
 from minari_core import VerificationProblem, VerificationReport, list_local_datasets, verify_dataset
 from minari_core.errors import DatasetIdError, FormatError, MinariError, MissingDependencyError
 from minari_core.formats.columnar.manifest import MANIFEST_NAME
-from minari_core.formats.registry import list_formats, open_storage
+from minari_core.formats.registry import list_formats
 from minari_core.json_values import JsonValue
-from minari_core.local.dataset_id import select_latest_versions
 from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root
 from minari_core.local.replacing import holds_local_dataset
 from minari_hub.command_line.dataset_table import print_datasets
@@ -80,7 +79,9 @@ def add_shared_commands(app: typer.Typer, *, default_place: str) -> None:
         """List local or remote datasets."""
         sizes: dict[str, int] = {}
         if place == LOCAL:
-            datasets = _list_local(prefix, latest=latest, compatible=compatible)
+            datasets = list_local_datasets(
+                latest_version=latest, compatible_minari_version=compatible, prefix=prefix
+            )
             where = str(datasets_root())
             if not as_json:
                 sizes = {dataset_id: measure_local_size(dataset_id) for dataset_id in datasets}
@@ -299,25 +300,6 @@ def _refuse_two_remotes(names: list[str], remote: str | None) -> None:
                 f"{to_one_line(name)} says its remote itself; leave --remote out, or give an id",
                 param_hint="--remote",
             )
-
-
-def _list_local(
-    prefix: str | None, *, latest: bool, compatible: bool
-) -> dict[str, dict[str, JsonValue]]:
-    if not compatible:
-        return list_local_datasets(latest_version=latest, prefix=prefix)
-    datasets = list_local_datasets(prefix=prefix)
-    readable = [dataset_id for dataset_id in datasets if _is_readable(dataset_id)]
-    chosen = select_latest_versions(readable) if latest else readable
-    return {dataset_id: datasets[dataset_id] for dataset_id in chosen}
-
-
-def _is_readable(dataset_id: str) -> bool:
-    try:
-        open_storage(dataset_folder(dataset_id) / DATA_FOLDER)
-    except MinariError:
-        return False
-    return True
 
 
 def _is_taken(name: str, token: str | None) -> bool:

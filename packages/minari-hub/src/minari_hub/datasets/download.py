@@ -26,12 +26,14 @@ from minari_core.formats.columnar.manifest import (
 from minari_core.formats.public.files import is_beyond_last_episode
 from minari_core.formats.shards.file_check import check_shard
 from minari_core.formats.verification.episode_files import check_episode_files
-from minari_core.local.dataset_id import choose_id
+from minari_core.local.dataset_id import choose_id, parse_dataset_id
+from minari_core.local.locations import dataset_folder
 from minari_core.local.publishing import check_id_is_free
 from minari_core.local.replacing import holds_local_dataset
 from minari_core.messages import warn_caller
 from minari_hub.datasets.fetching import check_space, fetch
 from minari_hub.datasets.installing import install
+from minari_hub.datasets.namespaces import fetch_new_namespaces
 from minari_hub.datasets.origins import find_local_copy, is_copy_of, record_origin
 from minari_hub.datasets.progress import show_transfer
 from minari_hub.datasets.remote_dataset import LARGEST_MANIFEST, RemoteDataset, locate
@@ -88,8 +90,8 @@ def download_dataset(
     here = None if force_download else _find_here(wanted, token)
     if here is not None:
         warn_caller(
-            f"dataset {here!r} is here already and was not downloaded; "
-            "force_download=True downloads and replaces it"
+            f"Skipping Download. Dataset {here} found locally at {dataset_folder(here)}, Use "
+            "force_download=True to download the dataset again."
         )
         return
     dataset = locate(wanted, None, remote_path, token)
@@ -223,7 +225,10 @@ def _download(dataset: RemoteDataset, staging: StagingArea, replaces: bool, prog
         )
 
         write_placeholder(staging.data)
-    install(dataset.dataset_id, staging, replace=replaces)
+    namespaces = fetch_new_namespaces(
+        dataset.remote, parse_dataset_id(dataset.dataset_id).namespace
+    )
+    install(dataset.dataset_id, staging, replace=replaces, namespaces=namespaces)
     staging.remove()
     _logger.info("downloaded %s: %d files, %d bytes", dataset.label, len(wanted), total)
 

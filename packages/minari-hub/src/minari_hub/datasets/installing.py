@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 
 from minari_core.errors import DatasetExistsError, DatasetWriteError, MinariError
 from minari_core.files import sync_folder
-from minari_core.local.locations import dataset_folder, datasets_root
-from minari_core.local.publishing import check_id_is_free
+from minari_core.formats.registry import DEFAULT_FORMAT
+from minari_core.json_values import JsonObject
+from minari_core.local.dataset_id import parse_dataset_id
+from minari_core.local.locations import dataset_folder
+from minari_core.local.namespaces import make_namespaces
+from minari_core.local.publishing import check_id_is_free, check_public_listing
 from minari_core.local.replacing import discard_folder, holds_local_dataset, replace_dataset
 from minari_hub.datasets.staging import StagingArea
 
 
-def install(dataset_id: str, staging: StagingArea, *, replace: bool) -> None:
+def install(
+    dataset_id: str,
+    staging: StagingArea,
+    *,
+    replace: bool,
+    namespaces: Mapping[str, JsonObject],
+) -> None:
     """Move a complete dataset to its folder under the local root.
 
     Args:
@@ -22,6 +32,7 @@ def install(dataset_id: str, staging: StagingArea, *, replace: bool) -> None:
         staging: Where it lies.
         replace: Whether a dataset that has the id is replaced; until the new one is there, the
             old one is.
+        namespaces: The metadata of its namespaces that are not here yet, by their names.
 
     Raises:
         DatasetExistsError: The id is taken, and nothing may be replaced.
@@ -37,13 +48,10 @@ def install(dataset_id: str, staging: StagingArea, *, replace: bool) -> None:
             with suppress(OSError):
                 discard_folder(old)
             return
-        try:
-            check_id_is_free(dataset_id)
-            target.parent.mkdir(parents=True, exist_ok=True)
+        check_id_is_free(dataset_id)
+        check_public_listing(dataset_id, DEFAULT_FORMAT)
+        with make_namespaces(parse_dataset_id(dataset_id).namespace, namespaces):
             os.rename(staging.dataset, target)
-        except BaseException:
-            _remove_empty_folders(target.parent)
-            raise
         sync_folder(target.parent)
     except OSError as error:
         if isinstance(error, MinariError):
@@ -56,11 +64,3 @@ def install(dataset_id: str, staging: StagingArea, *, replace: bool) -> None:
         raise DatasetWriteError(
             f"dataset {dataset_id!r} was downloaded, and could not be put to {target}: {error}"
         ) from error
-
-
-def _remove_empty_folders(folder: Path) -> None:
-    """Remove the folders of a namespace that has nothing else."""
-    with suppress(OSError):
-        while folder != datasets_root():
-            folder.rmdir()
-            folder = folder.parent

@@ -92,13 +92,18 @@ class RemoteDataset:
 
     def build_not_found_error(self) -> DatasetNotFoundError:
         """Return the error that it is not there, which names its versions, or what is like it."""
-        hint = ""
+        unversioned = parse_dataset_id(self.dataset_id).unversioned
+        hint, problem = "", f"Couldn't find any version for dataset {unversioned}"
         with suppress(OSError, ValueError):
-            for prefix in (f"{parse_dataset_id(self.dataset_id).unversioned}-v", ""):
-                entries = islice(self.remote.datasets(prefix), _MOST_ENTRIES)
-                hint = hint or suggest_ids(self.dataset_id, [each.dataset_id for each in entries])
+            entries = islice(self.remote.datasets(f"{unversioned}-v"), _MOST_ENTRIES)
+            hint = suggest_ids(self.dataset_id, [each.dataset_id for each in entries])
+            if hint:
+                problem = f"The dataset version, {self.dataset_id}, doesn't exist"
+            else:
+                entries = islice(self.remote.datasets(), _MOST_ENTRIES)
+                hint = suggest_ids(self.dataset_id, [each.dataset_id for each in entries])
         return DatasetNotFoundError(
-            f"there is no dataset {self.label}; "
+            f"{problem} in {self.remote.label}. {self.remote.url}: "
             f"{hint or f'list_remote_datasets({self.remote.url!r}) shows which there are'}"
         )
 

@@ -28,9 +28,11 @@ from minari_core.formats.public.files import list_files
 from minari_core.formats.registry import check_format
 from minari_core.formats.shards.file_check import check_shard
 from minari_core.formats.verification.episode_files import check_episode_files
+from minari_core.local.dataset_id import parse_dataset_id
 from minari_core.local.finding import build_not_found_error
 from minari_core.local.locations import DATA_FOLDER, dataset_folder
 from minari_hub.datasets.converting import convert_for_upload
+from minari_hub.datasets.namespaces import publish_namespaces
 from minari_hub.datasets.origins import record_origin
 from minari_hub.datasets.progress import show_transfer
 from minari_hub.datasets.remote_dataset import LARGEST_MANIFEST, RemoteDataset, locate
@@ -45,10 +47,10 @@ _BLOCK = 8 << 20
 
 def upload_dataset(
     dataset_name: str | None = None,
+    token: str | None = None,
     *,
     dataset_id: str | None = None,
     remote_path: str | None = None,
-    token: str | None = None,
     data_format: str | None = None,
     progress: bool = True,
 ) -> None:
@@ -62,10 +64,10 @@ def upload_dataset(
     Args:
         dataset_name: Its id, or the full URL that it shall have, such as
             ``gs://bucket/D4RL/door/human-v2``.
+        token: The credentials; see `open_remote`.
         dataset_id: Another name of ``dataset_name``.
         remote_path: The URL of the remote; None is ``$MINARI_REMOTE``, else
             ``gs://minari-remote``.
-        token: The credentials; see `open_remote`.
         data_format: The format to publish it in; None is the one it is in.
         progress: Whether to show a progress bar, if there is a terminal.
 
@@ -85,6 +87,7 @@ def upload_dataset(
         raise build_not_found_error(dataset.dataset_id)
     # Before anything is converted or read.
     _check_is_new(dataset, _list_objects(dataset))
+    publish_namespaces(dataset.remote, parse_dataset_id(dataset.dataset_id).namespace)
     with convert_for_upload(dataset.dataset_id, folder, data_format) as source:
         _upload(dataset, source, progress)
     record_origin(folder.parent, dataset.url)
@@ -220,8 +223,8 @@ def _check_is_new(dataset: RemoteDataset, there: Mapping[str, RemoteObject]) -> 
     found = there.get(MANIFEST_NAME)
     if found is not None and _is_whole_manifest(dataset, found):
         raise DatasetExistsError(
-            f"dataset {dataset.label} exists and is never replaced; publish it under the next "
-            "version"
+            f"Upload aborted. {dataset.dataset_id} is already in remote {dataset.remote.url}, "
+            "where nothing is replaced; publish it under the next version"
         )
 
 

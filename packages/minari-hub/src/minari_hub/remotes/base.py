@@ -24,6 +24,8 @@ GIVE_TOKEN = f"give token=, or set {TOKEN_VARIABLE}"
 MANIFEST_SUFFIX = f"/data/{MANIFEST_NAME}"
 """What follows a dataset's id in the name of its manifest."""
 
+_FARAMA_SERVERS = ("gs://minari-remote", "hf://farama-minari")
+
 UNFINISHED = re.compile(r"\.[0-9a-f]{32}")
 """The hidden names of files that remotes of files write before they rename them."""
 
@@ -44,6 +46,11 @@ class Remote(ABC):
 
     url: str
     """Where it is, without credentials."""
+
+    @property
+    def label(self) -> str:
+        """What it is called in a message; the public one has always been called so."""
+        return f"the remote{' Farama server' if self.url in _FARAMA_SERVERS else ''}"
 
     @abstractmethod
     def find(self, prefix: str = "", *, suffix: str = "") -> Iterator[RemoteObject]:

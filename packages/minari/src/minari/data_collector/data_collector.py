@@ -10,12 +10,27 @@ import gymnasium
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 
+from minari.dataset.minari_dataset import parse_dataset_id
 from minari_collect import DataCollectorV0, EpisodeMetadataCallback, StepDataCallback
-from minari_core import MinariDataset, create_namespace, list_local_namespaces
+from minari_core import EpisodeBuffer, MinariDataset, create_namespace, list_local_namespaces
 from minari_core.datasets.card import DatasetCard
 from minari_core.datasets.creation import create_dataset_from_source
+from minari_core.datasets.public_storage import MinariStorage
 from minari_core.environments.reference_scores import Policy
-from minari_core.local.dataset_id import parse_dataset_id
+
+__all__ = [
+    "AUTOSEED_BIT_SIZE",
+    "DataCollector",
+    "DataCollectorV0",
+    "EpisodeBuffer",
+    "EpisodeMetadataCallback",
+    "MinariDataset",
+    "MinariStorage",
+    "StepDataCallback",
+    "create_namespace",
+    "list_local_namespaces",
+    "parse_dataset_id",
+]
 
 AUTOSEED_BIT_SIZE = 64
 """The number of bits of a seed that is drawn because none was given."""
@@ -111,7 +126,7 @@ class DataCollector(DataCollectorV0):
             num_episodes_average_score=num_episodes_average_score,
             requirements=requirements,
         )
-        dataset = create_dataset_from_source(
+        return create_dataset_from_source(
             dataset_id,
             self,
             self.env.spec,
@@ -119,10 +134,6 @@ class DataCollector(DataCollectorV0):
             self.data_format,
             jpeg_encoding=self._jpeg_encoding,
         )
-        namespace = parse_dataset_id(dataset_id).namespace
-        if namespace and namespace not in list_local_namespaces():
-            create_namespace(namespace)
-        return dataset
 
     def add_to_dataset(self, dataset: MinariDataset) -> None:
         """Add what was recorded to a dataset; see `update_dataset_from_collector_env`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from minari.dataset.step_data import StepData
 from minari_core import EpisodeBuffer
 
-__all__ = ["EpisodeBuffer"]
+__all__ = ["EpisodeBuffer", "StepData"]

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from minari_core import MinariDataset, MinariDatasetSpec
+from minari_core import EpisodeBuffer, EpisodeData, MinariDataset, MinariDatasetSpec
+from minari_core.datasets.public_storage import MinariStorage
 from minari_core.local.dataset_id import DatasetId
 from minari_core.local.dataset_id import parse_dataset_id as parse
 
-__all__ = ["MinariDataset", "MinariDatasetSpec", "gen_dataset_id", "parse_dataset_id"]
+__all__ = [
+    "EpisodeBuffer",
+    "EpisodeData",
+    "MinariDataset",
+    "MinariDatasetSpec",
+    "MinariStorage",
+    "gen_dataset_id",
+    "parse_dataset_id",
+]
 
 
 def parse_dataset_id(dataset_id: str) -> tuple[str | None, str, int]:

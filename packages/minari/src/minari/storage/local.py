@@ -7,12 +7,26 @@ from typing import Any
 
 from gymnasium.spaces import Space
 
+from minari.dataset.minari_dataset import gen_dataset_id, parse_dataset_id
+from minari.storage.datasets_root_dir import get_dataset_path
 from minari_core import MinariDataset, delete_dataset, list_local_datasets
 from minari_core import load_dataset as load_local_dataset
+from minari_core.datasets.public_storage import MinariStorage
 from minari_core.local.dataset_id import choose_id, choose_id_or_path
+from minari_core.local.dataset_id import parse_dataset_id as dataset_id_sort_key
 from minari_core.local.locations import is_path
 
-__all__ = ["delete_dataset", "list_local_datasets", "load_dataset"]
+__all__ = [
+    "MinariDataset",
+    "MinariStorage",
+    "dataset_id_sort_key",
+    "delete_dataset",
+    "gen_dataset_id",
+    "get_dataset_path",
+    "list_local_datasets",
+    "load_dataset",
+    "parse_dataset_id",
+]
 
 
 def load_dataset(

@@ -103,7 +103,7 @@ class ColumnarStorage(ShardFolder):
 
     def update_metadata(self, changes: Mapping[str, object]) -> None:
         """Replace some keys of the metadata in one step; see `Storage.update_metadata`."""
-        check_updatable(changes)
+        check_updatable(self._manifest.metadata, changes)
         checked = normalize_metadata(changes)
         with lock_dataset(self._folder):
             manifest = self._read_current()

@@ -117,15 +117,29 @@ def normalize_metadata(metadata: Mapping[str, object]) -> dict[str, JsonValue]:
     return checked
 
 
-def check_updatable(changes: Mapping[str, object]) -> None:
+def check_updatable(
+    metadata: Mapping[str, JsonValue],
+    changes: Mapping[str, object],
+    fixed_too: frozenset[str] = frozenset(),
+) -> None:
     """Raise if a change touches a key that the stored data depends on.
+
+    Args:
+        metadata: The metadata that is changed. A storage without ``dataset_id`` may be given one.
+        changes: The new values.
+        fixed_too: Further keys that cannot be changed.
 
     Raises:
         MetadataError: It does; the message names the keys.
     """
-    fixed = sorted(_FIXED_KEYS.intersection(changes))
+    fixed = (_FIXED_KEYS | fixed_too).intersection(changes)
+    if not metadata.get("dataset_id") and isinstance(changes.get("dataset_id"), str):
+        fixed -= {"dataset_id"}
     if fixed:
-        raise MetadataError(f"metadata {', '.join(fixed)} cannot be changed after creation")
+        raise MetadataError(
+            f"You are not allowed to update values for {', '.join(sorted(fixed))}: the data "
+            "depends on them"
+        )
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -266,9 +280,9 @@ def _read_json(path: Path) -> JsonObject:
                 raise DatasetDamagedError(f"{path} is larger than {_LARGEST_NBYTES} bytes")
             text = file.read()
     except FileNotFoundError as error:
-        raise DatasetNotFoundError(
-            f"{path.parent} holds no dataset: {path.name} is missing"
-        ) from error
+        found = f"No data found in data path {path.parent}: {path.name} is missing"
+        gone = f"The data path {path.parent} doesn't exist, so that it holds no dataset"
+        raise DatasetNotFoundError(found if path.parent.is_dir() else gone) from error
     except OSError as error:
         if isinstance(error, DatasetDamagedError):
             raise

@@ -124,7 +124,7 @@ class MemoryStorage(ShardedStorage):
 
     def update_metadata(self, changes: Mapping[str, object]) -> None:
         """Replace some keys of the metadata; see `Storage.update_metadata`."""
-        check_updatable(changes)
+        check_updatable(self._metadata, changes)
         self._metadata.update(normalize_metadata(changes))
 
     def compact(self) -> None:

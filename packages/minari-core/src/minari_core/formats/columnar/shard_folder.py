@@ -292,7 +292,7 @@ class ShardFolder(ShardedStorage):
 
     def update_metadata(self, changes: Mapping[str, object]) -> None:
         """Replace some keys of the metadata; see `Storage.update_metadata`."""
-        check_updatable(changes)
+        check_updatable(self._manifest.metadata, changes)
         metadata = {**self._manifest.metadata, **normalize_metadata(changes)}
         self._use_manifest(replace(self._manifest, metadata=metadata))
 

@@ -24,7 +24,6 @@ from minari_core.episodes.stream import encode_shards
 from minari_core.errors import (
     DatasetDamagedError,
     DatasetWriteError,
-    MetadataError,
     MinariError,
 )
 from minari_core.files import LOCK_FILES, lock_dataset, replace_file
@@ -381,10 +380,7 @@ class PublicStorage(Storage):
 
     def update_metadata(self, changes: Mapping[str, object]) -> None:
         """Replace some keys of the metadata in one step; see `Storage.update_metadata`."""
-        check_updatable(changes)
-        fixed = sorted(_FIXED_KEYS.intersection(changes))
-        if fixed:
-            raise MetadataError(f"metadata {', '.join(fixed)} cannot be changed after creation")
+        check_updatable(self._manifest.metadata, changes, _FIXED_KEYS)
         checked = normalize_metadata(changes)
         with self._hold_lock():
             metadata = {**self._manifest.metadata, **checked}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from minari.dataset.step_data import StepData
 from minari_collect import EpisodeMetadataCallback, StepDataCallback
 
-__all__ = ["EpisodeMetadataCallback", "StepDataCallback"]
+__all__ = ["EpisodeMetadataCallback", "StepData", "StepDataCallback"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from minari.dataset.step_data import StepData
 from minari_collect import StepDataCallback
 
-__all__ = ["StepDataCallback"]
+__all__ = ["StepData", "StepDataCallback"]

@@ -23,7 +23,7 @@ def read_root_metadata(folder: Path) -> dict[str, Any]:
     """
     main = folder / MAIN_FILE
     if not main.is_file():
-        raise DatasetNotFoundError(f"{folder} holds no dataset: {main.name} is missing")
+        raise DatasetNotFoundError(f"No data found in data path {folder}: {main.name} is missing")
     with Hdf5File(main) as file, name_damage(str(main)):
         found = read_attributes(file.root)
     metadata: dict[str, Any] = {}

@@ -1,0 +1,148 @@
+"""The metadata of namespaces on a remote: ``namespace_metadata.json`` beside their datasets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from minari_core import get_namespace_metadata, list_local_namespaces
+from minari_core.errors import (
+    MetadataError,
+    NamespaceError,
+    RemoteError,
+    RemoteObjectExistsError,
+    RemoteObjectNotFoundError,
+)
+from minari_core.json_values import JsonObject
+from minari_core.local.namespaces import (
+    NAMESPACE_METADATA,
+    namespace_hierarchy,
+    write_namespace_metadata,
+)
+from minari_core.messages import warn_caller
+from minari_hub.remotes.base import Remote
+from minari_hub.remotes.urls import open_remote
+from minari_hub.untrusted.json_objects import read_json_object
+
+_LARGEST_NBYTES = 8 << 20
+# A repository of the Hugging Face Hub keeps these in the same file.
+_LISTS = ("datasets", "namespaces")
+
+
+def download_namespace_metadata(
+    namespace: str,
+    overwrite: bool = False,
+    *,
+    remote_path: str | None = None,
+    token: str | None = None,
+) -> None:
+    """Download what is said of a namespace; it is created here if it is not there yet.
+
+    Args:
+        namespace: Its name.
+        overwrite: Whether to replace what is said of it here.
+        remote_path: The URL of the remote; see `minari_hub.open_remote`.
+        token: The credentials; see `minari_hub.open_remote`.
+
+    Raises:
+        DatasetIdError: The name is malformed.
+        NamespaceError: The remote has no such namespace.
+        MetadataError: What the remote has is no JSON object.
+        RemoteError: The remote cannot be read.
+    """
+    namespace_hierarchy(namespace)  # checks the name
+    if not overwrite and namespace in list_local_namespaces():
+        warn_caller(
+            f"Skipping update for namespace {namespace!r} due to existing local metadata. Set "
+            "overwrite=True to overwrite local data."
+        )
+        return
+    remote = open_remote(remote_path, token)
+    try:
+        content = _read(remote, namespace)
+    except RemoteObjectNotFoundError as error:
+        raise NamespaceError(
+            f"The namespace {namespace!r} doesn't exist in {remote.label}. {remote.url} has no "
+            f"{namespace}/{NAMESPACE_METADATA}"
+        ) from error
+    write_namespace_metadata(namespace, content)
+
+
+def upload_namespace(
+    namespace: str, token: str | None = None, *, remote_path: str | None = None
+) -> None:
+    """Upload what is said of a namespace and its parents; nothing on the remote is replaced.
+
+    Args:
+        namespace: Its name.
+        token: The credentials; see `minari_hub.open_remote`.
+        remote_path: The URL of the remote; see `minari_hub.open_remote`.
+
+    Raises:
+        DatasetIdError: The name is malformed.
+        NamespaceError: There is no such namespace here.
+        RemoteError: The remote cannot be reached, or refuses.
+    """
+    get_namespace_metadata(namespace)
+    if namespace not in publish_namespaces(open_remote(remote_path, token), namespace):
+        warn_caller(f"Upload aborted. Namespace {namespace!r} is already in remote.")
+
+
+def publish_namespaces(remote: Remote, namespace: str) -> list[str]:
+    """Create the metadata of a namespace and its parents on a remote, where they are missing.
+
+    Returns:
+        The namespaces whose metadata were created.
+
+    Raises:
+        RemoteError: The remote cannot be reached, or refuses.
+    """
+    created: list[str] = []
+    here = set(list_local_namespaces())
+    for name in namespace_hierarchy(namespace) if namespace else ():
+        path = f"{name}/{NAMESPACE_METADATA}"
+        if name not in here or _has(remote, path):
+            continue
+        content = json.dumps(get_namespace_metadata(name)).encode("ascii")
+        try:
+            remote.create(path, content, {})
+        except RemoteObjectExistsError:  # of somebody else, just now
+            continue
+        created.append(name)
+    return created
+
+
+def fetch_new_namespaces(remote: Remote, namespace: str) -> dict[str, JsonObject]:
+    """Read what a remote says of a namespace and its parents, of those that are not here.
+
+    A dataset is of use without that, so that what cannot be read is a warning.
+    """
+    return dict(_fetch(remote, namespace)) if namespace else {}
+
+
+def _fetch(remote: Remote, namespace: str) -> Iterator[tuple[str, JsonObject]]:
+    here = set(list_local_namespaces())
+    for name in namespace_hierarchy(namespace):
+        if name not in here:
+            try:
+                yield name, _read(remote, name)
+            except RemoteObjectNotFoundError:
+                continue
+            except (RemoteError, MetadataError) as error:
+                warn_caller(f"what is said of the namespace {name!r} is not downloaded: {error}")
+
+
+def _read(remote: Remote, namespace: str) -> JsonObject:
+    path = f"{namespace}/{NAMESPACE_METADATA}"
+    text = remote.read(path, 0, _LARGEST_NBYTES + 1)
+    content = read_json_object(text, f"{remote.url}/{path}", _LARGEST_NBYTES)
+    lists = _LISTS if remote.url.startswith("hf:") else ()
+    return {key: value for key, value in content.items() if key not in lists}
+
+
+def _has(remote: Remote, path: str) -> bool:
+    try:
+        remote.read(path, 0, 1)
+    except RemoteObjectNotFoundError:
+        return False
+    return True
