@@ -203,6 +203,7 @@ FOR_PROGRAMS = (
     "envs.reset()",
     "gymnasium.make({})",
     "gymnasium.register_envs({})",
+    "overwrite=True",
     "trust_entry_point=True",
     "trust_paths=True",
     "skip_wrappers={}",

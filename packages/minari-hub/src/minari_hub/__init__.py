@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from minari_hub.datasets.download import download_dataset, ensure_downloaded
     from minari_hub.datasets.leftovers import list_leftovers, remove_leftovers
     from minari_hub.datasets.listing import get_remote_metadata, list_remote_datasets
-    from minari_hub.datasets.namespaces import download_namespace_metadata, upload_namespace
     from minari_hub.datasets.upload import upload_dataset
     from minari_hub.datasets.verifying import verify_remote_dataset
     from minari_hub.remotes.base import Remote
+    from minari_hub.remotes.namespaces import download_namespace_metadata, upload_namespace
     from minari_hub.remotes.urls import DEFAULT_REMOTE, open_remote
     from minari_hub.transfer.objects import RemoteObject
 
@@ -60,7 +60,7 @@ if not TYPE_CHECKING:
             "minari_hub.datasets.download": ("download_dataset", "ensure_downloaded"),
             "minari_hub.datasets.leftovers": ("list_leftovers", "remove_leftovers"),
             "minari_hub.datasets.listing": ("get_remote_metadata", "list_remote_datasets"),
-            "minari_hub.datasets.namespaces": (
+            "minari_hub.remotes.namespaces": (
                 "download_namespace_metadata",
                 "upload_namespace",
             ),

@@ -9,7 +9,6 @@ from typing import Any
 import gymnasium
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
-from typing_extensions import Unpack
 
 import minari_core
 from minari.dataset.minari_dataset import parse_dataset_id
@@ -17,7 +16,6 @@ from minari.serialization import deserialize_space
 from minari.storage.datasets_root_dir import get_dataset_path
 from minari.supported_versions import supported_dataset_versions
 from minari_core import (
-    DatasetDetails,
     EpisodeBuffer,
     EpisodeData,
     MinariDataset,
@@ -90,7 +88,7 @@ def create_dataset_from_buffers(
     step_infos: Sequence[str] = (),
     data_format: str | None = None,
     jpeg_encoding: bool = False,
-    **details: Unpack[DatasetDetails],
+    **details: Any,
 ) -> MinariDataset:
     """Create a dataset from episodes that the caller has put together.
 

@@ -33,11 +33,11 @@ from minari_core.local.replacing import holds_local_dataset
 from minari_core.messages import warn_caller
 from minari_hub.datasets.fetching import check_space, fetch
 from minari_hub.datasets.installing import install
-from minari_hub.datasets.namespaces import fetch_new_namespaces
 from minari_hub.datasets.origins import find_local_copy, is_copy_of, record_origin
 from minari_hub.datasets.progress import show_transfer
 from minari_hub.datasets.remote_dataset import LARGEST_MANIFEST, RemoteDataset, locate
 from minari_hub.datasets.staging import StagingArea
+from minari_hub.remotes.namespaces import fetch_new_namespaces
 from minari_hub.remotes.urls import is_url
 from minari_hub.transfer.objects import RemoteObject
 from minari_hub.untrusted.json_objects import check_metadata, read_json_object

@@ -32,10 +32,10 @@ from minari_core.local.dataset_id import parse_dataset_id
 from minari_core.local.finding import build_not_found_error
 from minari_core.local.locations import DATA_FOLDER, dataset_folder
 from minari_hub.datasets.converting import convert_for_upload
-from minari_hub.datasets.namespaces import publish_namespaces
 from minari_hub.datasets.origins import record_origin
 from minari_hub.datasets.progress import show_transfer
 from minari_hub.datasets.remote_dataset import LARGEST_MANIFEST, RemoteDataset, locate
+from minari_hub.remotes.namespaces import publish_namespaces
 from minari_hub.transfer.checksums import Algorithm, Checksum, compute_checksum, start_hasher
 from minari_hub.transfer.objects import RemoteObject, Upload
 from minari_hub.untrusted.names import check_names
