@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Generator, Iterable
-from itertools import accumulate
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import TypedDict
 
@@ -45,6 +45,8 @@ class LineMap:
     def tests_of(self, module: Path, line: int, most_seconds: float = float("inf")) -> list[str]:
         """The tests that run a line, the fastest first; none if the module has changed since.
 
+        Of a line that none runs, or that runs while the module is imported, those of the module.
+
         Args:
             module: The module, from the root of the repository.
             line: The line.
@@ -56,7 +58,10 @@ class LineMap:
         # Of a statement on several lines, Python counts only some.
         first = _find_first_line((ROOT / module).read_bytes(), line)
         counted = [ran for ran in map(int, known["lines"]) if first <= ran <= line]
-        numbers = known["lines"][str(max(counted))] if counted else []
+        if counted:
+            numbers = known["lines"][str(max(counted))]
+        else:
+            numbers = sorted(set(chain.from_iterable(known["lines"].values())))
         tests = [self._map["tests"][number] for number in numbers]
         tests = sorted(tests, key=self._seconds.__getitem__)
         ends = accumulate(self._seconds[test] for test in tests)

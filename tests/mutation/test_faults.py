@@ -114,7 +114,8 @@ def test_the_tests_of_a_line_are_those_that_ran_it_the_fastest_first(tmp_path: P
     for line in (statement.lineno, statement.lineno + 1):
         assert line_map.tests_of(module, line) == ["fast", "slow"]
     assert line_map.tests_of(module, statement.lineno - 1) == ["before"]
-    assert line_map.tests_of(module, 1) == []
+    # What runs at import is seen by all tests of the module.
+    assert line_map.tests_of(module, 1) == ["before", "fast", "slow"]
     assert line_map.tests_of(module, statement.lineno, most_seconds=3.5) == ["fast"]
     assert line_map.sum_seconds(["fast", "slow"]) == 4
     assert line_map.sum_seconds(["fast", "unknown"]) is None
