@@ -282,6 +282,23 @@ def test_metadata_that_no_column_holds_is_left_out_with_a_warning() -> None:
     assert dataset[0].metadata == {"good": 1}
 
 
+def test_a_metadata_callback_that_asks_for_what_no_episode_has_is_told_so() -> None:
+    seen: list[Any] = []
+
+    class Asking(EpisodeMetadataCallback):
+        def __call__(self, episode: Any) -> dict[str, Any]:
+            with pytest.raises(KeyError, match="wind"):
+                episode["wind"]
+            seen.append((len(episode), set(episode), "wind" in episode, episode.get("wind", 3)))
+            return {}
+
+    collector = DataCollectorV0(Counter(), episode_metadata_callback=Asking)
+    run_episode(collector, seed=1)
+    saved(collector)
+    keys = {"observations", "actions", "rewards", "terminations", "truncations", "infos"}
+    assert seen == [(10, keys | {"extras", "seed", "options", "total_steps"}, False, 3)]
+
+
 def test_metadata_that_is_none_is_the_same_as_no_metadata() -> None:
     class Sometimes(EpisodeMetadataCallback):
         def __call__(self, episode: Any) -> dict[str, Any]:

@@ -82,7 +82,9 @@ def test_resets_in_the_middle_cut_episodes(name: str, mode: str, limits: dict[st
 
 @pytest.mark.skipif(not HAS_MODES, reason="resets by mask are newer")
 @every_mode
-@pytest.mark.parametrize("limits", [{}, {"max_buffer_steps": 20}], ids=str)
+@pytest.mark.parametrize(
+    "limits", [{}, {"max_buffer_steps": 20}, {"max_buffer_episodes": 1}], ids=str
+)
 @pytest.mark.parametrize("name", ["CartPole", "DictSpaces", "OneStep"])
 def test_one_environment_can_be_reset_alone(name: str, mode: str, limits: dict[str, Any]) -> None:
     make, steps = ENVIRONMENTS[name]

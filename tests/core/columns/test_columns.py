@@ -218,6 +218,13 @@ def test_a_row_of_a_wholly_masked_array_has_no_value() -> None:
             OneOfColumn((FixedColumn(np.dtype("i8")),)),
             [np.array([0, 0]), np.array([0, 0, 1]), np.zeros(1, "i8")],
         ),
+        *(
+            (
+                OneOfColumn((FixedColumn(np.dtype("i8")),)),
+                [np.array([0, none]), np.array([0, 1, 1]), np.zeros(1, "i8")],
+            )
+            for none in (1, -1)
+        ),
         (FixedColumn(np.dtype("f8")), [np.zeros(3)]),
         (MaskedColumn(FixedColumn(np.dtype("f8"))), [np.zeros(3, bool), np.zeros(2)]),
         (StructColumn({"a": FixedColumn(np.dtype("f8"))}), [np.zeros(1)]),
@@ -226,3 +233,15 @@ def test_a_row_of_a_wholly_masked_array_has_no_value() -> None:
 def test_arrays_that_do_not_fit_their_column_are_damage(column: Any, arrays: list[Any]) -> None:
     with pytest.raises(DatasetDamagedError):
         column.bind(iter(arrays), 2, copy=True)(0, 2)
+
+
+def test_a_value_that_no_json_holds_is_left_out_and_named() -> None:
+    dropped: dict[str, str] = {}
+    values = [freeze(value) for value in (["a", 1], ["b", [object()]], "d")]
+    encoded = encode_dynamic(values, "infos['note']", dropped)
+
+    assert encoded is not None
+    column, arrays = encoded
+    assert column.bind(iter(arrays), 3, copy=True)(0, 3) == [["a", 1], None, "d"]
+    assert list(dropped) == ["infos['note']"]
+    assert "object" in dropped["infos['note']"]

@@ -150,6 +150,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "observations",
     ),
     "one observation": ({"observations": 5.0}, "observations"),
+    "an array of no rows": ({"observations": np.array(5.0)}, "observations"),
+    "an array of one action": ({"actions": np.array(1)}, "actions"),
     "no actions": ({"actions": None}, "actions"),
     "a mixture of numbers": ({"actions": [True, 2]}, "actions"),
     "too few infos": ({"infos": {"x": [1]}}, r"infos\['x'\] has 1 rows, not 3"),
