@@ -136,3 +136,34 @@ def test_a_last_observation_that_does_not_fit_mixes_up_no_other() -> None:
     wanted = [[1.0, 2.5], [2.0, 3.0], [5.0, 6.5]]
     assert [e.observations["a"][:, 0].tolist() for e in dataset[::2]] == wanted
     assert [e.observations["b"][:, 0].tolist() for e in dataset[::2]] == wanted
+
+
+class Masking(Counter):
+    """Has no value for a part of its observation, after some steps that had one."""
+
+    def _observation(self) -> Any:
+        return np.ma.array(super()._observation(), mask=[False, self.count == 3])
+
+
+class MaskingMany(gymnasium.vector.SyncVectorEnv):
+    def step(self, actions: Any) -> Any:
+        observations, *others = super().step(actions)
+        return (np.ma.array(observations, mask=observations == 3), *others)
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_an_observation_of_which_a_part_is_masked_is_not_recorded(many: bool) -> None:
+    collector: Any = (
+        VectorDataCollector(MaskingMany([lambda: Counter(9)] * 2), autoreset_mode=SAME_STEP)
+        if many
+        else DataCollectorV0(Masking(9))
+    )
+    action: Any = np.zeros(2, dtype=np.int64) if many else 0
+    collector.reset(seed=[7, 8] if many else 7)
+    for _ in range(2):
+        collector.step(action)
+    with pytest.raises(DataError, match="a masked array has rows without a value"):
+        collector.step(action)
+    dataset = create("tests/a-v0", collector)
+
+    assert counts(dataset) == [[0, 1, 2]] * (2 if many else 1)

@@ -63,6 +63,14 @@ def test_what_is_new_ends_where_it_says(flags: dict[str, int]) -> None:
     assert len(minari_core.load_dataset("early/ends-v0")) == 1
 
 
+@pytest.mark.parametrize("step", range(5))
+@pytest.mark.parametrize("flag", ["terminated", "truncated"])
+def test_no_step_but_the_last_ends_what_is_new(flag: str, step: int) -> None:
+    with pytest.raises(DataError, match=f"episode 1 goes on after step {step} of 6"):
+        create(episode(3), episode(6, **{flag: step}))
+    create(episode(3), episode(6, **{flag: 5}))
+
+
 @pytest.mark.parametrize("data_format", FORMATS)
 def test_what_is_stored_is_kept_and_remarked_on(data_format: str) -> None:
     dataset = create(episode(3), data_format=data_format)
