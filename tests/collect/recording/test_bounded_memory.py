@@ -48,6 +48,19 @@ def test_no_more_steps_are_held_than_was_asked_for(num_envs: int, limit: int, st
         assert episode.actions.tolist() == list(range(steps))
 
 
+@pytest.mark.parametrize("num_envs", [1, 2])
+def test_large_values_are_held_as_far_as_they_take_so_much_memory(
+    num_envs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vector_recorder, "_NBYTES_PER_ENV", 0)
+    for recorder in (episode_recorder, vector_recorder):
+        # Of a step, two numbers are observed and one is the action.
+        monkeypatch.setattr(recorder, "_DEFAULT_NBYTES", 300 * 3 * 8)
+    held = step_through(collector_of(num_envs), 700, num_envs)
+
+    assert 290 <= max(held) <= 300
+
+
 class Heavy(StepDataCallback):
     """Adds ten kilobytes that are not in the infos."""
 

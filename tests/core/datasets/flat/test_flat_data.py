@@ -199,3 +199,20 @@ def test_infos_of_the_action_are_sampled_with_it(tmp_path: Path, data_format: st
 def test_an_import_says_which_infos_it_takes_for_those_of_the_action() -> None:
     with pytest.warns(MinariWarning, match=r"action_log_probs are taken .* step_infos=\(\)"):
         create_dataset_from_arrays("a-v0", **columns(), infos={"action_log_probs": np.zeros(7)})
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"rewards": np.zeros(0)}, "rewards has 0 rows"),
+        ({"actions": np.zeros((8, 1))}, "actions has 8 rows"),
+        (
+            {"next_observations": {"a": np.zeros(7), "b": np.zeros(6)}},
+            "next_observations has columns of different lengths",
+        ),
+        ({"infos": {"qpos": np.zeros(6)}}, "infos has 6 rows"),
+    ],
+)
+def test_columns_of_another_length_are_refused_by_name(changes: dict[str, Any], found: str) -> None:
+    with pytest.raises(DataError, match=f"^{found}, but terminals has 7$"):
+        create_dataset_from_arrays("a-v0", **{**columns(), **changes})
