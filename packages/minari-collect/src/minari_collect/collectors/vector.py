@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import gymnasium
@@ -14,7 +14,6 @@ from gymnasium import spaces
 from minari_collect.callbacks import (
     EpisodeMetadataCallback,
     StepDataCallback,
-    check_step_data,
     get_required,
     instantiate_callback,
     select_extras,
@@ -24,7 +23,7 @@ from minari_collect.collectors.base import (
     EpisodeCollector,
 )
 from minari_collect.collectors.episode_statistics import find_statistics_keys
-from minari_collect.collectors.reused_arrays import ReusedArrayCheck
+from minari_collect.collectors.single_records import SingleRecords
 from minari_collect.collectors.vector_environment import (
     DISABLED,
     NEXT_STEP,
@@ -33,19 +32,14 @@ from minari_collect.collectors.vector_environment import (
     Flags,
     assign_beginnings,
     find_single_spec,
-    name_environment,
     read_reset_mask,
     resolve_autoreset_mode,
-    select_env_value,
-    select_final_observation,
 )
 from minari_collect.recording.sinks import Beginning
 from minari_collect.recording.vector_recorder import Final, VectorRecorder
 from minari_collect.vector_buffers.batched_infos import (
     Infos,
     drop_final,
-    find_final_info,
-    select_env_info,
 )
 from minari_core.arguments import check_count_or_none
 from minari_core.errors import RecordingError
@@ -126,7 +120,6 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
         self._num_envs = int(envs.num_envs)
         single_observations = envs.single_observation_space
         single_actions = envs.single_action_space
-        self._spaces = (single_observations, single_actions)
         recorded_observations = (
             single_observations if observation_space is None else observation_space
         )
@@ -155,7 +148,12 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
         # Which episodes the callback ended in the last step, if there is one.
         self._recorded_ends: Flags = np.zeros(self._num_envs, dtype=bool)
         self._statistics_keys = find_statistics_keys(envs)
-        self._reused_arrays = ReusedArrayCheck(name_environment(envs))
+        self._records = SingleRecords(
+            envs,
+            self._step_data_callback if self._has_own_step_data else None,
+            self._statistics_keys,
+            record_infos=record_infos,
+        )
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Step the environments and record the step.
@@ -216,7 +214,7 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
             if self._mode == DISABLED:
                 self._due = over
             else:
-                finals = self._list_finals(observations, infos, over)
+                finals = self._records.list_finals(observations, infos, over)
                 if recorded_infos is not None:
                     recorded_infos = drop_final(recorded_infos, self._statistics_keys)
         recorder.add(
@@ -231,20 +229,6 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
             None,
             finals,
         )
-
-    def _list_finals(self, observations: Any, infos: Infos, over: Flags) -> list[Final]:
-        """List what ended the episodes of environments that were reset within the step."""
-        finals: list[Final] = []
-        for env in np.flatnonzero(over).tolist():
-            observation = select_final_observation(self._spaces[0], infos, env)
-            first = select_env_value(self._spaces[0], observations, env)
-            self._reused_arrays.check(observation, first)
-            info = self._find_final_info(infos, env) if self._record_infos else None
-            finals.append((env, observation, info, None))
-        return finals
-
-    def _find_final_info(self, infos: Infos, env: int) -> dict[str, Any] | None:
-        return find_final_info(infos, env, self._num_envs, self._statistics_keys)
 
     def reset(
         self,
@@ -295,7 +279,9 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
                 observations, infos if self._record_infos else None, None, beginnings
             )
             return
-        records = [self._record_reset(observations, infos, e) for e in range(self._num_envs)]
+        records = [
+            self._records.record_reset(observations, infos, e) for e in range(self._num_envs)
+        ]
         self._recorder.begin(
             [record[0] for record in records],
             [record[1] or {} for record in records],
@@ -308,7 +294,7 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
         self, mask: Flags, observations: Any, infos: Any, beginnings: list[Beginning]
     ) -> None:
         envs = np.flatnonzero(mask).tolist()
-        records = [self._record_reset(observations, infos, env) for env in envs]
+        records = [self._records.record_reset(observations, infos, env) for env in envs]
         self._recorder.begin_some(
             mask,
             [record[0] for record in records],
@@ -316,20 +302,6 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
             [record[2] for record in records],
             beginnings,
         )
-
-    def _record_reset(
-        self, observations: Any, infos: Any, env: int
-    ) -> tuple[Any, Mapping[str, Any] | None, Mapping[str, Any] | None]:
-        """Make the record of the reset of one environment: observation, info, extras."""
-        observation = select_env_value(self._spaces[0], observations, env)
-        info = select_env_info(infos, env, self._num_envs)
-        if not self._has_own_step_data:
-            return observation, info if self._record_infos else None, None
-        data = check_step_data(
-            self._step_data_callback(env=self._find_single_env(env), obs=observation, info=info)
-        )
-        recorded_info = data.get("info") if self._record_infos else None
-        return get_required(data, "observation"), recorded_info, select_extras(data)
 
     def _add_own(self, actions: Any, result: tuple[Any, Any, Any, Any, dict[str, Any]]) -> None:
         """Record what the callback returns for the step of each environment."""
@@ -345,11 +317,11 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
             reset_infos = drop_final(infos, self._statistics_keys)
         for env in range(count):
             if resets[env]:
-                observation, info, extras = self._record_reset(observations, infos, env)
+                observation, info, extras = self._records.record_reset(observations, infos, env)
                 record = (observation, None, None, info or {}, extras or {})
             else:
                 is_final = self._mode == SAME_STEP and bool(over[env])
-                data = self._record_step(actions, result, env, is_final)
+                data = self._records.record_step(actions, result, env, is_final=is_final)
                 observation = get_required(data, "observation")
                 info = data.get("info") if self._record_infos else None
                 flags[0, env] = get_required(data, "terminated")
@@ -358,7 +330,9 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
                 extras = select_extras(data)
                 if is_final:
                     finals.append((env, observation, info, extras))
-                    observation, info, extras = self._record_reset(observations, reset_infos, env)
+                    observation, info, extras = self._records.record_reset(
+                        observations, reset_infos, env
+                    )
                 record = (observation, *values, info or {}, extras or {})
             for column, value in zip(columns, record, strict=True):
                 column.append(value)
@@ -384,35 +358,6 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
             # Where the callback has changed the flags, stepping on begins another episode.
             due = over & (flags[0] == terminated) & (flags[1] == truncated)
             self._due = due if due.any() else None
-
-    def _record_step(
-        self, actions: Any, result: tuple[Any, ...], env: int, is_final: bool
-    ) -> Mapping[str, Any]:
-        observations, rewards, terminated, truncated, infos = result
-        if is_final:
-            observation = select_final_observation(self._spaces[0], infos, env)
-            first = select_env_value(self._spaces[0], observations, env)
-            self._reused_arrays.check(observation, first)
-            info = self._find_final_info(infos, env) or {}
-        else:
-            observation = select_env_value(self._spaces[0], observations, env)
-            info = select_env_info(infos, env, self._num_envs)
-        return check_step_data(
-            self._step_data_callback(
-                env=self._find_single_env(env),
-                obs=observation,
-                info=info,
-                action=select_env_value(self._spaces[1], actions, env),
-                rew=rewards[env],
-                terminated=bool(terminated[env]),
-                truncated=bool(truncated[env]),
-            )
-        )
-
-    def _find_single_env(self, env: int) -> Any:
-        """Return the single environment, or the vector environment if it is in another process."""
-        single = getattr(self.unwrapped, "envs", None)
-        return single[env] if isinstance(single, list | tuple) else self.env
 
     def close(self, **kwargs: Any) -> None:
         """Close the environments and drop what is in no dataset, with a warning that counts it.

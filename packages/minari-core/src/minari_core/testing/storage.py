@@ -12,23 +12,18 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from gymnasium import spaces
 
-from minari_core.environments.gymnasium_compat import ONE_OF
-from minari_core.episodes import Episode
 from minari_core.episodes.episode import EpisodeBuffer, EpisodeData
 from minari_core.errors import (
-    DataError,
     EpisodeIndexError,
-    IncompatibleDatasetsError,
     MetadataError,
 )
 from minari_core.storage.base import Storage
+from minari_core.testing.appending import AppendingConformance
+from minari_core.testing.examples import MOVE, POSITION, simple_episode
 from minari_core.testing.expectations import (
     expect,
     expect_raises,
@@ -38,117 +33,15 @@ from minari_core.testing.expectations import (
     split_space_rows,
 )
 
-# Gymnasium says of some lists of spaces that they hold something else.
-_PARTS: list[Any] = [spaces.Discrete(3), spaces.Text(3), spaces.Box(0, 1, (2,))]
-
-SPACES: Mapping[str, spaces.Space[Any]] = {
-    "box of float32": spaces.Box(-1, 1, (3,), np.float32),
-    "box of float64": spaces.Box(-np.inf, np.inf, (2, 2), np.float64),
-    "box without axes": spaces.Box(0, 1, (), np.float16),
-    "box without elements": spaces.Box(0, 1, (2, 0), np.float64),
-    "box of booleans": spaces.Box(0, 1, (2,), np.bool_),
-    "images": spaces.Box(0, 255, (64, 64, 3), np.uint8),
-    "discrete": spaces.Discrete(5, start=-2),
-    "multi-discrete": spaces.MultiDiscrete([2, 5, 3]),
-    "multi-binary": spaces.MultiBinary([2, 3]),
-    "text": spaces.Text(5, min_length=0, charset="aé😀\ud800\x00"),
-    "dict": spaces.Dict(
-        {
-            "a/b": spaces.Discrete(3),
-            "": spaces.Box(0, 1, (2,)),
-            ".": spaces.Text(3),
-            "%": spaces.Dict(),
-        }
-    ),
-    "tuple": spaces.Tuple([spaces.Discrete(3), spaces.Tuple([]), spaces.Box(0, 1, (1,))]),
-    "sequence": spaces.Sequence(spaces.Box(0, 1, (2,))),
-    "sequence of text": spaces.Sequence(spaces.Text(3)),
-    "sequence of dicts": spaces.Sequence(
-        spaces.Dict(x=spaces.Discrete(3), y=spaces.Sequence(spaces.Discrete(2)))
-    ),
-    "stacked sequence": spaces.Sequence(spaces.Box(0, 1, (2,)), stack=True),
-    "stacked sequence of dicts": spaces.Sequence(
-        spaces.Dict(x=spaces.Discrete(3), y=spaces.Text(3)), stack=True
-    ),
-    "graph": spaces.Graph(spaces.Box(0, 1, (2,)), spaces.Discrete(3)),
-    "graph without edge space": spaces.Graph(spaces.Box(0, 1, (2,)), None),
-    **({} if ONE_OF is None else {"one of": ONE_OF(_PARTS)}),
-}
-"""One space of every kind, and those whose values lie in a special way."""
-
-_POSITION = spaces.Box(-np.inf, np.inf, (2,), np.float64)
-_MOVE = spaces.Discrete(3)
 _FIXED_METADATA = ("dataset_id", "observation_space", "total_steps", "data_format")
 
 
-def simple_episode(number: int, steps: int) -> EpisodeBuffer:
-    """An episode whose values tell it and its steps from all others.
-
-    Args:
-        number: What tells it from other episodes.
-        steps: How many steps it has.
-    """
-    rows = np.arange(steps + 1, dtype=np.float64)
-    return EpisodeBuffer(
-        observations=np.stack([rows, np.full(steps + 1, float(number))], axis=1),
-        actions=np.arange(steps, dtype=np.int64) % 3,
-        rewards=np.linspace(-1, 1, steps) * number,
-        terminations=np.arange(steps) == steps - 1,
-        truncations=np.zeros(steps, dtype=bool),
-        infos={"time": rows * 10},
-        seed=number,
-        options={"number": number},
-        metadata={"name": f"episode {number}"},
-    )
-
-
-class StorageConformance(ABC):
+class StorageConformance(AppendingConformance):
     """The contract of `minari_core.storage.base.Storage`, for pytest to collect in a subclass."""
-
-    @abstractmethod
-    def new_storage(
-        self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]
-    ) -> Storage:
-        """Make an empty storage; several may exist at the same time."""
-
-    def reopen(self, storage: Storage) -> Storage:
-        """Open the storage again from its folder; return itself if it has none."""
-        return storage
-
-    def spaces_to_hold(self) -> Mapping[str, spaces.Space[Any]]:
-        """Return the spaces to test with, by name; fewer if a format cannot hold every kind."""
-        return SPACES
-
-    def _fill(self, *lengths: int) -> Storage:
-        storage = self.new_storage(_POSITION, _MOVE)
-        storage.append_episodes(simple_episode(i, steps) for i, steps in enumerate(lengths))
-        return storage
-
-    def _read_all(self, storage: Storage, **options: bool) -> list[EpisodeData]:
-        return list(storage.read_episodes(range(storage.total_episodes), **options))
-
-    def _expect_simple(
-        self, storage: Storage, numbers: Sequence[int], lengths: Sequence[int]
-    ) -> None:
-        """Fail unless the storage has exactly these simple episodes."""
-        for seen in (storage, self.reopen(storage)):
-            expect(seen.total_episodes == len(numbers), f"{seen.total_episodes} episodes")
-            expect(seen.total_steps == sum(lengths), f"{seen.total_steps} steps")
-            expect_same(list(seen.episode_lengths()), [np.int64(n) for n in lengths], "lengths")
-            described = list(seen.read_episode_metadata(range(len(numbers))))
-            for index, episode in enumerate(self._read_all(seen)):
-                wanted = simple_episode(numbers[index], lengths[index])
-                expect(episode.id == index, f"episode {index} has id {episode.id}")
-                for name in list(EpisodeData.__dataclass_fields__)[1:-1]:
-                    found = getattr(episode, name)
-                    expect_same(found, getattr(wanted, name), f"episode {index}: {name}")
-                for name in ("id", "seed", "options", "metadata"):
-                    expect_same(getattr(described[index], name), getattr(episode, name), name)
-                expect(described[index].total_steps == lengths[index], "another length")
 
     def test_an_empty_storage_has_nothing(self) -> None:
         """Nothing can be counted, read or compacted away in an empty storage."""
-        storage = self.new_storage(_POSITION, _MOVE)
+        storage = self.new_storage(POSITION, MOVE)
         storage.compact()
         expect(storage.append_episodes([]) == range(0), "an append of nothing added something")
         for seen in (storage, self.reopen(storage)):
@@ -184,7 +77,7 @@ class StorageConformance(ABC):
     def test_special_floats_come_back_to_the_bit(self) -> None:
         """NaN, infinities and -0.0 are data."""
         special = np.array([[np.nan, np.inf], [-np.inf, -0.0]])
-        storage = self.new_storage(_POSITION, _MOVE)
+        storage = self.new_storage(POSITION, MOVE)
         buffer = EpisodeBuffer(
             observations=special,
             actions=np.array([1]),
@@ -201,7 +94,7 @@ class StorageConformance(ABC):
 
     def test_infos_come_back_masked_where_they_are_missing(self) -> None:
         """A key that some rows, episodes or shards lack is masked there, or None."""
-        storage = self.new_storage(_POSITION, _MOVE)
+        storage = self.new_storage(POSITION, MOVE)
         infos: list[dict[str, object]] = [
             {
                 "sometimes": [None, 1, None],
@@ -236,7 +129,7 @@ class StorageConformance(ABC):
 
     def test_what_is_said_of_an_episode_comes_back(self) -> None:
         """Seeds, options, metadata and extra columns are kept for each episode by itself."""
-        storage = self.new_storage(_POSITION, _MOVE)
+        storage = self.new_storage(POSITION, MOVE)
         said: list[tuple[int | None, dict[str, object] | None, dict[str, object]]] = [
             (0, {"a": [1, None, {"b": (1.5,)}]}, {"score": 1.5, "tags": ["x"], "n": {"m": 1}}),
             (None, None, {}),
@@ -284,7 +177,7 @@ class StorageConformance(ABC):
         """Such an episode has as many observations as steps, and can be stored again."""
         for name, space in self.spaces_to_hold().items():
             space.seed(3)
-            storage = self.new_storage(space, _MOVE)
+            storage = self.new_storage(space, MOVE)
             written: list[tuple[list[Any], bool]] = []
             buffers: list[EpisodeBuffer] = []
             for steps, is_known in ((4, False), (1, False), (2, True)):
@@ -308,7 +201,7 @@ class StorageConformance(ABC):
         """What is read with ``copy=True`` is the caller's own."""
         for name, space in self.spaces_to_hold().items():
             space.seed(2)
-            storage = self.new_storage(space, _MOVE)
+            storage = self.new_storage(space, MOVE)
             buffer = simple_episode(1, 4)
             buffer.observations = [space.sample() for _ in range(5)]
             buffer.infos = {
@@ -336,7 +229,7 @@ class StorageConformance(ABC):
 
     def test_what_was_appended_can_be_changed_afterwards(self) -> None:
         """A storage keeps nothing that belongs to the caller."""
-        storage = self.new_storage(_POSITION, _MOVE)
+        storage = self.new_storage(POSITION, MOVE)
         buffer = simple_episode(1, 3)
         storage.append_episodes([buffer])
         for array in find_arrays(
@@ -344,70 +237,6 @@ class StorageConformance(ABC):
         ):
             array[...] = 7
         self._expect_simple(storage, [1], [3])
-
-    def test_an_append_that_fails_adds_nothing(self) -> None:
-        """Neither an error of the caller's iterator nor a bad episode leaves anything behind."""
-        storage = self._fill(2, 1)
-        bytes_before = storage.nbytes
-
-        def fail_midway() -> Iterator[Episode]:
-            yield simple_episode(8, 3)
-            raise KeyError("the caller's own error")
-
-        bad = simple_episode(9, 2)
-        bad.rewards = np.zeros(1)
-        expect_raises(KeyError, lambda: storage.append_episodes(fail_midway()))
-        for episodes in ([simple_episode(8, 3), bad], [bad]):
-            expect_raises(DataError, lambda: storage.append_episodes(episodes))  # noqa: B023
-        other = simple_episode(9, 2)
-        other.observations = np.zeros((3, 2), dtype=np.float32)
-        expect_raises(DataError, lambda: storage.append_episodes([other]))
-        expect(storage.nbytes == bytes_before, "something was left behind")
-        self._expect_simple(storage, [0, 1], [2, 1])
-        storage.append_episodes([simple_episode(2, 4)])
-        self._expect_simple(storage, [0, 1, 2], [2, 1, 4])
-
-    def test_rows_of_another_shape_than_their_space_are_refused(self) -> None:
-        """Also by an empty storage, where no episode before has the right shape."""
-        storage = self._fill()
-        wide = simple_episode(0, 2)
-        wide.observations = np.zeros((3, 5))
-        expect_raises(DataError, lambda: storage.append_episodes([wide]))
-        expect(storage.total_episodes == 0, "an episode was added")
-
-    def test_episodes_of_another_storage_can_be_appended(self) -> None:
-        """All of them, or some in any order, and the source stays as it is."""
-        source, target = self._fill(2, 1, 3), self._fill(1)
-        expect(target.append_storage(source) == range(1, 4), "other indices were promised")
-        self._expect_simple(target, [0, 0, 1, 2], [1, 2, 1, 3])
-        expect(target.append_storage(source, [2, 0, 2]) == range(4, 7), "other indices")
-        self._expect_simple(target, [0, 0, 1, 2, 2, 0, 2], [1, 2, 1, 3, 3, 2, 3])
-        expect(len(target.append_storage(source, [])) == 0, "nothing added something")
-        self._expect_simple(source, [0, 1, 2], [2, 1, 3])
-
-    def test_a_storage_can_be_appended_to_itself(self) -> None:
-        """Its episodes are then there twice."""
-        storage = self._fill(2, 1)
-        storage.append_storage(storage)
-        self._expect_simple(storage, [0, 1, 0, 1], [2, 1, 2, 1])
-        storage.append_storage(storage, [3, 0])
-        self._expect_simple(storage, [0, 1, 0, 1, 1, 0], [2, 1, 2, 1, 1, 2])
-        storage.compact()
-        self._expect_simple(storage, [0, 1, 0, 1, 1, 0], [2, 1, 2, 1, 1, 2])
-
-    def test_an_append_of_episodes_that_are_not_there_adds_nothing(self) -> None:
-        """An index outside the source is refused before anything is added."""
-        source, target = self._fill(2, 1), self._fill(3)
-        for indices in ([0, 2], [-1], [0, 1, 5]):
-            expect_raises(EpisodeIndexError, lambda: target.append_storage(source, indices))  # noqa: B023
-        self._expect_simple(target, [0], [3])
-
-    def test_a_storage_with_other_spaces_cannot_be_appended(self) -> None:
-        """The message says which space differs."""
-        target = self._fill(2)
-        other = self.new_storage(_POSITION, spaces.Discrete(4))
-        error = expect_raises(IncompatibleDatasetsError, lambda: target.append_storage(other))
-        expect("action_space" in str(error), f"the message does not name the space: {error}")
 
     def test_compacting_changes_nothing_that_can_be_read(self) -> None:
         """Many appends become one layout, and every episode keeps its index."""
@@ -469,8 +298,8 @@ class StorageConformance(ABC):
         metadata = storage.metadata
         expect(metadata["total_episodes"] == 2 and metadata["total_steps"] == 5, "other counts")
         expect(metadata["data_format"] == storage.data_format, "another format")
-        expect(storage.observation_space == _POSITION, "another observation space")
-        expect(storage.action_space == _MOVE, "another action space")
+        expect(storage.observation_space == POSITION, "another observation space")
+        expect(storage.action_space == MOVE, "another action space")
         expect(storage.nbytes > 0, "it has no size")
 
     def test_refreshing_what_nobody_changed_finds_nothing(self) -> None:
