@@ -45,7 +45,8 @@ def limit_nbytes(expected: int, file_nbytes: int) -> int:
         file_nbytes: The size of the file.
     """
     packed = min(MOST_PACKED * file_nbytes, _LARGE_NBYTES)
-    return expected + max(FREE_NBYTES, packed, _USUALLY_PACKED * file_nbytes)
+    # Numbers may be wider than those of their space, and have masks.
+    return 2 * expected + max(FREE_NBYTES, packed, _USUALLY_PACKED * file_nbytes)
 
 
 def check_limit(nbytes: int, limit: int) -> None:
