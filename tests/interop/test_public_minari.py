@@ -11,7 +11,6 @@ import pickle
 import subprocess
 import sys
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ import pytest
 import minari
 from minari.serialization import deserialize_space
 from minari_core.environments.env_specs import env_spec_from_json
+from tests.interop.helpers.comparing import expect_same, show_columns
 from tests.interop.helpers.recordings import (
     EPISODES,
     FORMATS,
@@ -181,52 +181,8 @@ def expect_equal(found: dict[str, Any], wanted: dict[str, Any]) -> None:
     for key in ("metadata", "said"):
         expect_same(found[key], wanted[key], key)
     for number, pair in enumerate(zip(found["episodes"], wanted["episodes"], strict=True)):
-        one, other = map(_columns, pair)
+        one, other = map(show_columns, pair)
         expect_same(one, other, f"episode {number}")
-
-
-def _columns(episode: Mapping[str, Any]) -> dict[str, Any]:
-    """An episode whose rewards are float64, and whose infos are columns.
-
-    The public Minari keeps rewards that are whole numbers as such, and shows nested infos of Arrow
-    as one dict a row.
-    """
-    infos = {key: _transposed(value) for key, value in (episode["infos"] or {}).items()}
-    rewards = np.asarray(episode["rewards"]).astype(np.float64)
-    return {**episode, "rewards": rewards, "infos": infos}
-
-
-def _transposed(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _transposed(part) for key, part in value.items()}
-    if len(value) and isinstance(value[0], Mapping):
-        return {key: _transposed([row[key] for row in value]) for key in value[0]}
-    return value
-
-
-def expect_same(found: Any, wanted: Any, where: str) -> None:
-    """Compare two values, dtypes and shapes included; text may be in bytes."""
-    if isinstance(wanted, Mapping):
-        assert isinstance(found, Mapping), where
-        assert set(found) == set(wanted), where
-        for key, value in wanted.items():
-            expect_same(found[key], value, f"{where}[{key!r}]")
-    elif (
-        isinstance(wanted, np.ndarray)
-        and isinstance(found, np.ndarray)
-        and "O" not in (found.dtype.kind, wanted.dtype.kind)
-    ):
-        assert (found.dtype, found.shape) == (wanted.dtype, wanted.shape), where
-        assert found.tobytes() == wanted.tobytes(), where
-    elif isinstance(wanted, list | tuple | np.ndarray):
-        assert len(found) == len(wanted), where
-        for row, (one, other) in enumerate(zip(found, wanted, strict=True)):
-            expect_same(one, other, f"{where}[{row}]")
-    else:
-        one, other = (
-            value.decode() if isinstance(value, bytes) else value for value in (found, wanted)
-        )
-        assert one == other, where
 
 
 def _image(observations: Any) -> Any:

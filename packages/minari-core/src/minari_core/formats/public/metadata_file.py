@@ -36,11 +36,12 @@ from minari_core.formats.columnar.manifest import MANIFEST_NAME
 from minari_core.formats.columnar.transaction import RECORDINGS_KEPT
 from minari_core.formats.public.checksums import EpisodeChecksums, add_checksums, seal
 from minari_core.formats.public.files import OWN_KEY
-from minari_core.formats.public.spaces import check_holdable, public_space_json
+from minari_core.formats.public.spaces import (
+    check_holdable,
+    find_oldest_reader,
+    public_space_json,
+)
 from minari_core.json_values import JsonValue
-
-PUBLIC_VERSION = "0.5.4"
-"""What is written as ``minari_version``: the public Minari reads no dataset of another's."""
 
 _OWN_VERSION = 1
 _SPACES = ("observation_space", "action_space")
@@ -78,7 +79,12 @@ class PublicManifest:
     @property
     def stores_jpeg(self) -> bool:
         """Whether images are stored as JPEG."""
-        return self.metadata.get("jpeg_encoding", True) is True
+        known = self.metadata.get("jpeg_encoding")
+        if known is not None:
+            return known is True
+        # Releases before 0.5.3 stored images as they are, and had no word for it.
+        version = str(self.metadata.get("minari_version", ""))
+        return not version.startswith(("0.3", "0.4", "0.5.0", "0.5.1", "0.5.2"))
 
     @property
     def metadata_with_counts(self) -> dict[str, JsonValue]:
@@ -172,7 +178,7 @@ def create_manifest(
     content = {
         **metadata,
         "data_format": data_format,
-        "minari_version": PUBLIC_VERSION,
+        "minari_version": find_oldest_reader(found, data_format),
         "jpeg_encoding": jpeg,
     }
     for key in ("total_episodes", "total_steps", "dataset_size", OWN_KEY):

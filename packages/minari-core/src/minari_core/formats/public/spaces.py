@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -78,6 +78,26 @@ def _is_empty(space: spaces.Space[Any]) -> bool:
     if isinstance(space, spaces.Dict | spaces.Tuple):
         return not space.spaces
     return space.shape is not None and 0 in space.shape
+
+
+def find_oldest_reader(both_spaces: Sequence[spaces.Space[Any]], data_format: str) -> str:
+    """Find the oldest release of the public Minari that reads a dataset, from 0.5.0 on.
+
+    Each release reads the datasets of those before it alone, by the ``minari_version`` in them.
+
+    Args:
+        both_spaces: The spaces of the observations and of the actions.
+        data_format: The name of the format.
+    """
+    oldest = "0.5.3" if data_format == "parquet" else "0.5.0"
+    for space in both_spaces:
+        for subspace, _ in _walk_subspaces(space, ""):
+            if is_image_space(subspace):
+                # Only 0.5.4 is told whether they are stored as JPEG.
+                return "0.5.4"
+            if isinstance(subspace, spaces.MultiDiscrete | spaces.MultiBinary):
+                oldest = max(oldest, "0.5.2")
+    return oldest
 
 
 def is_plain_text(text: str) -> bool:

@@ -8,9 +8,14 @@ from typing import cast
 
 from minari_core.environments.env_specs import env_spec_from_json
 from minari_core.environments.space_json import space_from_json
-from minari_core.errors import FormatError, UnknownSpaceError
+from minari_core.errors import (
+    DatasetDamagedError,
+    DatasetNotFoundError,
+    FormatError,
+    UnknownSpaceError,
+)
 from minari_core.formats.columnar.manifest import MANIFEST_NAME, Manifest, read_manifest
-from minari_core.formats.registry import load_check
+from minari_core.formats.registry import load_check, read_dataset_metadata
 from minari_core.formats.verification.report import (
     Check,
     Findings,
@@ -36,7 +41,7 @@ def verify_folder(dataset_id: str, folder: Path, progress: Progress) -> Verifica
     findings = Findings()
     manifest = Manifest({})
     try:
-        manifest = read_manifest(folder, lambda message: findings.add(MANIFEST_NAME, message))
+        manifest = _read_manifest(folder, findings)
     except FormatError:
         raise
     except Exception as error:
@@ -59,6 +64,18 @@ def verify_folder(dataset_id: str, folder: Path, progress: Progress) -> Verifica
         problems=tuple(findings.problems),
         remarks=tuple(findings.remarks),
     )
+
+
+def _read_manifest(folder: Path, findings: Findings) -> Manifest:
+    """Read the manifest, or of a dataset of before 0.5, which has none, what stood in its stead."""
+    try:
+        return read_manifest(folder, lambda message: findings.add(MANIFEST_NAME, message))
+    except DatasetNotFoundError:
+        try:
+            return Manifest(read_dataset_metadata(folder))
+        except (DatasetNotFoundError, DatasetDamagedError):
+            pass
+        raise
 
 
 def _check_metadata(dataset_id: str, manifest: Manifest, findings: Findings) -> None:

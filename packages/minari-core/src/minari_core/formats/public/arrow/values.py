@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from gymnasium import spaces
 
+from minari_core.columns.for_space import FIXED_SPACES
 from minari_core.errors import DataError, DatasetDamagedError
 from minari_core.formats.public.jpeg import decode_jpegs, encode_jpegs
 from minari_core.formats.public.spaces import is_image_space
@@ -86,7 +87,10 @@ def decode_value(space: spaces.Space[Any], array: Any, rows: int, where: str) ->
         return array.to_pylist()
     if pa.types.is_binary(array.type) or pa.types.is_large_binary(array.type):
         return decode_jpegs(array.to_pylist(), space.shape, where)
-    return _numbers(array, tuple(space.shape or ()), where)
+    shape = tuple(space.shape or ())
+    if not isinstance(space, FIXED_SPACES):
+        array = _fix_lists(array, prod(shape))
+    return _numbers(array, shape, where)
 
 
 def encode_infos(infos: Mapping[str, Any], where: str) -> Any:
@@ -102,7 +106,9 @@ def encode_infos(infos: Mapping[str, Any], where: str) -> Any:
                 continue
         elif isinstance(value, np.ndarray) and value.ndim > 1:
             array = _lists(value, name)
-            shape = ",".join(str(size) for size in value.shape[1:])
+            if value.ndim > 2:
+                # Releases before 0.5.2 read no text as a shape, and need none for vectors.
+                shape = ",".join(str(size) for size in value.shape[1:])
         elif isinstance(value, np.ndarray):
             array = pa.array(value, type=_type(value.dtype, name))
         else:
@@ -128,10 +134,9 @@ def decode_infos(array: Any, where: str) -> dict[str, Any]:
         if pa.types.is_struct(field.type):
             infos[field.name] = decode_infos(values, name)
         elif pa.types.is_fixed_size_list(field.type):
+            size = field.type.list_size
             text = (field.metadata or {}).get(_SHAPE)
-            shape: tuple[int, ...] = (field.type.list_size,)
-            if text is not None:
-                shape = tuple(int(size) for size in text.split(b",") if size)
+            shape = (size,) if text is None else _parse_shape(text, size, name)
             infos[field.name] = _numbers(values, shape, name)
         elif _is_text(field.type):
             infos[field.name] = values.to_pylist()
@@ -142,6 +147,20 @@ def decode_infos(array: Any, where: str) -> dict[str, Any]:
         else:
             infos[field.name] = _numbers(values, (), name)
     return infos
+
+
+def _parse_shape(text: bytes, size: int, where: str) -> tuple[int, ...]:
+    """Parse the shape of a row: numbers in text, or one a byte as releases before 0.5.2 do it."""
+    sizes = text.split(b",") if text else []
+    if all(digits.isdigit() for digits in sizes):
+        shape = tuple(map(int, sizes))
+        if prod(shape) == size:
+            return shape
+    if prod(text) != size:
+        raise DatasetDamagedError(
+            f"{where} has rows of {size} numbers, and {text!r} as their shape"
+        )
+    return tuple(text)
 
 
 def decode_numbers(array: Any, where: str) -> np.ndarray[Any, Any]:
@@ -181,10 +200,6 @@ def _numbers(array: Any, shape: tuple[int, ...], where: str) -> np.ndarray[Any, 
     if array.null_count:
         raise DatasetDamagedError(f"{where} has rows without a value")
     is_list = pa.types.is_fixed_size_list(array.type)
-    if _is_list(array.type):
-        # So the public Minari stores the values of spaces of classes that it does not know.
-        sizes = array.value_lengths().to_numpy(zero_copy_only=False)
-        is_list = bool((sizes == prod(shape)).all())
     element = array.type.value_type if is_list else array.type
     flat = array.flatten() if is_list else array
     if not _holds_numbers(element) or len(flat) != rows * prod(shape):
@@ -204,8 +219,13 @@ def _holds_numbers(kind: Any) -> bool:
     )
 
 
-def _is_list(kind: Any) -> bool:
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
+def _fix_lists(array: Any, size: int) -> Any:
+    """Return lists of one size as such; the public Minari does not for classes of others."""
+    if not pa.types.is_list(array.type) or array.null_count or size < 1:
+        return array
+    if not (array.value_lengths().to_numpy(zero_copy_only=False) == size).all():
+        return array
+    return pa.FixedSizeListArray.from_arrays(array.flatten(), size)
 
 
 def _is_text(kind: Any) -> bool:

@@ -237,15 +237,15 @@ class EpisodeReader:
     def _read_info(self, stored: Any, where: str) -> Any:
         if is_group(stored):
             return self._read_infos(stored, where)
-        if self._repair_images and stored.dtype in (np.uint8, np.object_):
+        is_text = stored.dtype.kind in "OS" and not is_variable(stored)
+        if self._repair_images and stored.dtype in (np.uint8, np.object_) and not is_text:
             frames = self._read_frames(stored, 3)
             if frames is not None and all(is_jpeg(frame) for frame in frames):
                 return decode_jpegs(frames, None, where)
-        if stored.dtype.kind in "OS" and not is_variable(stored):
-            if len(stored.shape) == 1:
-                return self._file.read_text(stored)
-            return self._file.read_array(stored).tolist()
-        return self._file.read_array(stored)
+        if is_text and len(stored.shape) == 1:
+            return self._file.read_text(stored)
+        rows = self._file.read_array(stored)
+        return rows.tolist() if is_text else rows
 
     def _read_frames(self, stored: Any, dimensions: int) -> list[bytes] | None:
         """Read the image files in the rows of a dataset; None if it holds numbers."""

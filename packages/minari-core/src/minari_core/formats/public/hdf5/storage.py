@@ -114,7 +114,8 @@ class Hdf5Storage(PublicStorage):
         return Hdf5File(self._folder / MAIN_FILE, estimate_nbytes(self._manifest))
 
     def _reader(self, file: Hdf5File) -> EpisodeReader:
-        repair = str(self.metadata.get("minari_version", "")).startswith("0.5.3")
+        version = str(self.metadata.get("minari_version", ""))
+        repair = not self._manifest.uid and version.startswith("0.5.3")
         return EpisodeReader(file, self.observation_space, self.action_space, repair_images=repair)
 
     def _name(self, number: int) -> str:
