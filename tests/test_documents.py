@@ -103,7 +103,7 @@ def has_its_extras(block: Block) -> bool:
 
 
 # Nobody needs an author's address to see how something works.
-@pytest.mark.filterwarnings("ignore:the dataset has no:minari.MinariWarning")
+@pytest.mark.filterwarnings("ignore:.*is (set to )?None:minari.MinariWarning")
 @pytest.mark.parametrize(
     "document", DOCUMENTS, ids=lambda document: str(document.relative_to(REPOSITORY))
 )

@@ -24,7 +24,7 @@ from tests.fixtures.earlier_release.rover import (
     steer,
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None")
 
 FIXTURES = Path(__file__).parent / "fixtures" / "earlier_release"
 PUBLIC_FORMATS = ("hdf5", "arrow", "parquet")

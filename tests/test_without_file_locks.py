@@ -18,7 +18,7 @@ from minari_core.local.locations import staging_root
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="Windows locks every file"),
-    pytest.mark.filterwarnings("ignore:the dataset has no:minari.MinariWarning"),
+    pytest.mark.filterwarnings("ignore:.*is (set to )?None:minari.MinariWarning"),
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
 ]
 

@@ -23,7 +23,7 @@ from tests.collect.helpers.comparing import assert_same
 from tests.collect.helpers.environments import Counter, run_episode
 from tests.collect.helpers.saving import saved
 
-pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None")
 
 
 class WithExtras(StepDataCallback):

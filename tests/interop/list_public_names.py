@@ -78,9 +78,9 @@ json.dump({"version": minari.__version__, "found": found, "missing": missing}, s
 """
 
 
-def list_names(pythons: list[str]) -> dict[str, dict[str, dict[str, list[str]]]]:
-    """Return, by module, name and signature, the releases that have it."""
-    listed: dict[str, dict[str, dict[str, list[str]]]] = {}
+def list_names(pythons: list[str]) -> dict[str, dict[str, dict[str, str]]]:
+    """Return, by module, name and signature, the first and last release that has it."""
+    listed: dict[str, dict[str, dict[str, str]]] = {}
     for python in pythons:
         answer = subprocess.run(
             [python, "-c", _LISTING], check=True, stdout=subprocess.PIPE, text=True, cwd="/"
@@ -91,7 +91,8 @@ def list_names(pythons: list[str]) -> dict[str, dict[str, dict[str, list[str]]]]
         for module, names in release["found"].items():
             for name, signature in names.items():
                 versions = listed.setdefault(module, {}).setdefault(name, {})
-                versions.setdefault(signature, []).append(release["version"])
+                first = versions.get(signature, release["version"]).partition(" to ")[0]
+                versions[signature] = " to ".join(dict.fromkeys([first, release["version"]]))
     return listed
 
 

@@ -12,7 +12,7 @@ from minari_collect import create_dataset_from_collector_env as create
 
 vector_env: Any = pytest.importorskip("ale_py.vector_env")
 
-pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None")
 
 ENVS, STEPS = 3, 160
 

@@ -18,7 +18,7 @@ from minari_core.messages import MinariWarning
 from tests.collect.helpers.environments import Counter, Reusing, run_episode
 from tests.collect.helpers.vector_twin import vector_of
 
-pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None")
 
 HAS_MODES = hasattr(gymnasium.vector, "AutoresetMode")
 RESETS_LATER = hasattr(gymnasium.wrappers, "Autoreset")

@@ -16,7 +16,7 @@ from minari_core.datasets.local import load_dataset
 from tests.collect.helpers.comparing import assert_same
 from tests.collect.helpers.environments import Counter, Moment, Scripted, run_episode
 
-pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None")
 
 REPOSITORY = Path(__file__).parents[3]
 

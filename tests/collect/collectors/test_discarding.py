@@ -15,7 +15,7 @@ from tests.collect.helpers.environments import Counter, run_episode
 from tests.collect.helpers.saving import saved
 from tests.collect.helpers.vector_twin import vector_of
 
-pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None")
 
 # Kept in memory, in the staging folder, and in pieces of episodes there.
 LIMITS: list[dict[str, Any]] = [{}, {"max_buffer_episodes": 1}, {"max_buffer_steps": 4}]

@@ -16,7 +16,7 @@ from minari_core.errors import DataError, RecordingError
 from tests.collect.helpers.environments import Counter
 from tests.collect.helpers.vector_twin import vector_of
 
-pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None")
 
 
 class Failing(Counter):

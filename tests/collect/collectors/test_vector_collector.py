@@ -21,7 +21,7 @@ from tests.collect.helpers.vector_twin import (
 )
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore:the dataset has no", "ignore:recorded as it is", "ignore:.*obs returned by"
+    "ignore:.*is (set to )?None", "ignore:.*is recorded as it is", "ignore:.*obs returned by"
 )
 
 HAS_MODES = hasattr(gymnasium.vector, "AutoresetMode")

@@ -14,7 +14,7 @@ from tests.collect.helpers.environments import Counter
 from tests.collect.helpers.saving import saved
 from tests.collect.helpers.vector_twin import vector_of
 
-pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None")
 
 
 def collector_of(num_envs: int, **options: Any) -> DataCollectorV0 | VectorDataCollector:

@@ -16,7 +16,7 @@ from minari_core.datasets.dataset import MinariDataset
 from tests.collect.helpers.environments import FromSpace
 from tests.collect.helpers.vector_twin import vector_of
 
-pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None")
 
 HAS_MODES = hasattr(gymnasium.vector, "AutoresetMode")
 MODES = [NEXT_STEP, SAME_STEP, DISABLED] if HAS_MODES else [SAME_STEP]

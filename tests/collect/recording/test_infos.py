@@ -28,7 +28,7 @@ from tests.collect.helpers.saving import saved
 _numbers = itertools.count()
 
 
-pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None")
 
 
 def recorded(

@@ -209,7 +209,7 @@ scripts = st.builds(
 )
 
 
-@pytest.mark.filterwarnings("ignore:the dataset has no")
+@pytest.mark.filterwarnings("ignore:.*is (set to )?None")
 @settings(
     max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )

@@ -13,7 +13,7 @@ from minari_collect import create_dataset_from_collector_env as create
 from minari_collect.collectors.vector_environment import DISABLED, NEXT_STEP, SAME_STEP
 from tests.collect.helpers.environments import Counter
 
-pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None")
 
 HAS_MODES = hasattr(gymnasium.vector, "AutoresetMode")
 MODES = [NEXT_STEP, SAME_STEP, DISABLED] if HAS_MODES else [SAME_STEP]

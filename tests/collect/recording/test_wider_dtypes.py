@@ -31,7 +31,7 @@ from minari_core.errors import DataError, DatasetWriteError
 from minari_core.messages import MinariWarning
 from tests.collect.helpers.environments import Moment, Scripted
 
-pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None")
 
 BOX = spaces.Box(-(2**62), 2**62, (2,), np.float64)
 F32, F64, I64 = np.dtype("f4"), np.dtype("f8"), np.dtype("i8")

@@ -43,7 +43,7 @@ from tests.collect.helpers.one_by_one import fingerprint, one_by_one
 from tests.collect.helpers.vector_twin import assert_same_episodes
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore:the dataset has no", "ignore:recorded as it is", "ignore:.*obs returned by"
+    "ignore:.*is (set to )?None", "ignore:.*is recorded as it is", "ignore:.*obs returned by"
 )
 HAS_MODES = hasattr(gymnasium.vector, "AutoresetMode")
 LANDER = "LunarLander-v3" if "LunarLander-v3" in gymnasium.registry else "LunarLander-v2"

@@ -31,7 +31,9 @@ from tests.collect.helpers.collect_work import (
 )
 from tests.collect.helpers.one_by_one import fingerprint
 
-pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no", "ignore:recorded as it is")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*is (set to )?None", "ignore:.*is recorded as it is"
+)
 needs_masks = pytest.mark.skipif(
     not hasattr(gymnasium.vector, "AutoresetMode"), reason="resets by mask are newer"
 )

@@ -26,7 +26,7 @@ from tests.collect.helpers.collect_work import (
 from tests.collect.helpers.one_by_one import fingerprint
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:the dataset has no"),
+    pytest.mark.filterwarnings("ignore:.*is (set to )?None"),
     pytest.mark.skipif(
         not hasattr(gymnasium.vector, "AutoresetMode"), reason="resets by mask are newer"
     ),

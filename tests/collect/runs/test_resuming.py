@@ -24,7 +24,9 @@ from minari_core import MinariDataset
 from minari_core.errors import RecordingError
 from tests.collect.helpers.collect_work import Counting, NoisySum, OwnEnds, Troubled, by_sign
 
-pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no", "ignore:recorded as it is")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*is (set to )?None", "ignore:.*is recorded as it is"
+)
 HAS_MODES = hasattr(gymnasium.vector, "AutoresetMode")
 
 

@@ -34,7 +34,7 @@ from minari_core.errors import DatasetNotFoundError, DatasetWriteError
 from tests.collect.helpers.environments import Counter, Moment, Scripted, run_episode
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:the dataset has no"),
+    pytest.mark.filterwarnings("ignore:.*is (set to )?None"),
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
 ]
 posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks, and kills what it has forked")

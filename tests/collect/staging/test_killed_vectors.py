@@ -16,7 +16,7 @@ from tests.collect.helpers.vector_twin import vector_of
 from tests.collect.staging.test_crashes import _KILLED, Child, Report, posix
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:the dataset has no"),
+    pytest.mark.filterwarnings("ignore:.*is (set to )?None"),
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
 ]
 

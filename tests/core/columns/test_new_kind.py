@@ -32,7 +32,7 @@ from minari_core.episodes import blocks
 from minari_core.errors import FormatError
 from minari_core.json_values import JsonObject
 
-pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no:minari_core.MinariWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None:minari_core.MinariWarning")
 
 ORDINAL = np.dtype("<i4")
 DAYS = [f"2024-02-{day:02}" for day in range(1, 30)]

@@ -12,7 +12,7 @@ from minari_core.datasets.creation import create_dataset_from_buffers
 from minari_core.datasets.dataset import MinariDataset
 from minari_core.episodes.episode import EpisodeBuffer
 
-pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None")
 
 
 def dataset_of(lengths: list[int]) -> MinariDataset:

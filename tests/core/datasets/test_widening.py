@@ -21,7 +21,7 @@ from minari_core import (
 )
 from minari_core.errors import DataError, FormatError
 
-pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None")
 
 BOX = spaces.Box(-(2**62), 2**62, (2,), np.float64)
 DICT = spaces.Dict({"a": BOX, "b": BOX})

@@ -24,7 +24,7 @@ from minari_core.local.replacing import (
 
 ID = "n/x-v0"
 
-pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no:minari.MinariWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None:minari.MinariWarning")
 
 
 def make(dataset_id: str, episodes: int) -> None:

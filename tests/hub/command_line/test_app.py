@@ -20,7 +20,7 @@ from tests.helpers.command_line import CommandLine, collect, in_process
 from tests.hub.helpers.fault_proxy import FaultProxy
 from tests.hub.helpers.servers import Bucket
 
-pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no:minari_core.MinariWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None:minari_core.MinariWarning")
 
 LONG_ID = "a-rather-long-namespace/with-another-inside/CartPole-medium-replay-v12"
 

@@ -12,7 +12,7 @@ import pytest
 import minari
 from tests.helpers.command_line import CommandLine, Terminal, collect, in_process
 
-pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no:minari_core.MinariWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None:minari_core.MinariWarning")
 
 
 on_posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no pseudo-terminals")
@@ -26,8 +26,10 @@ def test_the_versions_of_all_packages_are_shown() -> None:
     done = in_process("minari", "--version")
 
     assert done.code == 0
+    assert in_process("minari", "-v").out == done.out
+    assert done.out.startswith(f"Minari version: {minari.__version__}\n")
     assert [line.split()[0] for line in done.out.splitlines()] == [
-        "minari",
+        "Minari",
         "minari-collect",
         "minari-hub",
         "minari-core",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import minari
 from tests.helpers.command_line import CommandLine, Terminal, collect
 
-pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no:minari_core.MinariWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None:minari_core.MinariWarning")
 
 
 on_posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no pseudo-terminals")
@@ -126,3 +127,26 @@ def test_a_split_that_makes_no_sense_makes_nothing(
 
     assert done.code == code, done
     assert list(minari.list_local_datasets()) == ["cart/one-v0"]
+
+
+def test_options_have_the_names_that_they_had(cli: CommandLine, tmp_path: Path) -> None:
+    for name in ("cart/one-v0", "cart/one-v1", "other/two-v0"):
+        collect(name)
+    remote = (tmp_path / "remote").as_uri()
+
+    assert cli("list", "local", "--all", "-p", "cart/", "--json").out == (
+        cli("list", "local", "-a", "--prefix", "cart/", "--json").out
+    )
+    assert set(json.loads(cli("list", "-ap", "cart/", "--json").out)) == {
+        "cart/one-v0",
+        "cart/one-v1",
+    }
+    assert cli("list", "--all", "--latest").code == 2
+    done = cli("combine", "cart/one-v0", "cart/one-v1", "--dataset-id", "cart/both-v0")
+    assert done.code == 0
+    assert minari.load_dataset("cart/both-v0").combined_datasets == ["cart/one-v0", "cart/one-v1"]
+    assert cli("upload", "cart/one-v0", "--remote", remote, "--key-path", "key").code == 0
+    assert cli("upload", "cart/one-v1", "--token", "a", "--key-path", "b").code == 2
+    done = cli("download", "cart/one-v0", "--remote", remote, "-f", "--yes")
+    assert "Dataset cart/one-v0 downloaded to" in done.err
+    assert "Dataset cart/one-v0 deleted!" in cli("delete", "cart/one-v0", "--yes").err

@@ -13,7 +13,7 @@ from minari_core.local.locations import staging_root
 from tests.helpers.command_line import CommandLine
 from tests.minari.command_line.test_recover import leave_a_recording
 
-pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no:minari_core.MinariWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None:minari_core.MinariWarning")
 
 
 def leave_a_lock() -> None:

@@ -12,7 +12,7 @@ import pytest
 import minari
 from tests.helpers.command_line import CommandLine
 
-pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no:minari_core.MinariWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None:minari_core.MinariWarning")
 
 
 on_posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no pseudo-terminals")

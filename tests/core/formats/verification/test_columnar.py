@@ -28,7 +28,7 @@ from minari_core.errors import (
 from minari_core.files import LOCK_NAME
 from minari_core.formats.columnar.manifest import STATISTICS_NAME, compute_snapshot_checksum
 
-pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no:minari_core.MinariWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None:minari_core.MinariWarning")
 
 DATASET_ID = "verified/everything-v0"
 OBSERVATION_SPACE = spaces.Dict(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import minari
 from minari.command_line.show.histogram import compute_distribution, draw_bars
 
-pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no:minari_core.MinariWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None:minari_core.MinariWarning")
 
 
 on_posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no pseudo-terminals")

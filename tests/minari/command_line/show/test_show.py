@@ -19,7 +19,7 @@ from minari.command_line.show.statistics import compute_statistics
 from minari.storage import get_dataset_path
 from tests.helpers.command_line import CommandLine, collect
 
-pytestmark = pytest.mark.filterwarnings("ignore:the dataset has no:minari_core.MinariWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None:minari_core.MinariWarning")
 
 
 on_posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no pseudo-terminals")

@@ -46,14 +46,25 @@ def build_app(
 
     def show_versions(wanted: bool) -> None:
         if wanted:
-            for package, version in versions.items():
+            (program, own_version), *others = versions.items()
+            # As the public Minari says it.
+            is_minari = program == "minari"
+            typer.echo(
+                f"Minari version: {own_version}" if is_minari else f"{program} {own_version}"
+            )
+            for package, version in others:
                 typer.echo(f"{package} {version}")
             raise typer.Exit
 
     @app.callback()
     def options(
         version: bool = typer.Option(
-            False, "--version", callback=show_versions, is_eager=True, help="Show the version."
+            False,
+            "--version",
+            "-v",
+            callback=show_versions,
+            is_eager=True,
+            help="Show the version.",
         ),
     ) -> None:
         """Take the options of all commands."""

@@ -65,7 +65,10 @@ def add_shared_commands(app: typer.Typer, *, default_place: str) -> None:
             ),
         ] = default_place,
         prefix: Annotated[
-            str | None, typer.Option(help="Only ids that begin with this text.", metavar="TEXT")
+            str | None,
+            typer.Option(
+                "--prefix", "-p", help="Only ids that begin with this text.", metavar="TEXT"
+            ),
         ] = None,
         latest: Annotated[
             bool, typer.Option("--latest", help="Only the highest version of each dataset.")
@@ -73,10 +76,18 @@ def add_shared_commands(app: typer.Typer, *, default_place: str) -> None:
         compatible: Annotated[
             bool, typer.Option("--compatible", help="Only what this installation can read.")
         ] = False,
+        everything: Annotated[
+            bool,
+            typer.Option("--all", "-a", help="All versions, as without --latest and --compatible."),
+        ] = False,
         token: TokenOption = None,
         as_json: JsonOption = False,
     ) -> None:
         """List local or remote datasets."""
+        if everything and (latest or compatible):
+            raise typer.BadParameter(
+                "--all does not go with --latest or --compatible", param_hint="--all"
+            )
         sizes: dict[str, int] = {}
         if place == LOCAL:
             datasets = list_local_datasets(
@@ -140,7 +151,7 @@ def download(
     ],
     remote: RemoteOption = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace local datasets of the same ids.")
+        bool, typer.Option("--force", "-f", help="Replace local datasets of the same ids.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
     yes: YesOption = False,
@@ -158,7 +169,7 @@ def download(
     for name in names:
         with outcomes.attempt(), say_how_to_go_on():
             download_dataset(name, force, remote_path=remote, token=token, progress=not quiet)
-            say(f"{name} is in {datasets_root()}")
+            say(f"Dataset {name} downloaded to {datasets_root()}")
     outcomes.exit_if_any_failed()
 
 
@@ -176,12 +187,20 @@ def upload(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
     token: TokenOption = None,
+    key_path: Annotated[
+        str | None,
+        typer.Option(
+            "--key-path", metavar="TOKEN", help="Another name of --token.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Upload local datasets to a remote.
 
     Nothing on the remote is ever replaced, and nobody sees half a dataset.
     """
     _refuse_two_remotes(names, remote)
+    if token is not None and key_path is not None:
+        raise typer.BadParameter("--token says the same; give one", param_hint="--key-path")
     if data_format is not None and data_format not in list_formats():
         raise typer.BadParameter(
             f"{to_one_line(data_format)!r} is not one of {', '.join(list_formats())}",
@@ -193,7 +212,7 @@ def upload(
             upload_dataset(
                 name,
                 remote_path=remote,
-                token=token,
+                token=token or key_path,
                 data_format=data_format,
                 progress=not quiet,
             )

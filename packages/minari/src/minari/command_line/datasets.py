@@ -61,12 +61,15 @@ def delete(names: LocalIds, yes: YesOption = False) -> None:
     confirm(f"Delete {what} ({format_size(nbytes)}) from {datasets_root()}", yes=yes)
     for name in chosen:
         delete_dataset(name)
-        say(f"{name} is deleted")
+        say(f"Dataset {name} deleted!")
 
 
 def combine(
     names: LocalIds,
-    name: Annotated[str, typer.Option("--name", metavar="ID", help="The id of the new dataset.")],
+    name: Annotated[
+        str,
+        typer.Option("--name", "--dataset-id", metavar="ID", help="The id of the new dataset."),
+    ],
     data_format: DataFormatOption = None,
     widen: WidenOption = False,
 ) -> None:

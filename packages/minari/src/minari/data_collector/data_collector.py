@@ -11,6 +11,7 @@ from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 
 from minari.dataset.minari_dataset import parse_dataset_id
+from minari.dataset.step_data import StepData
 from minari_collect import DataCollectorV0, EpisodeMetadataCallback, StepDataCallback
 from minari_core import EpisodeBuffer, MinariDataset, create_namespace, list_local_namespaces
 from minari_core.datasets.card import DatasetCard
@@ -26,6 +27,7 @@ __all__ = [
     "EpisodeMetadataCallback",
     "MinariDataset",
     "MinariStorage",
+    "StepData",
     "StepDataCallback",
     "create_namespace",
     "list_local_namespaces",
