@@ -200,6 +200,9 @@ def _datasets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, datasets_root: Pa
     create("toy/a-v0")
 
 
+KEPT = ("toy", "toy/namespace_metadata.json", ".staging")
+
+
 def names_below(root: Path) -> set[str]:
     return {path.relative_to(root).as_posix() for path in root.rglob("*")}
 
@@ -246,7 +249,7 @@ def assert_nothing_is_left(root: Path) -> None:
     for dataset_id in minari.list_local_datasets():
         assert minari.verify_dataset(dataset_id).remarks == ()
         minari.delete_dataset(dataset_id)
-    left = {name for name in names_below(root) if name not in ("toy", ".staging")}
+    left = {name for name in names_below(root) if name not in KEPT}
     assert left == set()
 
 
@@ -326,7 +329,6 @@ def test_what_another_machine_left_is_left_when_it_has_not_changed_for_a_day(
 
 def test_files_that_nobody_finished_are_left_after_an_hour(datasets_root: Path) -> None:
     ending = "0123456789abcdef" * 2
-    minari.create_namespace("toy")
     names = {
         f"toy/.namespace_metadata.json.{ending}",
         f"toy/a-v0/..origins.json.{ending}",

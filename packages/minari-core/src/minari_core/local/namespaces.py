@@ -158,8 +158,9 @@ def make_namespaces(
             if not folder.is_dir():
                 folder.mkdir(parents=True, exist_ok=True)
                 created.append(folder)
-            with suppress(FileExistsError), open(folder / NAMESPACE_METADATA, "x") as file:
-                file.write(json.dumps(described.get(name, {})))
+            if not (folder / NAMESPACE_METADATA).exists():
+                text = json.dumps(described.get(name, {}))
+                replace_file(folder / NAMESPACE_METADATA, text.encode("ascii"))
         yield
     except BaseException:
         for folder in reversed(created):
