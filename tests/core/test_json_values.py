@@ -39,6 +39,12 @@ def test_what_json_cannot_keep_is_an_error_that_says_where() -> None:
         deep = [deep]
     with pytest.raises(DataError, match="deep"):
         to_json_text(deep, "options")
+    deepest: list[Any] = []
+    for _ in range(99):
+        deepest = [deepest]
+    assert from_json_text(to_json_text(deepest, "options")) == deepest
+    with pytest.raises(DataError, match="nested more than 100 deep"):
+        to_json_text([deepest], "options")
     endless: list[Any] = []
     endless.append(endless)
     with pytest.raises(DataError, match="deep"):

@@ -195,6 +195,24 @@ def test_float64_observations_of_a_float32_space_stay_and_one_warning_names_the_
     assert_same(dataset[0].observations["arm"], np.array([row["arm"] for row in rows]))
 
 
+@pytest.mark.parametrize(("value", "is_outside"), [(10, False), (11, True), (255, True)])
+@pytest.mark.parametrize("high", [[10, 255], [10, 10]])
+def test_whole_numbers_outside_their_box_are_warned_of(
+    value: int, is_outside: bool, high: list[int]
+) -> None:
+    space = spaces.Box(np.zeros(2, np.uint8), np.array(high, np.uint8), dtype=np.uint8)
+    row = np.array([value, 10], np.uint8)
+    collector = DataCollectorV0(Scripted(space, moments=[Moment(row)] * 3))
+    collector.reset()
+    collector.step(0)
+    collector.step(0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", MinariWarning)
+        saved(collector)
+
+    assert any("not in observation space" in str(each.message) for each in caught) == is_outside
+
+
 def test_nan_and_infinity_are_data() -> None:
     rows = np.array([[np.nan, np.inf, -np.inf], [-0.0, 0.0, 1e-45]], dtype=np.float32)
     env = Scripted(moments=[Moment(rows[0]), Moment(rows[1], np.nan), Moment(rows[0], -np.inf)])

@@ -7,10 +7,16 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium import spaces
 
 from minari_collect import StepDataCallback, VectorDataCollector
 from minari_collect import create_dataset_from_collector_env as create
-from minari_collect.collectors.vector_environment import DISABLED, NEXT_STEP, SAME_STEP
+from minari_collect.collectors.vector_environment import (
+    DISABLED,
+    NEXT_STEP,
+    SAME_STEP,
+)
+from minari_collect.vector_buffers.batched_infos import FINAL_OBSERVATION_KEYS
 from tests.collect.helpers.environments import Counter
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None")
@@ -75,3 +81,39 @@ def test_infos_as_a_list_of_dicts_are_those_of_the_batch(mode: str, callback: An
     for episode in dataset:
         assert set(episode.infos) == {"count"}
         assert episode.infos["count"].tolist() == list(range(len(episode) + 1))
+
+
+class BatchedFinals(gymnasium.vector.SyncVectorEnv):
+    """Gives final observations as one batch, as environments that are natively vectorised do."""
+
+    def step(self, actions: Any) -> Any:
+        *result, infos = super().step(actions)
+        for key in FINAL_OBSERVATION_KEYS:
+            if key in infos:
+                finals = [final or self.single_observation_space.sample() for final in infos[key]]
+                infos[key] = {"at": np.stack([final["at"] for final in finals])}
+        return (*result, infos)
+
+
+class Named(Counter):
+    """Observations of a Dict, actions of a Tuple."""
+
+    observation_space: Any = spaces.Dict({"at": Counter.observation_space})
+    action_space: Any = spaces.Tuple((Counter.action_space,))
+
+    def _observation(self) -> Any:
+        return {"at": super()._observation()}
+
+
+def test_final_observations_may_come_as_one_batch() -> None:
+    options: Any = {"autoreset_mode": SAME_STEP} if HAS_MODES else {}
+    made = BatchedFinals([lambda: Named(2), lambda: Named(3)], **options)
+    collector = VectorDataCollector(made, record_infos=True, autoreset_mode=SAME_STEP)
+    collector.reset(seed=[1, 2])
+    for _ in range(6):
+        collector.step((np.zeros(2, np.int64),))
+    dataset = create("tests/batched-v0", collector)
+    collector.close()
+
+    found = [episode.observations["at"][:, 1].tolist() for episode in dataset]
+    assert sorted(found) == [[0, 1, 2]] * 3 + [[0, 1, 2, 3]] * 2

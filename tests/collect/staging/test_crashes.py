@@ -547,6 +547,9 @@ def test_a_journal_that_was_cut_anywhere_is_recovered_up_to_there(
             if len(dataset) == 4:
                 assert dataset[3].options == {"deep": [1]}
         else:
+            if listed:
+                with pytest.raises(DatasetNotFoundError, match="has no step to recover"):
+                    recover(recording.id, "tests/recovered-v0")
             discard(recording.id)
             steps.append(0)
         assert list_recoverable() == []

@@ -128,7 +128,7 @@ def test_a_combination_names_all_people_and_requirements_of_its_parts() -> None:
         "code_permalink": "https://example.org/code",
         "ref_min_score": 1.0,
         "ref_max_score": 2.0,
-        "num_episodes_average_score": 3,
+        "num_episodes_average_score": 1,
     }
     parts = [
         create(f"tests/part-v{n}", description=f"part {n}", **card, **shared)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 from gymnasium import spaces
@@ -277,3 +278,25 @@ def test_an_id_that_somebody_takes_meanwhile_is_theirs(datasets_root: Path) -> N
     (episode,) = load_dataset("tests/mine-v0")
     assert (episode.seed, len(episode)) == (7, 3)
     assert list((datasets_root / ".staging").glob("*")) == []
+
+
+class Closing(gymnasium.Env[Any, Any]):
+    """Counts how often environments of its kind are closed."""
+
+    observation_space, action_space = POSITION, MOVE
+    closed = 0
+
+    def close(self) -> None:
+        type(self).closed += 1
+
+
+def test_an_environment_is_closed_by_who_has_made_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Closing, "closed", 0)
+    made: Any = lambda **_: Closing()  # noqa: E731
+    spec = gymnasium.envs.registration.EnvSpec("Closing-v0", entry_point=made)
+    monkeypatch.setitem(gymnasium.registry, "Closing-v0", spec)
+    from_spaces: dict[str, Any] = {"observation_space": None, "action_space": None}
+    create("tests/given-v0", env=Closing(), **from_spaces)
+    assert Closing.closed == 0
+    create("tests/made-v0", env="Closing-v0", **from_spaces)
+    assert Closing.closed == 1
