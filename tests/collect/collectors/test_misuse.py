@@ -546,6 +546,19 @@ def test_an_id_of_no_recording_is_refused(recording_id: str, datasets_root: Path
     assert files_below(datasets_root) == before
 
 
+@pytest.mark.parametrize("recording_id", ["other", "collect-a/../other", "collect-a/../../other"])
+def test_an_id_leads_to_recordings_alone(recording_id: str, datasets_root: Path) -> None:
+    staging = datasets_root / ".staging"
+    (staging / "collect-a").mkdir(parents=True)
+    for folder in (staging / "other", datasets_root / "other"):
+        folder.mkdir()
+        (folder / "journal.jsonl").write_text("{}")
+    before = files_below(datasets_root)
+    with pytest.raises(DatasetNotFoundError, match="is no id of a recording"):
+        discard(recording_id)
+    assert files_below(datasets_root) == before
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="only POSIX forks")
 def test_a_forked_process_leaves_its_parents_recording_alone(datasets_root: Path) -> None:
     collector = recording(max_buffer_steps=3)
