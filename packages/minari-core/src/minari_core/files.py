@@ -1,4 +1,4 @@
-"""Open plain files alone, replace and flush them, and lock the folder of a dataset."""
+"""Open plain files alone, replace and flush them, make folders, and lock that of a dataset."""
 
 from __future__ import annotations
 
@@ -101,6 +101,32 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def make_folder(folder: Path) -> list[Path]:
+    """Make a folder and those above it that are missing, each of which outlives a power cut.
+
+    Returns:
+        The folders that were made, the uppermost first.
+
+    Raises:
+        OSError: The file system refused; none of those that were made is left.
+    """
+    missing = [each for each in (folder, *folder.parents) if not each.is_dir()]
+    made: list[Path] = []
+    try:
+        for each in reversed(missing):
+            # Somebody else may make it meanwhile.
+            with suppress(FileExistsError):
+                each.mkdir()
+                made.append(each)
+                sync_folder(each.parent)
+    except BaseException:
+        for each in reversed(made):
+            with suppress(OSError):
+                each.rmdir()
+        raise
+    return made
 
 
 LOCK_NAME = ".lock"

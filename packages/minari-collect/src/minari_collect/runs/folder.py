@@ -22,7 +22,7 @@ from minari_core.errors import (
     DatasetExistsError,
     RecordingError,
 )
-from minari_core.files import LOCK_NAME, replace_file
+from minari_core.files import LOCK_NAME, make_folder, replace_file
 from minari_core.formats.columnar.manifest import read_manifest
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.json_values import JsonValue
@@ -64,7 +64,7 @@ class RunFolder:
             DatasetExistsError: An earlier run left something, and is not to be resumed.
             RecordingError: The earlier run was another one.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path)
         lock = FileLock(self.path / LOCK_NAME)
         if not lock.acquire():
             raise DatasetBusyError(

@@ -23,7 +23,7 @@ from minari_core.columns import join_pieces
 from minari_core.environments.space_json import space_to_json
 from minari_core.episodes import ShardData
 from minari_core.errors import DatasetBusyError, DatasetWriteError
-from minari_core.files import LOCK_NAME
+from minari_core.files import LOCK_NAME, make_folder
 from minari_core.formats.columnar.manifest import Manifest, Snapshot
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.json_values import JsonObject
@@ -180,7 +180,7 @@ class CollectorStaging:
     def _make_folder(self) -> None:
         started = datetime.now(timezone.utc)
         folder = staging_root() / f"{FOLDER_PREFIX}{started:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:8]}"
-        folder.mkdir(parents=True)
+        make_folder(folder)
         lock = FileLock(folder / LOCK_NAME)
         try:
             # The lock comes before the journal, which makes the folder a recording.

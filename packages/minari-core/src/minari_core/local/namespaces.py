@@ -16,7 +16,7 @@ from minari_core.errors import (
     DatasetWriteError,
     NamespaceError,
 )
-from minari_core.files import replace_file
+from minari_core.files import make_folder, replace_file, sync_folder
 from minari_core.formats.columnar.manifest import normalize_metadata
 from minari_core.json_values import JsonObject, JsonValue
 from minari_core.local.dataset_id import check_namespace
@@ -156,8 +156,7 @@ def make_namespaces(
         for name in namespace_hierarchy(namespace) if namespace else ():
             folder = _locate(name)
             if not folder.is_dir():
-                folder.mkdir(parents=True, exist_ok=True)
-                created.append(folder)
+                created += make_folder(folder)
             if not (folder / NAMESPACE_METADATA).exists():
                 text = json.dumps(described.get(name, {}))
                 replace_file(folder / NAMESPACE_METADATA, text.encode("ascii"))
@@ -202,7 +201,7 @@ def _find_existing(namespace: str) -> Path:
 
 def _write(folder: Path, content: dict[str, JsonValue]) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         replace_file(folder / NAMESPACE_METADATA, json.dumps(content).encode("ascii"))
     except OSError as error:
         raise DatasetWriteError(f"{folder} could not be written: {error}") from error

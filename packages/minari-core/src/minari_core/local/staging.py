@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from minari_core.errors import DatasetBusyError, DatasetWriteError
-from minari_core.files import LOCK_FILES, LOCK_NAME
+from minari_core.files import LOCK_FILES, LOCK_NAME, make_folder
 from minari_core.local.folders import remove_folder
 from minari_core.local.locations import staging_root
 from minari_core.locks import HELD_SUFFIX, FileLock, read_holder
@@ -35,7 +35,7 @@ def hold_staging_folder(prefix: str) -> Iterator[Path]:
     lock = FileLock(folder.with_suffix(LOCK_SUFFIX))
     # Where it cannot be locked, as on a full disk, its age protects it.
     with suppress(OSError):
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(folder.parent)
         lock.acquire()
     try:
         yield folder

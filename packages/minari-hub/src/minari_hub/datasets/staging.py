@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from minari_core.errors import DatasetBusyError
-from minari_core.files import sync_folder
+from minari_core.files import make_folder, sync_folder
 from minari_core.formats.columnar.manifest import MANIFEST_NAME
 from minari_core.local.locations import DATA_FOLDER, staging_root
 from minari_core.locks import FileLock
@@ -63,7 +63,7 @@ class StagingArea:
         Raises:
             DatasetBusyError: Another process has the lock, and nothing changes.
         """
-        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder.parent)
         lock = FileLock(self._folder.with_suffix(".lock"))
         standstill, before = 0.0, -1
         while not lock.acquire(_CHECK_SECONDS):

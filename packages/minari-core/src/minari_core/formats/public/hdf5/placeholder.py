@@ -11,6 +11,7 @@ from pathlib import Path
 
 from h5py import h5f, h5g, h5p
 
+from minari_core.files import sync_file, sync_folder
 from minari_core.formats.public.files import MAIN_FILE
 
 _INCREMENT = 4096
@@ -39,3 +40,5 @@ def write_placeholder(folder: Path) -> None:
     image = file.get_file_image()
     file.close()
     path.write_bytes(image)
+    sync_file(path)
+    sync_folder(folder)
