@@ -62,9 +62,8 @@ class CollectorStaging:
             self._metadata["env_spec"] = env_spec
         self._start_afresh()
 
-    def _make_storage(self) -> ShardFolder:
-        snapshot = Snapshot(uid=self._uid)
-        manifest = Manifest(self._metadata, snapshot)
+    def _make_storage(self, snapshot: Snapshot | None = None) -> ShardFolder:
+        manifest = Manifest(self._metadata, snapshot or Snapshot(uid=self._uid))
         return ShardFolder(self._folder, manifest, keeps_dtypes=True)
 
     @property
@@ -137,7 +136,7 @@ class CollectorStaging:
                         lane, snapshot.shards[len(before.shards) :], new_schemas
                     )
             except BaseException:
-                self._storage = ShardFolder(self._folder, Manifest(self._metadata, before))
+                self._storage = self._make_storage(before)
                 tail.truncate(pieces)
                 raise
         del self._lanes[lane]

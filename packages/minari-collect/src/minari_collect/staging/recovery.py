@@ -163,7 +163,7 @@ def _hold_abandoned(folder: Path) -> Iterator[None]:
         raise DatasetNotFoundError(f"there is no recording {folder.name!r} in {folder.parent}")
     with ExitStack() as stack:
         try:
-            stack.enter_context(hold_left(folder))
+            stack.enter_context(hold_left(folder, has_lock=True))
         except DatasetBusyError as error:
             raise DatasetBusyError(
                 f"recording {folder.name!r} belongs to a collector that is still alive, or may be: "

@@ -46,8 +46,12 @@ def hold_staging_folder(prefix: str) -> Iterator[Path]:
 
 
 @contextmanager
-def hold_left(folder: Path) -> Iterator[None]:
+def hold_left(folder: Path, *, has_lock: bool = False) -> Iterator[None]:
     """Hold a staged folder that a process has left; if it is removed meanwhile, so is its lock.
+
+    Args:
+        folder: The folder.
+        has_lock: Whoever works in this one has the lock in it, so that nobody does without it.
 
     Raises:
         DatasetBusyError: A process has it that is alive, or may be.
@@ -55,6 +59,8 @@ def hold_left(folder: Path) -> Iterator[None]:
     """
     outer = folder.with_suffix(LOCK_SUFFIX)
     locks = [path for path in (folder / LOCK_NAME, outer) if _exists(path)]
+    if has_lock and not locks:
+        locks = [folder / LOCK_NAME]
     with hold_abandoned(folder, locks, find_last_change(folder)):
         yield
         if not folder.exists():

@@ -285,8 +285,10 @@ class ShardFolder(ShardedStorage):
 
     def truncate(self, shards: int) -> None:
         """Keep the first ``shards`` shards, and delete the others with their files."""
-        removed = self.snapshot.shards[shards:]
-        snapshot = replace(self.snapshot, shards=self.snapshot.shards[:shards])
+        kept, removed = self.snapshot.shards[:shards], self.snapshot.shards[shards:]
+        # Those of the others alone go with them: a journal would never hear of them.
+        schemas = self.snapshot.schemas[: max((shard.schema for shard in kept), default=-1) + 1]
+        snapshot = replace(self.snapshot, shards=kept, schemas=schemas)
         self._use_manifest(replace(self._manifest, snapshot=snapshot))
         self._remove(removed)
 
