@@ -16,6 +16,7 @@ from minari_core.errors import (
 from minari_core.files import sync_folder
 from minari_core.formats.registry import DEFAULT_FORMAT, holds_dataset, new_storage
 from minari_core.json_values import JsonValue
+from minari_core.local.dataset_id import parse_dataset_id
 from minari_core.local.folders import remove_folder
 from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root, staging_root
 from minari_core.local.namespaces import make_namespaces
