@@ -116,17 +116,22 @@ def collect() -> object:
         )
 
 
-def download(root: Path) -> object:
+def download(root: Path) -> None:
     remote = (root.parent / "remote").as_uri()
     minari.upload_dataset("deep/er/a-v0", remote_path=remote, progress=False)
     minari.delete_dataset("deep/er/a-v0")
     minari.download_dataset("deep/er/a-v0", remote_path=remote, progress=False)
-    return minari.download_dataset("deep/er/a-v0", True, remote_path=remote, progress=False)
+    minari.download_dataset("deep/er/a-v0", True, remote_path=remote, progress=False)
 
 
-def record_new(data_format: str, max_buffer_steps: int | None = 4) -> object:
+def compact() -> None:
+    load().update_dataset_from_buffer([buffer(2)])
+    load().compact()
+
+
+def record_new(data_format: str, max_buffer_steps: int | None = 4) -> None:
     with record(range(3), data_format, max_buffer_steps) as collector:
-        return minari.create_dataset_from_collector_env("new/n-v0", collector)
+        minari.create_dataset_from_collector_env("new/n-v0", collector)
 
 
 CHANGES: dict[str, Callable[[Path, str], object]] = {
@@ -151,7 +156,7 @@ CHANGES: dict[str, Callable[[Path, str], object]] = {
 }
 COLUMNAR: dict[str, Callable[[], object]] = {
     "collect": collect,
-    "compact": lambda: (load().update_dataset_from_buffer([buffer(2)]), load().compact()),
+    "compact": compact,
     "keep statistics": lambda: load().statistics(),
 }
 
