@@ -16,7 +16,7 @@ from minari_core.errors import (
     DatasetWriteError,
     NamespaceError,
 )
-from minari_core.files import make_folder, replace_file, sync_folder
+from minari_core.files import make_folder, replace_file
 from minari_core.formats.columnar.manifest import normalize_metadata
 from minari_core.json_values import JsonObject, JsonValue
 from minari_core.local.dataset_id import check_namespace
