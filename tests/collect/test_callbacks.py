@@ -296,7 +296,7 @@ def test_a_metadata_callback_that_asks_for_what_no_episode_has_is_told_so() -> N
     run_episode(collector, seed=1)
     saved(collector)
     keys = {"observations", "actions", "rewards", "terminations", "truncations", "infos"}
-    assert seen == [(10, keys | {"extras", "seed", "options", "total_steps"}, False, 3)]
+    assert seen == [(11, keys | {"extras", "id", "seed", "options", "total_steps"}, False, 3)]
 
 
 def test_metadata_that_is_none_is_the_same_as_no_metadata() -> None:

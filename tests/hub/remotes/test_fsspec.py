@@ -105,7 +105,8 @@ def test_a_connection_that_breaks_in_an_upload_is_tried_again(
     upload_dataset("n/x-v0", remote_path="failing://remote")
 
     assert failing.failures == []
-    assert sorted(path.rpartition("/")[2] for path in failing.store) == sorted(files)
+    names = sorted(path.rpartition("/")[2] for path in failing.store)
+    assert names == sorted([*files, "namespace_metadata.json"])
     assert is_published("failing://remote", files)
 
 
