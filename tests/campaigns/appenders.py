@@ -25,7 +25,7 @@ from tests.campaigns.helpers.trials import last_line
 NAME = "appenders"
 COUNT, SHORT_COUNT = 40, 2
 _APPENDERS, _READERS, _APPENDS = 8, 3, 6
-_ID = "t/shared-v0"
+_ID = "tt/shared-v0"
 
 
 def run(campaign: Campaign) -> None:

@@ -69,8 +69,8 @@ def test_a_child_that_dies_hangs_or_takes_memory_is_told_apart() -> None:
 
 
 def test_a_mutation_follows_from_its_seed(tmp_path: Path) -> None:
-    create("t/a-v0", range(2), "columnar")
-    root = Path(minari.load_dataset("t/a-v0").spec.data_path or "")
+    create("tt/a-v0", range(2), "columnar")
+    root = Path(minari.load_dataset("tt/a-v0").spec.data_path or "")
     texts = []
     for attempt in range(2):
         for seed in range(12):
@@ -84,7 +84,7 @@ def test_a_mutation_follows_from_its_seed(tmp_path: Path) -> None:
 
 def _half_done(root: Path) -> None:
     """An update in two steps, between which a kill leaves something else."""
-    storage = minari.load_dataset("t/a-v0").storage
+    storage = minari.load_dataset("tt/a-v0").storage
     storage.update_metadata({"description": "half"})
     storage.update_metadata({"description": "whole"})
 
@@ -93,13 +93,13 @@ def _half_done(root: Path) -> None:
     ("act", "finding"),
     [
         (lambda: _half_done(Path()), "neither old nor new"),
-        (lambda: minari.load_dataset("t/a-v0").storage.update_metadata({"description": "x"}), ""),
+        (lambda: minari.load_dataset("tt/a-v0").storage.update_metadata({"description": "x"}), ""),
     ],
 )
 def test_what_is_neither_old_nor_new_is_found(
     act: Callable[[], Any], finding: str, tmp_path: Path
 ) -> None:
-    operation = Operation("update", partial(create, "t/a-v0", range(1), "columnar"), act)
+    operation = Operation("update", partial(create, "tt/a-v0", range(1), "columnar"), act)
     campaign = Campaign("kills", 1, 1, tmp_path)
     trial = Trial.prepare(operation, tmp_path / "trial")
     ending, calls = run_until(
@@ -120,11 +120,11 @@ def _act_on_copy(trial: Trial, folder: Path, tell: Tell) -> None:
 
 
 def test_wrong_data_and_damage_are_seen(datasets_root: Path) -> None:
-    create("t/a-v0", range(2), "columnar")
+    create("tt/a-v0", range(2), "columnar")
     before = state_of(datasets_root)
     assert state_of(datasets_root) == before
     shutil.rmtree(datasets_root / "t" / "a-v0")
-    create("t/a-v0", range(1, 3), "columnar")
+    create("tt/a-v0", range(1, 3), "columnar")
     changed = state_of(datasets_root)
     assert changed.keys() == before.keys()
     assert changed != before
@@ -132,4 +132,4 @@ def test_wrong_data_and_damage_are_seen(datasets_root: Path) -> None:
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 1
     shard.write_bytes(content)
-    assert "damaged" in state_of(datasets_root)["t/a-v0"]
+    assert "damaged" in state_of(datasets_root)["tt/a-v0"]

@@ -56,7 +56,7 @@ def _operations() -> Iterator[Operation]:
         other = "hdf5" if each == "columnar" else "columnar"
         yield Operation(f"convert {each} to {other}", prepare, partial(_convert, other))
         yield Operation(f"update metadata in {each}", prepare, _update_metadata)
-        yield Operation(f"delete in {each}", prepare, partial(minari.delete_dataset, "t/a-v0"))
+        yield Operation(f"delete in {each}", prepare, partial(minari.delete_dataset, "tt/a-v0"))
         yield Operation(
             f"recover in {each}",
             _left_behind,
@@ -69,8 +69,8 @@ def _operations() -> Iterator[Operation]:
         yield Operation(f"forced download of {each}", partial(uploaded, True), _force_download)
     two = partial(_two, "columnar")
     yield Operation("checkpoint that widens a column", two, _add_wider, records=True)
-    yield Operation("compact", two, lambda: minari.load_dataset("t/a-v0").compact())
-    yield Operation("keep statistics", two, lambda: minari.load_dataset("t/a-v0").statistics())
+    yield Operation("compact", two, lambda: minari.load_dataset("tt/a-v0").compact())
+    yield Operation("keep statistics", two, lambda: minari.load_dataset("tt/a-v0").statistics())
     yield Operation("discard", _left_behind, _discard)
     yield Operation("collect with workers", two, _collect, again=partial(_collect, resume=True))
     yield Operation("create from arrays", two, _from_arrays)
@@ -84,25 +84,25 @@ def _operations() -> Iterator[Operation]:
 
 
 def _two(data_format: str) -> None:
-    """``t/a-v0``, written in three steps, and ``t/b-v0``."""
-    create("t/a-v0", range(2), data_format)
-    checkpoint("t/a-v0", range(2, 3), data_format)
-    checkpoint("t/a-v0", range(3, 4), data_format)
-    create("t/b-v0", range(10, 12), data_format)
+    """``tt/a-v0``, written in three steps, and ``tt/b-v0``."""
+    create("tt/a-v0", range(2), data_format)
+    checkpoint("tt/a-v0", range(2, 3), data_format)
+    checkpoint("tt/a-v0", range(3, 4), data_format)
+    create("tt/b-v0", range(10, 12), data_format)
 
 
 def _record(data_format: str) -> None:
     with new_collector(data_format, max_buffer_steps=4) as env:
         for seed in (4, 5):
             drive(env, seed)
-        minari.create_dataset_from_collector_env("t/new-v0", env)
+        minari.create_dataset_from_collector_env("tt/new-v0", env)
 
 
 def _add(data_format: str) -> None:
     with new_collector(data_format, max_buffer_steps=4) as env:
         for seed in (4, 5):
             drive(env, seed)
-        minari.load_dataset("t/a-v0").update_dataset_from_collector_env(env)
+        minari.load_dataset("tt/a-v0").update_dataset_from_collector_env(env)
 
 
 def _add_wider() -> None:
@@ -116,7 +116,7 @@ def _add_wider() -> None:
                 action = direction, force.astype(np.float64)
                 observation, _, terminated, truncated, _ = env.step(action)
                 is_over = terminated or truncated
-        minari.load_dataset("t/a-v0").update_dataset_from_collector_env(env)
+        minari.load_dataset("tt/a-v0").update_dataset_from_collector_env(env)
 
 
 def _buffer(seed: int) -> minari.EpisodeBuffer:
@@ -132,7 +132,7 @@ def _buffer(seed: int) -> minari.EpisodeBuffer:
     )
 
 
-def _from_buffers(data_format: str, dataset_id: str = "t/new-v0") -> None:
+def _from_buffers(data_format: str, dataset_id: str = "tt/new-v0") -> None:
     minari.create_dataset_from_buffers(
         dataset_id,
         [_buffer(4), _buffer(5)],
@@ -143,36 +143,36 @@ def _from_buffers(data_format: str, dataset_id: str = "t/new-v0") -> None:
 
 
 def _add_buffers(data_format: str) -> None:
-    episodes = list(minari.load_dataset("t/b-v0"))
-    minari.load_dataset("t/a-v0").update_dataset_from_buffer(episodes)
+    episodes = list(minari.load_dataset("tt/b-v0"))
+    minari.load_dataset("tt/a-v0").update_dataset_from_buffer(episodes)
 
 
 def _combine(data_format: str) -> None:
-    datasets = [minari.load_dataset("t/a-v0"), minari.load_dataset("t/b-v0")[1:]]
-    minari.combine_datasets(datasets, "t/new-v0", data_format=data_format)
+    datasets = [minari.load_dataset("tt/a-v0"), minari.load_dataset("tt/b-v0")[1:]]
+    minari.combine_datasets(datasets, "tt/new-v0", data_format=data_format)
 
 
 def _save_split(data_format: str) -> None:
-    part, _ = minari.split_dataset(minari.load_dataset("t/a-v0"), [2, 2], seed=1)
-    minari.combine_datasets([part], "t/new-v0", data_format=data_format)
+    part, _ = minari.split_dataset(minari.load_dataset("tt/a-v0"), [2, 2], seed=1)
+    minari.combine_datasets([part], "tt/new-v0", data_format=data_format)
 
 
 def _filter(data_format: str) -> None:
-    some = minari.load_dataset("t/a-v0").filter_episodes(lambda episode: len(episode) > 2)
-    minari.combine_datasets([some], "t/new-v0", data_format=data_format)
+    some = minari.load_dataset("tt/a-v0").filter_episodes(lambda episode: len(episode) > 2)
+    minari.combine_datasets([some], "tt/new-v0", data_format=data_format)
 
 
 def _convert(data_format: str) -> None:
-    minari.convert_dataset(minari.load_dataset("t/a-v0"), "t/new-v0", data_format=data_format)
+    minari.convert_dataset(minari.load_dataset("tt/a-v0"), "tt/new-v0", data_format=data_format)
 
 
 def _update_metadata() -> None:
-    minari.load_dataset("t/a-v0").storage.update_metadata({"description": "new"})
+    minari.load_dataset("tt/a-v0").storage.update_metadata({"description": "new"})
 
 
 def _left_behind() -> None:
-    """``t/b-v0``, and a recording whose process was killed in the middle of an episode."""
-    create("t/b-v0", range(10, 12), "columnar")
+    """``tt/b-v0``, and a recording whose process was killed in the middle of an episode."""
+    create("tt/b-v0", range(10, 12), "columnar")
 
     def record(tell: object) -> None:
         env = new_collector(max_buffer_steps=3)
@@ -190,7 +190,7 @@ def _left_behind() -> None:
 
 def _recover(data_format: str) -> None:
     (recording,) = minari.list_recoverable()
-    minari.recover(recording.id, "t/new-v0", data_format=data_format)
+    minari.recover(recording.id, "tt/new-v0", data_format=data_format)
 
 
 def _discard() -> None:
@@ -204,30 +204,30 @@ def _remote() -> str:
 
 
 def _uploaded(data_format: str, is_here: bool) -> None:
-    """``t/a-v0`` on a remote; here is none, or another one."""
+    """``tt/a-v0`` on a remote; here is none, or another one."""
     _two(data_format)
     _upload()
-    minari.delete_dataset("t/a-v0")
+    minari.delete_dataset("tt/a-v0")
     if is_here:
-        create("t/a-v0", range(20, 22), data_format)
+        create("tt/a-v0", range(20, 22), data_format)
 
 
 def _upload() -> None:
     Path(_remote().removeprefix("file://")).mkdir(exist_ok=True)
-    minari.upload_dataset("t/a-v0", remote_path=_remote(), progress=False)
+    minari.upload_dataset("tt/a-v0", remote_path=_remote(), progress=False)
 
 
 def _download() -> None:
-    minari.download_dataset("t/a-v0", remote_path=_remote(), progress=False)
+    minari.download_dataset("tt/a-v0", remote_path=_remote(), progress=False)
 
 
 def _force_download() -> None:
-    minari.download_dataset("t/a-v0", True, remote_path=_remote(), progress=False)
+    minari.download_dataset("tt/a-v0", True, remote_path=_remote(), progress=False)
 
 
 def _collect(resume: bool = False) -> None:
     minari.collect_dataset(
-        "t/new-v0",
+        "tt/new-v0",
         "EarlierRelease/Rover-v0",
         total_episodes=4,
         episodes_per_task=1,
@@ -253,7 +253,7 @@ def _arrays() -> dict[str, Any]:
 
 def _from_arrays() -> None:
     minari.create_dataset_from_arrays(
-        "t/new-v0",
+        "tt/new-v0",
         **_arrays(),
         observation_space=spaces.Box(-np.inf, np.inf, (2,), np.float64),
         action_space=spaces.Discrete(100),
@@ -270,7 +270,7 @@ def _flat_file() -> None:
 def _import_flat() -> None:
     minari.import_flat_hdf5(
         datasets_root().parent / "flat.hdf5",
-        "t/new-v0",
+        "tt/new-v0",
         observation_space=spaces.Box(-np.inf, np.inf, (2,), np.float64),
         action_space=spaces.Discrete(100),
     )
