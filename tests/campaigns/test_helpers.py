@@ -123,12 +123,12 @@ def test_wrong_data_and_damage_are_seen(datasets_root: Path) -> None:
     create("tt/a-v0", range(2), "columnar")
     before = state_of(datasets_root)
     assert state_of(datasets_root) == before
-    shutil.rmtree(datasets_root / "t" / "a-v0")
+    shutil.rmtree(datasets_root / "tt" / "a-v0")
     create("tt/a-v0", range(1, 3), "columnar")
     changed = state_of(datasets_root)
     assert changed.keys() == before.keys()
     assert changed != before
-    (shard, *_) = (datasets_root / "t" / "a-v0" / "data").glob("shard-*.h5")
+    (shard, *_) = (datasets_root / "tt" / "a-v0" / "data").glob("shard-*.h5")
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 1
     shard.write_bytes(content)
