@@ -124,7 +124,7 @@ def _ask_all(dataset_id: str) -> dict[str, list[Any]]:
     answers = {}
     for name, question in _QUESTIONS.items():
         try:
-            answers[name] = ["answer", json.loads(json.dumps(question(dataset_id)))]
+            answers[name] = ["answer", json.loads(json.dumps(question(dataset_id), default=repr))]
         except MinariError as error:
             answers[name] = ["refused", f"{type(error).__name__}: {error}"]
         except Exception as error:

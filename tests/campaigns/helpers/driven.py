@@ -113,7 +113,9 @@ def state_of(root: Path) -> dict[str, str]:
             if not report.ok:
                 state[dataset_id] = f"damaged: {report.problems[0]}"
                 continue
-            text = json.dumps(contents_of(minari.load_dataset(dataset_id)), sort_keys=True)
+            text = json.dumps(
+                contents_of(minari.load_dataset(dataset_id)), sort_keys=True, default=repr
+            )
             state[dataset_id] = hashlib.sha256(text.encode()).hexdigest()[:16]
             if report.data_format == "columnar":
                 # Of how many shards it is tells whether it was compacted.
