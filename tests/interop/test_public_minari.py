@@ -160,8 +160,7 @@ def test_what_the_public_minari_changes_is_remarked_and_is_no_damage(
             ("its metadata was changed by another program", 0),
             ("its metadata was changed by another program", 1),
             (
-                "1 episodes have no checksums, since another program or an earlier release has "
-                "written them; this is the first",
+                "it has no checksums, since another program or an earlier release has written it",
                 EPISODES,
             ),
         ]

@@ -83,9 +83,9 @@ class _PublicEpisodeCheck(EpisodeCheck):
         super().check_all(manifest, progress)
         if self._unguarded and is_sealed(manifest.metadata):
             first, count = self._unguarded[0], len(self._unguarded)
+            which = "it has" if count == 1 else f"it is the first of {count} that have"
             message = (
-                f"{count} episodes have no checksums, since another program or an earlier release "
-                "has written them; this is the first"
+                f"{which} no checksums, since another program or an earlier release has written it"
             )
             file = self.find_attributes_file(first)
             self._findings.remarks.append(VerificationProblem(file, message, None, first))
