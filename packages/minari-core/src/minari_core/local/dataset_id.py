@@ -156,17 +156,24 @@ def _find_broken_version(match: re.Match[str] | None, whole: str) -> str | None:
 
 def _find_broken_rule(parts: list[str], kind: str) -> str | None:
     """Return which rule an id or a namespace breaks, or None."""
+    part, broken = _find_broken_part(parts)
+    if broken is None:
+        return None
     whole = f"{kind} {format_value('/'.join(parts))}"
+    return f"part {format_value(part)} of {whole} {broken}" if part else f"{whole} {broken}"
+
+
+def _find_broken_part(parts: list[str]) -> tuple[str, str | None]:
+    """Return the part that breaks a rule, or "" if it is the whole, and which rule, or None."""
     if parts == [""]:
-        return f"{whole} is empty"
+        return "", "is empty"
     if len(parts) > MOST_PARTS:
-        return f"{whole} has {len(parts)} parts, more than {MOST_PARTS}"
+        return "", f"has {len(parts)} parts, more than {MOST_PARTS}"
     for index, part in enumerate(parts):
         broken = _find_broken_rule_of_part(part, index, len(parts))
         if broken is not None:
-            is_whole = not part or len(parts) == 1
-            return f"{whole if is_whole else f'part {format_value(part)} of {whole}'} {broken}"
-    return None
+            return part if len(parts) > 1 else "", broken
+    return "", None
 
 
 def _find_broken_rule_of_part(part: str, index: int, count: int) -> str | None:
