@@ -169,7 +169,8 @@ def run_forked(
 
 def ask(work: Callable[[], Any]) -> Any:
     """What a function returns in a child, as JSON; it must succeed."""
-    ending = run_forked(lambda tell: tell(work()))
+    # Bounded by the time that it works; a machine with much else to do is no hang.
+    ending = run_forked(lambda tell: tell(work()), seconds=600.0)
     if ending.fate:
         raise RuntimeError(f"what must succeed {ending.fate}:\n{ending.errors}")
     return ending.told[-1]

@@ -80,7 +80,7 @@ def test_the_whole_way_of_a_dataset_to_a_remote_and_back(hub: CommandLine, remot
     done = hub("download", "cart/one-v0")
 
     assert (done.code, done.out) == (0, "")
-    assert "cart/one-v0 is in" in done.err
+    assert "cart/one-v0 downloaded to" in " ".join(done.err.split())
     assert hub("verify", "cart/one-v0").code == 0
     after = [episode.rewards.tolist() for episode in minari.load_dataset("cart/one-v0")]
     assert after == before
