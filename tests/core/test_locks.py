@@ -46,6 +46,16 @@ sys.stdin.readline()
 lock.release()
 """
 
+_KEPT_TO_THE_END = """
+class Keeper:
+    pass
+cycle = Keeper()
+cycle.own = cycle
+{}.lock = lock
+assert lock.acquire()
+del lock, cycle
+"""
+
 
 @pytest.fixture(
     params=[0, *sorted(set(WITHOUT))], ids=lambda number: errno.errorcode.get(number, "locks")
@@ -283,6 +293,24 @@ def test_a_lock_that_is_collected_is_free(tmp_path: Path) -> None:
     assert lock.acquire()
     lock.release(remove=True)
     assert list(tmp_path.iterdir()) == []
+
+
+@posix
+@pytest.mark.parametrize("owner", ["cycle", "Keeper"])
+def test_a_lock_that_lives_until_its_process_ends_is_free_and_nothing_is_said(
+    owner: str, tmp_path: Path, number: int
+) -> None:
+    path = tmp_path / LOCK_NAME
+    program = _PROGRAM + _KEPT_TO_THE_END.format(owner)
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path), str(number), "0", locks.__file__],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not path.with_name(f"{LOCK_NAME}{locks.HELD_SUFFIX}").exists()
+    assert not path.read_bytes()
 
 
 @posix

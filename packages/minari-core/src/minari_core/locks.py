@@ -9,6 +9,7 @@ nobody can tell here whether a process is alive, so that such a file stays until
 
 from __future__ import annotations
 
+import atexit
 import errno
 import hashlib
 import json
@@ -23,6 +24,10 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+with suppress(ModuleNotFoundError):  # Windows has none
+    # Here, for a process imports nothing any more when it collects what lived to its end.
+    import fcntl
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -214,8 +219,6 @@ class FileLock:
 
     def _withdraw(self) -> None:
         if self._descriptor >= 0:
-            import fcntl
-
             descriptor, self._descriptor = self._descriptor, -1
             with suppress(OSError):
                 if os.fstat(descriptor).st_nlink == 1:
@@ -243,6 +246,14 @@ def _forget_all() -> None:
     _read_own_signature.cache_clear()
 
 
+def _release_all() -> None:
+    """Release what lives to the end of the process, and is collected late or never."""
+    for lock in list(_held):
+        with suppress(OSError):
+            lock.release()
+
+
+atexit.register(_release_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_all)
 
@@ -257,8 +268,6 @@ def _lock(path: Path) -> int:
     Raises:
         OSError: The file system refused, or has no locks.
     """
-    import fcntl
-
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
