@@ -74,7 +74,6 @@ def registered() -> Iterator[None]:
 def forget() -> None:
     own_spaces.register_space_writer(Disc, own_spaces.write_own_space.dispatch(object))
     own_spaces._readers.clear()
-    own_spaces._given.clear()
 
 
 def create(name: str, space: Space[Any], data_format: str = "columnar") -> MinariDataset:

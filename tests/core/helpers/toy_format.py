@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minari_core.columns import schema_from_json
-from minari_core.environments.space_json import space_from_json
+from minari_core.environments.given_spaces import NONE_GIVEN, GivenSpaces, read_space
 from minari_core.episodes.shard_data import ShardData
 from minari_core.formats.columnar.manifest import Manifest, read_metadata, write_manifest
 from minari_core.formats.columnar.memory import MemoryStorage
@@ -24,21 +24,28 @@ class ToyStorage(MemoryStorage):
 
     data_format: ClassVar[str] = "toy"
 
-    def __init__(self, folder: Path, metadata: Mapping[str, JsonValue]) -> None:
+    def __init__(
+        self, folder: Path, metadata: Mapping[str, JsonValue], given_spaces: GivenSpaces
+    ) -> None:
         observations, actions = (
-            space_from_json(str(metadata[key]), key)
+            read_space(str(metadata[key]), key, given_spaces)
             for key in ("observation_space", "action_space")
         )
         super().__init__(observations, actions, metadata)
         self._folder = folder
 
     @classmethod
-    def create(cls, folder: Path, metadata: Mapping[str, JsonValue]) -> ToyStorage:
-        return cls(folder, metadata)
+    def create(
+        cls,
+        folder: Path,
+        metadata: Mapping[str, JsonValue],
+        given_spaces: GivenSpaces = NONE_GIVEN,
+    ) -> ToyStorage:
+        return cls(folder, metadata, given_spaces)
 
     @classmethod
-    def open(cls, folder: Path) -> ToyStorage:
-        storage = cls(folder, read_metadata(folder))
+    def open(cls, folder: Path, given_spaces: GivenSpaces = NONE_GIVEN) -> ToyStorage:
+        storage = cls(folder, read_metadata(folder), given_spaces)
         with np.load(folder / DATA_FILE) as arrays:
             storage.add(_read_shards(arrays))
         return storage

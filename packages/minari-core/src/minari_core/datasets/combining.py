@@ -15,16 +15,15 @@ from minari_core.datasets.converting import allow_widening
 from minari_core.datasets.dataset import MinariDataset, check_dataset, get_raw_storage
 from minari_core.environments.env_specs import env_spec_to_json
 from minari_core.environments.recovery import merge_env_specs
-from minari_core.environments.space_json import is_same_space
 from minari_core.errors import IncompatibleDatasetsError, SamplingError
-from minari_core.formats.registry import check_format
+from minari_core.formats.registry import check_format, open_storage
 from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import choose_id
 from minari_core.local.publishing import check_id_is_free, publish
 from minari_core.messages import format_value
 from minari_core.random_stream import RandomStream
 from minari_core.sampling.gathering.info_rows import STEP_INFOS, read_step_infos
-from minari_core.storage.base import Storage
+from minari_core.storage.base import Storage, has_same_space, show_space
 
 Dataset = TypeVar("Dataset", bound=MinariDataset)
 
@@ -67,11 +66,12 @@ def combine_datasets(
     check_id_is_free(new_id)
     chosen_format = check_format(data_format)
     datasets = _check_datasets(datasets_to_combine)
-    first = datasets[0]
+    first, first_storage = datasets[0], get_raw_storage(datasets[0])
     for dataset in datasets[1:]:
+        storage = get_raw_storage(dataset)
         for name in ("observation_space", "action_space"):
-            wanted, found = getattr(first, name), getattr(dataset, name)
-            if not is_same_space(wanted, found):
+            if not has_same_space(first_storage, storage, name):
+                wanted, found = show_space(first_storage, name), show_space(storage, name)
                 raise IncompatibleDatasetsError(
                     f"{name} differs: {first.id!r} has {wanted}, {dataset.id!r} has {found}"
                 )
@@ -94,7 +94,8 @@ def combine_datasets(
         for dataset in datasets:
             storage.append_storage(get_raw_storage(dataset), dataset.episode_indices.tolist())
 
-    return MinariDataset(publish(new_id, metadata, chosen_format, fill))
+    given = first_storage.given_spaces
+    return MinariDataset(open_storage(publish(new_id, metadata, chosen_format, fill, given), given))
 
 
 def split_dataset(

@@ -13,7 +13,7 @@ from minari_core.environments.space_json import space_to_json
 from minari_core.episodes.episode import EpisodeData
 from minari_core.errors import FormatError
 from minari_core.formats.columnar.shard_folder import ShardFolder
-from minari_core.formats.registry import check_format, list_formats
+from minari_core.formats.registry import check_format, list_formats, open_storage
 from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import choose_id
 from minari_core.local.publishing import check_id_is_free, publish
@@ -76,11 +76,11 @@ def convert_dataset(
             f"{', '.join(list_formats(storing_jpeg=True))}, or leave jpeg_encoding out"
         )
     dataset = as_dataset(dataset)
-    metadata = metadata_for_copy(dataset)
+    source = get_raw_storage(dataset)
+    metadata = metadata_for_copy(source)
     if jpeg_encoding:
         metadata["jpeg_encoding"] = True
     indices = dataset.episode_indices.tolist()
-    source = get_raw_storage(dataset)
 
     def fill(storage: Storage) -> None:
         if widen:
@@ -93,7 +93,8 @@ def convert_dataset(
         episodes = source.read_episodes(indices, copy=False)
         storage.append_episodes(_count_episodes(episodes, len(indices), progress))
 
-    return MinariDataset(publish(new_id, metadata, chosen_format, fill))
+    folder = publish(new_id, metadata, chosen_format, fill, source.given_spaces)
+    return MinariDataset(open_storage(folder, source.given_spaces))
 
 
 def allow_widening(storage: Storage) -> None:
@@ -110,11 +111,11 @@ def allow_widening(storage: Storage) -> None:
     storage.allow_widening()
 
 
-def metadata_for_copy(source: MinariDataset | Storage) -> dict[str, JsonValue]:
+def metadata_for_copy(source: Storage) -> dict[str, JsonValue]:
     """Return the metadata of a dataset for a copy of it in whatever format.
 
     Args:
-        source: The dataset or its storage.
+        source: The dataset's storage.
 
     Returns:
         Its metadata without what describes one storage: its id, its totals, and how it stores
@@ -124,8 +125,9 @@ def metadata_for_copy(source: MinariDataset | Storage) -> dict[str, JsonValue]:
         key: value for key, value in source.metadata.items() if key not in _NOT_COPIED
     }
     metadata["minari_version"] = __version__
-    metadata["observation_space"] = space_to_json(source.observation_space, "observation_space")
-    metadata["action_space"] = space_to_json(source.action_space, "action_space")
+    for name in ("observation_space", "action_space"):
+        if name not in source.given_spaces:
+            metadata[name] = space_to_json(getattr(source, name), name)
     return metadata
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,15 +11,14 @@ from typing import Any, TypeVar
 from gymnasium.spaces import Space
 
 from minari_core.datasets.dataset import MinariDataset
-from minari_core.environments.own_spaces import give_space
-from minari_core.environments.space_json import is_same_space, space_from_json
+from minari_core.environments.given_spaces import GivenSpaces, has_unknown_type
+from minari_core.environments.space_json import is_same_space
 from minari_core.errors import (
     DatasetDamagedError,
     DatasetNotFoundError,
     DatasetWriteError,
     MinariError,
     SpaceError,
-    UnknownSpaceError,
 )
 from minari_core.formats.columnar.manifest import read_manifest
 from minari_core.formats.public.metadata_file import list_recordings
@@ -47,6 +46,7 @@ from minari_core.local.replacing import (
 )
 from minari_core.local.staging import hold_staging_folder
 from minari_core.messages import MinariDeprecationWarning, warn_caller
+from minari_core.storage.base import Storage
 
 Result = TypeVar("Result")
 
@@ -67,7 +67,8 @@ def load_dataset(
             ``Path``, or text that begins with ``/``, ``./``, ``../``, ``~`` or a drive.
         dataset_id: Another name of ``dataset_name``.
         observation_space: The space of the observations, where the dataset says a type that
-            nothing here reads: neither Gymnasium's, nor registered.
+            nothing here reads: neither Gymnasium's, nor registered. It belongs to this object and
+            its copies; on the disk, what the dataset says stays as it is.
         action_space: The same for the actions.
 
     Raises:
@@ -78,13 +79,11 @@ def load_dataset(
         FormatError: Nothing installed reads its format.
         SpaceError: A space that is given is not the one that the dataset says.
     """
+    spaces = {"observation_space": observation_space, "action_space": action_space}
+    given = {key: space for key, space in spaces.items() if space is not None}
 
     def open_with_spaces(folder: Path) -> MinariDataset:
-        given = {"observation_space": observation_space, "action_space": action_space}
-        spaces = {key: space for key, space in given.items() if space is not None}
-        if spaces:
-            _give_spaces(read_dataset_metadata(folder), spaces)
-        return MinariDataset(folder)
+        return MinariDataset(_open_with_spaces(folder, given) if given else folder)
 
     wanted = choose_id_or_path(dataset_name, dataset_id)
     if is_path(wanted):
@@ -92,21 +91,20 @@ def load_dataset(
     return _read_from(choose_id(wanted), open_with_spaces)
 
 
-def _give_spaces(metadata: Mapping[str, JsonValue], spaces: Mapping[str, Space[Any]]) -> None:
-    """Let spaces stand for those of a dataset whose types nothing here reads."""
-    for key, space in spaces.items():
-        text = metadata.get(key)
-        if not isinstance(text, str):
-            continue  # opening the dataset says what is wrong
-        try:
-            known = space_from_json(text, key)
-        except UnknownSpaceError:
-            give_space(text, space)
-        else:
-            if known is not space and not is_same_space(known, space):
-                raise SpaceError(
-                    f"the dataset says that its {key} is {known}, not {space}; leave {key} out"
-                )
+def _open_with_spaces(folder: Path, given: GivenSpaces) -> Storage:
+    """Open a dataset with spaces in place of those whose types nothing here reads."""
+    metadata = read_dataset_metadata(folder)
+    standing_in = {
+        key: space for key, space in given.items() if has_unknown_type(metadata.get(key), key)
+    }
+    storage = open_storage(folder, standing_in)
+    for key, space in given.items():
+        known = getattr(storage, key)
+        if known is not space and not is_same_space(known, space):
+            raise SpaceError(
+                f"the dataset says that its {key} is {known}, not {space}; leave {key} out"
+            )
+    return storage
 
 
 def as_dataset(dataset: MinariDataset | str | os.PathLike[str]) -> MinariDataset:

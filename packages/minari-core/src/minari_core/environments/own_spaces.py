@@ -39,8 +39,6 @@ def write_as_base(space: Space[Any], to_string: bool = True) -> Any:
 
 register_space_writer = write_own_space.register
 _readers: dict[str, SpaceReader] = {}
-# The spaces that callers gave for descriptions of types that nothing here reads.
-_given: dict[str, Space[Any]] = {}
 
 
 def register_space_reader(kind: str) -> Callable[[_Reader], _Reader]:
@@ -66,9 +64,6 @@ def describe_own_space(space: Space[Any], path: SpacePath) -> Fields | None:
     Raises:
         SpaceError: No function is registered for it, or that one fails or returns no JSON object.
     """
-    for text, given in _given.items():
-        if given is space:
-            return dict(_parse(text))
     write = write_own_space.dispatch(type(space))
     if write is write_as_base:
         return None
@@ -83,7 +78,8 @@ def describe_own_space(space: Space[Any], path: SpacePath) -> Fields | None:
         )
     try:
         described = write(space, to_string=False)
-        fields = _parse(described if isinstance(described, str) else json.dumps(described))
+        text = described if isinstance(described, str) else json.dumps(described)
+        fields: Any = json.loads(text)
     except Exception as error:  # a function of the caller's may raise anything
         raise SpaceError(
             f"{path.name}: the function registered for {name} does not write it as JSON: "
@@ -104,8 +100,6 @@ def read_own_space(kind: str, fields: Fields, path: SpacePath) -> Space[Any]:
         UnknownSpaceError: No function is registered for the type.
         SpaceError: The function fails, or returns no space.
     """
-    if _given and (given := _given.get(_write_text(fields))) is not None:
-        return given
     if kind not in _readers:
         argument = "action_space" if path.name.startswith("action") else "observation_space"
         raise UnknownSpaceError(
@@ -132,21 +126,3 @@ def read_own_space(kind: str, fields: Fields, path: SpacePath) -> Space[Any]:
 def has_space_reader(kind: str) -> bool:
     """Return whether a function is registered for a type."""
     return kind in _readers
-
-
-def give_space(text: str, space: Space[Any]) -> None:
-    """Let a space stand for a description of a type that nothing here reads, in this process.
-
-    Args:
-        text: The description, as JSON.
-        space: The space, which is written as that description again.
-    """
-    _given[_write_text(_parse(text))] = space
-
-
-def _parse(text: str) -> Any:
-    return json.loads(text)
-
-
-def _write_text(fields: object) -> str:
-    return json.dumps(fields, sort_keys=True)

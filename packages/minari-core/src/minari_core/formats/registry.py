@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
+from minari_core.environments.given_spaces import NONE_GIVEN, GivenSpaces
 from minari_core.errors import FormatError
 from minari_core.files import may_be
 from minari_core.formats.columnar.manifest import MANIFEST_NAME, get_data_format, read_metadata
@@ -53,11 +54,16 @@ DEFAULT_FORMAT = "columnar"
 class StorageClass(Protocol):
     """The constructors that the storage class of a registered format has."""
 
-    def open(self, folder: Path) -> Storage:
+    def open(self, folder: Path, given_spaces: GivenSpaces = NONE_GIVEN) -> Storage:
         """Open a dataset."""
         ...
 
-    def create(self, folder: Path, metadata: Mapping[str, JsonValue]) -> Storage:
+    def create(
+        self,
+        folder: Path,
+        metadata: Mapping[str, JsonValue],
+        given_spaces: GivenSpaces = NONE_GIVEN,
+    ) -> Storage:
         """Create an empty dataset in an empty folder."""
         ...
 
@@ -126,11 +132,12 @@ def read_dataset_metadata(folder: Path) -> dict[str, JsonValue]:
     return metadata
 
 
-def open_storage(folder: Path) -> Storage:
+def open_storage(folder: Path, given_spaces: GivenSpaces = NONE_GIVEN) -> Storage:
     """Open the storage of a dataset, whatever its format.
 
     Args:
         folder: The ``data`` folder of a dataset.
+        given_spaces: The spaces that stand for those whose types are unknown.
 
     Raises:
         DatasetNotFoundError: The folder holds no dataset.
@@ -140,19 +147,30 @@ def open_storage(folder: Path) -> Storage:
     """
     metadata = {} if _is_without_manifest(folder) else read_metadata(folder)
     storage_class: StorageClass = _load(_find_format(folder, metadata).storage)
-    return storage_class.open(folder)
+    return storage_class.open(folder, given_spaces)
 
 
-def new_storage(folder: Path, metadata: Mapping[str, JsonValue], data_format: str) -> Storage:
+def new_storage(
+    folder: Path,
+    metadata: Mapping[str, JsonValue],
+    data_format: str,
+    given_spaces: GivenSpaces = NONE_GIVEN,
+) -> Storage:
     """Create an empty dataset in an empty folder that no other process reads.
 
     Others can read it after `Storage.save`.
+
+    Args:
+        folder: The folder.
+        metadata: The metadata; the spaces as JSON text.
+        data_format: The name of the format.
+        given_spaces: The spaces that stand for those whose types are unknown.
 
     Raises:
         SpaceError: The format cannot hold a space; the message names it.
     """
     storage_class: StorageClass = _load(FORMATS[check_format(data_format)].storage)
-    return storage_class.create(folder, metadata)
+    return storage_class.create(folder, metadata, given_spaces)
 
 
 def _is_without_manifest(folder: Path) -> bool:

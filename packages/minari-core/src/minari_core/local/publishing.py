@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from minari_core.environments.given_spaces import NONE_GIVEN, GivenSpaces
 from minari_core.errors import (
     DatasetExistsError,
     DatasetIdError,
@@ -81,6 +82,7 @@ def publish(
     metadata: Mapping[str, JsonValue],
     data_format: str,
     fill: Callable[[Storage], object],
+    given_spaces: GivenSpaces = NONE_GIVEN,
 ) -> Path:
     """Create a dataset: all of it, or nothing.
 
@@ -89,6 +91,7 @@ def publish(
         metadata: Its metadata; the spaces as JSON text.
         data_format: The format to store it in.
         fill: Adds the episodes.
+        given_spaces: The spaces that stand for those whose types are unknown.
 
     Returns:
         The dataset's ``data`` folder.
@@ -106,7 +109,8 @@ def publish(
         data = staged / DATA_FOLDER
         with _wrap_os_errors(dataset_id):
             data.mkdir(parents=True)
-        storage = new_storage(data, {**metadata, "dataset_id": dataset_id}, data_format)
+        named = {**metadata, "dataset_id": dataset_id}
+        storage = new_storage(data, named, data_format, given_spaces)
         fill(storage)
         with _wrap_os_errors(dataset_id):
             storage.save()

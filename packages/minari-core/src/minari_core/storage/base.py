@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from minari_core.environments.space_json import is_same_space
+from minari_core.environments.given_spaces import NONE_GIVEN, GivenSpaces
+from minari_core.environments.space_json import space_to_dict
 from minari_core.episodes import Episode
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
 from minari_core.errors import (
@@ -60,6 +62,14 @@ class Storage(ABC):
     @abstractmethod
     def action_space(self) -> spaces.Space[object]:
         """The space of the actions."""
+
+    @property
+    def given_spaces(self) -> GivenSpaces:
+        """The spaces that stand for those whose types are unknown.
+
+        The dataset's own description of these is in `metadata`, and stays as it is.
+        """
+        return NONE_GIVEN
 
     @property
     @abstractmethod
@@ -187,9 +197,29 @@ def check_spaces(target: Storage, source: Storage) -> None:
         IncompatibleDatasetsError: They differ; the message shows both.
     """
     for name in ("observation_space", "action_space"):
-        wanted, found = getattr(target, name), getattr(source, name)
-        if not is_same_space(wanted, found):
+        if not has_same_space(target, source, name):
+            wanted, found = (show_space(storage, name) for storage in (target, source))
             raise IncompatibleDatasetsError(f"{name} differs: {found} does not fit {wanted}")
+
+
+def has_same_space(one: Storage, other: Storage, name: str) -> bool:
+    """Return whether two storages describe their observation or action space alike."""
+    descriptions = [
+        # Whatever is given for two unknown spaces, it is they that must be the same.
+        json.loads(str(storage.metadata[name]))
+        if name in storage.given_spaces
+        else space_to_dict(getattr(storage, name), name)
+        for storage in (one, other)
+    ]
+    # As texts, in which a number is never equal to a flag, nor NaN different from itself.
+    texts = [json.dumps(description, sort_keys=True) for description in descriptions]
+    return texts[0] == texts[1]
+
+
+def show_space(storage: Storage, name: str) -> str:
+    """Return a space for a message; one that is unknown as the dataset describes it."""
+    is_given = name in storage.given_spaces
+    return str(storage.metadata[name] if is_given else getattr(storage, name))
 
 
 def check_not_replaced(folder: Path, *, is_same: bool) -> None:

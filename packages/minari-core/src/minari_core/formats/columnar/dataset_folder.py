@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from minari_core.environments.given_spaces import NONE_GIVEN, GivenSpaces
 from minari_core.errors import DatasetChangedError, DatasetDamagedError, DatasetWriteError
 from minari_core.files import lock_dataset, sync_folder
 from minari_core.formats.columnar.manifest import (
@@ -37,18 +38,24 @@ class ColumnarStorage(ShardFolder):
     _is_swept = False
 
     @staticmethod
-    def create(folder: Path, metadata: Mapping[str, JsonValue]) -> ShardFolder:
+    def create(
+        folder: Path,
+        metadata: Mapping[str, JsonValue],
+        given_spaces: GivenSpaces = NONE_GIVEN,
+    ) -> ShardFolder:
         """Create an empty dataset in an empty folder, for one process to fill and then save.
 
         Args:
             folder: An existing folder.
             metadata: The metadata of the dataset; the spaces as JSON text.
+            given_spaces: The spaces that stand for those whose types are unknown.
         """
         metadata = {**metadata, "data_format": ColumnarStorage.data_format}
-        return ShardFolder(folder, Manifest(metadata, Snapshot(uid=uuid.uuid4().hex)), durable=True)
+        manifest = Manifest(metadata, Snapshot(uid=uuid.uuid4().hex))
+        return ShardFolder(folder, manifest, given_spaces, durable=True)
 
     @classmethod
-    def open(cls, folder: Path) -> ColumnarStorage:
+    def open(cls, folder: Path, given_spaces: GivenSpaces = NONE_GIVEN) -> ColumnarStorage:
         """Open a dataset; nothing but its manifest is read.
 
         Raises:
@@ -56,11 +63,11 @@ class ColumnarStorage(ShardFolder):
             DatasetDamagedError: Its manifest is malformed.
             FormatError: It is of a newer version of the format.
         """
-        return cls(folder, read_manifest(folder))
+        return cls(folder, read_manifest(folder), given_spaces)
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Pickle as the folder alone."""
-        return _reopen, (type(self), self._folder)
+        """Pickle as the folder, and the spaces that were given."""
+        return _reopen, (type(self), self._folder, self._given_spaces)
 
     def shard(self, number: int) -> ShardReader:
         """Return the reader of a shard; see `ShardFolder.shard`.
@@ -153,9 +160,11 @@ class ColumnarStorage(ShardFolder):
         self._is_swept = True
 
 
-def _reopen(kind: type[ColumnarStorage], folder: Path) -> ColumnarStorage:
+def _reopen(
+    kind: type[ColumnarStorage], folder: Path, given_spaces: GivenSpaces
+) -> ColumnarStorage:
     # A bound method would be pickled by way of its class, which some picklers follow for ever.
-    return kind.open(folder)
+    return kind.open(folder, given_spaces)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from minari_core.columns import Schema
-from minari_core.environments.space_json import space_from_json
+from minari_core.environments.given_spaces import NONE_GIVEN, GivenSpaces, read_space
 from minari_core.episodes import Episode
 from minari_core.episodes.fit import check_shapes
 from minari_core.episodes.shard_data import ShardData
@@ -65,6 +65,7 @@ class ShardFolder(ShardedStorage):
         self,
         folder: Path,
         manifest: Manifest,
+        given_spaces: GivenSpaces = NONE_GIVEN,
         *,
         durable: bool = False,
         keeps_dtypes: bool = False,
@@ -74,6 +75,7 @@ class ShardFolder(ShardedStorage):
         Args:
             folder: The folder of the shards.
             manifest: Lists the shards.
+            given_spaces: The spaces that stand for those whose types are unknown.
             durable: Flush each added shard to the disk, so that it survives a power cut.
             keeps_dtypes: Add shards with another dtype as they are, if a wider one holds both;
                 whoever takes them from here widens them.
@@ -83,12 +85,13 @@ class ShardFolder(ShardedStorage):
         self._durable = durable
         self._folder = folder
         self._manifest = manifest
+        self._given_spaces = given_spaces
         self._counts = [(s.rows, s.steps, s.episodes) for s in manifest.snapshot.shards]
         self._readers: dict[int, ShardReader] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Pickle the folder and the manifest, and nothing that was read."""
-        return type(self), (self._folder, self._manifest)
+        """Pickle what it was opened with, and nothing that was read."""
+        return type(self), (self._folder, self._manifest, self._given_spaces)
 
     def allow_widening(self) -> None:
         """Write shards with a narrower dtype anew, where episodes with a wider one are added."""
@@ -118,12 +121,17 @@ class ShardFolder(ShardedStorage):
         """The space of the actions."""
         return self._space("action_space")
 
+    @property
+    def given_spaces(self) -> GivenSpaces:
+        """The spaces that stand for those whose types are unknown."""
+        return self._given_spaces
+
     def _space(self, key: str) -> spaces.Space[object]:
         text = self._manifest.metadata.get(key)
         if not isinstance(text, str):
             raise DatasetDamagedError(f"{self._folder}: metadata has no {key}")
         try:
-            return space_from_json(text, key)
+            return read_space(text, key, self._given_spaces)
         except UnknownSpaceError as error:
             raise UnknownSpaceError(f"{self._folder}: {error}") from error
         except SpaceError as error:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from minari_core.columns import Schema, fill_missing_keys
+from minari_core.environments.given_spaces import NONE_GIVEN, GivenSpaces
 from minari_core.environments.space_json import is_same_space
 from minari_core.episodes import Episode, encode_episodes
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
@@ -75,32 +76,37 @@ class PublicStorage(Storage):
         self._established: Schema | None = None
 
     @classmethod
-    def create(cls: type[_Self], folder: Path, metadata: Mapping[str, JsonValue]) -> _Self:
+    def create(
+        cls: type[_Self],
+        folder: Path,
+        metadata: Mapping[str, JsonValue],
+        given_spaces: GivenSpaces = NONE_GIVEN,
+    ) -> _Self:
         """Create an empty dataset in an empty folder, for one process to fill and then save.
 
         Raises:
             SpaceError: The format cannot hold a space; the message names it.
         """
         manifest = create_manifest(
-            metadata, cls.data_format, holds_empty_spaces=cls.holds_empty_spaces
+            metadata, cls.data_format, given_spaces, holds_empty_spaces=cls.holds_empty_spaces
         )
         return cls(folder, manifest, published=False)
 
     @classmethod
-    def open(cls: type[_Self], folder: Path) -> _Self:
+    def open(cls: type[_Self], folder: Path, given_spaces: GivenSpaces = NONE_GIVEN) -> _Self:
         """Open a dataset; nothing but its metadata is read.
 
         Raises:
             DatasetNotFoundError: The folder holds no dataset.
             DatasetDamagedError: Its metadata is malformed.
         """
-        return cls(folder, cls.read_manifest(folder), published=True)
+        return cls(folder, cls.read_manifest(folder, given_spaces), published=True)
 
     @classmethod
-    def read_manifest(cls, folder: Path) -> PublicManifest:
+    def read_manifest(cls, folder: Path, given_spaces: GivenSpaces) -> PublicManifest:
         """Read the manifest of a dataset."""
         content = read_metadata(folder)
-        manifest = parse_manifest(content, folder)
+        manifest = parse_manifest(content, folder, given_spaces)
         for key in ("total_episodes", "total_steps"):
             if key not in content:
                 raise DatasetDamagedError(f"{folder / MANIFEST_NAME}: {key!r} is missing")
@@ -108,7 +114,7 @@ class PublicStorage(Storage):
 
     def __reduce__(self) -> tuple[object, ...]:
         if self._published:
-            return _reopen, (type(self), self._folder)
+            return _reopen, (type(self), self._folder, self.given_spaces)
         return _make_unsaved, (type(self), self._folder, self._manifest)
 
     @abstractmethod
@@ -197,6 +203,11 @@ class PublicStorage(Storage):
     def action_space(self) -> spaces.Space[Any]:
         """The space of the actions."""
         return self._manifest.action_space
+
+    @property
+    def given_spaces(self) -> GivenSpaces:
+        """The spaces that stand for those whose types are unknown."""
+        return self._manifest.given_spaces
 
     @property
     def total_episodes(self) -> int:
@@ -410,12 +421,15 @@ class PublicStorage(Storage):
         return True
 
     def _read_current(self) -> PublicManifest:
-        current, known = self.read_manifest(self._folder), self._manifest
+        known = self._manifest
+        current = self.read_manifest(self._folder, known.given_spaces)
         same_spaces = all(
-            one == other or is_same_space(one, other)
-            for one, other in (
-                (current.observation_space, known.observation_space),
-                (current.action_space, known.action_space),
+            current.metadata[key] == known.metadata[key]
+            if key in known.given_spaces
+            else one == other or is_same_space(one, other)
+            for key, one, other in (
+                ("observation_space", current.observation_space, known.observation_space),
+                ("action_space", current.action_space, known.action_space),
             )
         )
         check_not_replaced(
@@ -455,9 +469,9 @@ def _as_write_error(folder: Path, error: OSError) -> OSError:
     return error if isinstance(error, MinariError) else DatasetWriteError(f"{folder}: {error}")
 
 
-def _reopen(kind: type[PublicStorage], folder: Path) -> PublicStorage:
+def _reopen(kind: type[PublicStorage], folder: Path, given_spaces: GivenSpaces) -> PublicStorage:
     # A bound method would be pickled by way of its class, which some picklers follow for ever.
-    return kind.open(folder)
+    return kind.open(folder, given_spaces)
 
 
 def _make_unsaved(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from minari_core._version import __version__
 from minari_core.columns import Schema, StructColumn, merge_columns
 from minari_core.columns.schema import column_from_json
 from minari_core.environments.env_specs import env_spec_from_json, env_spec_to_json
+from minari_core.environments.given_spaces import NONE_GIVEN, GivenSpaces, read_space
 from minari_core.environments.recovery import recover_environment
 from minari_core.environments.space_json import space_from_json, space_to_json
 from minari_core.errors import (
@@ -39,6 +40,7 @@ from minari_core.formats.public.files import OWN_KEY
 from minari_core.formats.public.spaces import (
     check_holdable,
     find_oldest_reader,
+    public_description_json,
     public_space_json,
 )
 from minari_core.json_values import JsonValue
@@ -75,6 +77,8 @@ class PublicManifest:
     """The last recordings that were committed to it; see `Snapshot.recordings`."""
     checksums: str = ""
     """The checksums of the episodes that this project has written; see `get_checksums`."""
+    given_spaces: GivenSpaces = field(default_factory=dict)
+    """The spaces that stand for those whose types are unknown, which ``metadata`` describes."""
 
     @property
     def stores_jpeg(self) -> bool:
@@ -107,6 +111,12 @@ class PublicManifest:
         }
         exact: dict[str, str] = {}
         for key, space in zip(_SPACES, (self.observation_space, self.action_space), strict=True):
+            if key in self.given_spaces:
+                text = str(self.metadata[key])
+                content[key] = public_description_json(text)
+                if content[key] != text:
+                    exact[key] = text
+                continue
             content[key] = public_space_json(space)
             text = space_to_json(space, key)
             if space_to_json(space_from_json(content[key], key), key) != text:
@@ -156,20 +166,25 @@ class PublicManifest:
 
 
 def create_manifest(
-    metadata: Mapping[str, JsonValue], data_format: str, *, holds_empty_spaces: bool
+    metadata: Mapping[str, JsonValue],
+    data_format: str,
+    given_spaces: GivenSpaces = NONE_GIVEN,
+    *,
+    holds_empty_spaces: bool,
 ) -> PublicManifest:
     """Create the manifest of a new dataset.
 
     Args:
         metadata: As `minari_core.formats.registry.new_storage` takes it.
         data_format: The name of the format.
+        given_spaces: The spaces that stand for those whose types are unknown.
         holds_empty_spaces: Whether the format can hold spaces whose values have no elements.
 
     Raises:
         SpaceError: The format cannot hold a space; the message names it.
         MetadataError: ``jpeg_encoding`` is not a flag.
     """
-    found = [space_from_json(str(metadata[key]), key) for key in _SPACES]
+    found = [read_space(str(metadata[key]), key, given_spaces) for key in _SPACES]
     for key, space in zip(_SPACES, found, strict=True):
         check_holdable(space, key, data_format, holds_empty_spaces=holds_empty_spaces)
     jpeg = metadata.get("jpeg_encoding", False)
@@ -183,15 +198,19 @@ def create_manifest(
     }
     for key in ("total_episodes", "total_steps", "dataset_size", OWN_KEY):
         content.pop(key, None)
-    return PublicManifest(content, found[0], found[1], 0, 0, uuid.uuid4().hex)
+    uid = uuid.uuid4().hex
+    return PublicManifest(content, found[0], found[1], 0, 0, uid, given_spaces=given_spaces)
 
 
-def parse_manifest(content: Mapping[str, Any], folder: Path) -> PublicManifest:
+def parse_manifest(
+    content: Mapping[str, Any], folder: Path, given_spaces: GivenSpaces = NONE_GIVEN
+) -> PublicManifest:
     """Parse what `PublicManifest.to_json`, or the public Minari, wrote.
 
     Args:
         content: The contents of ``metadata.json``, or of the HDF5 attributes of before 0.5.
         folder: The dataset's folder, for error messages.
+        given_spaces: The spaces that stand for those whose types are unknown.
 
     Raises:
         DatasetDamagedError: A key is missing or of the wrong type; the message names it.
@@ -218,9 +237,10 @@ def parse_manifest(content: Mapping[str, Any], folder: Path) -> PublicManifest:
         metadata.update({key: text for key, text in exact.items() if key in exact_keys})
     for key in (*_SPECS, *_PEOPLE, "minari_version", "algorithm_name"):
         _check_text(metadata, key, path, lists=key in _PEOPLE)
-    observation_space, action_space = _read_spaces(metadata, path)
+    observation_space, action_space = _read_spaces(metadata, path, given_spaces)
     for key, space in zip(_SPACES, (observation_space, action_space), strict=True):
-        metadata.setdefault(key, space_to_json(space, key))
+        if key not in metadata:
+            metadata[key] = space_to_json(space, key)
     try:
         infos, extras = (_parse_columns(own.get(group), group) for group in _GROUPS)
     except MinariError as error:
@@ -237,6 +257,7 @@ def parse_manifest(content: Mapping[str, Any], folder: Path) -> PublicManifest:
         extras,
         list_recordings(content),
         list_checksums(content),
+        given_spaces,
     )
 
 
@@ -269,13 +290,13 @@ def _check_text(metadata: Mapping[str, Any], key: str, path: Path, *, lists: boo
 
 
 def _read_spaces(
-    metadata: Mapping[str, Any], path: Path
+    metadata: Mapping[str, Any], path: Path, given_spaces: GivenSpaces
 ) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
     found: dict[str, spaces.Space[Any]] = {}
     for key in _SPACES:
         if key in metadata:
             try:
-                found[key] = space_from_json(metadata[key], key)
+                found[key] = read_space(metadata[key], key, given_spaces)
             except UnknownSpaceError as error:
                 raise UnknownSpaceError(f"{path}: {error}") from error
             except SpaceError as error:

@@ -11,7 +11,7 @@ from gymnasium import spaces
 
 from minari_core.columns import has_fixed_values
 from minari_core.environments.gymnasium_compat import text_characters
-from minari_core.environments.space_json import space_to_dict
+from minari_core.environments.space_json import space_from_dict, space_to_dict
 from minari_core.errors import SpaceError
 
 _SMALLEST_IMAGE_SIDE = 32
@@ -131,6 +131,29 @@ def public_space_json(space: spaces.Space[Any]) -> str:
         space: A space that `check_holdable` accepts.
     """
     return json.dumps(_write_space(space))
+
+
+def public_description_json(text: str) -> str:
+    """Write a description of an unknown type as JSON text, with what is known as it is public.
+
+    Args:
+        text: The description, as JSON.
+    """
+    return json.dumps(_publish_fields(json.loads(text)))
+
+
+def _publish_fields(fields: Any) -> Any:
+    try:
+        return _write_space(space_from_dict(fields))
+    except SpaceError:
+        inner = fields.get("subspaces") if isinstance(fields, dict) else None
+        if inner is None or fields.get("type") not in ("Dict", "Tuple"):
+            return fields
+    if isinstance(inner, dict):
+        inner = {key: _publish_fields(value) for key, value in inner.items()}
+    elif isinstance(inner, list):
+        inner = [_publish_fields(value) for value in inner]
+    return {**fields, "subspaces": inner}
 
 
 def _write_space(space: spaces.Space[Any]) -> dict[str, Any]:

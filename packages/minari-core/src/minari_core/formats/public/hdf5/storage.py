@@ -19,6 +19,7 @@ import h5py
 import numpy as np
 from gymnasium import spaces
 
+from minari_core.environments.given_spaces import GivenSpaces
 from minari_core.episodes.episode import EpisodeData
 from minari_core.errors import DatasetWriteError
 from minari_core.files import sync_file, sync_folder
@@ -59,11 +60,11 @@ class Hdf5Storage(PublicStorage):
     holds_empty_spaces: ClassVar[bool] = True
 
     @classmethod
-    def read_manifest(cls, folder: Path) -> PublicManifest:
+    def read_manifest(cls, folder: Path, given_spaces: GivenSpaces) -> PublicManifest:
         """Read the manifest, or before 0.5 the HDF5 attributes that were there in its stead."""
         if (folder / MANIFEST_NAME).exists():
-            return super().read_manifest(folder)
-        return parse_manifest(read_root_metadata(folder), folder)
+            return super().read_manifest(folder, given_spaces)
+        return parse_manifest(read_root_metadata(folder), folder, given_spaces)
 
     def _read(self, numbers: Sequence[int]) -> Iterator[EpisodeData]:
         episodes: list[EpisodeData] = []
