@@ -335,6 +335,7 @@ class PublicStorage(Storage):
                     writer.commit()
                     added = self.compute_checksums(range(first, number))
                     manifest = manifest.note_checksums(first, added)
+                    manifest = manifest.note_nbytes(writer.largest_nbytes)
                     steps += manifest.total_steps
                     manifest = replace(manifest, total_episodes=number, total_steps=steps)
                 if recording is not None:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from minari_core.columns import Schema, StructColumn
 from minari_core.episodes.episode import EpisodeData
 from minari_core.formats.public.attributes import Attributes, encode_attributes
+from minari_core.formats.public.limits import measure_nbytes
 from minari_core.formats.public.sidecar import Sidecar, split_dict
 
 
@@ -18,6 +19,8 @@ class EpisodeWriter(ABC):
 
     holds_short_columns: ClassVar[bool] = False
     """Whether an info may have fewer rows than another."""
+    largest_nbytes: int = 0
+    """What the arrays of the largest written episode take in memory."""
 
     def write_episode(self, number: int, episode: EpisodeData, schema: Schema) -> None:
         """Split an episode into what the format holds and a sidecar, and write both.
@@ -40,6 +43,11 @@ class EpisodeWriter(ABC):
         if not complete:
             sidecar.add_entry(episode)
         self.write(number, episode, infos, attributes, sidecar)
+        flat = episode.rewards, episode.terminations, episode.truncations
+        nbytes = measure_nbytes(
+            (episode.observations, episode.actions, flat, infos, sidecar.arrays)
+        )
+        self.largest_nbytes = max(self.largest_nbytes, nbytes)
 
     @abstractmethod
     def write(

@@ -2,12 +2,16 @@
 
 A compressed or damaged file of a few kilobytes can stand for gigabytes. What a dataset's metadata
 leads one to expect is read, however well it is compressed; beyond that, as much as files of such a
-size hold in practice.
+size hold in practice. Only the writer knows how long texts and other rows of no fixed size are, and
+notes it in the metadata.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
+
+import numpy as np
 
 from minari_core.columns import Column, FixedColumn, MaskedColumn, StructColumn
 from minari_core.errors import DatasetDamagedError
@@ -22,6 +26,7 @@ FREE_NBYTES = 64 << 20
 
 _LARGE_NBYTES, _USUALLY_PACKED = 256 << 20, 20
 _FLAGS_NBYTES = 16
+_OFFSET_NBYTES = 8
 
 
 def estimate_nbytes(manifest: PublicManifest) -> int:
@@ -34,7 +39,21 @@ def estimate_nbytes(manifest: PublicManifest) -> int:
             _estimate_column(manifest.extras),
         ]
     )
-    return row * (manifest.total_steps + manifest.total_episodes)
+    fixed = row * (manifest.total_steps + manifest.total_episodes)
+    return max(fixed, manifest.largest_nbytes)
+
+
+def measure_nbytes(value: object) -> int:
+    """Measure how much memory arrays, texts, and dicts and sequences of them take."""
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    if isinstance(value, str):
+        return _OFFSET_NBYTES + len(value) * (1 if value.isascii() else 4)
+    if isinstance(value, Mapping):
+        return sum(map(measure_nbytes, value.values()))
+    if isinstance(value, list | tuple):
+        return sum(map(measure_nbytes, value))
+    return 0
 
 
 def limit_nbytes(expected: int, file_nbytes: int) -> int:

@@ -77,6 +77,8 @@ class PublicManifest:
     """The last recordings that were committed to it; see `Snapshot.recordings`."""
     checksums: str = ""
     """The checksums of the episodes that this project has written; see `get_checksums`."""
+    largest_nbytes: int = 0
+    """What the arrays of the largest of these episodes take in memory; 0 if unknown."""
     given_spaces: GivenSpaces = field(default_factory=dict)
     """The spaces that stand for those whose types are unknown, which ``metadata`` describes."""
 
@@ -143,6 +145,7 @@ class PublicManifest:
             "extras": self.extras.to_json(),
             "recordings": list(self.recordings),
             "checksums": self.checksums,
+            "largest_episode_nbytes": self.largest_nbytes,
         }
         content[OWN_KEY] = seal(content)
         return json.dumps(content).encode("ascii")
@@ -156,6 +159,10 @@ class PublicManifest:
     def note_checksums(self, first: int, added: Iterable[EpisodeChecksums]) -> PublicManifest:
         """Return the manifest with the checksums of added episodes, of which one is the first."""
         return replace(self, checksums=add_checksums(self.checksums, first, added))
+
+    def note_nbytes(self, largest: int) -> PublicManifest:
+        """Return the manifest with what the largest of the added episodes takes in memory."""
+        return replace(self, largest_nbytes=max(self.largest_nbytes, largest))
 
     def add_columns(self, schema: Schema) -> PublicManifest:
         """Return the manifest with the keys of a shard's infos and extra columns added."""
@@ -257,6 +264,7 @@ def parse_manifest(
         extras,
         list_recordings(content),
         list_checksums(content),
+        _parse_nbytes(own.get("largest_episode_nbytes")),
         given_spaces,
     )
 
@@ -328,6 +336,10 @@ def _make_environment(
             f"{path}: {needed} is missing, and its environment, which would say it, cannot be "
             f"made: {error}"
         ) from error
+
+
+def _parse_nbytes(content: object) -> int:
+    return content if isinstance(content, int) and not isinstance(content, bool) else 0
 
 
 def _parse_columns(content: object, where: str) -> StructColumn:
