@@ -192,6 +192,23 @@ def test_a_trusted_entry_point_of_another_version_is_warned_of() -> None:
         {"model": "\\\\host\\share"},
         {"model": "file:///etc/passwd"},
         {"model": "assets/evil.xml"},
+        {"model": "evil/level"},
+        {"model": "evil\\level"},
+        {"model": "Evil/Level-v0"},
+        {"model": "my levels/evil.pkl"},
+        {"model": "my evil.pkl"},
+        {"model": "sub/../../../etc/passwd"},
+        {"model": "C:evil"},
+        {"model": "evil.safetensors"},
+        {"model": "evil.parquet"},
+        {"model": "evil.h5"},
+        {"model": "evil.7z"},
+        {"model": "evil.own_kind "},
+        {"model": "evil.pkl::$DATA"},
+        {"model": ".."},
+        {"model": "."},
+        {"assets": {"evil.xml": "<mujoco/>"}},
+        {"paths": {"texture": ["evil"]}},
         {"nested": {"assets": [1, {"texture_path": "evil"}]}},
         {"pair": ("evil.xml", "b")},
         {"model": Path("evil")},
@@ -225,10 +242,31 @@ def test_a_path_that_only_the_data_names_is_not_passed_on_unless_it_is_trusted(
 
 
 def test_text_that_is_no_path_is_passed_on(argued: str) -> None:
-    for text in ("", "sparse", "ALE/Pong-v5", "go to the red/blue door.", "v1.5", "a b", "-v0"):
+    texts = [
+        "",
+        "sparse",
+        "go to the red door.",
+        "v1.5",
+        "a b",
+        "-v0",
+        "4x4",
+        "1:2",
+        "the end: here",
+    ]
+    texts += [
+        "np.int64",
+        "torch.float32",
+        "np.bool_",
+        "1.5.beta",
+        "2.0.rc1",
+        "1e-3",
+        "1.5B",
+        argued,
+    ]
+    for text in texts:
         with pytest.raises(EnvironmentNotRecoverableError) as raised:
             recover_environment(EnvSpec(argued, kwargs={"reward_type": text}))
-        assert not isinstance(raised.value, UntrustedEnvironmentError)
+        assert not isinstance(raised.value, UntrustedEnvironmentError), text
 
 
 def test_an_environment_that_raises_as_it_is_made_is_an_error_of_the_tree(argued: str) -> None:

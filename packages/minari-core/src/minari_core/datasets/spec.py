@@ -198,7 +198,8 @@ class DescribedDataset(ABC):
                 package has registered. Only for datasets whose author you trust as much as the
                 author of a program that you run.
             trust_paths: Also pass on paths of files among the dataset's arguments, such as
-                ``xml_file``. An argument in ``kwargs`` replaces such a path, too.
+                ``xml_file``. Whatever may be one counts, as any text with a ``/``. An argument in
+                ``kwargs`` replaces such a path, too.
             skip_wrappers: Names of recorded wrappers to leave out, such as ``["Monitor"]``:
                 those whose arguments were not recorded, or that need code which is not here.
             **kwargs: Arguments of `gymnasium.make`, which override those of the dataset.

@@ -51,7 +51,8 @@ def recover_environment(
             registered one, or of an id that is not registered, and any wrapper. Only for specs
             whose author you trust as much as the author of a program that you run.
         trust_paths: Also pass on paths of files among the spec's arguments, such as ``xml_file``.
-            An argument in ``kwargs`` replaces such a path, too.
+            Whatever may be one counts, as any text with a ``/``. An argument in ``kwargs``
+            replaces such a path, too.
         skip_wrappers: Names of wrappers to leave out, as ``WrapperSpec.name`` has them.
         **kwargs: Override the spec's own arguments, as in ``gymnasium.make(spec, **kwargs)``.
 

@@ -25,9 +25,12 @@ _RELAYS = frozenset({"GymV21Environment-v0", "GymV26Environment-v0"})
 _FILE_WORDS = frozenset(
     {"dir", "directory", "file", "filename", "folder", "path", "paths", "files"}
 )
+# Whatever may be a path counts as one, for a relative one may lead to what came with the data; of
+# endings, all but those of versions and dtypes, because games call their files what they like.
 _PATH = re.compile(
-    r"~|[\\/]|\.\.?(?:[\\/]|$)|[A-Za-z]:[\\/]|[A-Za-z][\w+.-]*://"  # how a path or a URL begins
-    r"|\S*\.[A-Za-z]\w{1,5}$"  # the extension of a file
+    r"[\\/]|\.\.|^\s*(?:~|[A-Za-z]:|\.\s*$)"  # separators, parents, homes, drives
+    r"|\.(?!(?:(?:u?int|b?float|complex)\d+|bool_?|(?:alpha|beta|dev|post|rc)\d*)$)"
+    r"(?:[A-Za-z]\w*|7z|3(?:dm|ds|mf|gp))(?:[\s.]*$|:)"  # the suffix of a file
 )
 TRUST_ADVICE = "Pass trust_entry_point=True if you trust the data's author to run code here"
 
@@ -63,7 +66,7 @@ def take_registered_code(spec: EnvSpec, registered: EnvSpec) -> EnvSpec:
 
 
 def check_paths(spec: EnvSpec, registered: EnvSpec, replaced: Mapping[str, object]) -> None:
-    """Raise if an argument of the spec is the path of a file that is not the registered one.
+    """Raise if an argument of the spec may be the path of a file that is not the registered one.
 
     Args:
         spec: The spec that was stored.
@@ -80,24 +83,30 @@ def check_paths(spec: EnvSpec, registered: EnvSpec, replaced: Mapping[str, objec
             continue
         for path in _find_paths(name, value):
             raise UntrustedEnvironmentError(
-                f"{spec.id}: the data gives the argument {name} the path {format_value(path)}, "
-                "and what lies there may be anything. Pass trust_paths=True if you trust the "
-                f"data's author to choose it, or give {name} yourself"
+                f"{spec.id}: the data gives the argument {name} {format_value(path)}, which may be "
+                "a path, and what lies there may be anything. Pass trust_paths=True if you trust "
+                f"the data's author to choose it, or give {name} yourself"
             )
 
 
 def _find_paths(name: str, value: object) -> Iterator[object]:
-    waiting: list[tuple[str, object]] = [(name, value)]
+    waiting = [(_names_file(name), value)]
     while waiting:
-        name, value = waiting.pop()
+        is_of_files, value = waiting.pop()
         if isinstance(value, Mapping):
-            waiting.extend((str(key), item) for key, item in value.items())
+            for key, item in value.items():
+                waiting += [(False, key), (is_of_files or _names_file(str(key)), item)]
         elif isinstance(value, list | tuple):
-            waiting.extend((name, item) for item in value)
+            waiting.extend((is_of_files, item) for item in value)
         elif isinstance(value, os.PathLike | bytes) or (
-            isinstance(value, str) and value and (_names_file(name) or _PATH.match(value))
+            isinstance(value, str) and value and (is_of_files or _may_be_path(value))
         ):
             yield value
+
+
+def _may_be_path(text: str) -> bool:
+    # Nothing but that tells the id of an environment in a namespace from a file in a folder.
+    return text not in gymnasium.registry and _PATH.search(text) is not None
 
 
 def _names_file(name: str) -> bool:
