@@ -15,6 +15,7 @@ import pytest
 from gymnasium import spaces
 from gymnasium.spaces import Space
 
+from minari.command_line.app import app
 from minari.serialization import deserialize_space, serialize_space
 from minari_collect import DataCollectorV0, create_dataset_from_collector_env
 from minari_core import (
@@ -30,6 +31,7 @@ from minari_core.environments.space_json import is_same_space, space_from_json, 
 from minari_core.errors import SpaceError, UnknownSpaceError
 from minari_core.messages import MinariWarning
 from minari_core.testing import simple_episode
+from tests.helpers.command_line import CommandLine
 
 FORMATS = ("columnar", "hdf5", "arrow", "parquet")
 MOVE = spaces.Discrete(3)
@@ -204,8 +206,11 @@ def test_a_type_that_nobody_has_registered_is_no_damage(data_format: str, regist
     way_out = r"unknown type 'Disc'.*deserialize_space\.register\('Disc'\).*observation_space="
     with pytest.raises(UnknownSpaceError, match=way_out):
         _ = load_dataset("tests/own-v0").observation_space
-    with pytest.raises(UnknownSpaceError, match=way_out):
-        verify_dataset("tests/own-v0")
+    report = verify_dataset("tests/own-v0")
+    assert report.problems == ()
+    (remark,) = report.remarks
+    assert (remark.file, remark.column) == ("metadata.json", "observation_space")
+    assert re.match(way_out, remark.message)
     assert list(list_local_datasets()) == ["tests/own-v0"]
     disc = Disc(4.0)
     dataset = load_dataset("tests/own-v0", observation_space=disc)
@@ -216,6 +221,52 @@ def test_a_type_that_nobody_has_registered_is_no_damage(data_format: str, regist
     metadata = json.loads((Path(str(copy.spec.data_path)) / "metadata.json").read_bytes())
     assert json.loads(metadata["observation_space"]) == {"type": "Disc", "radius": 4.0}
     assert json.loads(before)["total_episodes"] == 2
+
+
+@pytest.mark.parametrize("data_format", FORMATS)
+def test_what_needs_no_space_is_verified_of_a_dataset_whose_space_is_unknown(
+    data_format: str, registered: None
+) -> None:
+    folder = Path(str(create("tests/own-v0", Disc(4.0), data_format).spec.data_path))
+    forget()
+    pattern = {"columnar": "shard-*", "hdf5": "main_data.hdf5"}.get(data_format, "1/part-0.*")
+    (data,) = folder.glob(pattern)
+    content = data.read_bytes()
+    place = len(content) // 2
+    if data_format == "hdf5":
+        place = content.index(np.linspace(-1, 1, 3).tobytes()) + 1
+    data.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    (problem,) = verify_dataset("tests/own-v0").problems
+    assert "CRC-32" in problem.message
+    data.unlink()
+    assert verify_dataset("tests/own-v0").problems
+
+
+def test_nothing_of_a_dataset_is_called_sound_that_only_its_unknown_space_could_tell(
+    registered: None,
+) -> None:
+    folder = Path(str(create("tests/own-v0", Disc(4.0), "hdf5").spec.data_path))
+    forget()
+    metadata = folder / "metadata.json"
+    content = json.loads(metadata.read_bytes())
+    del content["minari_core"]
+    metadata.write_text(json.dumps(content))
+    (problem,) = verify_dataset("tests/own-v0").problems
+    assert "the first of 2 that have no checksums" in problem.message
+
+
+def test_the_command_line_says_which_space_of_which_dataset_is_unknown(
+    registered: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create("tests/own-v0", Disc(4.0))
+    forget()
+    done = CommandLine(app, "minari", capsys, monkeypatch)("verify", "tests/own-v0")
+    assert done.code == 0
+    assert done.out.startswith("tests/own-v0: ok (2 episodes")
+    said = " ".join(done.err.split())
+    assert "tests/own-v0: metadata.json: observation_space: unknown type 'Disc', which" in said
+    assert "only a program that knows the type can read it" in said
+    assert "load_dataset" not in said
 
 
 def test_a_space_that_is_given_where_the_dataset_says_another_is_refused() -> None:

@@ -23,7 +23,8 @@ def verify_dataset(
     HDF5 and in the manifest, links that lead out of the shard, row counts, offsets, whether texts
     and images can be decoded, the lengths of episodes, totals and spaces. For any other format:
     whether every episode can be read, its id, its length, dtypes and shapes against the spaces,
-    and the totals.
+    and the totals. Where the type of a space is unknown, episodes are compared with their checksums
+    alone.
 
     Damage is reported and never raised.
 

@@ -38,6 +38,7 @@ from minari_hub.command_line.terminal import (
     to_one_line,
     write_json,
 )
+from minari_hub.command_line.wording import translate_advice
 from minari_hub.datasets.download import download_dataset
 from minari_hub.datasets.listing import list_remote_datasets
 from minari_hub.datasets.remote_dataset import locate
@@ -292,7 +293,7 @@ def print_report(report: VerificationReport, name: str) -> None:
     console = make_output_console()
     name = to_one_line(name)
     for problem in report.problems:
-        console.print(f"{name}: {to_one_line(problem)}", soft_wrap=True)
+        console.print(f"{name}: {to_one_line(translate_advice(problem))}", soft_wrap=True)
     if report.ok:
         console.print(
             f"{name}: ok ({format_amount(report.total_episodes, report.total_steps)}, "
@@ -304,7 +305,7 @@ def print_report(report: VerificationReport, name: str) -> None:
         found = format_count(len(report.problems), "problem")
         console.print(f"{name}: {found}", soft_wrap=True, style="bold red")
     for remark in report.remarks:
-        say(f"{name}: {remark}", style="yellow")
+        say(f"{name}: {translate_advice(remark)}", style="yellow")
 
 
 def resolve_remote_url(url: str | None) -> str:

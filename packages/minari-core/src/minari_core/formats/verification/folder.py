@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -20,6 +21,7 @@ from minari_core.formats.verification.report import (
     Check,
     Findings,
     Progress,
+    VerificationProblem,
     VerificationReport,
     format_error,
 )
@@ -83,8 +85,8 @@ def _check_metadata(dataset_id: str, manifest: Manifest, findings: Findings) -> 
     if metadata.get("dataset_id") != dataset_id:
         findings.add(MANIFEST_NAME, f"its dataset_id is {metadata.get('dataset_id')!r}")
     for key, optional, read in (
-        ("observation_space", False, space_from_json),
-        ("action_space", False, space_from_json),
+        ("observation_space", False, partial(space_from_json, where="observation_space")),
+        ("action_space", False, partial(space_from_json, where="action_space")),
         ("env_spec", True, env_spec_from_json),
         ("eval_env_spec", True, env_spec_from_json),
     ):
@@ -96,8 +98,10 @@ def _check_metadata(dataset_id: str, manifest: Manifest, findings: Findings) -> 
             continue
         try:
             read(text)
-        except UnknownSpaceError:
-            raise
+        except UnknownSpaceError as error:
+            findings.unknown_spaces.add(key)
+            message = f"{str(error).removeprefix(f'{key}: ')}; its values are not compared with it"
+            findings.remarks.append(VerificationProblem(MANIFEST_NAME, message, key))
         except Exception as error:
             findings.add(MANIFEST_NAME, f"its {key} cannot be read: {format_error(error)}")
 

@@ -79,16 +79,21 @@ class _PublicEpisodeCheck(EpisodeCheck):
         self._unguarded: list[int] = []
 
     def check_all(self, manifest: Manifest, progress: Progress) -> None:
-        """Check every episode, and remark on those that have no checksums."""
+        """Check every episode, and tell of those that have no checksums."""
         super().check_all(manifest, progress)
-        if self._unguarded and is_sealed(manifest.metadata):
+        is_unread = bool(self._findings.unknown_spaces)
+        if self._unguarded and (is_unread or is_sealed(manifest.metadata)):
             first, count = self._unguarded[0], len(self._unguarded)
             which = "it has" if count == 1 else f"it is the first of {count} that have"
             message = (
                 f"{which} no checksums, since another program or an earlier release has written it"
             )
             file = self.find_attributes_file(first)
-            self._findings.remarks.append(VerificationProblem(file, message, None, first))
+            if is_unread:
+                message += "; without them, nothing is checked of a space of an unknown type"
+                self._findings.add(file, message, None, first)
+            else:
+                self._findings.remarks.append(VerificationProblem(file, message, None, first))
 
     def check(self, number: int) -> int | None:
         """Check an episode, and compare it with its checksums."""

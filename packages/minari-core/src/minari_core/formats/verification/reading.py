@@ -18,6 +18,8 @@ from minari_core.formats.verification.contents import ContentRemarks
 from minari_core.formats.verification.report import Findings, Progress, format_error
 from minari_core.storage.base import Storage
 
+# It lets a dataset be opened whose own space is unknown; no value is read by it.
+_STAND_IN = spaces.Discrete(1)
 # A space of one dtype may have values of another dtype of the same kind.
 _KINDS = {"b": "integers", "i": "integers", "u": "integers", "f": "floats"}
 
@@ -34,7 +36,7 @@ def check_by_reading(
 def open_for_check(folder: Path, findings: Findings) -> Storage | None:
     """Open the storage of a dataset; None, and a problem, if it cannot be opened."""
     try:
-        return open_storage(folder)
+        return open_storage(folder, dict.fromkeys(findings.unknown_spaces, _STAND_IN))
     except (FormatError, DatasetBusyError):
         raise
     except Exception as error:
@@ -83,7 +85,7 @@ class EpisodeCheck:
             )
 
     def check(self, number: int) -> int | None:
-        """Check an episode against its spaces and its recorded length.
+        """Check an episode against its spaces and its recorded length, if the spaces are known.
 
         Returns:
             Its number of steps; the recorded one if it cannot be read, or None.
@@ -92,6 +94,8 @@ class EpisodeCheck:
         file = self.find_attributes_file(number)
         try:
             stated = self.read_length(number)
+            if self._findings.unknown_spaces:
+                return stated
             file = self.find_data_file(number)
             (episode,) = self._storage.read_episodes([number], copy=False)
         except DatasetBusyError:

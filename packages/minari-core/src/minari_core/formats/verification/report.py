@@ -25,7 +25,7 @@ class VerificationProblem:
     message: str
     """What is wrong, with the values."""
     column: str | None = None
-    """The HDF5 path of the array that it concerns, if it concerns one."""
+    """The HDF5 path of the array, or the key of the space, that it concerns, if it concerns one."""
     episode: int | None = None
     """The index of the episode that it concerns, if it concerns one alone."""
 
@@ -91,11 +91,16 @@ class VerificationReport:
 
 
 class Findings:
-    """The problems and remarks that a verification has collected so far."""
+    """The problems and remarks that a verification has collected so far.
+
+    The keys of the spaces whose types are unknown are in ``unknown_spaces``: no values are read
+    that only they would say how to read.
+    """
 
     def __init__(self) -> None:
         self.problems: list[VerificationProblem] = []
         self.remarks: list[VerificationProblem] = []
+        self.unknown_spaces: set[str] = set()
 
     def add(
         self, file: str, message: str, column: str | None = None, episode: int | None = None
