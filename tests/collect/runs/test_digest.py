@@ -51,6 +51,12 @@ def make_function(source: str, before: str = "", **names: Any) -> Any:
     return names["made"]
 
 
+def define(body: str, decorator: str = "") -> Any:
+    """A function ``f(o)`` as a script has it, of lines of Python."""
+    lines = [decorator, "def f(o):", *(f"    {line}" for line in body.splitlines())]
+    return make_function("f", "\n".join(lines), functools=functools)
+
+
 def make_class(source: str) -> Any:
     names: dict[str, Any] = {"__name__": "__main__"}
     exec(source, names)
@@ -76,6 +82,20 @@ SAME: list[tuple[str, Callable[[], Any], Callable[[], Any]]] = [
     ("policies", lambda: NoisySum(), lambda: NoisySum()),
     ("unused globals", lambda: make_function("lambda o: o.x", x=1),
      lambda: make_function("lambda o: o.x", x=2)),
+    ("docstrings", lambda: define("'One.'\nreturn None"), lambda: define("'Two.'\nreturn None")),
+    ("a docstring that is new", lambda: define("'One.'\nreturn o and None"),
+     lambda: define("return o and None")),
+    ("docstrings of inner functions", lambda: define("def g():\n  'One.'\n  return 1\nreturn g()"),
+     lambda: define("def g():\n  'Two.'\n  return 1\nreturn g()")),
+    ("docstrings and lines of inner classes",
+     lambda: define("class C:\n  'One.'\n  a = 1\nreturn C"),
+     lambda: define("\nclass C:\n  'Two.'\n  a = 1\nreturn C")),
+    ("docstrings of cached functions", lambda: define("'One.'\nreturn o", "@functools.cache"),
+     lambda: define("'Two.'\nreturn o", "@functools.cache")),
+    ("slots of classes", lambda: make_class("class Made:\n    __slots__ = ('a',)"),
+     lambda: make_class("class Made:\n    __slots__ = ('a',)")),
+    ("masked objects", lambda: np.ma.array([1, (2, "x")], mask=[False, True], dtype=object),
+     lambda: np.ma.array([1, (2, "".join("x"))], mask=[False, True], dtype=object)),
     ("classes", lambda: make_class(MADE.format(1, 2)), lambda: make_class(MADE.format(1, 2))),
     ("what cannot be pickled", threading.Lock, threading.Lock),
     ("environments", lambda: gymnasium.spec("CartPole-v1"), lambda: gymnasium.spec("CartPole-v1")),
@@ -113,6 +133,19 @@ DIFFERENT: list[tuple[str, Callable[[], Any], Callable[[], Any]]] = [
     ("shapes", lambda: np.zeros((2, 3)), lambda: np.zeros((3, 2))),
     ("dtypes", lambda: np.zeros(2, np.int32), lambda: np.zeros(2, np.float32)),
     ("objects in arrays", lambda: np.array([1, "x"], object), lambda: np.array([2, "x"], object)),
+    ("texts that are no docstrings", lambda: define("return 'One.'"),
+     lambda: define("return 'Two.'")),
+    ("members of inner classes", lambda: define("class C:\n  a = 1\nreturn C"),
+     lambda: define("class C:\n  a = 2\nreturn C")),
+    ("names of arguments", lambda: define("return o(k=1)"),
+     lambda: define("return o(j=1)")),
+    ("bodies of cached functions", lambda: define("return 1", "@functools.lru_cache(maxsize=9)"),
+     lambda: define("return 2", "@functools.lru_cache(maxsize=9)")),
+    ("slots of classes", lambda: make_class("class Made:\n    __slots__ = ('a',)"),
+     lambda: make_class("class Made:\n    __slots__ = ('b',)")),
+    ("masks", lambda: np.ma.array([1, 2], mask=[False, True]),
+     lambda: np.ma.array([1, 2], mask=[True, False])),
+    ("values that are not masked", lambda: np.ma.array([1, 2]), lambda: np.ma.array([1, 3])),
     ("members of classes", lambda: make_class(MADE.format(1, 2)),
      lambda: make_class(MADE.format(3, 2))),
     ("methods of classes", lambda: make_class(MADE.format(1, 2)),

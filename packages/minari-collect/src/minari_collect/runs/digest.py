@@ -5,7 +5,8 @@ classes something random, and those of tensors addresses. So what pickling would
 through here, and what differs by chance is left out:
 
 - What can be imported counts by its name, as it does when it is pickled.
-- Functions and classes of a script count by their code, and by the globals that it uses.
+- Functions and classes of a script count by their code, and by the globals that it uses, without
+  their docstrings.
 - The state of random generators does not count, because policies and environments are seeded.
 - What cannot be pickled counts by its type.
 """
@@ -23,7 +24,7 @@ from types import (
     CellType,
     CodeType,
     FunctionType,
-    GetSetDescriptorType,
+    MemberDescriptorType,
     MethodType,
     ModuleType,
 )
@@ -43,6 +44,8 @@ _MAIN = ("__main__", "__mp_main__")
 _OF_EVERY_CLASS = {"__dict__", "__weakref__", "__module__", "__doc__", "__qualname__"}
 # Of newer Pythons; the first is a line number.
 _OF_NEWER_CLASSES = {"__firstlineno__", "__static_attributes__"}
+# A function with a docstring, in newer Pythons.
+_HAS_DOCSTRING = 0x4000000
 
 
 def compute_digest(value: object) -> str | None:
@@ -107,6 +110,9 @@ class _Walk:
             return self._walk((value.fget, value.fset, value.fdel))
         if isinstance(value, CellType):
             return self._walk(_list_cell(value))
+        if isinstance(value, np.ma.MaskedArray):
+            data, mask = np.ma.getdata(value, subok=False), np.ma.getmaskarray(value)
+            return self._walk((data, mask, value.fill_value))
         if isinstance(value, np.generic | np.ndarray) and not value.dtype.hasobject:
             array = np.asarray(value)
             return [repr(array.dtype.descr).encode(), repr(array.shape).encode(), array.tobytes()]
@@ -142,10 +148,22 @@ def _is_importable(value: Any) -> bool:
 
 
 def _list_code(code: CodeType) -> Iterator[object]:
-    yield code.co_code
-    yield from (code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)
-    yield from (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
-    yield code.co_consts
+    yield from (code.co_varnames, code.co_freevars, code.co_cellvars)
+    yield from (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount)
+    yield code.co_flags & ~_HAS_DOCSTRING
+    # What the instructions name, not where it lies: a docstring is a constant that none of them
+    # takes, except that classes store theirs.
+    done: list[tuple[str, object]] = []
+    for instruction in dis.get_instructions(code):
+        name, value = instruction.opname, instruction.argval
+        if name == "STORE_NAME" and value in _OF_NEWER_CLASSES | {"__doc__"}:
+            done.pop()
+        elif name == "KW_NAMES" and instruction.arg is not None:  # unknown to Python 3.11
+            done.append((name, code.co_consts[instruction.arg]))
+        else:
+            done.append((name, value))
+    yield done
+    yield getattr(code, "co_exceptiontable", b"")
 
 
 def _list_function(function: FunctionType) -> Iterator[object]:
@@ -172,7 +190,7 @@ def _list_class(of: type) -> Iterator[object]:
     yield of.__qualname__
     yield from of.__bases__
     for name, member in sorted(vars(of).items()):
-        is_slot = isinstance(member, GetSetDescriptorType)
+        is_slot = isinstance(member, MemberDescriptorType)
         if name not in _OF_EVERY_CLASS | _OF_NEWER_CLASSES and not is_slot:
             yield name
             yield member
@@ -198,9 +216,13 @@ def _list_reduced(value: Any) -> Iterator[object]:
         reducer = copyreg.dispatch_table.get(type(value))
         reduced = value.__reduce_ex__(4) if reducer is None else reducer(value)
     except Exception:  # what is not to be pickled raises whatever it likes
-        return
+        reduced = ""
     if isinstance(reduced, str):
         yield reduced
+        # Decorators in C, as that of a cache, have no code that names the function.
+        wrapped = getattr(value, "__dict__", {}).get("__wrapped__")
+        if wrapped is not None and not _is_importable(value):
+            yield wrapped
         return
     # The callable, its arguments, and perhaps a state; then iterators of items, and of pairs.
     yield from reduced[:3]
