@@ -143,6 +143,14 @@ def test_what_is_added_and_converted_is_read_however_well_it_packs(data_format: 
         assert [episode.infos["prompt"][0] for episode in each] == ["p", "p" * LENGTH, "p"]
 
 
+@pytest.mark.parametrize("data_format", FORMATS)
+def test_an_episode_is_read_as_often_as_it_is_asked_for(data_format: str) -> None:
+    dataset = stored(data_format, [some_episode(["p" * LENGTH] * ROWS)] * 2)
+    indices = [0, 1] * 32 + [1] * 64
+    read = dataset.storage.read_episodes(indices)
+    assert [episode.id for episode in read] == indices
+
+
 @pytest.mark.parametrize("values", ["bytes", "variable arrays"])
 def test_a_sidecar_that_another_program_has_packed_is_read(tmp_path: Path, values: str) -> None:
     dataset = stored("arrow", [some_episode(VALUES[values]())])

@@ -25,6 +25,8 @@ def batch_indices(
 ) -> Iterator[list[int]]:
     """Batch indices by the estimated size of their episodes; batches begin small and grow.
 
+    No index is twice in a batch.
+
     Args:
         indices: The indices of episodes.
         total_episodes: The number of stored episodes.
@@ -41,11 +43,16 @@ def batch_indices(
     batch: list[int] = []
     for index in indices:
         try:
-            batch.append(check_episode_index(index, total_episodes))
+            number = check_episode_index(index, total_episodes)
         except EpisodeIndexError:
             if batch:
                 yield batch
             raise
+        if number in batch:
+            # A file that is open may give as much as it holds, and once.
+            yield batch
+            batch = []
+        batch.append(number)
         if len(batch) == size:
             yield batch
             batch, size = [], min(size * 2, largest)
