@@ -260,7 +260,10 @@ def test_the_command_line_says_which_space_of_which_dataset_is_unknown(
 ) -> None:
     create("tests/own-v0", Disc(4.0))
     forget()
-    done = CommandLine(app, "minari", capsys, monkeypatch)("verify", "tests/own-v0")
+    minari = CommandLine(app, "minari", capsys, monkeypatch)
+    shown = " ".join(minari("show", "tests/own-v0").out.split())
+    assert "only a program that knows the type can read it" in shown
+    done = minari("verify", "tests/own-v0")
     assert done.code == 0
     assert done.out.startswith("tests/own-v0: ok (2 episodes")
     said = " ".join(done.err.split())

@@ -25,6 +25,7 @@ from minari_core.formats.registry import DEFAULT_FORMAT
 from minari_core.json_values import JsonObject, JsonValue
 from minari_hub.command_line.dataset_table import join_names
 from minari_hub.command_line.terminal import format_size, to_one_line
+from minari_hub.command_line.wording import translate_advice
 
 _MOST_COMPONENTS = 4
 _SHOWN_APART = frozenset(
@@ -198,7 +199,7 @@ def _format_space(value: object) -> list[str]:
     try:
         return format_space(space_from_json(value))
     except MinariError as error:
-        return [f"cannot be read: {error}"]
+        return [f"cannot be read: {translate_advice(error)}"]
 
 
 def _print_indented(line: str, indent: int, console: Console) -> None:
