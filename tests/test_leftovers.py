@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import time
 import traceback
@@ -18,6 +19,8 @@ import numpy as np
 import pytest
 
 import minari
+import minari.leftovers
+import minari_core
 import minari_hub
 from minari_core.errors import DatasetBusyError, DatasetNotFoundError
 from minari_core.local.locations import datasets_root as find_root
@@ -374,13 +377,69 @@ def test_an_id_that_is_not_left_removes_nothing(datasets_root: Path) -> None:
     assert minari.list_leftovers() == [recording]
 
 
-def test_the_hub_alone_knows_downloads_and_keeps_what_it_does_not_know() -> None:
+def test_the_hub_alone_knows_what_is_in_downloads_and_keeps_what_others_made() -> None:
     for work in (record, download, begin_to_create):
         Paused(work).kill()
     found = {each.kind: each.is_valuable for each in minari_hub.list_leftovers()}
-    assert found == {"unknown": True, "download": True, "creation": False}
+    assert found == {"recording": True, "download": True, "creation": False}
     assert [each.kind for each in minari_hub.remove_leftovers()] == ["creation"]
     assert len(minari.list_recoverable()) == 1
+
+
+def test_core_alone_calls_what_all_packages_leave_by_its_name(datasets_root: Path) -> None:
+    for kind in minari.leftovers.KINDS:
+        (staging_root() / f"{kind.prefix}0123").mkdir(parents=True)
+    make_old(datasets_root)
+    found = {each.id: each.kind for each in minari_core.list_leftovers()}
+    assert found == {f"{kind.prefix}0123": kind.name for kind in minari.leftovers.KINDS}
+    assert minari_core.remove_leftovers() == []
+
+
+def test_what_is_listed_is_taken_to_be_removed_alone_or_with_others() -> None:
+    for work in (record, record, download, begin_to_create):
+        Paused(work).kill()
+    first, second, *others = minari.list_leftovers()
+    assert minari.remove_leftovers(first.id) == [first]
+    assert minari_hub.remove_leftovers(second)[0].id == second.id
+    with pytest.raises(DatasetNotFoundError, match=f"has the id '{first.id}'"):
+        minari.remove_leftovers(first.id)
+    assert minari.remove_leftovers([others[0].id, *others]) == others
+    assert minari.list_leftovers() == []
+
+
+@pytest.mark.parametrize("has_lock", [True, False])
+def test_listing_leaves_a_dataset_whose_replacement_was_killed_to_who_opens_it(
+    has_lock: bool, datasets_root: Path
+) -> None:
+    aside = staging_root() / "replaced" / "toy" / "a-v0"
+    aside.parent.mkdir(parents=True)
+    os.rename(datasets_root / "toy" / "a-v0", aside)
+    if has_lock:
+        (aside.parents[1] / ".lock").touch()
+    make_old(datasets_root)
+    before = names_below(datasets_root)
+    assert minari.list_leftovers() == []
+    assert names_below(datasets_root) == before
+    assert minari.remove_leftovers(valuable=True) == []
+    assert len(minari.load_dataset("toy/a-v0")) == 1
+
+
+def test_a_dataset_that_was_replaced_is_left_and_what_replaced_it_is_not(
+    datasets_root: Path,
+) -> None:
+    aside = staging_root() / "replaced" / "toy" / "a-v0"
+    aside.parent.mkdir(parents=True)
+    os.rename(datasets_root / "toy" / "a-v0", aside)
+    shutil.copytree(aside, datasets_root / "toy" / "a-v0")
+    make_old(datasets_root)
+    before = names_below(datasets_root)
+    (found,) = minari.list_leftovers()
+    assert (found.kind, found.dataset_id) == ("replaced dataset", "toy/a-v0")
+    assert names_below(datasets_root) == before
+    assert minari.remove_leftovers() == [found]
+    assert not aside.exists()
+    assert len(minari.load_dataset("toy/a-v0")) == 1
+    assert_nothing_is_left(datasets_root)
 
 
 def test_a_dataset_of_the_public_formats_keeps_its_files(datasets_root: Path) -> None:

@@ -64,12 +64,12 @@ def test_it_removes_what_has_no_value_and_the_rest_only_if_asked_to(
     assert cli("leftovers", "--remove", "--yes").err == "0 leftovers removed\n"
 
 
-def test_the_hub_alone_keeps_what_it_does_not_know(
+def test_the_hub_alone_keeps_recordings(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub = CommandLine(minari_hub.command_line.app.app, "minari-hub", capsys, monkeypatch)
     leave_a_recording(tmp_path)
     (found,) = hub("leftovers", "--json").json
-    assert (found["kind"], found["is_valuable"]) == ("unknown", True)
+    assert (found["kind"], found["is_valuable"]) == ("recording", True)
     assert hub("leftovers", "--remove", "--yes").code == 0
     assert len(minari.list_recoverable()) == 1

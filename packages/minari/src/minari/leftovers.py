@@ -28,11 +28,14 @@ def list_leftovers() -> list[Leftover]:
     return minari_core.list_leftovers(kinds=KINDS)
 
 
-def remove_leftovers(ids: Iterable[str] | None = None, *, valuable: bool = False) -> list[Leftover]:
+def remove_leftovers(
+    ids: str | Leftover | Iterable[str | Leftover] | None = None, *, valuable: bool = False
+) -> list[Leftover]:
     """Remove what killed processes left under the root of the datasets.
 
     Args:
-        ids: The ids of what to remove, also of what is valuable; everything without value if None.
+        ids: The ids of what to remove, or what `list_leftovers` lists, one or several, also of what
+            is valuable; everything without value if None.
         valuable: Without ``ids``, also remove what can be recovered or gone on with.
 
     Returns:

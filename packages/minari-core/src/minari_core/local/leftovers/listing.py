@@ -30,7 +30,7 @@ def list_leftovers(*, kinds: Sequence[StagedKind] = ()) -> list[Leftover]:
 
 
 def remove_leftovers(
-    ids: Iterable[str] | None = None,
+    ids: str | Leftover | Iterable[str | Leftover] | None = None,
     *,
     valuable: bool = False,
     kinds: Sequence[StagedKind] = (),
@@ -38,7 +38,8 @@ def remove_leftovers(
     """Remove what killed processes left under the root of the datasets.
 
     Args:
-        ids: The ids of what to remove, also of what is valuable; everything without value if None.
+        ids: The ids of what to remove, or what `list_leftovers` lists, one or several, also of what
+            is valuable; everything without value if None.
         valuable: Without ``ids``, also remove what is valuable.
         kinds: What other packages leave in the staging area.
 
@@ -52,7 +53,7 @@ def remove_leftovers(
     """
     found = {leftover.id: (leftover, remove) for leftover, remove in _find(kinds)}
     if ids is not None:
-        chosen = list(dict.fromkeys(ids))
+        chosen = _list_ids(ids)
         for each in chosen:
             if each not in found:
                 raise DatasetNotFoundError(
@@ -75,6 +76,12 @@ def remove_leftovers(
             raise DatasetWriteError(f"{leftover.path} could not be removed: {error}") from error
         removed.append(leftover)
     return removed
+
+
+def _list_ids(chosen: str | Leftover | Iterable[str | Leftover]) -> list[str]:
+    several = [chosen] if isinstance(chosen, str | Leftover) else chosen
+    ids = (each.id if isinstance(each, Leftover) else each for each in several)
+    return list(dict.fromkeys(ids))
 
 
 def _find(kinds: Sequence[StagedKind]) -> list[Found]:

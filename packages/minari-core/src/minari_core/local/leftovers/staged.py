@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 
 from minari_core.errors import MinariError
-from minari_core.files import LOCK_FILES, LOCK_NAME
+from minari_core.files import LOCK_FILES
 from minari_core.local.folders import remove_folder, walk_folders
 from minari_core.local.leftovers.leftover import Found, StagedKind, Worth, describe
-from minari_core.local.locations import staging_root
-from minari_core.local.replacing import ASIDE, discard_folder, hold_off_replacements, put_back
+from minari_core.local.locations import datasets_root, staging_root
+from minari_core.local.replacing import ASIDE, discard_folder, hold_off_replacements
 from minari_core.local.staging import LOCK_SUFFIX, hold_abandoned, hold_left
 from minari_core.locks import HELD_SUFFIX
 
@@ -21,10 +21,20 @@ _KINDS = (
     StagedKind("creation", "create-", lambda folder: Worth()),
     StagedKind("deletion", "delete-", lambda folder: Worth()),
 )
-_UNKNOWN = StagedKind(
-    "unknown",
-    "",
-    lambda folder: Worth(remedy="another package or release made it, and may go on with it"),
+_OF_OTHERS = tuple(
+    StagedKind(
+        name,
+        prefix,
+        lambda folder: Worth(remedy="another package or release made it, and may go on with it"),
+    )
+    # Whoever lists without the packages that leave them shall know them by name.
+    for name, prefix in (
+        ("recording", "collect-"),
+        ("run", "run-"),
+        ("download", "download-"),
+        ("upload", "upload-"),
+        ("unknown", ""),
+    )
 )
 
 
@@ -46,7 +56,7 @@ def find_staged(kinds: Sequence[StagedKind]) -> Iterator[Found]:
             if lock.stem not in names and (lock == path or lock.name not in names):
                 yield from _find_lock(lock)
             continue
-        kind = next(each for each in (*_KINDS, *kinds, _UNKNOWN) if name.startswith(each.prefix))
+        kind = next(each for each in (*_KINDS, *kinds, *_OF_OTHERS) if name.startswith(each.prefix))
         try:
             with hold_left(path):
                 found = describe(name, kind.name, path, kind.describe(path))
@@ -59,16 +69,21 @@ def find_replaced() -> Iterator[Found]:
     """Find datasets that were replaced, of which the new ones have the names."""
     aside = staging_root() / ASIDE
     try:
-        with hold_abandoned(aside, [aside / LOCK_NAME], 0.0):
-            pass
-        put_back()
+        with hold_left(aside):
+            found = list(_list_replaced(aside))
     except MinariError:
         return
+    yield from found
+
+
+def _list_replaced(aside: Path) -> Iterator[Found]:
     names = [name for name, is_dataset in walk_folders(aside) if is_dataset]
     for name in names:
-        found = describe(f"{ASIDE}/{name}", "replaced dataset", aside / name, Worth(name))
-        yield found, partial(_remove_replaced, aside / name)
-    if aside.is_dir() and not names:
+        # One whose name is free is still a dataset: whoever opens or lists datasets puts it back.
+        if os.path.lexists(datasets_root() / name):
+            found = describe(f"{ASIDE}/{name}", "replaced dataset", aside / name, Worth(name))
+            yield found, partial(_remove_replaced, aside / name)
+    if not names:
         yield describe(ASIDE, "lock", aside, Worth()), partial(_remove_empty_folders, aside)
 
 
