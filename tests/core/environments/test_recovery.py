@@ -165,7 +165,7 @@ def test_an_id_that_would_import_a_module_is_refused(id: str, trap: Path) -> Non
 
 @pytest.mark.parametrize("id", ["Nobody/Registered-v3", "CartPole", "Unversioned"])
 def test_an_id_that_is_not_registered_is_made_from_an_entry_point_that_is_trusted(id: str) -> None:
-    spec = EnvSpec(id, CARTPOLE_ENTRY_POINT, kwargs={"sutton_barto_reward": True})
+    spec = EnvSpec(id, "gymnasium.envs.classic_control:PendulumEnv", kwargs={"g": 9.5})
     with pytest.raises(EnvironmentNotRecoverableError, match="trust_entry_point=True"):
         recover_environment(spec)
     with warnings.catch_warnings():
