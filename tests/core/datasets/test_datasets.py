@@ -230,6 +230,25 @@ def test_fractions_are_rounded_by_less_than_an_episode(weights: list[int], total
         assert abs(count - total * fraction) < 1
 
 
+@pytest.mark.parametrize(
+    ("sizes", "counts"),
+    [
+        ([1 / 3] * 3, [4, 4, 4]),
+        ([2 / 3, 1 / 3], [8, 4]),
+        ([1 / 6] * 6, [2] * 6),
+        ([5 / 6, 1 / 6], [10, 2]),
+        ([1 / 3, 1 / 3], [4, 4]),
+        ([np.float32(1 / 3)] * 3, [4, 4, 4]),
+        ([0.1] * 10, [2, 2, 1, 1, 1, 1, 1, 1, 1, 1]),
+    ],
+)
+def test_fractions_that_are_no_decimal_numbers_lose_no_episode(
+    sizes: list[float], counts: list[int]
+) -> None:
+    assert combining._round_fractions(sizes, 12) == counts
+    assert sum(combining._round_fractions(sizes, 1_000_003)) == round(1_000_003 * sum(sizes))
+
+
 def test_a_split_takes_fractions_of_all_episodes() -> None:
     dataset = create()
     for sizes in ([0.8, 0.2], [np.float64(0.8), np.float64(0.2)], [Fraction(4, 5), Fraction(1, 5)]):

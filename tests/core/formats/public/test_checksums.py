@@ -14,11 +14,15 @@ import pytest
 from gymnasium import spaces
 
 from minari_core import (
+    DatasetChangedError,
+    DatasetDamagedError,
+    DatasetNotFoundError,
     EpisodeBuffer,
     MinariDataset,
     combine_datasets,
     convert_dataset,
     create_dataset_from_buffers,
+    delete_dataset,
     load_dataset,
     verify_dataset,
 )
@@ -103,6 +107,53 @@ def test_whatever_this_project_does_to_a_dataset_leaves_it_sound(
     for dataset_id, count in (("guarded-v0", 4), ("back-v0", 4), ("combined-v0", 8)):
         storage: Any = load_dataset(dataset_id).storage
         assert all(storage.get_checksums(number) is not None for number in range(count))
+
+
+def widen_bounds(content: dict[str, Any]) -> None:
+    content["observation_space"] = content["observation_space"].replace("9.0", "8.0")
+
+
+@pytest.mark.parametrize("data_format", FORMATS)
+@pytest.mark.parametrize(
+    "damage",
+    [lambda content: content.update(total_episodes=2, total_steps=8), widen_bounds],
+    ids=["fewer episodes", "another space"],
+)
+def test_nothing_is_added_to_metadata_that_is_damaged(
+    tmp_path: Path, data_format: str, damage: Callable[[Any], object]
+) -> None:
+    data = stored(tmp_path, data_format)
+    edit_json(data / "metadata.json", damage)
+    before = {path: path.read_bytes() for path in data.rglob("*") if path.is_file()}
+    dataset = load_dataset("guarded-v0")
+    with pytest.raises(DatasetDamagedError, match="nothing is added"):
+        dataset.update_dataset_from_buffer([some_episode(9)])
+    with pytest.raises(DatasetDamagedError, match="nothing is added"):
+        dataset.storage.update_metadata({"description": "new"})
+    after = {path: path.read_bytes() for path in data.rglob("*") if path.is_file()}
+    assert {path: after.get(path) for path in before} == before
+    assert found()[0]
+
+
+@pytest.mark.parametrize("data_format", FORMATS)
+def test_a_dataset_that_is_replaced_or_deleted_is_no_longer_read(
+    tmp_path: Path, data_format: str
+) -> None:
+    stored(tmp_path, data_format)
+    dataset = load_dataset("guarded-v0")
+    view = dataset[:1]
+    assert len(dataset[0]) == len(view[0])
+    delete_dataset("guarded-v0")
+    with pytest.raises(DatasetNotFoundError, match="deleted"):
+        dataset[0]
+    with pytest.raises(DatasetNotFoundError, match="deleted"):
+        list(view)
+    stored(tmp_path, data_format)
+    with pytest.raises(DatasetChangedError):
+        dataset[0]
+    with pytest.raises(DatasetChangedError):
+        list(view)
+    assert len(load_dataset("guarded-v0")[0]) > 0
 
 
 @pytest.mark.parametrize("data_format", FORMATS)

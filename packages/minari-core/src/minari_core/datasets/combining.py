@@ -27,6 +27,9 @@ from minari_core.storage.base import Storage, has_same_space, show_space
 
 Dataset = TypeVar("Dataset", bound=MinariDataset)
 
+_ROUNDING = Fraction(1, 10**6)
+"""By how much fractions that are given as floats may miss what they mean."""
+
 
 def combine_datasets(
     datasets_to_combine: Iterable[MinariDataset],
@@ -172,12 +175,14 @@ def _round_fractions(sizes: Sequence[float | Fraction], total: int) -> list[int]
         raise SamplingError(f"sizes {shown} are fractions of all episodes, and not all of 0 to 1")
     # The decimal number that was written, not the binary one nearby: 0.8 and 0.2 are 1 together.
     fractions = [size if isinstance(size, Fraction) else Fraction(str(size)) for size in sizes]
-    if sum(fractions) > 1:
+    # Thirds and the like are no decimal numbers.
+    if sum(fractions) > 1 + _ROUNDING:
         raise SamplingError(f"the fractions {shown} add up to {sum(shown):g}, more than 1")
     exact = [fraction * total for fraction in fractions]
     counts = [int(value) for value in exact]
     by_remainder = sorted(range(len(exact)), key=lambda i: exact[i] - counts[i], reverse=True)
-    for index in by_remainder[: int(sum(exact)) - sum(counts)]:
+    whole = min(total, int(sum(exact) + _ROUNDING * total))
+    for index in by_remainder[: whole - sum(counts)]:
         counts[index] += 1
     return counts
 

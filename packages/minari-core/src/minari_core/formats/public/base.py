@@ -24,6 +24,7 @@ from minari_core.episodes.fit import check_schema_fits, check_shapes
 from minari_core.episodes.stream import encode_shards
 from minari_core.errors import (
     DatasetDamagedError,
+    DatasetNotFoundError,
     DatasetWriteError,
     MinariError,
 )
@@ -39,7 +40,7 @@ from minari_core.formats.columnar.memory import MemoryStorage
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.formats.public.attributes import Attributes, decode_attributes
 from minari_core.formats.public.batching import batch_indices
-from minari_core.formats.public.checksums import EpisodeChecksums, get_checksums
+from minari_core.formats.public.checksums import EpisodeChecksums, check_seal, get_checksums
 from minari_core.formats.public.episode_writer import EpisodeWriter
 from minari_core.formats.public.files import MAIN_FILE, OWN_KEY
 from minari_core.formats.public.metadata_file import (
@@ -54,6 +55,7 @@ from minari_core.storage.base import Storage, check_not_replaced, check_spaces
 _FIXED_KEYS = frozenset({"jpeg_encoding", "dataset_size", OWN_KEY})
 
 _Self = TypeVar("_Self", bound="PublicStorage")
+_Stamp = tuple[int, int, int, int]
 
 
 class PublicStorage(Storage):
@@ -74,6 +76,7 @@ class PublicStorage(Storage):
         self._published = published
         self._lengths: npt.NDArray[np.int64] | None = None
         self._established: Schema | None = None
+        self._stamp: _Stamp | None = None
 
     @classmethod
     def create(
@@ -100,7 +103,10 @@ class PublicStorage(Storage):
             DatasetNotFoundError: The folder holds no dataset.
             DatasetDamagedError: Its metadata is malformed.
         """
-        return cls(folder, cls.read_manifest(folder, given_spaces), published=True)
+        stamp = _read_stamp(folder)
+        storage = cls(folder, cls.read_manifest(folder, given_spaces), published=True)
+        storage._stamp = stamp
+        return storage
 
     @classmethod
     def read_manifest(cls, folder: Path, given_spaces: GivenSpaces) -> PublicManifest:
@@ -242,7 +248,9 @@ class PublicStorage(Storage):
         """Return the number of steps of each episode, shape (total_episodes,); read-only."""
         if self._lengths is None:
             numbers = range(self.total_episodes)
-            lengths = [self._length(attributes) for attributes, _ in self._read_attributes(numbers)]
+            with self._tell_if_replaced():
+                read = self._read_attributes(numbers)
+                lengths = [self._length(attributes) for attributes, _ in read]
             self._lengths = np.array(lengths, dtype=np.int64)
             self._lengths.flags.writeable = False
         return self._lengths
@@ -251,30 +259,32 @@ class PublicStorage(Storage):
         """Read episodes in the order of their indices; see `Storage.read_episodes`."""
         infos, extras = self._manifest.infos, self._manifest.extras
         for numbers in self._batch(indices):
-            for stored in self._read(numbers):
-                episode = complete_episode(stored, self.observation_space)
-                if not copy:
-                    _freeze(episode)
-                rows = len(episode) + 1
-                yield replace(
-                    episode,
-                    infos=fill_missing_keys(episode.infos, infos, rows),
-                    extras=fill_missing_keys(episode.extras, extras, rows),
-                )
+            with self._tell_if_replaced():
+                for stored in self._read(numbers):
+                    episode = complete_episode(stored, self.observation_space)
+                    if not copy:
+                        _freeze(episode)
+                    rows = len(episode) + 1
+                    yield replace(
+                        episode,
+                        infos=fill_missing_keys(episode.infos, infos, rows),
+                        extras=fill_missing_keys(episode.extras, extras, rows),
+                    )
 
     def read_episode_metadata(self, indices: Iterable[int]) -> Iterator[EpisodeMetadata]:
         """Read what is stored about episodes without reading their steps."""
         for numbers in self._batch(indices):
-            read = self._read_attributes(numbers)
-            # What is written here has a row for every final observation.
-            foreign = [number for number in numbers if self.get_checksums(number) is None]
-            rows = dict(zip(foreign, self._count_observations(foreign), strict=True))
-            for number, (attributes, entry) in zip(numbers, read, strict=True):
-                seed, options, metadata = entry or self._decode(number, attributes)
-                length = self._length(attributes)
-                if rows.get(number) == length:
-                    metadata = {**metadata, FINAL_OBSERVATION: False}
-                yield EpisodeMetadata(number, length, seed, options, metadata)
+            with self._tell_if_replaced():
+                read = self._read_attributes(numbers)
+                # What is written here has a row for every final observation.
+                foreign = [number for number in numbers if self.get_checksums(number) is None]
+                rows = dict(zip(foreign, self._count_observations(foreign), strict=True))
+                for number, (attributes, entry) in zip(numbers, read, strict=True):
+                    seed, options, metadata = entry or self._decode(number, attributes)
+                    length = self._length(attributes)
+                    if rows.get(number) == length:
+                        metadata = {**metadata, FINAL_OBSERVATION: False}
+                    yield EpisodeMetadata(number, length, seed, options, metadata)
 
     def _batch(self, indices: Iterable[int]) -> Iterator[list[int]]:
         manifest = self._manifest
@@ -447,6 +457,25 @@ class PublicStorage(Storage):
         )
 
     @contextmanager
+    def _tell_if_replaced(self) -> Iterator[None]:
+        """Raise that the dataset is gone, or another one, rather than what follows from that."""
+        self._check_not_replaced()
+        try:
+            yield
+        except DatasetDamagedError:
+            self._check_not_replaced()
+            raise
+        self._check_not_replaced()
+
+    def _check_not_replaced(self) -> None:
+        if not self._published:
+            return
+        stamp = _read_stamp(self._folder)
+        if stamp != self._stamp:
+            self._read_current()
+            self._stamp = stamp
+
+    @contextmanager
     def _hold_lock(self) -> Iterator[None]:
         """Hold the dataset's lock, after loading its newest state."""
         if not self._published:
@@ -454,6 +483,8 @@ class PublicStorage(Storage):
             return
         with lock_dataset(self._folder):
             self.refresh()
+            # What is written next would make damage look as if it had been written.
+            check_seal(read_metadata(self._folder), self._folder)
             self._sweep()
             yield
 
@@ -463,6 +494,20 @@ class PublicStorage(Storage):
             for path in self._folder.glob(f".{name}.*"):
                 with suppress(OSError):
                     path.unlink()
+
+
+def _read_stamp(folder: Path) -> _Stamp:
+    """Return what changes whenever the metadata of a dataset is replaced.
+
+    Raises:
+        DatasetNotFoundError: There is no dataset any more.
+    """
+    # Before 0.5 the public Minari kept the metadata in the file of the data, and adds to that.
+    for name in (MANIFEST_NAME, MAIN_FILE):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            found = os.stat(folder / name)
+            return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
+    raise DatasetNotFoundError(f"{folder} is gone: its dataset was deleted, or moved")
 
 
 def _as_write_error(folder: Path, error: OSError) -> OSError:

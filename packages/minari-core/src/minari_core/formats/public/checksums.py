@@ -12,9 +12,12 @@ import json
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from minari_core.formats.public.files import OWN_KEY
+from minari_core.errors import DatasetDamagedError
+from minari_core.formats.columnar.manifest import MANIFEST_NAME
+from minari_core.formats.public.files import OWN_KEY, count_episodes
 
 _DIGITS = 16
 _NONE = "-" * _DIGITS
@@ -100,6 +103,22 @@ def is_seal_broken(content: Mapping[str, Any]) -> bool:
     """Return whether something differs that no other program changes."""
     own = content.get(OWN_KEY)
     return not isinstance(own, dict) or own.get(_SEAL) != _compute_seal(content, own)
+
+
+def check_seal(content: Mapping[str, Any], folder: Path) -> None:
+    """Raise if ``metadata.json`` is damaged, before it is written anew with the damage in it.
+
+    Raises:
+        DatasetDamagedError: It is not what was written, in a way that no other program changes it.
+    """
+    if not is_sealed(content):
+        return
+    kept = count_checksums(content[OWN_KEY].get("checksums") or "") if OWN_KEY in content else 0
+    if is_seal_broken(content) or count_episodes(content) < kept:
+        raise DatasetDamagedError(
+            f"{folder / MANIFEST_NAME} is not what was written, so nothing is added to it; "
+            "verify_dataset says what is damaged"
+        )
 
 
 def find_redescribed(content: Mapping[str, Any]) -> list[str]:
