@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import multiprocessing
 import pickle
-from concurrent.futures import ProcessPoolExecutor
+import sys
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -198,3 +199,29 @@ def test_streams_are_spawned_as_numpy_spawns_them() -> None:
     ):
         wanted = np.random.default_rng(seeds).integers(2**62, size=3)
         assert child.generator.integers(2**62, size=3).tolist() == wanted.tolist()
+
+
+def test_threads_that_spawn_from_one_stream_get_a_stream_each() -> None:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    stream = RandomStream(3)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            streams = list(pool.map(lambda _: [stream.spawn() for _ in range(500)], range(8)))
+    finally:
+        sys.setswitchinterval(before)
+    keys = {each._seeds.spawn_key for some in streams for each in some if each._seeds is not None}
+    assert keys == {(number,) for number in range(4000)}
+
+
+def test_a_split_follows_from_the_seed_of_its_dataset(dataset: MinariDataset) -> None:
+    def split(seed: int) -> list[list[int]]:
+        dataset.set_seed(seed)
+        return [part.episode_indices.tolist() for part in split_dataset(dataset, [0.5, 0.5])]
+
+    assert split(3) == split(3) != split(4)
+    dataset.set_seed(3)
+    drawn = draw(dataset)
+    split(3)
+    # What the dataset itself draws is not changed by that.
+    assert draw(dataset) == drawn

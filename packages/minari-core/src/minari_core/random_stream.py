@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,13 @@ class _Process:
 
 
 _process = _Process()
+_counting = Lock()
 
 
 def _become_a_new_process() -> None:
-    global _process
-    _process = _Process()
+    global _counting, _process
+    # Another thread of the process that was forked may hold the lock for ever here.
+    _process, _counting = _Process(), Lock()
 
 
 if hasattr(os, "register_at_fork"):  # there is no fork on Windows
@@ -41,7 +44,7 @@ class RandomStream:
     begins there with fresh entropy from the operating system. A seeded one is carried; in each
     worker of a PyTorch ``DataLoader`` it goes on in a stream of that worker's own.
 
-    Not safe to share between threads, like `numpy.random.Generator`.
+    Not safe to share between threads, like `numpy.random.Generator`; threads may spawn from it.
     """
 
     __slots__ = ("_children", "_generator", "_process", "_seeds")
@@ -83,10 +86,12 @@ class RandomStream:
         if self._seeds is not None:
             if self._process is not _process:
                 self._enter_process()
+            with _counting:
+                number = self._children
+                self._children += 1
             child._seeds = np.random.SeedSequence(
-                self._seeds.entropy, spawn_key=(*self._seeds.spawn_key, self._children)
+                self._seeds.entropy, spawn_key=(*self._seeds.spawn_key, number)
             )
-            self._children += 1
         return child
 
     def _enter_process(self) -> None:

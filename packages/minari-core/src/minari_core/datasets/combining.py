@@ -111,7 +111,8 @@ def split_dataset(
         sizes: The number of episodes of each view, as ``[80, 20]``, together at most all; or the
             fraction of all episodes, as ``[0.8, 0.2]``, together at most 1. Views of fractions
             differ from them by less than one episode (largest remainders).
-        seed: The seed of the split, at least 0; random if None.
+        seed: The seed of the split, at least 0; if None, it follows from the dataset's `set_seed`,
+            or is random.
 
     Returns:
         A view for each size; no episode is in two of them.
@@ -129,7 +130,8 @@ def split_dataset(
             f"dataset ({len(dataset)}): sizes {wanted} add up to {sum(wanted)}"
         )
     # The length alone is what a file says, the indices are borne out by the data.
-    indices = RandomStream(seed).generator.permutation(len(dataset.episode_indices))
+    stream = dataset._stream.spawn() if seed is None else RandomStream(seed)
+    indices = stream.generator.permutation(len(dataset.episode_indices))
     borders = np.cumsum([0, *wanted])
     return [dataset[indices[start:stop]] for start, stop in pairwise(borders)]
 
