@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import copy
 import functools
 import os
 import random
@@ -177,6 +178,19 @@ def test_a_function_that_has_run_is_still_the_same() -> None:
     for _ in range(100):
         function(20)
     assert compute_digest(function) == before
+
+
+def test_what_pickling_notes_in_a_class_does_not_count() -> None:
+    class Policy:
+        def __call__(self, observation: Any) -> int:
+            return 0
+
+    policy = Policy()
+    first = compute_digest(policy)
+    copy.copy(policy)
+    assert "__slotnames__" in vars(Policy)
+    assert first is not None
+    assert first == compute_digest(policy) == compute_digest(Policy())
 
 
 def test_the_generators_of_python_do_not_count_by_their_state() -> None:

@@ -41,7 +41,15 @@ _RANDOM = (
     np.random.RandomState,
 )
 _MAIN = ("__main__", "__mp_main__")
-_OF_EVERY_CLASS = {"__dict__", "__weakref__", "__module__", "__doc__", "__qualname__"}
+# The last one is what pickling notes in a class.
+_OF_EVERY_CLASS = {
+    "__dict__",
+    "__weakref__",
+    "__module__",
+    "__doc__",
+    "__qualname__",
+    "__slotnames__",
+}
 # Of newer Pythons; the first is a line number.
 _OF_NEWER_CLASSES = {"__firstlineno__", "__static_attributes__"}
 # A function with a docstring, in newer Pythons.
