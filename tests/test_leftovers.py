@@ -330,6 +330,23 @@ def test_what_another_machine_left_is_left_when_it_has_not_changed_for_a_day(
     assert {(each.kind, each.is_valuable) for each in minari.list_leftovers()} == expected
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/sys/kernel/random/boot_id"), reason="asks Linux")
+@pytest.mark.parametrize("name", ["recording", "run", "download", "create", "add"])
+def test_what_this_machine_was_working_on_when_it_went_down_is_left_at_once(
+    name: str, datasets_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platform.node", lambda: "node7")
+    work, expected = HELD[name]
+    Paused(work).kill()
+    for path in datasets_root.rglob("*.lock"):
+        if path.stat().st_size:
+            holder = json.loads(path.read_bytes())
+            boot, *namespaces = holder["machine"].split()
+            holder.update(host="node7", machine=" ".join([boot[::-1], *namespaces]))
+            path.write_text(json.dumps(holder))
+    assert {(each.kind, each.is_valuable) for each in minari.list_leftovers()} == expected
+
+
 def test_files_that_nobody_finished_are_left_after_an_hour(datasets_root: Path) -> None:
     ending = "0123456789abcdef" * 2
     names = {

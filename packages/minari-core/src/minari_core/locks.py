@@ -60,8 +60,17 @@ class Holder:
         """Return whether its machine is this one, so that `is_gone` can tell."""
         return self.machine == _identify_machine()
 
+    def is_from_before(self) -> bool:
+        """Return whether its machine is this one, which has been started again since."""
+        if self.host != platform.node() or self.host in ("", "localhost"):
+            return False
+        (then, *namespaces), (now, *_) = self.machine.split(), _identify_machine().split()
+        return bool(namespaces) and then != now
+
     def is_gone(self) -> bool:
         """Return whether it has surely ended."""
+        if self.is_from_before():
+            return True
         if not self.is_from_here() or os.name != "posix":
             return False
         try:

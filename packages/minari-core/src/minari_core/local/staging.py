@@ -89,7 +89,7 @@ def hold_abandoned(what: Path, locks: Sequence[Path], changed: float) -> Iterato
             )
         for path in locks:
             holder = read_holder(path)
-            if holder is not None and not holder.is_from_here():
+            if holder is not None and not (holder.is_from_here() or holder.is_gone()):
                 raise DatasetBusyError(
                     f"{what} was made by process {holder.process} on {holder.host}, which may be "
                     f"alive while {what.name} has changed in the last "
