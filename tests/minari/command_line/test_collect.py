@@ -59,6 +59,22 @@ def test_a_misspelt_environment_is_told_and_does_not_block_the_name(command: Com
     assert right.code == 0, right
 
 
+def test_a_space_of_another_class_is_told_once_in_words_for_a_terminal(
+    command: CommandLine, tmp_path: Path
+) -> None:
+    module = "tests.collect.helpers.own_spaces"
+    refused = command("collect", f"{module}:OwnSpace-v0", "own/a-v0", "--episodes", "2")
+    assert refused.code == 1
+    assert "only a program that registers functions which write and read it" in refused.err
+    assert "Traceback" not in refused.err
+    assert "--resume" not in refused.err
+    assert not list(tmp_path.glob("root/.staging/*"))
+    lossy = command("collect", f"{module}:OwnBox-v0", "own/a-v0", "--episodes", "2")
+    assert lossy.code == 0
+    assert lossy.err.count("unless a program registers functions that write") == 1
+    assert "register says" not in lossy.err
+
+
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="Windows has no groups of processes")
 @pytest.mark.usefixtures("_heeded_interrupts")
 def test_ctrl_c_says_what_is_kept_and_the_command_goes_on_with_resume(

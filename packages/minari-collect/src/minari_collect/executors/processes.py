@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import warnings
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
@@ -14,7 +15,9 @@ from dataclasses import dataclass, field
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any, TypeVar
 
+from minari_core.environments.space_json import LOSSY_SPACES
 from minari_core.errors import RecordingError
+from minari_core.messages import MinariWarning
 
 _Result = TypeVar("_Result")
 
@@ -159,8 +162,12 @@ class ProcessSlots(Executor):
 
 
 def _begin_worker(has_begun: Any) -> None:
-    """Leave Ctrl-C to the process that waits for the workers, and end when that one is gone."""
+    """Leave Ctrl-C to the process that waits for the workers, and end when that one is gone.
+
+    That process has also warned of the spaces.
+    """
     has_begun.value = 1
+    warnings.filterwarnings("ignore", LOSSY_SPACES, MinariWarning)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True, name="parent watch").start()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from concurrent.futures import Executor
@@ -17,6 +18,7 @@ from minari_collect.workers.environment import make_env
 from minari_collect.workers.messages import EnvLike, OpenRemote, Recipe
 from minari_collect.workers.policies import Policy, check_takes_mask
 from minari_core.arguments import check_count, check_count_or_none
+from minari_core.environments.space_json import space_to_json
 from minari_core.errors import DataError, RecordingError
 from minari_core.messages import format_value
 
@@ -130,21 +132,25 @@ def count_workers(workers: int | None, executor: Executor | None) -> int:
 
 
 def check_environment(recipe: Recipe) -> None:
-    """Make a named environment once, before anything is written that names it.
+    """Make the environment once, before anything is written that needs it, and check its spaces.
 
     Raises:
-        RecordingError: It cannot be made here.
+        RecordingError: A named environment cannot be made here.
+        SpaceError: A space cannot be stored.
     """
-    if not isinstance(recipe.env, str | EnvSpec):
-        return
-    name = recipe.env if isinstance(recipe.env, str) else recipe.env.id
     try:
-        make_env(replace(recipe, num_envs=1)).close()
+        with contextlib.closing(make_env(replace(recipe, num_envs=1))) as env:
+            observation_space, action_space = env.observation_space, env.action_space
     except Exception as error:  # an environment raises whatever it likes
+        if not isinstance(recipe.env, str | EnvSpec):
+            return  # a function may do better in a worker, or when it is called again
+        name = recipe.env if isinstance(recipe.env, str) else recipe.env.id
         raise RecordingError(
             f"environment {name!r} cannot be made: {type(error).__name__}: {error}; nothing was "
             "begun"
         ) from error
+    space_to_json(observation_space, "observation_space")
+    space_to_json(action_space, "action_space")
 
 
 def _check_seconds(name: str, value: object) -> float | None:

@@ -83,7 +83,8 @@ def collect_dataset(
 
     Args:
         dataset_name: The id of the new dataset, ``(namespace/…)name-vN``.
-        env: An environment's id or spec, or a function without arguments that makes one.
+        env: An environment's id or spec, or a function without arguments that makes one. Unless
+            there is an ``executor``, one is made here first, and closed, to check its spaces.
         policy: Takes an observation and returns an action; None samples actions uniformly from
             the action space. With a second argument it has a state: it gets None first, and then
             what it returned last beside the action. Its method ``reset``, if there is one, is
@@ -141,6 +142,7 @@ def collect_dataset(
         DatasetBusyError: A run of this name is going on.
         DataError: An argument is not what it should be, and nothing was begun; or the arguments
             do not say how much to collect.
+        SpaceError: A space of the environment cannot be stored; nothing was begun.
         MissingDependencyError: Only cloudpickle can send an argument to workers; nothing was begun.
         RecordingError: The environment cannot be made here, and nothing was begun. Or the run to
             be resumed was another one; the message has the difference. Or the script

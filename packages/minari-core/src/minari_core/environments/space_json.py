@@ -61,6 +61,9 @@ from minari_core.environments.space_fields import (
 from minari_core.errors import SpaceError
 from minari_core.messages import format_value, warn_caller
 
+LOSSY_SPACES = "spaces are kept as those of Gymnasium that they are subclasses of"
+"""How the warning begins that subclasses of Gymnasium's spaces are not kept as such."""
+
 
 def space_to_json(space: Space[Any], where: str = "space") -> str:
     """Write a space as strict JSON (ASCII, no whitespace).
@@ -84,9 +87,8 @@ def space_to_json(space: Space[Any], where: str = "space") -> str:
             f"{name} ({kind.__module__}.{kind.__qualname__})" for name, kind in subclasses.items()
         )
         warn_caller(
-            f"spaces are kept as those of Gymnasium that they are subclasses of: {names}; whatever "
-            "else they have is lost, unless minari.serialization.serialize_space.register says how "
-            "to write them"
+            f"{LOSSY_SPACES}: {names}; whatever else they have is lost, unless "
+            "minari.serialization.serialize_space.register says how to write them"
         )
     return json.dumps(fields, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
 

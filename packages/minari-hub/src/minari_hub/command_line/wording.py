@@ -47,6 +47,14 @@ _WORDS = tuple(
             "only a program that knows the type can read it",
         ),
         (
+            r"register functions that write and read it by .*\.register, or give .*Gymnasium's\b",
+            "only a program that registers functions which write and read it can keep it",
+        ),
+        (
+            r"unless [\w.]*\bserialize_space\.register says how to write them",
+            "unless a program registers functions that write and read them",
+        ),
+        (
             r"combine_datasets and convert_dataset take widen=True",
             "combine and convert take --widen",
         ),
