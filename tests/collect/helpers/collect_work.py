@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -134,6 +135,12 @@ def fill_the_disk_once(marks: str) -> Counting:
     if is_first(Path(marks) / "full"):
         limit_files()
     return Counting()
+
+
+def fill_the_disk_of_a_worker(marks: str) -> Counting:
+    """The same, where a function is called before the run to look at the spaces."""
+    is_worker = multiprocessing.parent_process() is not None
+    return fill_the_disk_once(marks) if is_worker else Counting()
 
 
 def limit_files() -> None:

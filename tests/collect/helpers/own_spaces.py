@@ -22,7 +22,7 @@ class OwnBox(spaces.Box):
 class WithOwnSpace(Counting):
     """An environment that cannot be recorded."""
 
-    observation_space = OwnSpace()
+    observation_space = OwnSpace()  # type: ignore[assignment]  # its base has a Box
 
 
 class WithOwnBox(Counting):
@@ -31,5 +31,5 @@ class WithOwnBox(Counting):
     observation_space = OwnBox(-np.inf, np.inf, (3,), np.float64)
 
 
-gymnasium.register("OwnSpace-v0", WithOwnSpace)
-gymnasium.register("OwnBox-v0", WithOwnBox)
+gymnasium.register("OwnSpace-v0", f"{__name__}:WithOwnSpace")
+gymnasium.register("OwnBox-v0", f"{__name__}:WithOwnBox")

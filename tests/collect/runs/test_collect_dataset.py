@@ -36,7 +36,7 @@ from tests.collect.helpers.collect_work import (
     by_sign,
     by_signs,
     dict_spaces,
-    fill_the_disk_once,
+    fill_the_disk_of_a_worker,
     open_shelf,
 )
 from tests.collect.helpers.one_by_one import fingerprint, one_by_one
@@ -234,7 +234,7 @@ def test_a_full_disk_at_one_worker_loses_nothing(tmp_path: Path) -> None:
 
     dataset = collect_dataset(
         "tests/full-v0",
-        fill_the_disk_once,
+        fill_the_disk_of_a_worker,
         env_kwargs={"marks": str(tmp_path)},
         total_episodes=8,
         seed=6,

@@ -1,10 +1,11 @@
-"""Warn at the caller's line, and write values into messages."""
+"""Warn at the caller's line, write values into messages, and report progress."""
 
 from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeAlias
 
 import numpy as np
 
@@ -12,6 +13,9 @@ import numpy as np
 _OWN_PACKAGES = frozenset(
     {"minari", "minari_core", "minari_collect", "minari_hub", "gymnasium", "contextlib"}
 )
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Told how much is done, and how much there is to do."""
 
 
 class MinariWarning(UserWarning):

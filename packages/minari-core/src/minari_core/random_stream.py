@@ -66,11 +66,6 @@ class RandomStream:
         self._process: _Process | None = _process
 
     @property
-    def is_seeded(self) -> bool:
-        """Whether what is drawn depends on a seed alone."""
-        return self._seeds is not None
-
-    @property
     def generator(self) -> np.random.Generator:
         """The generator to draw from, in this process."""
         if self._process is not _process:

@@ -70,29 +70,29 @@ class FixedBuffer(Buffer):
             self._use(rows)
 
     def take(self, start: int, stop: int, keep: RowMask = None) -> ColumnGroup:
-        rows = self._filled[start:stop]
+        rows = self._all_rows[start:stop]
         if keep is not None:
             rows = rows[keep]
         self._widener.note_written(rows)
         return make_fixed_column(rows.dtype, rows.shape[1:]), [rows]
 
     def read(self, start: int, stop: int) -> object:
-        return self._filled[start:stop].copy()
+        return self._all_rows[start:stop].copy()
 
     def move(self, start: int, stop: int) -> None:
         # numpy buffers overlapping assignments itself.
-        self._filled[: stop - start] = self._filled[start:stop]
+        self._all_rows[: stop - start] = self._all_rows[start:stop]
 
     def copy_row(self, source: int, target: int) -> None:
-        self._filled[target] = self._filled[source]
+        self._all_rows[target] = self._all_rows[source]
 
     def find_problem(self, start: int, stop: int, keep: RowMask) -> str | None:
-        rows = self._filled[start:stop]
+        rows = self._all_rows[start:stop]
         problem = find_array_problem(self._space, rows if keep is None else rows[keep])
         return None if problem is None else f"{self._name}: {problem}"
 
     @property
-    def _filled(self) -> Array:
+    def _all_rows(self) -> Array:
         if self._rows is None:
             dtype = self._dtype or np.dtype(self._space.dtype)
             return np.empty((0, *(self._space.shape or ())), dtype=dtype)
@@ -148,7 +148,7 @@ class FixedBuffer(Buffer):
 
     def _write_converted(self, row: int, value: Any) -> None:
         """Write a single number of another type than the column's."""
-        rows = self._filled
+        rows = self._all_rows
         array = as_numeric_array(value, self._name)
         cast = cast_exactly(array, rows.dtype) if array.shape == () else None
         if cast is None and (self._dtype is not None or array.shape != ()):
@@ -156,11 +156,11 @@ class FixedBuffer(Buffer):
         if cast is None:
             self._widen(self._widener.find_dtype(rows, array))
             cast = array
-        self._filled[row] = cast
+        self._all_rows[row] = cast
 
     def _widen(self, dtype: np.dtype[np.generic]) -> None:
-        if dtype != self._filled.dtype:
-            self._use(self._filled.astype(dtype))
+        if dtype != self._all_rows.dtype:
+            self._use(self._all_rows.astype(dtype))
 
     def _array_writer(self, rows: Array) -> WriteRow:
         dtype, shape = rows.dtype, rows.shape[1:]
@@ -183,6 +183,6 @@ class FixedBuffer(Buffer):
                 )
             if array.dtype != dtype:
                 self._widen(self._widener.find_dtype(rows, array))
-            self._filled[row] = array
+            self._all_rows[row] = array
 
         return write

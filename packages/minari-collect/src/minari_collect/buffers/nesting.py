@@ -1,4 +1,4 @@
-"""How values of Dict and Tuple spaces split into those of the inner spaces, and nest again."""
+"""Split values of Dict and Tuple spaces into those of the inner spaces, and nest them again."""
 
 from __future__ import annotations
 

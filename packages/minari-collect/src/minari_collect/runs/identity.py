@@ -1,4 +1,4 @@
-"""What a run must have in common with one that resumes it."""
+"""The identity of a run: what it must have in common with one that resumes it."""
 
 from __future__ import annotations
 

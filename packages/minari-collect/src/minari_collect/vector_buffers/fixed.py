@@ -77,12 +77,12 @@ class VectorFixedBuffer(VectorBuffer):
                 f"{self._envs} environments"
             )
         converted = self._convert(array)
-        self._filled[row] = converted
+        self._all_rows[row] = converted
 
     def write_one(self, row: int, env: int, value: Any) -> None:
         array = as_numeric_array(value, self._name)
         converted = self._convert(array[None])
-        self._filled[row, env] = converted[0]
+        self._all_rows[row, env] = converted[0]
 
     def add_final(self, value: Any) -> None:
         array = as_numeric_array(value, self._name)
@@ -90,7 +90,7 @@ class VectorFixedBuffer(VectorBuffer):
         self._finals.append(np.array(converted[0], dtype=converted.dtype))
 
     def add_final_cell(self, row: int, env: int) -> None:
-        self._finals.append(np.array(self._filled[row, env]))
+        self._finals.append(np.array(self._all_rows[row, env]))
 
     def keep_finals(self, numbers: Sequence[int]) -> None:
         self._finals = [self._finals[number] for number in numbers]
@@ -121,7 +121,7 @@ class VectorFixedBuffer(VectorBuffer):
         """Copy some cells into an array with a row for each."""
         if self._gathered is not None and self._gathered[0] is wanted:
             return self._gathered[1]
-        rows = self._filled
+        rows = self._all_rows
         # Where rows have no elements, numpy cannot tell how many they are.
         cells = rows.reshape(rows.shape[0] * rows.shape[1], *rows.shape[2:])
         gathered = cells.take(wanted.cells, axis=0, mode="clip")
@@ -139,7 +139,7 @@ class VectorFixedBuffer(VectorBuffer):
         return 0 if self._rows is None else self._rows[:1].nbytes
 
     @property
-    def _filled(self) -> npt.NDArray[Any]:
+    def _all_rows(self) -> npt.NDArray[Any]:
         if self._rows is None:
             dtype = self._dtype or np.dtype(self._space.dtype)
             return np.empty((1, self._envs, *(self._space.shape or ())), dtype=dtype)
@@ -184,7 +184,7 @@ class VectorFixedBuffer(VectorBuffer):
         return values.astype(dtype)
 
     def _widen(self, dtype: np.dtype[Any]) -> None:
-        rows = self._filled
+        rows = self._all_rows
         if dtype != rows.dtype:
             self._rows = rows.astype(dtype)
             self._finals = [final.astype(dtype) for final in self._finals]

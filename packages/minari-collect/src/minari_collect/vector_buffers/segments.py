@@ -1,4 +1,4 @@
-"""Which cells of a time-major buffer are whole episodes: flags in, indices out, no loops.
+"""Find the cells of a time-major buffer that are whole episodes: flags in, indices out, no loops.
 
 Row ``r`` holds an observation of each environment and step ``s`` leads from row ``s`` to row
 ``s + 1``. A step is a *gap* if the environment was reset in it, and an *end* if it is the last

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from typing import TypeAlias
+from collections.abc import Iterator
 
 from minari_core._version import __version__
 from minari_core.datasets.dataset import MinariDataset, get_raw_storage
@@ -17,10 +16,8 @@ from minari_core.formats.registry import check_format, list_formats, open_storag
 from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import choose_id
 from minari_core.local.publishing import check_id_is_free, publish
+from minari_core.messages import Progress
 from minari_core.storage.base import Storage
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""A callback with the number of episodes that are done, and of all."""
 
 # They describe the old storage, or are counted anew.
 _NOT_COPIED = frozenset(
@@ -52,7 +49,7 @@ def convert_dataset(
         data_format: ``"columnar"`` (the same as None), ``"hdf5"``, ``"arrow"`` or ``"parquet"``.
         jpeg_encoding: Store images of at least 32 × 32 pixels as JPEG, which loses detail; only
             the formats of the public Minari can.
-        progress: Called after each episode.
+        progress: Called after each episode with the number of those that are done, and of all.
         widen: Where the dtypes of observations or actions differ from episode to episode, store all
             in the wider one, if that holds all numbers exactly. Needs the columnar format.
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from minari_core.formats.verification.folder import verify_folder
-from minari_core.formats.verification.report import Progress, VerificationReport
+from minari_core.formats.verification.report import VerificationReport
 from minari_core.local.dataset_id import choose_id
 from minari_core.local.finding import build_not_found_error
 from minari_core.local.folders import has_data_folder
 from minari_core.local.locations import DATA_FOLDER, dataset_folder
 from minari_core.local.replacing import put_back
+from minari_core.messages import Progress
 
 
 def verify_dataset(

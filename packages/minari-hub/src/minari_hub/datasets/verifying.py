@@ -11,8 +11,8 @@ from minari_core.formats.columnar.dataset_folder import ColumnarStorage
 from minari_core.formats.columnar.manifest import MANIFEST_NAME, get_data_format, read_manifest
 from minari_core.formats.public.files import MAIN_FILE, belongs_to_dataset
 from minari_core.formats.verification.folder import verify_folder
-from minari_core.formats.verification.report import Progress
 from minari_core.local.staging import hold_staging_folder
+from minari_core.messages import Progress
 from minari_hub.datasets.fetching import check_space, fetch
 from minari_hub.datasets.remote_dataset import LARGEST_MANIFEST, RemoteDataset, locate
 from minari_hub.datasets.staging import StagingArea

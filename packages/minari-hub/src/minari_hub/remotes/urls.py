@@ -32,13 +32,15 @@ class _Kind:
     takes_path: bool = True
     """Whether a URL may continue after its first name: then ``scheme://bucket/a`` has, under the
     name ``b``, what ``scheme://bucket`` has under ``a/b``."""
+    same_as: str = ""
+    """The scheme that means the same, and that the one spelling of a dataset's URL has."""
 
 
 # The kinds by the schemes of their URLs; whatever is not here is left to fsspec.
 _KINDS = {
     "file": _Kind("folder"),
     "gs": _Kind("gcs"),
-    "gcp": _Kind("gcs"),
+    "gcp": _Kind("gcs", same_as="gs"),
     "hf": _Kind("huggingface", extra="hf", takes_path=False),
 }
 _OTHERS = _Kind("fsspec", extra="fsspec")
@@ -104,7 +106,7 @@ def normalize_dataset_url(url: str) -> str:
         'gs://bucket/D4RL/door/human-v2'
     """
     head, _, path = url.partition("://")
-    scheme = {"gcp": "gs"}.get(head.lower(), head.lower())
+    scheme = _KINDS.get(head.lower(), _OTHERS).same_as or head.lower()
     root = ""
     if scheme == "file":
         root, path = "/", quote(unquote(path.removeprefix("localhost")))

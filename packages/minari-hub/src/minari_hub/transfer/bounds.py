@@ -44,18 +44,19 @@ def bound_listing(items: Iterable[Item], url: str) -> Iterator[Item]:
     """
     for count, item in enumerate(items, start=1):
         if count > MOST_OBJECTS:
-            raise RemoteError(
-                f"could not list {url}: it lists more than {MOST_OBJECTS:,} objects, the most "
-                "that are taken; name a part of it"
-            )
+            raise _build_too_many_error(url, "lists", MOST_OBJECTS, "objects")
         yield item
 
 
 def build_folders_error(url: str) -> RemoteError:
     """Return the error that a listing came upon more than `MOST_FOLDERS`."""
+    return _build_too_many_error(url, "has", MOST_FOLDERS, "folders")
+
+
+def _build_too_many_error(url: str, verb: str, most: int, what: str) -> RemoteError:
     return RemoteError(
-        f"could not list {url}: it has more than {MOST_FOLDERS:,} folders, the most that are "
-        "looked into; name a part of it"
+        f"could not list {url}: it {verb} more than {most:,} {what}, the most that are taken; "
+        "name a part of it"
     )
 
 
@@ -86,10 +87,7 @@ class PageCounter:
             )
         self._seen.add(token)
         if len(self._seen) >= MOST_PAGES:
-            raise RemoteError(
-                f"could not list {self._url}: it sends more than {MOST_PAGES:,} pages, the most "
-                "that are taken; name a part of it"
-            )
+            raise _build_too_many_error(self._url, "sends", MOST_PAGES, "pages")
 
 
 def run_within(seconds: float, work: Callable[[], Result], what: str) -> Result:

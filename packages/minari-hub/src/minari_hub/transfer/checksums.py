@@ -6,12 +6,11 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias, get_args
+from typing import Literal, Protocol, TypeAlias
 
 Algorithm: TypeAlias = Literal["crc32c", "md5", "sha256", "git-sha1"]
 """``git-sha1`` is what git names a file's content by."""
 
-ALGORITHMS: tuple[str, ...] = get_args(Algorithm)
 _BLOCK = 1 << 20
 
 

@@ -30,7 +30,8 @@ from minari_core.formats.shards.file_check import compute_checksum
 from minari_core.formats.shards.reader import ShardReader, view_array
 from minari_core.formats.verification.contents import ContentRemarks
 from minari_core.formats.verification.hdf5_structure import find_structure_problems
-from minari_core.formats.verification.report import Findings, Progress, VerificationProblem
+from minari_core.formats.verification.report import Findings, VerificationProblem
+from minari_core.messages import Progress
 
 _LENGTHS = "episodes/length"
 _SHARD_FILES = "shard-*.h5"

@@ -20,11 +20,11 @@ from minari_core.formats.registry import load_check, read_dataset_metadata
 from minari_core.formats.verification.report import (
     Check,
     Findings,
-    Progress,
     VerificationProblem,
     VerificationReport,
     format_error,
 )
+from minari_core.messages import Progress
 
 
 def verify_folder(dataset_id: str, folder: Path, progress: Progress) -> VerificationReport:

@@ -23,10 +23,10 @@ from minari_core.formats.public.metadata_file import list_checksums
 from minari_core.formats.verification.reading import EpisodeCheck, open_for_check
 from minari_core.formats.verification.report import (
     Findings,
-    Progress,
     VerificationProblem,
     format_error,
 )
+from minari_core.messages import Progress
 
 
 def check_public_dataset(

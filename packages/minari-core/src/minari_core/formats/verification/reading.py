@@ -15,7 +15,8 @@ from minari_core.errors import DatasetBusyError, FormatError
 from minari_core.formats.columnar.manifest import MANIFEST_NAME, Manifest
 from minari_core.formats.registry import open_storage
 from minari_core.formats.verification.contents import ContentRemarks
-from minari_core.formats.verification.report import Findings, Progress, format_error
+from minari_core.formats.verification.report import Findings, format_error
+from minari_core.messages import Progress
 from minari_core.storage.base import Storage
 
 # It lets a dataset be opened whose own space is unknown; no value is read by it.

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from minari_core.errors import DatasetChangedError, MinariError
 from minari_core.formats.columnar.manifest import Manifest
 from minari_core.json_values import JsonObject
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""Told how many bytes were checked, and how many there are."""
+from minari_core.messages import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +128,7 @@ class Check(Protocol):
         Args:
             folder: Its ``data`` folder.
             manifest: Its manifest.
-            progress: Called as it goes on.
+            progress: Called with the number of bytes checked so far, and of all bytes.
             findings: Collects what is found.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Which row of an info belongs to a step: the one that the step returned, or the one before it.
+"""Find the row of an info that belongs to a step: the one that it returned, or the one before.
 
 Infos have T+1 rows, and a step returns the row after it. In flat files, row t of an info lies
 beside step t. Where it says something about the action, as D4RL's ``action_log_probs`` does, the

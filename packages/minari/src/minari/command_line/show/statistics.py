@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +10,9 @@ import numpy.typing as npt
 from minari_core import MinariDataset
 from minari_core.datasets.dataset import get_raw_storage
 from minari_core.formats.columnar.reading import ShardedStorage
+from minari_core.messages import Progress
 from minari_core.storage.base import Storage
 
-Progress = Callable[[int, int], None]
 _STEPS_AT_ONCE = 1 << 20
 
 

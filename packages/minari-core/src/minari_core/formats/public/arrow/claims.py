@@ -1,4 +1,4 @@
-"""What the batches of an Arrow file claim to be, without decompressing them.
+"""Read what the batches of an Arrow file claim to be, without decompressing them.
 
 Arrow takes the memory that a compressed buffer asks for before it looks at what is there. So the
 few tables of the file's `format`_ that say it are read here; Arrow checks all others.

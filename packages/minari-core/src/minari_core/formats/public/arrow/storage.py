@@ -212,7 +212,7 @@ class ArrowStorage(PublicStorage):
         check_limit(sum(claim.nbytes for claim in claims), limit)
         with pa.ipc.open_file(pa.py_buffer(content)) as file:
             batches = map(file.get_batch, range(file.num_record_batches))
-            return pa.Table.from_batches(_limited(batches, limit, most_rows), file.schema)
+            return pa.Table.from_batches(_limit_batches(batches, limit, most_rows), file.schema)
 
     def _count_rows(self, path: Path) -> int:
         check_plain(path, may_be_link=True)
@@ -251,7 +251,7 @@ class ParquetStorage(ArrowStorage):
             check_limit(row * most_rows, limit)
             at_once = max(1, min(_BATCH_ROWS, _BATCH_NBYTES // max(row, 1)))
             batches = file.iter_batches(at_once)
-            return pa.Table.from_batches(_limited(batches, limit, most_rows), schema)
+            return pa.Table.from_batches(_limit_batches(batches, limit, most_rows), schema)
 
     def _count_rows(self, path: Path) -> int:
         check_plain(path, may_be_link=True)
@@ -340,7 +340,7 @@ def _check_rows(rows: int, most_rows: int) -> None:
         raise DatasetDamagedError(f"it has {rows} rows, but its metadata says {most_rows}")
 
 
-def _limited(batches: Iterable[Any], limit: int, most_rows: int) -> Iterator[Any]:
+def _limit_batches(batches: Iterable[Any], limit: int, most_rows: int) -> Iterator[Any]:
     """Yield batches as long as they are not more, and take no more memory, than they may."""
     rows = nbytes = 0
     for batch in batches:

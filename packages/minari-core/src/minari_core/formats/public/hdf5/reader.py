@@ -27,7 +27,6 @@ from minari_core.formats.public.sidecar import COLUMNS_NAME, restore_sidecar
 
 _COLUMNS = ("observations", "actions", "rewards", "terminations", "truncations")
 _PARTS = frozenset({*_COLUMNS, "infos"})
-_SOUND = frozenset({"id", "seed", "total_steps"})
 
 
 class EpisodeReader:
