@@ -15,7 +15,9 @@ _EXACT_BELOW = 2.0**53
 
 
 def compute_reward_statistics(rewards: Rewards, lengths: npt.NDArray[np.int64]) -> dict[str, Array]:
-    """Compute statistics of the rewards of each episode, to the last bit as of one alone.
+    """Compute what `minari_core.episodes.describe_rewards` does, for many episodes at once.
+
+    The keys and the values are the same, to the last bit.
 
     Args:
         rewards: The rewards of all episodes, concatenated, float64 of shape (steps,).

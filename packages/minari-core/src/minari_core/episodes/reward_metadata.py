@@ -11,6 +11,8 @@ import numpy.typing as npt
 def describe_rewards(rewards: npt.ArrayLike) -> dict[str, float]:
     """Return the sum, mean, standard deviation, maximum and minimum of an episode's rewards.
 
+    ``minari_collect.recording.reward_statistics`` computes the same for many episodes at once.
+
     Args:
         rewards: Shape (T,), or (T, k) for vector rewards.
     """

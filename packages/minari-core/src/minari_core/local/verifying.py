@@ -24,8 +24,9 @@ def verify_dataset(
     HDF5 and in the manifest, links that lead out of the shard, row counts, offsets, whether texts
     and images can be decoded, the lengths of episodes, totals and spaces. For any other format:
     whether every episode can be read, its id, its length, dtypes and shapes against the spaces,
-    and the totals. Where the type of a space is unknown, episodes are compared with their checksums
-    alone.
+    and the totals; and whether the contents and attributes of episodes, and ``metadata.json``, have
+    the checksums that this project writes beside them. Where the type of a space is unknown,
+    episodes are compared with their checksums alone.
 
     Damage is reported and never raised.
 
@@ -37,6 +38,7 @@ def verify_dataset(
     Raises:
         DatasetIdError: The id is malformed.
         DatasetNotFoundError: There is no such dataset.
+        DatasetBusyError: Another program holds one of its HDF5 files open for writing.
         DatasetChangedError: Another process rewrote the dataset meanwhile; verify it again.
         FormatError: The dataset is of a format, or a version of it, that is unknown here.
 

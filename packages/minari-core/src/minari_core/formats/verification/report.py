@@ -64,8 +64,9 @@ class VerificationReport:
     problems: tuple[VerificationProblem, ...]
     """Everything that is wrong; empty for a sound dataset."""
     remarks: tuple[VerificationProblem, ...]
-    """Findings that are no damage: files that are not part of the dataset, NaN and infinities, and
-    episodes that go on after an end."""
+    """Findings that are no damage: files that are not part of the dataset, NaN and infinities,
+    episodes that go on after an end and, in the public Minari's formats, episodes without checksums
+    and metadata that another program has changed."""
 
     @property
     def ok(self) -> bool:
