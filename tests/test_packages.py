@@ -54,7 +54,6 @@ SHARED_CORE = """
     formats.columnar.manifest formats.columnar.reading formats.columnar.shard_folder
     formats.public.files formats.public.hdf5.placeholder formats.public.spaces
     formats.verification.episode_files formats.verification.folder
-    formats.verification.report
     local.dataset_id local.finding local.leftovers.leftover local.locations local.namespaces
     local.publishing local.replacing local.staging
     datasets.card datasets.converting datasets.creation datasets.dataset datasets.details

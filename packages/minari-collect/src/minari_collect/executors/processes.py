@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any, TypeVar
 
+from minari_core import MinariWarning
 from minari_core.environments.space_json import LOSSY_SPACES
 from minari_core.errors import RecordingError
-from minari_core.messages import MinariWarning
 
 _Result = TypeVar("_Result")
 

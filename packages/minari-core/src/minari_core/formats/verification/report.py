@@ -65,8 +65,8 @@ class VerificationReport:
     """Everything that is wrong; empty for a sound dataset."""
     remarks: tuple[VerificationProblem, ...]
     """Findings that are no damage: files that are not part of the dataset, NaN and infinities,
-    episodes that go on after an end and, in the public Minari's formats, episodes without checksums
-    and metadata that another program has changed."""
+    episodes that go on after an end, spaces whose type is unknown here and, in the public Minari's
+    formats, episodes without checksums and metadata that another program has changed."""
 
     @property
     def ok(self) -> bool:
