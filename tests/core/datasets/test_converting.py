@@ -181,7 +181,7 @@ def test_what_a_killed_append_left_is_removed_by_the_next(tmp_path: Path) -> Non
         (data / "metadata.json").write_bytes(before)
         found = load_dataset(f"{data_format}-v0")
         assert len(found) == 3
-        found.update_dataset_from_buffer([dataset[1]])
+        found.update_dataset_from_buffer([found[1]])
         assert [len(episode) for episode in load_dataset(f"{data_format}-v0")] == [3, 1, 5, 1]
 
 
