@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import pathlib
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -229,6 +230,9 @@ def _kept_journals(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(os, "unlink", refuse)
     monkeypatch.setattr(os, "remove", refuse)
+    # Python 3.10 keeps the function of the system.
+    if hasattr(pathlib, "_NormalAccessor"):
+        monkeypatch.setattr(pathlib._NormalAccessor, "unlink", staticmethod(refuse))
 
 
 @pytest.mark.usefixtures("_kept_journals")
