@@ -178,8 +178,11 @@ class CollectorStaging:
 
     def _make_folder(self) -> None:
         started = datetime.now(timezone.utc)
-        folder = staging_root() / f"{FOLDER_PREFIX}{started:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:8]}"
-        make_folder(folder)
+        root = staging_root()
+        make_folder(root)
+        folder = root / f"{FOLDER_PREFIX}{started:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:8]}"
+        # A power cut takes what is in it as well, so that flushing its name would cost for nothing.
+        folder.mkdir()
         lock = FileLock(folder / LOCK_NAME)
         try:
             # The lock comes before the journal, which makes the folder a recording.
