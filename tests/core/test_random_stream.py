@@ -8,14 +8,22 @@ import pickle
 import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from gymnasium import spaces
 
-from minari_core import MinariDataset, create_dataset_from_buffers, load_dataset, split_dataset
+from minari_core import (
+    MinariDataset,
+    SamplingError,
+    create_dataset_from_buffers,
+    load_dataset,
+    split_dataset,
+)
 from minari_core.episodes.episode import EpisodeBuffer
 from minari_core.random_stream import RandomStream
+from minari_core.sampling import Batches
 
 START_METHODS = multiprocessing.get_all_start_methods()
 Draw = tuple[float, ...]
@@ -225,3 +233,104 @@ def test_a_split_follows_from_the_seed_of_its_dataset(dataset: MinariDataset) ->
     split(3)
     # What the dataset itself draws is not changed by that.
     assert draw(dataset) == drawn
+
+
+def list_positions(batches: Batches[Any]) -> list[int]:
+    return [int(step) for batch in batches for step in batch.observations[:, 0]]
+
+
+def list_one_share(batches: Batches[Any]) -> list[Any]:
+    return list(batches.share(0, 2))
+
+
+@pytest.mark.parametrize("method", START_METHODS)
+def test_batches_that_nobody_seeded_have_another_order_in_each_process(
+    dataset: MinariDataset, method: str
+) -> None:
+    batches = dataset.batches(100)
+    context = multiprocessing.get_context(method)
+    orders = []
+    for _ in range(2):
+        with ProcessPoolExecutor(1, mp_context=context) as pool:
+            orders.append(pool.submit(list_positions, batches).result())
+    orders.append(list_positions(batches))
+
+    assert len({tuple(order) for order in orders}) == 3
+    assert {tuple(sorted(order)) for order in orders} == {
+        tuple(sorted(list_positions(dataset.batches(100, shuffle=False))))
+    }
+
+
+@pytest.mark.skipif("fork" not in START_METHODS, reason="needs fork")
+def test_a_forked_process_refuses_the_rest_of_an_epoch_that_nobody_seeded(
+    dataset: MinariDataset,
+) -> None:
+    batches = dataset.batches(100)
+    first = next(batches)
+    reader, writer = multiprocessing.get_context("fork").Pipe()
+
+    def go_on() -> None:
+        try:
+            writer.send(str(next(batches)))
+        except SamplingError as error:
+            writer.send(str(error))
+
+    process = multiprocessing.get_context("fork").Process(target=go_on)
+    process.start()
+    process.join()
+
+    assert "at batch 1 of 4 of an epoch" in reader.recv()
+    rest = [int(step) for batch in batches for step in batch.observations[:, 0]]
+    assert len({*rest, *map(int, first.observations[:, 0])}) == 400
+
+
+def test_batches_that_nobody_seeded_are_not_pickled_in_the_middle_of_an_epoch(
+    dataset: MinariDataset,
+) -> None:
+    batches = dataset.batches(100, epochs=2)
+    next(batches)
+    with pytest.raises(SamplingError, match=r"at batch 1 of 4.*give seed= to batches"):
+        pickle.dumps(batches)
+
+    for _ in range(3):
+        next(batches)
+    again = pickle.loads(pickle.dumps(batches))
+    assert len(list_positions(again)) == len(list_positions(batches)) == 400
+
+    in_order = dataset.batches(100, shuffle=False)
+    next(in_order)
+    assert len(list_positions(pickle.loads(pickle.dumps(in_order)))) == 300
+
+
+@pytest.mark.parametrize("is_set", [False, True])
+def test_seeded_batches_are_carried_with_their_position(
+    dataset: MinariDataset, is_set: bool
+) -> None:
+    if is_set:
+        dataset.set_seed(3)
+    batches = dataset.batches(100) if is_set else dataset.batches(100, seed=3)
+    next(batches)
+    text = pickle.dumps(batches)
+
+    assert text == pickle.dumps(batches)
+    again = pickle.loads(text)
+    assert again.state_dict() == batches.state_dict()
+    shares = [list(again.share(number, 2)) for number in range(2)]
+    assert [len(share) for share in shares] == [2, 1]
+    assert list_positions(again) == list_positions(batches)
+
+
+def test_processes_do_not_share_or_rank_an_epoch_that_nobody_seeded(
+    dataset: MinariDataset,
+) -> None:
+    batches = dataset.batches(100)
+    assert [len(list(batches.share(number, 3))) for number in range(3)] == [2, 1, 1]
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        failure = pool.submit(list_one_share, batches).exception()
+    assert isinstance(failure, SamplingError)
+    assert "2 processes that share an epoch need one order" in str(failure)
+
+    with pytest.raises(SamplingError, match=r"the 2 ranks of an epoch need one order"):
+        dataset.batches(100, rank=1, world_size=2)
+    dataset.set_seed(1)
+    assert len(dataset.batches(100, rank=1, world_size=2)) == 2

@@ -336,3 +336,90 @@ def test_a_loader_that_would_make_batches_of_batches_is_told_which_argument_to_g
     data = BatchDataset(walks.of_vectors(), 8)
     with pytest.raises(SamplingError, match="batch_size=None"):
         next(iter(DataLoader(data, num_workers=workers)))
+
+
+class WholeEpochs(torch.utils.data.IterableDataset):  # type: ignore[misc]  # torch is skipped
+    """What people write by themselves: batches that are made before the workers begin."""
+
+    def __init__(self, batches: Any, is_shared: bool) -> None:
+        self.batches = batches
+        self.is_shared = is_shared
+
+    def __iter__(self) -> Any:
+        worker = torch.utils.data.get_worker_info()
+        shared = self.batches.share(worker.id, worker.num_workers) if self.is_shared else None
+        for batch in self.batches if shared is None else shared:
+            yield torch.from_numpy(batch.observations)
+
+
+class OwnEpochs(torch.utils.data.IterableDataset):  # type: ignore[misc]  # torch is skipped
+    """What people write by themselves: each worker makes batches, and takes a share of them."""
+
+    def __init__(self, dataset: MinariDataset, **options: Any) -> None:
+        self.dataset = dataset
+        self.options = options
+
+    def __iter__(self) -> Any:
+        worker = torch.utils.data.get_worker_info()
+        batches = self.dataset.batches(8, **self.options)
+        for batch in batches.share(worker.id, worker.num_workers):
+            yield torch.from_numpy(batch.observations)
+
+
+def rows_of(data: Any, workers: int) -> list[bytes]:
+    loader = DataLoader(data, batch_size=None, num_workers=workers, multiprocessing_context="fork")
+    return [row.numpy().tobytes() for batch in loader for row in batch]
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_workers_neither_repeat_nor_double_batches_that_nobody_seeded(is_shared: bool) -> None:
+    dataset = walks.of_vectors()
+    data = WholeEpochs(dataset.batches(8), is_shared)
+
+    with pytest.raises(SamplingError, match=r"nobody seeded .* of the 2 workers.*give seed="):
+        rows_of(data, 2)
+    # One worker has nobody to share with, and draws an order of its own each time.
+    first, second = rows_of(data, 1), rows_of(data, 1)
+    assert first != second
+    assert sorted(first) == sorted(second)
+    seeded = WholeEpochs(dataset.batches(8, seed=1), is_shared)
+    assert len(rows_of(seeded, 2)) == walks.TOTAL * (1 if is_shared else 2)
+
+
+@pytest.mark.parametrize("is_set", [False, True])
+def test_workers_share_no_epoch_of_orders_of_their_own(is_set: bool) -> None:
+    dataset = walks.of_vectors()
+    if is_set:
+        dataset.set_seed(4)
+
+    with pytest.raises(SamplingError, match=r"the 2 processes that share an epoch need one order"):
+        rows_of(OwnEpochs(dataset), 2)
+    in_order = rows_of(OwnEpochs(dataset, shuffle=False), 1)
+    assert sorted(rows_of(OwnEpochs(dataset, seed=4), 2)) == sorted(in_order)
+    assert sorted(rows_of(OwnEpochs(dataset, shuffle=False), 2)) == sorted(in_order)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_each_way_to_give_a_loader_whole_batches_is_right_or_refused(workers: int) -> None:
+    dataset = walks.of_vectors()
+    data, transitions = BatchDataset(dataset, 16), TransitionDataset(dataset)
+    both = torch.utils.data.ConcatDataset([transitions, transitions])
+    options: dict[str, Any] = {"num_workers": workers}
+
+    def shape_of(data: Any, **more: Any) -> list[int]:
+        return list(next(iter(DataLoader(data, **options, **more)))["rewards"].shape)
+
+    for size in (1, 4):
+        with pytest.raises(SamplingError, match="batch_size=None"):
+            shape_of(data, batch_size=size, collate_fn=collate)
+        with pytest.raises(SamplingError, match="batch_size=None"):
+            shape_of(data, batch_size=size)
+        with pytest.raises(SamplingError, match=r"collate_fn=minari_core\.torch\.collate"):
+            shape_of(transitions, batch_size=size)
+        with pytest.raises(SamplingError, match="give this DataLoader no collate_fn"):
+            shape_of(both, batch_size=size, collate_fn=collate)
+        assert shape_of(both, batch_size=size) == [size]
+        assert shape_of(transitions, batch_size=size, collate_fn=collate) == [size]
+    for more in ({}, {"collate_fn": collate}):
+        assert shape_of(data, batch_size=None, **more) == [16]
+        assert shape_of(transitions, batch_size=None, **more) == []

@@ -19,18 +19,23 @@ from minari_core.arguments import check_whole_number
 _PARENT_OF_WORKERS = "torch.utils.data"
 
 
-class _Process:
-    """A stand-in for this process; each process that is forked from it has another."""
+class Process:
+    """A stand-in for a process; each process that is forked from it has another."""
 
 
-_process = _Process()
+_process = Process()
 _counting = Lock()
+
+
+def current_process() -> Process:
+    """Return the stand-in for this process."""
+    return _process
 
 
 def _become_a_new_process() -> None:
     global _counting, _process
     # Another thread of the process that was forked may hold the lock for ever here.
-    _process, _counting = _Process(), Lock()
+    _process, _counting = Process(), Lock()
 
 
 if hasattr(os, "register_at_fork"):  # there is no fork on Windows
@@ -63,7 +68,12 @@ class RandomStream:
         )
         self._children = 0
         self._generator: np.random.Generator | None = None
-        self._process: _Process | None = _process
+        self._process: Process | None = _process
+
+    @property
+    def is_seeded(self) -> bool:
+        """Whether what is drawn depends on a seed that somebody set."""
+        return self._seeds is not None
 
     @property
     def generator(self) -> np.random.Generator:
@@ -95,14 +105,14 @@ class RandomStream:
         if self._seeds is None:
             self._generator = None
             return
-        worker = _worker_number()
+        worker = find_loader_worker()
         if worker is not None:
             # What was drawn before counts, so that workers of a later epoch draw otherwise
             # where the dataset was drawn from in between.
             drawn = self.generator.integers(2**63, size=2).tolist()
             self._seeds = np.random.SeedSequence(
                 self._seeds.entropy,
-                spawn_key=(*self._seeds.spawn_key, *_split_into_words(drawn), worker),
+                spawn_key=(*self._seeds.spawn_key, *_split_into_words(drawn), worker[0]),
             )
             self._children = 0
             self._generator = None
@@ -130,12 +140,12 @@ class RandomStream:
                 self._generator.bit_generator.state = state["drawn"]
 
 
-def _worker_number() -> int | None:
-    """The number of the PyTorch ``DataLoader`` worker that this process is, if it is one."""
+def find_loader_worker() -> tuple[int, int] | None:
+    """Return which worker of a PyTorch ``DataLoader`` this is, of how many; None if it is none."""
     # A process without PyTorch is no worker of its.
     data = sys.modules.get(_PARENT_OF_WORKERS)
     info = None if data is None else data.get_worker_info()
-    return None if info is None else int(info.id)
+    return None if info is None else (int(info.id), int(info.num_workers))
 
 
 def _split_into_words(numbers: list[int]) -> tuple[int, ...]:

@@ -50,7 +50,18 @@ def _to_tensor(array: np.ndarray[Any, Any]) -> Any:
 
 
 def collate(batch: Any) -> Any:
-    """Pass on what `TransitionDataset.__getitems__` has already made a batch of."""
+    """Pass on what `TransitionDataset.__getitems__` has already made a batch of.
+
+    Raises:
+        SamplingError: It is a list: of the batches of a `BatchDataset`, or of single transitions.
+    """
+    if isinstance(batch, list) and batch and isinstance(batch[0], dict):
+        if isinstance(batch[0], _UncollatedBatch):
+            _refuse_to_collate(batch)
+        raise SamplingError(
+            "minari_core.torch.collate passes whole batches on, and these are single transitions: "
+            "give this DataLoader no collate_fn"
+        )
     return dict(batch) if isinstance(batch, _WholeBatch) else batch
 
 

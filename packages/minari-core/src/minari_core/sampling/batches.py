@@ -9,6 +9,7 @@ import numpy as np
 
 from minari_core.arguments import check_whole_number
 from minari_core.errors import SamplingError
+from minari_core.random_stream import Process, current_process, find_loader_worker
 from minari_core.sampling.permutation import Permutation
 from minari_core.sampling.rank_index import Positions
 from minari_core.sampling.steps import EMPTY
@@ -18,6 +19,7 @@ Batch = TypeVar("Batch", covariant=True)
 
 _POSITIONS_AT_ONCE = 1 << 14
 _STATE_VERSION = 1
+_SEED_THEM = "give seed= to batches, or a seed to set_seed before"
 
 
 class Sampler(Protocol[Batch]):
@@ -38,6 +40,9 @@ class Batches(Generic[Batch]):
     Among ``world_size`` ranks, rank r takes the positions r, r + world_size, … of each epoch's
     order, so ranks share nothing and leave nothing out. Memory does not grow with the dataset.
 
+    An order that nobody seeded is that of one process alone. Another one, to which it comes by a
+    fork or a pickle, draws an order of its own, and refuses to go on in the middle of an epoch.
+
     Not safe to share between threads: it holds its position.
     """
 
@@ -46,8 +51,9 @@ class Batches(Generic[Batch]):
         sampler: Sampler[Batch],
         batch_size: int,
         *,
-        seed: int,
+        seed: int | None,
         identity: str,
+        is_shared: bool = True,
         epochs: int | None = 1,
         shuffle: bool = True,
         drop_last: bool = False,
@@ -60,8 +66,9 @@ class Batches(Generic[Batch]):
         Args:
             sampler: The reader of the batches.
             batch_size: The number of transitions or windows in a batch, of this rank.
-            seed: The seed of the order.
+            seed: The seed of the order; from fresh entropy if None, in each process anew.
             identity: Tells the dataset, view and options from others, for `load_state_dict`.
+            is_shared: Whether all processes that `share` an epoch have the same seed.
             epochs: The number of epochs; without end if None.
             shuffle: Whether the order is random; else it is that of the dataset.
             drop_last: Leave out a last batch that is not full; with several ranks, all have the
@@ -75,7 +82,8 @@ class Batches(Generic[Batch]):
             SamplingError: A number is out of its range, or there is nothing to visit.
         """
         batch_size = check_whole_number("batch_size", batch_size, 1)
-        seed = check_whole_number("seed", seed, 0)
+        is_ordered = seed is not None or not shuffle
+        seed = _draw_seed() if seed is None else check_whole_number("seed", seed, 0)
         rank, world_size = (
             check_whole_number("rank", rank, 0),
             check_whole_number("world_size", world_size, 1),
@@ -83,6 +91,11 @@ class Batches(Generic[Batch]):
         if rank >= world_size:
             raise SamplingError(
                 f"rank is {rank}, but {world_size} ranks have 0 to {world_size - 1}"
+            )
+        if world_size > 1 and not is_ordered:
+            raise SamplingError(
+                f"the {world_size} ranks of an epoch need one order, and nobody seeded this one; "
+                f"{_SEED_THEM}, the same for each rank"
             )
         if epochs is not None:
             epochs = check_whole_number("epochs", epochs, 1)
@@ -105,6 +118,9 @@ class Batches(Generic[Batch]):
         self._batch = 0
         self._order: tuple[int, Permutation | WeightedOrder] | None = None
         self._known: tuple[int, int, Positions] | None = None
+        self._is_ordered = is_ordered
+        self._is_shared = is_shared or not shuffle
+        self._process: Process | None = None if is_ordered else current_process()
 
     @property
     def batches_per_epoch(self) -> int:
@@ -138,7 +154,16 @@ class Batches(Generic[Batch]):
         Args:
             number: The index of the share, from 0 to ``count - 1``.
             count: The number of shares.
+
+        Raises:
+            SamplingError: There are several, and each process that has one has drawn its own order.
         """
+        self._enter_process()
+        if count > 1 and not self._is_shared:
+            raise SamplingError(
+                f"the {count} processes that share an epoch need one order, and each draws its own "
+                "here; give seed= to batches"
+            )
         epoch, batch = self._epoch, self._batch
         ahead = number
         while self._epochs is None or epoch < self._epochs:
@@ -152,7 +177,13 @@ class Batches(Generic[Batch]):
                 return
 
     def __next__(self) -> Batch:
-        """Read the next batch."""
+        """Read the next batch.
+
+        Raises:
+            SamplingError: Nobody seeded these batches, and they come from another process in the
+                middle of an epoch, or to one of several workers of a ``DataLoader``.
+        """
+        self._enter_process()
         if self._batch >= self.batches_per_epoch:
             self._epoch, self._batch = self._epoch + 1, 0
         if self.batches_per_epoch == 0 or (
@@ -166,6 +197,7 @@ class Batches(Generic[Batch]):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the present position, small and as plain JSON."""
+        self._enter_process()
         return {
             "version": _STATE_VERSION,
             "identity": self._identity,
@@ -181,6 +213,7 @@ class Batches(Generic[Batch]):
             SamplingError: The state is of another dataset, view or setting; the message says of
                 which.
         """
+        self._enter_process()
         keys = ("version", "identity", "settings", "epoch", "batch")
         if not set(keys) <= set(state or ()):
             raise SamplingError(f"{str(state)[:80]!r} is no state; state_dict gives one")
@@ -202,6 +235,37 @@ class Batches(Generic[Batch]):
         if batch > self.batches_per_epoch:
             raise SamplingError(f"the state is at batch {batch} of {self.batches_per_epoch}")
         self._epoch, self._batch = epoch, batch
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything of batches that somebody seeded; of others, all but their order."""
+        state = self.__dict__.copy()
+        if not self._is_ordered:
+            self._check_between_epochs()
+            state.update(_process=None, _seed=None, _order=None, _known=None, _is_shared=False)
+        return state
+
+    def _enter_process(self) -> None:
+        """Draw an order of this process's own, if nobody seeded that of the one it comes from."""
+        if self._is_ordered or self._process is current_process():
+            return
+        worker = find_loader_worker()
+        if worker is not None and worker[1] > 1:
+            raise SamplingError(
+                f"nobody seeded these batches, so that none of the {worker[1]} workers of this "
+                f"DataLoader knows what the others visit; {_SEED_THEM}, and iterate over "
+                "share(worker.id, worker.num_workers)"
+            )
+        self._check_between_epochs()
+        self._seed, self._order, self._known = _draw_seed(), None, None
+        self._process, self._is_shared = current_process(), False
+
+    def _check_between_epochs(self) -> None:
+        if 0 < self._batch < self.batches_per_epoch:
+            raise SamplingError(
+                f"nobody seeded these batches, which are at batch {self._batch} of "
+                f"{self.batches_per_epoch} of an epoch: another process would draw another order, "
+                f"and visit some twice and some never; {_SEED_THEM}"
+            )
 
     def _settings(self) -> dict[str, Any]:
         return {
@@ -237,3 +301,8 @@ class Batches(Generic[Batch]):
             )
             self._order = epoch, order
         return self._order[1]
+
+
+def _draw_seed() -> int:
+    """Draw a seed from fresh entropy."""
+    return int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from minari_core.errors import SamplingError
 from minari_core.messages import warn_caller
-from minari_core.random_stream import RandomStream
+from minari_core.random_stream import RandomStream, find_loader_worker
 from minari_core.sampling.batches import Batches
 from minari_core.sampling.gathering.binding import check_sharded
 from minari_core.sampling.gathering.info_rows import STEP_INFOS, read_step_infos
@@ -193,7 +193,8 @@ class TrainingMethods:
                 memory.
             drop_last: Leave out a last batch that is not full.
             seed: The seed of the order; drawn from this dataset's generator if None, so that
-                `set_seed` decides it. Ranks must be given the same.
+                `set_seed` decides it. Ranks must be given the same. Without either, each process
+                has an order of its own.
             rank: The rank of this process, from 0; ranks share nothing and leave nothing out.
             world_size: The number of processes.
             weights: As for `sample_transitions` and `sample_sequences`: do not visit each once,
@@ -247,10 +248,12 @@ class TrainingMethods:
             if isinstance(sampler, SequenceSampler):
                 counts, starts = sampler.counts, sampler.starts
             shares = EpisodeWeights(weights, *sampler.steps.join_parts(counts, starts))
+        is_drawn = seed is None and self._stream.is_seeded
         return Batches(
             sampler,
             batch_size,
-            seed=int(self._stream.generator.integers(2**63)) if seed is None else seed,
+            seed=int(self._stream.generator.integers(2**63)) if is_drawn else seed,
+            is_shared=seed is not None or find_loader_worker() is None,
             identity=self._identity(sampler.options),
             epochs=epochs,
             shuffle=shuffle,
