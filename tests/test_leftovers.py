@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -328,6 +329,111 @@ def test_what_another_machine_left_is_left_when_it_has_not_changed_for_a_day(
             minari.discard(folder.name)
     make_old(datasets_root)
     assert {(each.kind, each.is_valuable) for each in minari.list_leftovers()} == expected
+
+
+OF_ANOTHER = {"host": "node7", "machine": "another", "process": 12, "started": "1"}
+
+
+def state_of(root: Path) -> dict[str, tuple[bytes, int]]:
+    """The contents and times of all files below a folder."""
+    return {
+        path.relative_to(root).as_posix(): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in root.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_looking_changes_nothing_so_that_what_another_machine_goes_on_with_stays_its_own(
+    name: str, datasets_root: Path
+) -> None:
+    work, expected = HELD[name]
+    Paused(work).kill()
+    for path in datasets_root.rglob("*.lock"):
+        if path.stat().st_size:
+            path.write_text(json.dumps(OF_ANOTHER))
+    make_old(datasets_root)
+    before = state_of(datasets_root)
+    found = minari.list_leftovers()
+    assert {(each.kind, each.is_valuable) for each in found} == expected
+    minari.list_recoverable()
+    assert state_of(datasets_root) == before
+    for each in found:
+        os.utime(each.path)
+    assert minari.list_leftovers() == []
+    assert minari.list_recoverable() == []
+
+
+@pytest.mark.parametrize("without_locks", [False, True])
+def test_a_file_that_stands_for_a_lock_is_offered_when_its_process_is_gone_or_may_long_be(
+    without_locks: bool, datasets_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(errno.EINVAL, "no locks here")
+
+    if without_locks:
+        monkeypatch.setattr("fcntl.flock", refuse)
+    held = datasets_root / "toy" / "a-v0" / "data" / ".lock.held"
+    held.write_text(json.dumps(OF_ANOTHER))
+    os.utime(held, (1.0, 1.0))
+    assert minari.list_leftovers() == []
+    make_old(datasets_root)
+    os.utime(held)
+    assert minari.list_leftovers() == []
+    make_old(datasets_root)
+    (found,) = minari.list_leftovers()
+    assert (found.id, found.kind, found.dataset_id) == (
+        "toy/a-v0/data/.lock.held",
+        "lock",
+        "toy/a-v0",
+    )
+    assert found.nbytes == held.stat().st_size
+    assert found.age_seconds > LONG_AGO - 100
+    assert found.remedy.startswith("if process 12 on node7 is alive, it holds the lock; ")
+    assert minari.remove_leftovers() == []
+    monkeypatch.setattr("minari_core.files._TIMEOUT_SECONDS", 0.0)
+    with pytest.raises(DatasetBusyError, match="process 12 on node7"):
+        minari.load_dataset("toy/a-v0").update_dataset_from_buffer([buffer(1)])
+    assert minari.remove_leftovers(found) == [found]
+    assert not held.exists()
+    minari.load_dataset("toy/a-v0").update_dataset_from_buffer([buffer(1)])
+    held.touch()
+    os.utime(held, (1.0, 1.0))
+    (found,) = minari.remove_leftovers()
+    assert (found.kind, found.remedy) == ("lock", "")
+    assert minari.list_leftovers() == []
+    assert not held.exists()
+
+
+@pytest.mark.parametrize("name", ["recording", "run", "download", "create", "replaced", "alone"])
+def test_what_stands_for_the_lock_of_another_container_blocks_nothing_for_ever(
+    name: str, datasets_root: Path
+) -> None:
+    if name in HELD:
+        Paused(HELD[name][0]).kill()
+    elif name == "alone":
+        (datasets_root / "toy" / "gone-v0" / "data").mkdir(parents=True)
+        (datasets_root / "toy" / "gone-v0" / "data" / ".lock").touch()
+        (staging_root() / "download-0123.lock").touch()
+    else:
+        aside = staging_root() / "replaced" / "toy" / "a-v0"
+        shutil.copytree(datasets_root / "toy" / "a-v0", aside)
+        (staging_root() / "replaced" / ".lock").touch()
+    kinds = {each.kind for each in minari.list_leftovers()} or {"lock", "replaced dataset"}
+    for path in datasets_root.rglob("*.lock"):
+        path.rename(f"{path}.held")
+        Path(f"{path}.held").write_text(json.dumps(OF_ANOTHER))
+    assert minari.list_leftovers() == []
+    make_old(datasets_root)
+    found = minari.list_leftovers()
+    assert {each.kind for each in found} <= kinds
+    assert found
+    if name == "recording":
+        (recording,) = minari.list_recoverable()
+        minari.recover_recording(recording.id, "toy/recovered-v0")
+    minari.remove_leftovers([each.id for each in minari.list_leftovers()])
+    assert minari.list_leftovers() == []
+    assert_nothing_is_left(datasets_root)
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/sys/kernel/random/boot_id"), reason="asks Linux")

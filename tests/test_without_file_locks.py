@@ -24,7 +24,7 @@ pytestmark = [
 
 
 @pytest.fixture(
-    params=sorted({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS}),
+    params=sorted({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}),
     ids=lambda number: errno.errorcode[number],
     autouse=True,
 )

@@ -19,13 +19,13 @@ import pytest
 from minari_core import locks
 from minari_core.errors import DatasetBusyError
 from minari_core.files import LOCK_NAME, lock_dataset
-from minari_core.locks import FileLock, read_holder
+from minari_core.locks import FileLock, is_free, locate_held, read_holder, read_holders
 
 posix = pytest.mark.skipif(os.name != "posix", reason="Windows locks every file")
 linux = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="only Linux takes over what was killed"
 )
-WITHOUT = [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS]
+WITHOUT = [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL]
 _PROGRAM = """
 import sys
 from pathlib import Path
@@ -184,6 +184,76 @@ def test_the_lock_of_another_machine_is_never_taken_and_the_error_says_what_to_d
     assert found.is_from_here()
     assert not found.is_gone()
     assert read_holder(tmp_path / LOCK_NAME) is None
+
+
+def state_of(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """The names, contents and times of the files in a folder."""
+    return {each.name: (each.read_bytes(), each.stat().st_mtime_ns) for each in folder.iterdir()}
+
+
+def holders_of(path: Path) -> list[locks.Holder]:
+    return [holder for holder, _ in read_holders(path)]
+
+
+OF_ANOTHER = {"host": "node7", "machine": "another", "process": 1, "started": "1"}
+
+
+@posix
+def test_looking_whether_a_lock_is_free_changes_nothing(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / LOCK_NAME
+    with refused(number, monkeypatch):
+        assert is_free(path)
+        assert list(tmp_path.iterdir()) == []
+        child = Other(path, number)
+        before = state_of(tmp_path)
+        assert not is_free(path)
+        child.kill()
+        assert is_free(path)
+        assert state_of(tmp_path) == before
+        path.write_text(json.dumps(OF_ANOTHER))
+        locate_held(path).unlink(missing_ok=True)
+        before = state_of(tmp_path)
+        # The locks of the system do not tell of another machine that has none.
+        assert is_free(path) is not bool(number)
+        assert is_free(path, holders_of(path))
+        path.rename(locate_held(path))
+        assert not is_free(path)
+        assert is_free(path, holders_of(path))
+        assert list(state_of(tmp_path).values()) == list(before.values())
+
+
+@posix
+def test_whoever_fails_to_take_a_lock_leaves_in_it_who_has_it(tmp_path: Path) -> None:
+    path = tmp_path / LOCK_NAME
+    for each in (path, locate_held(path)):
+        each.write_text(json.dumps(OF_ANOTHER))
+    before = state_of(tmp_path)
+    assert not FileLock(path).acquire(0.1)
+    assert state_of(tmp_path) == before
+
+
+@posix
+def test_a_lock_is_taken_over_from_whom_the_caller_names_and_nobody_else(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / LOCK_NAME
+    lock = FileLock(path)
+    for each in (path, locate_held(path)):
+        each.write_text(json.dumps(OF_ANOTHER))
+    abandoned_by = holders_of(path)
+    locate_held(path).write_text(json.dumps({**OF_ANOTHER, "process": 2}))
+    with refused(number, monkeypatch):
+        assert not lock.acquire(abandoned_by=abandoned_by)
+        assert [holder.process for holder in holders_of(path)] == [1, 2]
+        locate_held(path).write_text(json.dumps(OF_ANOTHER))
+        assert lock.acquire(abandoned_by=abandoned_by)
+        assert os.getpid() in {holder.process for holder in holders_of(path)}
+        assert not Other(path, number).has_lock
+        lock.release()
+    assert not locate_held(path).exists()
+    assert json.loads(path.read_bytes()) == OF_ANOTHER
 
 
 @linux

@@ -22,6 +22,7 @@ from minari_core import (
     create_dataset_from_buffers,
     create_namespace,
     delete_dataset,
+    list_leftovers,
     list_local_datasets,
     list_local_namespaces,
     load_dataset,
@@ -133,7 +134,8 @@ def test_what_a_deletion_could_not_remove_is_said(datasets_root: Path) -> None:
     folder.chmod(0)
     with pytest.raises(DatasetWriteError, match=r"tests/bad-v0.*Permission denied.*left") as caught:
         without_privileges(lambda: delete_dataset("tests/bad-v0"))
-    (trash,) = (datasets_root / ".staging").iterdir()
+    (trash,) = filter(Path.is_dir, (datasets_root / ".staging").iterdir())
+    assert [each.path for each in list_leftovers()] == [str(trash)]
     assert str(trash) in str(caught.value)
     (trash / "data").chmod(0o700)
     assert list_local_datasets() == {}

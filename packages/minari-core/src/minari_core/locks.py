@@ -4,7 +4,8 @@ Whoever holds a lock is written into the lock file. Where the system locks no fi
 file systems, some containers), a second file beside it, ``….held``, is created by one process
 alone. Both are looked at by everybody, so that two machines of which one has locks exclude each
 other too. What a process of this machine left when it was killed is taken over; of another machine
-nobody can tell here whether a process is alive, so that such a file stays until it is removed.
+nobody can tell here whether a process is alive, so that such a file stays until it is removed, or
+somebody who has judged by other signs that the process is gone takes over from it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ import sys
 import time
 import uuid
 import weakref
-from contextlib import suppress
+from collections.abc import Collection
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -36,7 +38,9 @@ HELD_SUFFIX = ".held"
 """What the name of the file has more that stands for a lock where the system has none."""
 
 _POLL_SECONDS = 0.02
-_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+_LOOK = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+# Some file systems call a lock an invalid argument.
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
 _HELD_BY_ANOTHER = frozenset({errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK})
 # Between creating a file and writing who did, a process takes no time.
 _UNSIGNED_SECONDS = 60.0
@@ -82,6 +86,25 @@ class Holder:
         state, started = _read_process(self.process)
         return state in ("Z", "X") or bool(self.started and started and started != self.started)
 
+    def is_unclear(self) -> bool:
+        """Return whether nobody can tell here if it has ended."""
+        return not (self.is_from_here() or self.is_gone())
+
+
+def read_holders(path: Path) -> list[tuple[Holder, float]]:
+    """Read who holds a lock, and since when; nobody if nobody does, or nobody has said so.
+
+    Args:
+        path: The lock file.
+    """
+    holders: list[tuple[Holder, float]] = []
+    for each in (path, locate_held(path)):
+        holder = _parse_holder(_read(each))
+        with suppress(FileNotFoundError):
+            if holder is not None:
+                holders.append((holder, each.stat().st_mtime))
+    return holders
+
 
 def read_holder(path: Path) -> Holder | None:
     """Read who holds a lock; None if nobody does, or nobody has said so.
@@ -89,7 +112,62 @@ def read_holder(path: Path) -> Holder | None:
     Args:
         path: The lock file.
     """
-    return _parse_holder(_read(path)) or _parse_holder(_read(_locate_held(path)))
+    return next((holder for holder, _ in read_holders(path)), None)
+
+
+def is_free(path: Path, abandoned_by: Collection[Holder] = ()) -> bool:
+    """Return whether nobody holds a lock; nothing is made, changed or removed for that.
+
+    Args:
+        path: The lock file, which need not exist.
+        abandoned_by: Processes that are taken to be gone, though nobody can tell here.
+
+    Raises:
+        OSError: The file system refused.
+    """
+    held = locate_held(path)
+    if os.path.lexists(held) and not _may_go(held, abandoned_by):
+        return False
+    try:
+        descriptor = os.open(path, _LOOK)
+    except FileNotFoundError:
+        return True
+    try:
+        if _is_unlocked(descriptor):
+            return True
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    else:
+        return False
+    finally:
+        os.close(descriptor)
+    holder = _parse_holder(_read(path))
+    return holder is None or holder in abandoned_by or holder.is_gone()
+
+
+def is_left(held: Path) -> bool:
+    """Return whether a file that stands for a lock was surely left by a process that is gone.
+
+    Args:
+        held: The file.
+    """
+    try:
+        holder = _parse_holder(_read(held))
+        if holder is not None:
+            return holder.is_gone()
+        return time.time() - held.stat().st_mtime > _UNSIGNED_SECONDS
+    except FileNotFoundError:
+        return False
+
+
+def locate_held(path: Path) -> Path:
+    """Return the file that stands for a lock where the system has none.
+
+    Args:
+        path: The lock file.
+    """
+    return path.with_name(f"{path.name}{HELD_SUFFIX}")
 
 
 class FileLock:
@@ -104,22 +182,30 @@ class FileLock:
         self.path = path
         self._descriptor = -1
         self._own_held = False
+        self._earlier = b""
         self._library_lock: BaseFileLock | None = None  # on Windows
 
-    def acquire(self, timeout: float = 0.0) -> bool:
+    def acquire(
+        self, timeout: float = 0.0, *, abandoned_by: Collection[Holder] | None = None
+    ) -> bool:
         """Take the lock; return False where another holds it all the time.
 
         Args:
             timeout: For how many seconds to try.
+            abandoned_by: Processes that are taken to be gone, though nobody can tell here: a file
+                that stands for the lock of one is removed. Whose name is in the lock file is then
+                in it again after the lock is released, unless this is None.
 
         Raises:
             OSError: The file system refused.
         """
         end = time.monotonic() + timeout
-        while not self._try():
+        while not self._try(abandoned_by or ()):
             if time.monotonic() >= end:
                 return False
             time.sleep(_POLL_SECONDS)
+        if abandoned_by is None:
+            self._earlier = b""
         _held.add(self)
         return True
 
@@ -154,7 +240,7 @@ class FileLock:
 
         Where nobody can tell whether that process is alive, what to do is said.
         """
-        held = _locate_held(self.path)
+        held = locate_held(self.path)
         holder = read_holder(self.path)
         whose = [f"process {holder.process} on {holder.host}"] if holder else []
         is_unclear = holder is None or not holder.is_from_here() or holder.is_gone()
@@ -170,7 +256,7 @@ class FileLock:
     def _holds(self) -> bool:
         return self._descriptor >= 0 or self._own_held
 
-    def _try(self) -> bool:
+    def _try(self, gone: Collection[Holder]) -> bool:
         if os.name != "posix":
             return self._try_library()
         try:
@@ -178,15 +264,20 @@ class FileLock:
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
-            return self._try_without_locks()
+            return self._try_without_locks(gone)
         if descriptor < 0:
             return False
+        held = locate_held(self.path)
+        if _is_held(held, gone):
+            os.close(descriptor)
+            return False
         self._descriptor = descriptor
+        self._earlier = _read(self.path)
         # Where it cannot be written, as on a full disk, the lock of the system does without.
         with suppress(OSError):
             _sign(self.path)
         # Whoever had the file beside it may have removed this one before.
-        if _is_held(_locate_held(self.path)) or not _is_open(descriptor, self.path):
+        if _is_held(held, gone) or not _is_open(descriptor, self.path):
             self._withdraw()
             return False
         return True
@@ -203,10 +294,10 @@ class FileLock:
         self._library_lock = lock
         return True
 
-    def _try_without_locks(self) -> bool:
+    def _try_without_locks(self, gone: Collection[Holder]) -> bool:
         # Each kind of holder first says that it is there, and then looks for the other.
-        held = _locate_held(self.path)
-        if _is_held(held):
+        held = locate_held(self.path)
+        if _is_held(held, gone):
             return False
         try:
             descriptor = os.open(held, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
@@ -221,7 +312,7 @@ class FileLock:
         except BaseException:
             self._withdraw()
             raise
-        if not is_there or (other is not None and not other.is_gone()):
+        if not is_there or not (other is None or other in gone or other.is_gone()):
             self._withdraw()
             return False
         return True
@@ -232,13 +323,14 @@ class FileLock:
             with suppress(OSError):
                 if os.fstat(descriptor).st_nlink == 1:
                     os.ftruncate(descriptor, 0)
+                    os.pwrite(descriptor, self._earlier, 0)
             with suppress(OSError):
                 # Closing alone would leave it to processes that were forked meanwhile.
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)
         if self._own_held:
             self._own_held = False
-            held = _locate_held(self.path)
+            held = locate_held(self.path)
             with suppress(OSError):
                 if _read(held) in (b"", _read_own_signature()):
                     held.unlink()
@@ -265,10 +357,6 @@ def _release_all() -> None:
 atexit.register(_release_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_all)
-
-
-def _locate_held(path: Path) -> Path:
-    return path.with_name(f"{path.name}{HELD_SUFFIX}")
 
 
 def _lock(path: Path) -> int:
@@ -304,34 +392,51 @@ def _sign(path: Path) -> None:
             file.write(_read_own_signature())
 
 
-def _is_held(held: Path) -> bool:
-    """Return whether a file says that a lock is held; one of a process that is gone is removed."""
-    return os.path.lexists(held) and not (_is_left(held) and _remove_left(held))
+def _is_unlocked(descriptor: int) -> bool:
+    """Return whether nobody has locked an open file by the system's means."""
+    if sys.platform == "win32":
+        import msvcrt
 
-
-def _is_left(held: Path) -> bool:
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+        return True
     try:
-        holder = _parse_holder(_read(held))
-        if holder is not None:
-            return holder.is_gone()
-        return time.time() - held.stat().st_mtime > _UNSIGNED_SECONDS
-    except FileNotFoundError:
-        return False
+        # It goes with the descriptor; others may look at the same time.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _HELD_BY_ANOTHER:
+            return False
+        raise
+    return True
 
 
-def _remove_left(held: Path) -> bool:
+def _is_held(held: Path, gone: Collection[Holder]) -> bool:
+    """Return whether a file says that a lock is held; one of a process that is gone is removed."""
+    return os.path.lexists(held) and not (_may_go(held, gone) and _remove_left(held, gone))
+
+
+def _may_go(held: Path, gone: Collection[Holder]) -> bool:
+    return _parse_holder(_read(held)) in gone or is_left(held)
+
+
+def _remove_left(held: Path, gone: Collection[Holder]) -> bool:
     """Remove what a process left that is gone; return whether it is removed."""
     # Of several processes that saw it, all of them on this machine, one at a time looks again:
     # another may have created its own since. A name without a file is the only lock that needs
-    # no file system, and only Linux has those; on others it is removed by hand.
+    # no file system, and only Linux has those; on others it is removed on request.
     import socket
 
-    if not sys.platform.startswith("linux"):
-        return False
-    key = hashlib.sha256(os.fsencode(held.resolve())).hexdigest()[:32]
-    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as one:
-        one.bind(f"\0minari-{key}")
-        if _is_left(held):
+    with suppress(OSError), ExitStack() as stack:
+        if sys.platform.startswith("linux"):
+            key = hashlib.sha256(os.fsencode(held.resolve())).hexdigest()[:32]
+            one = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+            one.bind(f"\0minari-{key}")
+        elif _parse_holder(_read(held)) not in gone:
+            return False
+        if _may_go(held, gone):
             held.unlink()
         return not held.exists()
     return False

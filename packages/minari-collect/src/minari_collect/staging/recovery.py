@@ -28,7 +28,7 @@ from minari_core.formats.registry import check_format
 from minari_core.local.dataset_id import choose_id
 from minari_core.local.locations import staging_root
 from minari_core.local.publishing import check_id_is_free, publish
-from minari_core.local.staging import hold_left
+from minari_core.local.staging import hold_left, look_left
 from minari_core.storage.base import Storage
 
 
@@ -49,12 +49,14 @@ def list_recoverable() -> list[RecoverableRecording]:
     committed = find_committed_recordings() if folders else {}
     for folder in folders:
         try:
-            with _hold_abandoned(folder):
+            with look_left(folder, has_lock=True):
                 recording = InterruptedRecording(folder)
-                if recording.journal.uid in committed:
+                is_committed = recording.journal.uid in committed
+                found = [] if is_committed else [recording.summarize()]
+            if is_committed:
+                with _hold_abandoned(folder):
                     _delete_journal(folder)
-                else:
-                    recordings.append(recording.summarize())
+            recordings += found
         except MinariError:
             continue
     return recordings

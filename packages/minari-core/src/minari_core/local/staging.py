@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from minari_core.errors import DatasetBusyError, DatasetWriteError
+from minari_core.errors import DatasetBusyError, DatasetWriteError, MinariError
 from minari_core.files import LOCK_FILES, LOCK_NAME, make_folder
 from minari_core.local.folders import remove_folder
 from minari_core.local.locations import staging_root
-from minari_core.locks import HELD_SUFFIX, FileLock, read_holder
+from minari_core.locks import FileLock, Holder, is_free, locate_held, read_holders
 
 LOCK_SUFFIX = ".lock"
 """How the name of the lock of a staged folder ends."""
@@ -42,7 +42,8 @@ def hold_staging_folder(prefix: str) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             remove_folder(folder)
-        lock.release(remove=True)
+        # What could not be removed is seen at once to have nobody.
+        lock.release(remove=not folder.exists())
 
 
 @contextmanager
@@ -57,15 +58,27 @@ def hold_left(folder: Path, *, has_lock: bool = False) -> Iterator[None]:
         DatasetBusyError: A process has it that is alive, or may be.
         DatasetWriteError: It cannot be locked.
     """
-    outer = folder.with_suffix(LOCK_SUFFIX)
-    locks = [path for path in (folder / LOCK_NAME, outer) if _exists(path)]
-    if has_lock and not locks:
-        locks = [folder / LOCK_NAME]
+    locks = _find_locks(folder, has_lock)
     with hold_abandoned(folder, locks, find_last_change(folder)):
         yield
         if not folder.exists():
             with suppress(OSError):
-                outer.unlink()
+                folder.with_suffix(LOCK_SUFFIX).unlink()
+
+
+@contextmanager
+def look_left(folder: Path, *, has_lock: bool = False) -> Iterator[None]:
+    """Look at a staged folder that a process has left, as `look_abandoned` does.
+
+    Args:
+        folder: The folder.
+        has_lock: As `hold_left` takes it.
+
+    Raises:
+        DatasetBusyError: A process has it that is alive, or may be.
+    """
+    with look_abandoned(folder, _find_locks(folder, has_lock), find_last_change(folder)):
+        yield
 
 
 @contextmanager
@@ -81,34 +94,90 @@ def hold_abandoned(what: Path, locks: Sequence[Path], changed: float) -> Iterato
         DatasetBusyError: A process has it that is alive, or may be.
         DatasetWriteError: It cannot be locked.
     """
-    if time.time() - changed < _ABANDONED_SECONDS:
-        if not locks:
-            raise DatasetBusyError(
-                f"{what} has no lock that could tell whether a process is at work in it, and has "
-                f"changed in the last {_ABANDONED_SECONDS / 3600:.0f} hours"
-            )
-        for path in locks:
-            holder = read_holder(path)
-            if holder is not None and not (holder.is_from_here() or holder.is_gone()):
-                raise DatasetBusyError(
-                    f"{what} was made by process {holder.process} on {holder.host}, which may be "
-                    f"alive while {what.name} has changed in the last "
-                    f"{_ABANDONED_SECONDS / 3600:.0f} hours; if it is gone, delete {path} and its "
-                    "like, and try again"
-                )
+    abandoned_by = _find_abandoners(what, locks, changed)
     with ExitStack() as stack:
         for path in locks:
             lock = FileLock(path)
             try:
-                is_locked = lock.acquire()
+                is_locked = lock.acquire(abandoned_by=abandoned_by)
             except OSError as error:
                 raise DatasetWriteError(f"{what} cannot be locked: {error}") from error
             if not is_locked:
-                raise DatasetBusyError(
-                    f"{what} is in use by another process{lock.describe_holder()}"
-                )
+                raise _build_busy_error(what, path)
             stack.callback(lock.release)
         yield
+
+
+@contextmanager
+def look_abandoned(what: Path, locks: Sequence[Path], changed: float) -> Iterator[None]:
+    """Look at something that nobody has who is alive, or may be, before and after the block.
+
+    Nothing is made, changed or removed, so that it does not matter who looks.
+
+    Args:
+        what: What it is.
+        locks: The lock files; they need not exist.
+        changed: When it changed last, in seconds since the epoch.
+
+    Raises:
+        DatasetBusyError: A process has it that is alive, or may be.
+        DatasetWriteError: The file system tells nothing of its locks.
+    """
+    _check_free(what, locks, changed)
+    yield
+    _check_free(what, locks, changed)
+
+
+def _check_free(what: Path, locks: Sequence[Path], changed: float) -> None:
+    abandoned_by = _find_abandoners(what, locks, changed)
+    for path in locks:
+        try:
+            if not is_free(path, abandoned_by):
+                raise _build_busy_error(what, path)
+        except OSError as error:
+            if isinstance(error, MinariError):
+                raise
+            raise DatasetWriteError(f"{what} cannot be looked at: {error}") from error
+
+
+def _find_abandoners(what: Path, locks: Sequence[Path], changed: float) -> list[Holder]:
+    """Find who had something that has not changed for long, and is taken to be gone.
+
+    Raises:
+        DatasetBusyError: It has changed lately, and nobody can tell here whether a process has it.
+    """
+    hours = f"{_ABANDONED_SECONDS / 3600:.0f} hours"
+    if not locks and time.time() - changed < _ABANDONED_SECONDS:
+        raise DatasetBusyError(
+            f"{what} has no lock that could tell whether a process is at work in it, and has "
+            f"changed in the last {hours}"
+        )
+    abandoners: list[Holder] = []
+    for path in locks:
+        for holder, signed in read_holders(path):
+            # Whoever signed it just now has not changed anything yet.
+            latest = max(changed, signed)
+            if holder.is_unclear() and time.time() - latest < _ABANDONED_SECONDS:
+                raise DatasetBusyError(
+                    f"{what} was made by process {holder.process} on {holder.host}, which may be "
+                    f"alive while {what.name} has changed in the last {hours}; if it is gone, "
+                    f"delete {path} and its like, and try again"
+                )
+            if holder.is_unclear() or holder.is_gone():
+                abandoners.append(holder)
+    return abandoners
+
+
+def _build_busy_error(what: Path, lock: Path) -> DatasetBusyError:
+    return DatasetBusyError(
+        f"{what} is in use by another process{FileLock(lock).describe_holder()}"
+    )
+
+
+def _find_locks(folder: Path, has_lock: bool) -> list[Path]:
+    inner, outer = folder / LOCK_NAME, folder.with_suffix(LOCK_SUFFIX)
+    locks = [path for path in (inner, outer) if _exists(path)]
+    return locks or ([inner] if has_lock else [])
 
 
 def find_last_change(path: Path) -> float:
@@ -127,4 +196,4 @@ def find_last_change(path: Path) -> float:
 
 
 def _exists(lock: Path) -> bool:
-    return lock.exists() or lock.with_name(f"{lock.name}{HELD_SUFFIX}").exists()
+    return lock.exists() or locate_held(lock).exists()

@@ -16,10 +16,16 @@ from minari_core.formats.columnar.dataset_folder import ColumnarStorage
 from minari_core.formats.columnar.manifest import MANIFEST_NAME, get_data_format, read_manifest
 from minari_core.formats.public.files import MAIN_FILE
 from minari_core.local.folders import walk_folders
-from minari_core.local.leftovers.leftover import Found, Leftover, Worth, describe
+from minari_core.local.leftovers.leftover import (
+    Found,
+    Leftover,
+    Worth,
+    describe,
+    describe_unclear,
+)
 from minari_core.local.locations import DATA_FOLDER, datasets_root
-from minari_core.local.staging import hold_abandoned
-from minari_core.locks import read_holder
+from minari_core.local.staging import find_last_change, hold_abandoned, look_abandoned
+from minari_core.locks import locate_held
 
 # As `replace_file` and writers of single files name them.
 _TEMPORARY = re.compile(r"\.(?P<target>.+)\.[0-9a-f]{32}")
@@ -37,6 +43,7 @@ def find_beside_data() -> Iterator[Found]:
         data = root / name / DATA_FOLDER
         if is_dataset:
             yield from _find_in_data(name, data)
+            yield from _find_held(name, data)
         elif set(_list_files(data)) & LOCK_FILES:
             yield from _find_alone(name, data)
 
@@ -58,7 +65,7 @@ def _find_in_data(dataset_id: str, data: Path) -> Iterator[Found]:
         elif matched or (_SHARD.fullmatch(name) and _is_of_no_manifest(path)):
             with suppress(MinariError, OSError):
                 changed = path.stat().st_mtime
-                with hold_abandoned(data, [data / LOCK_NAME], changed):
+                with look_abandoned(data, [data / LOCK_NAME], changed):
                     is_left = matched or _is_of_no_manifest(path)
                 if is_left:
                     found = _describe("temporary file" if matched else "shard", path, dataset_id)
@@ -67,11 +74,23 @@ def _find_in_data(dataset_id: str, data: Path) -> Iterator[Found]:
 
 def _find_alone(dataset_id: str, data: Path) -> Iterator[Found]:
     """Find the lock of a dataset that was deleted just before it was locked."""
-    with suppress(OSError):
-        holder = read_holder(data / LOCK_NAME)
-        is_left = holder is None or holder.is_gone()
-        if set(os.listdir(data)) <= LOCK_FILES and is_left and _is_unfinished(data / LOCK_NAME):
-            yield _describe("lock", data / LOCK_NAME, dataset_id), partial(_remove_alone, data)
+    lock = data / LOCK_NAME
+    there = lock if lock.exists() else locate_held(lock)
+    with suppress(MinariError, OSError):
+        if set(os.listdir(data)) <= LOCK_FILES and _is_unfinished(there):
+            with look_abandoned(data, [lock], there.stat().st_mtime):
+                found = _describe_lock(there, dataset_id)
+            yield found, partial(_remove_alone, data)
+
+
+def _find_held(dataset_id: str, data: Path) -> Iterator[Found]:
+    """Find what stands for the lock of a dataset, and was left by a process that is gone."""
+    held = locate_held(data / LOCK_NAME)
+    if os.path.lexists(held):
+        with suppress(MinariError):
+            with look_abandoned(data, [data / LOCK_NAME], _find_last_write(data)):
+                found = _describe_lock(held, dataset_id)
+            yield found, partial(_take_over, data)
 
 
 def _is_of_no_manifest(path: Path) -> bool:
@@ -92,9 +111,21 @@ def _is_unfinished(path: Path) -> bool:
         return False
 
 
+def _find_last_write(data: Path) -> float:
+    # Whoever waits for the lock in vain changes the folder, too, but no file that stays.
+    files = (path for path in data.rglob("*") if path.name not in LOCK_FILES and path.is_file())
+    return max(map(find_last_change, files), default=0.0)
+
+
 def _describe(kind: str, path: Path, dataset_id: str) -> Leftover:
     name = path.relative_to(datasets_root()).as_posix()
     return describe(name, kind, path, Worth(dataset_id=dataset_id))
+
+
+def _describe_lock(path: Path, dataset_id: str) -> Leftover:
+    name = path.relative_to(datasets_root()).as_posix()
+    worth = Worth(dataset_id, describe_unclear(path.with_name(LOCK_NAME)))
+    return describe(name, "lock", path, worth)
 
 
 def _remove(path: Path) -> None:
@@ -108,7 +139,14 @@ def _remove_locked(path: Path, changed: float) -> None:
         path.unlink(missing_ok=True)
 
 
+def _take_over(data: Path) -> None:
+    """Remove what stands for the lock of a process that is gone, for which others would wait."""
+    with hold_abandoned(data, [data / LOCK_NAME], _find_last_write(data)):
+        pass
+
+
 def _remove_alone(data: Path) -> None:
+    _take_over(data)
     # It goes with the lock when that is given up.
     with lock_dataset(data):
         pass

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from minari_core.files import LOCK_FILES
 from minari_core.local.staging import find_last_change
+from minari_core.locks import read_holders
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +91,27 @@ def describe(name: str, kind: str, path: Path, worth: Worth) -> Leftover:
     )
 
 
+def describe_unclear(lock: Path) -> str:
+    """Return the remedy of a lock alone of which nobody can tell here whether it is held, or "".
+
+    Args:
+        lock: The lock file.
+    """
+    whose = " and ".join(
+        f"process {holder.process} on {holder.host}"
+        for holder, _ in read_holders(lock)
+        if holder.is_unclear()
+    )
+    return f"if {whose} is alive, it holds the lock; remove it if that has ended" if whose else ""
+
+
 def _measure(path: Path) -> int:
     inside = [] if path.is_symlink() or not path.is_dir() else path.rglob("*")
     total = 0
     for each in (path, *inside):
         with suppress(OSError):
             found = each.lstat()
-            if not stat.S_ISDIR(found.st_mode) and each.name not in LOCK_FILES:
+            is_counted = each == path or each.name not in LOCK_FILES
+            if not stat.S_ISDIR(found.st_mode) and is_counted:
                 total += found.st_size
     return total

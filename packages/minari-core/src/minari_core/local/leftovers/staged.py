@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from minari_core.errors import MinariError
 from minari_core.files import LOCK_FILES
 from minari_core.local.folders import remove_folder, walk_folders
-from minari_core.local.leftovers.leftover import Found, StagedKind, Worth, describe
+from minari_core.local.leftovers.leftover import (
+    Found,
+    StagedKind,
+    Worth,
+    describe,
+    describe_unclear,
+)
 from minari_core.local.locations import datasets_root, staging_root
 from minari_core.local.replacing import ASIDE, discard_folder, hold_off_replacements
-from minari_core.local.staging import LOCK_SUFFIX, hold_abandoned, hold_left
-from minari_core.locks import HELD_SUFFIX
+from minari_core.local.staging import (
+    LOCK_SUFFIX,
+    hold_abandoned,
+    hold_left,
+    look_abandoned,
+    look_left,
+)
+from minari_core.locks import HELD_SUFFIX, locate_held
 
 _KINDS = (
     StagedKind("creation", "create-", lambda folder: Worth()),
@@ -58,7 +70,7 @@ def find_staged(kinds: Sequence[StagedKind]) -> Iterator[Found]:
             continue
         kind = next(each for each in (*_KINDS, *kinds, *_OF_OTHERS) if name.startswith(each.prefix))
         try:
-            with hold_left(path):
+            with look_left(path):
                 found = describe(name, kind.name, path, kind.describe(path))
         except MinariError:
             continue
@@ -69,7 +81,7 @@ def find_replaced() -> Iterator[Found]:
     """Find datasets that were replaced, of which the new ones have the names."""
     aside = staging_root() / ASIDE
     try:
-        with hold_left(aside):
+        with look_left(aside):
             found = list(_list_replaced(aside))
     except MinariError:
         return
@@ -88,32 +100,35 @@ def _list_replaced(aside: Path) -> Iterator[Found]:
 
 
 def _find_lock(path: Path) -> Iterator[Found]:
-    # Whoever takes it changes it.
-    found = describe(path.name, "lock", path, Worth())
+    there = path if path.exists() else locate_held(path)
+    found = describe(there.name, "lock", there, Worth(remedy=describe_unclear(path)))
     with suppress(MinariError):
-        with _hold_lock(path):
+        with look_abandoned(path, [path], found.changed):
             pass
         yield found, partial(_remove_lock, path)
 
 
-@contextmanager
-def _hold_lock(path: Path) -> Iterator[None]:
-    with hold_abandoned(path, [path], path.stat().st_mtime if path.exists() else 0.0):
-        yield
-
-
 def _remove_lock(path: Path) -> None:
-    with _hold_lock(path), suppress(FileNotFoundError):
+    changed = path.stat().st_mtime if path.exists() else 0.0
+    with hold_abandoned(path, [path], changed), suppress(FileNotFoundError):
         path.unlink()
 
 
 def _remove_replaced(path: Path) -> None:
+    _take_over(staging_root() / ASIDE)
     with hold_off_replacements():
         if path.exists():
             discard_folder(path)
 
 
+def _take_over(aside: Path) -> None:
+    """Remove what stands for the lock of a process that is gone, for which others would wait."""
+    with hold_left(aside):
+        pass
+
+
 def _remove_empty_folders(aside: Path) -> None:
+    _take_over(aside)
     # The lock of the uppermost goes when it is given up.
     with hold_off_replacements():
         for parent, _, _ in os.walk(aside, topdown=False):
