@@ -144,9 +144,64 @@ def test_a_wrapper_that_would_not_change_last_observations_is_refused() -> None:
         def observation(self, observation: Any) -> Any:
             return observation * 2
 
-    with pytest.raises(RecordingError, match="Doubled is around AutoResetWrapper"):
-        DataCollectorV0(Doubled(autoreset(Counter())))
-    DataCollectorV0(autoreset(Doubled(Counter())))
+    class Noisy(gymnasium.Wrapper[Any, Any, Any, Any]):
+        def step(self, action: Any) -> Any:
+            observation, *others = self.env.step(action)
+            return (observation + 1, *others)
+
+    class Named(gymnasium.Wrapper[Any, Any, Any, Any]):
+        name = "keeps what it is given"
+
+    for changing in (Doubled, Noisy):
+        name = changing.__name__
+        with pytest.raises(
+            RecordingError, match=f"{name} is around .*AutoResetWrapper around {name}"
+        ):
+            DataCollectorV0(Named(changing(autoreset(Counter()))))
+        DataCollectorV0(Named(autoreset(changing(Counter()))))
+    for keeping in (
+        gymnasium.wrappers.RecordEpisodeStatistics,
+        gymnasium.wrappers.NormalizeReward,
+        lambda env: gymnasium.wrappers.TransformReward(env, float),
+        DataCollectorV0,
+    ):
+        DataCollectorV0(keeping(autoreset(Counter())))
+
+
+VectorWrapper: Any = getattr(gymnasium.vector, "VectorWrapper", gymnasium.Wrapper)
+
+
+def test_wrappers_that_may_change_all_but_last_observations_of_vectors_are_named() -> None:
+    class Shifting(VectorWrapper):  # type: ignore[misc]  # another class in each Gymnasium
+        def step(self, actions: Any) -> Any:
+            observations, *others = self.env.step(actions)
+            return (observations + 1, *others)
+
+    class Passing(VectorWrapper):  # type: ignore[misc]
+        def reset(self, **options: Any) -> Any:
+            return self.env.reset(**options)
+
+    with pytest.warns(MinariWarning, match="Shifting is around environments that are reset") as got:
+        VectorDataCollector(Shifting(vector_of(lambda: Counter(2), 2, SAME_STEP)))
+    (ours,) = [each for each in got if each.category is MinariWarning]
+    assert ours.filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", MinariWarning)
+        VectorDataCollector(Passing(vector_of(lambda: Counter(2), 2, SAME_STEP)))
+        if HAS_MODES:
+            VectorDataCollector(Shifting(vector_of(lambda: Counter(2), 2, DISABLED)))
+
+
+@pytest.mark.filterwarnings("ignore:.*autoreset_mode")
+def test_wrappers_that_change_all_but_last_observations_of_vectors_are_refused() -> None:
+    envs: Any = vector_of(lambda: Counter(2), 2, SAME_STEP)
+    if HAS_MODES:
+        envs.metadata = {}  # or else Gymnasium refuses it itself
+        wrapped: Any = gymnasium.wrappers.vector.TransformObservation(envs, lambda batch: batch + 1)
+    else:
+        wrapped = gymnasium.wrappers.NormalizeObservation(envs)
+    with pytest.raises(RecordingError, match="so they would not be changed like others"):
+        VectorDataCollector(wrapped, autoreset_mode=SAME_STEP)
 
 
 @older

@@ -7,12 +7,12 @@ episode, whose last observation and info are then among the infos.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import gymnasium
 
 from minari_collect.collectors.episode_statistics import find_statistics_keys
+from minari_collect.collectors.outer_wrappers import find_changing, list_wrappers
 from minari_collect.vector_buffers.batched_infos import FINAL_INFO_KEY, FINAL_OBSERVATION_KEYS
 from minari_core.errors import RecordingError
 
@@ -65,27 +65,20 @@ def find_autoreset(env: gymnasium.Env[Any, Any]) -> NextStepAutoreset | SameStep
     """Find the wrapper that resets an environment, anywhere in its stack.
 
     Raises:
-        RecordingError: It resets within a step, inside a wrapper that changes observations, so
-            that last observations are not those of the others' kind.
+        RecordingError: It resets within a step, inside a wrapper that may change observations, so
+            that last observations would not be those of the others' kind.
     """
-    outside: list[Any] = []
-    for wrapper in _list_stack(env):
+    for wrapper in list_wrappers(env):
         if _NEXT_STEP_CLASS is not None and isinstance(wrapper, _NEXT_STEP_CLASS):
             return NextStepAutoreset(wrapper)
         if _SAME_STEP_CLASS is not None and isinstance(wrapper, _SAME_STEP_CLASS):
-            for outer in outside:
-                if isinstance(outer, gymnasium.ObservationWrapper):
-                    raise RecordingError(
-                        f"{type(outer).__name__} is around AutoResetWrapper and does not change "
-                        "the last observation of an episode, which is in the infos; put "
-                        "AutoResetWrapper around it"
-                    )
+            changing = find_changing(env, wrapper)
+            if changing is not None:
+                name = type(changing).__name__
+                raise RecordingError(
+                    f"{name} is around AutoResetWrapper and has a step of its own, which may "
+                    "change observations, but never gets the last one of an episode, which is in "
+                    f"the infos; put AutoResetWrapper around {name}"
+                )
             return SameStepAutoreset(find_statistics_keys(env, wrapper))
-        outside.append(wrapper)
     return None
-
-
-def _list_stack(env: Any) -> Iterator[Any]:
-    while isinstance(env, gymnasium.Wrapper):
-        yield env
-        env = env.env

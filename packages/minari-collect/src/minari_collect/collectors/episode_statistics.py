@@ -6,19 +6,13 @@ from typing import Any
 
 import gymnasium
 
-# The older Gymnasium has one class for both, and another base for wrappers of many environments.
+from minari_collect.collectors.outer_wrappers import list_wrappers
+
+# The older Gymnasium has one class for both.
 _CLASSES: tuple[Any, ...] = tuple(
     module.RecordEpisodeStatistics
     for module in (gymnasium.wrappers, getattr(gymnasium.wrappers, "vector", None))
     if module is not None
-)
-_WRAPPERS: tuple[Any, ...] = (
-    gymnasium.Wrapper,
-    *(
-        getattr(gymnasium.vector, name)
-        for name in ("VectorWrapper", "VectorEnvWrapper")
-        if hasattr(gymnasium.vector, name)
-    ),
 )
 _DEFAULT_KEY = "episode"
 
@@ -33,9 +27,8 @@ def find_statistics_keys(env: Any, innermost: Any = None) -> frozenset[str]:
         env: The outermost wrapper, of one environment or of many.
         innermost: Where to stop; the environment itself if None.
     """
-    keys = set()
-    while isinstance(env, _WRAPPERS) and env is not innermost:
-        if isinstance(env, _CLASSES):
-            keys.add(str(vars(env).get("_stats_key", _DEFAULT_KEY)))
-        env = env.env
-    return frozenset(keys)
+    return frozenset(
+        str(vars(wrapper).get("_stats_key", _DEFAULT_KEY))
+        for wrapper in list_wrappers(env, innermost)
+        if isinstance(wrapper, _CLASSES)
+    )

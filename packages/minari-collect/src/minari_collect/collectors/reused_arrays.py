@@ -1,54 +1,139 @@
 """Detect environments whose last observation is gone before it can be recorded.
 
 An environment that returns one array for all observations, and is reset within the step that ends
-an episode, has overwritten the last observation by the time the step returns.
+an episode, has overwritten the last observation by the time the step returns. It looks as if the
+step had led to where the reset leads. That may also be so by chance, or because the value never
+changes, so that it takes more than one look, or the array itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from minari_core.messages import warn_caller
 
+# So many ends in a row are no chance, where it cannot be seen whether an array is the same.
+_ENOUGH_ENDS = 3
+
+_Path: TypeAlias = tuple[object, ...]
+_Key: TypeAlias = tuple[int, _Path]
+
 
 class ReusedArrayCheck:
-    """Warn once if last observations are those of the resets after them."""
+    """Warn once if last observations, or leaves of them, are those of the resets after them."""
 
-    def __init__(self, name: str) -> None:
-        """Name the environment for the warning."""
+    def __init__(self, name: str, *, sees_arrays: bool) -> None:
+        """Name the environment for the warning.
+
+        Args:
+            name: The name of the environment.
+            sees_arrays: Whether last observations are the very arrays that the environment
+                returned, and not copies of them.
+        """
         self._name = name
-        self._is_settled = False
+        self._sees_arrays = sees_arrays
+        self._has_seen_end = False
+        self._owners: dict[_Key, weakref.ref[npt.NDArray[Any]]] = {}
+        self._ends: dict[_Key, int] = {}
+        self.is_settled = False
+        """Whether the warning has been given, so that there is nothing to check any more."""
 
-    def check(self, final: Any, first: Any) -> None:
-        """Compare the last observation of an episode with the one of the reset after it."""
-        if self._is_settled:
+    def check(self, env: int, final: Any, first: Any, find_before: Callable[[], Any]) -> None:
+        """Compare the last observation of an episode with the one of the reset after it.
+
+        Args:
+            env: Which environment.
+            final: The last observation, as the environment returned it.
+            first: The observation of the reset.
+            find_before: Finds the observation before the last one, as it was then; None if that
+                is not known.
+        """
+        if self.is_settled:
             return
-        self._is_settled = True
-        if _holds_array(first) and _is_equal(final, first):
-            warn_caller(
-                f"the last observation of an episode of {self._name} is the same as the one of the "
-                "reset after it: the environment seems to return one array for all observations, "
-                "so that last observations are lost when it is reset within the same step; return "
-                "copies, or use autoreset in the next step"
-            )
+        is_first_end, self._has_seen_end = not self._has_seen_end, True
+        pairs = _pair_leaves(final, first)
+        equal = [pair for pair in pairs if _is_equal(pair[1], pair[2])]
+        if not self._sees_arrays and self._ends:
+            for path in {path for path, _, _ in pairs} - {path for path, _, _ in equal}:
+                self._ends.pop((env, path), None)
+        if not equal:
+            return
+        before = find_before()
+        # What has not changed in the last step, either, is not known to be lost.
+        lost = [pair for pair in equal if not _is_equal(_get_leaf(before, pair[0]), pair[2])]
+        if is_first_end and lost and len(equal) == len(pairs):
+            self._warn([] if len(lost) == len(pairs) else [path for path, _, _ in lost])
+            return
+        sure = [path for path, last, reset in lost if self._is_reused((env, path), last, reset)]
+        if sure:
+            self._warn(sure)
+
+    def _is_reused(self, key: _Key, array: npt.NDArray[Any], reset: Any) -> bool:
+        """Return whether an array that looks overwritten is one of earlier, or likely to be."""
+        owner = array
+        while isinstance(owner.base, np.ndarray):
+            owner = owner.base
+        known = self._owners.get(key)
+        if (known is not None and known() is owner) or np.may_share_memory(array, reset):
+            return True
+        self._owners[key] = weakref.ref(owner)
+        self._ends[key] = self._ends.get(key, 0) + 1
+        return not self._sees_arrays and self._ends[key] >= _ENOUGH_ENDS
+
+    def _warn(self, leaves: list[_Path]) -> None:
+        """Warn of some leaves of observations; of whole ones if there are none."""
+        self.is_settled = True
+        names = sorted("observation" + "".join(f"[{key!r}]" for key in path) for path in leaves)
+        part = f"{', '.join(names)} in " if any(leaves) else ""
+        warn_caller(
+            f"{part}the last observation of an episode of {self._name} is the same as "
+            f"{'in ' if part else ''}the one of the reset after it: the environment seems to "
+            "return one array for all observations, so that last observations are lost when it is "
+            "reset within the same step; return copies, or use autoreset in the next step"
+        )
 
 
-def _holds_array(value: Any) -> bool:
+def _pair_leaves(value: Any, reset: Any, path: _Path = ()) -> list[tuple[_Path, Any, Any]]:
+    """Pair the arrays in an observation with what the other has there, each with its path."""
+    if isinstance(value, np.ndarray):
+        return [(path, value, reset)] if value.size and value.dtype != object else []
     if isinstance(value, Mapping):
-        return any(map(_holds_array, value.values()))
-    if isinstance(value, tuple | list):
-        return any(map(_holds_array, value))
-    return isinstance(value, np.ndarray) and value.ndim > 0 and value.size > 0
+        keys: Any = value.keys() & reset.keys()
+    elif isinstance(value, tuple | list) and len(value) == len(reset):
+        keys = range(len(value))
+    else:
+        return []
+    pairs = (_pair_leaves(value[key], reset[key], (*path, key)) for key in keys)
+    return [pair for each in pairs for pair in each]
 
 
-def _is_equal(one: Any, other: Any) -> bool:
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(_is_equal(one[key], other[key]) for key in one)
-    if isinstance(one, tuple | list) and isinstance(other, tuple | list):
-        return len(one) == len(other) and all(map(_is_equal, one, other))
-    if isinstance(one, np.ndarray | np.generic | int | float | bool):
-        return bool(np.array_equal(one, other))
-    return bool(one == other)
+def _get_leaf(value: Any, path: _Path) -> Any:
+    """Get a leaf of an observation; None if it is not known."""
+    try:
+        for key in path:
+            value = value[key]
+    except (IndexError, KeyError, TypeError):
+        return None  # values of some spaces have another structure each time
+    return value
+
+
+def _is_equal(value: Any, reset: Any) -> bool:
+    """Return whether a value is that of the reset, in the dtype that a batch has."""
+    if value is None:
+        return False
+    wanted = np.asarray(reset)
+    if value.shape != wanted.shape:
+        return False
+    if value.dtype == wanted.dtype:
+        # Nearly always, one element tells. NaN differs from itself.
+        one, other = value.item(0), wanted.item(0)
+        if one != other and one == one:
+            return False
+    else:
+        value = value.astype(wanted.dtype)
+    return bool(value.tobytes() == wanted.tobytes())

@@ -23,6 +23,7 @@ from minari_collect.collectors.base import (
 )
 from minari_collect.collectors.beginnings import convert_seed, copy_options
 from minari_collect.collectors.reused_arrays import ReusedArrayCheck
+from minari_collect.collectors.vector_environment import select_env_value
 from minari_collect.recording.episode_recorder import EpisodeRecorder
 from minari_core.arguments import check_count_or_none
 from minari_core.errors import RecordingError
@@ -122,7 +123,7 @@ class DataCollectorV0(EpisodeCollector, gymnasium.Wrapper[Any, Any, Any, Any]):
             max_episodes=max_episodes,
         )
         name = type(env.unwrapped).__name__ if env.spec is None else env.spec.id
-        self._reused_arrays = ReusedArrayCheck(name)
+        self._reused_arrays = ReusedArrayCheck(name, sees_arrays=True)
         self._records_as_given = not self._has_own_step_data and self._autoreset is None
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
@@ -227,7 +228,7 @@ class DataCollectorV0(EpisodeCollector, gymnasium.Wrapper[Any, Any, Any, Any]):
             split = self._autoreset.split_step(info)
             if split is not None:
                 observation, info, reset_info = split
-                self._reused_arrays.check(observation, result[0])
+                self._reused_arrays.check(0, observation, result[0], self._find_before)
         data: Mapping[str, Any] = {
             "observation": observation,
             "action": action,
@@ -265,6 +266,13 @@ class DataCollectorV0(EpisodeCollector, gymnasium.Wrapper[Any, Any, Any, Any]):
         elif self._autoreset is not None and self._autoreset.is_due:
             # An environment that resets itself ends its episode, whatever the callback says.
             recorder.end()
+
+    def _find_before(self) -> Any:
+        """Find the observation before a step; None where a callback may have changed it."""
+        if self._has_own_step_data:
+            return None
+        row = self._recorder.read_last_observation()
+        return select_env_value(self.env.observation_space, row, 0)
 
     def close(self) -> None:
         """Close the environment and drop what is in no dataset, with a warning that counts it.

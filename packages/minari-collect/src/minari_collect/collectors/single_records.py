@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import copy
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import gymnasium
@@ -33,6 +34,7 @@ class SingleRecords:
         envs: gymnasium.vector.VectorEnv[Any, Any, Any],
         callback: StepDataCallback | None,
         statistics_keys: Collection[str],
+        read_last: Callable[[int], object],
         *,
         record_infos: bool,
     ) -> None:
@@ -42,6 +44,7 @@ class SingleRecords:
             envs: The environments.
             callback: The user's own callback; None where nothing is to be called.
             statistics_keys: The keys of infos that wrappers add with the last step of an episode.
+            read_last: Reads the row of an environment's observation that was recorded last.
             record_infos: Whether infos are recorded.
         """
         self._envs = envs
@@ -51,7 +54,10 @@ class SingleRecords:
         self._callback = callback
         self._statistics_keys = statistics_keys
         self._record_infos = record_infos
-        self._reused_arrays = ReusedArrayCheck(name_environment(envs))
+        self._read_last = read_last
+        self._observations_before: Any = None
+        sees_arrays = isinstance(envs, gymnasium.vector.SyncVectorEnv)
+        self._reused_arrays = ReusedArrayCheck(name_environment(envs), sees_arrays=sees_arrays)
 
     def list_finals(self, observations: Any, infos: Infos, over: Flags) -> list[Final]:
         """List what ended the episodes of environments that were reset within the step."""
@@ -113,8 +119,18 @@ class SingleRecords:
     def _select_final(self, observations: Any, infos: Infos, env: int) -> Any:
         observation = select_final_observation(self._observations, infos, env)
         first = select_env_value(self._observations, observations, env)
-        self._reused_arrays.check(observation, first)
+        self._reused_arrays.check(env, observation, first, lambda: self._find_before(env))
         return observation
+
+    def keep(self, observations: Any) -> None:
+        """Keep what was returned before a step, where a callback may have it recorded otherwise."""
+        if not self._reused_arrays.is_settled:
+            self._observations_before = copy.deepcopy(observations)
+
+    def _find_before(self, env: int) -> Any:
+        if self._observations_before is None:
+            return select_env_value(self._observations, self._read_last(env), 0)
+        return select_env_value(self._observations, self._observations_before, env)
 
     def _find_final_info(self, infos: Infos, env: int) -> dict[str, Any] | None:
         return find_final_info(infos, env, self._num_envs, self._statistics_keys)

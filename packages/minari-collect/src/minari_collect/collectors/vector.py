@@ -23,6 +23,7 @@ from minari_collect.collectors.base import (
     EpisodeCollector,
 )
 from minari_collect.collectors.episode_statistics import find_statistics_keys
+from minari_collect.collectors.outer_wrappers import check_finals_are_changed
 from minari_collect.collectors.single_records import SingleRecords
 from minari_collect.collectors.vector_environment import (
     DISABLED,
@@ -110,7 +111,8 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
                 cannot be called.
             FormatError: There is no such data format.
             SpaceError: A space cannot be stored.
-            RecordingError: There is no such mode.
+            RecordingError: There is no such mode; or environments are reset within a step, inside a
+                wrapper that does not change their last observations like others.
         """
         super().__init__(envs)
         max_steps = check_count_or_none("max_buffer_steps", max_buffer_steps)
@@ -152,8 +154,11 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
             envs,
             self._step_data_callback if self._has_own_step_data else None,
             self._statistics_keys,
+            self._recorder.read_last_observation,
             record_infos=record_infos,
         )
+        if self._mode == SAME_STEP:
+            check_finals_are_changed(envs)
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Step the environments and record the step.
@@ -279,6 +284,8 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
                 observations, infos if self._record_infos else None, None, beginnings
             )
             return
+        if self._mode == SAME_STEP:
+            self._records.keep(observations)
         records = [
             self._records.record_reset(observations, infos, e) for e in range(self._num_envs)
         ]
@@ -336,6 +343,8 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
                 record = (observation, *values, info or {}, extras or {})
             for column, value in zip(columns, record, strict=True):
                 column.append(value)
+        if self._mode == SAME_STEP:
+            self._records.keep(observations)
         self._recorded_ends = np.logical_or(flags[0], flags[1])
         recorded, actions_recorded, rewards_recorded, infos_recorded, extras_recorded = columns
         self._recorder.add(

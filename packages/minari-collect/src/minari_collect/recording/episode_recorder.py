@@ -240,6 +240,11 @@ class EpisodeRecorder:
         """Copy some rows of a column group that are in memory."""
         return self._held.read(group, start, stop)
 
+    def read_last_observation(self) -> object:
+        """Read the last observation, as one row."""
+        row = max(self._rows - 1, 0)  # with an empty buffer, it has been kept in row 0
+        return self._held.read("observations", row, row + 1)
+
     def read_tail(self, group: str, count: int) -> object:
         """Read the last rows of a column group that were written."""
         return self._sink.read_tail(group, count)

@@ -17,7 +17,7 @@ from gymnasium import spaces
 
 from minari_collect.recording.sinks import Beginning, Describe, LaneSink
 from minari_collect.recording.vector_writer import VectorWriter
-from minari_collect.vector_buffers.rows import Flags, Indices, VectorRows
+from minari_collect.vector_buffers.rows import Flags, Indices, VectorRows, make_plain_cells
 from minari_collect.vector_buffers.segments import Segments, find_segments
 from minari_core.errors import RecordingError
 
@@ -292,6 +292,11 @@ class VectorRecorder:
             DatasetWriteError: The file system refused; nothing is lost.
         """
         self._write(keep_tails=True)
+
+    def read_last_observation(self, env: int) -> object:
+        """Read the last observation of an environment that is in memory, as one row."""
+        cell = (self._rows - 1) * self._envs + env
+        return self._observations.read(make_plain_cells(np.array([cell])))
 
     def list_always_none(self) -> list[str]:
         """List the keys of infos that were None wherever they were given."""
