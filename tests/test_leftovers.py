@@ -436,6 +436,44 @@ def test_what_stands_for_the_lock_of_another_container_blocks_nothing_for_ever(
     assert_nothing_is_left(datasets_root)
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.ENOSPC, "no space")])
+@pytest.mark.parametrize("work", [download, upload])
+def test_a_transfer_that_is_stopped_is_left_at_once_until_it_goes_on(
+    work: Callable[[Callable[..., None]], object], error: BaseException, datasets_root: Path
+) -> None:
+    def stop(*args: object, **kwargs: object) -> None:
+        raise error
+
+    with pytest.raises((KeyboardInterrupt, OSError)) as caught:
+        work(stop)
+    if isinstance(error, KeyboardInterrupt):
+        assert "what was transferred is kept: the same call goes on" in str(caught.value)
+    (found,) = minari.list_leftovers()
+    assert (found.kind, found.is_valuable) == (work.__name__, True)
+    assert found.age_seconds < 60
+    if work is download:
+        minari.download_dataset("toy/b-v0", remote_path=os.environ["REMOTE"], progress=False)
+    else:
+        minari.upload_dataset(
+            "toy/a-v0", remote_path=os.environ["REMOTE"], data_format="arrow", progress=False
+        )
+    assert minari.list_leftovers() == []
+    assert_nothing_is_left(datasets_root)
+
+
+def test_loading_a_url_that_is_stopped_says_that_the_next_call_goes_on() -> None:
+    def stop(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    url = f"{os.environ['REMOTE']}/toy/b-v0"
+    with (
+        replaced("minari_hub.datasets.download.install", stop),
+        pytest.raises(KeyboardInterrupt, match="what was transferred is kept: the same call goes"),
+    ):
+        minari.load_dataset(url, download=True)
+    assert len(minari.load_dataset(url, download=True)) == 1
+
+
 @pytest.mark.skipif(not os.path.exists("/proc/sys/kernel/random/boot_id"), reason="asks Linux")
 @pytest.mark.parametrize("name", ["recording", "run", "download", "create", "add"])
 def test_what_this_machine_was_working_on_when_it_went_down_is_left_at_once(

@@ -72,4 +72,5 @@ def convert_for_upload(dataset_id: str, folder: Path, data_format: str | None) -
             raise
         shutil.rmtree(staged, ignore_errors=True)
     finally:
-        lock.release(remove=True)
+        # With its lock, what stays is seen at once to have nobody.
+        lock.release(remove=not staged.exists())

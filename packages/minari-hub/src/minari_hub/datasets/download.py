@@ -34,7 +34,7 @@ from minari_core.messages import warn_caller
 from minari_hub.datasets.fetching import check_space, fetch
 from minari_hub.datasets.installing import install
 from minari_hub.datasets.origins import find_local_copy, is_copy_of, record_origin
-from minari_hub.datasets.progress import show_transfer
+from minari_hub.datasets.progress import explain_interrupt, show_transfer
 from minari_hub.datasets.remote_dataset import LARGEST_MANIFEST, RemoteDataset, locate
 from minari_hub.datasets.staging import StagingArea
 from minari_hub.remotes.namespaces import fetch_new_namespaces
@@ -62,7 +62,8 @@ def download_dataset(
     Its files go to a hidden folder first, several at a time, and each is checked against the
     remote's checksum; one rename then makes the dataset appear. When the process is killed, the
     next call goes on where it was. A dataset that is here already is left as it is, with a
-    warning; of a URL, the copy of that very dataset counts.
+    warning; of a URL, the copy of that very dataset counts. A `KeyboardInterrupt` says that the
+    next call goes on, too.
 
     Args:
         dataset_name: Its id, or its full URL such as ``gs://bucket/D4RL/door/human-v2``.
@@ -168,7 +169,7 @@ def _download_locked(
 ) -> None:
     staging = StagingArea(dataset.dataset_id)
     try:
-        with staging.lock():
+        with explain_interrupt(), staging.lock():
             # Who was waited for may have downloaded it.
             if not holds_local_dataset(dataset.dataset_id):
                 check_id_is_free(dataset.dataset_id)

@@ -1,4 +1,4 @@
-"""The progress bar of a transfer: bytes, rate and time left."""
+"""The progress bar of a transfer: bytes, rate and time left; and a word to whoever stops it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,18 @@ from threading import Lock
 
 # Reports come in pieces of a few kilobytes, which are too many to draw each.
 _BYTES_AT_ONCE = 1 << 18
+
+
+@contextmanager
+def explain_interrupt() -> Iterator[None]:
+    """Say in the `KeyboardInterrupt` of a transfer that nothing of it was in vain."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        # Its message is shown wherever it ends a program; Python 3.10 has no notes.
+        if not interrupt.args:
+            interrupt.args = ("what was transferred is kept: the same call goes on from there",)
+        raise
 
 
 @contextmanager

@@ -79,7 +79,8 @@ class StagingArea:
         try:
             yield
         finally:
-            lock.release(remove=True)
+            # With its lock, what stays is seen at once to have nobody.
+            lock.release(remove=not self._folder.exists())
 
     def prepare(self, source: str, objects: Mapping[str, RemoteObject]) -> None:
         """Keep what is there of these very objects, discard the rest, and journal which they are.

@@ -33,7 +33,7 @@ from minari_core.local.finding import build_not_found_error
 from minari_core.local.locations import DATA_FOLDER, dataset_folder
 from minari_hub.datasets.converting import convert_for_upload
 from minari_hub.datasets.origins import record_origin
-from minari_hub.datasets.progress import show_transfer
+from minari_hub.datasets.progress import explain_interrupt, show_transfer
 from minari_hub.datasets.remote_dataset import LARGEST_MANIFEST, RemoteDataset, locate
 from minari_hub.remotes.namespaces import publish_namespaces
 from minari_hub.transfer.checksums import Algorithm, Checksum, compute_checksum, start_hasher
@@ -88,7 +88,10 @@ def upload_dataset(
     # Before anything is converted or read.
     _check_is_new(dataset, _list_objects(dataset))
     publish_namespaces(dataset.remote, parse_dataset_id(dataset.dataset_id).namespace)
-    with convert_for_upload(dataset.dataset_id, folder, data_format) as source:
+    with (
+        explain_interrupt(),
+        convert_for_upload(dataset.dataset_id, folder, data_format) as source,
+    ):
         _upload(dataset, source, progress)
     record_origin(folder.parent, dataset.url)
 
