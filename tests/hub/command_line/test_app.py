@@ -86,6 +86,35 @@ def test_the_whole_way_of_a_dataset_to_a_remote_and_back(hub: CommandLine, remot
     assert after == before
 
 
+@pytest.mark.parametrize("option", [True, False])
+def test_a_download_of_what_is_here_says_so_and_of_another_dataset_fails(
+    option: bool, hub: CommandLine, remote: str
+) -> None:
+    collect("cart/one-v0")
+    assert hub("upload", "cart/one-v0").code == 0
+    arguments = ["cart/one-v0", *(["--remote", remote] if option else [])]
+
+    done = hub("download", *arguments)
+    assert (done.code, done.out) == (0, "")
+    assert "downloaded to" not in done.err
+    assert "already; --force downloads it again" in " ".join(done.err.split())
+    minari.delete_dataset("cart/one-v0")
+    collect("cart/one-v0")
+    for wanted in (arguments, [f"{remote}/cart/one-v0"]):
+        done = hub("download", *wanted)
+        assert done.code == 1
+        said = " ".join(done.err.split())
+        assert "downloaded to" not in said
+        assert "is another one than" in said
+        assert "--force replaces it" in said
+    assert hub("download", *arguments, "--force", "--yes").code == 0
+    assert hub("download", *arguments).code == 0
+    collect("cart/other-v0")
+    done = hub("download", "cart/other-v0", "--remote", remote)
+    assert done.code == 3
+    assert "doesn't exist" in done.err or "Couldn't find" in done.err
+
+
 def test_a_url_stands_for_an_id_and_its_remote(
     hub: CommandLine, remote: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

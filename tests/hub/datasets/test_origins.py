@@ -177,6 +177,24 @@ def test_copies_of_the_public_minari_are_known_by_their_metadata(bucket: Bucket)
         ensure_downloaded(url)
 
 
+@pytest.mark.parametrize("own", [None, {}, {"uid": ""}])
+def test_a_copy_without_a_uid_that_was_changed_is_a_copy_no_more(
+    bucket: Bucket, own: dict[str, str] | None
+) -> None:
+    for name, content in public_dataset("D4RL/door/human-v2").items():
+        bucket.put(name, content)
+    url = f"{bucket.url}/D4RL/door/human-v2"
+    download_dataset(url)
+    manifest = dataset_folder("D4RL/door/human-v2") / "data" / "metadata.json"
+    said = {**json.loads(manifest.read_text()), "total_episodes": 3}
+    manifest.write_text(json.dumps(said if own is None else {**said, "minari_core": own}))
+
+    with pytest.raises(minari.DatasetNotFoundError, match="no local dataset is a copy"):
+        load(url)
+    with pytest.raises(minari.DatasetExistsError, match=r"another one than .*force_download=True"):
+        download_dataset(url)
+
+
 def test_a_damaged_record_costs_a_question_and_nothing_else(remote: str) -> None:
     url = published(remote)
     download_dataset(url)

@@ -39,7 +39,7 @@ from minari_hub.command_line.terminal import (
     write_json,
 )
 from minari_hub.command_line.wording import translate_advice
-from minari_hub.datasets.download import download_dataset
+from minari_hub.datasets.download import download_copy
 from minari_hub.datasets.listing import list_remote_datasets
 from minari_hub.datasets.remote_dataset import locate
 from minari_hub.datasets.upload import upload_dataset
@@ -160,7 +160,8 @@ def download(
 ) -> None:
     """Download datasets from a remote.
 
-    An interrupted download resumes where it was; every file is checked.
+    An interrupted download resumes where it was; every file is checked. A copy that is here is left
+    as it is, and another local dataset of the id is an error.
     """
     _refuse_two_remotes(names, remote)
     replaced = [name for name in names if _is_taken(name, token)] if force else []
@@ -169,8 +170,13 @@ def download(
     outcomes = Outcomes()
     for name in names:
         with outcomes.attempt(), say_how_to_go_on():
-            download_dataset(name, force, remote_path=remote, token=token, progress=not quiet)
-            say(f"Dataset {name} downloaded to {datasets_root()}")
+            is_new = download_copy(
+                name, replaces=force, remote_path=remote, token=token, progress=not quiet
+            )
+            if is_new:
+                say(f"Dataset {name} downloaded to {datasets_root()}")
+            else:
+                say(f"Dataset {name} is in {datasets_root()} already; --force downloads it again")
     outcomes.exit_if_any_failed()
 
 

@@ -99,6 +99,35 @@ def download_dataset(
     _download_locked(dataset, force_download, progress, must_be_copy=is_url(wanted))
 
 
+def download_copy(
+    dataset_name: str, *, replaces: bool, remote_path: str | None, token: str | None, progress: bool
+) -> bool:
+    """Download a dataset unless the local one of its id is a copy of it; see `download_dataset`.
+
+    Args:
+        dataset_name: As `download_dataset` takes it.
+        replaces: Whether to download it in any case.
+        remote_path: As `download_dataset` takes it.
+        token: As `download_dataset` takes it.
+        progress: As `download_dataset` takes it.
+
+    Returns:
+        Whether it was downloaded.
+
+    Raises:
+        DatasetExistsError: The local dataset of its id is another one.
+        MinariError: As `download_dataset`.
+    """
+    if not replaces and is_url(dataset_name) and find_local_copy(dataset_name, token):
+        return False
+    dataset = locate(dataset_name, None, remote_path, token)
+    if not replaces and holds_local_dataset(dataset.dataset_id):
+        _check_copy(dataset)
+        return False
+    _download_locked(dataset, replaces, progress, must_be_copy=True)
+    return True
+
+
 def ensure_downloaded(
     dataset_name: str | None = None,
     *,
@@ -174,11 +203,8 @@ def _download_locked(
             if not holds_local_dataset(dataset.dataset_id):
                 check_id_is_free(dataset.dataset_id)
             elif not replaces:
-                if must_be_copy and not is_copy_of(dataset):
-                    raise DatasetExistsError(
-                        f"the local dataset {dataset.dataset_id!r} is another one than "
-                        f"{dataset.url}; force_download=True replaces it"
-                    )
+                if must_be_copy:
+                    _check_copy(dataset)
                 return
             _download(dataset, staging, replaces, progress)
     except OSError as error:
@@ -187,6 +213,15 @@ def _download_locked(
         raise DatasetWriteError(
             f"dataset {dataset.dataset_id!r} could not be downloaded: {error}"
         ) from error
+
+
+def _check_copy(dataset: RemoteDataset) -> None:
+    """Raise unless the local dataset of the same id is a copy of a remote one."""
+    if not is_copy_of(dataset):
+        raise DatasetExistsError(
+            f"nothing was downloaded: the local dataset {dataset.dataset_id!r} is another one than "
+            f"{dataset.url}; force_download=True replaces it"
+        )
 
 
 def _download(dataset: RemoteDataset, staging: StagingArea, replaces: bool, progress: bool) -> None:

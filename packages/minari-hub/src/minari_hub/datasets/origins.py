@@ -5,10 +5,14 @@ format, upload or other program takes notice of them::
 
     D4RL/door/human-v2/.origins.json    {"uid": "…", "urls": ["gs://bucket/D4RL/door/human-v2"]}
     D4RL/door/human-v2/data/…
+
+A copy keeps its ``uid`` while it grows, and its origins with it. Datasets of the public Minari have
+no ``uid``; a digest of their metadata stands for it, so that one that was changed is another one.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -74,11 +78,7 @@ def is_copy_of(dataset: RemoteDataset) -> bool:
     with _explain_question(dataset.dataset_id, dataset.url):
         there = _read_remote_manifest(dataset)
     here = _read_local_manifest(folder)
-    uid = _read_uid(here)
-    is_copy = uid == _read_uid(there)
-    if is_copy and not uid:
-        # A dataset of the public Minari has none, and a copy of it the same metadata.
-        is_copy = _to_text(here) == _to_text(there)
+    is_copy = bool(here) and _identify(here) == _identify(there)
     if is_copy:
         record_origin(folder, dataset.url)
     return is_copy
@@ -92,7 +92,7 @@ def record_origin(folder: Path, url: str) -> None:
         url: The normalized URL.
     """
     urls = sorted({*_read_origins(folder), url})
-    content = {"uid": _read_uid(_read_local_manifest(folder)), "urls": urls}
+    content = {"uid": _identify(_read_local_manifest(folder)), "urls": urls}
     # Where it cannot be written, the remote is asked again the next time.
     with suppress(OSError):
         replace_file(folder / ORIGINS_FILE, json.dumps(content).encode("ascii"))
@@ -102,7 +102,9 @@ def _read_origins(folder: Path) -> list[str]:
     """Read the URLs that a dataset is a copy of; none where another took its place since."""
     content = _read_json(folder / ORIGINS_FILE, _LARGEST_NBYTES)
     urls = content.get("urls")
-    if not isinstance(urls, list) or content.get("uid") != _read_uid(_read_local_manifest(folder)):
+    if not isinstance(urls, list) or not urls:
+        return []
+    if content.get("uid") != _identify(_read_local_manifest(folder)):
         return []
     return [url for url in urls if isinstance(url, str)]
 
@@ -129,10 +131,6 @@ def _read_json(path: Path, largest: int) -> JsonObject:
         return {}
 
 
-def _to_text(manifest: JsonObject) -> str:
-    return json.dumps(manifest, sort_keys=True)
-
-
 @contextmanager
 def _explain_question(dataset_id: str, url: str) -> Iterator[None]:
     """Say in an error of the remote why it was asked."""
@@ -146,10 +144,12 @@ def _explain_question(dataset_id: str, url: str) -> Iterator[None]:
         ) from error
 
 
-def _read_uid(manifest: JsonObject) -> str:
-    """Return the `uid` of a dataset, in whatever format; "" where it has none."""
+def _identify(manifest: JsonObject) -> str:
+    """Return the `uid` of a dataset, in whatever format, else a digest of all its metadata."""
     for key in (SNAPSHOT_KEY, OWN_KEY):
         section = manifest.get(key)
-        if isinstance(section, dict) and isinstance(section.get("uid"), str):
-            return str(section["uid"])
-    return ""
+        if isinstance(section, dict):
+            uid = section.get("uid")
+            if isinstance(uid, str) and uid:
+                return uid
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
