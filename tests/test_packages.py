@@ -66,6 +66,7 @@ STORAGE_MODULES = frozenset(
     {
         "datasets/flat/d4rl_file.py",
         "formats/public/hdf5/checksums.py",
+        "formats/public/hdf5/claims.py",
         "formats/public/hdf5/file.py",
         "formats/public/hdf5/mapped_file.py",
         "formats/public/hdf5/placeholder.py",

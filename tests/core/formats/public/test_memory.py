@@ -126,10 +126,97 @@ def _one_text_many_times(group: Any) -> None:
         text.id.write_direct_chunk((start,), first[:16] * 256, mask)
 
 
+def _one_long_text_in_few_rows(group: Any) -> None:
+    # So few that they could all be read at once.
+    text = group.create_dataset("infos/word", (256,), h5py.string_dtype(), chunks=(16,))
+    text[:16] = ["x" * (4 << 20)] + [""] * 15
+    mask, first = text.id.read_direct_chunk((0,))
+    for start in range(0, 256, 16):
+        text.id.write_direct_chunk((start,), first[:16] * 16, mask)
+
+
+def _one_packed_text_in_all_rows(group: Any) -> None:
+    text = group.create_dataset(
+        "infos/word", (256,), h5py.string_dtype(), chunks=(256,), compression="gzip"
+    )
+    text[:] = ["x" * (4 << 20)] + [""] * 255
+    mask, chunk = text.id.read_direct_chunk((0,))
+    row = zlib.decompress(chunk)[:16]
+    text.id.write_direct_chunk((0,), zlib.compress(row * 256), mask)
+
+
+def _one_text_in_a_table(group: Any) -> None:
+    text = group.create_dataset("infos/words", (16, 16), h5py.string_dtype(), chunks=(16, 16))
+    text[:] = np.array(["x" * (4 << 20)] + [""] * 255, object).reshape(16, 16)
+    mask, chunk = text.id.read_direct_chunk((0, 0))
+    text.id.write_direct_chunk((0, 0), chunk[:16] * 256, mask)
+
+
+def _one_text_in_an_attribute(group: Any) -> None:
+    length, file = (4 << 20) + 0x1357, group.file
+    # In a group of another program, whose header has no checksum.
+    file.move("episode_1", "before")
+    group = file.create_group("episode_1")
+    for name, item in file["before"].items():
+        group[name] = item
+    group.attrs.update(file["before"].attrs)
+    del file["before"]
+    group.attrs["words"] = np.array(["x" * length] + [""] * 255, object)
+    path = Path(file.filename)
+    file.close()
+    content = path.read_bytes()
+    # The size of the text stands before it, too, in eight bytes; here its address follows.
+    start = content.index(length.to_bytes(4, "little"))
+    while content[start + 4 : start + 8] == bytes(4):
+        start = content.index(length.to_bytes(4, "little"), start + 1)
+    row = content[start : start + 16]
+    path.write_bytes(content[:start] + row * 256 + content[start + 16 * 256 :])
+
+
+def _packed(nbytes: int) -> bytes:
+    packer = zlib.compressobj(1)
+    pieces = [packer.compress(bytes(1 << 20)) for _ in range(nbytes >> 20)]
+    return b"".join([*pieces, packer.flush()])
+
+
+def _one_large_chunk(group: Any) -> None:
+    rows = 1 << 26
+    few = group.create_dataset(
+        "infos/few", (4,), "f8", maxshape=(None,), chunks=(rows,), compression="gzip"
+    )
+    few.id.write_direct_chunk((0,), _packed(8 * rows))
+
+
+def _a_chunk_of_more_than_its_shape(group: Any) -> None:
+    few = group.create_dataset("infos/few", (4,), "f8", chunks=(4,), compression="gzip")
+    few.id.write_direct_chunk((0,), _packed(512 << 20))
+
+
+def _groups_with_many_paths(group: Any) -> None:
+    above = group["infos"]
+    for _ in range(40):
+        below = above.create_group("a")
+        above["b"] = below
+        above = below
+
+
+def _a_group_in_itself(group: Any) -> None:
+    for name in "ab":
+        group[f"infos/{name}"] = group
+
+
 @pytest.mark.parametrize(
     "edit",
     [
         _never_written,
+        _groups_with_many_paths,
+        _a_group_in_itself,
+        _one_large_chunk,
+        _a_chunk_of_more_than_its_shape,
+        _one_long_text_in_few_rows,
+        _one_packed_text_in_all_rows,
+        _one_text_in_a_table,
+        _one_text_in_an_attribute,
         _zeros_as_rewards,
         _zeros_as_infos,
         _zeros_in_the_sidecar,

@@ -1,9 +1,9 @@
 """How much memory the arrays of a file may take, whatever the file claims.
 
-A compressed or damaged file of a few kilobytes can stand for gigabytes. What a dataset's metadata
-leads one to expect is read, however well it is compressed; beyond that, as much as files of such a
-size hold in practice. Only the writer knows how long texts and other rows of no fixed size are, and
-notes it in the metadata.
+A compressed or damaged file of a few kilobytes can stand for gigabytes. Half a gigabyte of what a
+dataset's metadata leads one to expect is read, however well it is compressed; beyond that, as much
+as files of such a size hold in practice. Only the writer knows how long texts and other rows of no
+fixed size are, and notes it in the metadata.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ FREE_NBYTES = 64 << 20
 """What any file may take."""
 
 _LARGE_NBYTES, _USUALLY_PACKED = 256 << 20, 20
+_BELIEVED_NBYTES, _WELL_PACKED = 512 << 20, 100
 _FLAGS_NBYTES = 16
 _OFFSET_NBYTES = 8
 
@@ -60,12 +61,22 @@ def limit_nbytes(expected: int, file_nbytes: int) -> int:
     """Return how much memory the arrays of a file may take.
 
     Args:
-        expected: What the metadata of the dataset leads one to expect.
+        expected: What the metadata of the dataset leads one to expect; it may be forged.
         file_nbytes: The size of the file.
     """
     packed = min(MOST_PACKED * file_nbytes, _LARGE_NBYTES)
     # Numbers may be wider than those of their space, and have masks.
-    return 2 * expected + max(FREE_NBYTES, packed, _USUALLY_PACKED * file_nbytes)
+    believed = min(2 * expected, _BELIEVED_NBYTES + _WELL_PACKED * file_nbytes)
+    return believed + max(FREE_NBYTES, packed, _USUALLY_PACKED * file_nbytes)
+
+
+def limit_chunk_nbytes(array_nbytes: int) -> int:
+    """Return how much memory a chunk of an array may take, which is unpacked as a whole.
+
+    Args:
+        array_nbytes: The size of the array, which may be only a part of its first chunk.
+    """
+    return max(FREE_NBYTES, array_nbytes)
 
 
 def check_limit(nbytes: int, limit: int) -> None:

@@ -20,7 +20,6 @@ from minari_core.formats.public.hdf5.file import (
     Hdf5File,
     is_group,
     names_in,
-    read_attribute,
 )
 
 
@@ -52,7 +51,7 @@ def compute_attribute_checksums(file: Hdf5File, number: int) -> Iterator[int]:
     for index in range(h5a.get_num_attrs(group)):
         attribute = h5a.open(group, index=index, index_type=order)
         checksum = zlib.crc32(attribute.name, checksum)
-        checksum = _add_array(checksum, np.asarray(read_attribute(attribute)))
+        checksum = _add_array(checksum, np.asarray(file.read_attribute(attribute)))
         yield checksum
 
 

@@ -9,16 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from h5py import h5a, h5d, h5f, h5g, h5i, h5l, h5o, h5p, h5s, h5t
+from h5py import h5a, h5d, h5f, h5g, h5l, h5o, h5p, h5s, h5t
 
 from minari_core.errors import DatasetBusyError, DatasetDamagedError, MissingDependencyError
 from minari_core.files import check_plain
+from minari_core.formats.public.hdf5.claims import (
+    check_chunks,
+    find_largest_heap,
+    read_row_lengths,
+)
 from minari_core.formats.public.hdf5.mapped_file import Attributes, Hdf5Map, Tree, UnusualFileError
-from minari_core.formats.public.limits import MOST_PACKED, check_limit, limit_nbytes
+from minari_core.formats.public.limits import FREE_NBYTES, MOST_PACKED, check_limit, limit_nbytes
 
 _SMALL_NBYTES = 1 << 20
 """What is read without a look at how much is stored."""
-_ROWS_AT_ONCE = 256
+_PIECE_NBYTES = 16 << 20
+_HEAP_READS = 3
+"""How often at most the same rows of variable length are read while a file is open."""
 
 
 @contextmanager
@@ -67,9 +74,15 @@ class Hdf5File:
             check_plain(path, may_be_link=True)
             self._file = h5f.open(str(path).encode(), h5f.ACC_RDONLY, access)
             self.root = h5g.open(self._file, b"/")
-        self._left = limit_nbytes(expected_nbytes, _measure(self._file))
+        self._nbytes = int(self._file.get_filesize())
+        self._left = limit_nbytes(expected_nbytes, self._nbytes)
+        self._heap_left = _HEAP_READS * self._nbytes
         self._others: dict[str, Hdf5File] = {}
+        self._groups: dict[int, tuple[int, str]] = {}
+        """The groups of that episode by their addresses, each with its parent and name."""
         self._map: Hdf5Map | None = None
+        self._linked: Hdf5File | None = None
+        """The file that the last episode lies in, if it is another one."""
         layout = self._file.get_create_plist()
         if layout.get_userblock() == 0 and layout.get_sizes() == (8, 8):
             # Of the same open file: the path may lead to another one by now.
@@ -91,7 +104,7 @@ class Hdf5File:
         self.close()
 
     def episode(self, number: int) -> Any:
-        """Open the group of an episode.
+        """Open the group of an episode, to read what is below it until the next one is opened.
 
         Raises:
             DatasetDamagedError: There is none, it is no group, or its link leaves the folder.
@@ -102,9 +115,11 @@ class Hdf5File:
             links = self.root.links
             if not links.exists(name):
                 raise DatasetDamagedError(f"{where} is missing")
+            self._linked = None
+            self._groups.clear()
             kind = links.get_info(name).type
             if kind == h5l.TYPE_HARD:
-                found = h5o.open(self._file, name)
+                found = self.open(self.root, name.decode("ascii"))
             elif kind == h5l.TYPE_EXTERNAL:
                 target, inside = links.get_val(name)
                 found = self._open_linked(target, inside, where)
@@ -113,6 +128,11 @@ class Hdf5File:
             if not is_group(found):
                 raise DatasetDamagedError(f"{where} is not a group")
             return found
+
+    @property
+    def _file_nbytes(self) -> int:
+        """The size of the file that the last episode lies in."""
+        return (self._linked or self)._nbytes
 
     def plain_episode(self, number: int) -> tuple[Tree, Attributes | None] | None:
         """Read an episode by `Hdf5Map.read`; None if only the HDF5 library can read it."""
@@ -140,25 +160,35 @@ class Hdf5File:
         if file_name not in self._others:
             self._others[file_name] = Hdf5File(path)
             self._left += self._others[file_name]._left
-        other = self._others[file_name]
+            self._heap_left += self._others[file_name]._heap_left
+        other = self._linked = self._others[file_name]
         holder, _, name = inside.rpartition(b"/")
         if holder not in (b"", b"/"):
             raise DatasetDamagedError(f"{where} is a link to {inside!r}, which is no episode")
         with name_damage(where):
-            return other.open(other.root, name.decode("utf-8"))
+            return self.open(other.root, name.decode("utf-8"))
 
     def open(self, group: Any, name: str) -> Any:
         """Open a group or dataset inside a group.
 
         Raises:
-            DatasetDamagedError: The name is a link to another place, or lies in no group.
+            DatasetDamagedError: The name is a link to another place, or lies in no group; or it
+                is a group of the episode that has another name, too.
         """
         if not is_group(group):
             raise DatasetDamagedError(f"what should hold {name} is not a group")
         encoded = name.encode("utf-8")
-        if group.links.get_info(encoded).type != h5l.TYPE_HARD:
+        link = group.links.get_info(encoded)
+        if link.type != h5l.TYPE_HARD:
             raise DatasetDamagedError(f"{name} is a link to another place")
-        return h5o.open(group, encoded)
+        found = h5o.open(group, encoded)
+        if is_group(found):
+            # By such names a small file has paths without end, or more than can ever be read.
+            path = hash(group), name
+            known = self._groups.setdefault(link.u, path)
+            if known != path:
+                raise DatasetDamagedError(f"the groups {known[1]!r} and {name!r} are the same")
+        return found
 
     def read_array(self, dataset: Any) -> np.ndarray[Any, Any]:
         """Read a whole dataset into a fresh array; text as bytes objects.
@@ -173,13 +203,15 @@ class Hdf5File:
         nbytes = prod(shape) * dtype.itemsize
         if nbytes > _SMALL_NBYTES:
             stored = dataset.get_storage_size()
-            if stored > _measure(h5i.get_file_id(dataset)) or nbytes > stored * MOST_PACKED:
+            if stored > self._file_nbytes or nbytes > stored * MOST_PACKED:
                 raise DatasetDamagedError(
                     f"a dataset of shape {shape} claims {nbytes} bytes; {stored} are in the file"
                 )
         self._count(nbytes)
+        if layout.get_layout() == h5d.CHUNKED:
+            check_chunks(dataset, layout)
         array = np.empty(shape, dtype=dtype)
-        if dtype.kind == "O" and len(shape) == 1:
+        if dtype.kind == "O" and array.size:
             self._read_rows(dataset, array)
         elif array.size:
             # Into memory of its own type, so that HDF5 converts nothing.
@@ -187,17 +219,69 @@ class Hdf5File:
         return array
 
     def _read_rows(self, dataset: Any, array: np.ndarray[Any, Any]) -> None:
-        """Read rows of variable length; how much memory they take is seen when they are read."""
-        for start in range(0, len(array), _ROWS_AT_ONCE):
-            rows = array[start : start + _ROWS_AT_ONCE]
+        """Read rows of variable length, of which many may lie in the same place."""
+        content = (self._linked or self)._map
+        lengths = None if content is None else read_row_lengths(dataset, content.content)
+        if lengths is not None:
+            kind = dataset.get_type()
+            itemsize = kind.get_super().get_size() if isinstance(kind, h5t.TypeVlenID) else 1
+            self._count_heap(int(lengths.sum()) * itemsize)
+            dataset.read(h5s.ALL, h5s.ALL, array)
+            return
+        # Each may be as large as the file.
+        at_once = max(1, _PIECE_NBYTES // self._file_nbytes)
+        for start in range(0, array.size, at_once):
+            flat = np.arange(start, min(start + at_once, array.size))
             there = dataset.get_space()
-            there.select_hyperslab((start,), (len(rows),))
-            dataset.read(h5s.create_simple((len(rows),)), there, rows)
-            self._count(sum(memoryview(row).nbytes for row in rows.tolist()))
+            if array.ndim:
+                there.select_elements(np.stack(np.unravel_index(flat, array.shape), axis=1))
+            rows = np.empty(len(flat), dtype=array.dtype)
+            dataset.read(h5s.create_simple((len(flat),)), there, rows)
+            self._count_heap(sum(memoryview(row).nbytes for row in rows.tolist()))
+            array.reshape(-1)[flat] = rows
 
     def _count(self, nbytes: int) -> None:
         check_limit(nbytes, self._left)
         self._left -= nbytes
+
+    def _count_heap(self, nbytes: int) -> None:
+        """Count rows of variable length, of which no program packs any, or stores any twice."""
+        check_limit(nbytes, self._heap_left)
+        self._heap_left -= nbytes
+        self._count(nbytes)
+
+    def read_attributes(self, thing: Any) -> dict[str, Any]:
+        """Read the attributes of an object; numbers as numpy's, text as Python's.
+
+        Raises:
+            DatasetDamagedError: One claims to be larger than it can be.
+        """
+        found: dict[str, Any] = {}
+        for index in range(h5a.get_num_attrs(thing)):
+            attribute = h5a.open(thing, index=index)
+            value = self.read_attribute(attribute)
+            if value is not None:
+                found[attribute.name.decode("utf-8")] = value
+        return found
+
+    def read_attribute(self, attribute: Any) -> Any:
+        """Read the value of an attribute; None if it has none.
+
+        Raises:
+            DatasetDamagedError: It claims to be larger than it can be.
+        """
+        if attribute.get_space().get_simple_extent_type() == h5s.NULL:
+            return None
+        shape, dtype = attribute.shape, attribute.dtype
+        check_limit(prod(shape) * dtype.itemsize, _SMALL_NBYTES + self._file_nbytes)
+        if dtype.kind == "O" and prod(shape) * self._file_nbytes > FREE_NBYTES:
+            # Texts may lie in the same place, and are read all at once.
+            content = (self._linked or self)._map
+            largest = self._file_nbytes if content is None else find_largest_heap(content.content)
+            check_limit(prod(shape) * largest, FREE_NBYTES + self._heap_left)
+        value = np.empty(shape, dtype=dtype)
+        attribute.read(value)
+        return _to_plain(value)
 
     def read_text(self, dataset: Any) -> list[str]:
         """Read a dataset of strings.
@@ -211,11 +295,6 @@ class Hdf5File:
         return [
             row if isinstance(row, str) else bytes(row).decode("utf-8") for row in array.tolist()
         ]
-
-
-def _measure(file: Any) -> int:
-    """Return the size of an open file in bytes."""
-    return int(file.get_filesize())
 
 
 def names_in(group: Any) -> list[str]:
@@ -239,26 +318,6 @@ def is_group(thing: Any) -> bool:
 def is_variable(dataset: Any) -> bool:
     """Return whether the rows of a dataset are of variable length."""
     return isinstance(dataset.get_type(), h5t.TypeVlenID)
-
-
-def read_attributes(thing: Any) -> dict[str, Any]:
-    """Read the attributes of an object; numbers as numpy's, text as Python's."""
-    found: dict[str, Any] = {}
-    for index in range(h5a.get_num_attrs(thing)):
-        attribute = h5a.open(thing, index=index)
-        value = read_attribute(attribute)
-        if value is not None:
-            found[attribute.name.decode("utf-8")] = value
-    return found
-
-
-def read_attribute(attribute: Any) -> Any:
-    """Read the value of an attribute; numbers as numpy's, text as Python's, None if it has none."""
-    if attribute.get_space().get_simple_extent_type() == h5s.NULL:
-        return None
-    value = np.empty(attribute.shape, dtype=attribute.dtype)
-    attribute.read(value)
-    return _to_plain(value)
 
 
 def _to_plain(value: np.ndarray[Any, Any]) -> Any:

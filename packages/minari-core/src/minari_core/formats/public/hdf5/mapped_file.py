@@ -34,7 +34,7 @@ _V1_MESSAGE, _V2_MESSAGE = Struct("<HHB3x"), Struct("<BHB")
 _PAIR, _ONE, _NODE = Struct("<QQ"), Struct("<Q"), Struct("<4sBBHQQ")
 _SYMBOLS, _SYMBOL = Struct("<4sHH"), Struct("<QQI")
 _ATTRIBUTE_SIZES = Struct("<BBHHH")
-_DEEPEST, _DEEPEST_INDEX, _MOST_THINGS = 16, 4, 1 << 16
+_DEEPEST, _DEEPEST_INDEX, _MOST_STEPS = 16, 4, 1 << 17
 _DAMAGE = (
     StructError,
     LookupError,
@@ -63,14 +63,14 @@ class Hdf5Map:
             OSError: It cannot be mapped.
             ValueError: It is empty.
         """
-        self._bytes = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
-        self._things = self._nbytes = 0
+        self.content = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+        self._steps = self._nbytes = 0
 
     def close(self) -> None:
         """Unmap the file."""
         # While an error is being handled, its traceback may still hold a view.
         with suppress(BufferError):
-            self._bytes.close()
+            self.content.close()
 
     def read(self, address: int) -> tuple[Tree, Attributes | None]:
         """Read everything below a group.
@@ -85,7 +85,7 @@ class Hdf5Map:
         Raises:
             UnusualFileError: Something is not simple, or is damaged.
         """
-        self._things = self._nbytes = 0
+        self._steps = self._nbytes = 0
         try:
             return self._group(address, _DEEPEST)
         except _DAMAGE as error:
@@ -102,31 +102,30 @@ class Hdf5Map:
                 if attributes is not None:
                     attributes = self._with_attribute(attributes, start)
             elif kind == _LINK_INFO:
-                following = start + (10 if self._bytes[start + 1] & 1 else 2)
+                following = start + (10 if self.content[start + 1] & 1 else 2)
                 self._expect(
-                    _ONE.unpack_from(self._bytes, following)[0] == _UNDEFINED, "many links"
+                    _ONE.unpack_from(self.content, following)[0] == _UNDEFINED, "many links"
                 )
             elif kind == _ATTRIBUTE_INFO:
-                following = start + (4 if self._bytes[start + 1] & 1 else 2)
-                if _ONE.unpack_from(self._bytes, following)[0] != _UNDEFINED:
+                following = start + (4 if self.content[start + 1] & 1 else 2)
+                if _ONE.unpack_from(self.content, following)[0] != _UNDEFINED:
                     attributes = None
             elif kind == _SYMBOL_TABLE:
-                for name, target in self._symbols(*_PAIR.unpack_from(self._bytes, start)):
+                for name, target in self._symbols(*_PAIR.unpack_from(self.content, start)):
                     tree[name] = self._thing(target, depth - 1)
         # As the library gives them; in some headers they are in the order of their making.
         return dict(sorted(tree.items())), attributes
 
     def _thing(self, address: int, depth: int) -> np.ndarray[Any, Any] | Tree:
-        self._things += 1
-        self._expect(depth > 0 and self._things < _MOST_THINGS, "deep or large groups")
+        self._expect(depth > 0, "deep groups")
         shape: tuple[int, ...] | None = None
         dtype: np.dtype[Any] | None = None
         layout: int | None = None
         for kind, start, size in self._messages(address):
             if kind == _DATATYPE:
-                dtype = _dtype(self._bytes[start : start + size])
+                dtype = _dtype(self.content[start : start + size])
             elif kind == _DATASPACE:
-                shape = _shape(self._bytes[start : start + size])
+                shape = _shape(self.content[start : start + size])
             elif kind == _LAYOUT:
                 layout = start
             else:
@@ -139,7 +138,7 @@ class Hdf5Map:
 
     def _messages(self, address: int) -> Iterator[Message]:
         """The messages of an object's header, those of its continuations included."""
-        content = self._bytes
+        content = self.content
         if content[address : address + 4] == b"OHDR":
             flags = content[address + 5]
             self._expect(content[address + 4] == 2, "a header's version")
@@ -155,6 +154,7 @@ class Hdf5Map:
             form, extra, frame = _V1_MESSAGE, 0, 0
         for position, end in blocks:  # it grows meanwhile
             while position + form.size <= end:
+                self._step()
                 kind, size, flags = form.unpack_from(content, position)
                 position += form.size + extra
                 if flags & _SHARED:
@@ -168,7 +168,7 @@ class Hdf5Map:
                 position += size
 
     def _link(self, start: int) -> tuple[str, int]:
-        content = self._bytes
+        content = self.content
         flags = content[start + 1]
         position = start + 2
         if flags & 0x8:
@@ -183,7 +183,7 @@ class Hdf5Map:
 
     def _symbols(self, tree: int, heap: int) -> Iterator[tuple[str, int]]:
         """The links of a group of the older kind."""
-        content = self._bytes
+        content = self.content
         self._expect(content[heap : heap + 4] == b"HEAP", "names")
         names = _ONE.unpack_from(content, heap + 24)[0]
         for table in self._tables(tree, _DEEPEST):
@@ -197,10 +197,11 @@ class Hdf5Map:
                 yield content[names + offset : end].decode("utf-8"), target
 
     def _tables(self, address: int, depth: int) -> Iterator[int]:
-        signature, kind, level, entries, _, _ = _NODE.unpack_from(self._bytes, address)
+        self._step()
+        signature, kind, level, entries, _, _ = _NODE.unpack_from(self.content, address)
         self._expect(signature == b"TREE" and kind == 0 and depth > 0, "an index of links")
         for position in range(address + 32, address + 32 + 16 * entries, 16):
-            child = _ONE.unpack_from(self._bytes, position)[0]
+            child = _ONE.unpack_from(self.content, position)[0]
             if level:
                 yield from self._tables(child, depth - 1)
             else:
@@ -214,7 +215,7 @@ class Hdf5Map:
         return {**attributes, name: value}
 
     def _attribute(self, start: int) -> tuple[str, Any]:
-        content = self._bytes
+        content = self.content
         version, flags, *sizes = _ATTRIBUTE_SIZES.unpack_from(content, start)
         self._expect(version in (1, 3) and (version == 1 or not flags), "an attribute's version")
         position = start + (8 if version == 1 else 9)
@@ -230,7 +231,7 @@ class Hdf5Map:
     def _array(
         self, layout: int, shape: tuple[int, ...], dtype: np.dtype[Any]
     ) -> np.ndarray[Any, Any]:
-        content = self._bytes
+        content = self.content
         version, kind = content[layout], content[layout + 1]
         self._expect(version == 3, "a layout's version")
         count = prod(shape)
@@ -271,13 +272,14 @@ class Hdf5Map:
 
     def _chunks(self, address: int, rank: int, depth: int) -> Iterator[tuple[int, list[int], int]]:
         """Yield the size, the corner and the address of each chunk below a node."""
+        self._step()
         self._expect(address != _UNDEFINED and depth > 0, "no chunks")
-        signature, kind, level, entries, _, _ = _NODE.unpack_from(self._bytes, address)
+        signature, kind, level, entries, _, _ = _NODE.unpack_from(self.content, address)
         self._expect(signature == b"TREE" and kind == 1, "an index of chunks")
         entry = Struct(f"<II{rank + 1}QQ")
         position = address + _NODE.size
         for _ in range(entries):
-            nbytes, mask, *corner, child = entry.unpack_from(self._bytes, position)
+            nbytes, mask, *corner, child = entry.unpack_from(self.content, position)
             position += entry.size
             if level:
                 yield from self._chunks(child, rank, depth - 1)
@@ -286,6 +288,11 @@ class Hdf5Map:
             else:
                 # The last coordinate counts the bytes of an element, and is always 0.
                 yield nbytes, corner[:rank], child
+
+    def _step(self) -> None:
+        """Count what is looked at: the same places may be linked to from many."""
+        self._steps += 1
+        self._expect(self._steps < min(_MOST_STEPS, len(self.content)), "a large group")
 
     @staticmethod
     def _expect(holds: bool, what: str) -> None:

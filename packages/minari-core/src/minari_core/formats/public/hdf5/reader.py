@@ -19,7 +19,6 @@ from minari_core.formats.public.hdf5.file import (
     is_group,
     is_variable,
     names_in,
-    read_attributes,
 )
 from minari_core.formats.public.hdf5.mapped_file import Tree
 from minari_core.formats.public.jpeg import decode_jpegs, is_jpeg
@@ -79,7 +78,7 @@ class EpisodeReader:
         infos = (
             self._read_infos(self._file.open(group, "infos"), "infos") if "infos" in names else {}
         )
-        attributes = read_attributes(group)
+        attributes = self._file.read_attributes(group)
         seed, options, metadata = decode_attributes(attributes)
         extras: dict[str, Any] = {}
         if OWN_KEY in names:
@@ -109,7 +108,7 @@ class EpisodeReader:
     ) -> EpisodeData | None:
         """Build an episode that holds numbers alone; None if it does not, or is malformed."""
         if attributes is None:
-            attributes = read_attributes(self._file.episode(number))
+            attributes = self._file.read_attributes(self._file.episode(number))
         infos, own = tree.pop("infos", {}), tree.pop(OWN_KEY, None)
         observations, actions, *flat = (tree.pop(name, None) for name in _COLUMNS)
         steps = len(flat[0]) if isinstance(flat[0], np.ndarray) and flat[0].ndim else -1
@@ -156,7 +155,7 @@ class EpisodeReader:
     def read_attributes(self, number: int) -> tuple[Attributes, Entry | None]:
         """Read the attributes of an episode, and the entry in its sidecar or None."""
         group = self._file.episode(number)
-        attributes = read_attributes(group)
+        attributes = self._file.read_attributes(group)
         if "total_steps" not in attributes:
             attributes["total_steps"] = len(self._read_array(group, "rewards"))
         if OWN_KEY.encode() not in group:
@@ -256,7 +255,7 @@ class EpisodeReader:
 
     def _read_sidecar(self, group: Any) -> tuple[str, Iterator[Array]]:
         own = self._file.open(group, OWN_KEY)
-        columns = read_attributes(own).get(COLUMNS_NAME)
+        columns = self._file.read_attributes(own).get(COLUMNS_NAME)
         if not isinstance(columns, str):
             columns = bytes(self._read_array(own, COLUMNS_NAME)).decode("utf-8")
         count = sum(1 for name in own if name != COLUMNS_NAME.encode())

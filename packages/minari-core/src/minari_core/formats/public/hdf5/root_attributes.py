@@ -9,7 +9,7 @@ import numpy as np
 
 from minari_core.errors import DatasetDamagedError, DatasetNotFoundError
 from minari_core.formats.public.files import MAIN_FILE
-from minari_core.formats.public.hdf5.file import Hdf5File, name_damage, read_attributes
+from minari_core.formats.public.hdf5.file import Hdf5File, name_damage
 
 _COUNTS = ("total_episodes", "total_steps")
 
@@ -25,7 +25,7 @@ def read_root_metadata(folder: Path) -> dict[str, Any]:
     if not main.is_file():
         raise DatasetNotFoundError(f"No data found in data path {folder}: {main.name} is missing")
     with Hdf5File(main) as file, name_damage(str(main)):
-        found = read_attributes(file.root)
+        found = file.read_attributes(file.root)
     metadata: dict[str, Any] = {}
     for key, value in found.items():
         metadata[key] = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
