@@ -37,6 +37,7 @@ from minari_core.errors import (
     MetadataError,
     MinariError,
     RecordingError,
+    SpaceError,
 )
 from minari_core.messages import MinariWarning
 from tests.collect.helpers.environments import Counter, Moment, Scripted, run_episode
@@ -55,6 +56,37 @@ def recording(**options: Any) -> DataCollectorV0:
     run_episode(collector, seed=1)
     run_episode(collector, seed=2)
     return collector
+
+
+@pytest.mark.parametrize(
+    ("data_format", "space"),
+    [
+        (data_format, space)
+        for space in (
+            spaces.Sequence(spaces.Discrete(2)),
+            spaces.Dict({"a": spaces.Graph(spaces.Discrete(2), None)}),
+            spaces.Tuple([spaces.Text(3, charset="a\0")]),
+            spaces.Box(-1, 1, (0,)),
+        )
+        for data_format in ("hdf5", "arrow", "parquet")
+        if not (data_format == "hdf5" and isinstance(space, spaces.Box))
+    ],
+)
+def test_a_format_that_cannot_hold_a_space_is_refused_before_anything_is_recorded(
+    data_format: str, space: spaces.Space[Any], datasets_root: Path
+) -> None:
+    with pytest.raises(SpaceError, match=f"observation_space.*in data format {data_format!r}"):
+        DataCollectorV0(Scripted(space), data_format=data_format)
+    with pytest.raises(SpaceError, match=f"action_space.*in data format {data_format!r}"):
+        DataCollectorV0(Scripted(action_space=space), data_format=data_format)
+    # A callback may make of it what the format can hold.
+    DataCollectorV0(
+        Scripted(space), data_format=data_format, observation_space=Counter.observation_space
+    )
+    envs: Any = gymnasium.vector.SyncVectorEnv([lambda: Scripted(space)])
+    with pytest.raises(SpaceError, match=f"observation_space.*in data format {data_format!r}"):
+        VectorDataCollector(envs, data_format=data_format)
+    assert files_below(datasets_root) == set()
 
 
 def test_a_step_before_the_first_reset_is_refused() -> None:

@@ -15,7 +15,7 @@ from minari_collect.staging.collector_staging import CollectorStaging
 from minari_core.environments.env_specs import drop_unstorable_arguments, env_spec_to_json
 from minari_core.errors import MetadataError, RecordingError
 from minari_core.formats.columnar.shard_folder import ShardFolder
-from minari_core.formats.registry import check_format
+from minari_core.formats.registry import check_format, check_format_holds
 from minari_core.messages import warn_caller
 
 CLOSED = "this collector is closed; wrap the environment anew to go on"
@@ -77,9 +77,10 @@ class EpisodeCollector:
         Raises:
             DataError: The callback cannot be called.
             FormatError: There is no such data format.
-            SpaceError: A space cannot be stored.
+            SpaceError: A space cannot be stored, or not in the data format.
         """
         self.data_format = check_format(data_format)
+        check_format_holds(self.data_format, observation_space, action_space)
         self.recorded_spec = spec
         self._step_data_callback = instantiate_callback(step_data_callback, "step_data_callback")
         self._has_own_step_data = type(self._step_data_callback) is not StepDataCallback

@@ -93,7 +93,7 @@ class DataCollectorV0(EpisodeCollector, gymnasium.Wrapper[Any, Any, Any, Any]):
             DataError: A limit of the buffers is no whole number of at least 1, or a callback
                 cannot be called.
             FormatError: There is no such data format.
-            SpaceError: A space cannot be stored.
+            SpaceError: A space cannot be stored, or not in the data format.
             RecordingError: The environment resets itself, and last observations are not known.
         """
         super().__init__(env)

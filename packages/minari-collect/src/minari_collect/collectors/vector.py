@@ -110,7 +110,7 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
             DataError: A limit of the buffers is no whole number of at least 1, or a callback
                 cannot be called.
             FormatError: There is no such data format.
-            SpaceError: A space cannot be stored.
+            SpaceError: A space cannot be stored, or not in the data format.
             RecordingError: There is no such mode; or environments are reset within a step, inside a
                 wrapper that does not change their last observations like others.
         """

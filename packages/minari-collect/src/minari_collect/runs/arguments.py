@@ -20,6 +20,7 @@ from minari_collect.workers.policies import Policy, check_takes_mask
 from minari_core.arguments import check_count, check_count_or_none
 from minari_core.environments.space_json import space_to_json
 from minari_core.errors import DataError, RecordingError
+from minari_core.formats.registry import check_format_holds
 from minari_core.messages import format_value
 
 
@@ -131,12 +132,12 @@ def count_workers(workers: int | None, executor: Executor | None) -> int:
     return known if isinstance(known, int) else os.cpu_count() or 1
 
 
-def check_environment(recipe: Recipe) -> None:
+def check_environment(recipe: Recipe, data_format: str) -> None:
     """Make the environment once, before anything is written that needs it, and check its spaces.
 
     Raises:
         RecordingError: A named environment cannot be made here.
-        SpaceError: A space cannot be stored.
+        SpaceError: A space cannot be stored, or not in the data format.
     """
     try:
         with contextlib.closing(make_env(replace(recipe, num_envs=1))) as env:
@@ -151,6 +152,7 @@ def check_environment(recipe: Recipe) -> None:
         ) from error
     space_to_json(observation_space, "observation_space")
     space_to_json(action_space, "action_space")
+    check_format_holds(data_format, observation_space, action_space)
 
 
 def _check_seconds(name: str, value: object) -> float | None:

@@ -142,7 +142,8 @@ def collect_dataset(
         DatasetBusyError: A run of this name is going on.
         DataError: An argument is not what it should be, and nothing was begun; or the arguments
             do not say how much to collect.
-        SpaceError: A space of the environment cannot be stored; nothing was begun.
+        SpaceError: A space of the environment cannot be stored, or not in the data format; nothing
+            was begun, unless only the workers can make the environment.
         MissingDependencyError: Only cloudpickle can send an argument to workers; nothing was begun.
         RecordingError: The environment cannot be made here, and nothing was begun. Or the run to
             be resumed was another one; the message has the difference. Or the script
@@ -192,7 +193,7 @@ def collect_dataset(
     }
     if executor is None:
         # What other machines have installed cannot be told from here.
-        check_environment(recipe)
+        check_environment(recipe, chosen_format)
     pickled = pickle_recipe(recipe)
     transport: Transport = "folder" if work_dir_is_shared else "result"
     if remote is not None:
@@ -204,8 +205,20 @@ def collect_dataset(
         if not isinstance(run_seed, int):
             run_seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> 1)
             folder.write_arguments({**agreed, "seed": run_seed})
-        schedule.start_from(folder.list_outputs())
-        run = CollectRun(recipe, pickled, run_seed, folder, schedule, meter, transport, work_folder)
+        known = folder.list_outputs()
+        schedule.start_from(known)
+        run = CollectRun(
+            recipe,
+            pickled,
+            run_seed,
+            folder,
+            schedule,
+            meter,
+            transport,
+            work_folder,
+            chosen_format,
+        )
+        run.check_format(known)
         run.drive(executor, count)
         check_failures(schedule, folder, skip_failed=skip_failed)
         outputs = select_outputs(schedule, folder)

@@ -7,6 +7,7 @@ import itertools
 import queue
 import time
 import uuid
+from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass
 
@@ -18,12 +19,14 @@ from minari_collect.workers.messages import (
     Failure,
     Recipe,
     Task,
+    TaskOutput,
     TaskResult,
     Transport,
     derive_seeds,
 )
 from minari_collect.workers.task import run_task
 from minari_core.errors import DatasetWriteError, RecordingError
+from minari_core.formats.registry import check_format_holds
 
 _QUEUED_PER_WORKER = 2
 _SECONDS_BETWEEN_LOOKS = 0.5
@@ -50,6 +53,8 @@ class CollectRun:
     """How shards get here."""
     work_folder: str
     """Where the workers write."""
+    data_format: str
+    """How the dataset will be stored."""
 
     def __post_init__(self) -> None:
         """Prepare what all tasks share."""
@@ -59,6 +64,7 @@ class CollectRun:
         self._ended: queue.SimpleQueue[Future[TaskResult]] = queue.SimpleQueue()
         self._numbers = itertools.count()
         self._in_flight: dict[Future[TaskResult], tuple[Range, float]] = {}
+        self._is_format_checked = False
 
     def drive(self, executor: Executor | None, workers: int) -> None:
         """Collect all that is missing, or as much as can be.
@@ -80,6 +86,17 @@ class CollectRun:
                 stack.callback(slots.shutdown)
                 self._work(slots, slots, workers)
         self._report_progress(is_last=True)
+
+    def check_format(self, outputs: Sequence[TaskOutput]) -> None:
+        """Raise as soon as it is known that the dataset's format cannot hold what is collected.
+
+        Raises:
+            SpaceError: It cannot hold a space; what is complete waits for another format.
+        """
+        if outputs and not self._is_format_checked:
+            output = self.folder.open_output(outputs[0])
+            check_format_holds(self.data_format, output.observation_space, output.action_space)
+            self._is_format_checked = True
 
     def _work(self, executor: Executor, slots: ProcessSlots | None, limit: int) -> None:
         while self._submit_up_to(limit, executor, may_exit=slots is not None):
@@ -148,6 +165,7 @@ class CollectRun:
         except Exception as error:  # a remote raises errors of its own
             self._lose(wanted, f"its shards did not arrive: {type(error).__name__}: {error}")
         else:
+            self.check_format(outputs)
             self.schedule.add_results(outputs, result.failures, wanted)
 
     def _lose(self, wanted: Range, reason: str) -> None:

@@ -9,6 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
+from gymnasium.spaces import Space
+
 from minari_core.environments.given_spaces import NONE_GIVEN, GivenSpaces
 from minari_core.errors import FormatError
 from minari_core.files import may_be
@@ -52,7 +54,11 @@ DEFAULT_FORMAT = "columnar"
 
 
 class StorageClass(Protocol):
-    """The constructors that the storage class of a registered format has."""
+    """What is asked of the storage class of a registered format itself."""
+
+    def check_space(self, space: Space[Any], where: str) -> None:
+        """Raise unless it can hold every value of a space; see `Storage.check_space`."""
+        ...
 
     def open(self, folder: Path, given_spaces: GivenSpaces = NONE_GIVEN) -> Storage:
         """Open a dataset."""
@@ -94,6 +100,20 @@ def check_format(data_format: str | None) -> str:
         )
     _load(FORMATS[data_format].storage)
     return data_format
+
+
+def check_format_holds(
+    data_format: str, observation_space: Space[Any], action_space: Space[Any]
+) -> None:
+    """Raise unless a format can hold the values of two spaces, before there are any.
+
+    Raises:
+        FormatError: There is no such format.
+        SpaceError: It cannot hold a space; the message names it.
+    """
+    storage_class: StorageClass = _load(FORMATS[check_format(data_format)].storage)
+    storage_class.check_space(observation_space, "observation_space")
+    storage_class.check_space(action_space, "action_space")
 
 
 def load_check(folder: Path, metadata: Mapping[str, JsonValue]) -> object:

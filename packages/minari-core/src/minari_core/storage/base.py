@@ -48,6 +48,18 @@ class Storage(ABC):
             f"total_episodes={self.total_episodes})"
         )
 
+    @classmethod  # noqa: B027  # the native format, and those like it, hold every space
+    def check_space(cls, space: spaces.Space[object], where: str) -> None:
+        """Raise unless the format can hold every value of a space.
+
+        Args:
+            space: The space.
+            where: What it is the space of, for the message.
+
+        Raises:
+            SpaceError: It cannot; the message names the part that it cannot hold.
+        """
+
     @property
     @abstractmethod
     def metadata(self) -> Mapping[str, JsonValue]:

@@ -49,6 +49,7 @@ from minari_core.formats.public.metadata_file import (
     parse_manifest,
 )
 from minari_core.formats.public.short_columns import complete_episode
+from minari_core.formats.public.spaces import check_holdable
 from minari_core.json_values import JsonValue
 from minari_core.storage.base import Storage, check_not_replaced, check_spaces
 
@@ -90,10 +91,15 @@ class PublicStorage(Storage):
         Raises:
             SpaceError: The format cannot hold a space; the message names it.
         """
-        manifest = create_manifest(
-            metadata, cls.data_format, given_spaces, holds_empty_spaces=cls.holds_empty_spaces
-        )
+        manifest = create_manifest(metadata, cls.data_format, given_spaces)
+        cls.check_space(manifest.observation_space, "observation_space")
+        cls.check_space(manifest.action_space, "action_space")
         return cls(folder, manifest, published=False)
+
+    @classmethod
+    def check_space(cls, space: spaces.Space[Any], where: str) -> None:
+        """Raise unless the format can hold every value of a space; see `Storage.check_space`."""
+        check_holdable(space, where, cls.data_format, holds_empty_spaces=cls.holds_empty_spaces)
 
     @classmethod
     def open(cls: type[_Self], folder: Path, given_spaces: GivenSpaces = NONE_GIVEN) -> _Self:

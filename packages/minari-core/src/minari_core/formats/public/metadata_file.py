@@ -38,7 +38,6 @@ from minari_core.formats.columnar.transaction import RECORDINGS_KEPT
 from minari_core.formats.public.checksums import EpisodeChecksums, add_checksums, seal
 from minari_core.formats.public.files import OWN_KEY
 from minari_core.formats.public.spaces import (
-    check_holdable,
     find_oldest_reader,
     public_description_json,
     public_space_json,
@@ -176,8 +175,6 @@ def create_manifest(
     metadata: Mapping[str, JsonValue],
     data_format: str,
     given_spaces: GivenSpaces = NONE_GIVEN,
-    *,
-    holds_empty_spaces: bool,
 ) -> PublicManifest:
     """Create the manifest of a new dataset.
 
@@ -185,15 +182,11 @@ def create_manifest(
         metadata: As `minari_core.formats.registry.new_storage` takes it.
         data_format: The name of the format.
         given_spaces: The spaces that stand for those whose types are unknown.
-        holds_empty_spaces: Whether the format can hold spaces whose values have no elements.
 
     Raises:
-        SpaceError: The format cannot hold a space; the message names it.
         MetadataError: ``jpeg_encoding`` is not a flag.
     """
     found = [read_space(str(metadata[key]), key, given_spaces) for key in _SPACES]
-    for key, space in zip(_SPACES, found, strict=True):
-        check_holdable(space, key, data_format, holds_empty_spaces=holds_empty_spaces)
     jpeg = metadata.get("jpeg_encoding", False)
     if not isinstance(jpeg, bool):
         raise MetadataError(f"metadata jpeg_encoding is {jpeg!r}, not true or false")
