@@ -61,7 +61,8 @@ def test_lunar_lander_makes_the_whole_round_trip(remote_url: str) -> None:
         minari.delete_dataset(dataset_id)
     assert minari.list_local_datasets() == {}
 
-    assert minari.list_remote_datasets(remote_url) == local
+    there = minari.list_remote_datasets(remote_url)
+    assert there == {name: {**each, "remote_path": remote_url} for name, each in local.items()}
     download_dataset("LunarLander/test-v0", remote_path=remote_url)
 
     assert minari.verify_dataset("LunarLander/test-v0").problems == ()

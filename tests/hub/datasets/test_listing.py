@@ -9,8 +9,7 @@ import pytest
 
 import minari
 from minari_core.formats.shards.entry import FORMAT_VERSION
-from minari_hub import get_remote_metadata, list_remote_datasets, upload_dataset
-from minari_hub.remotes.urls import open_remote
+from minari_hub import get_remote_metadata, list_remote_datasets, open_remote, upload_dataset
 from tests.hub.helpers.datasets import collect, public_dataset
 from tests.hub.helpers.fault_proxy import Answer, Fault, FaultProxy, replace_text, status
 from tests.hub.helpers.servers import Bucket
@@ -103,7 +102,7 @@ def test_an_uploaded_dataset_is_listed_with_the_metadata_it_has_locally(bucket: 
     collect("a/x-v0")
     upload_dataset("a/x-v0", remote_path=bucket.url)
 
-    local = minari.list_local_datasets()["a/x-v0"]
+    local = {**minari.list_local_datasets()["a/x-v0"], "remote_path": bucket.url}
     assert list_remote_datasets(bucket.url) == {"a/x-v0": local}
     assert get_remote_metadata("a/x-v0", remote_path=bucket.url) == local
 
@@ -117,7 +116,8 @@ def test_metadata_too_large_to_attach_are_read_from_the_manifest(
 
     listed = list_remote_datasets(bucket.url)
 
-    assert listed == minari.list_local_datasets()
+    local = minari.list_local_datasets()["x-v0"]
+    assert listed == {"x-v0": {**local, "remote_path": bucket.url}}
     assert len(proxy.requests) == 2
 
 

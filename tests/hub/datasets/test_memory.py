@@ -9,8 +9,7 @@ import pytest
 pytest.importorskip("resource", reason="measures the memory of a process")
 
 import minari
-from minari_hub import upload_dataset
-from minari_hub.remotes.urls import open_remote
+from minari_hub import open_remote, upload_dataset
 from tests.hub.helpers.datasets import make_shards
 from tests.hub.helpers.hugging_face_server import HuggingFaceServer
 from tests.hub.helpers.memory import measure_growth

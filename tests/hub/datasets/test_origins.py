@@ -12,7 +12,7 @@ import pytest
 import minari
 from minari_core.local.locations import dataset_folder
 from minari_hub import download_dataset, ensure_downloaded, upload_dataset
-from minari_hub.datasets import download
+from minari_hub.datasets import remote_dataset
 from minari_hub.datasets.remote_dataset import locate
 from minari_hub.remotes.urls import normalize_dataset_url
 from tests.hub.helpers.datasets import collect, files_of, is_intact, make_shards, public_dataset
@@ -210,11 +210,11 @@ def test_waiting_for_another_download_of_the_id_gives_nobody_another_dataset(
     first, second = (published((tmp_path / name).as_uri(), "x-v0") for name in "ab")
 
     def download_first(*arguments: object, **options: object) -> object:
-        monkeypatch.setattr(download, "locate", locate)
+        monkeypatch.setattr(remote_dataset, "locate", locate)
         download_dataset(first)
         return locate(*arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(download, "locate", download_first)
+    monkeypatch.setattr(remote_dataset, "locate", download_first)
     with pytest.raises(minari.DatasetExistsError, match="another one than"):
         ensure_downloaded(second)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from minari_hub import open_remote
 from minari_hub.remotes.base import Remote
 from minari_hub.remotes.folder import FolderRemote
-from minari_hub.remotes.urls import open_remote
 from minari_hub.testing import RemoteConformance
 from tests.hub.helpers.hugging_face_server import HuggingFaceServer
 from tests.hub.helpers.servers import Bucket

@@ -9,20 +9,10 @@ from pathlib import Path
 import pytest
 
 import minari
-from minari_hub import DEFAULT_REMOTE, open_remote
+from minari_hub import open_remote
 from minari_hub.remotes.folder import FolderRemote
 from minari_hub.remotes.gcs import GcsRemote
 from minari_hub.remotes.urls import Address, is_url, parse_dataset_url
-
-
-def test_the_default_is_the_public_bucket_unless_the_environment_says_otherwise(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    assert DEFAULT_REMOTE == "gs://minari-remote"
-    assert open_remote().url == "gs://minari-remote"
-    monkeypatch.setenv("MINARI_REMOTE", "gs://mine/prefix")
-    assert open_remote().url == "gs://mine/prefix"
-    assert open_remote("gs://other").url == "gs://other"
 
 
 @pytest.mark.parametrize("url", ["gs://bucket/a/b", "gcp://bucket/a/b/", "GS://bucket//a/b"])

@@ -91,6 +91,14 @@ def a_flat_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+def several_remotes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    urls = [(tmp_path / name).as_uri() for name in "12"]
+    monkeypatch.setenv("MINARI_REMOTE", " ".join(urls))
+    for name in "12":
+        (tmp_path / name).mkdir()
+    collect("x-v0", episodes=2)
+
+
 # What is prepared, what is typed, and what the message must advise.
 ERRORS_OF_BOTH: list[tuple[Prepare, str, str]] = [
     (nothing, "verify x-v0", "`{program} list local`"),
@@ -108,6 +116,9 @@ ERRORS_OF_BOTH: list[tuple[Prepare, str, str]] = [
     (nothing, "list elsewhere", "gs://bucket"),
     (nothing, "download x-v0 --remote gs://bucket --token none.json", "no credentials file"),
     (nothing, "download nothing", "-v0"),
+    (several_remotes, "download y-v0", "`{program} list file:///"),
+    (several_remotes, "upload x-v0", "name it, as --remote file:///"),
+    (several_remotes, "list remote --token secret", "as file:///"),
     (a_dataset, "upload x-v0 --data-format csv", "columnar, hdf5"),
     (a_dataset, "download gs://bucket/x-v0 --remote gs://other", "leave --remote out"),
 ]

@@ -5,7 +5,8 @@
 * `download_dataset`: a dataset into the local root, resumed where it stopped and checked
   before it is seen;
 * `ensure_downloaded`: the same, unless it is here;
-* `download_namespace_metadata`, `upload_namespace`: what is said of a namespace;
+* `list_remote_namespaces`, `download_namespace_metadata`, `upload_namespace`: namespaces there,
+  and what is said of them;
 * `verify_remote_dataset`: whether a dataset there is sound, object by object;
 * `upload_dataset`: a local dataset to a remote, the manifest last, so that a reader finds
   the whole dataset or none of it;
@@ -13,8 +14,9 @@
 * `open_remote`: what these are built on, for other uses of a remote.
 
 A remote is chosen by its URL: ``gs://bucket/prefix`` (or ``gcp://``), ``hf://organization``,
-``file:///a/folder``, or whatever ``fsspec`` opens. The package depends on ``minari_core`` and
-never on ``minari_collect``; the libraries of a remote are imported when it is first used.
+``file:///a/folder``, or whatever ``fsspec`` opens; several are asked in their order. The package
+depends on ``minari_core`` and never on ``minari_collect``; the libraries of a remote are imported
+when it is first used.
 """
 
 from __future__ import annotations
@@ -30,13 +32,17 @@ if TYPE_CHECKING:
     from minari_hub.datasets.listing import get_remote_metadata, list_remote_datasets
     from minari_hub.datasets.upload import upload_dataset
     from minari_hub.datasets.verifying import verify_remote_dataset
-    from minari_hub.remotes.base import Remote
-    from minari_hub.remotes.namespaces import download_namespace_metadata, upload_namespace
-    from minari_hub.remotes.urls import DEFAULT_REMOTE, open_remote
+    from minari_hub.remotes.base import DEFAULT_REMOTES, Remote
+    from minari_hub.remotes.namespaces import (
+        download_namespace_metadata,
+        list_remote_namespaces,
+        upload_namespace,
+    )
+    from minari_hub.remotes.setting import open_remote
     from minari_hub.transfer.objects import RemoteObject
 
 __all__ = [
-    "DEFAULT_REMOTE",
+    "DEFAULT_REMOTES",
     "Remote",
     "RemoteObject",
     "__version__",
@@ -46,6 +52,7 @@ __all__ = [
     "get_remote_metadata",
     "list_leftovers",
     "list_remote_datasets",
+    "list_remote_namespaces",
     "open_remote",
     "remove_leftovers",
     "upload_dataset",
@@ -62,12 +69,13 @@ if not TYPE_CHECKING:
             "minari_hub.datasets.listing": ("get_remote_metadata", "list_remote_datasets"),
             "minari_hub.remotes.namespaces": (
                 "download_namespace_metadata",
+                "list_remote_namespaces",
                 "upload_namespace",
             ),
             "minari_hub.datasets.upload": ("upload_dataset",),
             "minari_hub.datasets.verifying": ("verify_remote_dataset",),
-            "minari_hub.remotes.base": ("Remote",),
-            "minari_hub.remotes.urls": ("DEFAULT_REMOTE", "open_remote"),
+            "minari_hub.remotes.base": ("DEFAULT_REMOTES", "Remote"),
+            "minari_hub.remotes.setting": ("open_remote",),
             "minari_hub.transfer.objects": ("RemoteObject",),
         },
     )

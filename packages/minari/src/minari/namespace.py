@@ -11,12 +11,11 @@ from minari_core import (
     update_namespace_metadata,
 )
 from minari_core.local.dataset_id import check_namespace as validate_namespace
-from minari_core.local.dataset_id import parse_dataset_id
 from minari_core.local.namespaces import NAMESPACE_METADATA as NAMESPACE_METADATA_FILENAME
 from minari_core.local.namespaces import namespace_hierarchy
 from minari_hub import (
     download_namespace_metadata,
-    list_remote_datasets,
+    list_remote_namespaces,
     upload_namespace,
 )
 
@@ -34,13 +33,3 @@ __all__ = [
     "upload_namespace",
     "validate_namespace",
 ]
-
-
-def list_remote_namespaces() -> list[str]:
-    """List the names of all namespaces that datasets of the remote lie in, sorted.
-
-    Raises:
-        RemoteError: The remote cannot be reached.
-    """
-    namespaces = {parse_dataset_id(dataset_id).namespace for dataset_id in list_remote_datasets()}
-    return sorted({name for each in namespaces if each for name in namespace_hierarchy(each)})

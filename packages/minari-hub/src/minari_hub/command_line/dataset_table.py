@@ -84,6 +84,7 @@ def fold_id(text: str, width: int) -> str:
 def print_datasets(
     datasets: Mapping[str, Mapping[str, JsonValue]],
     sizes: Mapping[str, int],
+    remotes: Mapping[str, str],
     console: Console,
 ) -> None:
     """Print a table of datasets.
@@ -91,11 +92,13 @@ def print_datasets(
     Args:
         datasets: The metadata of each dataset by its id.
         sizes: The bytes of each dataset of which they are known.
+        remotes: The remote of each dataset, where there are several.
         console: Where to print it.
     """
     rows = list(datasets.values())
     columns = [
         TableColumn("Dataset", tuple(to_one_line(dataset_id) for dataset_id in datasets)),
+        TableColumn("Remote", tuple(to_one_line(remotes.get(name, "")) for name in datasets)),
         TableColumn("Episodes", _format_counts(rows, "total_episodes"), right=True),
         TableColumn("Steps", _format_counts(rows, "total_steps"), right=True),
         TableColumn(

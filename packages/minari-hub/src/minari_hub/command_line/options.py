@@ -25,16 +25,16 @@ LocalIds: TypeAlias = Annotated[
 """Ids of one or more local datasets."""
 
 RemoteOption: TypeAlias = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--remote",
         metavar="URL",
         help="The remote, such as gs://bucket/prefix, hf://organization or file:///folder. "
-        "Without it $MINARI_REMOTE, else the public remote.",
+        "Repeat it to ask several in their order. Without it $MINARI_REMOTE, else the public ones.",
         show_default=False,
     ),
 ]
-"""The URL of a remote."""
+"""The URLs of remotes; None if it is not given."""
 
 TokenOption: TypeAlias = Annotated[
     str | None,
@@ -42,7 +42,8 @@ TokenOption: TypeAlias = Annotated[
         "--token",
         metavar="TOKEN",
         help="The credentials: a credentials file, application-default, or an access token. "
-        "Better put into $MINARI_REMOTE_TOKEN, where other users do not see it.",
+        "Of several remotes, URL=TOKEN says which it is for. Better put into $MINARI_REMOTE_TOKEN, "
+        "where other users do not see it.",
         show_default=False,
     ),
 ]

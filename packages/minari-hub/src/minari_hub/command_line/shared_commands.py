@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -44,7 +44,8 @@ from minari_hub.datasets.listing import list_remote_datasets
 from minari_hub.datasets.remote_dataset import locate
 from minari_hub.datasets.upload import upload_dataset
 from minari_hub.datasets.verifying import verify_remote_dataset
-from minari_hub.remotes.urls import DEFAULT_REMOTE, REMOTE_VARIABLE, is_url, parse_dataset_url
+from minari_hub.remotes.setting import RemoteSetting
+from minari_hub.remotes.urls import is_url, parse_dataset_url
 
 LOCAL, REMOTE = "local", "remote"
 
@@ -81,15 +82,22 @@ def add_shared_commands(app: typer.Typer, *, default_place: str) -> None:
             bool,
             typer.Option("--all", "-a", help="All versions, as without --latest and --compatible."),
         ] = False,
+        remote: RemoteOption = None,
         token: TokenOption = None,
         as_json: JsonOption = False,
     ) -> None:
-        """List local or remote datasets."""
+        """List local or remote datasets.
+
+        Of several remotes the first that has an id counts, and the table says which that is.
+        """
         if everything and (latest or compatible):
             raise typer.BadParameter(
                 "--all does not go with --latest or --compatible", param_hint="--all"
             )
+        if remote and place != REMOTE:
+            raise typer.BadParameter(f"--remote goes with {REMOTE} alone", param_hint="--remote")
         sizes: dict[str, int] = {}
+        remotes: dict[str, str] = {}
         if place == LOCAL:
             datasets = list_local_datasets(
                 latest_version=latest, compatible_minari_version=compatible, prefix=prefix
@@ -98,21 +106,24 @@ def add_shared_commands(app: typer.Typer, *, default_place: str) -> None:
             if not as_json:
                 sizes = {dataset_id: measure_local_size(dataset_id) for dataset_id in datasets}
         elif place == REMOTE or is_url(place):
-            url = None if place == REMOTE else place
+            path = remote if place == REMOTE else [place]
             datasets = list_remote_datasets(
-                remote_path=url,
+                remote_path=path,
                 prefix=prefix,
                 latest_version=latest,
                 compatible_minari_version=compatible,
                 token=token,
             )
-            where = resolve_remote_url(url)
+            setting = RemoteSetting.parse(path, token)
+            where = str(setting)
+            if len(setting.urls) > 1:
+                remotes = {name: str(each["remote_path"]) for name, each in datasets.items()}
         else:
             raise typer.BadParameter(
                 f"{to_one_line(place)!r} is neither {LOCAL}, {REMOTE}, nor a URL such as gs://bucket",
                 param_hint="PLACE",
             )
-        show_datasets(datasets, sizes, where, as_json=as_json)
+        show_datasets(datasets, sizes, remotes, where, as_json=as_json)
 
     app.command("download")(download)
     app.command("upload")(upload)
@@ -122,6 +133,7 @@ def add_shared_commands(app: typer.Typer, *, default_place: str) -> None:
 def show_datasets(
     datasets: Mapping[str, Mapping[str, JsonValue]],
     sizes: Mapping[str, int],
+    remotes: Mapping[str, str],
     where: str,
     *,
     as_json: bool,
@@ -131,6 +143,7 @@ def show_datasets(
     Args:
         datasets: The metadata of each dataset by its id.
         sizes: The bytes of each dataset of which they are known.
+        remotes: The remote of each dataset, where there are several.
         where: Where they are.
         as_json: Write all metadata as JSON, for a script.
     """
@@ -139,8 +152,10 @@ def show_datasets(
     elif not datasets:
         say(f"no dataset in {where}")
     else:
-        print_datasets(datasets, sizes, make_output_console())
-        say(f"{format_count(len(datasets), 'dataset')} in {where}", style="dim")
+        print_datasets(datasets, sizes, remotes, make_output_console())
+        counts = Counter(remotes.values()) or {where: len(datasets)}
+        found = [f"{format_count(count, 'dataset')} in {url}" for url, count in counts.items()]
+        say(", ".join(found), style="dim")
 
 
 def download(
@@ -224,7 +239,9 @@ def upload(
                 progress=not quiet,
             )
             say(
-                f"{name} is there" if is_url(name) else f"{name} is on {resolve_remote_url(remote)}"
+                f"{name} is there"
+                if is_url(name)
+                else f"{name} is on {RemoteSetting.parse(remote, token)}"
             )
     outcomes.exit_if_any_failed()
 
@@ -252,7 +269,7 @@ def verify(
     outcomes = Outcomes()
     for name in names:
         with outcomes.attempt():
-            is_remote = is_url(name) or remote is not None
+            is_remote = is_url(name) or bool(remote)
             try:
                 with show_byte_progress(name) as progress:
                     if is_remote:
@@ -314,14 +331,9 @@ def print_report(report: VerificationReport, name: str) -> None:
         say(f"{name}: {translate_advice(remark)}", style="yellow")
 
 
-def resolve_remote_url(url: str | None) -> str:
-    """Return the URL that is meant: the given one, else ``$MINARI_REMOTE``, else the public one."""
-    return url or os.environ.get(REMOTE_VARIABLE) or DEFAULT_REMOTE
-
-
-def _refuse_two_remotes(names: list[str], remote: str | None) -> None:
+def _refuse_two_remotes(names: list[str], remote: list[str] | None) -> None:
     for name in names:
-        if remote is not None and is_url(name):
+        if remote and is_url(name):
             raise typer.BadParameter(
                 f"{to_one_line(name)} says its remote itself; leave --remote out, or give an id",
                 param_hint="--remote",
@@ -334,9 +346,7 @@ def _is_taken(name: str, token: str | None) -> bool:
         ids = [each.dataset_id for each in parse_dataset_url(name)] if is_url(name) else [name]
         here = [each for each in ids if holds_local_dataset(each)]
         with suppress(MinariError):
-            return bool(here) and (
-                not is_url(name) or locate(name, None, None, token).dataset_id in here
-            )
+            return bool(here) and (not is_url(name) or locate(name, token).dataset_id in here)
         return True
     return False
 

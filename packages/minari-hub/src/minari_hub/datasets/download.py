@@ -35,9 +35,10 @@ from minari_hub.datasets.fetching import check_space, fetch
 from minari_hub.datasets.installing import install
 from minari_hub.datasets.origins import find_local_copy, is_copy_of, record_origin
 from minari_hub.datasets.progress import explain_interrupt, show_transfer
-from minari_hub.datasets.remote_dataset import LARGEST_MANIFEST, RemoteDataset, locate
+from minari_hub.datasets.remote_dataset import LARGEST_MANIFEST, RemoteDataset, ask_for_dataset
 from minari_hub.datasets.staging import StagingArea
 from minari_hub.remotes.namespaces import fetch_new_namespaces
+from minari_hub.remotes.setting import RemotePath
 from minari_hub.remotes.urls import is_url
 from minari_hub.transfer.objects import RemoteObject
 from minari_hub.untrusted.json_objects import check_metadata, read_json_object
@@ -53,7 +54,7 @@ def download_dataset(
     force_download: bool = False,
     *,
     dataset_id: str | None = None,
-    remote_path: str | None = None,
+    remote_path: RemotePath | None = None,
     token: str | None = None,
     progress: bool = True,
 ) -> None:
@@ -70,14 +71,15 @@ def download_dataset(
         force_download: Download it even if it is here; the one that is here is replaced after
             the new one is complete.
         dataset_id: Another name of ``dataset_name``.
-        remote_path: The URL of the remote; None is ``$MINARI_REMOTE``, else
-            ``gs://minari-remote``.
+        remote_path: The URL of the remote, or several: the first that has the dataset serves it,
+            and where one fails, the next is asked, with a warning. None is ``$MINARI_REMOTE``,
+            else `DEFAULT_REMOTES`.
         token: The credentials; see `open_remote`.
         progress: Whether to show a progress bar, if there is a terminal.
 
     Raises:
         DatasetIdError: The id is malformed.
-        DatasetNotFoundError: The remote has no such dataset.
+        DatasetNotFoundError: No remote has such a dataset.
         DatasetExistsError: Its id is that of something else here; of a URL, also that of another
             dataset than the one there.
         DatasetWriteError: There is too little space, or the file system refuses.
@@ -95,12 +97,16 @@ def download_dataset(
             "force_download=True to download the dataset again."
         )
         return
-    dataset = locate(wanted, None, remote_path, token)
-    _download_locked(dataset, force_download, progress, must_be_copy=is_url(wanted))
+    _download_first(wanted, force_download, remote_path, token, progress)
 
 
 def download_copy(
-    dataset_name: str, *, replaces: bool, remote_path: str | None, token: str | None, progress: bool
+    dataset_name: str,
+    *,
+    replaces: bool,
+    remote_path: RemotePath | None,
+    token: str | None,
+    progress: bool,
 ) -> bool:
     """Download a dataset unless the local one of its id is a copy of it; see `download_dataset`.
 
@@ -120,19 +126,24 @@ def download_copy(
     """
     if not replaces and is_url(dataset_name) and find_local_copy(dataset_name, token):
         return False
-    dataset = locate(dataset_name, None, remote_path, token)
-    if not replaces and holds_local_dataset(dataset.dataset_id):
-        _check_copy(dataset)
-        return False
-    _download_locked(dataset, replaces, progress, must_be_copy=True)
-    return True
+
+    def download(dataset: RemoteDataset) -> bool | None:
+        if not replaces and holds_local_dataset(dataset.dataset_id):
+            try:
+                _check_copy(dataset)
+            except DatasetNotFoundError:  # it is not on this remote
+                return None
+            return False
+        return _download_locked(dataset, replaces, progress, must_be_copy=True) or None
+
+    return ask_for_dataset(dataset_name, remote_path, token, download)
 
 
 def ensure_downloaded(
     dataset_name: str | None = None,
     *,
     dataset_id: str | None = None,
-    remote_path: str | None = None,
+    remote_path: RemotePath | None = None,
     token: str | None = None,
     progress: bool = True,
 ) -> str:
@@ -157,9 +168,7 @@ def ensure_downloaded(
     here = _find_here(wanted, token)
     if here is not None:
         return here
-    dataset = locate(wanted, None, remote_path, token)
-    _download_locked(dataset, False, progress, must_be_copy=is_url(wanted))
-    return dataset.dataset_id
+    return _download_first(wanted, False, remote_path, token, progress)
 
 
 def resolve_local_id(dataset_name: str, token: str | None = None) -> str:
@@ -193,9 +202,22 @@ def _find_here(wanted: str, token: str | None) -> str | None:
     return wanted if holds_local_dataset(wanted) else None
 
 
+def _download_first(
+    wanted: str, replaces: bool, remote_path: RemotePath | None, token: str | None, progress: bool
+) -> str:
+    """Download from the first remote that has a dataset and does not fail; return its id."""
+
+    def download(dataset: RemoteDataset) -> str | None:
+        is_there = _download_locked(dataset, replaces, progress, must_be_copy=is_url(wanted))
+        return dataset.dataset_id if is_there else None
+
+    return ask_for_dataset(wanted, remote_path, token, download)
+
+
 def _download_locked(
     dataset: RemoteDataset, replaces: bool, progress: bool, *, must_be_copy: bool
-) -> None:
+) -> bool:
+    """Download a dataset unless it is here by now; return whether the remote has it, or had it."""
     staging = StagingArea(dataset.dataset_id)
     try:
         with explain_interrupt(), staging.lock():
@@ -205,8 +227,8 @@ def _download_locked(
             elif not replaces:
                 if must_be_copy:
                     _check_copy(dataset)
-                return
-            _download(dataset, staging, replaces, progress)
+                return True
+            return _download(dataset, staging, replaces, progress)
     except OSError as error:
         if isinstance(error, MinariError):
             raise
@@ -224,11 +246,11 @@ def _check_copy(dataset: RemoteDataset) -> None:
         )
 
 
-def _download(dataset: RemoteDataset, staging: StagingArea, replaces: bool, progress: bool) -> None:
+def _download(dataset: RemoteDataset, staging: StagingArea, replaces: bool, progress: bool) -> bool:
     objects = dataset.list_objects()
     manifest = objects.get(MANIFEST_NAME)
     if manifest is None:
-        raise dataset.build_not_found_error()
+        return False
     staging.put_manifest(_read_manifest(dataset, manifest))
     snapshot = _read_snapshot(dataset, staging.manifest_folder)
     metadata = read_metadata(staging.manifest_folder)
@@ -267,6 +289,7 @@ def _download(dataset: RemoteDataset, staging: StagingArea, replaces: bool, prog
     install(dataset.dataset_id, staging, replace=replaces, namespaces=namespaces)
     staging.remove()
     _logger.info("downloaded %s: %d files, %d bytes", dataset.label, len(wanted), total)
+    return True
 
 
 def _read_manifest(dataset: RemoteDataset, manifest: RemoteObject) -> bytes:

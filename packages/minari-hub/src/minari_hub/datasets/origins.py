@@ -61,7 +61,7 @@ def find_local_copy(url: str, token: str | None = None) -> str | None:
     if not here:
         return None
     with _explain_question(here[0], url):
-        dataset = locate(url, None, None, token)
+        dataset = locate(url, token)
     return dataset.dataset_id if dataset.dataset_id in here and is_copy_of(dataset) else None
 
 

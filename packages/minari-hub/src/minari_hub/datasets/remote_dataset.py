@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
+from typing import TypeVar
 
 from minari_core.errors import DatasetIdError, DatasetNotFoundError, RemoteObjectNotFoundError
 from minari_core.formats.columnar.manifest import MANIFEST_NAME
-from minari_core.local.dataset_id import choose_id, parse_dataset_id
+from minari_core.local.dataset_id import parse_dataset_id
 from minari_core.local.finding import suggest_ids
 from minari_core.local.locations import DATA_FOLDER
 from minari_core.local.replacing import holds_local_dataset
 from minari_hub.remotes.base import Remote
-from minari_hub.remotes.urls import (
-    Address,
-    is_url,
-    normalize_dataset_url,
-    open_remote,
-    parse_dataset_url,
-)
+from minari_hub.remotes.setting import RemotePath, RemoteSetting, open_remote
+from minari_hub.remotes.urls import Address, is_url, normalize_dataset_url, parse_dataset_url
 from minari_hub.transfer.objects import RemoteObject
 from minari_hub.untrusted.summary import Summary
+
+Answer = TypeVar("Answer")
 
 LARGEST_MANIFEST = 256 << 20
 """The most bytes that the manifest of a dataset may have."""
@@ -67,17 +66,16 @@ class RemoteDataset:
         text = self.remote.read(name, 0, LARGEST_LISTED_MANIFEST + 1)
         return Summary.from_manifest(text, f"{self.remote.url}/{name}", LARGEST_LISTED_MANIFEST)
 
-    def load_summary(self) -> Summary:
-        """Read what its manifest says, for a caller who asked for this dataset.
+    def find_summary(self) -> Summary | None:
+        """Read what its manifest says; None if it has none.
 
         Raises:
-            DatasetNotFoundError: It is not there; the message says which versions are.
             MetadataError: The manifest is malformed.
         """
         try:
             return self.read_summary()
-        except RemoteObjectNotFoundError as error:
-            raise self.build_not_found_error() from error
+        except RemoteObjectNotFoundError:
+            return None
 
     def list_objects(self) -> dict[str, RemoteObject]:
         """List the objects of its data, by their names in the data folder, which are unchecked.
@@ -108,32 +106,53 @@ class RemoteDataset:
         )
 
 
-def locate(
-    dataset_name: str | None,
-    dataset_id: str | None,
-    remote_path: str | None,
+def ask_for_dataset(
+    wanted: str,
+    remote_path: RemotePath | None,
     token: str | None,
-    *,
-    local: bool = False,
-) -> RemoteDataset:
-    """Resolve the id or URL of a dataset to its address.
+    work: Callable[[RemoteDataset], Answer | None],
+) -> Answer:
+    """Ask remotes until one has a dataset; see `RemoteSetting.ask_first`.
 
     Args:
-        dataset_name: Its id, or its full URL, which says the remote too.
-        dataset_id: Another name of ``dataset_name``.
-        remote_path: The remote, unless the URL says it.
+        wanted: Its id, or its full URL, which says the remote too.
+        remote_path: The remotes, unless the URL says it.
         token: The credentials.
-        local: Whether it is the local dataset that exists, not the one on the remote.
+        work: Asks one; None says that the dataset is not there.
 
     Raises:
         DatasetIdError: There is no valid id.
         RemoteUrlError: The URL names no remote.
-        DatasetNotFoundError: A URL was given, and it has no dataset.
+        DatasetNotFoundError: No remote has it; the message says for each which versions are there.
+        MinariError: A remote that may have it has failed, and no other has it.
     """
-    wanted = choose_id(dataset_name, dataset_id)
-    if not is_url(wanted):
-        return RemoteDataset(open_remote(remote_path, token), str(parse_dataset_id(wanted)))
-    addresses = list(parse_dataset_url(wanted))
+    if is_url(wanted):
+        dataset = locate(wanted, token)
+        answer = work(dataset)
+        if answer is None:
+            raise dataset.build_not_found_error()
+        return answer
+    dataset_id = str(parse_dataset_id(wanted))
+    return RemoteSetting.parse(remote_path, token).ask_first(
+        lambda remote: work(RemoteDataset(remote, dataset_id)),
+        lambda remote: RemoteDataset(remote, dataset_id).build_not_found_error(),
+    )
+
+
+def locate(url: str, token: str | None, *, local: bool = False) -> RemoteDataset:
+    """Resolve the URL of a dataset to its address.
+
+    Args:
+        url: The full URL.
+        token: The credentials.
+        local: Whether it is the local dataset that exists, not the one on the remote.
+
+    Raises:
+        DatasetIdError: The URL does not end in a valid id.
+        RemoteUrlError: The URL names no remote.
+        DatasetNotFoundError: There is no such dataset.
+    """
+    addresses = list(parse_dataset_url(url))
     chosen = _choose_local_address(addresses) if local else _choose_remote_address(addresses, token)
     return RemoteDataset(open_remote(chosen.remote_path, token), chosen.dataset_id)
 
@@ -173,7 +192,10 @@ def _choose_remote_address(addresses: list[Address], token: str | None) -> Addre
     # What follows the bucket; in a folder somewhere, only its name.
     likeliest = shortest if shortest.remote_path.startswith("file:") else longest
     dataset = RemoteDataset(open_remote(likeliest.remote_path, token), likeliest.dataset_id)
-    said = dataset.load_summary().metadata.get("dataset_id")
+    summary = dataset.find_summary()
+    if summary is None:
+        raise dataset.build_not_found_error()
+    said = summary.metadata.get("dataset_id")
     for address in addresses:
         if address.dataset_id == said:
             return address

@@ -28,7 +28,7 @@ from minari_core.formats.public.files import list_files
 from minari_core.formats.registry import check_format
 from minari_core.formats.shards.file_check import check_shard
 from minari_core.formats.verification.episode_files import check_episode_files
-from minari_core.local.dataset_id import parse_dataset_id
+from minari_core.local.dataset_id import choose_id, parse_dataset_id
 from minari_core.local.finding import build_not_found_error
 from minari_core.local.locations import DATA_FOLDER, dataset_folder
 from minari_hub.datasets.converting import convert_for_upload
@@ -36,6 +36,8 @@ from minari_hub.datasets.origins import record_origin
 from minari_hub.datasets.progress import explain_interrupt, show_transfer
 from minari_hub.datasets.remote_dataset import LARGEST_MANIFEST, RemoteDataset, locate
 from minari_hub.remotes.namespaces import publish_namespaces
+from minari_hub.remotes.setting import RemotePath, RemoteSetting
+from minari_hub.remotes.urls import is_url
 from minari_hub.transfer.checksums import Algorithm, Checksum, compute_checksum, start_hasher
 from minari_hub.transfer.objects import RemoteObject, Upload
 from minari_hub.untrusted.names import check_names
@@ -50,7 +52,7 @@ def upload_dataset(
     token: str | None = None,
     *,
     dataset_id: str | None = None,
-    remote_path: str | None = None,
+    remote_path: RemotePath | None = None,
     data_format: str | None = None,
     progress: bool = True,
 ) -> None:
@@ -66,13 +68,13 @@ def upload_dataset(
             ``gs://bucket/D4RL/door/human-v2``.
         token: The credentials; see `open_remote`.
         dataset_id: Another name of ``dataset_name``.
-        remote_path: The URL of the remote; None is ``$MINARI_REMOTE``, else
-            ``gs://minari-remote``.
+        remote_path: The URL of the remote; None is ``$MINARI_REMOTE``, if that is one URL.
         data_format: The format to publish it in; None is the one it is in.
         progress: Whether to show a progress bar, if there is a terminal.
 
     Raises:
         DatasetIdError: The id is malformed.
+        RemoteUrlError: No remote is named, or several are.
         DatasetNotFoundError: There is no such local dataset.
         DatasetExistsError: The remote has a dataset of this id, or a file with other content
             where one of this dataset's goes.
@@ -81,10 +83,8 @@ def upload_dataset(
         FormatError: The format is unknown here, so that nobody can say which files belong to it.
         RemoteError: The remote cannot be reached, refuses, or does not have what was sent.
     """
-    dataset = locate(dataset_name, dataset_id, remote_path, token, local=True)
-    folder = dataset_folder(dataset.dataset_id) / DATA_FOLDER
-    if not (folder / MANIFEST_NAME).exists():
-        raise build_not_found_error(dataset.dataset_id)
+    dataset = _choose_target(choose_id(dataset_name, dataset_id), remote_path, token)
+    folder = _find_data(dataset.dataset_id)
     # Before anything is converted or read.
     _check_is_new(dataset, _list_objects(dataset))
     publish_namespaces(dataset.remote, parse_dataset_id(dataset.dataset_id).namespace)
@@ -94,6 +94,22 @@ def upload_dataset(
     ):
         _upload(dataset, source, progress)
     record_origin(folder.parent, dataset.url)
+
+
+def _choose_target(wanted: str, remote_path: RemotePath | None, token: str | None) -> RemoteDataset:
+    if is_url(wanted):
+        return locate(wanted, token, local=True)
+    dataset_id = str(parse_dataset_id(wanted))
+    _find_data(dataset_id)  # a misspelled id is said first
+    remote = RemoteSetting.parse(remote_path, token).open_only("an upload goes to")
+    return RemoteDataset(remote, dataset_id)
+
+
+def _find_data(dataset_id: str) -> Path:
+    folder = dataset_folder(dataset_id) / DATA_FOLDER
+    if not (folder / MANIFEST_NAME).exists():
+        raise build_not_found_error(dataset_id)
+    return folder
 
 
 def _upload(dataset: RemoteDataset, folder: Path, progress: bool) -> None:

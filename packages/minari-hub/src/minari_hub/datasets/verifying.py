@@ -11,11 +11,13 @@ from minari_core.formats.columnar.dataset_folder import ColumnarStorage
 from minari_core.formats.columnar.manifest import MANIFEST_NAME, get_data_format, read_manifest
 from minari_core.formats.public.files import MAIN_FILE, belongs_to_dataset
 from minari_core.formats.verification.folder import verify_folder
+from minari_core.local.dataset_id import choose_id
 from minari_core.local.staging import hold_staging_folder
 from minari_core.messages import Progress
 from minari_hub.datasets.fetching import check_space, fetch
-from minari_hub.datasets.remote_dataset import LARGEST_MANIFEST, RemoteDataset, locate
+from minari_hub.datasets.remote_dataset import LARGEST_MANIFEST, RemoteDataset, ask_for_dataset
 from minari_hub.datasets.staging import StagingArea
+from minari_hub.remotes.setting import RemotePath
 from minari_hub.transfer.objects import RemoteObject
 from minari_hub.untrusted.names import check_name, check_names
 
@@ -24,7 +26,7 @@ def verify_remote_dataset(
     dataset_name: str | None = None,
     *,
     dataset_id: str | None = None,
-    remote_path: str | None = None,
+    remote_path: RemotePath | None = None,
     token: str | None = None,
     progress: Progress | None = None,
 ) -> VerificationReport:
@@ -36,8 +38,8 @@ def verify_remote_dataset(
     Args:
         dataset_name: Its id, or its full URL such as ``gs://bucket/D4RL/door/human-v2``.
         dataset_id: Another name of ``dataset_name``.
-        remote_path: The URL of the remote; None is ``$MINARI_REMOTE``, else
-            ``gs://minari-remote``.
+        remote_path: The URL of the remote, or several, of which the first that has the dataset
+            counts; None is ``$MINARI_REMOTE``, else `DEFAULT_REMOTES`.
         token: The credentials; see `open_remote`.
         progress: Called with the number of bytes fetched and then checked, and of all bytes.
 
@@ -48,14 +50,17 @@ def verify_remote_dataset(
         FormatError: It is of a format, or a version of it, that is unknown here.
         RemoteError: The remote cannot be read.
     """
-    dataset = locate(dataset_name, dataset_id, remote_path, token)
-    objects = dataset.list_objects()
-    if MANIFEST_NAME not in objects:
-        raise dataset.build_not_found_error()
-    # A staging folder of this name is swept where its process was killed.
-    with hold_staging_folder("create-") as folder:
-        staging = StagingArea(dataset.dataset_id, folder)
-        return _verify(dataset, objects, staging, progress or _ignore_progress)
+
+    def verify(dataset: RemoteDataset) -> VerificationReport | None:
+        objects = dataset.list_objects()
+        if MANIFEST_NAME not in objects:
+            return None
+        # A staging folder of this name is swept where its process was killed.
+        with hold_staging_folder("create-") as folder:
+            staging = StagingArea(dataset.dataset_id, folder)
+            return _verify(dataset, objects, staging, progress or _ignore_progress)
+
+    return ask_for_dataset(choose_id(dataset_name, dataset_id), remote_path, token, verify)
 
 
 def _verify(

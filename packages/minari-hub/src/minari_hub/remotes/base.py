@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import Event
 
 from minari_core.formats.columnar.manifest import MANIFEST_NAME
+from minari_core.local.namespaces import NAMESPACE_METADATA
 from minari_hub.transfer.objects import DatasetEntry, RemoteObject, Upload
 from minari_hub.transfer.partial_file import PartialFile
 
@@ -24,7 +25,8 @@ GIVE_TOKEN = f"give token=, or set {TOKEN_VARIABLE}"
 MANIFEST_SUFFIX = f"/data/{MANIFEST_NAME}"
 """What follows a dataset's id in the name of its manifest."""
 
-_FARAMA_SERVERS = ("gs://minari-remote", "hf://farama-minari")
+DEFAULT_REMOTES = ("hf://farama-minari", "gs://minari-remote")
+"""The public remotes, which are asked when neither the call nor ``MINARI_REMOTE`` names one."""
 
 UNFINISHED = re.compile(r"\.[0-9a-f]{32}")
 """The hidden names of files that remotes of files write before they rename them."""
@@ -50,7 +52,7 @@ class Remote(ABC):
     @property
     def label(self) -> str:
         """What it is called in a message; the public one has always been called so."""
-        return f"the remote{' Farama server' if self.url in _FARAMA_SERVERS else ''}"
+        return f"the remote{' Farama server' if self.url in DEFAULT_REMOTES else ''}"
 
     @abstractmethod
     def find(self, prefix: str = "", *, suffix: str = "") -> Iterator[RemoteObject]:
@@ -69,6 +71,11 @@ class Remote(ABC):
         """
         for found in self.find(prefix, suffix=MANIFEST_SUFFIX):
             yield DatasetEntry(found.name[: -len(MANIFEST_SUFFIX)], found.metadata)
+
+    def namespaces(self) -> Iterator[str]:
+        """List the namespaces that have metadata, also those without datasets; see `datasets`."""
+        for found in self.find(suffix=f"/{NAMESPACE_METADATA}"):
+            yield found.name.removesuffix(f"/{NAMESPACE_METADATA}")
 
     @abstractmethod
     def read(self, name: str, start: int, stop: int) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event
 
 from huggingface_hub import CommitOperationAdd, HfApi, get_token
@@ -48,6 +48,7 @@ NAMESPACE_FILE = "namespace_metadata.json"
 _LARGEST_NAMESPACE_FILE = 8 << 20
 _MOST_TRIES = 5
 _DATASET = "dataset"
+_DATASETS, _NAMESPACES = "datasets", "namespaces"
 _MAIN = "main"
 
 
@@ -107,6 +108,14 @@ class HuggingFaceRemote(Remote):
             for dataset_id in listed:
                 if dataset_id.startswith(prefix):
                     yield DatasetEntry(dataset_id)
+
+    def namespaces(self) -> Iterator[str]:
+        """List the repositories, and the namespaces that they list; see `Remote.namespaces`."""
+        for repository in self._find_repositories(""):
+            with suppress(RemoteObjectNotFoundError):
+                content = self._read_namespace(repository, _MAIN)
+                yield repository
+                yield from _list_texts(content, _NAMESPACES)
 
     def read(self, name: str, start: int, stop: int) -> bytes:
         """Read a range of a file; see `Remote.read`."""
@@ -201,23 +210,21 @@ class HuggingFaceRemote(Remote):
             return
 
     def _listing_operations(
-        self, repository: str, manifest: str, head: str
+        self, repository: str, name: str, head: str
     ) -> list[CommitOperationAdd]:
-        """Return what lists a dataset, by the name of its manifest, in its repository."""
-        dataset_id = manifest.removesuffix(MANIFEST_SUFFIX)
-        if dataset_id in ("", manifest, repository):
-            return []
-        try:
-            content = self._read_namespace(repository, head)
-        except RemoteObjectNotFoundError:
-            content = {}
-        listed = content.get("datasets")
-        known = (
-            [each for each in listed if isinstance(each, str)] if isinstance(listed, list) else []
-        )
-        content["datasets"] = [*sorted({*known, dataset_id})]
-        text = json.dumps(content, indent=2).encode()
-        return [CommitOperationAdd(path_in_repo=NAMESPACE_FILE, path_or_fileobj=text)]
+        """Return what lists a dataset or namespace, by the name of its file, in its repository."""
+        for key, suffix in ((_DATASETS, MANIFEST_SUFFIX), (_NAMESPACES, f"/{NAMESPACE_FILE}")):
+            new = name.removesuffix(suffix)
+            if new in ("", name, repository):
+                continue
+            try:
+                content = self._read_namespace(repository, head)
+            except RemoteObjectNotFoundError:
+                content = {}
+            content[key] = [*sorted({*_list_texts(content, key), new})]
+            text = json.dumps(content, indent=2).encode()
+            return [CommitOperationAdd(path_in_repo=NAMESPACE_FILE, path_or_fileobj=text)]
+        return []
 
     def _read_list(self, repository: str) -> list[str] | None:
         """Read the ids that a repository lists; None if it has no list."""
@@ -225,10 +232,9 @@ class HuggingFaceRemote(Remote):
             content = self._read_namespace(repository, _MAIN)
         except RemoteObjectNotFoundError:
             return None
-        listed = content.get("datasets", [])
-        if not isinstance(listed, list):
+        if not isinstance(content.get(_DATASETS, []), list):
             raise RemoteError(f"{NAMESPACE_FILE} of {self.url}/{repository} lists no datasets")
-        return [each for each in listed if isinstance(each, str)]
+        return _list_texts(content, _DATASETS)
 
     def _read_namespace(self, repository: str, revision: str) -> JsonObject:
         name = f"{repository}/{NAMESPACE_FILE}"
@@ -321,6 +327,11 @@ def _to_object(name: str, entry: JsonObject) -> RemoteObject:
     if type(size) is not int or size < 0:
         raise ValueError(f"{name!r} has {size!r} bytes")
     return RemoteObject(name, size, oid, checksum)
+
+
+def _list_texts(content: JsonObject, key: str) -> list[str]:
+    listed = content.get(key)
+    return [each for each in listed if isinstance(each, str)] if isinstance(listed, list) else []
 
 
 def _read_status(error: Exception) -> int | None:

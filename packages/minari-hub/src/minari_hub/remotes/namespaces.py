@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 
 from minari_core import get_namespace_metadata, list_local_namespaces
 from minari_core.errors import (
+    DatasetIdError,
     MetadataError,
     NamespaceError,
     RemoteError,
@@ -21,7 +23,7 @@ from minari_core.local.namespaces import (
 )
 from minari_core.messages import warn_caller
 from minari_hub.remotes.base import Remote
-from minari_hub.remotes.urls import open_remote
+from minari_hub.remotes.setting import RemotePath, RemoteSetting
 from minari_hub.untrusted.json_objects import read_json_object
 
 _LARGEST_NBYTES = 8 << 20
@@ -29,11 +31,34 @@ _LARGEST_NBYTES = 8 << 20
 _LISTS = ("datasets", "namespaces")
 
 
+def list_remote_namespaces(
+    remote_path: RemotePath | None = None, token: str | None = None
+) -> list[str]:
+    """List the namespaces of one or several remotes, also those without datasets, sorted.
+
+    Args:
+        remote_path: As `minari_hub.list_remote_datasets` takes it.
+        token: The credentials; see `minari_hub.open_remote`.
+
+    Raises:
+        RemoteUrlError: The URL names no remote.
+        RemoteError: No remote can be listed.
+        MissingDependencyError: The only one needs an extra that is not installed.
+    """
+    setting = RemoteSetting.parse(remote_path, token)
+    names: set[str] = set()
+    for remote, found in setting.ask_all(_list_namespaces):
+        if not (found or len(setting.urls) == 1):
+            warn_caller(f"{remote.url} has no namespaces")
+        names |= found
+    return sorted(names)
+
+
 def download_namespace_metadata(
     namespace: str,
     overwrite: bool = False,
     *,
-    remote_path: str | None = None,
+    remote_path: RemotePath | None = None,
     token: str | None = None,
 ) -> None:
     """Download what is said of a namespace; it is created here if it is not there yet.
@@ -41,12 +66,13 @@ def download_namespace_metadata(
     Args:
         namespace: Its name.
         overwrite: Whether to replace what is said of it here.
-        remote_path: The URL of the remote; see `minari_hub.open_remote`.
+        remote_path: The URL of the remote, or several, of which the first that has the namespace
+            counts; None is ``$MINARI_REMOTE``, else `minari_hub.DEFAULT_REMOTES`.
         token: The credentials; see `minari_hub.open_remote`.
 
     Raises:
         DatasetIdError: The name is malformed.
-        NamespaceError: The remote has no such namespace.
+        NamespaceError: No remote has such a namespace.
         MetadataError: What the remote has is no JSON object.
         RemoteError: The remote cannot be read.
     """
@@ -57,34 +83,42 @@ def download_namespace_metadata(
             "overwrite=True to overwrite local data."
         )
         return
-    remote = open_remote(remote_path, token)
-    try:
-        content = _read(remote, namespace)
-    except RemoteObjectNotFoundError as error:
-        raise NamespaceError(
+
+    def read(remote: Remote) -> JsonObject | None:
+        try:
+            return _read(remote, namespace)
+        except RemoteObjectNotFoundError:
+            return None
+
+    def explain(remote: Remote) -> NamespaceError:
+        return NamespaceError(
             f"The namespace {namespace!r} doesn't exist in {remote.label}. {remote.url} has no "
             f"{namespace}/{NAMESPACE_METADATA}"
-        ) from error
+        )
+
+    content = RemoteSetting.parse(remote_path, token).ask_first(read, explain)
     write_namespace_metadata(namespace, content)
 
 
 def upload_namespace(
-    namespace: str, token: str | None = None, *, remote_path: str | None = None
+    namespace: str, token: str | None = None, *, remote_path: RemotePath | None = None
 ) -> None:
     """Upload what is said of a namespace and its parents; nothing on the remote is replaced.
 
     Args:
         namespace: Its name.
         token: The credentials; see `minari_hub.open_remote`.
-        remote_path: The URL of the remote; see `minari_hub.open_remote`.
+        remote_path: The URL of the remote; None is ``$MINARI_REMOTE``, if that is one URL.
 
     Raises:
         DatasetIdError: The name is malformed.
+        RemoteUrlError: No remote is named, or several are.
         NamespaceError: There is no such namespace here.
         RemoteError: The remote cannot be reached, or refuses.
     """
     get_namespace_metadata(namespace)
-    if namespace not in publish_namespaces(open_remote(remote_path, token), namespace):
+    remote = RemoteSetting.parse(remote_path, token).open_only("an upload goes to")
+    if namespace not in publish_namespaces(remote, namespace):
         warn_caller(f"Upload aborted. Namespace {namespace!r} is already in remote.")
 
 
@@ -130,6 +164,18 @@ def _fetch(remote: Remote, namespace: str) -> Iterator[tuple[str, JsonObject]]:
                 continue
             except (RemoteError, MetadataError) as error:
                 warn_caller(f"what is said of the namespace {name!r} is not downloaded: {error}")
+
+
+def _list_namespaces(remote: Remote) -> set[str]:
+    """List the namespaces that have metadata or datasets, and their parents."""
+    listed = {*remote.namespaces()}
+    listed |= {each.dataset_id.rpartition("/")[0] for each in remote.datasets()}
+    names: set[str] = set()
+    for each in listed - {""}:
+        # A name that is none is that of no namespace either.
+        with suppress(DatasetIdError):
+            names |= {*namespace_hierarchy(each)}
+    return names
 
 
 def _read(remote: Remote, namespace: str) -> JsonObject:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,11 +11,7 @@ from urllib.parse import quote, unquote
 
 from minari_core.errors import DatasetIdError, MissingDependencyError, RemoteUrlError
 from minari_core.local.dataset_id import parse_dataset_id
-from minari_hub.remotes.base import TOKEN_VARIABLE, Remote
-
-DEFAULT_REMOTE = "gs://minari-remote"
-"""The remote that is used when neither the call nor ``MINARI_REMOTE`` names one."""
-REMOTE_VARIABLE = "MINARI_REMOTE"
+from minari_hub.remotes.base import Remote
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
@@ -34,54 +29,55 @@ class _Kind:
     name ``b``, what ``scheme://bucket`` has under ``a/b``."""
     same_as: str = ""
     """The scheme that means the same, and that the one spelling of a dataset's URL has."""
+    token: str = "(?!)"
+    """A pattern of tokens that are for this kind alone."""
 
 
+# A credentials file, or an access token.
+_GOOGLE_TOKEN = r".+\.json|ya29\.\S+"
 # The kinds by the schemes of their URLs; whatever is not here is left to fsspec.
 _KINDS = {
     "file": _Kind("folder"),
-    "gs": _Kind("gcs"),
-    "gcp": _Kind("gcs", same_as="gs"),
-    "hf": _Kind("huggingface", extra="hf", takes_path=False),
+    "gs": _Kind("gcs", token=_GOOGLE_TOKEN),
+    "gcp": _Kind("gcs", token=_GOOGLE_TOKEN, same_as="gs"),
+    "hf": _Kind("huggingface", extra="hf", takes_path=False, token=r"hf_\S+"),
 }
 _OTHERS = _Kind("fsspec", extra="fsspec")
 
 
-def open_remote(remote_path: str | None = None, token: str | None = None) -> Remote:
-    """Open the remote of a URL; nothing is sent before it is used.
-
-    Args:
-        remote_path: Such as ``gs://bucket/prefix``, ``hf://organization``, ``file:///folder``,
-            or the URL of any other file system that fsspec knows; None is ``$MINARI_REMOTE``,
-            else `DEFAULT_REMOTE`.
-        token: The credentials; None is ``$MINARI_REMOTE_TOKEN``, else anonymous. For
-            ``gs://`` the path of a credentials file, ``application-default`` for what
-            ``gcloud auth application-default login`` left, or an access token; for ``hf://``
-            the API token, or ``application-default`` for what ``hf auth login`` left.
+def check_url(url: str) -> None:
+    """Check that a URL is that of a remote, as far as its text says.
 
     Raises:
-        RemoteUrlError: The URL names no remote.
-        MissingDependencyError: Its kind needs an extra that is not installed.
+        RemoteUrlError: It is not.
     """
-    url = remote_path or os.environ.get(REMOTE_VARIABLE) or DEFAULT_REMOTE
-    if token is None:
-        token = os.environ.get(TOKEN_VARIABLE) or None
-    if not _SCHEME.match(url):
+    if not is_url(url):
         raise RemoteUrlError(
             f"remote {url!r} is no URL; write for example gs://bucket/prefix, hf://organization "
             f"or {Path(url).absolute().as_uri()}"
         )
-    scheme, _, path = url.partition("://")
-    scheme = scheme.lower()
+    scheme, path = _split(url)
+    if scheme == "file":
+        return
+    first, *others = [name for name in path.split("/") if name] or [""]
+    if not first:
+        raise RemoteUrlError(f"remote {url!r} names no bucket")
+    if others and not _KINDS.get(scheme, _OTHERS).takes_path:
+        raise RemoteUrlError(
+            f"remote {url!r} names more than an organization; write {scheme}://{first} and "
+            "give the rest as the dataset's id, or to a listing as prefix="
+        )
+
+
+def open_url(url: str, token: str | None) -> Remote:
+    """Open the remote of a URL that is checked; nothing is sent.
+
+    Raises:
+        RemoteUrlError: The URL names no remote all the same.
+        MissingDependencyError: Its kind needs an extra that is not installed.
+    """
+    scheme, path = _split(url)
     kind = _KINDS.get(scheme, _OTHERS)
-    if scheme != "file":
-        first, *others = [name for name in path.split("/") if name] or [""]
-        if not first:
-            raise RemoteUrlError(f"remote {url!r} names no bucket")
-        if others and not kind.takes_path:
-            raise RemoteUrlError(
-                f"remote {url!r} names more than an organization; write {scheme}://{first} and "
-                "give the rest as the dataset's id, or to a listing as prefix="
-            )
     try:
         module = import_module(f"minari_hub.remotes.{kind.module}")
     except ModuleNotFoundError as error:
@@ -91,6 +87,11 @@ def open_remote(remote_path: str | None = None, token: str | None = None) -> Rem
         ) from error
     remote: Remote = module.open_remote(f"{scheme}://{path}", token)
     return remote
+
+
+def is_token_of(url: str, token: str) -> bool:
+    """Return whether a token is by its looks one for the kind of remote that a URL names."""
+    return re.fullmatch(_KINDS.get(_split(url)[0], _OTHERS).token, token) is not None
 
 
 def is_url(text: str) -> bool:
@@ -151,3 +152,9 @@ def parse_dataset_url(url: str) -> Iterator[Address]:
         raise DatasetIdError(
             f"{url!r} does not end in a dataset id; write for example gs://bucket/D4RL/door/human-v2"
         )
+
+
+def _split(url: str) -> tuple[str, str]:
+    """Split a URL into its scheme, in lower case, and its path."""
+    scheme, _, path = url.partition("://")
+    return scheme.lower(), path

@@ -14,6 +14,8 @@ from minari_core import load_dataset
 from minari_core.errors import DatasetNotFoundError, FormatError, MinariError
 from minari_core.formats.columnar.manifest import get_data_format
 from minari_core.formats.registry import DEFAULT_FORMAT
+from minari_core.json_values import JsonValue
+from minari_core.local.dataset_id import choose_id
 from minari_core.local.finding import list_local_ids, suggest_ids
 from minari_core.local.locations import is_path
 from minari_hub.command_line.exit_codes import ExitCode, say_error
@@ -23,14 +25,15 @@ from minari_hub.command_line.options import (
     TokenOption,
     complete_local_ids,
 )
-from minari_hub.command_line.shared_commands import measure_files, resolve_remote_url
+from minari_hub.command_line.shared_commands import measure_files
 from minari_hub.command_line.terminal import (
     make_output_console,
     say,
     show_step_progress,
     write_json,
 )
-from minari_hub.datasets.remote_dataset import locate
+from minari_hub.datasets.remote_dataset import RemoteDataset, ask_for_dataset
+from minari_hub.remotes.setting import RemoteSetting
 from minari_hub.remotes.urls import is_url
 
 
@@ -55,7 +58,7 @@ def show(
     """
     code = ExitCode.OK
     summary: Summary | None = None
-    if remote is None and not is_url(name):
+    if not remote and not is_url(name):
         try:
             summary, code = _summarize_local(name)
         except DatasetNotFoundError:
@@ -64,7 +67,7 @@ def show(
             hint = suggest_ids(name, list_local_ids())
             say(
                 f"{name} is not among the local datasets{hint and f' ({hint})'}; asking "
-                f"{resolve_remote_url(None)}",
+                f"{RemoteSetting.parse(token=token)}",
                 style="dim",
             )
     if summary is None:
@@ -109,9 +112,14 @@ def _summarize_local(name: str) -> tuple[Summary, ExitCode]:
     return summary, code
 
 
-def _summarize_remote(name: str, remote: str | None, token: str | None) -> tuple[Summary, ExitCode]:
-    dataset = locate(name, None, remote, token)
-    metadata = dataset.load_summary().metadata
+def _summarize_remote(
+    name: str, remote: list[str] | None, token: str | None
+) -> tuple[Summary, ExitCode]:
+    def read(dataset: RemoteDataset) -> tuple[RemoteDataset, dict[str, JsonValue]] | None:
+        summary = dataset.find_summary()
+        return None if summary is None else (dataset, summary.metadata)
+
+    dataset, metadata = ask_for_dataset(choose_id(name), remote, token, read)
     code = ExitCode.OK
     statistics: EpisodeStatistics | None = None
     try:
