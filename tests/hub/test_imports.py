@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 import minari
 
 TALKS_TO_REMOTES = {"google.auth", "google.cloud", "requests", "urllib3", "huggingface_hub"}
@@ -20,6 +22,20 @@ def loaded_by(statement: str) -> set[str]:
 
 def test_importing_the_hub_imports_no_library_of_a_remote() -> None:
     assert not loaded_by("import minari_hub") & (TALKS_TO_REMOTES | {"fsspec"})
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import minari",
+        "from minari import *",
+        "import minari.cli, minari.namespace, minari.storage.local, minari.storage.hosting",
+    ],
+)
+def test_importing_minari_imports_no_library_of_a_remote_though_it_depends_on_them(
+    statement: str,
+) -> None:
+    assert not loaded_by(statement) & (TALKS_TO_REMOTES | {"fsspec"})
 
 
 def test_minari_imports_the_hub_when_it_is_first_used() -> None:
