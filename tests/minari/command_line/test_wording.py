@@ -141,6 +141,7 @@ ERRORS_OF_MINARI: list[tuple[Prepare, str, str]] = [
     (nothing, "recover nothing --discard", "`minari recover`"),
     (a_flat_file, "import flat.hdf5 x-v0 --env Nowhere-v0", "give another --env"),
     (a_flat_file, "import none.hdf5 x-v0", "none.hdf5"),
+    (a_flat_file, "import flat.hdf5 x-v0 --step-info speed", "--step-info names 'speed'"),
     (nothing, "collect CartPole-v1 y-v0", "--episodes and --steps"),
     (nothing, "collect Nowhere-v0 y-v0 --episodes 1", "Nowhere"),
     (nothing, "collect CartPole-v1 y-v0 --episodes 1 --episode-timeout -1", "--episode-timeout is"),

@@ -18,7 +18,10 @@ from minari_core import (
     combine_datasets,
     convert_dataset,
     create_dataset_from_arrays,
+    create_dataset_from_buffers,
     import_flat_hdf5,
+    list_local_datasets,
+    load_dataset,
     verify_dataset,
 )
 
@@ -191,8 +194,35 @@ def test_infos_of_the_action_are_sampled_with_it(tmp_path: Path, data_format: st
     assert batch.columns["infos/action_log_probs"].tolist() == [1, 2, None, 4, None, 6, None]
     with pytest.raises(IncompatibleDatasetsError, match=r"'action_log_probs'.* not in 'u-v0'"):
         combine_datasets([made, unmarked], "e-v0")
-    with pytest.raises(DataError, match="step_infos names 'speed'"):
-        create_dataset_from_arrays("f-v0", **given, infos=infos, step_infos=["speed"])
+
+
+@pytest.mark.parametrize("data_format", ["columnar", "hdf5", "arrow"])
+def test_step_infos_that_do_not_exist_are_refused_with_those_that_do(data_format: str) -> None:
+    given = columns()
+    infos = {"effort": np.arange(7.0), "qpos": {"x": np.arange(7.0)}}
+    options: Any = {"data_format": data_format}
+    absent = r"step_infos names 'speed', which is no info; there is 'effort', 'qpos'"
+    no_list = "step_infos is 'effort', not a list of names of infos"
+    names: Any
+    for names, message in ((["effort", "speed"], absent), ("effort", no_list)):
+        with pytest.raises(DataError, match=message):
+            create_dataset_from_arrays("a-v0", **given, infos=infos, step_infos=names, **options)
+    made = create_dataset_from_arrays("a-v0", **given, infos=infos, step_infos=(), **options)
+    episodes = list(made)
+    of: Any = {"observation_space": made.observation_space, "action_space": made.action_space}
+    for names, message in ((["speed"], absent), ("effort", no_list), ([1], r"\[1\], not a list")):
+        with pytest.raises(DataError, match=message):
+            create_dataset_from_buffers("b-v0", episodes, step_infos=names, **of, **options)
+        with pytest.raises(DataError, match=message):
+            made.storage.update_metadata({"step_infos": names})
+    with pytest.raises(DataError, match="there is none"):
+        create_dataset_from_arrays("c-v0", **given, step_infos=["effort"], **options)
+    assert list(list_local_datasets()) == ["a-v0"]
+    created = create_dataset_from_buffers("b-v0", episodes, step_infos=("effort",) * 2, **of)
+    made.storage.update_metadata({"step_infos": ["effort"]})
+    for dataset in (load_dataset("a-v0"), created):
+        assert dataset.metadata["step_infos"] == ["effort"]
+    made.storage.update_metadata({"step_infos": None})
 
 
 @pytest.mark.filterwarnings("default::minari_core.MinariWarning")

@@ -22,7 +22,7 @@ from minari_core.local.dataset_id import choose_id
 from minari_core.local.publishing import check_id_is_free, publish
 from minari_core.messages import format_value
 from minari_core.random_stream import RandomStream
-from minari_core.sampling.gathering.info_rows import STEP_INFOS, read_step_infos
+from minari_core.sampling.gathering.info_rows import STEP_INFOS, list_infos, read_step_infos
 from minari_core.storage.base import Storage, has_same_space, show_space
 
 Dataset = TypeVar("Dataset", bound=MinariDataset)
@@ -201,9 +201,7 @@ def _merge_step_infos(datasets: Sequence[MinariDataset]) -> list[str]:
         others = set(merged) - set(keys)
         storage = get_raw_storage(dataset)
         if others and storage.total_episodes:
-            # An episode shows the infos of all episodes, masked where it has none.
-            (episode,) = storage.read_episodes([0], copy=False)
-            for key in sorted(others.intersection(episode.infos)):
+            for key in sorted(others.intersection(list_infos(storage))):
                 raise IncompatibleDatasetsError(
                     f"infos[{key!r}] belongs to steps in one dataset, but not in {dataset.id!r}; "
                     f"give both the same {STEP_INFOS} by dataset.storage.update_metadata"

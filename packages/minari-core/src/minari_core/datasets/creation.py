@@ -21,7 +21,8 @@ from minari_core.errors import DataError, SpaceError
 from minari_core.formats.registry import check_format
 from minari_core.local.dataset_id import choose_id
 from minari_core.local.publishing import check_id_is_free, publish
-from minari_core.sampling.gathering.info_rows import STEP_INFOS
+from minari_core.sampling.gathering.info_rows import STEP_INFOS, check_step_infos, list_infos
+from minari_core.storage.base import Storage
 
 
 @list_details
@@ -70,7 +71,7 @@ def create_dataset_from_buffers(
         DatasetExistsError: The id is taken.
         SpaceError: The spaces are neither given nor known from the environment.
         DataError: An episode does not fit its spaces, or goes on after a termination or
-            truncation; the message names it.
+            truncation; the message names it. Or ``step_infos`` names an info that none has.
         MetadataError: Some metadata is not JSON, or of the wrong type.
         DatasetWriteError: The file system refused. As with every error, nothing is left behind.
         TypeError: A keyword is neither a parameter nor one of `DatasetDetails`.
@@ -81,17 +82,19 @@ def create_dataset_from_buffers(
     chosen_format = check_format(data_format)
     observations, actions = _find_spaces(env, observation_space, action_space)
     metadata = card.metadata(find_env_spec(env), observations, actions)
-    if isinstance(step_infos, str) or not all(isinstance(key, str) for key in step_infos):
-        raise DataError(f"step_infos is {step_infos!r}, not a list of names of infos")
+    marked = check_step_infos(step_infos)
     if jpeg_encoding:
         metadata["jpeg_encoding"] = True
-    if step_infos:
-        metadata[STEP_INFOS] = list(dict.fromkeys(step_infos))
+    if marked:
+        metadata[STEP_INFOS] = list(marked)
     episodes = prepare_new_episodes(buffer, observations)
-    folder = publish(
-        new_id, metadata, chosen_format, lambda storage: storage.append_episodes(episodes)
-    )
-    return MinariDataset(folder)
+
+    def fill(storage: Storage) -> None:
+        storage.append_episodes(episodes)
+        if marked and storage.total_episodes:
+            check_step_infos(marked, list_infos(storage))
+
+    return MinariDataset(publish(new_id, metadata, chosen_format, fill))
 
 
 def create_dataset_from_source(

@@ -26,6 +26,7 @@ from minari_core.formats.registry import (
     read_dataset_metadata,
 )
 from minari_core.local.dataset_id import parse_dataset_id
+from minari_core.sampling.gathering.info_rows import STEP_INFOS, check_step_infos, list_infos
 from minari_core.storage.base import Storage
 
 _PEOPLE = ("author", "author_email")
@@ -158,9 +159,13 @@ class MinariStorage:
 
         Raises:
             DatasetIdError: The id is malformed.
+            DataError: ``step_infos`` names an info that no episode has.
             MetadataError: A value is not JSON, or a key is one that the data depends on.
         """
         changes = dict(metadata)
+        if changes.get(STEP_INFOS) is not None:
+            known = list_infos(self._inner) if self._inner.total_episodes else None
+            changes[STEP_INFOS] = check_step_infos(changes[STEP_INFOS], known)
         if not self._inner.metadata.get("dataset_id") and "dataset_id" in changes:
             changes["dataset_id"] = str(parse_dataset_id(changes["dataset_id"]))
             changes.pop("minari_version", None)

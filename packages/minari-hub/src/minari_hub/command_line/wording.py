@@ -42,6 +42,7 @@ _WORDS = tuple(
         (r"the environment, the policy or a step_data_callback\b", "the environment or the policy"),
         (r", or None\b", ", or leave it out"),
         (r"\bstep_infos=\(\)", "--no-step-infos"),
+        (r"\bstep_infos names\b", "--step-info names"),
         (
             r"register a function that reads it by [\w.]+\('[^']*'\), or give .* as \S+=",
             "only a program that knows the type can read it",

@@ -24,7 +24,7 @@ from minari_core.datasets.flat.episodes import (
 )
 from minari_core.errors import DataError
 from minari_core.messages import warn_caller
-from minari_core.sampling.gathering.info_rows import D4RL_STEP_INFOS
+from minari_core.sampling.gathering.info_rows import D4RL_STEP_INFOS, check_step_infos
 
 
 @list_details
@@ -165,10 +165,7 @@ def _choose_step_infos(infos: Mapping[str, Any], given: Sequence[str] | None) ->
                 "the step and not of the observation that it led to; step_infos=() denies it"
             )
         return known
-    absent = [key for key in given if key not in infos]
-    if absent:
-        raise DataError(f"step_infos names {absent[0]!r}, but infos has {sorted(infos)}")
-    return given
+    return check_step_infos(given, infos)
 
 
 def _as_arrays(column: Any) -> Any:
