@@ -20,6 +20,7 @@ from minari_core.datasets.spec import DescribedDataset, MinariDatasetSpec
 from minari_core.episodes import Episode
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
 from minari_core.episodes.new_episodes import prepare_new_episodes
+from minari_core.episodes.reward_metadata import remember_storage
 from minari_core.errors import EpisodeIndexError, IncompatibleDatasetsError, SamplingError
 from minari_core.formats.registry import open_storage
 from minari_core.messages import format_value
@@ -164,7 +165,7 @@ class MinariDataset(DescribedDataset, TrainingMethods):
             ) from error
         if not -len(self) <= position < len(self):
             raise EpisodeIndexError(f"there is no episode {position} among {len(self)} episodes")
-        return next(self._storage.read_episodes([int(self._indices[position])]))
+        return next(self._read([int(self._indices[position])]))
 
     def _view(self: _View, indices: range | Indices) -> _View:
         view = copying.copy(self)
@@ -224,7 +225,10 @@ class MinariDataset(DescribedDataset, TrainingMethods):
                 raise EpisodeIndexError(
                     f"episode {outside[0]} is not among the {len(self)} episodes of this dataset"
                 )
-        return self._storage.read_episodes(indices, copy=copy)
+        return self._read(indices, copy=copy)
+
+    def _read(self, indices: Iterable[int], *, copy: bool = True) -> Iterator[EpisodeData]:
+        return remember_storage(self._storage.read_episodes(indices, copy=copy), self._storage)
 
     def iterate_episode_metadata(self) -> Iterator[EpisodeMetadata]:
         """Read lengths, seeds, options and metadata of the episodes, but none of their steps."""
@@ -257,7 +261,7 @@ class MinariDataset(DescribedDataset, TrainingMethods):
                 f"0 to {len(self)}"
             )
         drawn = self._stream.generator.choice(len(self), size=n_episodes, replace=False)
-        return list(self._storage.read_episodes([int(self._indices[index]) for index in drawn]))
+        return list(self._read(int(self._indices[index]) for index in drawn))
 
     def filter_episodes(
         self: _View,
@@ -286,7 +290,7 @@ class MinariDataset(DescribedDataset, TrainingMethods):
             flags = (bool(metadata(entry)) for entry in entries)
             indices = indices[np.fromiter(flags, bool, len(indices))]
         if condition is not None:
-            episodes = self._storage.read_episodes(indices.tolist())
+            episodes = self._read(indices.tolist())
             flags = (bool(condition(episode)) for episode in episodes)
             indices = indices[np.fromiter(flags, bool, len(indices))]
         return self._view(indices)

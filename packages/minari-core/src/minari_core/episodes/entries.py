@@ -11,6 +11,7 @@ from minari_core.columns import Array, Column, FixedColumn, JsonColumn, MaskedCo
 from minari_core.columns.untyped import encode_dynamic, freeze
 from minari_core.episodes.blocks import Encoded
 from minari_core.episodes.episode import EpisodeBuffer, EpisodeData
+from minari_core.episodes.reward_metadata import ReadMetadata
 from minari_core.errors import DataError
 
 Episode: TypeAlias = EpisodeBuffer | EpisodeData
@@ -71,7 +72,7 @@ def count_steps(episodes: Sequence[Episode]) -> list[int]:
     every batch needs.
     """
     kinds = set(map(type, episodes))
-    dicts_or_none = (dict, type(None))
+    dicts_or_none = (dict, ReadMetadata, type(None))
     if kinds <= {EpisodeBuffer, EpisodeData} and all(
         {type(getattr(episode, name)) for episode in episodes} <= set(dicts_or_none)
         for name in _DICTS

@@ -24,7 +24,8 @@ def prepare_new_episodes(
     """Check that episodes end where they say, and describe them anew.
 
     Rewards of an episode that was read and relabelled are no longer those that its metadata
-    describes, so the keys that `EpisodeMetadataCallback` writes by default are computed again.
+    describes, so what `EpisodeMetadataCallback` had written of them is computed again. Keys of
+    the same names that mean something else stay.
     Where there are as many observations as steps, the metadata gets the key which says that the
     final observation is not known, and a warning names the first such episode.
 
