@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -239,3 +240,16 @@ def test_no_dataset_of_a_public_format_is_made_that_its_listing_stumbles_over(
     with pytest.warns(minari.MinariWarning, match="single character"):
         minari.convert_dataset(dataset, "a/cart-v0")
     assert len(minari.load_dataset("a/cart-v0")) == 3
+
+
+def test_a_missing_dataset_is_answered_in_the_words_of_the_public_minari(tmp_path: Path) -> None:
+    folder = re.escape(str(tmp_path / "root" / "a" / "b-v0"))
+    words = f"Dataset a/b-v0 not found locally at {folder}. Use download=True to "
+    with pytest.raises(FileNotFoundError, match=f"{words}download the dataset; list_local_"):
+        minari.load_dataset("a/b-v0")
+    collected("a/b-v1")
+    with pytest.raises(FileNotFoundError, match=f"{words}download the dataset; .* a/b-v1$"):
+        minari.load_dataset("a/b-v0")
+    with pytest.raises(FileNotFoundError) as missing:
+        minari.load_dataset(tmp_path / "none")
+    assert "download" not in str(missing.value)

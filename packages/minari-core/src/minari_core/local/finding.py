@@ -38,12 +38,17 @@ def list_local_ids() -> set[str]:
     return {name for name in names if _is_id(name)}
 
 
-def build_not_found_error(dataset_id: str) -> DatasetNotFoundError:
-    """Return the error that says that there is no local dataset of an id, and what there is."""
+def build_not_found_error(dataset_id: str, advice: str = "") -> DatasetNotFoundError:
+    """Return the error that says that there is no local dataset of an id, and what there is.
+
+    Args:
+        dataset_id: The id, valid.
+        advice: What the caller can do about it, as a sentence without its full stop.
+    """
     hint = suggest_ids(dataset_id, list_local_ids())
     return DatasetNotFoundError(
-        f"Dataset {dataset_id} not found locally at {dataset_folder(dataset_id)}; "
-        f"{hint or 'list_local_datasets() shows which there are'}"
+        f"Dataset {dataset_id} not found locally at {dataset_folder(dataset_id)}"
+        f"{advice and f'. {advice}'}; {hint or 'list_local_datasets() shows which there are'}"
     )
 
 

@@ -12,8 +12,10 @@ from minari.storage.datasets_root_dir import get_dataset_path
 from minari_core import MinariDataset, delete_dataset, list_local_datasets
 from minari_core import load_dataset as load_local_dataset
 from minari_core.datasets.public_storage import MinariStorage
+from minari_core.errors import DatasetNotFoundError
 from minari_core.local.dataset_id import choose_id, choose_id_or_path
 from minari_core.local.dataset_id import parse_dataset_id as dataset_id_sort_key
+from minari_core.local.finding import build_not_found_error
 from minari_core.local.locations import is_path
 
 __all__ = [
@@ -75,6 +77,12 @@ def load_dataset(
         from minari_hub.datasets.download import resolve_local_id
 
         wanted = resolve_local_id(wanted)
-    return load_local_dataset(
-        wanted, observation_space=observation_space, action_space=action_space
-    )
+    try:
+        return load_local_dataset(
+            wanted, observation_space=observation_space, action_space=action_space
+        )
+    except DatasetNotFoundError:
+        if download:  # it was deleted meanwhile
+            raise
+        advice = "Use download=True to download the dataset"
+        raise build_not_found_error(wanted, advice) from None
