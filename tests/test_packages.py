@@ -461,3 +461,50 @@ print(json.dumps({
         "sampled": 2,
         "siblings": [],
     }
+
+
+def install_hints() -> Iterator[tuple[str, str]]:
+    """Each requirement behind a ``pip install`` of this project's, and the file that names it."""
+    documents = [
+        *REPOSITORY.glob("*.md"),
+        *REPOSITORY.glob("docs/*.md"),
+        *REPOSITORY.glob("packages/*/README.md"),
+        *(path for module in MODULES for path in source_files(module)),
+    ]
+    for path in documents:
+        for command in re.findall(r"pip install ((?:[\"']?[./\w-]*minari[^\s`]*\s*)+)", read(path)):
+            for word in command.split():
+                yield word.strip("\"'`\\").rstrip(",;.)`"), path.relative_to(REPOSITORY).as_posix()
+
+
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def list_extras(package: str) -> set[str]:
+    table = project_table(package).partition("[project.optional-dependencies]")[2]
+    return set(re.findall(r"^([\w-]+) = \[", table.partition("\n[")[0], re.M))
+
+
+def test_every_hint_names_what_can_be_installed_from_a_clone_and_from_an_index() -> None:
+    hints = list(install_hints())
+    wrong = []
+    for hint, file in hints:
+        requirement = Requirement(hint.removeprefix("./packages/"))
+        is_path = hint.startswith("./packages/")
+        # An extra is added to what is installed, wherever that came from. Without one, an index may
+        # lack the package, or have another: the public Minari.
+        is_safe = is_path or requirement.extras or not requirement.specifier.contains("0.5.4")
+        if not is_safe or not requirement.extras <= list_extras(requirement.name):
+            wrong.append(f"{file}: {hint}")
+
+    assert not wrong, wrong
+    assert {file for _, file in hints} >= {
+        "README.md",
+        *(f"packages/{package}/README.md" for package in PACKAGES),
+        "packages/minari-core/src/minari_core/formats/public/jpeg.py",
+    }
+
+
+def test_the_extras_of_the_public_minari_are_there() -> None:
+    assert list_extras("minari") >= {"all", "arrow", "create", "gcs", "hdf5", "hf"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 import minari
 from tests.hub.helpers.datasets import collect, files_of, is_intact
+from tests.hub.helpers.servers import free_port
 
 PACKAGES = Path(__file__).parents[2] / "packages"
 
@@ -62,4 +64,16 @@ def test_the_command_line_of_the_hub_needs_the_core_only(
     assert is_intact({"cart/one-v0": files})
     verified = hub("verify", "cart/one-v0", "none-v0")
     assert (verified.returncode, "cart/one-v0: ok" in verified.stdout) == (3, True)
-    assert hub("list", "hf://farama").stderr.endswith("pip install 'minari-hub[hf]'\n")
+    # Without its extra the first remote is passed over; what the message says to type installs it.
+    remotes = ("--remote", "hf://farama", "--remote", os.environ["MINARI_REMOTE"])
+    listed = hub("list", "--json", *remotes)
+    assert list(json.loads(listed.stdout)) == ["cart/one-v0"]
+    hint = listed.stderr.rpartition("install it with ")[2]
+    assert hint == "pip install 'minari-hub[hf]'\n"
+    subprocess.run(
+        [str(folder / "python"), "-m", *shlex.split(hint), "--quiet", "--no-input"],
+        check=True,
+        timeout=600,
+    )
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{free_port()}")
+    assert "hf://farama is passed over: could not list" in hub("list", *remotes).stderr
