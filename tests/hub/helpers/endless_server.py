@@ -13,6 +13,12 @@ from urllib.parse import parse_qs, urlsplit
 
 from tests.hub.helpers.servers import LoopbackServer
 
+# What an answer may have beside its content, without end.
+BESIDE: dict[str, tuple[bytes, bytes]] = {
+    "extensions": (b"", b"1;" + b"x" * 1000 + b"\r\n \r\n"),
+    "line": (b"1;", b"x" * 1000),
+    "trailers": (b"0\r\n", b"x: " + b"x" * 1000 + b"\r\n"),
+}
 _BLANKS = gzip.compress(b" " * (64 << 20), 1)
 
 
@@ -22,8 +28,9 @@ class EndlessServer(LoopbackServer):
     def __init__(self, way: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.way = way
-        """``same page``, ``new pages``, ``body``, ``packed``, ``packed oddly``, ``crawling``, or
-        ``crawling content``, which lists one file as it should."""
+        """``same page``, ``new pages``, ``slow pages``, ``body``, ``packed``, ``packed oddly``,
+        ``crawling``, one of `BESIDE`, or any of these and `` content``, which lists one file as it
+        should."""
         self.numbers = count()
         self.requests = 0
 
@@ -35,9 +42,17 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.requests += 1
         way = self.server.way
-        if way == "crawling content" and self._is_a_list():
+        if way.endswith(" content") and self._is_a_list():
             self._send_page(None)
-        elif way in ("same page", "new pages"):
+            return
+        way, _, pace = way.removesuffix(" content").partition(", ")
+        if way == "slow pages":
+            time.sleep(0.1)
+        if way in BESIDE:
+            self._send_beside(*BESIDE[way], 0.2 if pace == "slowly" else 0.0)
+        elif way == "continue":
+            self._send_raw(iter(lambda: b"HTTP/1.1 100 Continue\r\n\r\n" * 100, b""))
+        elif way.endswith(("page", "pages")):
             self._send_page("again" if way == "same page" else f"page{next(self.server.numbers)}")
         elif way.startswith("packed"):
             encoding = "gzip" if way == "packed" else "gzip, gzip"
@@ -56,6 +71,26 @@ class _Handler(BaseHTTPRequestHandler):
         while True:
             yield b" "
             time.sleep(0.2)
+
+    def _send_beside(self, begin: bytes, block: bytes, pause: float) -> None:
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+
+        def list_blocks() -> Iterator[bytes]:
+            yield begin
+            while True:
+                yield block
+                time.sleep(pause)
+
+        self._send_raw(list_blocks())
+
+    def _send_raw(self, blocks: Iterator[bytes]) -> None:
+        self.close_connection = True
+        with suppress(OSError):
+            for block in blocks:
+                self.wfile.write(block)
+                self.wfile.flush()
 
     def _send_page(self, token: str | None) -> None:
         address = urlsplit(self.path)

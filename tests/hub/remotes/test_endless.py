@@ -126,6 +126,73 @@ def test_a_list_of_a_few_bytes_a_second_is_an_error(url: str, serve: Serve) -> N
         list_remote_datasets(url)
 
 
+@pytest.mark.parametrize("what", ["", " content"])
+@pytest.mark.parametrize(
+    ("way", "bound"),
+    [
+        ("extensions, slowly", "fewer than 100 a second"),
+        ("extensions", "more than 1,048,576 bytes beside the content"),
+        ("line", "a line of more than 65,536 bytes"),
+        ("trailers", "more than 1,048,576 bytes beside the content"),
+        ("continue", "more than 1,048,576 bytes beside the content"),
+    ],
+)
+def test_what_comes_without_end_beside_the_content_is_an_error(
+    url: str, serve: Serve, way: str, bound: str, what: str
+) -> None:
+    serve(way + what)
+
+    with pytest.raises(minari.RemoteError, match=f"could not (list|read) .*{bound}"):
+        download_dataset("x/y-v0", remote_path=url)
+    assert is_intact()
+
+
+def test_a_list_that_takes_long_is_an_error(
+    url: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve("crawling")
+    monkeypatch.setattr(bounded_http, "LEAST_RATE", 0)
+    monkeypatch.setattr(bounded_http, "_BLOCK", 1)
+    monkeypatch.setattr(bounded_http, "_LONGEST_ANSWER_SECONDS", 0.5)
+    with pytest.raises(minari.RemoteError, match=f"could not list {url}: .*in 0.5 s, and is not"):
+        list_remote_datasets(url)
+
+
+def test_pages_that_come_slowly_without_end_are_an_error(
+    url: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve("slow pages")
+    monkeypatch.setattr(bounds, "LONGEST_LISTING", 0.5)
+    monkeypatch.setattr(bounds, "SECONDS_PER_PAGE", 0.01)
+
+    for call in (
+        lambda: list_remote_datasets(url),
+        lambda: list(open_remote(url).find("x/y-v0")),
+    ):
+        server.requests = 0
+        with pytest.raises(minari.RemoteError, match=f"could not list {url}: .*name a part of it"):
+            call()
+        assert 2 <= server.requests <= 12
+
+
+def test_folders_that_are_listed_slowly_without_end_are_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    class Endless(MemoryFileSystem):  # type: ignore[misc]  # it has no types
+        def ls(self, path: str, detail: bool = True, **options: object) -> list[dict[str, str]]:
+            time.sleep(0.05)
+            return [{"name": f"{path}/{len(path)}", "type": "directory"}]
+
+    monkeypatch.setattr(bounds, "LONGEST_LISTING", 0.5)
+    monkeypatch.setattr(bounds, "SECONDS_PER_PAGE", 0.0)
+    remote = open_remote("memory://slow")
+    monkeypatch.setattr(remote, "_files", Endless())
+    with pytest.raises(minari.RemoteError, match=r"could not list memory://slow: .*name a part"):
+        list(remote.find())
+
+
 def test_a_content_of_a_few_bytes_a_second_is_an_error(url: str, serve: Serve) -> None:
     serve("crawling content")
 

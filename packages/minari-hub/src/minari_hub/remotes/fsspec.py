@@ -37,7 +37,7 @@ from minari_hub.remotes.fsspec_answers import (
     read_version,
 )
 from minari_hub.transfer import bounds
-from minari_hub.transfer.bounds import bound_listing, build_folders_error, run_within
+from minari_hub.transfer.bounds import ListingClock, bound_listing, build_folders_error, run_within
 from minari_hub.transfer.objects import RemoteObject, Upload
 from minari_hub.transfer.partial_file import PartialFile
 from minari_hub.transfer.retrying import Faults, keep_trying, translate_errors
@@ -248,12 +248,14 @@ class FsspecRemote(Remote):
             except FileNotFoundError:
                 return []
 
-        waiting = [folder]
+        waiting, clock = [folder], ListingClock(self.url)
         for _ in range(bounds.MOST_FOLDERS):
             if not waiting:
                 return
             path = self._path(waiting.pop())
-            for entry in self._list(look):
+            listed = self._list(look)
+            clock.note_page()
+            for entry in listed:
                 below = str(entry.get("name", "")).rstrip("/")
                 name = below[len(self._root) + 1 :]
                 if not below.startswith(f"{path}/") or is_hidden(name) or entry.get("islink"):

@@ -26,7 +26,7 @@ from minari_core.errors import (
 from minari_hub.remotes.base import GIVE_TOKEN, Remote
 from minari_hub.remotes.gcs_credentials import load_credentials
 from minari_hub.transfer.bounded_http import PASSING_HTTP_ERRORS, TIMEOUT, mount_bounds
-from minari_hub.transfer.bounds import PageCounter, TooLargeError, bound_listing
+from minari_hub.transfer.bounds import ListingClock, PageCounter, TooLargeError, bound_listing
 from minari_hub.transfer.causes import describe_error
 from minari_hub.transfer.checksums import Checksum, start_hasher
 from minari_hub.transfer.objects import RemoteObject, Upload
@@ -76,7 +76,7 @@ class GcsRemote(Remote):
                     retry=_make_retry(faults),
                     timeout=TIMEOUT,
                 )
-                counter = PageCounter(self.url)
+                counter = PageCounter(self.url, ListingClock(self.url))
                 for page in blobs.pages:
                     counter.note(blobs.next_page_token)
                     for blob in page:

@@ -29,7 +29,7 @@ from minari_core.local.dataset_id import parse_dataset_id
 from minari_hub.remotes.base import APPLICATION_DEFAULT, GIVE_TOKEN, MANIFEST_SUFFIX, Remote
 from minari_hub.remotes.huggingface_http import HubSession, StatusError
 from minari_hub.transfer.bounded_http import PASSING_HTTP_ERRORS
-from minari_hub.transfer.bounds import bound_listing
+from minari_hub.transfer.bounds import ListingClock, bound_listing
 from minari_hub.transfer.checksums import Checksum
 from minari_hub.transfer.objects import DatasetEntry, RemoteObject, Upload
 from minari_hub.transfer.partial_file import PartialFile
@@ -77,12 +77,13 @@ class HuggingFaceRemote(Remote):
         yield from bound_listing(self._find(prefix, suffix), self.url)
 
     def _find(self, prefix: str, suffix: str) -> Iterator[RemoteObject]:
-        for repository in self._find_repositories(prefix):
+        clock = ListingClock(self.url)
+        for repository in self._find_repositories(prefix, clock):
             within = prefix[len(repository) + 1 :]
             folder, _, _ = within.rpartition("/")
             path = f"{self._api_path(repository)}/tree/{_MAIN}/{folder}".rstrip("/")
             try:
-                for entry in self._list(path, {"recursive": "true"}):
+                for entry in self._list(path, {"recursive": "true"}, clock):
                     name = f"{repository}/{entry['path']}"
                     if (
                         entry.get("type") == "file"
@@ -101,8 +102,10 @@ class HuggingFaceRemote(Remote):
 
     def datasets(self, prefix: str = "") -> Iterator[DatasetEntry]:
         """List the datasets that the repositories list; see `Remote.datasets`."""
-        for repository in self._find_repositories(prefix):
+        clock = ListingClock(self.url)
+        for repository in self._find_repositories(prefix, clock):
             listed = self._read_list(repository)
+            clock.note_page()
             if listed is None:
                 listed = [repository] if _is_id(repository) else []
             for dataset_id in listed:
@@ -111,7 +114,9 @@ class HuggingFaceRemote(Remote):
 
     def namespaces(self) -> Iterator[str]:
         """List the repositories, and the namespaces that they list; see `Remote.namespaces`."""
-        for repository in self._find_repositories(""):
+        clock = ListingClock(self.url)
+        for repository in self._find_repositories("", clock):
+            clock.note_page()
             with suppress(RemoteObjectNotFoundError):
                 content = self._read_namespace(repository, _MAIN)
                 yield repository
@@ -241,21 +246,23 @@ class HuggingFaceRemote(Remote):
         text = self._read(name, 0, _LARGEST_NAMESPACE_FILE + 1, revision)
         return read_json_object(text, f"{self.url}/{name}", _LARGEST_NAMESPACE_FILE)
 
-    def _find_repositories(self, prefix: str) -> Iterator[str]:
+    def _find_repositories(self, prefix: str, clock: ListingClock) -> Iterator[str]:
         """List the repositories whose files can have names that begin so."""
         first, slash, _ = prefix.partition("/")
         if slash:
             yield first
             return
-        entries = self._list("api/datasets", {"author": self._organization})
+        entries = self._list("api/datasets", {"author": self._organization}, clock)
         for entry in bound_listing(entries, self.url):
             organization, _, name = str(entry.get("id")).partition("/")
             if organization == self._organization and name.startswith(first):
                 yield name
 
-    def _list(self, path: str, query: Mapping[str, str]) -> Iterator[JsonObject]:
+    def _list(
+        self, path: str, query: Mapping[str, str], clock: ListingClock
+    ) -> Iterator[JsonObject]:
         """List what an address of the Hub lists, page by page."""
-        yield from self._session.list_pages(path, query, self.url, self._ask)
+        yield from self._session.list_pages(path, query, clock, self.url, self._ask)
 
     def _read(self, name: str, start: int, stop: int, revision: str) -> bytes:
         if stop <= start:

@@ -11,7 +11,7 @@ import requests
 from minari_core.errors import RemoteError
 from minari_core.json_values import JsonObject
 from minari_hub.transfer.bounded_http import TIMEOUT, mount_bounds
-from minari_hub.transfer.bounds import PageCounter
+from minari_hub.transfer.bounds import ListingClock, PageCounter
 
 Result = TypeVar("Result")
 
@@ -69,20 +69,21 @@ class HubSession:
         return [str(entry["path"]) for entry in _to_entries(content, path)]
 
     def list_pages(
-        self, path: str, query: Mapping[str, str], url: str, ask: Ask
+        self, path: str, query: Mapping[str, str], clock: ListingClock, url: str, ask: Ask
     ) -> Iterator[JsonObject]:
         """List the entries at an address, page by page.
 
         Args:
             path: The address.
             query: What is asked for.
+            clock: Measures the listing that this is a part of.
             url: What is listed, for an error message.
             ask: Makes each request.
 
         Raises:
             RemoteError: It lists no entries, or without end.
         """
-        counter = PageCounter(url)
+        counter = PageCounter(url, clock)
         address: str | None = (
             requests.Request("GET", self._address(path), params=query).prepare().url
         )

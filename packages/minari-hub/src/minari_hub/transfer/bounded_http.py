@@ -31,6 +31,10 @@ PASSING_HTTP_ERRORS = (
 )
 """What is raised where a connection fails in passing."""
 
+_LONGEST_ANSWER_SECONDS = 600.0
+_LONGEST_LINE = 1 << 16
+# Of what is no content: the headers, and the sizes of chunks and what may follow them.
+_MOST_OVERHEAD = 1 << 20
 _CONNECTIONS = 32
 _WINDOW_SECONDS = 30.0
 # Unpacked, a block is at most a thousand times as large.
@@ -42,8 +46,9 @@ class BoundedAdapter(HTTPAdapter):
     """Make requests whose answers are bounded.
 
     An answer that is read at once, an error or a redirection has at most `LARGEST_ANSWER` bytes,
-    else `TooLargeError` is raised. Every answer comes at `LEAST_RATE` or faster, measured over
-    half a minute of waiting for it, else what is raised was caused by a `TooSlowError`.
+    else `TooLargeError` is raised, and comes within ten minutes. The content of every answer comes
+    at `LEAST_RATE` or faster, measured over half a minute of waiting for it; else what is raised
+    was caused by a `TooSlowError`. What comes beside the content is less than that, or a megabyte.
     """
 
     def __init__(self) -> None:
@@ -89,8 +94,13 @@ def _read(response: requests.Response) -> bytes:
     if encoding not in _ENCODINGS:
         raise TooLargeError(f"it sends an answer packed as {encoding[:80]!r}, which has no bound")
     content = bytearray()
+    began = time.monotonic()
     for block in response.iter_content(_BLOCK):
         content += block
+        if time.monotonic() - began > _LONGEST_ANSWER_SECONDS:
+            raise TooSlowError(
+                f"it sent {len(content):,} bytes in {_LONGEST_ANSWER_SECONDS:g} s, and is not done"
+            )
         if len(content) > LARGEST_ANSWER:
             raise TooLargeError(
                 f"it sends more than {LARGEST_ANSWER:,} bytes for one answer, the most that are "
@@ -107,7 +117,9 @@ class _Measured(io.RawIOBase):
         self._raw = raw
         self._window = max(1.0, min(_WINDOW_SECONDS, Patience.from_environment().give_up_after))
         self._waited = 0.0
-        self._received = -1  # before the first bytes, until which the server may think
+        self._received = 0
+        self._has_begun = False  # before the first bytes, the server may think
+        self._ahead = 0  # bytes of content more than others
 
     def readable(self) -> bool:
         return True
@@ -115,20 +127,33 @@ class _Measured(io.RawIOBase):
     def readinto(self, buffer: memoryview, /) -> int | None:  # type: ignore[override]  # any buffer
         began = time.monotonic()
         count: int | None = self._raw.readinto(buffer)
-        if self._received < 0:
-            self._received = 0
-        else:
+        if self._has_begun:
             # Only the time in which the server was waited for, not that of who reads.
             self._waited += time.monotonic() - began
+        self._has_begun = True
         self._received += count or 0
+        self._ahead += count or 0
         if count and self._waited >= self._window:
             if self._received < LEAST_RATE * self._waited:
                 raise TooSlowError(
-                    f"it sent {self._received:,} bytes in {self._waited:.0f} s, fewer than "
+                    f"it sent {max(self._received, 0):,} bytes in {self._waited:.0f} s, fewer than "
                     f"{LEAST_RATE} a second"
                 )
             self._waited, self._received = 0.0, 0
         return count
+
+    def note_line(self, nbytes: int) -> None:
+        """Note that so many bytes were a line beside the content.
+
+        Raises:
+            TooLargeError: There are too many of them.
+        """
+        self._received -= nbytes
+        self._ahead -= 2 * nbytes
+        if self._ahead < -_MOST_OVERHEAD:
+            raise TooLargeError(
+                f"it sends more than {_MOST_OVERHEAD:,} bytes beside the content of an answer"
+            )
 
     def close(self) -> None:
         if not self.closed:
@@ -136,10 +161,25 @@ class _Measured(io.RawIOBase):
             super().close()
 
 
+class _Reader(io.BufferedReader):
+    """Reads lines of a bounded length, none of which is content."""
+
+    def __init__(self, measured: _Measured) -> None:
+        super().__init__(measured)
+        self._measured = measured
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(_LONGEST_LINE + 1)
+        if len(line) > _LONGEST_LINE:
+            raise TooLargeError(f"it sends a line of more than {_LONGEST_LINE:,} bytes")
+        self._measured.note_line(len(line))
+        return line
+
+
 class _MeasuredResponse(http.client.HTTPResponse):
     def __init__(self, sock: socket, debuglevel: int = 0, method: str | None = None) -> None:
         super().__init__(sock, debuglevel, method)
-        self.fp = io.BufferedReader(_Measured(self.fp.detach()))
+        self.fp = _Reader(_Measured(self.fp.detach()))
 
 
 class _Connection(HTTPConnection):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from threading import Thread
 from typing import Generic, TypeVar
@@ -16,6 +17,12 @@ MOST_PAGES = 5_000
 
 MOST_FOLDERS = 100_000
 """The most folders that a listing walks through."""
+
+LONGEST_LISTING = 600.0
+"""The most seconds that a listing may take; each of its pages adds `SECONDS_PER_PAGE`."""
+
+SECONDS_PER_PAGE = 1.0
+"""How many seconds more a listing may take for each of its pages."""
 
 LEAST_RATE = 100
 """The least bytes a second that anything must come at."""
@@ -60,24 +67,57 @@ def _build_too_many_error(url: str, verb: str, most: int, what: str) -> RemoteEr
     )
 
 
-class PageCounter:
-    """The pages of one listing, which must come to an end."""
+class ListingClock:
+    """The time that a listing takes, which must come to an end however it is spent."""
 
     def __init__(self, url: str) -> None:
-        """Begin before the first page.
+        """Begin to measure.
 
         Args:
             url: What is listed, for an error message.
         """
         self._url = url
+        self._started = time.monotonic()
+        self._pages = 0
+
+    def note_page(self) -> None:
+        """Note that a page has come: one of a list, or the list of one folder.
+
+        Raises:
+            RemoteError: They come too slowly.
+        """
+        self._pages += 1
+        seconds = time.monotonic() - self._started
+        most = LONGEST_LISTING + self._pages * SECONDS_PER_PAGE
+        if seconds > most:
+            raise RemoteError(
+                f"could not list {self._url}: it has sent {self._pages:,} pages in {seconds:.0f} s "
+                f"and is not done, and a list of so many may take {most:.0f} s; name a part of it"
+            )
+
+
+class PageCounter:
+    """The pages of one list, which must come to an end."""
+
+    def __init__(self, url: str, clock: ListingClock) -> None:
+        """Begin before the first page.
+
+        Args:
+            url: What is listed, for an error message.
+            clock: Measures the listing that this list is a part of.
+        """
+        self._url = url
+        self._clock = clock
         self._seen: set[str] = set()
 
     def note(self, token: str | None) -> None:
         """Note what a page says of the one that follows it; None for the last page.
 
         Raises:
-            RemoteError: It has followed before, or the pages are more than `MOST_PAGES`.
+            RemoteError: It has followed before, the pages are more than `MOST_PAGES`, or they come
+                too slowly.
         """
+        self._clock.note_page()
         if token is None:
             return
         if token in self._seen:
