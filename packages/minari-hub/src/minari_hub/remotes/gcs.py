@@ -298,7 +298,8 @@ class GcsRemote(Remote):
         """Return this project's error for one of the client library, or None for any other."""
         if isinstance(error, api_exceptions.RetryError) and isinstance(error.cause, Exception):
             error = error.cause
-        message = f"could not {what}: {describe_error(error)}{faults.describe()}"
+        tried = faults.describe(error)
+        message = f"could not {what}: {describe_error(error)}{tried}"
         if isinstance(error, RemoteError):
             return error
         if isinstance(error, api_exceptions.NotFound):
@@ -311,7 +312,7 @@ class GcsRemote(Remote):
         if isinstance(error, auth_exceptions.InvalidOperation) and self._token is None:
             # What the library says of a 401 when it has nothing to prove who asks with.
             return RemoteAccessError(
-                f"could not {what}: 401, it is not for everybody{faults.describe()}; {GIVE_TOKEN}"
+                f"could not {what}: 401, it is not for everybody{tried}; {GIVE_TOKEN}"
             )
         if isinstance(error, auth_exceptions.RefreshError):
             # It asks for a fresh access token after a 401, and otherwise when one is too old.

@@ -5,11 +5,16 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from minari_hub.transfer.bounds import TooSlowError
 
 _LONGEST = 300
-_HOST = re.compile(r"host=[']([^']+)'|resolve '([^']+)'|host ([\w.-]+):\d+")
+_HOST = re.compile(
+    r"host=[']([^']+)'|resolve '([^']+)'|host ([\w.-]+):\d+|Connection to (\S+) timed out"
+)
+# Of each client library, so that none is imported for it.
+_PROXY_ERRORS = frozenset({"ProxyError", "ClientProxyConnectionError"})
 _QUERY = re.compile(r"(https?://[^\s?]+)\?[^\s:]*")
 
 
@@ -29,7 +34,10 @@ def describe_error(error: BaseException) -> str:
     for each in causes:
         if isinstance(each, TooSlowError):
             return str(each)
-    host = next(filter(None, map(_find_host, causes)), "")
+    host = next(filter(None, map(_find_host, reversed(causes))), "")
+    for each in reversed(causes):
+        if type(each).__name__ in _PROXY_ERRORS:
+            return _describe_proxy_error(_find_host(each) or _find_proxy(host), causes[-1])
     for each in causes:
         if isinstance(each, socket.gaierror):
             name = f"the name {host!r}" if host else "the name of its host"
@@ -37,8 +45,42 @@ def describe_error(error: BaseException) -> str:
     text = _QUERY.sub(r"\1", " ".join(str(error).split())) or type(error).__name__
     root = causes[-1]
     if "Max retries exceeded" in text and root is not error:
-        reason = getattr(root, "strerror", None) or str(root) or type(root).__name__
-        text = f"{host}: {reason}" if host else str(reason)
+        text = f"{host}: {_describe_root(root)}" if host else _describe_root(root)
+    proxy = _find_proxy(host) if host and isinstance(root, TimeoutError) else ""
+    if proxy:
+        text = f"{text} (through the proxy {proxy!r})"
+    return _shorten(text)
+
+
+def _describe_proxy_error(proxy: str, root: BaseException) -> str:
+    if isinstance(root, socket.gaierror):
+        name = f"the name {proxy!r} of the proxy" if proxy else "the name of the proxy"
+        problem = f"{name} cannot be resolved ({root.strerror})"
+    else:
+        problem = f"the proxy{f' {proxy!r}' if proxy else ''}: {_describe_root(root)}"
+    return f"{_shorten(problem)}; is it the one that HTTP_PROXY or HTTPS_PROXY should name?"
+
+
+def _describe_root(root: BaseException) -> str:
+    return str(getattr(root, "strerror", None) or str(root) or type(root).__name__)
+
+
+def _find_proxy(host: str) -> str:
+    """Find which host the environment says to ask for the pages of another one; "" for none."""
+    from urllib.request import getproxies, proxy_bypass  # only where something went wrong
+
+    proxies = getproxies()
+    url = next((proxies[each] for each in ("https", "all", "http") if each in proxies), "")
+    if not url or proxy_bypass(host):
+        return ""
+    try:
+        # Without the password that may be in it.
+        return urlsplit(url if "//" in url else f"//{url}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _shorten(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST].rpartition(' ')[0]} …"
 
 

@@ -91,15 +91,18 @@ class Faults:
         """Wait before the next try, unless there shall be none."""
         self._stop.wait(seconds)
 
-    def describe(self) -> str:
-        """Describe what was tried, as the end of a sentence."""
-        seconds = time.monotonic() - self._started
+    def describe(self, error: BaseException) -> str:
+        """Describe what was tried, as the end of a sentence.
+
+        Args:
+            error: What the last try raised.
+        """
         if not self.count:
             return ""
-        return (
-            f" (tried {self.count + 1} times in {seconds:.0f} s; the environment variable "
-            f"{GIVE_UP_VARIABLE} says for how long)"
-        )
+        tried = f"tried {self.count + 1} times in {time.monotonic() - self._started:.0f} s"
+        if is_unresolved(error):
+            return f" ({tried})"
+        return f" ({tried}; the environment variable {GIVE_UP_VARIABLE} says for how long)"
 
 
 @contextmanager
@@ -121,7 +124,7 @@ def translate_errors(
     except MinariError:
         raise
     except Exception as error:
-        tried = faults.describe() if faults else ""
+        tried = faults.describe(error) if faults else ""
         raise choose_error(error)(f"could not {what}: {describe_error(error)}{tried}") from error
 
 
