@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,54 @@ def test_statistics_of_large_numbers_keep_their_digits() -> None:
         values = np.array([row for episode in recorded.episodes for row in episode.observations])
         found = dataset.statistics(["observations"])["observations"]
         np.testing.assert_allclose(found.std, values.std(axis=0), rtol=1e-6)
+
+
+@given(
+    st.lists(st.floats(-1, 1, width=64), min_size=1, max_size=9),
+    st.integers(-1060, 1020),
+    st.lists(st.integers(-60, 3), min_size=9, max_size=9),
+    st.sampled_from([1, 2, 100]),
+)
+@settings(max_examples=60)
+def test_finite_numbers_have_finite_statistics_however_large_or_small(
+    numbers: list[float], exponent: int, shifts: list[int], at_once: int
+) -> None:
+    values = np.ldexp(numbers, [exponent + shift for shift in shifts[: len(numbers)]])
+    running = statistics._Running()
+    for start in range(0, len(values), at_once):
+        running.add(np.stack([values, np.ones(len(values))], axis=1)[start : start + at_once])
+    found = running.finish()
+    exact = [Fraction(value) for value in values]
+    mean = sum(exact, Fraction(0)) / len(exact)
+    variance = sum(((value - mean) ** 2 for value in exact), Fraction(0)) / len(exact)
+    # Rounding is relative to the largest value; the least of all numbers is 2**-1074.
+    slack = Fraction(max(map(abs, exact))) / 10**6 + Fraction(1, 2**1073)
+    assert np.isfinite([found.mean, found.std]).all()
+    assert abs(Fraction(float(found.mean[0])) - mean) <= slack
+    assert (Fraction(float(found.std[0])) - slack) ** 2 <= variance or found.std[0] <= slack
+    assert variance <= (Fraction(float(found.std[0])) + slack) ** 2
+    assert (found.min[0], found.max[0]) == (values.min(), values.max())
+    assert (found.mean[1], found.std[1], found.nonfinite[0]) == (1, 0, 0)
+
+
+def test_statistics_at_the_ends_of_float64_leave_out_what_is_not_finite() -> None:
+    largest = np.finfo(np.float64).max
+    running = statistics._Running()
+    for row in ([largest, 0.0, 1e-200], [np.inf, 0.0, np.nan], [-largest, 1e-320, 3e-200]):
+        running.add(np.array([row, row]))
+    found = running.finish()
+    assert found.mean.tolist()[0] == 0
+    assert found.std[0] == largest
+    assert found.mean[1] == pytest.approx(1e-320 / 3, rel=0.01)
+    assert found.mean[2] == pytest.approx(2e-200)
+    assert found.std[2] == pytest.approx(1e-200)
+    assert found.nonfinite.tolist() == [2, 0, 2]
+    for value in (largest, -largest):
+        running = statistics._Running()
+        for _ in range(7):
+            running.add(np.full((3,), value))
+        assert running.finish().mean == value
+        assert running.finish().std == 0
 
 
 def test_statistics_of_images_never_hold_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:

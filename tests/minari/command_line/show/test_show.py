@@ -279,7 +279,16 @@ def test_returns_add_up_across_shards_and_blocks(monkeypatch: pytest.MonkeyPatch
         assert seen[-1] == (dataset.total_steps, dataset.total_steps)
 
 
-@pytest.mark.parametrize("metadata", [None, {"rewards_sum": 3.5}])
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        None,
+        {"rewards_sum": 3.5, "rewards_mean": 1.75},
+        # Another sum, by somebody else's callback.
+        {"rewards_sum": 2.25, "rewards_mean": 1.75},
+        {"rewards_sum": 2.25},
+    ],
+)
 def test_returns_of_a_public_format_are_told_to_the_end(metadata: dict[str, float] | None) -> None:
     buffer = minari.EpisodeBuffer(
         observations=np.zeros((3, 2), np.float32),

@@ -27,7 +27,10 @@ from minari_core.sampling.rank_index import Positions, RankIndex
 from minari_core.sampling.steps import EpisodeSteps
 
 # Raised whenever the same data has other statistics; caches of other versions are not believed.
-_CACHE_VERSION = 3
+_CACHE_VERSION = 4
+
+# Squares of numbers within these powers of two, and sums of as many as there can be, are finite.
+_LARGEST_EXPONENT = 480
 
 _ELEMENTS_AT_ONCE = 1 << 18
 _REAL_KINDS = "biuf"
@@ -147,11 +150,16 @@ def load_statistics(
 
 
 class _Running:
-    """Statistics of rows that come in blocks (Chan et al., 1979, "Updating formulae")."""
+    """Statistics of rows that come in blocks (Chan et al., 1979, "Updating formulae").
+
+    Mean and squares are those of the values times a power of two, where their own are beyond what
+    float64 holds.
+    """
 
     def __init__(self) -> None:
         self.count = 0
         self._finite: Any = 0  # how many finite values each element has had
+        self._exponent: Any = 0
         self._mean: Any = 0.0
         self._squares: Any = 0.0
         self._min: Any = np.inf
@@ -169,6 +177,14 @@ class _Running:
             # A value that is not finite shows in the mean, so that most blocks are looked at once.
             is_finite = True if np.isfinite(mean).all() else np.isfinite(values)
             count: Any = len(values) if is_finite is True else np.sum(is_finite, axis=0)
+            smallest = values.min(axis=0, where=is_finite, initial=np.inf)
+            largest = values.max(axis=0, where=is_finite, initial=-np.inf)
+            self._min = np.minimum(self._min, smallest)
+            self._max = np.maximum(self._max, largest)
+            self._scale()
+            if np.any(self._exponent):
+                values = np.ldexp(values, -self._exponent)
+                mean = values.mean(axis=0)
             if is_finite is not True:
                 mean = values.sum(axis=0, where=is_finite) / np.maximum(count, 1)
             shift = mean - self._mean
@@ -179,19 +195,36 @@ class _Running:
                 + shift * shift * (self._finite * count / total)
             )
             self._mean = self._mean + shift * (count / total)
-            smallest = values.min(axis=0, where=is_finite, initial=np.inf)
-            largest = values.max(axis=0, where=is_finite, initial=-np.inf)
-            self._min = np.minimum(self._min, smallest)
-            self._max = np.maximum(self._max, largest)
         self._finite = self._finite + count
         self.count += len(values)
+
+    def _scale(self) -> None:
+        """Choose by which power of two the values are divided, now that the range is known."""
+        exponent = np.frexp(self._largest())[1]
+        exponent = np.where(np.abs(exponent) > _LARGEST_EXPONENT, exponent, 0)
+        change = self._exponent - exponent
+        if np.any(change):
+            self._mean = np.ldexp(self._mean, change)
+            self._squares = np.ldexp(self._squares, 2 * change)
+        self._exponent = exponent
+
+    def _largest(self) -> npt.NDArray[np.float64]:
+        """Return the largest magnitude of each element so far; 0 where no value is finite."""
+        is_known = self._min <= self._max
+        return np.where(is_known, np.maximum(np.abs(self._min), np.abs(self._max)), 0.0)
 
     def finish(self) -> ColumnStatistics:
         finite = np.broadcast_to(self._finite, np.shape(self._mean))
         shown = np.where(finite > 0, 1.0, np.nan)  # an element without finite values has none
+        deviation = np.sqrt(self._squares / np.maximum(finite, 1))
+        with np.errstate(over="ignore"):
+            mean = np.ldexp(self._mean, self._exponent)
+            # What is rounded up beyond float64 is not beyond the values.
+            mean = np.maximum(np.minimum(mean, self._max), self._min)
+            deviation = np.minimum(np.ldexp(deviation, self._exponent), self._largest())
         return ColumnStatistics(
-            mean=np.asarray(self._mean * shown),
-            std=np.asarray(np.sqrt(self._squares / np.maximum(finite, 1)) * shown),
+            mean=np.asarray(mean * shown),
+            std=np.asarray(deviation * shown),
             min=np.asarray(self._min * shown),
             max=np.asarray(self._max * shown),
             count=self.count,
