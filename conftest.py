@@ -52,9 +52,10 @@ if find_spec("Box2D") is None:
 
 @pytest.fixture(autouse=True)
 def datasets_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty datasets root of the test's own, so that nothing depends on the user's home."""
+    """An empty datasets root and cache of the test's own; nothing depends on the user's home."""
     root = tmp_path / "datasets"
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(root))
+    monkeypatch.setenv("MINARI_CACHE_PATH", str(tmp_path / "cache"))
     return root
 
 

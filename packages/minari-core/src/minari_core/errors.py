@@ -13,6 +13,7 @@ Each class is also the built-in that people already catch::
     ├── FormatError (ValueError)                a data format or format version unknown here
     ├── DatasetWriteError (OSError)             the disk refused; nothing was committed
     ├── DatasetBusyError (TimeoutError)         another process holds the dataset's lock
+    ├── CacheError (OSError)                    a cache that is too small, or cannot be written
     ├── MetadataError (ValueError)              metadata that is not JSON, or of the wrong type
     ├── SpaceError (ValueError)                 a space that cannot be stored, or does not fit
     │   └── UnknownSpaceError                   a space of a type that nobody has registered
@@ -35,6 +36,7 @@ Each class is also the built-in that people already catch::
 from __future__ import annotations
 
 __all__ = [
+    "CacheError",
     "DataError",
     "DatasetAccessError",
     "DatasetBusyError",
@@ -108,6 +110,10 @@ class DatasetWriteError(MinariError, OSError):
 
 class DatasetBusyError(MinariError, TimeoutError):
     """Another process has held the dataset's lock for too long."""
+
+
+class CacheError(MinariError, OSError):
+    """The cache cannot be written to, is too small, or its size is set to what is none."""
 
 
 class MetadataError(MinariError, ValueError):

@@ -106,6 +106,12 @@ def read_holders(path: Path) -> list[tuple[Holder, float]]:
     return holders
 
 
+def identify_self() -> Holder:
+    """Describe this process as the holder of locks."""
+    own = os.getpid()
+    return Holder(platform.node(), _identify_machine(), own, _read_process(own)[1])
+
+
 def read_holder(path: Path) -> Holder | None:
     """Read who holds a lock; None if nobody does, or nobody has said so.
 
@@ -466,9 +472,7 @@ def _parse_holder(text: bytes) -> Holder | None:
 
 @cache
 def _read_own_signature() -> bytes:
-    own = os.getpid()
-    holder = Holder(platform.node(), _identify_machine(), own, _read_process(own)[1])
-    return json.dumps(asdict(holder)).encode("ascii")
+    return json.dumps(asdict(identify_self())).encode("ascii")
 
 
 @cache

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from abc import abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar, cast
 
 import numpy.typing as npt
 
 from minari_core.errors import SamplingError
+from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.messages import warn_caller
 from minari_core.random_stream import RandomStream, find_loader_worker
 from minari_core.sampling.batches import Batches
-from minari_core.sampling.gathering.binding import check_sharded
 from minari_core.sampling.gathering.info_rows import STEP_INFOS, read_step_infos
 from minari_core.sampling.goals import Goals
 from minari_core.sampling.options import (
@@ -41,6 +42,10 @@ class TrainingMethods:
     _indices: range | Positions
     _stream: RandomStream
     _samplers: dict[Hashable, Any]
+
+    @abstractmethod
+    def _find_columns(self) -> ShardedStorage:
+        """Return the storage that holds the columns of these episodes, under the same indices."""
 
     def sample_transitions(
         self,
@@ -281,7 +286,7 @@ class TrainingMethods:
         Raises:
             SamplingError: A column does not exist, or there are no episodes.
         """
-        storage = check_sharded(self._storage)
+        storage = self._find_columns()
         names = normalize_columns(columns) or ()
         is_whole = isinstance(self._indices, range) and len(self._indices) > 0
         if is_whole and self._indices == range(storage.total_episodes):
@@ -330,8 +335,9 @@ class TrainingMethods:
 
     def _transition_sampler(self, options: TransitionOptions) -> TransitionSampler:
         def make() -> TransitionSampler:
-            storage = check_sharded(self._storage)
-            return TransitionSampler(storage, self._indices, options, self._steps(options))
+            return TransitionSampler(
+                self._find_columns(), self._indices, options, self._steps(options)
+            )
 
         return self._remember(options, make)
 
@@ -343,18 +349,17 @@ class TrainingMethods:
 
     def _sequence_sampler(self, options: SequenceOptions) -> SequenceSampler:
         def make() -> SequenceSampler:
-            storage = check_sharded(self._storage)
+            storage = self._find_columns()
             return SequenceSampler(storage, self._indices, options, self._steps(options))
 
         return self._remember(options, make)
 
     def _steps(self, options: TransitionOptions | SequenceOptions) -> EpisodeSteps:
-        def make() -> EpisodeSteps:
-            storage = check_sharded(self._storage)
-            return EpisodeSteps(storage, self._indices, **layout)
-
-        layout = options.layout
-        return self._remember(("steps", *layout.values()), make)
+        columns, layout = self._find_columns(), options.layout
+        return self._remember(
+            ("steps", columns, *layout.values()),
+            lambda: EpisodeSteps(columns, self._indices, **layout),
+        )
 
     def _transition_weights(
         self, weights: str | npt.ArrayLike, sampler: TransitionSampler

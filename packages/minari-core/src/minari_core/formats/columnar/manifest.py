@@ -148,6 +148,21 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     Raises:
         DatasetWriteError: The file system refused; the old manifest is still in place.
     """
+    text = encode_manifest(manifest)
+    target = folder / MANIFEST_NAME
+    before = target.read_bytes() if target.exists() else None
+    try:
+        replace_file(target, text)
+    except OSError as error:
+        # The new manifest may already be in place when its folder cannot be flushed.
+        if before is not None and target.read_bytes() != before:
+            with suppress(OSError):
+                replace_file(target, before)
+        raise DatasetWriteError(f"could not write {target}: {error}") from error
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """Write a manifest as the contents of its file."""
     content: JsonObject = dict(manifest.metadata)
     for key in _TOTALS:
         content.setdefault(key, 0)
@@ -165,17 +180,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
             _DESCRIBED_CHECKSUM: _compute_described_checksum(content),
         }
         content[SNAPSHOT_KEY] = {**listing, "crc32": compute_snapshot_checksum(listing)}
-    text = json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
-    target = folder / MANIFEST_NAME
-    before = target.read_bytes() if target.exists() else None
-    try:
-        replace_file(target, text)
-    except OSError as error:
-        # The new manifest may already be in place when its folder cannot be flushed.
-        if before is not None and target.read_bytes() != before:
-            with suppress(OSError):
-                replace_file(target, before)
-        raise DatasetWriteError(f"could not write {target}: {error}") from error
+    return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
 def compute_snapshot_checksum(listing: Mapping[str, object]) -> int:

@@ -130,10 +130,11 @@ class PublicStorage(Storage):
         return _make_unsaved, (type(self), self._folder, self._manifest)
 
     @abstractmethod
-    def _read(self, numbers: Sequence[int]) -> Iterator[EpisodeData]:
+    def _read(self, numbers: Sequence[int], *, copy: bool) -> Iterator[EpisodeData]:
         """Read stored episodes as they are, for `complete_episode`.
 
-        They lack the info keys that only other episodes have.
+        They lack the info keys that only other episodes have. Unless ``copy``, arrays may be
+        read-only views of a file.
 
         Raises:
             DatasetDamagedError: An episode cannot be read; the message names it and its file.
@@ -266,7 +267,7 @@ class PublicStorage(Storage):
         infos, extras = self._manifest.infos, self._manifest.extras
         for numbers in self._batch(indices):
             with self._tell_if_replaced():
-                for stored in self._read(numbers):
+                for stored in self._read(numbers, copy=copy):
                     episode = complete_episode(stored, self.observation_space)
                     if not copy:
                         _freeze(episode)

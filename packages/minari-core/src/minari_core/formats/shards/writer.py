@@ -48,6 +48,8 @@ def write_shard(
     data: ShardData,
     schema_index: int,
     on_written: Callable[[Path], object] | None = None,
+    *,
+    has_checksum: bool = True,
 ) -> ShardEntry:
     """Write a shard into a folder, or leave nothing there; it is not yet flushed to the disk.
 
@@ -57,6 +59,7 @@ def write_shard(
         schema_index: The index of the data's schema in the manifest.
         on_written: Called with the file's path when all bytes are written, before they are read
             again for the checksum, so that flushing them can run at the same time.
+        has_checksum: Compute the checksum; 0 stands for none where the file can be made again.
 
     Returns:
         The manifest's entry of the shard.
@@ -72,7 +75,9 @@ def write_shard(
                 _write_pieces(file, array)
             if on_written is not None:
                 on_written(path)
-            nbytes, checksum = compute_checksum(file)
+            nbytes, checksum = os.fstat(file.fileno()).st_size, 0
+            if has_checksum:
+                nbytes, checksum = compute_checksum(file)
     except BaseException as error:
         path.unlink(missing_ok=True)
         if isinstance(error, OSError | RuntimeError):  # h5py gives either for a full disk

@@ -19,7 +19,7 @@ from minari_core.columns import (
 )
 from minari_core.columns.base import escape_key
 from minari_core.columns.joining import split_rows
-from minari_core.errors import DataError, DatasetDamagedError, SamplingError
+from minari_core.errors import DatasetDamagedError, SamplingError
 from minari_core.formats.columnar.episode_index import EpisodeIndex
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.formats.shards.reader import ShardReader
@@ -245,18 +245,3 @@ def _list_names(storage: ShardedStorage, group: str) -> str:
         elif isinstance(column, TupleColumn):
             names.update(dict.fromkeys(f"{group}/_index_{i}" for i in range(len(column.items))))
     return ", ".join(names)
-
-
-def check_sharded(storage: object) -> ShardedStorage:
-    """Return a storage if columns can be gathered from it.
-
-    Raises:
-        DataError: It is in a format of whole episodes.
-    """
-    if not isinstance(storage, ShardedStorage):
-        name = getattr(storage, "data_format", type(storage).__name__)
-        raise DataError(
-            f"transitions cannot be sampled from data format {name!r}; convert the dataset to "
-            "'columnar' first"
-        )
-    return storage

@@ -75,7 +75,7 @@ class ArrowStorage(PublicStorage):
 
     data_format: ClassVar[str] = "arrow"
 
-    def _read(self, numbers: Sequence[int]) -> Iterator[EpisodeData]:
+    def _read(self, numbers: Sequence[int], *, copy: bool) -> Iterator[EpisodeData]:
         for number in numbers:
             folder = self._folder / str(number)
             with _name_damage(number, folder):

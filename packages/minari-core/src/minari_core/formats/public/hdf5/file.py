@@ -134,7 +134,9 @@ class Hdf5File:
         """The size of the file that the last episode lies in."""
         return (self._linked or self)._nbytes
 
-    def plain_episode(self, number: int) -> tuple[Tree, Attributes | None] | None:
+    def plain_episode(
+        self, number: int, *, copy: bool = True
+    ) -> tuple[Tree, Attributes | None] | None:
         """Read an episode by `Hdf5Map.read`; None if only the HDF5 library can read it."""
         name = f"episode_{number}".encode()
         links = self.root.links
@@ -144,7 +146,7 @@ class Hdf5File:
         if link.type != h5l.TYPE_HARD:
             return None
         try:
-            return self._map.read(link.u)
+            return self._map.read(link.u, copy=copy)
         except UnusualFileError:
             return None
 

@@ -65,27 +65,30 @@ class Hdf5Map:
         """
         self.content = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
         self._steps = self._nbytes = 0
+        self._copies = True
 
     def close(self) -> None:
-        """Unmap the file."""
+        """Unmap the file, once nothing views it any more."""
         # While an error is being handled, its traceback may still hold a view.
         with suppress(BufferError):
             self.content.close()
 
-    def read(self, address: int) -> tuple[Tree, Attributes | None]:
+    def read(self, address: int, *, copy: bool = True) -> tuple[Tree, Attributes | None]:
         """Read everything below a group.
 
         Args:
             address: The address of its header.
+            copy: Return fresh arrays; else views of the map, where an array lies in one piece.
 
         Returns:
-            Fresh arrays and dicts of them by name, and the group's attributes, or None if some
-            are not numbers.
+            Arrays and dicts of them by name, and the group's attributes, or None if some are not
+            numbers.
 
         Raises:
             UnusualFileError: Something is not simple, or is damaged.
         """
         self._steps = self._nbytes = 0
+        self._copies = copy
         try:
             return self._group(address, _DEEPEST)
         except _DAMAGE as error:
@@ -240,7 +243,8 @@ class Hdf5Map:
         if kind == 1:
             offset, nbytes = _PAIR.unpack_from(content, layout + 2)
             self._expect(offset != _UNDEFINED and nbytes == count * dtype.itemsize, "no data")
-            return np.frombuffer(content, dtype, count, offset).reshape(shape).copy()
+            view = np.frombuffer(content, dtype, count, offset).reshape(shape)
+            return view.copy() if self._copies or not view.flags.aligned else view
         rank = len(shape)
         self._expect(kind == 2 and rank > 0 and content[layout + 2] == rank + 1, "its layout")
         tree = _ONE.unpack_from(content, layout + 3)[0]

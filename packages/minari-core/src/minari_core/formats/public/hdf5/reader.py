@@ -51,13 +51,17 @@ class EpisodeReader:
         self._spaces = observation_space, action_space
         self._repair_images = repair_images
 
-    def read(self, number: int) -> EpisodeData:
+    def read(self, number: int, *, copy: bool = True) -> EpisodeData:
         """Read an episode.
+
+        Args:
+            number: Its index.
+            copy: Return fresh arrays; else views of the file, where an array lies in one piece.
 
         Raises:
             DatasetDamagedError: Something is missing or of the wrong kind.
         """
-        plain = None if self._repair_images else self._file.plain_episode(number)
+        plain = None if self._repair_images else self._file.plain_episode(number, copy=copy)
         if plain is not None:
             found = self._build_plain(number, *plain)
             if found is not None:

@@ -66,13 +66,15 @@ class Hdf5Storage(PublicStorage):
             return super().read_manifest(folder, given_spaces)
         return parse_manifest(read_root_metadata(folder), folder, given_spaces)
 
-    def _read(self, numbers: Sequence[int]) -> Iterator[EpisodeData]:
+    def _read(self, numbers: Sequence[int], *, copy: bool) -> Iterator[EpisodeData]:
+        # Windows replaces no file that is mapped, and whoever views it may do so for long.
+        copy = copy or os.name != "posix"
         episodes: list[EpisodeData] = []
         with self._open() as file:
             reader = self._reader(file)
             for number in numbers:
                 with name_damage(self._name(number)):
-                    episodes.append(reader.read(number))
+                    episodes.append(reader.read(number, copy=copy))
         yield from episodes
 
     def _read_attributes(self, numbers: Sequence[int]) -> Iterator[tuple[Attributes, Any]]:

@@ -1,0 +1,1 @@
+"""The folder of what can be made again: entries of several kinds, bounded together."""

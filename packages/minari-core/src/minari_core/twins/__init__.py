@@ -1,0 +1,1 @@
+"""The columnar twin of a storage of whole episodes, from which rows are sampled."""
