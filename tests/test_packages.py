@@ -45,6 +45,7 @@ SHARED_CORE = """
     environments.env_specs environments.own_spaces environments.recovery
     environments.reference_scores
     environments.space_json
+    cache.entries cache.entry cache.settings
     columns
     episodes
     storage.base

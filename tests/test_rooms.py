@@ -24,7 +24,7 @@ ORDER = {
         messages
         json_values locks arguments
         files
-        random_stream
+        random_stream cache
         environments
         columns
         episodes
@@ -37,6 +37,7 @@ ORDER = {
         formats.verification
         local
         local.leftovers
+        twins
         sampling.gathering
         sampling
         datasets

@@ -66,6 +66,7 @@ def find_columns(storage: Storage) -> ShardedStorage:
             written.
         DataError: Dtypes differ from episode to episode, and none holds the values of all.
         DatasetBusyError: The files changed all the time.
+        DatasetChangedError: Another dataset has taken its place.
         DatasetWriteError: The file system refused; nothing is left behind.
     """
     if isinstance(storage, ShardedStorage):
@@ -83,6 +84,8 @@ def _find_twin(storage: Storage) -> ShardedStorage:
     folder = storage.data_path
     if folder is None:
         return _build_in_memory(storage, "")
+    # It raises if another dataset has taken its place, whose files these would be.
+    storage.newer_episodes()
     for _ in range(_ATTEMPTS):
         files = look_at_files(storage, folder)
         twin = _by_key.get(files.key)

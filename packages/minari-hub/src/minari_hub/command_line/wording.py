@@ -24,6 +24,7 @@ _WORDS = tuple(
         (r"\blist_leftovers\(\)", "`{program} leftovers`"),
         (r"\brecover_recording\('([^']*)', dataset_name\)", r"`{program} recover \1 --name ID`"),
         (r"\bcollect_dataset with\b", "`{program} collect` with"),
+        (r"\b(as|by) convert_dataset\b", r"\1 `{program} convert`"),
         (r"\blist_recoverable\(\)", "`{program} recover`"),
         (r"\bforce_download=True\b", "--force"),
         (r"\bresume=True\b", "--resume"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from minari._version import __version__
+from minari.command_line.cache import cache
 from minari.command_line.collect import collect
 from minari.command_line.convert import convert, import_file
 from minari.command_line.datasets import combine, delete, split
@@ -25,6 +26,7 @@ app = build_app(
 for command in (show, delete, combine, split, convert, collect, recover):
     app.command()(command)
 app.command("import")(import_file)
+app.add_typer(cache, name="cache")
 
 
 def main() -> NoReturn:

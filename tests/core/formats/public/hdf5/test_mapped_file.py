@@ -13,6 +13,7 @@ from gymnasium import spaces
 
 from minari_core import EpisodeBuffer, MinariError, create_dataset_from_buffers, load_dataset
 from minari_core.formats.public.hdf5.mapped_file import Hdf5Map, UnusualFileError
+from minari_core.testing.expectations import expect_same_episode, find_arrays
 
 pytestmark = pytest.mark.filterwarnings("ignore::minari_core.MinariWarning")
 
@@ -132,6 +133,19 @@ def test_what_is_not_plain_is_left_to_the_library(
         mapped(tmp_path / "main.hdf5")
 
 
+def test_views_of_the_file_are_read_only_and_stay_what_they_were(datasets_root: Path) -> None:
+    stored_dataset(datasets_root)
+    dataset = load_dataset("plain-v0")
+    copies, views = list(dataset), list(dataset.iterate_episodes(copy=False))
+    dataset.update_dataset_from_buffer([copies[0]])
+    for copy, view in zip(copies, views, strict=True):
+        for one, other in zip(find_arrays(copy), find_arrays(view), strict=True):
+            assert one.flags.writeable
+            assert not other.flags.writeable
+            assert other.flags.aligned
+        expect_same_episode(view, copy)
+
+
 @pytest.mark.parametrize("libver", ["earliest", "latest"])
 def test_an_episode_is_the_same_whoever_reads_it(
     datasets_root: Path, libver: str, monkeypatch: pytest.MonkeyPatch
@@ -142,7 +156,7 @@ def test_an_episode_is_the_same_whoever_reads_it(
             old.copy(name, new)
     path.with_suffix(".new").replace(path)
     found = list(load_dataset("plain-v0"))
-    monkeypatch.setattr(Hdf5Map, "read", lambda *_: (_ for _ in ()).throw(UnusualFileError()))
+    monkeypatch.setattr(Hdf5Map, "read", lambda *_, **__: (_ for _ in ()).throw(UnusualFileError()))
     for one, other in zip(found, load_dataset("plain-v0"), strict=True):
         for name in ("actions", "rewards", "terminations", "truncations"):
             assert getattr(one, name).dtype == getattr(other, name).dtype
