@@ -129,10 +129,10 @@ def test_what_no_dtype_holds_is_refused_before_the_step_is_recorded(
     space, before, later = REFUSED[name]
     collector = made(space, **limits)
     record(collector, [before] * 6, [before] * 5)
-    with pytest.raises(DataError, match="action: "):
+    with pytest.raises(DataError, match=r"^episode 1, step 1: action: "):
         record(collector, [before] * 3, [before, later])
     collector.env.unwrapped.moments.clear()  # type: ignore[attr-defined]  # a Scripted
-    with pytest.raises(DataError, match="observation: "):
+    with pytest.raises(DataError, match=r"^episode 2, step 1: observation: "):
         record(collector, [before, before, later], [before] * 2)
     dataset = create("tests/a-v0", collector)
 
@@ -183,14 +183,38 @@ class Noisy:
         return action.astype(np.float32) if self.random.random() < 0.5 else action
 
 
-@pytest.mark.filterwarnings("ignore:.*all are stored as")
-def test_a_run_of_many_tasks_stores_all_in_the_widest_dtype() -> None:
-    dataset = collect_dataset(
-        "tests/a-v0", "Pendulum-v1", Noisy(), total_episodes=3, workers=1, seed=1, progress=False,
-    )  # fmt: skip
+class WiderFromSeed:
+    """A policy whose actions are wider in some episodes."""
+
+    def reset(self, seed: int) -> None:
+        self.dtype = (np.float32, np.float64)[seed % 2]
+
+    def __call__(self, observation: Any) -> Any:
+        return np.full(1, A_THIRD, self.dtype)
+
+
+@pytest.mark.parametrize("data_format", ["columnar", "hdf5", "arrow"])
+@pytest.mark.parametrize(("policy", "message"), [
+    (Noisy(), "action: float"),
+    (WiderFromSeed(), "action from float32 to float64: tasks differ"),
+])  # fmt: skip
+def test_a_run_of_many_tasks_stores_all_in_the_widest_dtype_and_warns_once(
+    policy: Any, message: str, data_format: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        dataset = collect_dataset(
+            "tests/a-v0", "Pendulum-v1", policy, total_episodes=6, workers=2, episodes_per_task=1,
+            seed=1, max_episode_steps=9, progress=False, data_format=data_format,
+        )  # fmt: skip
 
     assert {episode.actions.dtype for episode in dataset} == {np.dtype(np.float64)}
+    assert len(dataset) == 6
     assert verify_dataset("tests/a-v0").ok
+    about = [w for w in caught if str(w.message).startswith("action")]
+    assert [w.filename for w in about] == [__file__]
+    assert str(about[0].message).startswith(message)
+    assert "Warning" not in capfd.readouterr().err
 
 
 def dataset_of(dtype: Any, dataset_id: str, episodes: int = 3, **options: Any) -> MinariDataset:
@@ -246,11 +270,78 @@ def test_a_checkpoint_that_cannot_be_widened_leaves_both_as_they_are() -> None:
     collector = made()
     record(collector, [np.full(2, 2**60 + 1)] * 2, [np.full(2, 2**60 + 1)])
     before = {shard.file for shard in dataset.storage.snapshot.shards}
+    refusal = r"^episode 3: observations of step 0 has int64 numbers that float64 does not hold"
     for _ in range(2):
-        with pytest.raises(DataError, match="int64 numbers that float64 does not hold"):
+        with pytest.raises(DataError, match=refusal):
             dataset.update_dataset_from_collector_env(collector)
     assert before == {s.file for s in load_dataset("tests/a-v0").storage.snapshot.shards}
     assert len(create("tests/b-v0", collector)) == 1
+
+
+@pytest.mark.filterwarnings("ignore:.*all are stored as")
+@pytest.mark.parametrize("data_format", ["hdf5", "arrow"])
+def test_a_checkpoint_to_a_public_format_widens_what_is_new(data_format: str) -> None:
+    dataset = dataset_of(F64, "tests/a-v0", data_format=data_format)
+    for narrow in (F32, I64):
+        collector = made()
+        given = values([narrow] * 4)
+        record(collector, given, given[:-1])
+        dataset.update_dataset_from_collector_env(collector)
+        for some in (dataset, load_dataset("tests/a-v0")):
+            assert some[-1].observations.dtype == some[-1].actions.dtype == F64
+            np.testing.assert_array_equal(some[-1].observations, np.array(given, F64))
+    collector = made()
+    record(collector, [np.full(2, 2**60 + 1)] * 2, [np.full(2, 2**60 + 1)])
+    with pytest.raises(DataError, match="int64 numbers that float64 does not hold"):
+        dataset.update_dataset_from_collector_env(collector)
+    assert len(load_dataset("tests/a-v0")) == 5
+    assert verify_dataset("tests/a-v0").ok
+
+
+def record_infos(collector: DataCollectorV0, infos: Sequence[Any]) -> None:
+    env: Any = collector.env
+    row = np.zeros(2)
+    env.tell(*[Moment(row, info={"given": info}) for info in infos])
+    collector.reset(seed=1)
+    for _ in infos[1:]:
+        collector.step(row)
+
+
+@pytest.mark.parametrize(
+    ("rows", "dtype"),
+    [
+        (([1, 2, 3], [0.5, 1.5, 2.5]), np.float64),
+        (([np.float32(A_THIRD)] * 3, [1, 2**53, -(2**53)]), np.float64),
+        (([np.uint8(3)] * 3, [np.int64(-1)] * 3, [0.25] * 3), np.float64),
+        (([2**53 + 1] * 3, [0.5] * 3), None),
+        (([True] * 3, [1, 2, 3]), None),
+    ],
+    ids=["ints, then floats", "floats, then large ints", "three dtypes", "too large", "flags"],
+)
+def test_infos_of_shards_with_other_dtypes_are_sampled_as_arrays_if_one_holds_all(
+    rows: Sequence[Sequence[Any]], dtype: Any
+) -> None:
+    dataset: MinariDataset | None = None
+    for infos in rows:
+        collector = made(record_infos=True)
+        record_infos(collector, infos)
+        if dataset is None:
+            dataset = create("tests/a-v0", collector)
+        else:
+            dataset.update_dataset_from_collector_env(collector)
+    assert dataset is not None
+    batch = next(dataset.batches(100, shuffle=False, columns=["infos/given"]))
+    given = [info for infos in rows for info in infos[1:]]
+
+    found = batch.columns["infos/given"]
+    assert list(found) == given
+    if dtype is None:
+        assert isinstance(found, list)
+        assert [type(value) is bool or isinstance(value, np.bool_) for value in found] == [
+            isinstance(value, bool) for value in given
+        ]
+    else:
+        assert found.dtype == dtype
 
 
 @pytest.mark.filterwarnings("ignore:.*bytes are written anew")

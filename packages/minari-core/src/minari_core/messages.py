@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeAlias
 
 import numpy as np
@@ -26,6 +28,24 @@ class MinariDeprecationWarning(MinariWarning, DeprecationWarning):
     """The category of what still works and has a better form."""
 
 
+_kept: ContextVar[list[str] | None] = ContextVar("kept warnings", default=None)
+
+
+@contextmanager
+def keep_warnings() -> Iterator[list[str]]:
+    """Keep the warnings of this thread, for a process that can give them at the caller's line.
+
+    Yields:
+        The messages so far.
+    """
+    kept: list[str] = []
+    token = _kept.set(kept)
+    try:
+        yield kept
+    finally:
+        _kept.reset(token)
+
+
 def warn_caller(message: str, category: type[MinariWarning] = MinariWarning) -> None:
     """Warn at the innermost line outside this project and Gymnasium.
 
@@ -33,6 +53,10 @@ def warn_caller(message: str, category: type[MinariWarning] = MinariWarning) -> 
         message: What happened, and what to do about it.
         category: The category of the warning.
     """
+    kept = _kept.get()
+    if kept is not None:
+        kept.append(message)
+        return
     level = 2
     frame = sys._getframe(1)
     while frame.f_back is not None:

@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import signal
 import threading
-import warnings
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
@@ -15,8 +14,6 @@ from dataclasses import dataclass, field
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any, TypeVar
 
-from minari_core import MinariWarning
-from minari_core.environments.space_json import LOSSY_SPACES
 from minari_core.errors import RecordingError
 
 _Result = TypeVar("_Result")
@@ -162,12 +159,8 @@ class ProcessSlots(Executor):
 
 
 def _begin_worker(has_begun: Any) -> None:
-    """Leave Ctrl-C to the process that waits for the workers, and end when that one is gone.
-
-    That process has also warned of the spaces.
-    """
+    """Leave Ctrl-C to the process that waits for the workers, and end when that one is gone."""
     has_begun.value = 1
-    warnings.filterwarnings("ignore", LOSSY_SPACES, MinariWarning)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True, name="parent watch").start()
 

@@ -22,7 +22,7 @@ from minari_collect.recording.shard_assembly import (
     encode_episodes,
 )
 from minari_collect.recording.sinks import Describe, ShardSink
-from minari_core.errors import RecordingError
+from minari_core.errors import DataError, RecordingError
 
 _FIRST_CAPACITY = 256
 _SMALLEST_LIMIT = 3
@@ -84,6 +84,8 @@ class EpisodeRecorder:
         self._is_heavy = False
         self.keeps_ends_apart = False
         """Whether what is written of an unfinished episode lies in shards of its own."""
+        self.numbers_episodes = True
+        """Whether errors name episodes by their numbers among those that are recorded here."""
 
     def _view_flags(self) -> None:
         self._terminations = memoryview(self._held.flags[0])
@@ -119,7 +121,10 @@ class EpisodeRecorder:
         if self._rows == self._capacity:
             self._make_room()
         row = self._rows
-        self._observations.write(row, observation)
+        try:
+            self._observations.write(row, observation)
+        except DataError as error:
+            raise DataError(f"{self._name_place('at the reset')}: {error}") from error
         # What may lie there is of an episode without steps, or was kept to continue from.
         self._held.drop_infos(row)
         if info:
@@ -158,11 +163,15 @@ class EpisodeRecorder:
             self._spill()
             row = self._rows
         step = row - 1
-        self._actions.write(step, action)
-        self._rewards.write(step, reward)
-        self._terminations[step] = terminated
-        self._truncations[step] = truncated
-        self._observations.write(row, observation)
+        try:
+            self._actions.write(step, action)
+            self._rewards.write(step, reward)
+            self._terminations[step] = terminated
+            self._truncations[step] = truncated
+            self._observations.write(row, observation)
+        except DataError as error:
+            place = self._name_place(f"step {self._count_open_steps()}")
+            raise DataError(f"{place}: {error}") from error
         if info:
             self._infos.write(row, info)
             self._is_heavy = self._infos.nbytes > _DEFAULT_NBYTES
@@ -252,6 +261,10 @@ class EpisodeRecorder:
     def _count_open_steps(self) -> int:
         episode = self.unfinished
         return 0 if episode is None else self._rows - 1 - episode.first_row + episode.spilled_steps
+
+    def _name_place(self, step: str) -> str:
+        number = self._sink.total_episodes + len(self._finished)
+        return f"episode {number}, {step}" if self.numbers_episodes else step
 
     def _drop_empty(self) -> None:
         """Forget the beginning of an episode without steps, and the end of the one before it."""

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from minari_core.errors import (
     RecordingError,
 )
 from minari_core.files import LOCK_NAME, make_folder, replace_file
-from minari_core.formats.columnar.manifest import read_manifest
+from minari_core.formats.columnar.manifest import Manifest, Snapshot, read_manifest
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.json_values import JsonValue
 from minari_core.locks import FileLock
@@ -123,6 +123,24 @@ class RunFolder:
         """Open the shards of an output."""
         folder = self.path / output.name
         return ShardFolder(folder, read_manifest(folder))
+
+    @contextmanager
+    def join_outputs(self, outputs: Sequence[TaskOutput]) -> Iterator[ShardFolder]:
+        """Link the shards of outputs into one folder for a while, which has one dtype a column.
+
+        Raises:
+            DatasetWriteError: The file system refused.
+        """
+        first = self.open_output(outputs[0])
+        joined = self.path / f"{INCOMPLETE_PREFIX}{uuid.uuid4().hex}"
+        make_folder(joined)
+        try:
+            manifest = Manifest(first.metadata, Snapshot(uid=uuid.uuid4().hex))
+            storage = ShardFolder(joined, manifest, keeps_dtypes=True)
+            storage.append_linked(map(self.open_output, outputs))
+            yield storage
+        finally:
+            shutil.rmtree(joined, ignore_errors=True)
 
     def has_outputs(self) -> bool:
         """Return whether there is a complete output."""

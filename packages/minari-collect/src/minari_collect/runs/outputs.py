@@ -12,10 +12,12 @@ from minari_collect.recording.column_warnings import RecordingWarnings
 from minari_collect.runs.folder import RunFolder
 from minari_collect.runs.schedule import Schedule
 from minari_collect.workers.messages import TaskOutput
-from minari_collect.workers.output_recording import ALWAYS_NONE_KEY
+from minari_collect.workers.output_recording import ALWAYS_NONE_KEY, WARNINGS_KEY
 from minari_core import MinariDataset
+from minari_core.columns import Schema
 from minari_core.datasets.card import DatasetCard, warn_without_spec
 from minari_core.environments.env_specs import env_spec_from_json
+from minari_core.episodes.fit import widen_schema
 from minari_core.errors import RecordingError
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.local.publishing import publish
@@ -94,7 +96,9 @@ def publish_outputs(
     text = first.metadata.get("env_spec")
     spec = env_spec_from_json(text) if isinstance(text, str) else None
     warn_without_spec(spec)
-    _warn_always_none(folder.open_output(output) for output, _ in outputs)
+    recorded = [folder.open_output(output) for output, _ in outputs]
+    _warn_as_workers_did(recorded)
+    _warn_always_none(recorded)
     metadata = card.metadata(
         spec,
         first.observation_space,
@@ -103,6 +107,29 @@ def publish_outputs(
     return MinariDataset(
         publish(dataset_id, metadata, data_format, lambda new: _fill(new, folder, outputs))
     )
+
+
+def _warn_as_workers_did(recorded: Sequence[ShardFolder]) -> None:
+    """Give each warning of the workers once, and one for each column whose dtypes differ."""
+    found: dict[str, str] = {}
+    widest: Schema | None = None
+    for storage in recorded:
+        messages = storage.metadata.get(WARNINGS_KEY)
+        for message in map(str, messages if isinstance(messages, list) else ()):
+            # What comes first names the column; the rest tells what one worker saw of it.
+            found.setdefault(message.partition(": ")[0], message)
+        for schema in storage.schemas():
+            widest = (widest and widen_schema(widest, schema)) or schema
+    for schema in (schema for storage in recorded for schema in storage.schemas()):
+        for group, name in (("observations", "observation"), ("actions", "action")):
+            wider = widest.groups[group] if widest is not None else schema.groups[group]
+            for text in schema.groups[group].list_widened(wider, name):
+                found.setdefault(
+                    text.partition(" from ")[0],
+                    f"{text}: tasks differ, and the wider dtype holds all numbers exactly",
+                )
+    for message in found.values():
+        warn_caller(message)
 
 
 def _warn_always_none(recorded: Iterable[ShardFolder]) -> None:
@@ -120,12 +147,14 @@ def _warn_always_none(recorded: Iterable[ShardFolder]) -> None:
 
 def _fill(new: Storage, folder: RunFolder, outputs: Selection) -> None:
     whole = [output for output, count in outputs if count == output.stop - output.first]
-    if isinstance(new, ShardFolder):
-        new.allow_widening()
-        new.append_linked(folder.open_output(output) for output in whole)
-    else:
-        for output in whole:
-            new.append_storage(folder.open_output(output))
     last, count = outputs[-1]
+    if not isinstance(new, ShardFolder):
+        # What is stored in other formats cannot be widened, so all is read in its widest dtype.
+        with folder.join_outputs([output for output, _ in outputs]) as joined:
+            total = joined.total_episodes - (last.stop - last.first) + count
+            new.append_storage(joined, range(total))
+        return
+    new.allow_widening()
+    new.append_linked(folder.open_output(output) for output in whole)
     if count < last.stop - last.first:
         new.append_storage(folder.open_output(last), range(count))

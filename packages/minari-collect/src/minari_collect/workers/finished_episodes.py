@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from minari_collect.workers.messages import ShardRemote, Task, TaskOutput
 from minari_collect.workers.output_recording import TaskCollector, VectorTaskCollector
 from minari_collect.workers.transport import send_output
+from minari_core.environments.space_json import LOSSY_SPACES
 from minari_core.errors import RecordingError
 
 FIRST_SECONDS = 2.0
@@ -30,13 +31,15 @@ _Collector: TypeAlias = TaskCollector | VectorTaskCollector
 class FinishedEpisodes:
     """The episodes that a task has finished, by their numbers."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, warnings: Sequence[str]) -> None:
         """Begin with none.
 
         Args:
             task: The task.
+            warnings: What there is to warn of, which may become more.
         """
         self._task = task
+        self._warnings = warnings
         self._remote: ShardRemote | None = None
         self._collector: _Collector | None = None
         # That of each episode which the collector has and nobody else, in the order of recording.
@@ -107,6 +110,9 @@ class FinishedEpisodes:
                 "ended, so that it is not known which is which"
             )
         task = self._task
+        # Who runs processes of its own has warned of the spaces before.
+        is_known = LOSSY_SPACES if task.may_exit else ()
+        staging.note_warnings([w for w in self._warnings if not w.startswith(is_known)])
         for first, indices in self._list_runs():
             output, folder = staging.complete(first, indices)
             self.outputs.append(send_output(output, folder, task.transport, self._remote, task.run))

@@ -29,6 +29,9 @@ from minari_core.formats.columnar.shard_folder import ShardFolder
 ALWAYS_NONE_KEY = "infos_always_none"
 """The key of a task output's metadata with the names of infos that were always None."""
 
+WARNINGS_KEY = "warnings"
+"""The key of a task output's metadata with what its worker would have warned of."""
+
 
 class OutputStaging(CollectorStaging):
     """The shards of a task output, which become visible as a whole when it is complete.
@@ -72,6 +75,10 @@ class OutputStaging(CollectorStaging):
     def note_always_none(self, names: Sequence[str]) -> None:
         """Note the keys of infos that were always None, for who makes the dataset to warn of."""
         self._metadata[ALWAYS_NONE_KEY] = list(names)
+
+    def note_warnings(self, messages: Sequence[str]) -> None:
+        """Note what there is to warn of, for who makes the dataset to do it."""
+        self._metadata[WARNINGS_KEY] = list(messages)
 
     def write(self, data: ShardData, unfinished: Beginning | None) -> None:
         """Keep a shard; see `ShardSink.write`.
@@ -172,6 +179,8 @@ class TaskCollector(_OutputCollector, DataCollectorV0):
         self._parent = parent
         super().__init__(env, **arguments)
         self._recorder.keeps_ends_apart = True
+        # The run counts otherwise, and names the episode that failed.
+        self._recorder.numbers_episodes = False
 
     @property
     def is_over(self) -> bool:

@@ -33,6 +33,7 @@ from minari_collect.workers.policies import PolicyRunner, VectorPolicyRunner
 from minari_collect.workers.timeout import EpisodeTimeoutError, EpisodeWatch
 from minari_collect.workers.transport import wrap_write_errors
 from minari_core.errors import DatasetWriteError
+from minari_core.messages import keep_warnings
 
 _PAUSE_SECONDS = 1.0
 
@@ -46,8 +47,12 @@ def run_task(task: Task) -> TaskResult:
 
     What is in the result neither as an output nor as a failure was not begun.
     """
+    with keep_warnings() as warnings:
+        return _run_task(task, FinishedEpisodes(task, warnings))
+
+
+def _run_task(task: Task, finished: FinishedEpisodes) -> TaskResult:
     recipe = load_recipe(task)
-    finished = FinishedEpisodes(task)
     failures: list[Failure] = []
     try:
         with _work_folder(task) as folder:

@@ -133,7 +133,7 @@ class ColumnarStorage(ShardFolder):
             )
             try:
                 yield transaction
-                transaction.finish()
+                self._finish(transaction)
                 manifest = replace(self._manifest, snapshot=transaction.snapshot)
                 with _as_write_error(self._folder):
                     sync_folder(self._folder)

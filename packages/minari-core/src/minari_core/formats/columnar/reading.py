@@ -20,7 +20,7 @@ from minari_core.columns import (
 )
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
 from minari_core.episodes.fit import STRICT_GROUPS
-from minari_core.errors import DatasetChangedError, DatasetDamagedError
+from minari_core.errors import DataError, DatasetChangedError, DatasetDamagedError
 from minari_core.formats.columnar.early_ends import FLAGS, find_early_ends
 from minari_core.formats.columnar.episode_entry import decode_entry
 from minari_core.formats.columnar.episode_index import EpisodeIndex, Piece
@@ -136,17 +136,20 @@ class ShardedStorage(Storage):
         is_unknown = index.unknown_finals is not None and bool(index.unknown_finals[number])
         is_together = len(rows) == len(steps) == 1 and rows[0][0] == steps[0][0] == shard
         if not is_together or len(self.schemas()) > 1:
-            return EpisodeData(
-                number,
-                self._read("observations", _leave_last_out(rows) if is_unknown else rows, copy),
-                self._read("actions", steps, copy),
-                self._read("rewards", steps, copy),
-                self._read("terminations", steps, copy),
-                self._read("truncations", steps, copy),
-                self._read("infos", rows, copy),
-                *decode_entry(self._entries(shard, entry, entry + 1), 0),
-                self._read("extras", rows, copy),
-            )
+            try:
+                return EpisodeData(
+                    number,
+                    self._read("observations", _leave_last_out(rows) if is_unknown else rows, copy),
+                    self._read("actions", steps, copy),
+                    self._read("rewards", steps, copy),
+                    self._read("terminations", steps, copy),
+                    self._read("truncations", steps, copy),
+                    self._read("infos", rows, copy),
+                    *decode_entry(self._entries(shard, entry, entry + 1), 0),
+                    self._read("extras", rows, copy),
+                )
+            except DataError as error:
+                raise DataError(f"episode {number}: {error}") from error
         # Nearly all episodes lie in one shard, so there is nothing to concatenate.
         _, row, row_stop = rows[0]
         _, step, step_stop = steps[0]
@@ -200,9 +203,20 @@ class ShardedStorage(Storage):
         if group in STRICT_GROUPS and len(self.schemas()) > 1:
             wider = self._find_wider(group)
             if wider is not None:
-                values = [wider.cast_value(value, group) for value in values]
+                try:
+                    values = [wider.cast_value(value, group) for value in values]
+                except DataError:
+                    self._cast_each(wider, group, pieces)
+                    raise
         counts = [stop - start for _, start, stop in pieces]
         return values[0] if len(values) == 1 else join_pieces(values, counts)
+
+    def _cast_each(self, wider: Column, group: str, pieces: list[Piece]) -> None:
+        """Cast row by row, so that the error for a number that changes names its step."""
+        rows = ((shard, row) for shard, start, stop in pieces for row in range(start, stop))
+        for step, (shard, row) in enumerate(rows):
+            value = self.shard(shard).read(group, row, row + 1, copy=False)
+            wider.cast_value(value, f"{group} of step {step}")
 
     def _find_wider(self, group: str) -> Column | None:
         """Return the column that holds the values of all shards, if they have different ones.

@@ -19,7 +19,7 @@ from minari_core.episodes import Episode
 from minari_core.episodes.fit import check_shapes
 from minari_core.episodes.shard_data import ShardData
 from minari_core.episodes.stream import encode_each_dtype, encode_shards
-from minari_core.errors import DatasetDamagedError, SpaceError, UnknownSpaceError
+from minari_core.errors import DataError, DatasetDamagedError, SpaceError, UnknownSpaceError
 from minari_core.formats.columnar.manifest import (
     Manifest,
     Snapshot,
@@ -340,13 +340,24 @@ class ShardFolder(ShardedStorage):
         )
         try:
             yield transaction
-            transaction.finish()
+            self._finish(transaction)
         except BaseException:
             transaction.discard()
             raise
         replaced = transaction.replaced if keep else self.snapshot.shards
         self._use_manifest(replace(self._manifest, snapshot=transaction.snapshot))
         self._remove(replaced)
+
+    def _finish(self, transaction: Transaction) -> None:
+        try:
+            transaction.finish()
+        except DataError:
+            # Read as recordings are, the episode with the number that no dtype holds says so.
+            added = Manifest({}, transaction.snapshot)
+            whole = ShardFolder(self._folder, added, keeps_dtypes=True)
+            for _ in whole.read_episodes(range(whole.total_episodes), copy=False):
+                pass
+            raise
 
     def _remove(self, shards: Iterable[ShardEntry]) -> None:
         for shard in shards:

@@ -20,7 +20,8 @@ from minari_core.environments.space_json import is_same_space
 from minari_core.episodes import Episode, encode_episodes
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
 from minari_core.episodes.final_observation import FINAL_OBSERVATION, add_placeholder
-from minari_core.episodes.fit import check_schema_fits, check_shapes
+from minari_core.episodes.fit import check_schema_fits, check_shapes, widen_schema
+from minari_core.episodes.shard_data import ShardData
 from minari_core.episodes.stream import encode_shards
 from minari_core.errors import (
     DatasetDamagedError,
@@ -50,6 +51,7 @@ from minari_core.formats.public.metadata_file import (
 )
 from minari_core.formats.public.short_columns import complete_episode
 from minari_core.formats.public.spaces import check_holdable
+from minari_core.formats.shards.joining import widen_shard
 from minari_core.json_values import JsonValue
 from minari_core.storage.base import Storage, check_not_replaced, check_spaces
 
@@ -335,7 +337,12 @@ class PublicStorage(Storage):
             steps = 0
             try:
                 both_spaces = manifest.observation_space, manifest.action_space
-                for shard in check_shapes(encode_shards(episodes, *both_spaces), *both_spaces):
+                stored = established
+                shards = encode_shards(episodes, *both_spaces)
+                if recording is not None:
+                    # Nobody can change a recording any more, and what is stored stays as it is.
+                    shards = (_widen(shard, stored) for shard in shards)
+                for shard in check_shapes(shards, *both_spaces):
                     check_schema_fits(established, shard.schema)
                     established = established or shard.schema
                     manifest = manifest.add_columns(shard.schema)
@@ -531,6 +538,22 @@ def _make_unsaved(
     kind: type[PublicStorage], folder: Path, manifest: PublicManifest
 ) -> PublicStorage:
     return kind(folder, manifest, published=False)
+
+
+def _widen(data: ShardData, stored: Schema | None) -> ShardData:
+    """Return data with the dtypes of what is stored, if these are wider; else as it is.
+
+    Raises:
+        DataError: Casting would change a number.
+    """
+    if stored is None or widen_schema(stored, data.schema) is not stored:
+        return data
+    wider = widen_schema(data.schema, stored)
+    if wider is None or wider is data.schema:
+        return data
+    widened = widen_shard(data, wider)
+    pieces = [[np.asarray(piece) for piece in some] for some in widened.pieces]
+    return replace(widened, pieces=pieces)
 
 
 def _with_placeholder(episode: EpisodeData, space: spaces.Space[Any]) -> EpisodeData:

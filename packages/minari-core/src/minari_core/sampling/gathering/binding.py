@@ -16,6 +16,9 @@ from minari_core.columns import (
     StoredArray,
     StructColumn,
     TupleColumn,
+    cast_exactly,
+    find_wider_dtype,
+    holds_all,
 )
 from minari_core.columns.base import escape_key
 from minari_core.columns.joining import split_rows
@@ -35,6 +38,8 @@ from minari_core.sampling.gathering.info_rows import GROUPS
 
 ASSEMBLED_NBYTES = 64 << 20
 """The most bytes of columns in many shards that are concatenated in memory, for each storage."""
+
+_ROWS_AT_ONCE = 1 << 16
 
 
 def find_gatherer(storage: ShardedStorage, name: str) -> Gatherer:
@@ -107,9 +112,8 @@ class _GathererCache:
             )
         has_gaps = len(columns) < len(storage.schemas())
         common = _find_common_column(columns, has_gaps)
-        if common is None:
-            return self._value_gatherer(storage, group, keys)
-        return self._fixed_gatherer(storage, path, group, common, columns)
+        gatherer = common and self._fixed_gatherer(storage, path, group, common, columns)
+        return gatherer or self._value_gatherer(storage, group, keys)
 
     def _may_assemble(self, nbytes: int) -> bool:
         if self._assembled + nbytes > ASSEMBLED_NBYTES:
@@ -124,7 +128,8 @@ class _GathererCache:
         group: str,
         column: FixedColumn,
         columns: Sequence[Column],
-    ) -> Gatherer:
+    ) -> Gatherer | None:
+        """Gather rows of arrays; return None where the dtype of the column changes a number."""
         firsts = self.index.find_first_rows(AXES[group])
         values: list[StoredArray | None] = []
         present: list[StoredArray | None] = []
@@ -135,6 +140,11 @@ class _GathererCache:
             values.append(value)
             flags = _find_array(shard, f"{path}/present", count) if bare is None else None
             present.append(np.full(count, bare is not None) if flags is None else flags)
+        dtypes = {item.dtype for item in _list_fixed(columns)}
+        if len(dtypes) > 1 and not all(
+            value is None or _casts_exactly(value, column.dtype) for value in values
+        ):
+            return None
         has_gaps = any(value is None for value in values)
         gathered = FixedGatherer(values, firsts, column, self._may_assemble)
         if has_gaps or any(isinstance(item, MaskedColumn) for item in columns):
@@ -184,31 +194,34 @@ def _make_row_reader(
 
 
 def _find_common_column(columns: Sequence[Column], has_gaps: bool) -> FixedColumn | None:
-    """Return the fixed column that holds exactly what any of these hold, if there is one."""
-    values = [item.value if isinstance(item, MaskedColumn) else item for item in columns]
-    fixed = [column for column in values if isinstance(column, FixedColumn)]
-    if not fixed or len(fixed) < len(values) or len({column.shape for column in fixed}) > 1:
+    """Return the fixed column that can hold what any of these hold, if there is one."""
+    fixed = _list_fixed(columns)
+    if not fixed or len(fixed) < len(columns) or len({column.shape for column in fixed}) > 1:
         return None
     is_masked = has_gaps or any(isinstance(column, MaskedColumn) for column in columns)
     if is_masked and 0 in fixed[0].shape:
         # A mask cannot say that a row without elements is missing.
         return None
-    dtypes = {column.dtype for column in fixed}
-    common = np.result_type(*dtypes) if len(dtypes) > 1 else fixed[0].dtype
-    if not all(_holds_all(common, dtype) for dtype in dtypes):
-        return None
-    return FixedColumn(common, fixed[0].shape)
+    dtype: np.dtype[np.generic] | None = fixed[0].dtype
+    for column in fixed[1:]:
+        dtype = dtype and find_wider_dtype(dtype, column.dtype)
+    return None if dtype is None else FixedColumn(dtype, fixed[0].shape)
 
 
-def _holds_all(wide: np.dtype[Any], narrow: np.dtype[Any]) -> bool:
-    """Return whether a dtype holds every value of another; numpy calls int64 to float64 safe."""
-    if wide == narrow:
-        return True
-    if "b" in (wide.kind, narrow.kind):
-        return False
-    if wide.kind in "fc" and narrow.kind in "iu":
-        return bool(np.iinfo(narrow).max < 1 << (np.finfo(wide).nmant + 1))
-    return bool(np.can_cast(narrow, wide))
+def _list_fixed(columns: Sequence[Column]) -> list[FixedColumn]:
+    values = [item.value if isinstance(item, MaskedColumn) else item for item in columns]
+    return [column for column in values if isinstance(column, FixedColumn)]
+
+
+def _casts_exactly(array: StoredArray, dtype: np.dtype[Any]) -> bool:
+    """Return whether a dtype holds all numbers of an array; those of 64-bit integers are read."""
+    pieces = [array] if isinstance(array, np.ndarray) else array.blocks()
+    return all(
+        holds_all(piece.dtype, dtype)
+        or cast_exactly(np.asarray(piece[first : first + _ROWS_AT_ONCE]), dtype) is not None
+        for piece in pieces
+        for first in range(0, len(piece), _ROWS_AT_ONCE)
+    )
 
 
 def _find_columns(storage: ShardedStorage, group: str, keys: Sequence[str]) -> list[Column]:
