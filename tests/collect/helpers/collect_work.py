@@ -207,22 +207,31 @@ class NoisySum:
 
 
 class NoisySums:
-    """The same for batches, told by its reset which episodes begin."""
+    """The same for batches, told by its reset which seeds episodes have, and when they begin."""
 
     def __init__(self) -> None:
         self.singles: dict[int, NoisySum] = {}
-        self.begins: Any = None
 
     def reset(self, mask: Any, seeds: Any) -> None:
         for env in np.flatnonzero(mask).tolist():
             self.singles.setdefault(env, NoisySum()).reset(int(seeds[env]))
-        self.begins = mask if self.begins is None else self.begins | mask
 
-    def __call__(self, observations: Any, state: Any) -> tuple[Any, Any]:
-        before = np.zeros(len(observations)) if state is None else np.where(self.begins, 0, state)
-        self.begins = np.zeros(len(observations), bool)
+    def __call__(self, observations: Any, state: Any, mask: Any) -> tuple[Any, Any]:
+        before = np.zeros(len(observations)) if state is None else np.where(mask, 0, state)
         pairs = [self.singles[i](observations[i], before[i]) for i in range(len(observations))]
         return np.array([action for action, _ in pairs]), np.array([total for _, total in pairs])
+
+
+class NoisySumsOfItsOwn(NoisySums):
+    """The same with a state that the policy keeps itself, so that its reset alone is told."""
+
+    def reset(self, mask: Any, seeds: Any) -> None:
+        super().reset(mask, seeds)
+        self.totals = np.where(mask, 0.0, getattr(self, "totals", 0.0))
+
+    def __call__(self, observations: Any) -> Any:  # type: ignore[override]  # has no state
+        actions, self.totals = super().__call__(observations, self.totals, np.zeros(1, bool))
+        return actions
 
 
 def noisy_sums(observations: Any, state: Any, *, mask: Any, seeds: Any) -> tuple[Any, Any]:

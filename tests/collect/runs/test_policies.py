@@ -18,6 +18,7 @@ from tests.collect.helpers.collect_work import (
     Counting,
     NoisySum,
     NoisySums,
+    NoisySumsOfItsOwn,
     SumPolicy,
     by_sign,
     noisy_sums,
@@ -35,7 +36,12 @@ pytestmark = [
 
 def test_a_stochastic_policy_with_a_state_gives_the_same_bits_in_any_number_of_workers() -> None:
     """Also in a batch, where it is told by its reset or at its call what begins."""
-    policies: list[tuple[Any, int]] = [(NoisySum(), 1), (NoisySums(), 4), (noisy_sums, 4)]
+    policies: list[tuple[Any, int]] = [
+        (NoisySum(), 1),
+        (NoisySums(), 4),
+        (NoisySumsOfItsOwn(), 4),
+        (noisy_sums, 4),
+    ]
     made = {
         (place, workers): fingerprint(
             collect_dataset(
@@ -52,7 +58,7 @@ def test_a_stochastic_policy_with_a_state_gives_the_same_bits_in_any_number_of_w
         for workers in (1, 3)
     }
 
-    assert len(made) == 6
+    assert len(made) == 8
     assert len(set(made.values())) == 1
 
 
@@ -98,14 +104,25 @@ class ResetsAll:
         return observations
 
 
+class KeepsItsState:
+    """Its reset is told what begins, and the state that it gets is still that of before."""
+
+    def reset(self, mask: Any, seeds: Any) -> None:
+        pass
+
+    def __call__(self, observations: Any, state: Any) -> Any:
+        return observations, state
+
+
 @pytest.mark.parametrize(
     ("policy", "reason"),
     [
         (SumPolicy(), "the reset of policy SumPolicy takes no mask"),
         (ResetsAll(), "the reset of policy ResetsAll takes no mask"),
         (lambda observations, state: (observations, state), "<lambda> has a state and takes no m"),
+        (KeepsItsState(), "policy KeepsItsState has a state and takes no mask"),
     ],
-    ids=["seed alone", "nothing", "a state"],
+    ids=["seed alone", "nothing", "a state", "a state beside a reset"],
 )
 def test_a_policy_of_batches_that_cannot_be_told_which_episodes_begin_is_refused(
     policy: Callable[..., Any], reason: str, datasets_root: Any

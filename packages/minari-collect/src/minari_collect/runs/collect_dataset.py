@@ -104,8 +104,8 @@ def collect_dataset(
         num_envs: How many environments each worker steps together; with more than one, the policy
             gets batches of observations and returns batches of actions. It, its ``reset``, or
             both take ``mask``, bool of shape (num_envs,), which says whose episodes begin, and
-            ``seeds``, int64 of the same shape; a policy with a state or a ``reset`` must take
-            the mask.
+            ``seeds``, int64 of the same shape; a ``reset`` must take the mask, and so must a
+            policy that gets a state.
         env_kwargs: Arguments for making the environment.
         reset_options: Options of each reset.
         max_episode_steps: The number of steps after which an episode is truncated.

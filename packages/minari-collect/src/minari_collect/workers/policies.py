@@ -23,8 +23,8 @@ with ``seed=`` if it takes that.
 
 For vector environments, observations and actions are batches, and episodes begin at different
 times. ``mask`` says which begin, bool of shape (num_envs,), and ``seeds`` has a seed of each, int64
-of shape (num_envs,). The policy, its ``reset``, or both are given them by name if they take them;
-one that has a state or a ``reset`` must take ``mask``, which the policy itself may call
+of shape (num_envs,). The policy, its ``reset``, or both are given them by name if they take them. A
+``reset`` must take ``mask``, and so must a policy that has a state, which may call it
 ``episode_start``.
 """
 
@@ -157,11 +157,11 @@ def check_takes_mask(policy: Policy | None) -> None:
     Raises:
         DataError: It cannot, so that what it keeps of an episode would go on into the next one.
     """
-    reset = getattr(policy, "reset", None)
-    if policy is None or (callable(reset) and _takes(reset, _MASK)):
+    if policy is None:
         return
+    reset = getattr(policy, "reset", None)
     remedy = "which says whose episodes begin, or leave num_envs at 1"
-    if callable(reset):
+    if callable(reset) and not _takes(reset, _MASK):
         raise DataError(
             f"the reset of {describe_policy(policy)} takes no mask, and with num_envs above 1 "
             f"episodes begin at different times; let reset take mask, {remedy}"
@@ -169,8 +169,8 @@ def check_takes_mask(policy: Policy | None) -> None:
     if _is_stateful(policy) and not _list_taken(policy, _MASK_NAMES):
         raise DataError(
             f"{describe_policy(policy)} has a state and takes no mask, and with num_envs above 1 "
-            "the state would go on from one episode into the next; let the policy take mask, "
-            f"{remedy}"
+            "the state would go on from one episode into the next; let its call take mask beside "
+            f"the state, {remedy}"
         )
 
 
