@@ -430,7 +430,9 @@ def test_updating_with_a_dtype_that_cannot_be_widened_is_refused_and_loses_nothi
 
     dataset = create_dataset_from_collector_env("tests/a-v0", recorded_as(np.zeros(3)))
     other = recorded_as(np.full(3, 2**60 + 1))
-    with pytest.raises(DataError, match="observations has int64 numbers that float64 does not"):
+    with pytest.raises(
+        DataError, match="observations of step 0 has int64 numbers that float64 does not"
+    ):
         dataset.update_dataset_from_collector_env(other)
     assert len(list((datasets_root / "tests/a-v0/data").glob("*.h5"))) == 1
     assert len(load_dataset("tests/a-v0")) == 1

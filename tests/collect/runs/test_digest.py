@@ -5,11 +5,13 @@ from __future__ import annotations
 import collections
 import copy
 import functools
+import importlib
 import os
 import random
 import subprocess
 import sys
 import threading
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,34 @@ def closing_over(value: Any) -> Callable[[], Any]:
     return lambda: value
 
 
+class Costly:
+    """Computes something once, and keeps it."""
+
+    def __init__(self, size: int) -> None:
+        self.__dict__.update({} if size == 0 else {"size": size})
+
+    @functools.cached_property
+    def table(self) -> Any:
+        return np.ones(self.__dict__.get("size", 0))
+
+
+def computed(size: int) -> Costly:
+    costly = Costly(size)
+    assert len(costly.table) == size
+    return costly
+
+
+@functools.lru_cache(maxsize=9)
+def cached(number: int) -> int:
+    return number
+
+
+def drawn_from(seed: int) -> Any:
+    generator = np.random.default_rng(seed)
+    generator.random(5)
+    return generator
+
+
 MADE = "class Made:\n    limit = {}\n    def f(self):\n        return {}\n"
 
 SAME: list[tuple[str, Callable[[], Any], Callable[[], Any]]] = [
@@ -79,7 +109,15 @@ SAME: list[tuple[str, Callable[[], Any], Callable[[], Any]]] = [
     ("sharing", lambda: [(1, 2)] * 2, lambda: [(1, 2), (1, int("2"))]),
     ("lines", lambda: make_function("lambda o: o"), lambda: make_function("lambda o: o", "\n\n")),
     ("arrays", lambda: np.ones((2, 3))[:, ::2], lambda: np.ones((2, 2))),
-    ("generators", lambda: np.random.default_rng(1), lambda: np.random.default_rng(2)),
+    ("generators of one seed", lambda: np.random.default_rng(1), lambda: drawn_from(1)),
+    ("generators without a seed", np.random.default_rng, np.random.default_rng),
+    ("a generator that a space has made", lambda: Holder(rng=None),
+     lambda: Holder(rng=np.random.default_rng())),
+    ("global generators", lambda: make_function("lambda o: f()", f=random.random),
+     lambda: random.random() and make_function("lambda o: f()", f=random.random)),
+    ("values that are computed once", lambda: Costly(1), lambda: computed(1)),
+    ("caches of functions", lambda: make_function("lambda o: f(o)", f=cached),
+     lambda: cached(3) and make_function("lambda o: f(o)", f=cached)),
     ("policies", lambda: NoisySum(), lambda: NoisySum()),
     ("unused globals", lambda: make_function("lambda o: o.x", x=1),
      lambda: make_function("lambda o: o.x", x=2)),
@@ -103,6 +141,14 @@ SAME: list[tuple[str, Callable[[], Any], Callable[[], Any]]] = [
 ]  # fmt: skip
 DIFFERENT: list[tuple[str, Callable[[], Any], Callable[[], Any]]] = [
     ("numbers", lambda: 1, lambda: 2),
+    ("seeds of generators", lambda: np.random.default_rng(1), lambda: np.random.default_rng(2)),
+    ("streams of generators", lambda: np.random.default_rng(1),
+     lambda: np.random.default_rng(np.random.SeedSequence(1).spawn(1)[0])),
+    ("seeds of older generators", lambda: np.random.RandomState(1),
+     lambda: np.random.RandomState(2)),
+    ("seeds of Python's generators", lambda: random.Random(1), lambda: random.Random(2)),
+    ("seeds or none", lambda: np.random.default_rng(1), np.random.default_rng),
+    ("what is computed once from something else", lambda: computed(1), lambda: computed(2)),
     ("kinds of numbers", lambda: 1, lambda: True),
     ("nothing and its name", lambda: None, lambda: "None"),
     ("texts that join alike", lambda: ("ab", "c"), lambda: ("a", "bc")),
@@ -122,6 +168,8 @@ DIFFERENT: list[tuple[str, Callable[[], Any], Callable[[], Any]]] = [
      lambda: make_function("lambda o: x", x=2)),
     ("globals of inner functions", lambda: make_function("lambda o: [x for _ in o]", x=1),
      lambda: make_function("lambda o: [x for _ in o]", x=2)),
+    ("attributes of functions", lambda: define("return o"),
+     lambda: functools.wraps(by_sign)(define("return o"))),
     ("closures", lambda: closing_over(1), lambda: closing_over(2)),
     ("names", lambda: by_sign, lambda: by_signs),
     ("arguments of partial functions", lambda: functools.partial(by_sign, 1),
@@ -193,8 +241,87 @@ def test_what_pickling_notes_in_a_class_does_not_count() -> None:
     assert first == compute_digest(policy) == compute_digest(Policy())
 
 
-def test_the_generators_of_python_do_not_count_by_their_state() -> None:
-    assert compute_digest(random.Random(1)) == compute_digest(random.Random(2))
+def test_what_computes_everything_once_is_still_the_same() -> None:
+    assert compute_digest(Costly(0)) == compute_digest(computed(0))
+
+
+MODULE = """
+import functools
+import numpy as np
+{comment}
+LIMIT = {limit}
+
+def helper(o):
+    return min(o, LIMIT)
+
+@functools.lru_cache(maxsize=None)
+def cached(o):
+    return {constant}
+
+class Net:
+    words = {{"left", "right", "up", "down"}}
+    def act(self, o):
+        return {method}
+
+class Policy(Net):
+    def __call__(self, o):
+        return self.act(helper(o)), cached(o), np.sin(o), Policy
+"""
+
+
+def digests_of_policies(folder: Path, monkeypatch: pytest.MonkeyPatch, **edit: str) -> list[Any]:
+    folder.mkdir(parents=True)
+    source = {"comment": "", "limit": "5", "constant": "2", "method": "o + 1", **edit}
+    (folder / "policies.py").write_text(MODULE.format(**source))
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        patch.delitem(sys.modules, "policies", raising=False)
+        module: Any = importlib.import_module("policies")
+        policy = module.Policy()
+        return [compute_digest(value) for value in (policy, policy.act, module.Policy)]
+
+
+@pytest.mark.parametrize(
+    ("edit", "is_same"),
+    [
+        ({"limit": "6"}, False),
+        ({"constant": "3"}, False),
+        ({"method": "o - 1"}, False),
+        ({"comment": "# A line that says something."}, True),
+    ],
+    ids=["a global", "a cached function", "a method of a base", "a comment"],
+)
+def test_the_code_of_a_module_counts_where_it_is_not_installed(
+    edit: dict[str, str], is_same: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = digests_of_policies(tmp_path / "a", monkeypatch)
+    again = digests_of_policies(tmp_path / "b", monkeypatch)
+    edited = digests_of_policies(tmp_path / "c", monkeypatch, **edit)
+    assert None not in first
+    assert first == again
+    assert (edited == first) == is_same
+
+    installed = digests_of_policies(tmp_path / "d" / "site-packages", monkeypatch)
+    assert installed == digests_of_policies(tmp_path / "e" / "site-packages", monkeypatch, **edit)
+
+
+def test_code_of_many_functions_is_walked_through() -> None:
+    """Deeper than Python's stack is, and in a circle."""
+    name = "many_functions_that_call_another"
+    module = types.ModuleType(name)
+    module.__file__ = f"{name}.py"
+    sys.modules[name] = module
+    try:
+        for number in range(3000):
+            exec(f"def f{number}(o): return f{(number + 1) % 3000}(o)", module.__dict__)
+        before = compute_digest(module.f0)
+        exec("def f2999(o): return f1(o)", module.__dict__)
+        after = compute_digest(module.f0)
+    finally:
+        del sys.modules[name]
+    assert before is not None
+    assert after is not None
+    assert before != after
 
 
 def test_what_cannot_be_walked_through_has_none() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
+import numpy as np
 import pytest
 
 from minari_collect import CollectProgress, EpisodeMetadataCallback
@@ -21,7 +23,7 @@ from minari_collect import collect_dataset as collect
 from minari_collect.workers.messages import INCOMPLETE_PREFIX
 from minari_collect.workers.transport import put_in_place
 from minari_core import MinariDataset
-from minari_core.errors import RecordingError
+from minari_core.errors import DataError, RecordingError
 from tests.collect.helpers.collect_work import Counting, NoisySum, OwnEnds, Troubled, by_sign
 
 pytestmark = pytest.mark.filterwarnings(
@@ -81,6 +83,20 @@ def make_counting(**more: Any) -> Counting:
     return Counting()
 
 
+class Costly:
+    """A policy that computes something when it is first asked."""
+
+    def __init__(self, noise: np.random.Generator | None = None) -> None:
+        self.noise = noise
+
+    @functools.cached_property
+    def table(self) -> Any:
+        return np.arange(9)
+
+    def __call__(self, observation: Any) -> int:
+        return int(self.table[3])
+
+
 def returning(number: int) -> Callable[[Any], int]:
     return lambda observation: number
 
@@ -109,6 +125,8 @@ CONFLICTS: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("seeds", {"seed": 1}, {"seed": 2}, "seed 1, not 2"),
     ("callbacks", {}, {"step_data_callback": OwnEnds},
      "step_data_callback .*:StepDataCallback', not .*:OwnEnds"),
+    ("seeds of generators", {"policy": Costly(np.random.default_rng(1))},
+     {"policy": Costly(np.random.default_rng(2))}, "another policy of the same name"),
     ("values of callbacks", {"episode_metadata_callback": Graded(1)},
      {"episode_metadata_callback": Graded(2)}, "another episode_metadata_callback"),
 ]  # fmt: skip
@@ -196,12 +214,101 @@ def test_digests_that_say_nothing_are_not_compared(
     change: Callable[[dict[str, Any]], object], datasets_root: Path
 ) -> None:
     begin(policy=Noisy(1))
-    with pytest.raises(RecordingError, match=r"another policy .* delete 'digests' from run.json"):
+    with pytest.raises(RecordingError, match="another policy "):
         collected(policy=Noisy(2), resume=True)
 
     change_arguments(datasets_root, change)
 
     assert len(collected(policy=Noisy(2), resume=True)) == 6
+
+
+def test_what_is_the_same_though_it_looks_different_can_be_named() -> None:
+    begin(policy=Noisy(1), env=make_counting)
+    refusal = r"another policy .*; if that makes .* pass resume=\['policy'\]$"
+    with pytest.raises(RecordingError, match=refusal):
+        collected(policy=Noisy(2), env=make_counting, resume=True)
+    both = r"env .*:make_counting', not .*; if that makes .* pass resume=\['env', 'policy'\]$"
+    with pytest.raises(RecordingError, match=both):
+        collected(policy=by_sign, resume=True)
+    with pytest.raises(RecordingError, match=r"policy .*:Noisy', not"):
+        collected(policy=by_sign, resume=["env"])
+    with pytest.raises(RecordingError, match=r"max_episode_steps none, not 3; .* the folder$"):
+        collected(policy=Noisy(2), env=make_counting, max_episode_steps=3, resume=["policy"])
+
+    begun = collected(policy=by_sign, resume=["policy", "env"], executor=ThreadPoolExecutor(1))
+
+    assert len(begun) == 6
+
+
+def test_what_was_named_once_is_what_the_run_has_from_then_on() -> None:
+    begin(policy=Noisy(1), total_episodes=9)
+    with pytest.raises(StopCollectingError):
+        collected(policy=Noisy(2), total_episodes=9, resume=["policy"], progress=stop_after_some)
+    with pytest.raises(RecordingError, match="another policy"):
+        collected(policy=Noisy(1), total_episodes=9, resume=True)
+
+    assert len(collected(policy=Noisy(2), total_episodes=9, resume=True)) == 9
+
+
+@pytest.mark.parametrize("resume", ["no", "policy", 1, None, ["seed"], [["policy"]]])
+def test_only_arguments_that_may_be_the_same_can_be_named(resume: Any, datasets_root: Path) -> None:
+    with pytest.raises(DataError, match=r"resume is .*; give True, False, or a list"):
+        collected(resume=resume)
+    assert not list(datasets_root.rglob("run-*"))
+
+
+def test_a_policy_that_has_computed_something_is_still_the_same() -> None:
+    begin(policy=Costly())
+    policy = Costly()
+    assert policy(None) == 3
+
+    assert len(collected(policy=policy, resume=True)) == 6
+
+
+def test_a_policy_whose_module_was_edited_is_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def write(action: int) -> Any:
+        (tmp_path / "my_policy.py").write_text(
+            f"def act(observation):\n    return {action}\n" * action
+        )
+        monkeypatch.delitem(sys.modules, "my_policy", raising=False)
+        return importlib.import_module("my_policy").act
+
+    begin(policy=write(1))
+    with pytest.raises(RecordingError, match="another policy of the same name"):
+        collected(policy=write(2), resume=True)
+
+    assert len(collected(policy=write(1), resume=True)) == 6
+
+
+def test_an_id_that_was_registered_anew_is_another_environment() -> None:
+    def register(**changes: Any) -> None:
+        gymnasium.registry.pop("Resumed-v0", None)
+        gymnasium.register("Resumed-v0", **{"entry_point": Counting, "kwargs": {}, **changes})
+
+    register()
+    try:
+        begin(env="Resumed-v0")
+        kwargs = r"an env registered with {'kwargs': {}}, not {'kwargs': {'length': 3}}"
+        for changes, difference in (
+            ({"kwargs": {"length": 3}}, kwargs),
+            ({"entry_point": make_counting}, r"{'entry_point': '.*:Counting'}, not {'entry_point'"),
+            (
+                {"max_episode_steps": 2},
+                r"{'max_episode_steps': None}, not {'max_episode_steps': 2}",
+            ),
+            ({"entry_point": lambda: Counting()}, "an env registered with"),
+        ):
+            register(**changes)
+            with pytest.raises(RecordingError, match=f"{difference}.* pass resume=.'env'"):
+                collected(env="Resumed-v0", resume=True)
+        register()
+        assert len(collected(env="Resumed-v0", resume=True)) == 6
+    finally:
+        gymnasium.registry.pop("Resumed-v0", None)
 
 
 def test_a_run_that_collected_nothing_is_begun_anew_as_another(tmp_path: Path) -> None:

@@ -97,7 +97,9 @@ def test_combining_that_would_change_a_number_is_refused() -> None:
         return create_dataset_from_buffers(name, [given], observation_space=BOX, action_space=BOX)
 
     datasets = [one(2**60 + 1, "tests/a-v0"), one(0.5, "tests/b-v0")]
-    with pytest.raises(DataError, match="observations has int64 numbers that float64 does not"):
+    with pytest.raises(
+        DataError, match="observations of step 0 has int64 numbers that float64 does not"
+    ):
         combine_datasets(datasets, "tests/c-v0", widen=True)
     combine_datasets([datasets[1]], "tests/c-v0", widen=True)
 

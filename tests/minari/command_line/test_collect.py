@@ -104,3 +104,26 @@ def test_ctrl_c_says_what_is_kept_and_the_command_goes_on_with_resume(
     assert again.code == 1
     assert "pass --resume" in again.err
     assert command(*arguments, "--resume").code == 0
+
+
+def test_a_run_goes_on_with_an_edited_policy_that_is_said_to_be_the_same(
+    command: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def write(condition: str) -> None:
+        reset = f"def reset(seed):\n    assert {condition}\n"
+        act = "def act(observation):\n    return 1\nact.reset = reset\n"
+        (tmp_path / "edited.py").write_text(reset + act)
+        monkeypatch.delitem(sys.modules, "edited", raising=False)
+
+    arguments = (
+        "collect", "CartPole-v1", "cart/a-v0", "--episodes", "4", "--workers", "1", "--seed", "1",
+        "--policy", "edited:act",
+    )  # fmt: skip
+    write("seed % 2")
+    assert command(*arguments).code == 1
+    write("seed >= 0")
+    refused = command(*arguments, "--resume")
+    assert (refused.code, "add --same policy" in refused.err) == (1, True)
+    assert command(*arguments, "--resume", "--same", "policy").code == 0

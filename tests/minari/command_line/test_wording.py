@@ -62,6 +62,13 @@ def a_stopped_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         )
 
 
+def a_stopped_run_of_a_policy_that_was_edited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_stopped_run(tmp_path, monkeypatch)
+    write_policy(tmp_path, monkeypatch, fails="seed < 0")
+
+
 def a_policy_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_policy(tmp_path, monkeypatch, fails="True")
 
@@ -157,6 +164,12 @@ ERRORS_OF_MINARI: list[tuple[Prepare, str, str]] = [
         "collect CartPole-v1 y-v0 --episodes 6 --resume --policy failing:policy --workers 1 "
         "--max-episode-steps 9",
         "wait in",
+    ),
+    (
+        a_stopped_run_of_a_policy_that_was_edited,
+        "collect CartPole-v1 y-v0 --episodes 6 --resume --policy failing:policy --workers 1 "
+        "--max-episode-steps 9",
+        "add --same policy",
     ),
     (
         a_policy_that_fails,

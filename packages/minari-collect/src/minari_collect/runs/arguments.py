@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
 from numbers import Real
 from typing import Any
 
+import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
+from minari_collect.runs.identity import COMPARED
 from minari_collect.runs.progress import ProgressCallback
 from minari_collect.runs.schedule import Schedule
 from minari_collect.workers.environment import make_env
@@ -95,6 +97,24 @@ def make_schedule(
         max_attempts=check_count("max_attempts", max_attempts),
         num_envs=num_envs,
         episodes_per_task=check_count_or_none("episodes_per_task", episodes_per_task),
+    )
+
+
+def check_resume(resume: object) -> tuple[bool, Collection[str]]:
+    """Return whether a run may be resumed, and the arguments that count as the same then.
+
+    Raises:
+        DataError: It is neither a bool nor names of such arguments.
+    """
+    if isinstance(resume, bool | np.bool_):
+        return bool(resume), ()
+    if isinstance(resume, list | tuple | set | frozenset) and all(
+        name in COMPARED for name in resume
+    ):
+        return True, resume
+    raise DataError(
+        f"resume is {format_value(resume)}; give True, False, or a list of the arguments that "
+        f"count as the same although they look different, of {', '.join(COMPARED)}"
     )
 
 

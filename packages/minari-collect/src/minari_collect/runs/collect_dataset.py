@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from minari_collect.executors.processes import check_main_is_guarded
 from minari_collect.runs.arguments import (
     check_environment,
     check_progress,
+    check_resume,
     count_workers,
     make_recipe,
     make_schedule,
@@ -52,7 +53,7 @@ def collect_dataset(
     workers: int | None = None,
     executor: Executor | None = None,
     seed: int | None = None,
-    resume: bool = False,
+    resume: bool | Collection[str] = False,
     num_envs: int = 1,
     env_kwargs: Mapping[str, Any] | None = None,
     reset_options: Mapping[str, Any] | None = None,
@@ -100,7 +101,9 @@ def collect_dataset(
         seed: The seed from which all others are derived; chosen at random if None.
         resume: Resume an earlier run of this name that did not finish, if there is one. What its
             episodes depend on must be the same: ``env``, ``policy``, ``num_envs``, the callbacks
-            and the like, by their names and by a digest of what they hold.
+            and the like, by their names and by a digest of their code and of what they hold.
+            Arguments that look different and are the same for the episodes can be named, as in
+            ``resume=["policy"]``.
         num_envs: How many environments each worker steps together; with more than one, the policy
             gets batches of observations and returns batches of actions. It, its ``reset``, or
             both take ``mask``, bool of shape (num_envs,), which says whose episodes begin, and
@@ -155,6 +158,7 @@ def collect_dataset(
         TypeError: A keyword is neither a parameter nor one of `DatasetDetails`.
     """
     check_main_is_guarded()
+    may_resume, same = check_resume(resume)
     card = DatasetCard(**details)
     new_id = choose_id(dataset_name, dataset_id)
     check_id_is_free(new_id)
@@ -200,7 +204,7 @@ def collect_dataset(
         transport = "remote"
     folder = RunFolder(default_work_dir(new_id) if work_dir is None else Path(work_dir).absolute())
     work_folder = "" if transport != "folder" and work_dir is None else str(folder.path)
-    with folder.hold(arguments, resume=resume) as agreed:
+    with folder.hold(arguments, resume=may_resume, same=same) as agreed:
         run_seed = agreed["seed"]
         if not isinstance(run_seed, int):
             run_seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> 1)

@@ -4,10 +4,12 @@ Pickled bytes will not do: those of functions of a script have its line numbers,
 classes something random, and those of tensors addresses. So what pickling would take is walked
 through here, and what differs by chance is left out:
 
-- What can be imported counts by its name, as it does when it is pickled.
-- Functions and classes of a script count by their code, and by the globals that it uses, without
-  their docstrings.
-- The state of random generators does not count, because policies and environments are seeded.
+- What can be imported from an installed package counts by its name, as it does when it is pickled.
+- Other functions and classes, those of a script or of modules beside it, count by their code, and
+  by the globals that it uses, without their docstrings.
+- Random generators of numpy count by their seeds, however much was drawn from them, and not at all
+  where nobody seeded them.
+- What was computed once and is kept (`functools.cached_property`) does not count.
 - What cannot be pickled counts by its type.
 """
 
@@ -16,9 +18,12 @@ from __future__ import annotations
 import copyreg
 import dis
 import hashlib
+import os
 import random
 import sys
 from collections.abc import Iterable, Iterator
+from functools import cached_property
+from pathlib import Path
 from types import (
     BuiltinFunctionType,
     CellType,
@@ -32,14 +37,20 @@ from typing import Any
 
 import numpy as np
 
+DIGEST_VERSION = 2
+"""Another one for each way to compute digests, because those of others cannot be compared."""
+
 _PLAIN = (bool, int, float, complex, str, range, type(None), type(...), type(NotImplemented))
-_RANDOM = (
-    random.Random,
-    np.random.Generator,
-    np.random.BitGenerator,
-    np.random.SeedSequence,
-    np.random.RandomState,
+# The generators behind the functions of modules, which nobody holds.
+_GLOBAL_RANDOM: tuple[object, ...] = (
+    getattr(random.random, "__self__", None),
+    getattr(np.random.random, "__self__", None),
 )
+# The entropy that numpy asks the system for has 128 bits.
+_FEWEST_BITS_OF_FRESH_ENTROPY = 97
+_INSTALLED = {"site-packages", "dist-packages"}
+_STANDARD_LIBRARY = Path(os.__file__).parent
+_OWN_PACKAGES = {"minari", "minari_core", "minari_collect", "minari_hub"}
 _MAIN = ("__main__", "__mp_main__")
 # The last one is what pickling notes in a class.
 _OF_EVERY_CLASS = {
@@ -63,7 +74,7 @@ def compute_digest(value: object) -> str | None:
         SHA-256 as hexadecimal text, or None where the object cannot be walked through.
     """
     try:
-        return _Walk().digest(value).hex()
+        return _Walk().digest_all(value).hex()
     except Exception:  # it may be nested too deeply, or raise whatever it likes
         return None
 
@@ -76,9 +87,24 @@ class _Walk:
         # An id is that of one object as long as it lives.
         self._kept: list[object] = []
         self._under_way: list[int] = []
+        # What can be imported, by name: one after the other, however deeply it is nested.
+        self._imported: dict[str, type | FunctionType] = {}
+
+    def digest_all(self, value: object) -> bytes:
+        """Return the digest of an object, and of the code it needs that is not installed."""
+        parts = [self.digest(value)]
+        done: dict[str, bytes] = {}
+        while self._imported.keys() - done.keys():
+            for name in sorted(self._imported.keys() - done.keys()):
+                code = self._imported[name]
+                parts_of = _list_class(code) if isinstance(code, type) else _list_function(code)
+                done[name] = _hash(name, self._walk(parts_of))
+        return _hash("all", parts + [done[name] for name in sorted(done)])
 
     def digest(self, value: object) -> bytes:
         """Return the digest of an object; the same for equal ones, shared or not."""
+        if _is_unseeded(value):
+            value = None
         key = id(value)
         if key in self._known:
             return self._known[key]
@@ -98,12 +124,19 @@ class _Walk:
             return [repr(value).encode()]
         if isinstance(value, bytes | bytearray):
             return [bytes(value)]
-        if isinstance(value, _RANDOM):
-            return []
+        if isinstance(value, np.random.Generator):
+            return self._walk((value.bit_generator,))
+        if isinstance(value, np.random.BitGenerator):
+            return self._walk((_find_seed(value),))
+        if isinstance(value, np.random.SeedSequence):
+            return self._walk((value.entropy, value.spawn_key))
         if isinstance(value, ModuleType):
             return [value.__name__.encode()]
         if isinstance(value, type | FunctionType | BuiltinFunctionType) and _is_importable(value):
-            return [f"{value.__module__}:{value.__qualname__}".encode()]
+            name = f"{value.__module__}:{value.__qualname__}"
+            if not isinstance(value, BuiltinFunctionType) and not _is_installed(value.__module__):
+                self._imported[name] = value
+            return [name.encode()]
         if isinstance(value, CodeType):
             return self._walk(_list_code(value))
         if isinstance(value, FunctionType):
@@ -114,6 +147,8 @@ class _Walk:
             return self._walk((value.__func__, value.__self__))
         if isinstance(value, staticmethod | classmethod):
             return self._walk((value.__func__,))
+        if isinstance(value, cached_property):
+            return self._walk((value.func,))
         if isinstance(value, property):
             return self._walk((value.fget, value.fset, value.fdel))
         if isinstance(value, CellType):
@@ -155,6 +190,35 @@ def _is_importable(value: Any) -> bool:
     return found is value
 
 
+def _is_installed(module_name: str) -> bool:
+    """Return whether a module is a library's, whose code its version stands for."""
+    file = getattr(sys.modules.get(module_name), "__file__", None)
+    if file is None or module_name.partition(".")[0] in _OWN_PACKAGES:
+        return True
+    path = Path(file)
+    return bool(_INSTALLED & set(path.parts)) or _STANDARD_LIBRARY in path.parents
+
+
+def _find_seed(generator: np.random.BitGenerator) -> object:
+    return getattr(generator, "seed_seq", None) or getattr(generator, "_seed_seq", None)
+
+
+def _is_unseeded(value: object) -> bool:
+    """Return whether this is a generator that nobody seeded."""
+    if any(value is generator for generator in _GLOBAL_RANDOM):
+        return True
+    if isinstance(value, np.random.Generator):
+        value = value.bit_generator
+    if isinstance(value, np.random.BitGenerator):
+        value = _find_seed(value)
+    entropy = getattr(value, "entropy", None)
+    return (
+        isinstance(value, np.random.SeedSequence)
+        and isinstance(entropy, int)
+        and entropy.bit_length() >= _FEWEST_BITS_OF_FRESH_ENTROPY
+    )
+
+
 def _list_code(code: CodeType) -> Iterator[object]:
     yield from (code.co_varnames, code.co_freevars, code.co_cellvars)
     yield from (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount)
@@ -179,6 +243,8 @@ def _list_function(function: FunctionType) -> Iterator[object]:
     yield function.__defaults__
     yield function.__kwdefaults__
     yield function.__closure__
+    # A function may have a reset, as a policy.
+    yield vars(function)
     for name in sorted(set(_list_global_names(function.__code__))):
         if name in function.__globals__:
             yield name
@@ -229,9 +295,23 @@ def _list_reduced(value: Any) -> Iterator[object]:
         yield reduced
         # Decorators in C, as that of a cache, have no code that names the function.
         wrapped = getattr(value, "__dict__", {}).get("__wrapped__")
-        if wrapped is not None and not _is_importable(value):
+        if wrapped is not None and not (_is_importable(value) and _is_installed(value.__module__)):
             yield wrapped
         return
+    kind, arguments, *state = reduced[:3]
     # The callable, its arguments, and perhaps a state; then iterators of items, and of pairs.
-    yield from reduced[:3]
+    yield from (kind, arguments)
+    yield _drop_cached(type(value), state[0] if state else None)
     yield [list(each or ()) for each in reduced[3:5]]
+
+
+def _drop_cached(kind: type, state: object) -> object:
+    """Return the state of an object without what it has computed once and keeps."""
+    if type(state) is not dict:
+        return state
+    held = {
+        key: value
+        for key, value in state.items()
+        if not isinstance(getattr(kind, str(key), None), cached_property)
+    }
+    return held or None

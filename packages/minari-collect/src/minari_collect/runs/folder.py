@@ -7,12 +7,12 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from minari_collect.runs.identity import DIGESTS, list_conflicts
+from minari_collect.runs.identity import find_conflicts, say_how_to_resume
 from minari_collect.runs.schedule import Range
 from minari_collect.workers.messages import INCOMPLETE_PREFIX, RUN_NAME, ShardRemote, TaskOutput
 from minari_collect.workers.transport import receive_output
@@ -47,7 +47,7 @@ class RunFolder:
 
     @contextmanager
     def hold(
-        self, arguments: Mapping[str, JsonValue], *, resume: bool
+        self, arguments: Mapping[str, JsonValue], *, resume: bool, same: Collection[str] = ()
     ) -> Iterator[Mapping[str, JsonValue]]:
         """Hold the folder for this run alone.
 
@@ -55,6 +55,7 @@ class RunFolder:
             arguments: What the run must have in common with one that it resumes; a key that is
                 None takes whatever the earlier run had.
             resume: Whether to go on where an earlier run stopped.
+            same: The arguments that count as the same although they look different.
 
         Yields:
             The arguments, with those of the earlier run where there was one.
@@ -75,13 +76,13 @@ class RunFolder:
             known = self._read_arguments()
             if known is not None and not self._list_ranges():
                 # It collected nothing, so that there is nothing to be lost, or to be mixed.
-                known = known if resume and not list_conflicts(known, arguments) else None
+                known = known if resume and not find_conflicts(known, arguments, same) else None
             if known is not None and not resume:
                 raise DatasetExistsError(
                     f"{self.path} holds what an earlier run of this name has collected; pass "
                     "resume=True to go on with it, or delete the folder"
                 )
-            agreed = _merge_arguments(known, arguments, self.path)
+            agreed = _merge_arguments(known, arguments, same, self.path)
             self.write_arguments(agreed)
             self._remove_incomplete()
             yield agreed
@@ -188,15 +189,17 @@ class RunFolder:
 
 
 def _merge_arguments(
-    known: Mapping[str, JsonValue] | None, arguments: Mapping[str, JsonValue], path: Path
+    known: Mapping[str, JsonValue] | None,
+    arguments: Mapping[str, JsonValue],
+    same: Collection[str],
+    path: Path,
 ) -> dict[str, JsonValue]:
     if known is None:
         return dict(arguments)
-    conflicts = list_conflicts(known, arguments)
+    conflicts = find_conflicts(known, arguments, same)
     if conflicts:
         raise RecordingError(
-            f"{path} was collected with {'; '.join(conflicts)}; resume with the same arguments, or "
-            f"delete the folder (or, if that is no difference, delete {DIGESTS!r} from {RUN_NAME} "
-            "there)"
+            f"{path} was collected with {'; '.join(conflicts.values())}; resume with the same "
+            f"arguments, or delete the folder{say_how_to_resume(conflicts)}"
         )
     return {key: known.get(key) if value is None else value for key, value in arguments.items()}

@@ -28,6 +28,8 @@ _WORDS = tuple(
         (r"\blist_recoverable\(\)", "`{program} recover`"),
         (r"\bforce_download=True\b", "--force"),
         (r"\bresume=True\b", "--resume"),
+        (r"pass resume=\['(\w+)', '(\w+)'\]", r"add --same \1 --same \2"),
+        (r"pass resume=\[?'(\w+)'\]?", r"add --same \1"),
         (r"\bskip_failed=True\b", "--skip-failed"),
         (r"\bremote_path='([^']*)'", r"--remote \1"),
         (r"\btoken='([^']*)'", r"--token \1"),

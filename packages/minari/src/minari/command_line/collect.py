@@ -49,6 +49,13 @@ def collect(
     resume: Annotated[
         bool, typer.Option("--resume", help="Resume a run of this name that was stopped.")
     ] = False,
+    same: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Resume although this looks different, because it makes no difference to the "
+            "episodes: env or policy. Can be repeated.",
+        ),
+    ] = None,
     skip_failed: Annotated[
         bool, typer.Option("--skip-failed", help="Leave out episodes that fail time and again.")
     ] = False,
@@ -79,7 +86,7 @@ def collect(
             max_episode_steps=max_episode_steps,
             episode_timeout=episode_timeout,
             record_infos=record_infos,
-            resume=resume,
+            resume=same or resume,
             skip_failed=skip_failed,
             data_format=data_format,
             author=author or None,
