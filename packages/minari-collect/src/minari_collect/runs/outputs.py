@@ -14,10 +14,8 @@ from minari_collect.runs.schedule import Schedule
 from minari_collect.workers.messages import TaskOutput
 from minari_collect.workers.output_recording import ALWAYS_NONE_KEY, WARNINGS_KEY
 from minari_core import MinariDataset
-from minari_core.columns import Schema
 from minari_core.datasets.card import DatasetCard, warn_without_spec
 from minari_core.environments.env_specs import env_spec_from_json
-from minari_core.episodes.fit import widen_schema
 from minari_core.errors import RecordingError
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.local.publishing import publish
@@ -112,22 +110,21 @@ def publish_outputs(
 def _warn_as_workers_did(recorded: Sequence[ShardFolder]) -> None:
     """Give each warning of the workers once, and one for each column whose dtypes differ."""
     found: dict[str, str] = {}
-    widest: Schema | None = None
     for storage in recorded:
         messages = storage.metadata.get(WARNINGS_KEY)
         for message in map(str, messages if isinstance(messages, list) else ()):
             # What comes first names the column; the rest tells what one worker saw of it.
             found.setdefault(message.partition(": ")[0], message)
-        for schema in storage.schemas():
-            widest = (widest and widen_schema(widest, schema)) or schema
-    for schema in (schema for storage in recorded for schema in storage.schemas()):
-        for group, name in (("observations", "observation"), ("actions", "action")):
-            wider = widest.groups[group] if widest is not None else schema.groups[group]
-            for text in schema.groups[group].list_widened(wider, name):
-                found.setdefault(
-                    text.partition(" from ")[0],
-                    f"{text}: tasks differ, and the wider dtype holds all numbers exactly",
-                )
+    for group, name in (("observations", "observation"), ("actions", "action")):
+        columns = [s.groups[group] for storage in recorded for s in storage.schemas()]
+        widest = columns[0]
+        for column in columns:
+            widest = widest.find_wider(column) or widest
+        for text in (text for column in columns for text in column.list_widened(widest, name)):
+            found.setdefault(
+                text.partition(" from ")[0],
+                f"{text}: tasks differ, and the wider dtype holds all numbers exactly",
+            )
     for message in found.values():
         warn_caller(message)
 
