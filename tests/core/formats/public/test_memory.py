@@ -20,7 +20,7 @@ pytest.importorskip("resource", reason="measures the memory of forked processes"
 
 from minari_core import EpisodeBuffer, create_dataset_from_buffers, load_dataset, verify_dataset
 from minari_core.errors import DatasetDamagedError
-from tests.campaigns.helpers.forked import Tell, run_forked
+from tests.campaigns.helpers.forked import Tell, ask, run_forked
 
 pytestmark = pytest.mark.filterwarnings("ignore::minari_core.MinariWarning")
 
@@ -60,6 +60,18 @@ def stored(
             del manifest["minari_core"][key]
         (data / "metadata.json").write_text(json.dumps(manifest))
     return data
+
+
+def forge(data: Path, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the metadata claim what the files do; little of that is believed here."""
+    for name in ("_BELIEVED_NBYTES", "_LARGE_NBYTES"):
+        monkeypatch.setattr(f"minari_core.formats.public.limits.{name}", 64 << 20)
+    manifest = json.loads((data / "metadata.json").read_text())
+    manifest["total_steps"] = 10**12
+    manifest["minari_core"]["largest_episode_nbytes"] = 10**15
+    (data / "metadata.json").write_text(json.dumps(manifest))
+    attributes = json.loads((data / "1" / "metadata.json").read_text())
+    (data / "1" / "metadata.json").write_text(json.dumps({**attributes, "total_steps": steps}))
 
 
 def _ask(tell: Tell) -> None:
@@ -235,9 +247,14 @@ def test_hdf5_claims_no_more_than_there_is(tmp_path: Path, edit: Callable[[Any],
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("forged", [False, True])
 @pytest.mark.parametrize("name", ["9.npy", "further.npy"])
-def test_a_sidecar_claims_no_more_than_there_is(tmp_path: Path, name: str) -> None:
+def test_a_sidecar_claims_no_more_than_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, forged: bool
+) -> None:
     path = stored(tmp_path, "arrow") / "1" / "_minari_core.npz"
+    if forged:
+        forge(path.parents[1], STEPS, monkeypatch)
     with (
         zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
         archive.open(name, "w", force_zip64=True) as file,
@@ -269,25 +286,70 @@ def _wide_rows(table: Any) -> Any:
     return table.append_column("more", wide)
 
 
-def _long_texts(table: Any) -> Any:
-    texts = pa.array(["x" * (1 << 20)] * len(table)).dictionary_encode()
-    table = table.append_column("more", texts)
-    return table.take(pa.array(np.zeros(400, np.int64)))
+def _long_lists(table: Any) -> Any:
+    lists = pa.ListArray.from_arrays([0, 1, 2, 3, 4, 30 << 20], pa.array(np.zeros(30 << 20)))
+    return table.append_column("more", lists)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("forged", [False, True])
 @pytest.mark.parametrize(
-    ("batches", "edit"), [(20, _equal_rows), (20, _wide_rows), (10, _long_texts)]
+    ("batches", "edit"), [(20, _equal_rows), (20, _wide_rows), (1, _long_lists)]
 )
 def test_parquet_claims_no_more_than_there_is(
-    tmp_path: Path, batches: int, edit: Callable[[Any], Any]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    batches: int,
+    edit: Callable[[Any], Any],
+    forged: bool,
 ) -> None:
     path = stored(tmp_path, "parquet") / "1" / "part-0.parquet"
-    _repeat(path, batches, edit)
+    if forged:
+        forge(path.parents[1], batches * 1_000_000 - 1, monkeypatch)
+    # In a child: memory that was freed here would not count there.
+    ask(lambda: _repeat(path, batches, edit))
     assert path.stat().st_size < 5 << 20
     error, is_ok = ask_in_little_memory()
     assert "episode 1" in error
     assert not is_ok
+
+
+@pytest.mark.slow
+def test_a_page_of_parquet_is_no_larger_than_it_may_be(tmp_path: Path) -> None:
+    path = stored(tmp_path, "parquet") / "1" / "part-0.parquet"
+
+    def add_page() -> None:
+        table = parquet.read_table(path, partitioning=None)
+        texts = pa.array(["x" * (280 << 20), *"abcd"])
+        parquet.write_table(
+            table.append_column("more", texts), path, compression="zstd", use_dictionary=False
+        )
+
+    ask(add_page)
+    assert path.stat().st_size < 1 << 20
+    error, is_ok = ask_in_little_memory()
+    assert "episode 1" in error
+    assert not is_ok
+
+
+@pytest.mark.slow
+def test_long_texts_that_repeat_in_parquet_take_little_memory(tmp_path: Path) -> None:
+    path = stored(tmp_path, "parquet") / "1" / "part-0.parquet"
+    table = parquet.read_table(path, partitioning=None)
+    rows = 20_001
+    numbers = pa.array(np.zeros(rows, np.int64))
+    texts = pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), ["x" * (1 << 19)])
+    infos = pa.StructArray.from_arrays([texts], ["prompt"])
+    table = table.take(numbers)
+    index = table.schema.get_field_index("infos")
+    parquet.write_table(table.set_column(index, "infos", infos), path)
+    attributes = json.loads((path.parent / "metadata.json").read_text())
+    attributes["total_steps"] = rows - 1
+    (path.parent / "metadata.json").write_text(json.dumps(attributes))
+    (path.parent / "_minari_core.npz").unlink()
+    assert path.stat().st_size < 1 << 20
+    error, _ = ask_in_little_memory()
+    assert error == ""
 
 
 @pytest.mark.parametrize("codec", ["zstd", "lz4", None])

@@ -154,12 +154,7 @@ def test_an_episode_is_read_as_often_as_it_is_asked_for(data_format: str) -> Non
 @pytest.mark.parametrize("values", ["bytes", "variable arrays"])
 def test_a_sidecar_that_another_program_has_packed_is_read(tmp_path: Path, values: str) -> None:
     dataset = stored("arrow", [some_episode(VALUES[values]())])
-    path = tmp_path / "packed-v0" / "data" / "0" / "_minari_core.npz"
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
+    pack_sidecar(tmp_path)
     assert len(dataset[0].infos["prompt"]) == ROWS
 
 
@@ -167,13 +162,42 @@ def test_a_sidecar_that_another_program_has_packed_is_read(tmp_path: Path, value
 def test_without_a_note_of_its_size_an_episode_takes_what_its_file_allows(
     tmp_path: Path, noted: object
 ) -> None:
-    # Far beyond the limit, for releases of pyarrow differ in how large a file they make of it.
-    stored("parquet", [some_episode(["p" * (4 * LENGTH)] * ROWS)])
-    path = tmp_path / "packed-v0" / "data" / "metadata.json"
-    content = json.loads(path.read_text())
-    content["minari_core"]["largest_episode_nbytes"] = noted
-    path.write_text(json.dumps(content))
+    # Of texts that another program has packed in the sidecar.
+    stored("arrow", [some_episode([b"p" * (4 * LENGTH)] * ROWS)])
+    pack_sidecar(tmp_path)
+    note_nbytes(tmp_path, noted)
     with pytest.raises(DatasetDamagedError, match=r"episode 0 .*arrays claim"):
         load_dataset("packed-v0")[0]
     # No accident changes the note unseen.
     assert not verify_dataset("packed-v0").ok
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_texts_that_repeat_are_read_without_a_note_of_their_size(
+    tmp_path: Path, count: int
+) -> None:
+    # Earlier releases noted none. All texts together are 6 MB, which nobody holds more than once.
+    texts = [letter * (1 << 16) for letter in "pq"[:count]]
+    chosen = [texts[row % count] for row in range(ROWS)]
+    stored("parquet", [some_episode([{"a": text} for text in chosen])])
+    note_nbytes(tmp_path, None)
+    read = load_dataset("packed-v0")[0].infos["prompt"]["a"]
+    assert read == chosen
+    assert len(set(map(id, read))) == count
+
+
+def note_nbytes(tmp_path: Path, noted: object) -> None:
+    """Replace the note of how large the largest episode is."""
+    path = tmp_path / "packed-v0" / "data" / "metadata.json"
+    content = json.loads(path.read_text())
+    content["minari_core"]["largest_episode_nbytes"] = noted
+    path.write_text(json.dumps(content))
+
+
+def pack_sidecar(tmp_path: Path) -> None:
+    path = tmp_path / "packed-v0" / "data" / "0" / "_minari_core.npz"
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)

@@ -41,9 +41,21 @@ from minari_core.formats.columnar.memory import MemoryStorage
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.formats.public.attributes import Attributes, decode_attributes
 from minari_core.formats.public.batching import batch_indices
-from minari_core.formats.public.checksums import EpisodeChecksums, check_seal, get_checksums
+from minari_core.formats.public.checksums import (
+    EpisodeChecksums,
+    check_seal,
+    count_checksums,
+    get_checksums,
+)
 from minari_core.formats.public.episode_writer import EpisodeWriter
 from minari_core.formats.public.files import MAIN_FILE, OWN_KEY
+from minari_core.formats.public.limits import (
+    FREE_NBYTES,
+    check_limit,
+    estimate_missing,
+    estimate_nbytes,
+    limit_nbytes,
+)
 from minari_core.formats.public.metadata_file import (
     PublicManifest,
     create_manifest,
@@ -274,11 +286,25 @@ class PublicStorage(Storage):
                     if not copy:
                         _freeze(episode)
                     rows = len(episode) + 1
+                    self._check_missing(episode, rows)
                     yield replace(
                         episode,
                         infos=fill_missing_keys(episode.infos, infos, rows),
                         extras=fill_missing_keys(episode.extras, extras, rows),
                     )
+
+    def _check_missing(self, episode: EpisodeData, rows: int) -> None:
+        """Raise if the keys that an episode lacks would take more memory than others' can."""
+        manifest = self._manifest
+        row = estimate_missing(episode.infos, manifest.infos)
+        row += estimate_missing(episode.extras, manifest.extras)
+        if rows * row > FREE_NBYTES:
+            limit = limit_nbytes(estimate_nbytes(manifest), self._data_nbytes())
+            try:
+                check_limit(rows * row, limit)
+            except DatasetDamagedError as error:
+                where = f"episode {episode.id} of {self._folder}, keys that it lacks"
+                raise DatasetDamagedError(f"{where}: {error}") from error
 
     def read_episode_metadata(self, indices: Iterable[int]) -> Iterator[EpisodeMetadata]:
         """Read what is stored about episodes without reading their steps."""
@@ -332,6 +358,7 @@ class PublicStorage(Storage):
         with self._hold_lock():
             manifest = self._manifest
             first = number = manifest.total_episodes
+            self._check_counted()
             established = self._find_schema()
             writer: EpisodeWriter | None = None
             steps = 0
@@ -374,6 +401,18 @@ class PublicStorage(Storage):
                 raise
             self._established = established
             return range(first, number)
+
+    def _check_counted(self) -> None:
+        """Raise if not all episodes are there that another program has counted."""
+        total = self.total_episodes
+        if count_checksums(self._manifest.checksums) >= total:
+            return
+        found = sum(number < total for number in self.list_stored_episodes())
+        if found < total:
+            raise DatasetDamagedError(
+                f"{self._folder / MANIFEST_NAME} counts {total} episodes, but the data has {found} "
+                "of them, so nothing is added to it; verify_dataset says what is damaged"
+            )
 
     def _find_schema(self) -> Schema | None:
         if self._established is None and self.total_episodes:

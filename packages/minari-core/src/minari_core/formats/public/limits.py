@@ -44,6 +44,23 @@ def estimate_nbytes(manifest: PublicManifest) -> int:
     return max(fixed, manifest.largest_nbytes)
 
 
+def estimate_missing(values: Mapping[str, object], union: StructColumn) -> int:
+    """Estimate how much memory a row takes of the columns that an episode lacks.
+
+    Args:
+        values: What it has, rows by key.
+        union: The columns of all episodes.
+    """
+    missing = 0
+    for key, column in union.fields.items():
+        value = values.get(key)
+        if key not in values:
+            missing += _estimate_column(column)
+        elif isinstance(column, StructColumn) and isinstance(value, Mapping):
+            missing += estimate_missing(value, column)
+    return missing
+
+
 def measure_nbytes(value: object) -> int:
     """Measure how much memory arrays, texts, and dicts and sequences of them take."""
     if isinstance(value, np.ndarray):

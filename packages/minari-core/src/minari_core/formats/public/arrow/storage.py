@@ -13,7 +13,7 @@ import re
 import shutil
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -47,7 +47,9 @@ try:
     import pyarrow.parquet as parquet
 
     from minari_core.formats.public.arrow import values as arrow_values
+    from minari_core.formats.public.arrow.batches import check_rows, join_batches, limit_batches
     from minari_core.formats.public.arrow.claims import read_claims
+    from minari_core.formats.public.arrow.pages import read_page_claims
 except ImportError as error:
     raise MissingDependencyError(
         "the formats 'arrow' and 'parquet' need pyarrow; pip install 'minari-core[arrow]'"
@@ -208,15 +210,15 @@ class ArrowStorage(PublicStorage):
         content = path.read_bytes()
         limit = limit_nbytes(expected, len(content))
         claims = read_claims(content)
-        _check_rows(sum(claim.rows for claim in claims), most_rows)
+        check_rows(sum(claim.rows for claim in claims), most_rows)
         check_limit(sum(claim.nbytes for claim in claims), limit)
         with pa.ipc.open_file(pa.py_buffer(content)) as file:
             batches = map(file.get_batch, range(file.num_record_batches))
-            return pa.Table.from_batches(_limit_batches(batches, limit, most_rows), file.schema)
+            return pa.Table.from_batches(limit_batches(batches, limit, most_rows), file.schema)
 
     def _count_rows(self, path: Path) -> int:
         check_plain(path, may_be_link=True)
-        with open(path, "rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        with open(path, "rb") as file, _map(file) as content:
             return sum(claim.rows for claim in read_claims(content))
 
     def _write_table(self, table: Any, path: Path) -> None:
@@ -243,15 +245,19 @@ class ParquetStorage(ArrowStorage):
     data_format: ClassVar[str] = "parquet"
 
     def _read_table(self, path: Path, expected: int, most_rows: int) -> Any:
-        limit = limit_nbytes(expected, path.stat().st_size)
-        with parquet.ParquetFile(path) as file:
-            schema = file.schema_arrow
-            row = sum(arrow_values.count_row_nbytes(field.type) for field in schema)
-            _check_rows(file.metadata.num_rows, most_rows)
-            check_limit(row * most_rows, limit)
-            at_once = max(1, min(_BATCH_ROWS, _BATCH_NBYTES // max(row, 1)))
-            batches = file.iter_batches(at_once)
-            return pa.Table.from_batches(_limit_batches(batches, limit, most_rows), schema)
+        with open(path, "rb") as opened, _map(opened) as content:
+            limit = limit_nbytes(expected, len(content))
+            metadata = parquet.read_metadata(opened)
+            check_rows(metadata.num_rows, most_rows)
+            claims = read_page_claims(content, metadata)
+            check_limit(max(claims.nbytes, claims.largest), limit)
+            # A text that repeats lies in the file once, and so it does in memory.
+            texts = arrow_values.list_texts(metadata.schema)
+            with parquet.ParquetFile(opened, metadata=metadata, read_dictionary=texts) as file:
+                schema = file.schema_arrow
+                row = sum(arrow_values.count_row_nbytes(field.type) for field in schema)
+                at_once = max(1, min(_BATCH_ROWS, _BATCH_NBYTES // max(row, 1)))
+                return join_batches(file.iter_batches(at_once), schema, limit, most_rows)
 
     def _count_rows(self, path: Path) -> int:
         check_plain(path, may_be_link=True)
@@ -335,20 +341,8 @@ class _Writer(EpisodeWriter):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _check_rows(rows: int, most_rows: int) -> None:
-    if rows > most_rows:
-        raise DatasetDamagedError(f"it has {rows} rows, but its metadata says {most_rows}")
-
-
-def _limit_batches(batches: Iterable[Any], limit: int, most_rows: int) -> Iterator[Any]:
-    """Yield batches as long as they are not more, and take no more memory, than they may."""
-    rows = nbytes = 0
-    for batch in batches:
-        rows += batch.num_rows
-        nbytes += batch.nbytes
-        _check_rows(rows, most_rows)
-        check_limit(nbytes, limit)
-        yield batch
+def _map(file: Any) -> mmap:
+    return mmap(file.fileno(), 0, access=ACCESS_READ)
 
 
 def _add_file(checksum: int, path: Path) -> int:

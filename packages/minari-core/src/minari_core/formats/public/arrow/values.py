@@ -82,9 +82,10 @@ def decode_value(space: spaces.Space[Any], array: Any, rows: int, where: str) ->
         raise DatasetDamagedError(f"{where} has {len(array)} rows, not {rows}")
     array = array[:rows]
     if isinstance(space, spaces.Text):
-        if not _is_text(array.type) or array.null_count:
+        texts = _texts(array) if _is_text(array.type) else [None]
+        if None in texts:
             raise DatasetDamagedError(f"{where} is of type {array.type}, not text in each row")
-        return array.to_pylist()
+        return texts
     if pa.types.is_binary(array.type) or pa.types.is_large_binary(array.type):
         return decode_jpegs(array.to_pylist(), space.shape, where)
     shape = tuple(space.shape or ())
@@ -139,7 +140,7 @@ def decode_infos(array: Any, where: str) -> dict[str, Any]:
             shape = (size,) if text is None else _parse_shape(text, size, name)
             infos[field.name] = _numbers(values, shape, name)
         elif _is_text(field.type):
-            infos[field.name] = values.to_pylist()
+            infos[field.name] = _texts(values)
         elif pa.types.is_list(field.type):
             if not _holds_numbers(field.type.value_type) and not _is_text(field.type.value_type):
                 raise DatasetDamagedError(f"{name} is of type {field.type}")
@@ -178,6 +179,12 @@ def count_row_nbytes(kind: Any) -> int:
         return int(-(-kind.bit_width // 8))
     except ValueError:
         return 0
+
+
+def list_texts(schema: Any) -> list[str]:
+    """List the paths of the columns of texts in the schema of a Parquet file."""
+    leaves = map(schema.column, range(len(schema)))
+    return [leaf.path for leaf in leaves if leaf.logical_type.type == "STRING"]
 
 
 def _lists(values: np.ndarray[Any, Any], where: str) -> Any:
@@ -229,7 +236,18 @@ def _fix_lists(array: Any, size: int) -> Any:
 
 
 def _is_text(kind: Any) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _is_text(kind.value_type)
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _texts(array: Any) -> list[str | None]:
+    """Return texts, of which those that are equal are one object if the array holds them once."""
+    if not pa.types.is_dictionary(array.type):
+        texts: list[str | None] = array.to_pylist()
+        return texts
+    known = array.dictionary.to_pylist()
+    return [None if index is None else known[index] for index in array.indices.to_pylist()]
 
 
 def _field(array: Any, name: str, where: str) -> Any:
