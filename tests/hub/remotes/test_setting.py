@@ -100,8 +100,18 @@ def test_of_several_remotes_those_get_a_token_that_it_looks_like() -> None:
     assert tokens_of("application-default", HUB, BUCKET) == ["application-default"] * 2
 
 
+def test_a_token_for_another_kind_of_remote_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    for url, token in [(BUCKET, "hf_secret"), (HUB, "ya29.secret"), ("s3://x", "secret.json")]:
+        with pytest.raises(minari.RemoteUrlError, match="another kind of remote") as refused:
+            minari.list_remote_datasets(url, token=token)
+        assert "secret" not in str(refused.value)
+        # In the environment it may be for the remote of another call.
+        monkeypatch.setenv("MINARI_REMOTE_TOKEN", token)
+        assert RemoteSetting.parse(url)._tokens == {url: None}
+
+
 @pytest.mark.parametrize(
-    "token", ["secret", "hf_secret", "gs://bucket=a secret", "gs://bucket/secret", "x://secret="]
+    "token", ["secret", "gs://bucket=a secret", "gs://bucket/secret", "x://secret="]
 )
 def test_a_token_of_nobody_in_particular_is_refused_and_not_shown(token: str) -> None:
     with pytest.raises(minari.RemoteUrlError, match="=TOKEN") as refused:

@@ -125,7 +125,8 @@ ERRORS_OF_BOTH: list[tuple[Prepare, str, str]] = [
     (nothing, "download nothing", "-v0"),
     (several_remotes, "download y-v0", "`{program} list file:///"),
     (several_remotes, "upload x-v0", "name it, as --remote file:///"),
-    (several_remotes, "list remote --token secret", "as file:///"),
+    (several_remotes, "list remote --token secret", "write file:///"),
+    (nothing, "list gs://bucket --token hf_secret", "another kind of remote than gs://bucket"),
     (a_dataset, "upload x-v0 --data-format csv", "columnar, hdf5"),
     (a_dataset, "download gs://bucket/x-v0 --remote gs://other", "leave --remote out"),
 ]

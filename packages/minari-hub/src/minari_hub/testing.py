@@ -134,6 +134,16 @@ class RemoteConformance(ABC):
             attached = [dict(each) for each in found.values()]
             expect(attached == [{"minari": "{}"}] * 3, f"attached: {attached}")
 
+    def test_namespaces_are_found_by_their_metadata(self, tmp_path: Path) -> None:
+        """They need no dataset."""
+        remote = self.new_remote(tmp_path)
+        for namespace in ["n", "n/m", "o"]:
+            remote.create(f"{namespace}/namespace_metadata.json", b"{}", {})
+        remote.create("n/x-v1/data/metadata.json", b"{}", {})
+
+        found = sorted(remote.namespaces())
+        expect(found == ["n", "n/m", "o"], f"found {found}")
+
     def test_many_files_go_up_and_come_down_as_they_were(self, tmp_path: Path) -> None:
         """Empty files, small ones, and one that needs several requests."""
         remote = self.new_remote(tmp_path)

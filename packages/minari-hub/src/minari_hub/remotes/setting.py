@@ -81,9 +81,11 @@ class RemoteSetting:
             raise RemoteUrlError("an empty list names no remote; give a URL, or None")
         for url in urls:
             check_url(url)
-        if token is None:
-            token = os.environ.get(TOKEN_VARIABLE) or None
-        return cls(urls, _assign(token, urls))
+        if token is not None:
+            return cls(urls, _assign(token, urls))
+        in_environment = os.environ.get(TOKEN_VARIABLE)
+        # There it may be for a remote of another call.
+        return cls(urls, _assign(in_environment or None, urls, may_be_for_others=True))
 
     def __str__(self) -> str:
         """Name the addresses, as a part of a sentence."""
@@ -208,24 +210,31 @@ def _read_environment() -> tuple[str, ...]:
     return urls
 
 
-def _assign(token: str | None, urls: Sequence[str]) -> dict[str, str | None]:
+def _assign(
+    token: str | None, urls: Sequence[str], *, may_be_for_others: bool = False
+) -> dict[str, str | None]:
     """Assign a token to the URLs that it is for.
 
     Raises:
-        RemoteUrlError: Nobody can say which these are.
+        RemoteUrlError: Nobody can say which these are, or it must be for one of them and is not.
     """
     if token is not None and is_url(token):
         tokens = _parse_pairs(token)
         return {url: _choose_token(url, tokens) for url in urls}
-    if token is None or len(urls) == 1 or token == APPLICATION_DEFAULT:
+    if not token or token == APPLICATION_DEFAULT:
         return dict.fromkeys(urls, token)
-    assigned = {url: token if is_token_of(url, token) else None for url in urls}
-    if not any(assigned.values()):
+    fits = {url: is_token_of(url, token) for url in urls}
+    if None in fits.values():
+        if len(urls) == 1:
+            return {urls[0]: token}
         raise RemoteUrlError(
-            f"the token is for one remote, and {len(urls)} are set: {', '.join(urls)}; say which, "
-            f"as {urls[0]}=TOKEN"
+            f"nobody can say which of {', '.join(urls)} the token is for; write {urls[0]}=TOKEN"
         )
-    return assigned
+    if not (any(fits.values()) or may_be_for_others):
+        raise RemoteUrlError(
+            f"the token is for another kind of remote than {', '.join(urls)}, and is not sent there"
+        )
+    return {url: token if fits[url] else None for url in urls}
 
 
 def _parse_pairs(text: str) -> dict[str, str]:

@@ -30,7 +30,7 @@ class _Kind:
     same_as: str = ""
     """The scheme that means the same, and that the one spelling of a dataset's URL has."""
     token: str = "(?!)"
-    """A pattern of tokens that are for this kind alone."""
+    """A pattern of the tokens that are for this kind, and so for no other."""
 
 
 # A credentials file, or an access token.
@@ -89,9 +89,10 @@ def open_url(url: str, token: str | None) -> Remote:
     return remote
 
 
-def is_token_of(url: str, token: str) -> bool:
-    """Return whether a token is by its looks one for the kind of remote that a URL names."""
-    return re.fullmatch(_KINDS.get(_split(url)[0], _OTHERS).token, token) is not None
+def is_token_of(url: str, token: str) -> bool | None:
+    """Return whether a token looks like one for the remote of a URL; None if like that of none."""
+    kinds = {kind.module for kind in _KINDS.values() if re.fullmatch(kind.token, token)}
+    return _KINDS.get(_split(url)[0], _OTHERS).module in kinds if kinds else None
 
 
 def is_url(text: str) -> bool:
