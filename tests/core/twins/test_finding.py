@@ -45,6 +45,7 @@ def episode(steps: int, first: float = 0.0) -> EpisodeBuffer:
         rewards=first + np.arange(steps),
         terminations=[False] * steps,
         truncations=[False] * steps,
+        infos={"speed": np.arange(steps + 1)},
     )
 
 
