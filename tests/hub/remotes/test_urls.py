@@ -103,6 +103,22 @@ def test_a_missing_extra_is_named(url: str, package: str, extra: str) -> None:
     assert package in shown
 
 
+def test_a_library_of_a_remote_that_is_too_old_is_named() -> None:
+    program = (
+        "import sys, types\n"
+        "sys.modules['huggingface_hub'] = types.ModuleType('huggingface_hub')\n"
+        "from minari_hub import open_remote\n"
+        "try: open_remote('hf://farama')\n"
+        "except ImportError as error: print(error)\n"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+
+    assert "another version of the package huggingface_hub" in shown
+    assert "pip install 'minari-hub[hf]'" in shown
+
+
 def test_importing_the_hub_loads_no_library_of_a_remote() -> None:
     program = "import sys, minari_hub; print(*sorted(sys.modules))"
     loaded = subprocess.run(

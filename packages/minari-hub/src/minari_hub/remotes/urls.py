@@ -80,10 +80,11 @@ def open_url(url: str, token: str | None) -> Remote:
     kind = _KINDS.get(scheme, _OTHERS)
     try:
         module = import_module(f"minari_hub.remotes.{kind.module}")
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         package = f"minari-hub[{kind.extra}]" if kind.extra else "minari-hub"
+        which = "the" if isinstance(error, ModuleNotFoundError) else "another version of the"
         raise MissingDependencyError(
-            f"{url} needs the package {error.name}; install it with pip install {package!r}"
+            f"{url} needs {which} package {error.name}; install it with pip install {package!r}"
         ) from error
     remote: Remote = module.open_remote(f"{scheme}://{path}", token)
     return remote
