@@ -14,6 +14,8 @@ import pytest
 from conftest import POSIX_ONLY, collect_ignore
 
 REPOSITORY = Path(__file__).parents[1]
+# Run as programs, and never imported.
+PROGRAMS = "tests/interop/scripts"
 
 # Takes names of modules, and prints why each that cannot be imported cannot. The modules of these
 # packages get no module that Windows lacks, and `os`, `signal` and `socket` without what it lacks.
@@ -106,7 +108,7 @@ def modules_below(folder: Path, root: Path, *left_out: str) -> list[str]:
 
 
 def test_every_collected_module_can_be_imported_without_what_only_posix_has() -> None:
-    tests = modules_below(REPOSITORY / "tests", REPOSITORY, *POSIX_ONLY)
+    tests = modules_below(REPOSITORY / "tests", REPOSITORY, PROGRAMS, *POSIX_ONLY)
     packages = [
         name
         for source in (REPOSITORY / "packages").glob("*/src")
@@ -118,7 +120,7 @@ def test_every_collected_module_can_be_imported_without_what_only_posix_has() ->
 
 
 def test_what_is_left_out_of_collecting_needs_posix() -> None:
-    needing = problems_of(modules_below(REPOSITORY / "tests", REPOSITORY))
+    needing = problems_of(modules_below(REPOSITORY / "tests", REPOSITORY, PROGRAMS))
     for path in POSIX_ONLY:
         name = path.removesuffix(".py").replace("/", ".")
         assert any(each == name or each.startswith(f"{name}.") for each in needing), path

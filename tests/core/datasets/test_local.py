@@ -44,6 +44,8 @@ def test_local_datasets_are_listed_by_number_of_version() -> None:
     assert list(listed).index("b-v2") < list(listed).index("b-v10")
     latest = list_local_datasets(latest_version=True)
     assert set(latest) == {"b-v10", "tests/a/x-v1", "tests-v0", "c-v0-v1"}
+    assert set(list_local_datasets(prefix="b-v1")) == set()
+    assert set(list_local_datasets(prefix="b-v10")) == {"b-v10"}
     assert set(list_local_datasets(prefix="tests/")) == {"tests/a/x-v0", "tests/a/x-v1"}
     assert set(list_local_datasets(True, False, "tests/a/x")) == {"tests/a/x-v1"}
     assert set(list_local_datasets(True, True, "tests/a/x")) == {"tests/a/x-v1"}

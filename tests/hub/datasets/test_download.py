@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import minari
+import minari_core
 from minari_core.local.locations import dataset_folder, datasets_root, staging_root
 from minari_hub import download_dataset, ensure_downloaded, upload_dataset
 from tests.hub.helpers.datasets import (
@@ -55,7 +56,7 @@ def test_lunar_lander_makes_the_whole_round_trip(remote_url: str) -> None:
     collect("LunarLander/again-v0", "LunarLander-v3", episodes=2)
     original = collect("LunarLander/test-v0", "LunarLander-v3", episodes=4)
     episodes = list(original)
-    local = minari.list_local_datasets()
+    local = minari_core.list_local_datasets()
     for dataset_id in local:
         upload_dataset(dataset_id, remote_path=remote_url)
         minari.delete_dataset(dataset_id)

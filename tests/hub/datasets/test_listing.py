@@ -8,6 +8,7 @@ import warnings
 import pytest
 
 import minari
+import minari_core
 from minari_core.formats.shards.entry import FORMAT_VERSION
 from minari_hub import get_remote_metadata, list_remote_datasets, open_remote, upload_dataset
 from tests.hub.helpers.datasets import collect, public_dataset
@@ -102,7 +103,7 @@ def test_an_uploaded_dataset_is_listed_with_the_metadata_it_has_locally(bucket: 
     collect("a/x-v0")
     upload_dataset("a/x-v0", remote_path=bucket.url)
 
-    local = {**minari.list_local_datasets()["a/x-v0"], "remote_path": bucket.url}
+    local = {**minari_core.list_local_datasets()["a/x-v0"], "remote_path": bucket.url}
     assert list_remote_datasets(bucket.url) == {"a/x-v0": local}
     assert get_remote_metadata("a/x-v0", remote_path=bucket.url) == local
 
@@ -116,7 +117,7 @@ def test_metadata_too_large_to_attach_are_read_from_the_manifest(
 
     listed = list_remote_datasets(bucket.url)
 
-    local = minari.list_local_datasets()["x-v0"]
+    local = minari_core.list_local_datasets()["x-v0"]
     assert listed == {"x-v0": {**local, "remote_path": bucket.url}}
     assert len(proxy.requests) == 2
 

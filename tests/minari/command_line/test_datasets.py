@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,17 @@ def test_delete_with_yes_deletes_all_or_nothing(cli: CommandLine) -> None:
     assert len(minari.list_local_datasets()) == 3
     assert cli("delete", "cart/one-v0", "cart/two-v0", "cart/one-v0", "-y").code == 0
     assert list(minari.list_local_datasets()) == ["cart/three-v0"]
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("yes", 0), ("n\n", 1), ("\n", 1)])
+def test_delete_takes_the_answer_of_a_pipe(
+    cli: CommandLine, monkeypatch: pytest.MonkeyPatch, answer: str, code: int
+) -> None:
+    collect("cart/one-v0")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
+
+    assert cli("delete", "cart/one-v0").code == code
+    assert ("cart/one-v0" in minari.list_local_datasets()) == (code != 0)
 
 
 @on_posix

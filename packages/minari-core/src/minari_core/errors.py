@@ -16,7 +16,7 @@ Each class is also the built-in that people already catch::
     ├── CacheError (OSError)                    a cache that is too small, or cannot be written
     ├── MetadataError (ValueError)              metadata that is not JSON, or of the wrong type
     ├── SpaceError (ValueError)                 a space that cannot be stored, or does not fit
-    │   └── UnknownSpaceError                   a space of a type that nobody has registered
+    │   └── UnknownSpaceError (NotImplementedError)   a space of a type that nobody has registered
     ├── IncompatibleDatasetsError (ValueError)  datasets that cannot be combined
     ├── DataError (ValueError)                  a value that cannot be stored without loss
     ├── EpisodeIndexError (IndexError)          an episode that is not there
@@ -124,8 +124,8 @@ class SpaceError(MinariError, ValueError):
     """A space that cannot be written as JSON, or that does not fit the data."""
 
 
-class UnknownSpaceError(SpaceError):
-    """A space in a dataset whose type is neither one of Gymnasium's nor registered."""
+class UnknownSpaceError(SpaceError, NotImplementedError):
+    """A space of a type that is neither one of Gymnasium's nor registered."""
 
 
 class IncompatibleDatasetsError(MinariError, ValueError):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from minari.data_collector import DataCollector
     from minari.dataset.step_data import StepData
     from minari.leftovers import list_leftovers, remove_leftovers
-    from minari.storage.local import load_dataset
+    from minari.storage.local import list_local_datasets, load_dataset
     from minari.supported_versions import supported_dataset_versions
     from minari.utils import create_dataset_from_buffers
     from minari_collect import (
@@ -58,7 +58,6 @@ if TYPE_CHECKING:
         get_namespace_metadata,
         get_normalized_score,
         import_flat_hdf5,
-        list_local_datasets,
         list_local_namespaces,
         split_dataset,
         update_namespace_metadata,
@@ -140,7 +139,7 @@ if not TYPE_CHECKING:
             "minari.data_collector": ("DataCollector",),
             "minari.leftovers": ("list_leftovers", "remove_leftovers"),
             "minari.dataset.step_data": ("StepData",),
-            "minari.storage.local": ("load_dataset",),
+            "minari.storage.local": ("list_local_datasets", "load_dataset"),
             "minari.supported_versions": ("supported_dataset_versions",),
             "minari.utils": ("create_dataset_from_buffers",),
         },

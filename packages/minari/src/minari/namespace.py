@@ -10,7 +10,7 @@ from minari_core import (
     list_local_namespaces,
     update_namespace_metadata,
 )
-from minari_core.local.dataset_id import check_namespace as validate_namespace
+from minari_core.local.dataset_id import check_namespace
 from minari_core.local.namespaces import NAMESPACE_METADATA as NAMESPACE_METADATA_FILENAME
 from minari_core.local.namespaces import namespace_hierarchy
 from minari_hub import (
@@ -33,3 +33,15 @@ __all__ = [
     "upload_namespace",
     "validate_namespace",
 ]
+
+
+def validate_namespace(namespace: str | None) -> None:
+    """Raise unless a namespace is a relative path of plain names, such as ``D4RL/door``.
+
+    Raises:
+        DatasetIdError: It is malformed.
+        TypeError: It is None.
+    """
+    if namespace is None:
+        raise TypeError("Namespace cannot be None")
+    check_namespace(namespace)

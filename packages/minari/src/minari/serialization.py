@@ -16,6 +16,7 @@ Spaces with a dtype and a shape can be those of datasets, in every format.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,9 +26,9 @@ from minari_core.environments.own_spaces import register_space_reader, register_
 from minari_core.environments.space_json import (
     space_from_dict,
     space_from_json,
-    space_to_dict,
     space_to_json,
 )
+from minari_core.formats.public.spaces import public_space_json
 
 __all__ = ["deserialize_space", "serialize_space"]
 
@@ -39,8 +40,15 @@ class _Serializer:
     """Register a function for a class of spaces, as `functools.singledispatch` does."""
 
     def __call__(self, space: spaces.Space[Any], to_string: bool = True) -> str | dict[str, Any]:
-        """Return a space as JSON text, or as the dict that the text would be of."""
-        return space_to_json(space) if to_string else space_to_dict(space)
+        """Return a space as JSON text, or as the dict that the text would be of.
+
+        It is what the public Minari writes, where that keeps all of the space.
+        """
+        exact = space_to_json(space)
+        text = public_space_json(space)
+        if space_to_json(space_from_json(text)) != exact:
+            text = exact
+        return text if to_string else json.loads(text)
 
 
 class _Deserializer:

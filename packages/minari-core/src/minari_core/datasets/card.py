@@ -94,8 +94,8 @@ class DatasetCard:
         expert = self._details.get("expert_policy")
         if expert is not None and highest is not None:
             raise MetadataError(
-                "both expert_policy and ref_max_score are given; each of them says what the "
-                "maximum is, so give one"
+                "Can't pass a value for `expert_policy` and `ref_max_score` at the same time: each "
+                "of them says what the maximum is"
             )
         episodes = self._details.get("num_episodes_average_score", DEFAULT_SCORE_EPISODES)
         given: object = episodes

@@ -21,7 +21,12 @@ from minari_core.episodes import Episode
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
 from minari_core.episodes.new_episodes import prepare_new_episodes
 from minari_core.episodes.reward_metadata import remember_storage
-from minari_core.errors import EpisodeIndexError, IncompatibleDatasetsError, SamplingError
+from minari_core.errors import (
+    DatasetIdError,
+    EpisodeIndexError,
+    IncompatibleDatasetsError,
+    SamplingError,
+)
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.formats.registry import open_storage
 from minari_core.messages import format_value
@@ -59,6 +64,7 @@ class MinariDataset(DescribedDataset, TrainingMethods):
                 None.
 
         Raises:
+            DatasetIdError: ``data`` is neither a storage nor a path.
             DatasetNotFoundError: The folder holds no dataset.
             DatasetDamagedError: Its metadata is malformed.
             FormatError: Nothing installed reads its format.
@@ -66,6 +72,11 @@ class MinariDataset(DescribedDataset, TrainingMethods):
         """
         if isinstance(data, MinariStorage):
             data = data._inner
+        elif not isinstance(data, Storage | str | os.PathLike):
+            raise DatasetIdError(
+                f"Unrecognized type {type(data)} for data: give a storage, or the path of the "
+                "'data' folder of a dataset"
+            )
         self._storage = data if isinstance(data, Storage) else open_storage(Path(data))
         self._indices: range | Indices = range(self._storage.total_episodes)
         self._is_whole = episode_indices is None

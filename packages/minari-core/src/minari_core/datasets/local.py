@@ -27,6 +27,7 @@ from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import (
     choose_id,
     choose_id_or_path,
+    has_prefix,
     parse_dataset_id,
     select_latest_versions,
 )
@@ -128,7 +129,8 @@ def list_local_datasets(
             ``compatible_minari_version``, of those.
         compatible_minari_version: Only datasets in a format, and a version of it, that what is
             installed here reads.
-        prefix: Only ids that begin with this text.
+        prefix: Only ids that begin with this text. One that ends in a version, as ``x-v1``,
+            means this version, and not ``x-v10``.
 
     Returns:
         The metadata of each dataset by its id, in the order of namespaces, names and versions.
@@ -141,7 +143,7 @@ def list_local_datasets(
     found: dict[str, dict[str, JsonValue]] = {}
     damaged: list[str] = []
     for dataset_id in list_local_ids():
-        if prefix is not None and not dataset_id.startswith(prefix):
+        if not has_prefix(dataset_id, prefix):
             continue
         try:
             metadata = _read_from(dataset_id, read_dataset_metadata)

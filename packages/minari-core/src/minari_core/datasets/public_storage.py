@@ -138,6 +138,7 @@ class MinariStorage:
         metadata: dict[str, Any] = dict(self._inner.metadata)
         metadata["observation_space"] = self._inner.observation_space
         metadata["action_space"] = self._inner.action_space
+        metadata["jpeg_encoding"] = self.jpeg_encoding
         if "dataset_id" in metadata:
             metadata["dataset_size"] = self.get_size()
         else:
@@ -189,8 +190,13 @@ class MinariStorage:
         self._inner.append_episodes(_check_new(prepared, self._inner.total_episodes))
 
     def update_from_storage(self, storage: MinariStorage) -> None:
-        """Add all episodes of another storage."""
+        """Add all episodes of another storage, and the people that it names."""
         self._inner.append_storage(storage._inner)
+        mine, others = self.metadata, storage.metadata
+        people = {key: mine.get(key, set()) | others.get(key, set()) for key in _PEOPLE}
+        changes = {key: people[key] for key in _PEOPLE if people[key] != mine.get(key, set())}
+        if changes:
+            self.update_metadata(changes)
 
     def apply(
         self,

@@ -70,11 +70,11 @@ def describe_own_space(space: Space[Any], path: SpacePath) -> Fields | None:
     kind = type(space)
     name = f"{kind.__module__}.{kind.__qualname__}"
     if write is write_own_space.dispatch(object):
-        raise SpaceError(
-            f"{path.name}: {name} is not one of Gymnasium's own spaces, nor a subclass of one, and "
-            "cannot be kept; register functions that write and read it by "
-            "minari.serialization.serialize_space.register and deserialize_space.register, or give "
-            "observation_space or action_space as one of Gymnasium's"
+        raise UnknownSpaceError(
+            f"{path.name}: No serialization method available for {name}, which is not one of "
+            "Gymnasium's own spaces, nor a subclass of one; register functions that write and read "
+            "it by minari.serialization.serialize_space.register and deserialize_space.register, "
+            "or give observation_space or action_space as one of Gymnasium's"
         )
     try:
         described = write(space, to_string=False)

@@ -96,7 +96,7 @@ def check_format(data_format: str | None) -> str:
         return DEFAULT_FORMAT
     if data_format not in FORMATS:
         raise FormatError(
-            f"No storage implemented for {data_format!r}. Available formats: {', '.join(FORMATS)}"
+            f"No storage implemented for {data_format}. Available formats: {', '.join(FORMATS)}"
         )
     _load(FORMATS[data_format].storage)
     return data_format

@@ -17,6 +17,7 @@ _RESERVED_NAMES = frozenset(
 )
 _PART = re.compile(r"\w[\w-]*")
 _NAME_AND_VERSION = re.compile(r"(?P<name>.*)-v(?P<version>[0-9]+)", re.DOTALL)
+_ENDS_IN_VERSION = re.compile(r"-v[0-9]+\Z")
 _LONGEST_PART = 120
 _LONGEST_PART_NBYTES = 255  # of a name in a folder, in every usual file system
 MOST_PARTS = 32
@@ -122,6 +123,21 @@ def choose_id_or_path(
     if chosen is None:
         raise DatasetIdError("no dataset_name is given")
     return chosen
+
+
+def has_prefix(dataset_id: str, prefix: str | None) -> bool:
+    """Return whether an id begins with a text, whose version, if it ends in one, is complete.
+
+    Example:
+        >>> [has_prefix("D4RL/door-v10", prefix) for prefix in (None, "D4RL/", "D4RL/door-v1")]
+        [True, True, False]
+    """
+    if not prefix:
+        return True
+    goes_on_with_a_digit = dataset_id[len(prefix) : len(prefix) + 1].isdecimal()
+    return dataset_id.startswith(prefix) and not (
+        goes_on_with_a_digit and _ENDS_IN_VERSION.search(prefix)
+    )
 
 
 def select_latest_versions(dataset_ids: Iterable[str]) -> list[str]:

@@ -102,16 +102,17 @@ def confirm(question: str, *, yes: bool) -> None:
         yes: The user has said so already.
 
     Raises:
-        typer.BadParameter: There is nobody to ask.
+        typer.BadParameter: There is nobody to ask: neither a terminal, nor an answer in a pipe.
         typer.Exit: The answer was no.
     """
     if yes:
         return
-    if not sys.stdin.isatty():
-        raise typer.BadParameter("there is no terminal to ask for a confirmation on; give --yes")
     sys.stderr.write(f"{to_one_line(question)}? [y/N] ")
     sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+    answer = sys.stdin.readline()
+    if not answer and not sys.stdin.isatty():
+        raise typer.BadParameter("nobody answers the question; give --yes")
+    if answer.strip().lower() not in ("y", "yes"):
         say("nothing was changed")
         raise typer.Exit(1)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from minari_core.errors import DatasetIdError, MetadataError, MinariError, RemoteError
 from minari_core.json_values import JsonValue
-from minari_core.local.dataset_id import choose_id, parse_dataset_id, select_latest_versions
+from minari_core.local.dataset_id import (
+    choose_id,
+    has_prefix,
+    parse_dataset_id,
+    select_latest_versions,
+)
 from minari_core.messages import warn_caller
 from minari_hub.datasets.remote_dataset import RemoteDataset, ask_for_dataset
 from minari_hub.remotes.base import Remote
@@ -15,7 +18,6 @@ from minari_hub.transfer.objects import DatasetEntry
 from minari_hub.transfer.threads import map_many
 from minari_hub.untrusted.summary import Summary
 
-_ENDS_IN_VERSION = re.compile(r"-v[0-9]+\Z")
 _READERS = 16
 _MOST_NAMED = 10
 
@@ -115,7 +117,7 @@ def _list_remote(remote: Remote, prefix: str) -> dict[str, Summary]:
     broken: list[str] = []
     entries: dict[str, DatasetEntry] = {}
     for entry in remote.datasets(prefix):
-        if _is_wanted(entry.dataset_id, prefix):
+        if has_prefix(entry.dataset_id, prefix):
             try:
                 entries[str(parse_dataset_id(entry.dataset_id))] = entry
             except DatasetIdError as error:
@@ -139,15 +141,6 @@ def _list_remote(remote: Remote, prefix: str) -> dict[str, Summary]:
             f"{'; '.join(broken[:_MOST_NAMED])}{more}"
         )
     return found
-
-
-def _is_wanted(dataset_id: str, prefix: str) -> bool:
-    if not prefix:
-        return True
-    if not dataset_id.startswith(prefix):
-        return False
-    goes_on_with_a_digit = dataset_id[len(prefix) : len(prefix) + 1].isdecimal()
-    return not (goes_on_with_a_digit and _ENDS_IN_VERSION.search(prefix))
 
 
 def _summary_or_error(remote: Remote, entry: DatasetEntry) -> Summary | MinariError:

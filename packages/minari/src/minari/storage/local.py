@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import Any
 
 from gymnasium.spaces import Space
 
 from minari.dataset.minari_dataset import gen_dataset_id, parse_dataset_id
 from minari.storage.datasets_root_dir import get_dataset_path
-from minari_core import MinariDataset, delete_dataset, list_local_datasets
+from minari_core import MinariDataset, delete_dataset
+from minari_core import list_local_datasets as list_stored_datasets
 from minari_core import load_dataset as load_local_dataset
 from minari_core.datasets.public_storage import MinariStorage
 from minari_core.errors import DatasetNotFoundError
+from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import choose_id, choose_id_or_path
 from minari_core.local.dataset_id import parse_dataset_id as dataset_id_sort_key
 from minari_core.local.finding import build_not_found_error
-from minari_core.local.locations import is_path
+from minari_core.local.locations import DATA_FOLDER, dataset_folder, is_path
 
 __all__ = [
     "MinariDataset",
@@ -29,6 +32,35 @@ __all__ = [
     "load_dataset",
     "parse_dataset_id",
 ]
+
+
+def list_local_datasets(
+    latest_version: bool = False,
+    compatible_minari_version: bool = False,
+    prefix: str | None = None,
+) -> dict[str, dict[str, JsonValue]]:
+    """List the local datasets; see `minari_core.list_local_datasets`.
+
+    Args:
+        latest_version: Only the highest version of each dataset.
+        compatible_minari_version: Only datasets that what is installed here reads.
+        prefix: Only ids that begin with this text.
+
+    Returns:
+        The metadata of each dataset by its id, with ``dataset_size`` in megabytes and
+        ``jpeg_encoding``, which a columnar dataset does not store.
+    """
+    found = list_stored_datasets(latest_version, compatible_minari_version, prefix)
+    for dataset_id, metadata in found.items():
+        metadata.setdefault("jpeg_encoding", False)
+        if "dataset_size" not in metadata:
+            nbytes = 0
+            # Others may compact or delete it meanwhile.
+            with suppress(OSError):
+                files = (dataset_folder(dataset_id) / DATA_FOLDER).rglob("*")
+                nbytes = sum(path.stat().st_size for path in files if path.is_file())
+            metadata["dataset_size"] = round(nbytes / 1e6, 1)
+    return found
 
 
 def load_dataset(
