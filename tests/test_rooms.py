@@ -66,7 +66,8 @@ ORDER = {
         data_collector.callbacks
         data_collector
         storage
-        namespace utils leftovers
+        namespace utils leftovers distributions
+        viewer
         command_line.show
         command_line
         cli

@@ -30,7 +30,8 @@ Each class is also the built-in that people already catch::
     │   └── RemoteObjectExistsError (FileExistsError)
     ├── RemoteUrlError (ValueError)             a URL that names no remote
     ├── UntrustedNameError (ValueError)         a file name that a remote must not choose
-    └── MissingDependencyError (ImportError)    an extra that is not installed
+    ├── MissingDependencyError (ImportError)    an extra that is not installed
+    └── ViewerError (OSError)                   a page that cannot be served
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ __all__ = [
     "UnknownSpaceError",
     "UntrustedEnvironmentError",
     "UntrustedNameError",
+    "ViewerError",
 ]
 
 
@@ -182,3 +184,7 @@ class UntrustedNameError(MinariError, ValueError):
 
 class MissingDependencyError(MinariError, ImportError):
     """A package of an optional extra is not installed."""
+
+
+class ViewerError(MinariError, OSError):
+    """The page of a dataset cannot be served, because its port is taken."""

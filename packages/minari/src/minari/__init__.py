@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from minari.storage.local import list_local_datasets, load_dataset
     from minari.supported_versions import supported_dataset_versions
     from minari.utils import create_dataset_from_buffers
+    from minari.viewer.server import DatasetView, view_dataset
     from minari_collect import (
         CollectProgress,
         DataCollectorV0,
@@ -75,6 +76,7 @@ __all__ = [
     "DataCollector",
     "DataCollectorV0",
     "DatasetDetails",
+    "DatasetView",
     "EpisodeBuffer",
     "EpisodeData",
     "EpisodeMetadata",
@@ -120,6 +122,7 @@ __all__ = [
     "upload_dataset",
     "verify_dataset",
     "verify_remote_dataset",
+    "view_dataset",
 ]
 __all__ += errors.__all__
 
@@ -142,6 +145,7 @@ if not TYPE_CHECKING:
             "minari.storage.local": ("list_local_datasets", "load_dataset"),
             "minari.supported_versions": ("supported_dataset_versions",),
             "minari.utils": ("create_dataset_from_buffers",),
+            "minari.viewer.server": ("DatasetView", "view_dataset"),
         },
         modules=(
             "cli",

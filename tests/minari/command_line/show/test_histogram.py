@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minari
-from minari.command_line.show.histogram import compute_distribution, draw_bars
+from minari.command_line.show.histogram import draw_bars
+from minari.distributions.distribution import compute_distribution
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None:minari_core.MinariWarning")
 

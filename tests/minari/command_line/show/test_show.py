@@ -15,7 +15,7 @@ from gymnasium import spaces
 import minari
 import minari_core
 from minari.command_line.show.space_text import format_space
-from minari.command_line.show.statistics import compute_statistics
+from minari.distributions.returns import compute_statistics
 from minari.storage import get_dataset_path
 from tests.helpers.command_line import CommandLine, collect
 
@@ -269,7 +269,7 @@ def test_returns_add_up_across_shards_and_blocks(monkeypatch: pytest.MonkeyPatch
     expected = [float(episode.rewards.sum()) for episode in dataset]
     seen: list[tuple[int, int]] = []
     for steps in (1, 7, 1000):
-        monkeypatch.setattr("minari.command_line.show.statistics._STEPS_AT_ONCE", steps)
+        monkeypatch.setattr("minari.distributions.returns._STEPS_AT_ONCE", steps)
 
         statistics = compute_statistics(dataset, lambda *counts: seen.append(counts))
 

@@ -121,6 +121,29 @@ class Storage(ABC):
             DatasetDamagedError: What is stored cannot be read; the message names the file.
         """
 
+    def read_rows(
+        self, index: int, group: str, start: int, stop: int, *, copy: bool = True
+    ) -> object:
+        """Read some rows of one column group of an episode, and no more than these if possible.
+
+        Args:
+            index: The index of the episode, from 0 to ``total_episodes - 1``.
+            group: ``observations``, ``actions``, ``rewards``, ``terminations``, ``truncations``,
+                ``infos`` or ``extras``.
+            start: The first row, from 0, as `EpisodeData` counts the rows of the group.
+            stop: The last row + 1; there may be fewer rows.
+            copy: As in `read_episodes`.
+
+        Returns:
+            The rows in the structure in which `read_episodes` gives all of them.
+
+        Raises:
+            EpisodeIndexError: The episode is outside the storage.
+            DatasetDamagedError: What is stored cannot be read; the message names the file.
+        """
+        (episode,) = self.read_episodes([index], copy=copy)
+        return slice_rows(getattr(episode, group), slice(max(start, 0), max(stop, 0)))
+
     @abstractmethod
     def read_episode_metadata(self, indices: Iterable[int]) -> Iterator[EpisodeMetadata]:
         """Read the metadata of episodes without reading their steps."""
@@ -185,6 +208,15 @@ class Storage(ABC):
     @abstractmethod
     def refresh(self) -> bool:
         """Take in the episodes that other processes added; return whether there were any."""
+
+
+def slice_rows(value: object, rows: slice) -> object:
+    """Take rows of a column group, in dicts and tuples of whatever depth."""
+    if isinstance(value, dict):
+        return {key: slice_rows(inner, rows) for key, inner in value.items()}
+    if isinstance(value, tuple):
+        return tuple(slice_rows(inner, rows) for inner in value)
+    return value[rows]  # type: ignore[index]  # an array or a list
 
 
 def check_episode_index(episode: object, total: int) -> int:

@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from minari_core.columns import AXES
 from minari_core.episodes.episode import EpisodeBuffer, EpisodeData
 from minari_core.errors import (
     EpisodeIndexError,
     MetadataError,
 )
-from minari_core.storage.base import Storage
+from minari_core.storage.base import Storage, slice_rows
 from minari_core.testing.appending import AppendingConformance
 from minari_core.testing.examples import MOVE, POSITION, simple_episode
 from minari_core.testing.expectations import (
@@ -162,6 +163,33 @@ class StorageConformance(AppendingConformance):
         expect(found == wanted, f"episodes {found} were read, not {wanted}")
         entries = [entry.id for entry in storage.read_episode_metadata(np.array(wanted).tolist())]
         expect(entries == wanted, f"entries {entries} were read, not {wanted}")
+
+    def test_some_rows_of_an_episode_are_those_of_the_whole(self) -> None:
+        """Of every group, rows within an episode can be read, and none of its neighbours'."""
+        for name, space in self.spaces_to_hold().items():
+            space.seed(4)
+            storage = self.new_storage(space, MOVE)
+            buffers = []
+            for number, is_known in enumerate((True, False, True)):
+                buffer = simple_episode(number, 5)
+                buffer.observations = [space.sample() for _ in range(5 + is_known)]
+                buffer.metadata = {"final_observation_known": is_known}
+                buffers.append(buffer)
+            storage.append_episodes(buffers)
+            for episode in self._read_all(storage):
+                for rows in ((0, 2), (2, 5), (3, 9), (-2, 1), (4, 4), (7, 9)):
+                    for group in AXES:
+                        if AXES[group] != "episodes":
+                            found = storage.read_rows(episode.id, group, *rows)
+                            wanted = slice_rows(
+                                getattr(episode, group), slice(*np.maximum(rows, 0).tolist())
+                            )
+                            expect_same(found, wanted, f"{name}: rows {rows} of {group}")
+        for index in (-1, 3):
+            expect_raises(
+                EpisodeIndexError,
+                lambda: storage.read_rows(index, "rewards", 0, 1),  # noqa: B023
+            )
 
     def test_an_index_outside_is_refused(self) -> None:
         """Negative indices and those behind the last are no episodes."""

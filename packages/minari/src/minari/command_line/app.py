@@ -11,6 +11,7 @@ from minari.command_line.convert import convert, import_file
 from minari.command_line.datasets import combine, delete, split
 from minari.command_line.recover import recover
 from minari.command_line.show.command import show
+from minari.command_line.view import view
 from minari.leftovers import KINDS
 from minari_collect._version import __version__ as collect_version
 from minari_hub.command_line.app import VERSIONS, build_app
@@ -23,7 +24,7 @@ app = build_app(
     versions={"minari": __version__, "minari-collect": collect_version, **VERSIONS},
     leftovers=KINDS,
 )
-for command in (show, delete, combine, split, convert, collect, recover):
+for command in (show, view, delete, combine, split, convert, collect, recover):
     app.command()(command)
 app.command("import")(import_file)
 app.add_typer(cache, name="cache")

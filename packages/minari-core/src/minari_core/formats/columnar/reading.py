@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minari_core.columns import (
+    AXES,
     Column,
     Schema,
     StructColumn,
@@ -170,6 +171,26 @@ class ShardedStorage(Storage):
         except DatasetDamagedError as error:
             raise DatasetDamagedError(f"episode {number} in {reader.name}: {error}") from error
 
+    def read_rows(
+        self, index: int, group: str, start: int, stop: int, *, copy: bool = True
+    ) -> object:
+        """Read some rows of one column group of an episode; see `Storage.read_rows`."""
+        number = check_episode_index(index, len(self.index))
+        try:
+            return self._read(group, self._locate_rows(number, group, start, stop), copy)
+        except DatasetChangedError:
+            if not self.refresh():
+                raise
+            return self._read(group, self._locate_rows(number, group, start, stop), copy)
+
+    def _locate_rows(self, number: int, group: str, start: int, stop: int) -> list[Piece]:
+        rows, steps = self.index.locate(number)
+        pieces = rows if AXES[group] == "rows" else steps
+        unknown = self.index.unknown_finals
+        if group == "observations" and unknown is not None and unknown[number]:
+            pieces = _leave_last_out(pieces)
+        return _limit_pieces(pieces, start, stop)
+
     def read_episode_metadata(self, indices: Iterable[int]) -> Iterator[EpisodeMetadata]:
         """Read what is stored about episodes without reading their steps."""
         index = self.index
@@ -250,6 +271,19 @@ class ShardedStorage(Storage):
         self._index = None
         self._unions = None
         self._wider = {}
+
+
+def _limit_pieces(pieces: list[Piece], start: int, stop: int) -> list[Piece]:
+    """Keep the rows of an episode from ``start`` to ``stop - 1``; one empty piece if none."""
+    limited: list[Piece] = []
+    before = 0
+    for shard, first, last in pieces:
+        inside = max(first, first + start - before), min(last, first + stop - before)
+        if inside[0] < inside[1]:
+            limited.append((shard, *inside))
+        before += last - first
+    shard, first, _ = pieces[0]
+    return limited or [(shard, first, first)]
 
 
 def _leave_last_out(pieces: list[Piece]) -> list[Piece]:

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from minari.command_line.show.remote_statistics import fetch_statistics
-from minari.command_line.show.statistics import EpisodeStatistics, compute_statistics
 from minari.command_line.show.summary import Summary, print_summary
+from minari.distributions.returns import EpisodeStatistics, compute_statistics
 from minari_core import load_dataset
 from minari_core.errors import DatasetNotFoundError, FormatError, MinariError
 from minari_core.formats.columnar.manifest import get_data_format

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from minari.command_line.show.statistics import EpisodeStatistics, sum_runs
+from minari.distributions.returns import EpisodeStatistics, sum_runs
 from minari_core.columns import ArraySpec
 from minari_core.errors import DatasetDamagedError, MetadataError
 from minari_core.formats.columnar.episode_index import EpisodeIndex

@@ -9,14 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from minari.command_line.show.histogram import (
-    Distribution,
-    compute_distribution,
-    draw_bars,
-    format_number,
-)
+from minari.command_line.show.histogram import draw_bars, format_number
 from minari.command_line.show.space_text import format_space
-from minari.command_line.show.statistics import EpisodeStatistics
+from minari.distributions.distribution import Distribution, compute_distribution
+from minari.distributions.returns import EpisodeStatistics
 from minari_core.environments.env_specs import env_spec_from_json
 from minari_core.environments.space_json import space_from_json
 from minari_core.errors import MinariError

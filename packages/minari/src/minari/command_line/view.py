@@ -1,0 +1,60 @@
+"""``minari view``: a dataset on a page in the browser."""
+
+from __future__ import annotations
+
+import threading
+import webbrowser
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from minari.viewer.server import serve
+from minari_core import load_dataset
+from minari_hub.command_line.options import complete_local_ids
+from minari_hub.command_line.terminal import say
+
+
+def view(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID",
+            help="The id of a local dataset, or the path of its folder.",
+            autocompletion=complete_local_ids,
+        ),
+    ],
+    port: Annotated[
+        int,
+        typer.Option("--port", metavar="PORT", help="The port to serve at; any that is free if 0."),
+    ] = 0,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Print the address, and open nothing.")
+    ] = False,
+) -> None:
+    """Show a dataset in the browser.
+
+    A page with its episodes, which can be sorted, filtered, plotted and played. It is served on
+    this machine only, until Ctrl-C.
+    """
+    with serve(load_dataset(name), port) as address:
+        print_address(address)
+        if no_browser:
+            used = urlsplit(address).port
+            say(
+                f"from another machine: ssh -L {used}:127.0.0.1:{used} HOST, with this machine for "
+                "HOST, and open the address there",
+                style="dim",
+            )
+        else:
+            webbrowser.open(address)
+        say("Ctrl-C ends it", style="dim")
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            say("ended")
+
+
+def print_address(address: str) -> None:
+    """Print an address to stdout, for people and scripts."""
+    typer.echo(address)

@@ -1,0 +1,1 @@
+"""Returns and lengths of episodes, and how numbers are distributed."""

@@ -1,0 +1,374 @@
+"""What the page shows of a dataset, as plain values, from whatever storage it has.
+
+Rows of an episode of T steps share one axis: observation and info t are those before action t,
+and row T is what the last action led to, where that is known.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from minari.distributions.distribution import compute_distribution
+from minari.viewer.listing import EpisodeList
+from minari_core import EpisodeData, MinariDataset
+from minari_core.columns import AXES
+from minari_core.datasets.dataset import get_raw_storage
+from minari_core.errors import MinariError
+from minari_core.formats.columnar.reading import ShardedStorage
+from minari_core.json_values import JsonObject, JsonValue
+from minari_core.storage.base import slice_rows
+
+Numbers: TypeAlias = npt.NDArray[np.float64]
+ROLES = ("observations", "actions", "rewards", "infos", "extras")
+"""The column groups that the page plots, in its order; how an episode ended is in the list."""
+MOST_BUCKETS = 4096
+"""The most points of a line that one answer holds."""
+_ELEMENTS_AT_ONCE = 1 << 20
+_SMALLEST_IMAGE = 8
+_MOST_COLUMNS_KEPT = 64
+_MOST_EPISODES_KEPT = 2
+_MOST_SAMPLED = 64
+_MOST_ELEMENTS = 256
+_SHOWN_APART = frozenset(
+    {
+        "action_space",
+        "dataset_id",
+        "env_spec",
+        "eval_env_spec",
+        "observation_space",
+        "total_episodes",
+        "total_steps",
+    }
+)
+_DISTRIBUTED = frozenset({"observations", "actions", "rewards"})
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeColumn:
+    """One leaf of what was recorded, such as ``observations/camera``."""
+
+    path: str
+    """Its name on the page."""
+    role: str
+    """The column group it is in."""
+    keys: tuple[str | int, ...]
+    """The keys and indices that lead to it."""
+    kind: str
+    """``numbers``, ``image`` or ``text``."""
+    shape: tuple[int, ...]
+    """The shape of one row."""
+    dtype: str
+    """The dtype of numbers and images."""
+    rows: int
+    """T, or T + 1."""
+
+    def to_json(self) -> JsonObject:
+        """Return it as plain JSON values."""
+        return {
+            "path": self.path,
+            "role": self.role,
+            "kind": self.kind,
+            "shape": list(self.shape),
+            "dtype": self.dtype,
+            "rows": self.rows,
+            "dims": int(np.prod(self.shape)) if self.kind == "numbers" else 0,
+        }
+
+
+class PageData:
+    """The data of the page of one dataset or view; positions of episodes count from 0 in it."""
+
+    def __init__(self, dataset: MinariDataset) -> None:
+        """Read what the list of episodes needs at once.
+
+        Args:
+            dataset: A dataset or view.
+        """
+        self._dataset = dataset
+        self._storage = get_raw_storage(dataset)
+        self._indices = dataset.episode_indices
+        self._columns: OrderedDict[int, list[EpisodeColumn]] = OrderedDict()
+        self._kept: OrderedDict[int, EpisodeData] = OrderedDict()
+        self._reading = threading.Lock()
+        self.episodes = EpisodeList(dataset)
+        """The list of the episodes."""
+
+    def describe(self) -> JsonObject:
+        """Describe the dataset: what it says of itself, and how to load it."""
+        dataset, metadata = self._dataset, self._storage.metadata
+        facts: list[JsonValue] = []
+        for key, value in metadata.items():
+            if key not in _SHOWN_APART and value not in (None, "", [], {}):
+                facts.append([str(key), _describe_fact(value)])
+        return {
+            "id": str(dataset.id),
+            "location": str(self._storage.data_path or "memory"),
+            "total_episodes": len(dataset),
+            "total_steps": int(self.episodes.lengths.sum()),
+            "observation_space": str(self._storage.observation_space),
+            "action_space": str(self._storage.action_space),
+            "environment": _describe_environment(dataset),
+            "facts": facts,
+            "load": f"import minari\n\ndataset = minari.load_dataset({str(dataset.id)!r})",
+            "newer_episodes": self._storage.newer_episodes(),
+        }
+
+    def describe_episode(self, position: int) -> JsonObject:
+        """Describe an episode: its seed, options and metadata, and its columns.
+
+        Args:
+            position: The position in the dataset.
+        """
+        (entry,) = self._storage.read_episode_metadata([self._stored(position)])
+        return {
+            "position": position,
+            "id": entry.id,
+            "length": entry.total_steps,
+            "seed": None if entry.seed is None else str(entry.seed),
+            "options": None if entry.options is None else _to_text(entry.options),
+            "metadata": {str(key): _to_text(value) for key, value in entry.metadata.items()},
+            "final_observation_known": entry.final_observation_known,
+            "columns": [column.to_json() for column in self._list_columns(position)],
+        }
+
+    def read_series(
+        self, position: int, path: str, start: int, stop: int, buckets: int
+    ) -> tuple[Numbers, int]:
+        """Read a column of numbers, thinned out so that minima and maxima stay.
+
+        Rows are cut into buckets of neighbours. What is NaN, infinite or missing takes no part in
+        a bucket, and is counted.
+
+        Args:
+            position: The position of the episode.
+            path: The column.
+            start: The first row.
+            stop: The last row + 1.
+            buckets: The most buckets; one for each row where there are no more rows.
+
+        Returns:
+            Minimum, maximum and the count of what is not finite, shape (3, dims, buckets); and
+            the rows that each bucket has, but for the last.
+        """
+        column = self._get_column(position, path)
+        start, stop = max(start, 0), min(stop, column.rows)
+        rows = max(stop - start, 0)
+        width = -(-rows // min(max(buckets, 1), MOST_BUCKETS)) or 1
+        dims = int(np.prod(column.shape))
+        found = np.full((3, dims, -(-rows // width)), np.nan)
+        at_once = max(_ELEMENTS_AT_ONCE // max(dims * width, 1), 1)
+        for bucket in range(0, found.shape[2], at_once):
+            first = start + bucket * width
+            last = min(first + at_once * width, stop)
+            values = self._read_numbers(column, position, first, last)
+            starts = np.arange(0, last - first, width)
+            part = found[:, :, bucket : bucket + len(starts)]
+            part[0] = np.fmin.reduceat(values, starts, axis=0).T
+            part[1] = np.fmax.reduceat(values, starts, axis=0).T
+            part[2] = np.add.reduceat(np.isnan(values), starts, axis=0, dtype=float).T
+        return found, width
+
+    def read_values(self, position: int, step: int) -> JsonObject:
+        """Read the exact values of all columns at one step, as texts.
+
+        Args:
+            position: The position of the episode.
+            step: From 0 to T.
+
+        Returns:
+            By the path of each column a text for each element, or one for a value that is no
+            array; images are left out.
+        """
+        values: JsonObject = {}
+        for column in self._list_columns(position):
+            if column.kind == "image" or step >= column.rows:
+                continue
+            rows = self._read_rows(column, position, step, step + 1)
+            value = rows[0] if len(rows) else None
+            if column.kind == "numbers":
+                elements: npt.NDArray[Any] = np.ma.asarray(value).reshape(-1)
+                values[column.path] = [
+                    "missing" if each is np.ma.masked else str(each) for each in elements
+                ]
+            else:
+                values[column.path] = [_to_text(value)]
+        return values
+
+    def read_frames(self, position: int, path: str, start: int, stop: int) -> tuple[bytes, int]:
+        """Read images as raw bytes, row by row, with 1, 3 or 4 channels last.
+
+        Args:
+            position: The position of the episode.
+            path: A column of images.
+            start: The first row.
+            stop: The last row + 1.
+
+        Returns:
+            The bytes of the frames one after another, and the number of frames.
+        """
+        column = self._get_column(position, path)
+        start, stop = max(start, 0), min(stop, column.rows)
+        rows = np.asarray(self._read_rows(column, position, start, max(stop, start)))
+        return np.ascontiguousarray(rows).tobytes(), len(rows)
+
+    def describe_distributions(self) -> JsonObject:
+        """Describe how lengths and returns are distributed; returns are None while unknown."""
+        returns = self.episodes.returns
+        columns = [] if returns is None else list(returns.reshape(len(returns), -1).T)
+        distributions = [compute_distribution(column) for column in columns]
+        lengths = compute_distribution(self.episodes.lengths)
+        return {
+            "lengths": None if lengths is None else lengths.to_json(),
+            "returns": None
+            if returns is None
+            else [None if each is None else each.to_json() for each in distributions],
+        }
+
+    def describe_columns(self) -> JsonObject:
+        """Describe how rewards and each element of observations and actions are distributed.
+
+        At most 64 episodes count, evenly spread over the dataset, up to a million numbers of each
+        column.
+
+        Returns:
+            The number of episodes that count, and by the path of a column a distribution for each
+            of its first 256 elements.
+        """
+        total = len(self._indices)
+        chosen = np.unique(np.linspace(0, total - 1, min(total, _MOST_SAMPLED)).astype(int))
+        blocks: dict[str, list[Numbers]] = {}
+        for position in chosen.tolist():
+            for column in self._list_columns(position):
+                if column.kind == "numbers" and column.role in _DISTRIBUTED:
+                    dims = max(int(np.prod(column.shape)), 1)
+                    rows = min(column.rows, _ELEMENTS_AT_ONCE // (dims * len(chosen)) + 1)
+                    block = self._read_numbers(column, position, 0, rows)
+                    blocks.setdefault(column.path, []).append(block[:, :_MOST_ELEMENTS])
+        described: dict[str, JsonValue] = {}
+        for path, read in blocks.items():
+            of_elements = (
+                compute_distribution(np.concatenate([block[:, element] for block in read]))
+                for element in range(min(block.shape[1] for block in read))
+            )
+            described[path] = [None if each is None else each.to_json() for each in of_elements]
+        return {"episodes": len(chosen), "columns": described}
+
+    def _stored(self, position: int) -> int:
+        if not 0 <= position < len(self._indices):
+            raise LookupError(f"there is no episode {position} among {len(self._indices)}")
+        return int(self._indices[position])
+
+    def _get_column(self, position: int, path: str) -> EpisodeColumn:
+        for column in self._list_columns(position):
+            if column.path == path:
+                return column
+        raise LookupError(f"episode {position} has no column {path!r}")
+
+    def _list_columns(self, position: int) -> list[EpisodeColumn]:
+        columns = self._columns.get(position)
+        if columns is None:
+            columns = list(self._find_columns(self._stored(position)))
+            self._columns[position] = columns
+            while len(self._columns) > _MOST_COLUMNS_KEPT:
+                self._columns.popitem(last=False)
+        return columns
+
+    def _find_columns(self, index: int) -> Iterator[EpisodeColumn]:
+        length = int(self._storage.episode_lengths()[index])
+        (entry,) = self._storage.read_episode_metadata([index])
+        for role in ROLES:
+            rows = length + (AXES[role] == "rows")
+            if role == "observations" and not entry.final_observation_known:
+                rows = length
+            value = self._read_group(index, role, 0, 1)
+            for keys, leaf in _find_leaves(value, ()):
+                path = "/".join(map(str, (role, *keys)))
+                if isinstance(leaf, np.ndarray):
+                    shape, dtype = leaf.shape[1:], str(leaf.dtype)
+                    kind = _choose_kind(leaf)
+                else:
+                    shape, dtype, kind = (), "", "text"
+                yield EpisodeColumn(path, role, keys, kind, shape, dtype, rows)
+
+    def _read_rows(self, column: EpisodeColumn, position: int, start: int, stop: int) -> Any:
+        rows = self._read_group(self._stored(position), column.role, start, stop)
+        for key in column.keys:
+            rows = rows[key]
+        return rows
+
+    def _read_group(self, index: int, role: str, start: int, stop: int) -> Any:
+        if isinstance(self._storage, ShardedStorage):
+            return self._storage.read_rows(index, role, start, stop, copy=False)
+        # These read a whole episode for a row of it; the page asks for several of the same one.
+        with self._reading:
+            episode = self._kept.get(index)
+            if episode is None:
+                (episode,) = self._storage.read_episodes([index], copy=False)
+                self._kept[index] = episode
+                while len(self._kept) > _MOST_EPISODES_KEPT:
+                    self._kept.popitem(last=False)
+        return slice_rows(getattr(episode, role), slice(start, stop))
+
+    def _read_numbers(self, column: EpisodeColumn, position: int, start: int, stop: int) -> Numbers:
+        """Read rows as floats, NaN for what is not finite or missing, shape (rows, dims)."""
+        rows: Any = self._read_rows(column, position, start, stop)
+        if not isinstance(rows, np.ndarray) or rows.shape[1:] != column.shape:
+            # An info may be of one shape in a shard and of many in the next.
+            raise LookupError(f"{column.path} has values of different shapes, which have no plot")
+        numbers = np.ma.filled(np.ma.asarray(rows).astype(np.float64), np.nan)
+        flat: Numbers = numbers.reshape(len(rows), int(np.prod(column.shape)))
+        return np.where(np.isfinite(flat), flat, np.nan)
+
+
+def _find_leaves(
+    value: object, keys: tuple[str | int, ...]
+) -> Iterator[tuple[tuple[str | int, ...], object]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _find_leaves(inner, (*keys, key))
+    elif isinstance(value, tuple):
+        for index, inner in enumerate(value):
+            yield from _find_leaves(inner, (*keys, index))
+    else:
+        yield keys, value
+
+
+def _choose_kind(leaf: npt.NDArray[Any]) -> str:
+    """Tell images by their dtype and shape, (height, width) or with 1, 3 or 4 channels last."""
+    shape = leaf.shape[1:]
+    is_image = (
+        leaf.dtype == np.uint8
+        and not isinstance(leaf, np.ma.MaskedArray)
+        and (len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4)))
+        and min(shape[:2]) >= _SMALLEST_IMAGE
+    )
+    if is_image:
+        return "image"
+    return "numbers" if leaf.dtype.kind in "biuf" else "text"
+
+
+def _describe_fact(value: JsonValue) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_to_text, value))
+    return _to_text(value)
+
+
+def _describe_environment(dataset: MinariDataset) -> str | None:
+    """Name the environment; nothing of it is made, imported or run."""
+    try:
+        spec = dataset.env_spec
+    except MinariError as error:
+        return f"its spec cannot be read: {error}"
+    return None if spec is None else str(spec.id)
+
+
+def _to_text(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 2000 else f"{text[:2000]}…"

@@ -1,0 +1,618 @@
+"use strict";
+
+// Everything that a dataset says of itself becomes text, by `textContent`, and never markup.
+
+const ROW_HEIGHT = 24;
+const ROWS_AT_ONCE = 100;
+const FRAMES_AT_ONCE = 32;
+const CHUNKS_KEPT = 12;
+const SHOWN_DIMS = 8;
+const WIDTH = 1000;
+const HEIGHT = 120;
+// Scrolled heights beyond this are drawn wrongly by browsers.
+const MOST_PIXELS = 8e6;
+const SVG = "http://www.w3.org/2000/svg";
+// Okabe and Ito's colours, told apart by most colour-blind people, in both colour schemes.
+const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a7a00", "#7f7f7f"];
+
+const find = (id) => document.getElementById(id);
+
+function make(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  Object.assign(element, properties);
+  element.append(...children);
+  return element;
+}
+
+function makeSvg(tag, attributes = {}) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  return element;
+}
+
+async function ask(path, parameters = {}) {
+  const query = new URLSearchParams(parameters).toString();
+  const response = await fetch(query ? `${path}?${query}` : path);
+  if (!response.ok) {
+    const text = await response.text();
+    let sentence = text;
+    try {
+      sentence = JSON.parse(text).error;
+    } catch {
+      // It is the sentence already.
+    }
+    throw new Error(sentence);
+  }
+  return response;
+}
+
+async function askJson(path, parameters) {
+  const answer = await (await ask(path, parameters)).json();
+  if (answer.error) throw new Error(answer.error);
+  return answer;
+}
+
+function tell(error) {
+  find("notice").textContent = error ? error.message : "";
+}
+
+const formatCount = (number) => number.toLocaleString("en");
+
+function formatNumber(value) {
+  if (value === null) return "…";
+  if (Array.isArray(value)) return value.map(formatNumber).join(", ");
+  if (typeof value === "string") return value;
+  return Number.isInteger(value) && Math.abs(value) < 1e9 ? formatCount(value) : value.toPrecision(5).replace(/\.?0+$/, "");
+}
+
+/** The list of episodes: only the rows that are seen exist. */
+class EpisodeList {
+  constructor(choose) {
+    this.choose = choose;
+    this.sort = "id";
+    this.descending = false;
+    this.total = 0;
+    this.pages = new Map();
+    this.version = 0;
+    this.chosen = null;
+    const scroller = find("scroller");
+    scroller.addEventListener("scroll", () => this.draw());
+    scroller.addEventListener("keydown", (event) => this.move(event));
+    let timer = 0;
+    find("conditions").addEventListener("input", () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => this.reload(true), 150);
+    });
+    for (const [key, label] of [["id", "id"], ["length", "steps"], ["return", "return"], ["end", "ended"]]) {
+      const button = make("button", { type: "button", textContent: label });
+      button.dataset.key = key;
+      button.addEventListener("click", () => this.order(key));
+      find("heads").append(button);
+    }
+  }
+
+  get query() {
+    return { sort: this.sort, descending: this.descending, conditions: find("conditions").value };
+  }
+
+  order(key) {
+    this.descending = this.sort === key ? !this.descending : key !== "id";
+    this.sort = key;
+    this.reload(true);
+  }
+
+  async reload(fromTop) {
+    const version = ++this.version;
+    this.pages.clear();
+    if (fromTop) find("scroller").scrollTop = 0;
+    try {
+      const answer = await this.load(0, version);
+      if (version !== this.version) return;
+      this.total = answer.total;
+      this.keys = answer.keys;
+      const failure = answer.failure ? `; ${answer.failure}` : "";
+      const reading = answer.progress < 1 ? `; reading returns and metadata, ${Math.floor(100 * answer.progress)} %` : "";
+      find("answer").textContent = `${formatCount(answer.total)} episodes${reading}${failure}`;
+      if (answer.progress < 1) setTimeout(() => version === this.version && this.reload(false), 500);
+    } catch (error) {
+      if (version !== this.version) return;
+      this.total = 0;
+      find("answer").textContent = error.message;
+      if (error.message.includes("being read")) setTimeout(() => version === this.version && this.reload(false), 500);
+    }
+    for (const button of find("heads").children) {
+      const isOrder = button.dataset.key === this.sort;
+      button.setAttribute("aria-sort", isOrder ? (this.descending ? "descending" : "ascending") : "none");
+      button.textContent = button.textContent.replace(/ [\u2191\u2193]$/, "") + (isOrder ? (this.descending ? " \u2193" : " \u2191") : "");
+    }
+    find("extent").style.height = `${Math.min(this.total * ROW_HEIGHT, MOST_PIXELS)}px`;
+    this.draw();
+  }
+
+  async load(page, version) {
+    this.pages.set(page, null);
+    const answer = await askJson("/episodes", { ...this.query, start: page * ROWS_AT_ONCE, count: ROWS_AT_ONCE });
+    if (version === this.version) this.pages.set(page, answer.rows);
+    return answer;
+  }
+
+  /** The row at the top: of long lists a pixel stands for more than one. */
+  get firstRow() {
+    const scroller = find("scroller");
+    const height = this.total * ROW_HEIGHT;
+    if (height <= MOST_PIXELS) return scroller.scrollTop / ROW_HEIGHT;
+    const range = MOST_PIXELS - scroller.clientHeight;
+    return (scroller.scrollTop / range) * (this.total - scroller.clientHeight / ROW_HEIGHT);
+  }
+
+  draw() {
+    const scroller = find("scroller");
+    const first = this.firstRow;
+    const count = Math.ceil(scroller.clientHeight / ROW_HEIGHT) + 1;
+    const rows = [];
+    for (let row = Math.floor(first); row < Math.min(first + count, this.total); row++) {
+      const page = Math.floor(row / ROWS_AT_ONCE);
+      if (!this.pages.has(page)) {
+        const version = this.version;
+        this.load(page, version).then(() => version === this.version && this.draw(), tell);
+      }
+      const episode = this.pages.get(page)?.[row % ROWS_AT_ONCE];
+      const element = make("div", { className: "row" });
+      element.style.top = `${scroller.scrollTop + (row - first) * ROW_HEIGHT}px`;
+      if (episode) {
+        for (const text of [episode.id, formatCount(episode.length), formatNumber(episode.return), episode.end ?? "…"]) {
+          element.append(make("span", { textContent: String(text) }));
+        }
+        element.title = Object.entries({ seed: episode.seed ?? "none", ...episode.metadata }).map(([key, value]) => `${key}: ${value}`).join("\n");
+        element.classList.toggle("chosen", episode.position === this.chosen);
+        element.addEventListener("click", () => this.show(episode.position));
+      }
+      rows.push(element);
+    }
+    scroller.replaceChildren(find("extent"), ...rows);
+  }
+
+  show(position) {
+    this.chosen = position;
+    this.draw();
+    this.choose(position);
+  }
+
+  async move(event) {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!step || this.chosen === null) return;
+    event.preventDefault();
+    event.stopPropagation();
+    try {
+      const { row } = await askJson("/row", { ...this.query, position: this.chosen });
+      const next = Math.min(Math.max((row ?? -1) + step, 0), this.total - 1);
+      const { rows } = await askJson("/episodes", { ...this.query, start: next, count: 1 });
+      if (rows.length) this.show(rows[0].position);
+    } catch (error) {
+      tell(error);
+    }
+  }
+}
+
+/** A column of numbers over the steps, thinned out by the server to what the width can show. */
+class Plot {
+  constructor(episode, column) {
+    this.episode = episode;
+    this.column = column;
+    this.dims = Math.min(column.dims, SHOWN_DIMS);
+    this.svg = makeSvg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" });
+    this.svg.setAttribute("aria-label", column.path);
+    this.values = make("ul", { className: "values" });
+    const shape = column.shape.length ? ` (${column.shape.join(" × ")})` : "";
+    this.range = make("small");
+    const heading = make("h3", {}, `${column.path}${shape} ${column.dtype} `, this.range);
+    this.element = make("div", { className: "plot" }, heading, this.svg, this.values);
+    this.element.dataset.path = column.path;
+    this.cursor = makeSvg("line", { class: "cursor", y1: 0, y2: HEIGHT });
+    this.picked = makeSvg("rect", { class: "picked", y: 0, height: HEIGHT, width: 0 });
+    this.listen();
+  }
+
+  listen() {
+    let from = null;
+    this.svg.addEventListener("pointerdown", (event) => {
+      from = this.stepAt(event);
+      this.svg.setPointerCapture(event.pointerId);
+    });
+    this.svg.addEventListener("pointermove", (event) => {
+      if (from === null) return;
+      const [first, last] = [from, this.stepAt(event)].sort((a, b) => a - b);
+      this.picked.setAttribute("x", this.xOf(first));
+      this.picked.setAttribute("width", this.xOf(last) - this.xOf(first));
+    });
+    this.svg.addEventListener("pointerup", (event) => {
+      const [first, last] = [from ?? 0, this.stepAt(event)].sort((a, b) => a - b);
+      this.picked.setAttribute("width", 0);
+      if (from !== null && this.xOf(last) - this.xOf(first) > 8) this.episode.zoom(Math.floor(first), Math.ceil(last) + 1);
+      else this.episode.go(Math.round(this.stepAt(event)));
+      from = null;
+    });
+    this.svg.addEventListener("dblclick", () => this.episode.zoom(0, this.episode.length + 1));
+    this.svg.addEventListener("wheel", (event) => {
+      if (!event.ctrlKey && !event.metaKey) return;
+      event.preventDefault();
+      const centre = this.stepAt(event);
+      const factor = event.deltaY < 0 ? 0.7 : 1 / 0.7;
+      this.episode.zoom(Math.floor(centre - (centre - this.episode.first) * factor), Math.ceil(centre + (this.episode.last - centre) * factor));
+    }, { passive: false });
+  }
+
+  xOf(step) {
+    const { first, last } = this.episode;
+    // A step has a width, so that one alone is seen as well.
+    return ((step - first + 0.5) / Math.max(last - first, 1)) * WIDTH;
+  }
+
+  stepAt(event) {
+    const box = this.svg.getBoundingClientRect();
+    const { first, last } = this.episode;
+    const step = first + ((event.clientX - box.left) / box.width) * (last - first) - 0.5;
+    return Math.min(Math.max(step, first), last - 1);
+  }
+
+  async load() {
+    const { episode, column } = this;
+    const [first, last] = [episode.first, episode.last];
+    const response = await ask("/series", { position: episode.position, column: column.path, start: first, stop: last, buckets: WIDTH });
+    const width = Number(response.headers.get("X-Width"));
+    const numbers = new Float64Array(await response.arrayBuffer());
+    if (episode.isGone || first !== episode.first || last !== episode.last) return;
+    this.drawSeries(numbers, first, width);
+  }
+
+  drawSeries(numbers, first, width) {
+    const dims = this.column.dims;
+    const buckets = dims ? numbers.length / (3 * dims) : 0;
+    const at = (plane, dim, bucket) => numbers[(plane * dims + dim) * buckets + bucket];
+    let [low, high] = [Infinity, -Infinity];
+    for (let dim = 0; dim < this.dims; dim++) {
+      for (let bucket = 0; bucket < buckets; bucket++) {
+        // Comparisons with NaN are false, so that it moves no border.
+        if (at(0, dim, bucket) < low) low = at(0, dim, bucket);
+        if (at(1, dim, bucket) > high) high = at(1, dim, bucket);
+      }
+    }
+    const range = high - low;
+    const y = (value) => (range > 0 ? 6 + ((high - value) / range) * (HEIGHT - 12) : HEIGHT / 2);
+    const rows = this.column.rows;
+    const drawn = [];
+    for (let dim = 0; dim < this.dims; dim++) {
+      let path = "";
+      let dots = "";
+      let isDown = false;
+      for (let bucket = 0; bucket < buckets; bucket++) {
+        const [least, most] = [at(0, dim, bucket), at(1, dim, bucket)];
+        const step = Math.min(first + (bucket + 0.5) * width - 0.5, rows - 1);
+        const x = this.xOf(step).toFixed(1);
+        if (Number.isNaN(least)) {
+          isDown = false;
+        } else {
+          const isAlone = !isDown && !(bucket + 1 < buckets && !Number.isNaN(at(0, dim, bucket + 1)));
+          // A value between two holes is a dot, since a line of one point cannot be seen.
+          if (isAlone && least === most) dots += `M${x} ${y(least).toFixed(1)}h0.01`;
+          path += `${isDown ? "L" : "M"}${x} ${y(least).toFixed(1)}`;
+          if (least !== most) path += `L${x} ${y(most).toFixed(1)}`;
+          isDown = true;
+        }
+        if (at(2, dim, bucket) > 0) drawn.push(makeSvg("line", { class: "hole", x1: x, x2: x, y1: HEIGHT - 5, y2: HEIGHT }));
+      }
+      const stroke = COLOURS[dim % COLOURS.length];
+      drawn.push(makeSvg("path", { d: path, stroke }));
+      if (dots) drawn.push(makeSvg("path", { class: "dots", d: dots, stroke }));
+    }
+    this.svg.replaceChildren(...drawn, this.picked, this.cursor);
+    this.svg.dataset.low = low;
+    this.svg.dataset.high = high;
+    const steps = `steps ${formatCount(this.episode.first)} to ${formatCount(Math.min(this.episode.last, rows) - 1)}`;
+    this.range.textContent = low > high ? `${steps}, no finite value` : `${steps}, ${formatNumber(low)} to ${formatNumber(high)}`;
+    this.moveCursor();
+  }
+
+  moveCursor() {
+    const x = this.xOf(this.episode.step);
+    this.cursor.setAttribute("x1", x);
+    this.cursor.setAttribute("x2", x);
+  }
+
+  showValues(texts) {
+    const items = (texts ?? []).slice(0, this.column.kind === "numbers" ? this.dims : undefined).map((text, dim) => {
+      const swatch = make("span", { className: "swatch" });
+      swatch.style.background = COLOURS[dim % COLOURS.length];
+      const label = this.column.dims > 1 ? `${dim}: ` : "";
+      return make("li", {}, ...(this.column.kind === "numbers" ? [swatch] : []), `${label}${text}`);
+    });
+    if (texts === undefined) items.push(make("li", { textContent: "no value at this step" }));
+    if (this.column.dims > this.dims) {
+      const more = make("button", { type: "button", textContent: `show all ${this.column.dims} elements` });
+      more.addEventListener("click", () => {
+        this.dims = this.column.dims;
+        this.load().catch(tell);
+        this.episode.loadValues();
+      });
+      items.push(make("li", {}, more));
+    }
+    this.values.replaceChildren(...items);
+  }
+}
+
+/** The frames of a column of images, in chunks that are fetched ahead. */
+class Screen {
+  constructor(episode, column) {
+    this.episode = episode;
+    this.column = column;
+    this.chunks = new Map();
+    const [height, width] = column.shape;
+    this.canvas = make("canvas", { width, height });
+    const scale = Math.max(1, Math.min(4, Math.floor(320 / Math.max(width, height))));
+    this.canvas.style.width = `${width * scale}px`;
+    this.canvas.dataset.path = column.path;
+    this.context = this.canvas.getContext("2d");
+    this.image = this.context.createImageData(width, height);
+    this.element = make("figure", {}, this.canvas, make("figcaption", { textContent: column.path }));
+  }
+
+  fetchChunk(number) {
+    const start = number * FRAMES_AT_ONCE;
+    if (start >= this.column.rows || this.chunks.has(number)) return;
+    const { episode, column } = this;
+    const loading = ask("/frames", { position: episode.position, column: column.path, start, count: FRAMES_AT_ONCE })
+      .then((response) => response.arrayBuffer())
+      .then((bytes) => {
+        if (this.chunks.get(number) !== loading) return;
+        this.chunks.set(number, new Uint8Array(bytes));
+        this.draw();
+      })
+      .catch((error) => {
+        this.chunks.delete(number);
+        tell(error);
+      });
+    this.chunks.set(number, loading);
+    for (const kept of this.chunks.keys()) {
+      if (this.chunks.size <= CHUNKS_KEPT) break;
+      if (kept !== number) this.chunks.delete(kept);
+    }
+  }
+
+  /** Whether the frame of the present step is on the canvas. */
+  draw() {
+    const step = Math.min(this.episode.step, this.column.rows - 1);
+    const number = Math.floor(step / FRAMES_AT_ONCE);
+    this.fetchChunk(number);
+    this.fetchChunk(number + 1);
+    const chunk = this.chunks.get(number);
+    if (!(chunk instanceof Uint8Array)) return false;
+    const [height, width, channels = 1] = this.column.shape;
+    const pixels = this.image.data;
+    let from = (step % FRAMES_AT_ONCE) * height * width * channels;
+    for (let to = 0; to < pixels.length; to += 4, from += channels) {
+      pixels[to] = chunk[from];
+      pixels[to + 1] = chunk[channels > 1 ? from + 1 : from];
+      pixels[to + 2] = chunk[channels > 1 ? from + 2 : from];
+      pixels[to + 3] = channels === 4 ? chunk[from + 3] : 255;
+    }
+    this.context.putImageData(this.image, 0, 0);
+    this.canvas.dataset.step = step;
+    return true;
+  }
+}
+
+/** The chosen episode, its one axis and its one cursor. */
+class Episode {
+  constructor(description) {
+    Object.assign(this, { position: description.position, length: description.length });
+    this.step = 0;
+    this.first = 0;
+    this.last = this.length + 1;
+    this.isGone = false;
+    this.isAsking = false;
+    this.description = description;
+    this.screens = description.columns.filter((column) => column.kind === "image").map((column) => new Screen(this, column));
+    this.plots = description.columns.filter((column) => column.kind !== "image").map((column) => new Plot(this, column));
+  }
+
+  show() {
+    const { description } = this;
+    find("title").textContent = `Episode ${description.id}`;
+    const facts = [`${formatCount(this.length)} steps`, description.seed === null ? "no seed" : `seed ${description.seed}`];
+    if (description.options !== null) facts.push(`options ${description.options}`);
+    if (!description.final_observation_known) facts.push("final observation unknown");
+    for (const [key, value] of Object.entries(description.metadata)) facts.push(`${key} ${value}`);
+    find("facts").textContent = facts.join(" · ");
+    find("player").hidden = !this.screens.length;
+    find("screens").replaceChildren(...this.screens.map((screen) => screen.element));
+    find("plots").replaceChildren(...this.plots.map((plot) => plot.element));
+    find("step").max = this.length;
+    this.filterColumns();
+    this.go(0);
+    this.loadPlots();
+  }
+
+  filterColumns() {
+    const words = find("columns").value.toLowerCase().split(/\s+/).filter(Boolean);
+    for (const plot of this.plots) {
+      plot.element.hidden = words.length > 0 && !words.some((word) => plot.column.path.toLowerCase().includes(word));
+    }
+  }
+
+  loadPlots() {
+    for (const plot of this.plots) {
+      if (plot.column.kind === "numbers") plot.load().catch(tell);
+      else plot.svg.remove();
+    }
+  }
+
+  zoom(first, last) {
+    this.first = Math.max(first, 0);
+    this.last = Math.min(Math.max(last, this.first + 2), this.length + 1);
+    this.first = Math.min(this.first, this.last - 2);
+    find("whole").hidden = this.first === 0 && this.last === this.length + 1;
+    this.loadPlots();
+  }
+
+  /** Move the cursor; whatever is slow follows when it can. */
+  go(step) {
+    this.step = Math.min(Math.max(step, 0), this.length);
+    find("step").value = this.step;
+    find("at").textContent = `${formatCount(this.step)} of ${formatCount(this.length)}`;
+    for (const plot of this.plots) plot.moveCursor();
+    this.loadValues();
+    return this.screens.map((screen) => screen.draw()).every(Boolean);
+  }
+
+  async loadValues() {
+    if (this.isAsking) return;
+    this.isAsking = true;
+    try {
+      let step = null;
+      while (step !== this.step && !this.isGone) {
+        step = this.step;
+        const values = await askJson("/values", { position: this.position, step });
+        if (this.isGone) return;
+        for (const plot of this.plots) plot.showValues(values[plot.column.path]);
+        find("plots").dataset.step = step;
+      }
+    } catch (error) {
+      tell(error);
+    } finally {
+      this.isAsking = false;
+    }
+  }
+}
+
+/** Plays at a rate by the clock: no frame is left out unless it has not arrived. */
+class Player {
+  constructor() {
+    this.episode = null;
+    this.isPlaying = false;
+    for (const rate of [5, 10, 30, 60]) find("rate").append(make("option", { value: rate, textContent: `${rate} / s`, selected: rate === 30 }));
+    find("play").addEventListener("click", () => (this.isPlaying ? this.pause() : this.play()));
+    find("step").addEventListener("input", () => {
+      this.pause();
+      this.episode?.go(Number(find("step").value));
+    });
+    find("whole").addEventListener("click", () => this.episode?.zoom(0, this.episode.length + 1));
+    find("columns").addEventListener("input", () => this.episode?.filterColumns());
+    document.addEventListener("keydown", (event) => this.press(event));
+  }
+
+  press(event) {
+    if (!this.episode || event.target.matches("input[type=search], select")) return;
+    const step = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity }[event.key];
+    if (step) {
+      event.preventDefault();
+      this.pause();
+      this.episode.go(this.episode.step + step);
+    } else if (event.key === " " && !event.target.matches("button")) {
+      event.preventDefault();
+      find("play").click();
+    }
+  }
+
+  choose(episode) {
+    this.pause();
+    if (this.episode) this.episode.isGone = true;
+    this.episode = episode;
+    episode.show();
+  }
+
+  play() {
+    const { episode } = this;
+    if (!episode) return;
+    if (episode.step >= episode.length) episode.go(0);
+    this.isPlaying = true;
+    find("play").textContent = "Pause";
+    let due = performance.now();
+    const advance = (now) => {
+      if (!this.isPlaying || this.episode !== episode) return;
+      const wait = 1000 / Number(find("rate").value);
+      if (now >= due) {
+        const isShown = episode.go(episode.step + 1);
+        // Without its frame the clock waits as well.
+        due = isShown ? Math.max(due + wait, now - wait) : now + wait;
+        if (!isShown) episode.go(episode.step - 1);
+      }
+      if (episode.step >= episode.length) this.pause();
+      else requestAnimationFrame(advance);
+    };
+    requestAnimationFrame(advance);
+  }
+
+  pause() {
+    this.isPlaying = false;
+    find("play").textContent = "Play";
+  }
+}
+
+function drawDistribution(name, distribution) {
+  const box = make("div", { className: "distribution" }, make("strong", { textContent: name }));
+  if (!distribution) {
+    box.append(make("p", { textContent: "no finite value" }));
+    return box;
+  }
+  const { counts, edges } = distribution.histogram;
+  const most = Math.max(...counts);
+  const svg = makeSvg("svg", { viewBox: `0 0 ${counts.length} 70`, preserveAspectRatio: "none", role: "img" });
+  counts.forEach((count, index) => {
+    // Whatever is counted is seen.
+    const height = count ? Math.max((68 * count) / most, 2) : 0;
+    const bar = makeSvg("rect", { x: index + 0.04, width: 0.92, y: 70 - height, height });
+    const title = makeSvg("title");
+    title.textContent = `${formatNumber(edges[index])} to ${formatNumber(edges[index + 1])}: ${formatCount(count)}`;
+    bar.append(title);
+    svg.append(bar);
+  });
+  const figures = ["min", "mean", "max", "std"].map((key) => `${key} ${formatNumber(distribution[key])}`);
+  if (distribution.not_finite) figures.push(`${formatCount(distribution.not_finite)} not finite`);
+  box.append(svg, make("p", { textContent: figures.join(", ") }));
+  return box;
+}
+
+async function describe() {
+  const dataset = await askJson("/dataset");
+  document.title = `${dataset.id} – Minari`;
+  find("id").textContent = dataset.id;
+  find("totals").textContent = `${formatCount(dataset.total_episodes)} episodes, ${formatCount(dataset.total_steps)} steps`;
+  const facts = [["environment", dataset.environment ?? "none"], ["observations", dataset.observation_space], ["actions", dataset.action_space], ["folder", dataset.location], ...dataset.facts];
+  for (const [name, value] of facts) find("description").append(make("dt", { textContent: name }), make("dd", { textContent: value }));
+  find("load").textContent = dataset.load;
+}
+
+async function showDistributions() {
+  const add = (name, distribution) => find("distributions").append(drawDistribution(name, distribution));
+  const { columns, episodes } = await askJson("/columns");
+  let known = await askJson("/distributions");
+  add("length", known.lengths);
+  for (const [path, elements] of Object.entries(columns)) {
+    elements.forEach((each, index) => add(elements.length > 1 ? `${path} ${index}` : path, each));
+  }
+  find("distributions").append(make("p", { textContent: `Columns: of ${formatCount(episodes)} episodes.` }));
+  for (let tries = 0; known.returns === null && tries < 600; tries++) {
+    await new Promise((resume) => setTimeout(resume, 500));
+    known = await askJson("/distributions");
+  }
+  (known.returns ?? []).forEach((each, index, all) => {
+    find("distributions").prepend(drawDistribution(all.length > 1 ? `return ${index}` : "return", each));
+  });
+}
+
+function start() {
+  const player = new Player();
+  const list = new EpisodeList(async (position) => {
+    try {
+      const description = await askJson("/episode", { position });
+      tell(null);
+      if (list.chosen === position) player.choose(new Episode(description));
+    } catch (error) {
+      tell(error);
+    }
+  });
+  list.reload(true).then(() => list.total && list.show(0));
+  describe().then(showDistributions).catch(tell);
+}
+
+start();
