@@ -622,3 +622,26 @@ def test_a_forked_process_leaves_its_parents_recording_alone(datasets_root: Path
 
     assert [(episode.seed, len(episode)) for episode in dataset] == [(1, 5), (2, 5), (3, 2)]
     assert [episode.seed for episode in load_dataset("tests/child-v0")] == [7]
+
+
+class Tensor(np.ndarray[Any, Any]):
+    """A number that PyTorch keeps, with its method that makes it one of numpy's."""
+
+    def numpy(self) -> Any:
+        return np.asarray(self)
+
+
+@pytest.mark.parametrize("data", ["observation", "reward", "action"])
+def test_a_tensor_is_refused_with_the_way_to_make_a_number_or_an_array(data: str) -> None:
+    step = {"observation": np.zeros(2), "reward": 1.0, "action": 0}
+    tensor = np.asarray(step[data], np.float64).view(Tensor)
+    step[data] = tensor
+    collector = DataCollectorV0(
+        Scripted(moments=[Moment(np.zeros(2)), Moment(step["observation"], reward=step["reward"])])
+    )
+    collector.reset()
+    way = r"give its \.numpy\(\)" + (r", or its \.item\(\)" if tensor.shape == () else "")
+    with pytest.raises(
+        DataError, match=f"episode 0, step 0: {data}: .* is no array of numpy; {way}"
+    ):
+        collector.step(step["action"])

@@ -25,7 +25,7 @@ from minari_collect import CollectProgress, DataCollectorV0, collect_dataset
 from minari_collect.workers.messages import derive_seeds
 from minari_collect.workers.policies import load_policy
 from minari_core.datasets.local import load_dataset
-from minari_core.errors import DataError, DatasetExistsError, RecordingError
+from minari_core.errors import DataError, DatasetExistsError, DatasetWriteError, RecordingError
 from minari_core.local.verifying import verify_dataset
 from minari_core.messages import format_value
 from tests.collect.helpers.collect_work import (
@@ -418,6 +418,53 @@ def test_parts_of_an_earlier_run_that_overlap_are_counted_once(
 
     wanted = collect_dataset("tests/wanted-v0", Counting, total_episodes=8, **arguments)
     assert fingerprint(dataset) == fingerprint(wanted)
+
+
+def test_what_else_is_in_a_work_folder_stays_there(tmp_path: Path) -> None:
+    work = tmp_path / "mine"
+    for path in (work / "thesis.txt", work / "episodes" / "notes.txt", work / ".hidden"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("precious")
+    before = sorted(work.rglob("*"))
+    executor = ThreadPoolExecutor(1)
+
+    for number in range(2):
+        dataset = collect_dataset(
+            f"tests/{number}-v0", Counting, total_episodes=3, work_dir=work, executor=executor
+        )
+        assert len(dataset) == 3
+        assert sorted(work.rglob("*")) == before
+    collect_dataset(
+        "tests/own-v0", Counting, total_episodes=3, work_dir=tmp_path / "own", executor=executor
+    )
+    assert not (tmp_path / "own").exists()
+
+
+@pytest.mark.parametrize("work_dir", [5, b"work", "", "a\0b", object()])
+def test_a_work_folder_that_is_no_path_is_refused(work_dir: Any, datasets_root: Path) -> None:
+    with pytest.raises(DataError, match=r"work_dir is .*; give the path of a folder, or None"):
+        collect_dataset("tests/a-v0", Counting, total_episodes=1, work_dir=work_dir)
+    assert not list(datasets_root.rglob("*"))
+
+
+@pytest.mark.parametrize("below", ["", "folder"])
+@pytest.mark.parametrize("is_root", [False, True])
+def test_a_folder_that_cannot_be_written_to_is_refused_before_anything_is_collected(
+    is_root: bool, below: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    place = tmp_path / "file" / below
+    options: dict[str, Any] = {"work_dir": place}
+    if is_root:
+        monkeypatch.setenv("MINARI_DATASETS_PATH", str(place))
+        options = {}
+    with pytest.raises(
+        DatasetWriteError, match=r"the run cannot work in .*file.*make that a folder"
+    ):
+        collect_dataset(
+            "tests/a-v0", Counting, total_episodes=1, executor=ThreadPoolExecutor(1), **options
+        )
+    assert [path.name for path in tmp_path.iterdir() if path.name != "datasets"] == ["file"]
 
 
 class StopCollectingError(Exception):

@@ -234,6 +234,8 @@ FOR_PROGRAMS = (
     "trust_paths=True",
     "skip_wrappers={}",
     "give its .numpy()",
+    "give its .detach().numpy()",
+    "its .item()",
     "work_dir_is_shared=False",
     "list_local_namespaces()",
     "collate_fn=",

@@ -81,8 +81,24 @@ def format_value(value: object) -> str:
 
 
 def advise_array(value: object) -> str:
-    """Say how the tensor of another library becomes an array; nothing of other values."""
-    return "; give its .numpy()" if callable(getattr(value, "numpy", None)) else ""
+    """Say how a tensor of another library becomes an array; nothing of other values.
+
+    Args:
+        value: The value. Lists and tuples are looked into.
+    """
+    if isinstance(value, list | tuple):
+        # One of each type tells of all.
+        return next(
+            filter(
+                None, map(advise_array, dict(zip(map(type, value), value, strict=True)).values())
+            ),
+            "",
+        )
+    if not callable(getattr(value, "numpy", None)):
+        return ""
+    needs_detaching = getattr(value, "requires_grad", False) is True
+    advice = "; give its .detach().numpy()" if needs_detaching else "; give its .numpy()"
+    return f"{advice}, or its .item()" if getattr(value, "shape", None) == () else advice
 
 
 def outline(value: object) -> str:

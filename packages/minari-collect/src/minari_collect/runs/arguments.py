@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
 from numbers import Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -116,6 +117,19 @@ def check_resume(resume: object) -> tuple[bool, Collection[str]]:
         f"resume is {format_value(resume)}; give True, False, or a list of the arguments that "
         f"count as the same although they look different, of {', '.join(COMPARED)}"
     )
+
+
+def check_work_dir(work_dir: object) -> Path | None:
+    """Return the absolute path of a work folder, if there is one.
+
+    Raises:
+        DataError: It is no path.
+    """
+    if work_dir is None:
+        return None
+    if not isinstance(work_dir, str | os.PathLike) or "\0" in str(work_dir) or not str(work_dir):
+        raise DataError(f"work_dir is {format_value(work_dir)}; give the path of a folder, or None")
+    return Path(work_dir).absolute()
 
 
 def check_progress(

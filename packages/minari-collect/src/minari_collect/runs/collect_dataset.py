@@ -17,6 +17,7 @@ from minari_collect.runs.arguments import (
     check_environment,
     check_progress,
     check_resume,
+    check_work_dir,
     count_workers,
     make_recipe,
     make_schedule,
@@ -119,7 +120,8 @@ def collect_dataset(
         episodes_per_task: The number of episodes that a worker collects at a time; chosen from
             the number of workers if None.
         work_dir: Where the shards wait; a hidden folder under the datasets' root if None. On
-            another file system than the root they are copied at the end.
+            another file system than the root they are copied at the end. What else is in the
+            folder stays there.
         work_dir_is_shared: Whether the workers see the same ``work_dir``. If not, each writes to
             its own folder of that name, or its temporary folder, and the shards travel with the
             results.
@@ -159,6 +161,7 @@ def collect_dataset(
     """
     check_main_is_guarded()
     may_resume, same = check_resume(resume)
+    given_dir = check_work_dir(work_dir)
     card = DatasetCard(**details)
     new_id = choose_id(dataset_name, dataset_id)
     check_id_is_free(new_id)
@@ -202,7 +205,7 @@ def collect_dataset(
     transport: Transport = "folder" if work_dir_is_shared else "result"
     if remote is not None:
         transport = "remote"
-    folder = RunFolder(default_work_dir(new_id) if work_dir is None else Path(work_dir).absolute())
+    folder = RunFolder(default_work_dir(new_id) if given_dir is None else given_dir)
     work_folder = "" if transport != "folder" and work_dir is None else str(folder.path)
     with folder.hold(arguments, resume=may_resume, same=same) as agreed:
         run_seed = agreed["seed"]

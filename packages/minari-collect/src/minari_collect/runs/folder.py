@@ -15,14 +15,15 @@ from pathlib import Path
 from minari_collect.runs.identity import find_conflicts, say_how_to_resume
 from minari_collect.runs.schedule import Range
 from minari_collect.workers.messages import INCOMPLETE_PREFIX, RUN_NAME, ShardRemote, TaskOutput
-from minari_collect.workers.transport import receive_output
+from minari_collect.workers.transport import receive_output, wrap_write_errors
 from minari_core.errors import (
     DatasetBusyError,
     DatasetDamagedError,
     DatasetExistsError,
+    DatasetWriteError,
     RecordingError,
 )
-from minari_core.files import LOCK_NAME, make_folder, replace_file
+from minari_core.files import LOCK_FILES, LOCK_NAME, make_folder, replace_file
 from minari_core.formats.columnar.manifest import Manifest, Snapshot, read_manifest
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.json_values import JsonValue
@@ -31,6 +32,7 @@ from minari_core.locks import FileLock
 RUN_PREFIX = "run-"
 """How the names of the folders of runs begin, where no other folder is asked for."""
 
+_FILES = LOCK_FILES | {RUN_NAME}
 _OUTPUT_FOLDER = re.compile(r"episodes-(\d{12,})-(\d{12,})")
 
 
@@ -64,10 +66,18 @@ class RunFolder:
             DatasetBusyError: The run is going on elsewhere.
             DatasetExistsError: An earlier run left something, and is not to be resumed.
             RecordingError: The earlier run was another one.
+            DatasetWriteError: The file system refused.
         """
-        make_folder(self.path)
         lock = FileLock(self.path / LOCK_NAME)
-        if not lock.acquire():
+        try:
+            make_folder(self.path)
+            is_mine = lock.acquire()
+        except OSError as error:
+            raise DatasetWriteError(
+                f"the run cannot work in {self.path}: {error}; make that a folder that can be "
+                "written to, or choose another one"
+            ) from error
+        if not is_mine:
             raise DatasetBusyError(
                 f"a run that collects into {self.path} is going on in another "
                 f"process{lock.describe_holder()}; wait for it"
@@ -91,7 +101,8 @@ class RunFolder:
 
     def write_arguments(self, agreed: Mapping[str, JsonValue]) -> None:
         """Write the arguments of the run, for one that resumes it."""
-        replace_file(self.path / RUN_NAME, json.dumps(dict(agreed)).encode())
+        with wrap_write_errors(self.path):
+            replace_file(self.path / RUN_NAME, json.dumps(dict(agreed)).encode())
 
     def list_outputs(self, within: Range | None = None) -> list[TaskOutput]:
         """List the complete outputs, each episode in one of them only.
@@ -154,8 +165,16 @@ class RunFolder:
         return ""
 
     def remove(self) -> None:
-        """Delete the folder: everything in it is in a dataset."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Delete what is the run's in the folder, which is in a dataset, and then the folder."""
+        with suppress(OSError):
+            for path in list(self.path.iterdir()):
+                name = path.name
+                if _OUTPUT_FOLDER.fullmatch(name) or name.startswith(INCOMPLETE_PREFIX):
+                    shutil.rmtree(path, ignore_errors=True)
+                elif name in _FILES or name.startswith(f".{RUN_NAME}."):
+                    path.unlink(missing_ok=True)
+            # Whoever gave the folder may have other things there.
+            self.path.rmdir()
 
     def _list_ranges(self) -> list[tuple[int, int]]:
         """List the first episode of each output, and the one after its last."""

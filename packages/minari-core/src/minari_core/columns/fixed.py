@@ -31,7 +31,7 @@ from minari_core.columns.problems import (
 from minari_core.columns.widening import cast_wider, find_wider_dtype, split_cast
 from minari_core.errors import DataError, FormatError
 from minari_core.json_values import JsonObject
-from minari_core.messages import format_value
+from minari_core.messages import advise_array, format_value
 
 CHUNK_TABLE_DTYPE = np.dtype("<u8")
 ROWS_PER_CHUNK = 8
@@ -229,14 +229,17 @@ def as_numeric_array(value: object, where: str, *, mixed: bool = False) -> Array
             them against what it allows.
 
     Raises:
-        DataError: The value is not numeric, is ragged or masked, or has numbers that no common
-            dtype holds.
+        DataError: The value is not numeric, is ragged or masked, is a tensor of another library, or
+            has numbers that no common dtype holds.
     """
+    advice = advise_array(value)
+    if advice:
+        raise DataError(f"{where}: {format_value(value)} is no array of numpy{advice}")
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise DataError(f"{where}: a masked array has rows without a value, which only infos may")
     try:
         array: Array = np.asarray(value)
-    except (ValueError, OverflowError) as error:
+    except Exception as error:  # another library's object raises whatever it likes
         raise DataError(
             f"{where}: {format_value(value)} is not an array of one shape ({error})"
         ) from error

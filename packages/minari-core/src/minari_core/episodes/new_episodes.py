@@ -119,7 +119,7 @@ def _renew_metadata(episode: Episode) -> Episode:
         return episode
     try:
         rewards = np.asarray(episode.rewards, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RuntimeError):
         return episode  # what encodes it says what is wrong
     if rewards.size == 0:
         return episode
@@ -145,5 +145,5 @@ def _as_flags(given: object) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
     """Return flags as an array; an empty one if they are none, which encoding them will tell."""
     try:
         return np.asarray(given, dtype=np.bool_)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RuntimeError):
         return np.zeros(0, dtype=np.bool_)
