@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -31,8 +26,7 @@ from minari_core import (
 from minari_core.datasets.local import find_committed_recordings
 from minari_core.errors import DatasetAccessError, DatasetWriteError
 from minari_core.testing import simple_episode
-
-Result = TypeVar("Result")
+from tests.core.helpers.refusing import unreadable, without_privileges
 
 
 def create(dataset_id: str) -> MinariDataset:
@@ -46,39 +40,6 @@ def create(dataset_id: str) -> MinariDataset:
         author_email="ada@example.org",
         code_permalink="https://example.org",
     )
-
-
-def without_privileges(function: Callable[[], Result]) -> Result:
-    """What a function returns for a user whom the modes of files bind, as they do not bind root."""
-    results: list[Result] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            if os.geteuid() == 0:
-                # Version 3 of the header, this thread, and no capability in any of the sets.
-                header = (ctypes.c_uint32 * 2)(0x20080522, 0)
-                assert ctypes.CDLL(None).capset(header, (ctypes.c_uint32 * 6)()) == 0
-            results.append(function())
-        except BaseException as error:
-            errors.append(error)
-
-    # Capabilities are a thread's own, and end with it.
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
-    return results[0]
-
-
-@contextmanager
-def unreadable(folder: Path) -> Iterator[None]:
-    folder.chmod(0)
-    try:
-        yield
-    finally:
-        folder.chmod(0o700)
 
 
 def test_a_foreign_folder_that_nobody_may_read_is_passed_over(datasets_root: Path) -> None:

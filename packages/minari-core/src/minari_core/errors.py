@@ -12,7 +12,7 @@ Each class is also the built-in that people already catch::
     ├── DatasetChangedError (RuntimeError)      another process replaced what was being read
     ├── FormatError (ValueError)                a data format or format version unknown here
     ├── DatasetWriteError (OSError)             the disk refused; nothing was committed
-    ├── DatasetBusyError (TimeoutError)         another process holds the dataset's lock
+    ├── DatasetBusyError (TimeoutError)         another process has the lock; nothing can be opened
     ├── CacheError (OSError)                    a cache that is too small, or cannot be written
     ├── MetadataError (ValueError)              metadata that is not JSON, or of the wrong type
     ├── SpaceError (ValueError)                 a space that cannot be stored, or does not fit
@@ -111,7 +111,7 @@ class DatasetWriteError(MinariError, OSError):
 
 
 class DatasetBusyError(MinariError, TimeoutError):
-    """Another process has held the dataset's lock for too long."""
+    """Another process has held the dataset's lock for too long, or no more files can be opened."""
 
 
 class CacheError(MinariError, OSError):

@@ -1,4 +1,7 @@
-"""Open plain files alone, replace and flush them, make folders, and lock that of a dataset."""
+"""Open plain files alone, replace and flush them, make folders, and lock that of a dataset.
+
+What goes wrong with a file is told by an error of the tree that names it.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeGuard
 
 from minari_core.errors import (
     DatasetAccessError,
@@ -16,8 +20,12 @@ from minari_core.errors import (
     DatasetDamagedError,
     DatasetNotFoundError,
     DatasetWriteError,
+    MinariError,
+    MissingDependencyError,
 )
 from minari_core.locks import HELD_SUFFIX, FileLock
+
+_NO_MORE_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 def check_plain(path: str | os.PathLike[str], *, may_be_link: bool = False) -> None:
@@ -55,13 +63,62 @@ def may_be(path: str | os.PathLike[str], is_kind: Callable[[int], bool]) -> bool
         return error.errno != errno.ENAMETOOLONG
 
 
-def make_read_error(path: Path, error: OSError) -> DatasetDamagedError:
-    """Return the error of a file that cannot be read: it is damaged, or may not be looked at."""
+def make_read_error(path: Path | str, error: OSError) -> DatasetDamagedError | DatasetBusyError:
+    """Return the error of a file that cannot be read: nobody may look at it now, or it is damaged.
+
+    Args:
+        path: The file; or what is in it, in words.
+        error: What the system said.
+    """
     if isinstance(error, PermissionError):
         return DatasetAccessError(
             f"{path} may not be read ({error.strerror}); ask whoever owns it for the right to"
         )
+    if error.errno in _NO_MORE_FILES:
+        return DatasetBusyError(
+            f"{path} cannot be opened, because as many files are open as may be "
+            f"({os.strerror(error.errno)}); close some, or let the process open more of them"
+        )
     return DatasetDamagedError(f"{path} cannot be read: {error}")
+
+
+def may_not_read(error: BaseException) -> TypeGuard[OSError]:
+    """Return whether the system refused to open a file, which says nothing about what is in it."""
+    return isinstance(error, PermissionError) or (
+        isinstance(error, OSError) and error.errno in _NO_MORE_FILES
+    )
+
+
+@contextmanager
+def name_damage(where: str) -> Iterator[None]:
+    """Turn whatever the block raises about a file into an error that names it.
+
+    Args:
+        where: The file; or what is in it, in words.
+
+    Raises:
+        DatasetAccessError: The file may not be read.
+        DatasetBusyError: It is held open for writing, or no more files can be opened.
+        DatasetDamagedError: The block raised another error; the message contains ``where``.
+    """
+    try:
+        yield
+    except (DatasetAccessError, DatasetBusyError, MissingDependencyError):
+        raise
+    except BlockingIOError as error:
+        raise DatasetBusyError(
+            f"{where} is held open for writing by another program; try again when it is closed"
+        ) from error
+    except Exception as error:
+        if may_not_read(error):
+            raise make_read_error(where, error) from error
+        if not isinstance(error, MinariError):
+            said = f"{where} cannot be read: {type(error).__name__}: {error}"
+        elif isinstance(error, DatasetDamagedError) and where in str(error):
+            raise
+        else:
+            said = f"{where}: {error}"
+        raise DatasetDamagedError(said) from error
 
 
 def replace_file(target: Path, text: bytes) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from minari_core.errors import DatasetDamagedError
+from minari_core.files import make_read_error
 from minari_core.formats.columnar.manifest import MANIFEST_NAME, get_data_format
 from minari_core.json_values import JsonValue
 
@@ -64,7 +65,7 @@ def list_files(folder: Path, metadata: Mapping[str, JsonValue]) -> list[str]:
 
 
 def _walk_files(folder: Path, metadata: Mapping[str, JsonValue]) -> Iterator[str]:
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder, onerror=_tell_unlisted):
         folders.sort()
         for found in sorted(files) + [f"{name}/" for name in folders]:
             path = Path(parent, found)
@@ -79,6 +80,10 @@ def _walk_files(folder: Path, metadata: Mapping[str, JsonValue]) -> Iterator[str
                     )
             elif path.is_file() and belongs_to_dataset(name, metadata):
                 yield name
+
+
+def _tell_unlisted(error: OSError) -> None:
+    raise make_read_error(str(error.filename), error) from error
 
 
 def belongs_to_dataset(name: str, metadata: Mapping[str, JsonValue]) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 
 from minari_core.columns import AXES, Array, ArraySpec, Reader, Schema, StoredArray
 from minari_core.errors import DatasetDamagedError
-from minari_core.files import check_plain, make_read_error
+from minari_core.files import check_plain, make_read_error, may_not_read
 from minari_core.formats.shards.compression import CompressedRows
 from minari_core.formats.shards.entry import ShardEntry
 
@@ -133,7 +133,7 @@ def open_shard(folder: Path, entry: ShardEntry, schema: Schema) -> ShardReader:
     except (OSError, ValueError) as error:
         if isinstance(error, DatasetDamagedError):
             raise
-        if isinstance(error, PermissionError):
+        if may_not_read(error):
             raise make_read_error(path, error) from error
         raise DatasetDamagedError(f"{path} cannot be mapped: {error}") from error
     contents, name = memoryview(mapped), str(path)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from minari_core.errors import DatasetDamagedError
+from minari_core.files import make_read_error, may_not_read
 from minari_core.formats.columnar.manifest import get_data_format
 from minari_core.formats.public.files import (
     EPISODE_METADATA,
@@ -59,7 +60,9 @@ def _check_main_file(path: Path, episodes: int, where: str) -> None:
 def _check_episode(folder: Path, end: bytes, where: str) -> None:
     try:
         paths = list(folder.iterdir())
-    except OSError:
+    except OSError as error:
+        if may_not_read(error):
+            raise make_read_error(folder, error) from error
         paths = []
     data = [path for path in paths if is_episode_data(path.name)]
     if not data or folder / EPISODE_METADATA not in paths:

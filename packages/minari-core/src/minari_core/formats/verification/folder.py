@@ -10,6 +10,7 @@ from typing import cast
 from minari_core.environments.env_specs import env_spec_from_json
 from minari_core.environments.space_json import space_from_json
 from minari_core.errors import (
+    DatasetBusyError,
     DatasetDamagedError,
     DatasetNotFoundError,
     FormatError,
@@ -44,7 +45,7 @@ def verify_folder(dataset_id: str, folder: Path, progress: Progress) -> Verifica
     manifest = Manifest({})
     try:
         manifest = _read_manifest(folder, findings)
-    except FormatError:
+    except (DatasetBusyError, FormatError):
         raise
     except Exception as error:
         findings.add(MANIFEST_NAME, format_error(error))

@@ -15,6 +15,7 @@ import numpy as np
 
 from minari_core.columns import ArraySpec, Schema, schema_from_json
 from minari_core.errors import MinariError
+from minari_core.files import may_not_read
 from minari_core.formats.shards.compression import ZSTD_FILTER
 from minari_core.formats.shards.entry import ShardEntry
 
@@ -39,6 +40,8 @@ def find_structure_problems(
         # A shard never changes, so it needs no lock; network file systems often have none.
         file = h5py.File(path, "r", locking=False)
     except (OSError, RuntimeError) as error:
+        if may_not_read(error):
+            raise
         yield None, f"HDF5 cannot open it: {error}"
         return
     with file:

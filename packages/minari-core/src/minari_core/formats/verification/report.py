@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from minari_core.errors import DatasetChangedError, MinariError
+from minari_core.errors import DatasetBusyError, DatasetChangedError, MinariError
+from minari_core.files import make_read_error, may_not_read
 from minari_core.formats.columnar.manifest import Manifest
 from minari_core.json_values import JsonObject
 from minari_core.messages import Progress
@@ -112,9 +113,10 @@ class Findings:
         """Turn an error of the block into a problem, so that the rest is checked too."""
         try:
             yield
-        except DatasetChangedError:
+        except (DatasetBusyError, DatasetChangedError):
             raise
         except Exception as error:
+            raise_if_busy(file, error)
             self.add(file, format_error(error), column)
 
 
@@ -137,6 +139,18 @@ class Check(Protocol):
             DatasetChangedError: Another process rewrote the dataset meanwhile.
             FormatError: The dataset is of a version that is unknown here.
         """
+
+
+def raise_if_busy(file: str, error: Exception) -> None:
+    """Raise if an error says only that nothing can be opened now.
+
+    Raises:
+        DatasetBusyError: It does.
+    """
+    if may_not_read(error):
+        found = make_read_error(file, error)
+        if isinstance(found, DatasetBusyError):
+            raise found from error
 
 
 def format_error(error: Exception) -> str:

@@ -14,7 +14,6 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,10 +24,9 @@ from minari_core.episodes.episode import EpisodeData
 from minari_core.errors import (
     DataError,
     DatasetDamagedError,
-    MinariError,
     MissingDependencyError,
 )
-from minari_core.files import check_plain, sync_folder
+from minari_core.files import check_plain, make_read_error, may_not_read, name_damage, sync_folder
 from minari_core.formats.public.attributes import Attributes, decode_attributes, nest_attributes
 from minari_core.formats.public.base import PublicStorage
 from minari_core.formats.public.checksums import EpisodeChecksums
@@ -60,18 +58,6 @@ _BLOCK_NBYTES = 1 << 20
 _BATCH_NBYTES, _BATCH_ROWS = 4 << 20, 512
 
 
-@contextmanager
-def _name_damage(number: int, folder: Path) -> Iterator[None]:
-    """Turn whatever the block raises about a damaged file into an error that names the episode."""
-    try:
-        yield
-    except MissingDependencyError:
-        raise
-    except Exception as error:
-        said = str(error) if isinstance(error, MinariError) else f"{type(error).__name__}: {error}"
-        raise DatasetDamagedError(f"episode {number} in {folder}: {said}") from error
-
-
 class ArrowStorage(PublicStorage):
     """A dataset in the public Minari's Arrow layout."""
 
@@ -80,14 +66,14 @@ class ArrowStorage(PublicStorage):
     def _read(self, numbers: Sequence[int], *, copy: bool) -> Iterator[EpisodeData]:
         for number in numbers:
             folder = self._folder / str(number)
-            with _name_damage(number, folder):
+            with name_damage(f"episode {number} in {folder}"):
                 episode = self._read_episode(folder, number)
             yield episode
 
     def _read_attributes(self, numbers: Sequence[int]) -> Iterator[tuple[Attributes, Any]]:
         for number in numbers:
             folder = self._folder / str(number)
-            with _name_damage(number, folder):
+            with name_damage(f"episode {number} in {folder}"):
                 attributes = _read_json(folder / EPISODE_METADATA)
                 if "total_steps" not in attributes:
                     attributes["total_steps"] = self._table(folder, attributes).num_rows - 1
@@ -103,7 +89,7 @@ class ArrowStorage(PublicStorage):
     def _count_observations(self, numbers: Sequence[int]) -> Iterator[int | None]:
         for number in numbers:
             folder = self._folder / str(number)
-            with _name_damage(number, folder):
+            with name_damage(f"episode {number} in {folder}"):
                 rows = sum(self._count_rows(path) for path in _data_files(folder))
             yield rows
 
@@ -151,14 +137,17 @@ class ArrowStorage(PublicStorage):
 
     def list_stored_episodes(self) -> list[int]:
         """List the indices of all folders of episodes."""
-        names = map(parse_episode_number, os.listdir(self._folder))
+        with name_damage(str(self._folder)):
+            names = map(parse_episode_number, os.listdir(self._folder))
         return sorted(number for number in names if number is not None)
 
     def find_data_file(self, number: int) -> str:
         """Return the file with an episode's table, or its folder if there are several files."""
         try:
             files = _data_files(self._folder / str(number))
-        except OSError:
+        except OSError as error:
+            if may_not_read(error):
+                raise make_read_error(self._folder / str(number), error) from error
             files = []
         return f"{number}/{files[0].name}" if len(files) == 1 else str(number)
 
@@ -170,7 +159,7 @@ class ArrowStorage(PublicStorage):
         """Compute the checksums of episodes: of the files that are read, and of attributes."""
         for number in numbers:
             folder = self._folder / str(number)
-            with _name_damage(number, folder):
+            with name_damage(f"episode {number} in {folder}"):
                 checksum = 0
                 for path in sorted(folder.iterdir()):
                     if path.name == SIDECAR_FILE or is_episode_data(path.name):
@@ -180,8 +169,10 @@ class ArrowStorage(PublicStorage):
 
     def has_rewritten_attributes(self, number: int, kept: EpisodeChecksums) -> bool:
         """Return whether the attributes have white space as other programs of Python write it."""
-        text = (self._folder / str(number) / EPISODE_METADATA).read_bytes()
-        return text == json.dumps(json.loads(text)).encode("ascii")
+        folder = self._folder / str(number)
+        with name_damage(f"episode {number} in {folder}"):
+            text = (folder / EPISODE_METADATA).read_bytes()
+            return text == json.dumps(json.loads(text)).encode("ascii")
 
     def _table(self, folder: Path, attributes: Attributes) -> Any:
         files = _data_files(folder)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,8 @@ from typing import Any
 import numpy as np
 from h5py import h5a, h5d, h5f, h5g, h5l, h5o, h5p, h5s, h5t
 
-from minari_core.errors import DatasetBusyError, DatasetDamagedError, MissingDependencyError
-from minari_core.files import check_plain
+from minari_core.errors import DatasetDamagedError
+from minari_core.files import check_plain, name_damage
 from minari_core.formats.public.hdf5.claims import (
     check_chunks,
     find_largest_heap,
@@ -26,30 +25,6 @@ _SMALL_NBYTES = 1 << 20
 _PIECE_NBYTES = 16 << 20
 _HEAP_READS = 3
 """How often at most the same rows of variable length are read while a file is open."""
-
-
-@contextmanager
-def name_damage(where: str) -> Iterator[None]:
-    """Turn whatever the block raises about the file into an error that names it.
-
-    Raises:
-        DatasetBusyError: A file in it is held open for writing.
-        DatasetDamagedError: The block raised another error; the message contains ``where``.
-    """
-    try:
-        yield
-    except DatasetDamagedError as error:
-        if where in str(error):
-            raise
-        raise DatasetDamagedError(f"{where}: {error}") from error
-    except (DatasetBusyError, MissingDependencyError):
-        raise
-    except BlockingIOError as error:
-        raise DatasetBusyError(
-            f"{where} is held open for writing by another program; try again when it is closed"
-        ) from error
-    except Exception as error:
-        raise DatasetDamagedError(f"{where} cannot be read: {error}") from error
 
 
 class Hdf5File:

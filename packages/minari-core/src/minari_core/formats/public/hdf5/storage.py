@@ -22,7 +22,7 @@ from gymnasium import spaces
 from minari_core.environments.given_spaces import GivenSpaces
 from minari_core.episodes.episode import EpisodeData
 from minari_core.errors import DatasetWriteError
-from minari_core.files import sync_file, sync_folder
+from minari_core.files import name_damage, sync_file, sync_folder
 from minari_core.formats.columnar.manifest import MANIFEST_NAME
 from minari_core.formats.public.attributes import Attributes
 from minari_core.formats.public.base import PublicStorage
@@ -40,7 +40,7 @@ from minari_core.formats.public.hdf5.checksums import (
     create_guarded_group,
     has_replaced_attributes,
 )
-from minari_core.formats.public.hdf5.file import Hdf5File, name_damage, names_in
+from minari_core.formats.public.hdf5.file import Hdf5File, names_in
 from minari_core.formats.public.hdf5.reader import EpisodeReader
 from minari_core.formats.public.hdf5.root_attributes import read_root_metadata
 from minari_core.formats.public.hdf5.writable_file import WritableFile
