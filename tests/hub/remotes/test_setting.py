@@ -96,6 +96,9 @@ def test_of_several_remotes_those_get_a_token_that_it_looks_like() -> None:
     assert tokens_of("hf_abc", BUCKET, HUB, "s3://x") == [None, "hf_abc", None]
     assert tokens_of("keys/robot.json", HUB, BUCKET) == [None, "keys/robot.json"]
     assert tokens_of("ya29.abc", HUB, "gcp://bucket") == [None, "ya29.abc"]
+    # A folder takes none.
+    assert tokens_of("anything", "file:///x", HUB) == [None, "anything"]
+    assert tokens_of("hf_abc", "file:///x") == [None]
     # That is no secret, and each kind of remote has its own.
     assert tokens_of("application-default", HUB, BUCKET) == ["application-default"] * 2
 
@@ -115,7 +118,7 @@ def test_a_token_for_another_kind_of_remote_is_not_sent(monkeypatch: pytest.Monk
 )
 def test_a_token_of_nobody_in_particular_is_refused_and_not_shown(token: str) -> None:
     with pytest.raises(minari.RemoteUrlError, match="=TOKEN") as refused:
-        minari.list_remote_datasets([BUCKET, "file:///folder"], token=token)
+        minari.list_remote_datasets([BUCKET, "s3://other"], token=token)
 
     assert "secret" not in str(refused.value)
     assert "secret" not in repr(RemoteSetting.parse(BUCKET, "secret"))

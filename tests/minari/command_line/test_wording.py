@@ -125,7 +125,7 @@ ERRORS_OF_BOTH: list[tuple[Prepare, str, str]] = [
     (nothing, "download nothing", "-v0"),
     (several_remotes, "download y-v0", "`{program} list file:///"),
     (several_remotes, "upload x-v0", "name it, as --remote file:///"),
-    (several_remotes, "list remote --token secret", "write file:///"),
+    (nothing, "list remote --remote gs://2 --remote hf://o --token abc", "write gs://2=TOKEN"),
     (nothing, "list gs://bucket --token hf_secret", "another kind of remote than gs://bucket"),
     (a_dataset, "upload x-v0 --data-format csv", "columnar, hdf5"),
     (a_dataset, "download gs://bucket/x-v0 --remote gs://other", "leave --remote out"),

@@ -23,7 +23,14 @@ from minari_core.errors import (
 )
 from minari_core.messages import warn_caller
 from minari_hub.remotes.base import APPLICATION_DEFAULT, DEFAULT_REMOTES, TOKEN_VARIABLE, Remote
-from minari_hub.remotes.urls import check_url, is_token_of, is_url, normalize_dataset_url, open_url
+from minari_hub.remotes.urls import (
+    check_url,
+    is_token_of,
+    is_url,
+    normalize_dataset_url,
+    open_url,
+    takes_token,
+)
 
 REMOTE_VARIABLE = "MINARI_REMOTE"
 
@@ -223,18 +230,18 @@ def _assign(
         return {url: _choose_token(url, tokens) for url in urls}
     if not token or token == APPLICATION_DEFAULT:
         return dict.fromkeys(urls, token)
-    fits = {url: is_token_of(url, token) for url in urls}
-    if None in fits.values():
-        if len(urls) == 1:
-            return {urls[0]: token}
+    assigned: dict[str, str | None] = dict.fromkeys(urls)
+    fits = {url: is_token_of(url, token) for url in urls if takes_token(url)}
+    chosen = [url for url in fits if fits[url]] or [url for url in fits if fits[url] is None]
+    if None in fits.values() and len(chosen) > 1:
         raise RemoteUrlError(
-            f"nobody can say which of {', '.join(urls)} the token is for; write {urls[0]}=TOKEN"
+            f"nobody can say which of {', '.join(chosen)} the token is for; write {chosen[0]}=TOKEN"
         )
-    if not (any(fits.values()) or may_be_for_others):
+    if fits and not (chosen or may_be_for_others):
         raise RemoteUrlError(
-            f"the token is for another kind of remote than {', '.join(urls)}, and is not sent there"
+            f"the token is for another kind of remote than {', '.join(fits)}, and is not sent there"
         )
-    return {url: token if fits[url] else None for url in urls}
+    return assigned | dict.fromkeys(chosen, token)
 
 
 def _parse_pairs(text: str) -> dict[str, str]:

@@ -90,6 +90,11 @@ def open_url(url: str, token: str | None) -> Remote:
     return remote
 
 
+def takes_token(url: str) -> bool:
+    """Return whether a remote of this kind takes a token at all."""
+    return _split(url)[0] != "file"
+
+
 def is_token_of(url: str, token: str) -> bool | None:
     """Return whether a token looks like one for the remote of a URL; None if like that of none."""
     kinds = {kind.module for kind in _KINDS.values() if re.fullmatch(kind.token, token)}
