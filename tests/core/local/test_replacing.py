@@ -14,6 +14,7 @@ import pytest
 
 import minari
 from minari_core.local import replacing
+from minari_core.local.folders import has_data_folder
 from minari_core.local.locations import dataset_folder, staging_root
 from minari_core.local.replacing import (
     discard_folder,
@@ -138,6 +139,29 @@ def test_whoever_looks_puts_back_what_a_kill_left(look: Callable[[], bool]) -> N
 
     assert look()
     assert dataset_folder(ID).is_dir()
+
+
+@pytest.mark.parametrize(
+    ("room", "call"),
+    [
+        ("local.verifying", lambda: minari.verify_dataset(ID)),
+        ("datasets.local", lambda: minari.delete_dataset(ID)),
+    ],
+    ids=["verify", "delete"],
+)
+def test_a_replacement_that_begins_just_before_a_look_is_waited_for(
+    room: str, call: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moves = [move_aside]
+
+    def look(folder: Path) -> bool:
+        while moves:
+            moves.pop()()
+        return has_data_folder(folder)
+
+    make(ID, 1)
+    monkeypatch.setattr(f"minari_core.{room}.has_data_folder", look)
+    call()
 
 
 def test_what_a_kill_left_is_no_free_id_and_can_be_deleted() -> None:

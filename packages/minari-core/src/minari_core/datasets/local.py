@@ -43,6 +43,7 @@ from minari_core.local.locations import (
 from minari_core.local.replacing import (
     discard_replaced,
     holds_local_dataset,
+    look_until_found,
     put_back,
 )
 from minari_core.local.staging import hold_staging_folder
@@ -187,7 +188,7 @@ def delete_dataset(dataset_name: str | None = None, *, dataset_id: str | None = 
     wanted = choose_id(dataset_name, dataset_id)
     folder = dataset_folder(wanted)
     put_back()
-    if not has_data_folder(folder):
+    if not look_until_found(lambda: has_data_folder(folder)):
         raise build_not_found_error(wanted)
     with hold_staging_folder("delete-") as trash:
         try:

@@ -13,7 +13,7 @@ import errno
 import os
 import platform
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 
@@ -41,12 +41,21 @@ def holds_local_dataset(dataset_id: str) -> bool:
         DatasetIdError: The id is malformed.
     """
     data = dataset_folder(dataset_id) / DATA_FOLDER
+    return look_until_found(lambda: holds_dataset(data))
+
+
+def look_until_found(look: Callable[[], bool]) -> bool:
+    """Return whether a look finds a dataset, also if that is just replaced.
+
+    Args:
+        look: Looks for it.
+    """
     # A second look may fall into a second replacement, unless that is held off.
     for _ in range(_MOST_LOOKS):
-        if holds_dataset(data):
+        if look():
             return True
         put_back()
-    return holds_dataset(data)
+    return look()
 
 
 def replace_dataset(dataset_id: str, staged: Path) -> Path:

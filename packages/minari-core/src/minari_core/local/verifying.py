@@ -8,7 +8,7 @@ from minari_core.local.dataset_id import choose_id
 from minari_core.local.finding import build_not_found_error
 from minari_core.local.folders import has_data_folder
 from minari_core.local.locations import DATA_FOLDER, dataset_folder
-from minari_core.local.replacing import put_back
+from minari_core.local.replacing import look_until_found, put_back
 from minari_core.messages import Progress
 
 
@@ -50,7 +50,7 @@ def verify_dataset(
     wanted = choose_id(dataset_name, dataset_id)
     folder = dataset_folder(wanted)
     put_back()
-    if not has_data_folder(folder):
+    if not look_until_found(lambda: has_data_folder(folder)):
         raise build_not_found_error(wanted)
     return verify_folder(wanted, folder / DATA_FOLDER, progress or _ignore_progress)
 
