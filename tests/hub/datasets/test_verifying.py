@@ -17,6 +17,11 @@ from tests.hub.helpers.servers import Bucket
 FORMATS = ["columnar", "hdf5", "arrow", "parquet"]
 
 
+def test_verifying_a_url_as_a_local_dataset_names_what_verifies_it_there() -> None:
+    with pytest.raises(minari.DatasetIdError, match=r"a remote dataset; verify_remote_dataset\(\)"):
+        minari.verify_dataset("gs://bucket/D4RL/door/human-v2")
+
+
 def published(tmp_path: Path, data_format: str | None = None) -> tuple[str, Path]:
     """The remote and the folder there of a dataset; a sound one with its id is here."""
     collect("ns/x-v0")

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 import minari
+from minari_core.local.dataset_id import is_url
 from minari_hub import open_remote
 from minari_hub.remotes.folder import FolderRemote
 from minari_hub.remotes.gcs import GcsRemote
-from minari_hub.remotes.urls import Address, is_url, parse_dataset_url
+from minari_hub.remotes.urls import Address, parse_dataset_url
 
 
 @pytest.mark.parametrize("url", ["gs://bucket/a/b", "gcp://bucket/a/b/", "GS://bucket//a/b"])

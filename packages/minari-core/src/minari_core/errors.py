@@ -36,6 +36,8 @@ Each class is also the built-in that people already catch::
 
 from __future__ import annotations
 
+import errno
+
 __all__ = [
     "CacheError",
     "DataError",
@@ -107,7 +109,18 @@ class FormatError(MinariError, ValueError):
 
 
 class DatasetWriteError(MinariError, OSError):
-    """The file system refused a write; what was committed before is untouched."""
+    """The file system refused a write; what was committed before is untouched.
+
+    Where a disk was full, or a quota used up, the message says so.
+    """
+
+    def __str__(self) -> str:
+        """Return the message, and what to do where the disk is full."""
+        return "; ".join(filter(None, (super().__str__(), advise_on_full_disk(self))))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle with all of the message, for no cause goes along."""
+        return type(self), (str(self),)
 
 
 class DatasetBusyError(MinariError, TimeoutError):
@@ -188,3 +201,26 @@ class MissingDependencyError(MinariError, ImportError):
 
 class ViewerError(MinariError, OSError):
     """The page of a dataset cannot be served, because its port is taken."""
+
+
+_FULL = {
+    errno.ENOSPC: "that disk is full: free some space on it, and try again",
+    getattr(errno, "EDQUOT", -1): "your quota on that disk is used up: free some space, and try "
+    "again",
+}
+
+
+def advise_on_full_disk(error: BaseException) -> str:
+    """Return what to do if an error was caused by a full disk, or "".
+
+    Args:
+        error: The error.
+    """
+    cause: BaseException | None = error.__cause__ if isinstance(error, MinariError) else error
+    while cause is not None:
+        # HDF5 has the number in its text alone.
+        for number, advice in _FULL.items():
+            if getattr(cause, "errno", None) == number or f"errno = {number}," in str(cause):
+                return advice
+        cause = cause.__cause__ if isinstance(cause, MinariError) else None
+    return ""

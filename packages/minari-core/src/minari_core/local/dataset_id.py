@@ -16,6 +16,7 @@ _RESERVED_NAMES = frozenset(
     + [f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)]
 )
 _PART = re.compile(r"\w[\w-]*")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _NAME_AND_VERSION = re.compile(r"(?P<name>.*)-v(?P<version>[0-9]+)", re.DOTALL)
 _ENDS_IN_VERSION = re.compile(r"-v[0-9]+\Z")
 _LONGEST_PART = 120
@@ -82,6 +83,12 @@ def parse_dataset_id(dataset_id: str) -> DatasetId:
     """
     _check_text(dataset_id)
     parts = dataset_id.split("/")
+    if is_url(dataset_id):
+        raise DatasetIdError(
+            f"{format_value(dataset_id)} is the URL of a remote dataset, where the id of a local "
+            "one belongs; download_dataset() makes a remote one local; write for example "
+            f"{_mend_id(parts[3:] or parts[2:], None)!r}"
+        )
     match = _NAME_AND_VERSION.fullmatch(parts[-1])
     broken = _find_broken_rule(parts, "dataset id")
     if broken is None:
@@ -91,6 +98,11 @@ def parse_dataset_id(dataset_id: str) -> DatasetId:
             f"Malformed dataset ID: {broken}; write for example {_mend_id(parts, match)!r}"
         )
     return DatasetId("/".join(parts[:-1]), match["name"], int(match["version"]))
+
+
+def is_url(text: str) -> bool:
+    """Return whether a text is a URL, which no dataset id is."""
+    return _SCHEME.match(text) is not None
 
 
 def choose_id(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from minari_core.errors import DatasetIdError
 from minari_core.formats.verification.folder import verify_folder
 from minari_core.formats.verification.report import VerificationReport
-from minari_core.local.dataset_id import choose_id
+from minari_core.local.dataset_id import choose_id, is_url
 from minari_core.local.finding import build_not_found_error
 from minari_core.local.folders import has_data_folder
 from minari_core.local.locations import DATA_FOLDER, dataset_folder
@@ -48,6 +49,11 @@ def verify_dataset(
         (True, [])
     """
     wanted = choose_id(dataset_name, dataset_id)
+    if is_url(wanted):
+        raise DatasetIdError(
+            f"{wanted} is the URL of a remote dataset; verify_remote_dataset() verifies it where "
+            "it is, and of its local copy give the id"
+        )
     folder = dataset_folder(wanted)
     put_back()
     if not look_until_found(lambda: has_data_folder(folder)):

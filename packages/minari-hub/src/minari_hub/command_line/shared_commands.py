@@ -15,6 +15,7 @@ from minari_core.errors import DatasetIdError, FormatError, MinariError, Missing
 from minari_core.formats.columnar.manifest import MANIFEST_NAME
 from minari_core.formats.registry import list_formats
 from minari_core.json_values import JsonValue
+from minari_core.local.dataset_id import is_url
 from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root
 from minari_core.local.replacing import holds_local_dataset
 from minari_hub.command_line.dataset_table import print_datasets
@@ -45,7 +46,7 @@ from minari_hub.datasets.remote_dataset import locate
 from minari_hub.datasets.upload import upload_dataset
 from minari_hub.datasets.verifying import verify_remote_dataset
 from minari_hub.remotes.setting import RemoteSetting
-from minari_hub.remotes.urls import is_url, parse_dataset_url
+from minari_hub.remotes.urls import parse_dataset_url
 
 LOCAL, REMOTE = "local", "remote"
 

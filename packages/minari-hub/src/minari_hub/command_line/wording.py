@@ -19,6 +19,7 @@ _WORDS = tuple(
         (r"\blist_remote_datasets\('([^']*)'\)", r"`{program} list \1`"),
         (r"\bdownload_dataset\(\)", "`{program} download`"),
         (r"\bdownload_dataset\('([^']*)'\)", r"`{program} download \1`"),
+        (r"\bverify_remote_dataset\(\)", "`{program} verify`"),
         (r"\bupload_dataset\('([^']*)'\)", r"`{program} upload \1`"),
         (r"(?<=with\s)data_format='([^']*)'", r"--data-format \1"),
         (r"\blist_leftovers\(\)", "`{program} leftovers`"),

@@ -26,7 +26,7 @@ from minari_core.formats.columnar.manifest import (
 from minari_core.formats.public.files import is_beyond_last_episode
 from minari_core.formats.shards.file_check import check_shard
 from minari_core.formats.verification.episode_files import check_episode_files
-from minari_core.local.dataset_id import choose_id, parse_dataset_id
+from minari_core.local.dataset_id import choose_id, is_url, parse_dataset_id
 from minari_core.local.locations import dataset_folder
 from minari_core.local.publishing import check_id_is_free
 from minari_core.local.replacing import holds_local_dataset
@@ -39,7 +39,6 @@ from minari_hub.datasets.remote_dataset import LARGEST_MANIFEST, RemoteDataset, 
 from minari_hub.datasets.staging import StagingArea
 from minari_hub.remotes.namespaces import fetch_new_namespaces
 from minari_hub.remotes.setting import RemotePath
-from minari_hub.remotes.urls import is_url
 from minari_hub.transfer.objects import RemoteObject
 from minari_hub.untrusted.json_objects import check_metadata, read_json_object
 from minari_hub.untrusted.names import check_names
@@ -233,7 +232,8 @@ def _download_locked(
         if isinstance(error, MinariError):
             raise
         raise DatasetWriteError(
-            f"dataset {dataset.dataset_id!r} could not be downloaded: {error}"
+            f"dataset {dataset.dataset_id!r} could not be downloaded: {error}; what was received "
+            "is kept, and the next call goes on from there"
         ) from error
 
 

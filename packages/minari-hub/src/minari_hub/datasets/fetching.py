@@ -125,7 +125,8 @@ def check_space(
     if needed + _SPARE > free:
         raise DatasetWriteError(
             f"dataset {dataset.dataset_id!r} needs {max(needed, 0):,} more bytes, and "
-            f"{staging.data} has {free:,} free; nothing was downloaded"
+            f"{staging.data} has {free:,} free; free some space there, or let "
+            "$MINARI_DATASETS_PATH name a folder on another disk; nothing was downloaded"
         )
 
 

@@ -10,13 +10,13 @@ from typing import TypeVar
 
 from minari_core.errors import DatasetIdError, DatasetNotFoundError, RemoteObjectNotFoundError
 from minari_core.formats.columnar.manifest import MANIFEST_NAME
-from minari_core.local.dataset_id import parse_dataset_id
+from minari_core.local.dataset_id import is_url, parse_dataset_id
 from minari_core.local.finding import suggest_ids
 from minari_core.local.locations import DATA_FOLDER
 from minari_core.local.replacing import holds_local_dataset
 from minari_hub.remotes.base import Remote
 from minari_hub.remotes.setting import RemotePath, RemoteSetting, open_remote
-from minari_hub.remotes.urls import Address, is_url, normalize_dataset_url, parse_dataset_url
+from minari_hub.remotes.urls import Address, normalize_dataset_url, parse_dataset_url
 from minari_hub.transfer.objects import RemoteObject
 from minari_hub.untrusted.summary import Summary
 

@@ -28,7 +28,7 @@ from minari_core.formats.public.files import list_files
 from minari_core.formats.registry import check_format
 from minari_core.formats.shards.file_check import check_shard
 from minari_core.formats.verification.episode_files import check_episode_files
-from minari_core.local.dataset_id import choose_id, parse_dataset_id
+from minari_core.local.dataset_id import choose_id, is_url, parse_dataset_id
 from minari_core.local.finding import build_not_found_error
 from minari_core.local.locations import DATA_FOLDER, dataset_folder
 from minari_hub.datasets.converting import convert_for_upload
@@ -37,7 +37,6 @@ from minari_hub.datasets.progress import explain_interrupt, show_transfer
 from minari_hub.datasets.remote_dataset import LARGEST_MANIFEST, RemoteDataset, locate
 from minari_hub.remotes.namespaces import publish_namespaces
 from minari_hub.remotes.setting import RemotePath, RemoteSetting
-from minari_hub.remotes.urls import is_url
 from minari_hub.transfer.checksums import Algorithm, Checksum, compute_checksum, start_hasher
 from minari_hub.transfer.objects import RemoteObject, Upload
 from minari_hub.untrusted.names import check_names

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from minari_core import VerificationProblem, VerificationReport
-from minari_core.errors import MinariError, UntrustedNameError
+from minari_core.errors import DatasetWriteError, MinariError, UntrustedNameError
 from minari_core.formats.columnar.dataset_folder import ColumnarStorage
 from minari_core.formats.columnar.manifest import MANIFEST_NAME, get_data_format, read_manifest
 from minari_core.formats.public.files import MAIN_FILE, belongs_to_dataset
@@ -45,10 +45,13 @@ def verify_remote_dataset(
 
     Raises:
         DatasetIdError: The id is malformed.
-        DatasetNotFoundError: The remote has no such dataset.
-        DatasetWriteError: There is too little space for it, or the file system refuses.
+        DatasetNotFoundError: No remote has such a dataset.
+        DatasetWriteError: There is too little space for it here, or the file system refuses.
         FormatError: It is of a format, or a version of it, that is unknown here.
-        RemoteError: The remote cannot be read.
+        MetadataError: A URL may mean several datasets, and the manifest at its end is malformed.
+        MissingDependencyError: The remote, or the format, needs an extra that is not installed.
+        RemoteError: The remote cannot be read, or sends something else than it lists.
+        RemoteUrlError: The URL names no remote.
     """
 
     def verify(dataset: RemoteDataset) -> VerificationReport | None:
@@ -58,7 +61,14 @@ def verify_remote_dataset(
         # A staging folder of this name is swept where its process was killed.
         with hold_staging_folder("create-") as folder:
             staging = StagingArea(dataset.dataset_id, folder)
-            return _verify(dataset, objects, staging, progress or _ignore_progress)
+            try:
+                return _verify(dataset, objects, staging, progress or _ignore_progress)
+            except OSError as error:
+                if isinstance(error, MinariError):
+                    raise
+                raise DatasetWriteError(
+                    f"{dataset.url} could not be verified: {error}; what was received is not kept"
+                ) from error
 
     return ask_for_dataset(choose_id(dataset_name, dataset_id), remote_path, token, verify)
 

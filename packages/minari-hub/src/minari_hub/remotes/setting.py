@@ -21,12 +21,12 @@ from minari_core.errors import (
     RemoteUrlError,
     UntrustedNameError,
 )
+from minari_core.local.dataset_id import is_url
 from minari_core.messages import warn_caller
 from minari_hub.remotes.base import APPLICATION_DEFAULT, DEFAULT_REMOTES, TOKEN_VARIABLE, Remote
 from minari_hub.remotes.urls import (
     check_url,
     is_token_of,
-    is_url,
     normalize_dataset_url,
     open_url,
     takes_token,

@@ -10,10 +10,8 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from minari_core.errors import DatasetIdError, MissingDependencyError, RemoteUrlError
-from minari_core.local.dataset_id import parse_dataset_id
+from minari_core.local.dataset_id import is_url, parse_dataset_id
 from minari_hub.remotes.base import Remote
-
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +97,6 @@ def is_token_of(url: str, token: str) -> bool | None:
     """Return whether a token looks like one for the remote of a URL; None if like that of none."""
     kinds = {kind.module for kind in _KINDS.values() if re.fullmatch(kind.token, token)}
     return _KINDS.get(_split(url)[0], _OTHERS).module in kinds if kinds else None
-
-
-def is_url(text: str) -> bool:
-    """Return whether a text is a URL, which no dataset id is."""
-    return _SCHEME.match(text) is not None
 
 
 def normalize_dataset_url(url: str) -> str:

@@ -15,7 +15,7 @@ from minari_core.errors import DatasetNotFoundError, FormatError, MinariError
 from minari_core.formats.columnar.manifest import get_data_format
 from minari_core.formats.registry import DEFAULT_FORMAT
 from minari_core.json_values import JsonValue
-from minari_core.local.dataset_id import choose_id
+from minari_core.local.dataset_id import choose_id, is_url
 from minari_core.local.finding import list_local_ids, suggest_ids
 from minari_core.local.locations import is_path
 from minari_hub.command_line.exit_codes import ExitCode, say_error
@@ -34,7 +34,6 @@ from minari_hub.command_line.terminal import (
 )
 from minari_hub.datasets.remote_dataset import RemoteDataset, ask_for_dataset
 from minari_hub.remotes.setting import RemoteSetting
-from minari_hub.remotes.urls import is_url
 
 
 def show(
