@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import json
+import multiprocessing
 import os
 import shutil
 import signal
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -132,6 +135,36 @@ def begin_to_run(stop: Callable[..., None]) -> None:
         run(stop)
 
 
+class Waiting(gymnasium.Env[Any, Any]):
+    """Says that it is in a step, and never comes back."""
+
+    observation_space = gymnasium.spaces.Discrete(2)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self, stop: Callable[..., None], pid: Path) -> None:
+        self.stop, self.pid = stop, pid
+
+    def reset(self, **_: Any) -> tuple[int, dict[str, Any]]:
+        return 0, {}
+
+    def step(self, action: int) -> Any:
+        self.pid.write_text(str(os.getpid()))
+        self.stop()
+
+
+def run_with_a_worker(stop: Callable[..., None], *, pid: Path, **options: Any) -> None:
+    """A run whose worker goes on when its coordinator is killed, as those of Dask and Ray do."""
+    context = multiprocessing.get_context("fork")
+    minari.collect_dataset(
+        "toy/run-v0",
+        partial(Waiting, stop, pid),
+        total_episodes=2,
+        executor=ProcessPoolExecutor(1, mp_context=context),
+        progress=False,
+        **options,
+    )
+
+
 def download(stop: Callable[..., None]) -> None:
     with replaced("minari_hub.datasets.download.install", stop):
         minari.download_dataset("toy/b-v0", remote_path=os.environ["REMOTE"], progress=False)
@@ -247,6 +280,59 @@ def test_what_a_process_works_on_is_left_as_soon_as_it_is_killed_and_not_before(
     assert [each.id for each in removed] == [each.id for each in found if each.is_valuable]
     assert minari.list_leftovers() == []
     assert_nothing_is_left(datasets_root)
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_a_run_is_not_left_as_long_as_one_of_its_workers_lives(
+    is_shared: bool, tmp_path: Path, datasets_root: Path
+) -> None:
+    pid = tmp_path / "pid"
+    work: dict[str, Any] = (
+        {} if is_shared else {"work_dir": staging_root() / "run-own", "work_dir_is_shared": False}
+    )
+    Paused(partial(run_with_a_worker, pid=pid, **work)).kill()
+    worker = int(pid.read_text())
+    try:
+        make_old(datasets_root)
+        before = names_below(datasets_root)
+        assert minari.list_leftovers() == []
+        assert minari.remove_leftovers(valuable=True) == []
+        assert names_below(datasets_root) == before
+    finally:
+        os.kill(worker, signal.SIGKILL)
+    while not minari.list_leftovers():
+        time.sleep(0.01)
+    assert [each.kind for each in minari.remove_leftovers(valuable=True)] == ["run"]
+    assert_nothing_is_left(datasets_root)
+
+
+def test_what_a_worker_elsewhere_leaves_goes_with_the_next_task_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    (temporary / "minari-collect-of-nobody-knows-whom").mkdir(parents=True)
+    known = [path.name for path in temporary.iterdir()]
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    pid = tmp_path / "pid"
+    Paused(partial(run_with_a_worker, pid=pid, work_dir_is_shared=False)).kill()
+    worker = int(pid.read_text())
+    (held,) = (path for path in temporary.iterdir() if path.name not in known)
+
+    def collect(name: str) -> None:
+        minari.collect_dataset(
+            name, "CartPole-v1", total_episodes=1, executor=ThreadPoolExecutor(1),
+            work_dir_is_shared=False, progress=False,
+        )  # fmt: skip
+
+    try:
+        collect("toy/while-it-lives-v0")
+        assert held.is_dir()
+    finally:
+        os.kill(worker, signal.SIGKILL)
+    for attempt in range(50):
+        if held.exists():
+            collect(f"toy/try-v{attempt}")
+    assert [path.name for path in temporary.iterdir()] == known
 
 
 def assert_nothing_is_left(root: Path) -> None:

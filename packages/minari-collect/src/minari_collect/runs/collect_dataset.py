@@ -206,7 +206,9 @@ def collect_dataset(
     if remote is not None:
         transport = "remote"
     folder = RunFolder(default_work_dir(new_id) if given_dir is None else given_dir)
-    work_folder = "" if transport != "folder" and work_dir is None else str(folder.path)
+    # Processes of this machine see the folder anyway; others get their system's temporary one.
+    is_elsewhere = transport != "folder" and work_dir is None and executor is not None
+    work_folder = "" if is_elsewhere else str(folder.path)
     with folder.hold(arguments, resume=may_resume, same=same) as agreed:
         run_seed = agreed["seed"]
         if not isinstance(run_seed, int):

@@ -14,7 +14,13 @@ from pathlib import Path
 
 from minari_collect.runs.identity import find_conflicts, say_how_to_resume
 from minari_collect.runs.schedule import Range
-from minari_collect.workers.messages import INCOMPLETE_PREFIX, RUN_NAME, ShardRemote, TaskOutput
+from minari_collect.workers.messages import (
+    INCOMPLETE_PREFIX,
+    RUN_NAME,
+    WORKER_PREFIX,
+    ShardRemote,
+    TaskOutput,
+)
 from minari_collect.workers.transport import receive_output, wrap_write_errors
 from minari_core.errors import (
     DatasetBusyError,
@@ -171,7 +177,7 @@ class RunFolder:
                 name = path.name
                 if _OUTPUT_FOLDER.fullmatch(name) or name.startswith(INCOMPLETE_PREFIX):
                     shutil.rmtree(path, ignore_errors=True)
-                elif name in _FILES or name.startswith(f".{RUN_NAME}."):
+                elif name in _FILES or name.startswith((f".{RUN_NAME}.", WORKER_PREFIX)):
                     path.unlink(missing_ok=True)
             # Whoever gave the folder may have other things there.
             self.path.rmdir()

@@ -17,6 +17,9 @@ RUN_NAME = "run.json"
 INCOMPLETE_PREFIX = ".part-"
 """How the names of folders begin whose shards are not complete."""
 
+WORKER_PREFIX = ".worker-"
+"""How the names of the locks begin that workers hold in the folder of a run."""
+
 _FOLDER_FORMAT = "episodes-{first:012d}-{stop:012d}"
 _ENV_STREAM, _POLICY_STREAM = 0, 1
 

@@ -6,8 +6,6 @@ Everything here must work in a fresh process on another machine, with nothing bu
 from __future__ import annotations
 
 import contextlib
-import socket
-import tempfile
 import time
 import traceback
 from collections.abc import Iterator
@@ -21,7 +19,6 @@ import numpy.typing as npt
 from minari_collect.workers.environment import borrow_environment, get_remote, load_recipe
 from minari_collect.workers.finished_episodes import FinishedEpisodes
 from minari_collect.workers.messages import (
-    RUN_NAME,
     Failure,
     Recipe,
     Task,
@@ -31,7 +28,7 @@ from minari_collect.workers.messages import (
 from minari_collect.workers.output_recording import TaskCollector, VectorTaskCollector
 from minari_collect.workers.policies import PolicyRunner, VectorPolicyRunner
 from minari_collect.workers.timeout import EpisodeTimeoutError, EpisodeWatch
-from minari_collect.workers.transport import wrap_write_errors
+from minari_collect.workers.work_folder import open_work_folder
 from minari_core.errors import DatasetWriteError
 from minari_core.messages import keep_warnings
 
@@ -55,7 +52,7 @@ def _run_task(task: Task, finished: FinishedEpisodes) -> TaskResult:
     recipe = load_recipe(task)
     failures: list[Failure] = []
     try:
-        with _work_folder(task) as folder:
+        with open_work_folder(task) as folder:
             collect = _collect_in_order if recipe.num_envs == 1 else _collect_together
             failures.extend(collect(task, recipe, folder, finished))
     except DatasetWriteError as error:
@@ -68,33 +65,6 @@ def _run_task(task: Task, finished: FinishedEpisodes) -> TaskResult:
         ]
         time.sleep(_PAUSE_SECONDS)
     return TaskResult(tuple(finished.outputs), tuple(failures))
-
-
-@contextlib.contextmanager
-def _work_folder(task: Task) -> Iterator[Path]:
-    """Open the folder to write to: that of the run, or one of this worker's own for the while.
-
-    Raises:
-        DatasetWriteError: It is not there, or cannot be made.
-    """
-    folder = Path(task.folder)
-    if task.transport == "folder":
-        if not (folder / RUN_NAME).exists():
-            raise DatasetWriteError(
-                f"worker {socket.gethostname()} does not see the work folder {folder} of the run; "
-                "give work_dir_is_shared=False, or a remote"
-            )
-        yield folder
-        return
-    with contextlib.ExitStack() as stack:
-        with wrap_write_errors(folder):
-            if task.folder:
-                folder.mkdir(parents=True, exist_ok=True)
-            own = tempfile.TemporaryDirectory(
-                prefix="minari-collect-", dir=task.folder or None, ignore_cleanup_errors=True
-            )
-            path = stack.enter_context(own)
-        yield Path(path)
 
 
 def _collect_in_order(

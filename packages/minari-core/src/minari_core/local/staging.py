@@ -1,10 +1,12 @@
 """The staging area: what a process works on, and what one that was killed has left there.
 
 Who works on ``.staging/<name>`` holds the lock of ``.lock`` in it, or of ``.staging/<name>.lock``.
+Others who work in it hold locks of their own there, whose names end in ``.lock``, too.
 """
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -176,8 +178,11 @@ def _build_busy_error(what: Path, lock: Path) -> DatasetBusyError:
 
 def _find_locks(folder: Path, has_lock: bool) -> list[Path]:
     inner, outer = folder / LOCK_NAME, folder.with_suffix(LOCK_SUFFIX)
-    locks = [path for path in (inner, outer) if _exists(path)]
-    return locks or ([inner] if has_lock else [])
+    locks = [path for path in (inner, outer) if _exists(path)] or ([inner] if has_lock else [])
+    with suppress(OSError):
+        names = sorted(os.listdir(folder))
+        locks += [folder / n for n in names if n.endswith(LOCK_SUFFIX) and n not in LOCK_FILES]
+    return locks
 
 
 def find_last_change(path: Path) -> float:
