@@ -17,6 +17,7 @@ from minari_collect.collectors.vector_environment import (
     SAME_STEP,
 )
 from minari_collect.vector_buffers.batched_infos import FINAL_OBSERVATION_KEYS
+from minari_core.messages import MinariWarning
 from tests.collect.helpers.environments import Counter
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None")
@@ -117,3 +118,49 @@ def test_final_observations_may_come_as_one_batch() -> None:
 
     found = [episode.observations["at"][:, 1].tolist() for episode in dataset]
     assert sorted(found) == [[0, 1, 2]] * 3 + [[0, 1, 2, 3]] * 2
+
+
+class Naming(Counter):
+    """Has infos of its own under names that Gymnasium uses where it resets within a step."""
+
+    def step(self, action: Any) -> Any:
+        *result, info = super().step(action)
+        return (*result, {**info, "final_obs": self.count, ("no", "text"): 1})
+
+
+@pytest.mark.parametrize("callback", [StepDataCallback, Own])
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode != SAME_STEP])
+def test_infos_called_as_gymnasium_calls_final_ones_are_infos_where_there_are_none(
+    mode: str, callback: Any
+) -> None:
+    options: Any = {"autoreset_mode": mode}
+    envs = gymnasium.vector.SyncVectorEnv([lambda: Naming(2), lambda: Naming(3)], **options)
+    with pytest.warns(MinariWarning, match="its key is not text"):
+        dataset = recorded(envs, mode, callback)
+
+    assert len(dataset) > 5
+    for episode in dataset:
+        assert set(episode.infos) == {"count", "final_obs"}
+        counted = [None, *range(1, len(episode) + 1)]
+        assert episode.infos["final_obs"].tolist() == counted
+
+
+@pytest.mark.parametrize("callback", [StepDataCallback, Own])
+@pytest.mark.parametrize("mode", MODES)
+def test_flags_in_a_space_of_integers_are_recorded_in_every_mode(mode: str, callback: Any) -> None:
+    class Flagged(Counter):
+        observation_space: Any = spaces.Dict({"is_over": spaces.MultiBinary(2)})
+
+        def _observation(self) -> Any:
+            return {"is_over": np.array([self.count >= self.length, self.count > 0])}
+
+    options: Any = {"autoreset_mode": mode} if HAS_MODES else {}
+    envs = gymnasium.vector.SyncVectorEnv([lambda: Flagged(2), lambda: Flagged(3)], **options)
+    dataset = recorded(envs, mode, callback)
+
+    assert len(dataset) > 5
+    for episode in dataset:
+        flags = episode.observations["is_over"]
+        assert flags.dtype == np.int8
+        assert flags[-1].tolist() == [bool(episode.terminations[-1]), True]
+        assert flags[:-1].tolist() == [[0, 0]] + [[0, 1]] * (len(episode) - 1)

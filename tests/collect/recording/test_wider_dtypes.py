@@ -472,3 +472,13 @@ def test_whatever_the_order_of_dtypes_no_value_changes(
     observations = [episode.observations[1:] for episode in dataset]
     np.testing.assert_array_equal(np.concatenate(observations), actions)
     collector.close()
+
+
+@pytest.mark.parametrize("data_format", ["columnar", "hdf5", "arrow", "parquet"])
+def test_a_dtype_that_is_not_the_spaces_is_no_damage(data_format: str) -> None:
+    collector = made(data_format=data_format)
+    record(collector, [np.arange(2), np.arange(2)], [np.ones(2, np.int64)])
+    dataset = create("tests/a-v0", collector)
+
+    assert dataset[0].observations.dtype == I64
+    assert verify_dataset("tests/a-v0").problems == ()

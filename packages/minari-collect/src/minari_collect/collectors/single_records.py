@@ -17,13 +17,19 @@ from minari_collect.callbacks import (
 )
 from minari_collect.collectors.reused_arrays import ReusedArrayCheck
 from minari_collect.collectors.vector_environment import (
+    SAME_STEP,
     Flags,
     name_environment,
     select_env_value,
     select_final_observation,
 )
 from minari_collect.recording.vector_recorder import Final
-from minari_collect.vector_buffers.batched_infos import Infos, find_final_info, select_env_info
+from minari_collect.vector_buffers.batched_infos import (
+    Infos,
+    drop_final,
+    find_final_info,
+    select_env_info,
+)
 
 
 class SingleRecords:
@@ -34,6 +40,7 @@ class SingleRecords:
         envs: gymnasium.vector.VectorEnv[Any, Any, Any],
         callback: StepDataCallback | None,
         statistics_keys: Collection[str],
+        mode: str,
         read_last: Callable[[int], object],
         *,
         record_infos: bool,
@@ -44,6 +51,7 @@ class SingleRecords:
             envs: The environments.
             callback: The user's own callback; None where nothing is to be called.
             statistics_keys: The keys of infos that wrappers add with the last step of an episode.
+            mode: When environments are reset.
             read_last: Reads the row of an environment's observation that was recorded last.
             record_infos: Whether infos are recorded.
         """
@@ -53,6 +61,7 @@ class SingleRecords:
         self._actions: Any = envs.single_action_space
         self._callback = callback
         self._statistics_keys = statistics_keys
+        self._resets_within_step = mode == SAME_STEP
         self._record_infos = record_infos
         self._read_last = read_last
         self._observations_before: Any = None
@@ -73,7 +82,7 @@ class SingleRecords:
     ) -> tuple[Any, Mapping[str, Any] | None, Mapping[str, Any] | None]:
         """Make the record of the reset of one environment: observation, info, extras."""
         observation = select_env_value(self._observations, observations, env)
-        info = select_env_info(infos, env, self._num_envs)
+        info = self._select_info(infos, env)
         if self._callback is None:
             return observation, info if self._record_infos else None, None
         data = check_step_data(
@@ -102,7 +111,7 @@ class SingleRecords:
             info = self._find_final_info(infos, env) or {}
         else:
             observation = select_env_value(self._observations, observations, env)
-            info = select_env_info(infos, env, self._num_envs)
+            info = self._select_info(infos, env)
         callback = self._callback or StepDataCallback()
         return check_step_data(
             callback(
@@ -131,6 +140,10 @@ class SingleRecords:
         if self._observations_before is None:
             return select_env_value(self._observations, self._read_last(env), 0)
         return select_env_value(self._observations, self._observations_before, env)
+
+    def _select_info(self, infos: Infos, env: int) -> dict[str, Any]:
+        others = drop_final(infos) if self._resets_within_step else infos
+        return select_env_info(others, env, self._num_envs)
 
     def _find_final_info(self, infos: Infos, env: int) -> dict[str, Any] | None:
         return find_final_info(infos, env, self._num_envs, self._statistics_keys)

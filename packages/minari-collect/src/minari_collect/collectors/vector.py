@@ -154,6 +154,7 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
             envs,
             self._step_data_callback if self._has_own_step_data else None,
             self._statistics_keys,
+            self._mode,
             self._recorder.read_last_observation,
             record_infos=record_infos,
         )
@@ -215,13 +216,16 @@ class VectorDataCollector(EpisodeCollector, AnyVectorWrapper):
             return
         over = np.logical_or(terminated, truncated)
         finals: list[Final] = []
-        if over.any():
-            if self._mode == DISABLED:
+        has_ends = bool(over.any())
+        if self._mode == DISABLED:
+            if has_ends:
                 self._due = over
-            else:
+        else:
+            if has_ends:
                 finals = self._records.list_finals(observations, infos, over)
-                if recorded_infos is not None:
-                    recorded_infos = drop_final(recorded_infos, self._statistics_keys)
+            if recorded_infos:
+                keys = self._statistics_keys if has_ends else ()
+                recorded_infos = drop_final(recorded_infos, keys)
         recorder.add(
             observations,
             actions,

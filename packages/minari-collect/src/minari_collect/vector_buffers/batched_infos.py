@@ -12,8 +12,9 @@ import numpy as np
 
 FINAL_OBSERVATION_KEYS = ("final_obs", "final_observation")
 FINAL_INFO_KEY = "final_info"
-_FINAL_KEYS = frozenset((*FINAL_OBSERVATION_KEYS, FINAL_INFO_KEY))
-NOT_BATCHED = frozenset((*_FINAL_KEYS, *(f"_{key}" for key in _FINAL_KEYS)))
+_FINAL_KEYS = frozenset(
+    f"{flag}{key}" for key in (*FINAL_OBSERVATION_KEYS, FINAL_INFO_KEY) for flag in ("", "_")
+)
 
 Infos: TypeAlias = Mapping[Any, Any] | Sequence[Mapping[Any, Any]]
 """A batch of infos, or one for each environment."""
@@ -28,13 +29,11 @@ def select_env_info(infos: Infos, env: int, num_envs: int) -> dict[str, Any]:
         num_envs: How many there are.
     """
     if not isinstance(infos, Mapping):
-        return {key: value for key, value in infos[env].items() if key not in _FINAL_KEYS}
+        return dict(infos[env])
     info: dict[str, Any] = {}
+    flags = {f"_{key}" for key in infos}
     for key, value in infos.items():
-        if key in NOT_BATCHED:
-            continue
-        is_flag = isinstance(key, str) and key.startswith("_") and key[1:] in infos
-        if is_flag and is_mask(value, num_envs):
+        if key in flags and is_mask(value, num_envs):
             continue
         mask = infos.get(f"_{key}")
         if mask is not None and is_mask(mask, num_envs) and not mask[env]:
@@ -73,18 +72,28 @@ def find_final_info(
     return info
 
 
-def drop_final(infos: Infos, statistics_keys: Collection[str]) -> Infos:
+def drop_final(infos: Infos, statistics_keys: Collection[str] = ()) -> Infos:
     """Drop what belongs to episodes that have ended from infos of the resets after them.
+
+    Only where environments are reset within the step: elsewhere, a key of these names is like any
+    other.
 
     Args:
         infos: The infos of all environments.
         statistics_keys: The keys that wrappers add to the infos of a whole batch.
     """
-    dropped = {*_FINAL_KEYS, *statistics_keys}
-    dropped |= {f"_{key}" for key in dropped}
+    dropped = _FINAL_KEYS
+    if statistics_keys:
+        dropped = dropped.union(statistics_keys, (f"_{key}" for key in statistics_keys))
     if isinstance(infos, Mapping):
-        return {key: value for key, value in infos.items() if key not in dropped}
-    return [{key: value for key, value in info.items() if key not in dropped} for info in infos]
+        return _leave_out(dropped, infos)
+    return [_leave_out(dropped, info) for info in infos]
+
+
+def _leave_out(dropped: frozenset[str], info: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    if dropped.isdisjoint(info):
+        return info
+    return {key: value for key, value in info.items() if key not in dropped}
 
 
 def is_mask(value: object, num_envs: int) -> bool:

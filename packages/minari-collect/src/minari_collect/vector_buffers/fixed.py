@@ -86,6 +86,9 @@ class VectorFixedBuffer(VectorBuffer):
 
     def add_final(self, value: Any) -> None:
         array = as_numeric_array(value, self._name)
+        if array.dtype == np.bool_ and self._rows is not None:
+            # Of flags in a space of integers, Gymnasium's batches have made integers.
+            array = array.astype(self._rows.dtype)
         converted = self._convert(array[None])
         self._finals.append(np.array(converted[0], dtype=converted.dtype))
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from minari_collect.buffers.base import ColumnGroup
 from minari_collect.buffers.infos import InfoEncoder
 from minari_collect.vector_buffers.base import Cells
-from minari_collect.vector_buffers.batched_infos import NOT_BATCHED, is_mask
+from minari_collect.vector_buffers.batched_infos import is_mask
 from minari_core.columns import (
     Array,
     Column,
@@ -250,13 +250,17 @@ class VectorInfoBuffer:
 
     def _freeze_batch(self, infos: Mapping[Any, Any]) -> Batch:
         batch: Batch = {}
+        flags_of_dropped: set[str] = set()
         for key, value in infos.items():
-            if key in NOT_BATCHED:
-                continue
             if not isinstance(key, str):
                 self.encoder.dropped.setdefault(f"{self._name}[{key!r}]", NOT_PLAIN)
+                flags_of_dropped.add(f"_{key}")
                 continue
-            if key.startswith("_") and key[1:] in infos and is_mask(value, self._envs):
+            if (
+                key.startswith("_")
+                and (key[1:] in infos or key in flags_of_dropped)
+                and is_mask(value, self._envs)
+            ):
                 continue
             mask = infos.get(f"_{key}")
             present = np.array(mask) if is_mask(mask, self._envs) else None

@@ -39,7 +39,10 @@ def _check_shape(space: spaces.Space[Any], column: Column, where: str) -> None:
         for index, subspace in enumerate(space.spaces):
             _check_shape(subspace, column.items[index], f"{where}[{index}]")
     elif isinstance(column, FixedColumn) and column.shape != tuple(space.shape or ()):
-        raise DataError(f"{where} has rows of shape {column.shape}, but its space is {space}")
+        raise DataError(
+            f"{where} has rows of shape {column.shape}, but its space is {space}; correct either, "
+            "or store it as 'columnar', which holds it as it is"
+        )
 
 
 def check_schema_fits(established: Schema | None, schema: Schema) -> None:

@@ -15,6 +15,7 @@ from minari_core.environments.space_json import space_from_dict, space_to_dict
 from minari_core.errors import SpaceError
 
 _SMALLEST_IMAGE_SIDE = 32
+_WIDEST = 8
 
 
 def check_holdable(
@@ -57,6 +58,8 @@ def _walk_subspaces(
 def _find_obstacle(space: spaces.Space[Any]) -> str | None:
     if type(space) not in _WRITERS and not _is_own(space):
         return f"it has no place for a {type(space).__name__} space"
+    if space.dtype is not None and np.dtype(space.dtype).itemsize > _WIDEST:
+        return f"it has no numbers of dtype {np.dtype(space.dtype)}"
     if isinstance(space, spaces.Dict):
         for key in space.spaces:
             if not is_plain_name(key):

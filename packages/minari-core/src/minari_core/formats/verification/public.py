@@ -107,6 +107,9 @@ class _PublicEpisodeCheck(EpisodeCheck):
                 self._compare(number, kept)
         return steps
 
+    def is_vouched_for(self, number: int) -> bool:
+        return self._public.get_checksums(number) is not None
+
     def _compare(self, number: int, kept: EpisodeChecksums) -> None:
         (found,) = self._public.compute_checksums([number])
         message = "its {} are not those that were written: their CRC-32 is {:08x}, not {:08x}"
