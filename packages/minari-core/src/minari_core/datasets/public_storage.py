@@ -180,6 +180,24 @@ class MinariStorage:
         """Read the metadata of episodes, each as a dict."""
         return map(_metadata_as_dict, self._inner.read_episode_metadata(episode_indices))
 
+    def update_episode_metadata(
+        self,
+        metadatas: Iterable[Mapping[str, Any]],
+        episode_indices: Iterable[int] | None = None,
+    ) -> None:
+        """Merge new values into the metadata of episodes, all or none.
+
+        Args:
+            metadatas: The new values, a dict for each episode; see
+                `minari_core.storage.base.Storage.update_episode_metadata`.
+            episode_indices: The indices of the episodes; all of them if None.
+
+        Raises:
+            EpisodeIndexError: There is no such episode.
+            MetadataError: A value cannot be kept, or there are more or fewer dicts than indices.
+        """
+        self._inner.update_episode_metadata(metadatas, episode_indices)
+
     def update_episodes(self, episodes: Iterable[Episode | Mapping[str, Any]]) -> None:
         """Add episodes, all or none; see `MinariDataset.update_dataset_from_buffer`.
 

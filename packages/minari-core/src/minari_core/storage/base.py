@@ -17,6 +17,7 @@ from minari_core.environments.given_spaces import NONE_GIVEN, GivenSpaces
 from minari_core.environments.space_json import space_to_dict
 from minari_core.episodes import Episode
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
+from minari_core.episodes.metadata_changes import Change, collect_changes
 from minari_core.errors import (
     DatasetChangedError,
     EpisodeIndexError,
@@ -29,9 +30,9 @@ from minari_core.messages import format_value
 class Storage(ABC):
     """Stored episodes, numbered from 0 in the order in which they were added.
 
-    A storage is append-only: the episodes that are in it never change. Every append is atomic,
-    also against other processes: all of it is there when the call returns, and nothing if the
-    call raises.
+    Episodes are only ever added: the steps of those that are there never change, and what is said
+    of them does by `update_episode_metadata` alone. Every change is atomic, also against other
+    processes: all of it is there when the call returns, and nothing if the call raises.
 
     Objects are cheap to pickle and work after a fork: they carry no open file.
     `minari_core.testing.StorageConformance` is the test of this contract.
@@ -189,6 +190,39 @@ class Storage(ABC):
             MetadataError: A value is not JSON, or a key is one that the data depends on.
         """
 
+    def update_episode_metadata(
+        self,
+        metadatas: Iterable[Mapping[str, object]],
+        episode_indices: Iterable[int] | None = None,
+    ) -> None:
+        """Merge new values into the metadata of episodes, all or none; steps never change.
+
+        Args:
+            metadatas: The new values of each episode. The keys ``seed`` and ``options`` stand for
+                these; None takes a value away. What the steps depend on (``id``, ``total_steps``,
+                ``final_observation_known``) may only be what it is.
+            episode_indices: The indices of the episodes; all of them if None. Of one that comes
+                twice, later values count.
+
+        Raises:
+            EpisodeIndexError: An index is outside the storage.
+            MetadataError: A value cannot be kept, or there are more or fewer dicts than indices.
+            DatasetWriteError: The file system refused.
+        """
+        total = self.total_episodes
+        chosen = range(total) if episode_indices is None else episode_indices
+        changes = collect_changes(metadatas, (check_episode_index(each, total) for each in chosen))
+        if changes:
+            self._merge_metadata(changes)
+
+    @abstractmethod
+    def _merge_metadata(self, changes: Mapping[int, Change]) -> None:
+        """Merge new values into the metadata of episodes, all or none.
+
+        Args:
+            changes: The new values by the index of the episode, for `merge_change`.
+        """
+
     @abstractmethod
     def compact(self) -> None:
         """Rewrite the data in the layout that reads fastest; episodes keep their indices."""
@@ -199,7 +233,7 @@ class Storage(ABC):
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Return text that changes whenever the stored episodes do."""
+        """Return text that changes whenever the steps that are stored do."""
 
     def newer_episodes(self) -> int:
         """Count the episodes that others have added and `refresh` would take in."""

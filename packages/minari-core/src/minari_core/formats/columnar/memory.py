@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,7 +13,9 @@ from gymnasium import spaces
 from minari_core.columns import Schema
 from minari_core.environments.space_json import space_to_json
 from minari_core.episodes import Episode
+from minari_core.episodes.episode import EpisodeMetadata
 from minari_core.episodes.fit import check_schema_fits, check_shapes
+from minari_core.episodes.metadata_changes import Change, merge_change
 from minari_core.episodes.shard_data import ShardData
 from minari_core.episodes.stream import encode_shards
 from minari_core.formats.columnar.manifest import check_updatable, normalize_metadata
@@ -127,14 +130,33 @@ class MemoryStorage(ShardedStorage):
         check_updatable(self._metadata, changes)
         self._metadata.update(normalize_metadata(changes))
 
+    def _merge_metadata(self, changes: Mapping[int, Change]) -> None:
+        entries = {
+            entry.id: merge_change(entry, changes[entry.id])
+            for entry in self.read_episode_metadata(changes)
+        }
+        self._rewrite(entries)
+
     def compact(self) -> None:
         """Join all shards to one; episodes keep their indices."""
+        self._rewrite({})
+
+    def _rewrite(self, entries: Mapping[int, EpisodeMetadata]) -> None:
         episodes = list(self.read_episodes(range(self.total_episodes), copy=False))
+        for number, entry in entries.items():
+            episodes[number] = replace(
+                episodes[number], seed=entry.seed, options=entry.options, metadata=entry.metadata
+            )
+        before = self._shards
         self._shards, self._readers = (), {}
-        self.append_episodes(episodes)
+        try:
+            self.append_episodes(episodes)
+        except BaseException:
+            self._shards, self._readers = before, {}
+            raise
 
     def fingerprint(self) -> str:
-        """Return text that changes whenever the stored episodes do."""
+        """Return text that changes whenever the steps that are stored do."""
         return f"memory {id(self)} {self.total_episodes} {self.total_steps}"
 
     def refresh(self) -> bool:

@@ -42,6 +42,7 @@ class ShardedStorage(Storage):
         self._early_ends: tuple[EpisodeIndex, npt.NDArray[np.int64]] | None = None
         self._unions: dict[str, StructColumn] | None = None
         self._wider: dict[str, Column | None] = {}
+        self._same_columns: bool | None = None
 
     @abstractmethod
     def shard_counts(self) -> Sequence[tuple[int, int, int]]:
@@ -135,8 +136,8 @@ class ShardedStorage(Storage):
         rows, steps = index.locate(number)
         shard, entry = index.entry(number)
         is_unknown = index.unknown_finals is not None and bool(index.unknown_finals[number])
-        is_together = len(rows) == len(steps) == 1 and rows[0][0] == steps[0][0] == shard
-        if not is_together or len(self.schemas()) > 1:
+        is_together = len(rows) == len(steps) == 1 and rows[0][0] == steps[0][0]
+        if not is_together or not self._has_same_columns():
             try:
                 return EpisodeData(
                     number,
@@ -154,8 +155,11 @@ class ShardedStorage(Storage):
         # Nearly all episodes lie in one shard, so there is nothing to concatenate.
         _, row, row_stop = rows[0]
         _, step, step_stop = steps[0]
-        reader = self.shard(shard)
+        reader = self.shard(rows[0][0])
         readers = reader.readers(copy=copy)
+        # An entry that was changed lies in a shard after that of the rows.
+        ends_here = shard == rows[0][0]
+        entries = readers if ends_here else self.shard(shard).readers(copy=copy)
         try:
             return EpisodeData(
                 number,
@@ -165,7 +169,7 @@ class ShardedStorage(Storage):
                 readers["terminations"](step, step_stop),
                 readers["truncations"](step, step_stop),
                 readers["infos"](row, row_stop),
-                *decode_entry(readers["episodes"](entry, entry + 1), 0),
+                *decode_entry(entries["episodes"](entry, entry + 1), 0),
                 readers["extras"](row, row_stop),
             )
         except DatasetDamagedError as error:
@@ -190,6 +194,17 @@ class ShardedStorage(Storage):
         if group == "observations" and unknown is not None and unknown[number]:
             pieces = _leave_last_out(pieces)
         return _limit_pieces(pieces, start, stop)
+
+    def _has_same_columns(self) -> bool:
+        """Return whether all shards have the same columns, but for those of entries."""
+        if self._same_columns is None:
+            schemas = self.schemas()
+            self._same_columns = all(
+                name == "episodes" or column == schemas[0].groups[name]
+                for schema in schemas[1:]
+                for name, column in schema.groups.items()
+            )
+        return self._same_columns
 
     def read_episode_metadata(self, indices: Iterable[int]) -> Iterator[EpisodeMetadata]:
         """Read what is stored about episodes without reading their steps."""
@@ -271,6 +286,7 @@ class ShardedStorage(Storage):
         self._index = None
         self._unions = None
         self._wider = {}
+        self._same_columns = None
 
 
 def _limit_pieces(pieces: list[Piece], start: int, stop: int) -> list[Piece]:

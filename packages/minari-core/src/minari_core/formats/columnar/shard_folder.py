@@ -17,6 +17,7 @@ from minari_core.columns import Schema
 from minari_core.environments.given_spaces import NONE_GIVEN, GivenSpaces, read_space
 from minari_core.episodes import Episode
 from minari_core.episodes.fit import check_shapes
+from minari_core.episodes.metadata_changes import Change, merge_change
 from minari_core.episodes.shard_data import ShardData
 from minari_core.episodes.stream import encode_each_dtype, encode_shards
 from minari_core.errors import DataError, DatasetDamagedError, SpaceError, UnknownSpaceError
@@ -306,6 +307,17 @@ class ShardFolder(ShardedStorage):
         metadata = {**self._manifest.metadata, **normalize_metadata(changes)}
         self._use_manifest(replace(self._manifest, metadata=metadata))
 
+    def _merge_metadata(self, changes: Mapping[int, Change]) -> None:
+        with self._open_transaction() as transaction:
+            numbers = {self.index.entry(episode)[0] for episode in changes}
+            firsts = self.index.find_first_rows("episodes")
+            # From the last on, so that the numbers of those before stay.
+            for number in sorted(numbers, reverse=True):
+                stored = self.read_episode_metadata(range(firsts[number], firsts[number + 1]))
+                transaction.replace_entries(
+                    number, [merge_change(entry, changes.get(entry.id, {})) for entry in stored]
+                )
+
     def compact(self) -> None:
         """Join all shards that can be joined; episodes keep their indices.
 
@@ -315,8 +327,10 @@ class ShardFolder(ShardedStorage):
             transaction.join(self, range(len(self.snapshot.shards)))
 
     def fingerprint(self) -> str:
-        """Return text that changes whenever the stored episodes do."""
-        shards = [(shard.file, shard.crc32, shard.rows) for shard in self.snapshot.shards]
+        """Return text that changes whenever the steps that are stored do."""
+        # Shards without rows hold what is said of episodes, which may change.
+        with_rows = [shard for shard in self.snapshot.shards if shard.rows]
+        shards = [(shard.file, shard.crc32, shard.rows) for shard in with_rows]
         return f"{self.snapshot.uid} {shards}"
 
     def refresh(self) -> bool:
@@ -345,8 +359,9 @@ class ShardFolder(ShardedStorage):
             transaction.discard()
             raise
         replaced = transaction.replaced if keep else self.snapshot.shards
+        named = {shard.file for shard in transaction.snapshot.shards}
         self._use_manifest(replace(self._manifest, snapshot=transaction.snapshot))
-        self._remove(replaced)
+        self._remove(shard for shard in replaced if shard.file not in named)
 
     def _finish(self, transaction: Transaction) -> None:
         try:

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from minari_core.columns import Schema
+from minari_core.episodes.episode import EpisodeMetadata
 from minari_core.episodes.fit import STRICT_GROUPS, check_schema_fits, widen_schema
 from minari_core.episodes.shard_data import ShardData
 from minari_core.errors import DatasetWriteError
 from minari_core.files import sync_file
 from minari_core.formats.columnar.manifest import Snapshot
+from minari_core.formats.shards.entries_apart import leave_entries_out, make_entries_shard
 from minari_core.formats.shards.entry import ShardEntry
 from minari_core.formats.shards.joining import find_joinable_runs, join_shards, widen_shard
 from minari_core.formats.shards.reader import ShardReader, open_shard
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 _SMALL_SHARD_NBYTES = 1 << 20
 _MOST_SMALL_SHARDS = 16
+_MOST_ENTRIES = 1 << 16
 RECORDINGS_KEPT = 64
 """How many recordings a dataset remembers to have been committed to it."""
 
@@ -199,6 +202,35 @@ class Transaction:
             number = self._schema_index(snapshot.schemas[entry.schema])
             self._append(replace(entry, schema=number))
 
+    def replace_entries(self, number: int, episodes: Sequence[EpisodeMetadata]) -> None:
+        """Replace the entries of the episodes that end in a shard, whose rows stay as they are.
+
+        Args:
+            number: The index of the shard.
+            episodes: What the entries are to say, in their order.
+
+        Raises:
+            DatasetWriteError: The file system refused.
+        """
+        from minari_core.formats.shards.writer import write_shard
+
+        shard = self._shards[number]
+        schema = self._schemas[shard.schema]
+        new: list[ShardEntry] = []
+        if shard.rows or shard.steps:
+            new.append(leave_entries_out(shard, schema))
+        else:
+            self.replaced.append(shard)
+        for first in range(0, len(episodes), _MOST_ENTRIES):
+            data = make_entries_shard(schema, episodes[first : first + _MOST_ENTRIES])
+            new.append(
+                write_shard(self._folder, data, self._schema_index(data.schema), self._flush)
+            )
+            self._created.append(self._folder / new[-1].file)
+        self._shards[number : number + 1] = new
+        self._files.update(entry.file for entry in new)
+        self._drop_unused_schemas()
+
     def finish(self) -> None:
         """Wait until all added shards are flushed to the disk, if they have to be.
 
@@ -268,24 +300,24 @@ class Transaction:
         if widest is None:
             return
         wider = [widen_schema(schema, widest) or schema for schema in self._schemas]
-        narrow = {
-            shard.file: shard
+        narrow = dict.fromkeys(
+            shard
             for shard in self._shards
             if wider[shard.schema] is not self._schemas[shard.schema]
-        }
+        )
         if not narrow:
             return
         if self._is_published:
-            self._warn_widened(list(narrow.values()), wider)
-        new: dict[str, ShardEntry] = {}
-        for file, shard in narrow.items():
+            self._warn_widened(list(narrow), wider)
+        new: dict[ShardEntry, ShardEntry] = {}
+        for shard in narrow:
             reader = open_shard(self._folder, shard, self._schemas[shard.schema])
             data = widen_shard(join_shards([reader]), wider[shard.schema])
             number = self._add_schema(data.schema)
-            new[file] = write_shard(self._folder, data, number, self._flush)
-            self._created.append(self._folder / new[file].file)
-        self._shards = [new.get(shard.file, shard) for shard in self._shards]
-        self.replaced += narrow.values()
+            new[shard] = write_shard(self._folder, data, number, self._flush)
+            self._created.append(self._folder / new[shard].file)
+        self._shards = [new.get(shard, shard) for shard in self._shards]
+        self.replaced += narrow
         self._drop_unused_schemas()
 
     def _drop_unused_schemas(self) -> None:

@@ -89,8 +89,10 @@ class FixedGatherer(Gatherer):
         plain = [segment for segment in self._segments if isinstance(segment, np.ndarray)]
         if len(plain) < len(self._segments) or any(item.dtype != self.dtype for item in plain):
             return
-        if len(plain) == 1:
-            self._whole = plain[0]
+        # Those without rows hold entries of episodes alone.
+        filled = [segment for segment in plain if len(segment)] or plain[:1]
+        if len(filled) == 1:
+            self._whole = filled[0]
         elif may_assemble(sum(segment.nbytes for segment in plain)):
             self._whole = np.concatenate(plain, dtype=self.dtype)
         elif can_span(plain):
