@@ -56,6 +56,7 @@ def _operations() -> Iterator[Operation]:
         other = "hdf5" if each == "columnar" else "columnar"
         yield Operation(f"convert {each} to {other}", prepare, partial(_convert, other))
         yield Operation(f"update metadata in {each}", prepare, _update_metadata)
+        yield Operation(f"update episode metadata in {each}", prepare, _update_episodes)
         yield Operation(f"delete in {each}", prepare, partial(minari.delete_dataset, "tt/a-v0"))
         yield Operation(
             f"recover in {each}",
@@ -168,6 +169,12 @@ def _convert(data_format: str) -> None:
 
 def _update_metadata() -> None:
     minari.load_dataset("tt/a-v0").storage.update_metadata({"description": "new"})
+
+
+def _update_episodes() -> None:
+    """Change what is said of some episodes, also by what public formats keep beside the rest."""
+    changes = [{"grade": 7, "further": "é"}, {"seed": 70, "deep": {"list": [1, (2,)]}}]
+    minari.load_dataset("tt/a-v0").storage.update_episode_metadata(changes, [3, 1])
 
 
 def _left_behind() -> None:

@@ -33,11 +33,12 @@ from minari_core.testing.expectations import (
     find_arrays,
     split_space_rows,
 )
+from minari_core.testing.metadata import MetadataConformance
 
 _FIXED_METADATA = ("dataset_id", "observation_space", "total_steps", "data_format")
 
 
-class StorageConformance(AppendingConformance):
+class StorageConformance(AppendingConformance, MetadataConformance):
     """The contract of `minari_core.storage.base.Storage`, for pytest to collect in a subclass."""
 
     def test_an_empty_storage_has_nothing(self) -> None:

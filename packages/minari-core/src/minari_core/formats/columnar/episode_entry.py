@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
+
+from minari_core.episodes import encode_entries
+from minari_core.episodes.episode import EpisodeMetadata
 
 Entry: TypeAlias = tuple[int | None, dict[str, Any] | None, dict[str, Any]]
 """The seed, options and metadata of an episode."""
@@ -26,6 +30,16 @@ def decode_entry(entries: Mapping[str, object], row: int) -> Entry:
         options if isinstance(options, dict) else None,
         metadata if isinstance(metadata, dict) else {},
     )
+
+
+def normalize_entry(episode: EpisodeMetadata) -> EpisodeMetadata:
+    """Return what is said of an episode as it is when it was stored and read again."""
+    column, pieces = encode_entries(
+        [episode.total_steps], [episode.seed], [episode.options], [episode.metadata], {}
+    )
+    read = column.bind(iter([piece for (piece,) in pieces]), 1, copy=True)
+    seed, options, metadata = decode_entry(read(0, 1), 0)
+    return replace(episode, seed=seed, options=options, metadata=metadata)
 
 
 def _read_cell(column: object, row: int) -> object:

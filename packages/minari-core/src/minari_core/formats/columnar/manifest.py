@@ -148,7 +148,15 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     Raises:
         DatasetWriteError: The file system refused; the old manifest is still in place.
     """
-    text = encode_manifest(manifest)
+    replace_manifest(folder, encode_manifest(manifest))
+
+
+def replace_manifest(folder: Path, text: bytes) -> None:
+    """Replace the text of a manifest in one step that outlives a power cut.
+
+    Raises:
+        DatasetWriteError: The file system refused; the old manifest is still in place.
+    """
     target = folder / MANIFEST_NAME
     before = target.read_bytes() if target.exists() else None
     try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from minari_core.episodes.episode import EpisodeData
+from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
 from minari_core.formats.columnar.episode_entry import Entry
 from minari_core.formats.public.spaces import is_plain_name, is_plain_text
 
@@ -31,14 +31,57 @@ def encode_attributes(episode: EpisodeData, number: int) -> tuple[Attributes, bo
     """
     attributes: Attributes = {"id": number, "total_steps": len(episode)}
     if episode.seed is not None:
-        attributes["seed"] = np.uint64(episode.seed) if episode.seed >= 2**63 else episode.seed
+        attributes["seed"] = _encode_seed(episode.seed)
     complete = True
     if episode.options is not None:
-        complete = _flatten(episode.options, "options/", attributes) and bool(episode.options)
+        complete = _flatten_options(episode.options, attributes)
     for key, value in episode.metadata.items():
         if key in _RESERVED or not _flatten({key: value}, "", attributes):
             complete = False
     return attributes, complete and len(attributes) <= _MOST_ATTRIBUTES
+
+
+def encode_change(episode: EpisodeMetadata, changed: Iterable[str]) -> tuple[Attributes, bool]:
+    """Encode what has changed of an episode as attributes.
+
+    Args:
+        episode: The episode as it is to be.
+        changed: The keys of its metadata that have changed, ``seed`` and ``options`` among them.
+
+    Returns:
+        The attributes of these keys, and whether they are complete.
+    """
+    attributes: Attributes = {}
+    complete = True
+    for key in changed:
+        if key == "seed":
+            if episode.seed is not None:
+                attributes["seed"] = _encode_seed(episode.seed)
+        elif key == "options":
+            if episode.options is not None:
+                complete = _flatten_options(episode.options, attributes) and complete
+        elif key in episode.metadata:
+            complete = _flatten({key: episode.metadata[key]}, "", attributes) and complete
+    return attributes, complete and len(attributes) <= _MOST_ATTRIBUTES
+
+
+def replace_attributes(
+    attributes: Mapping[str, Any], changed: Collection[str], added: Mapping[str, Any]
+) -> Attributes:
+    """Return attributes with those of some keys of the metadata replaced by others.
+
+    Args:
+        attributes: The attributes before, in their order.
+        changed: The keys of the metadata, whose attributes are removed.
+        added: The attributes that take their place, at the end.
+    """
+    kept = {name: value for name, value in attributes.items() if not is_of_key(name, changed)}
+    return {**kept, **added}
+
+
+def is_of_key(name: str, keys: Collection[str]) -> bool:
+    """Return whether an attribute is of one of some keys of the metadata."""
+    return name.partition("/")[0] in keys
 
 
 def decode_attributes(attributes: Mapping[str, Any]) -> Entry:
@@ -71,6 +114,14 @@ def nest_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
             holder = inner if isinstance(inner, dict) else {}
         holder[last] = value.item() if isinstance(value, np.generic) else value
     return found
+
+
+def _encode_seed(seed: int) -> int | np.uint64:
+    return np.uint64(seed) if seed >= 2**63 else seed
+
+
+def _flatten_options(options: Mapping[str, Any], attributes: Attributes) -> bool:
+    return _flatten(options, "options/", attributes) and bool(options)
 
 
 def _flatten(values: Mapping[str, Any], prefix: str, attributes: Attributes) -> bool:

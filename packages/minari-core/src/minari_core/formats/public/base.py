@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from minari_core.columns import Schema, fill_missing_keys
+from minari_core.columns import Array, Schema, fill_missing_keys
 from minari_core.environments.given_spaces import NONE_GIVEN, GivenSpaces
 from minari_core.environments.space_json import is_same_space
 from minari_core.episodes import Episode, encode_episodes
@@ -22,6 +23,7 @@ from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
 from minari_core.episodes.final_observation import FINAL_OBSERVATION, add_placeholder
 from minari_core.episodes.fit import check_schema_fits, check_shapes, widen_schema
 from minari_core.episodes.shard_data import ShardData
+from minari_core.episodes.metadata_changes import Change, merge_change
 from minari_core.episodes.stream import encode_shards
 from minari_core.errors import (
     DatasetDamagedError,
@@ -29,17 +31,18 @@ from minari_core.errors import (
     DatasetWriteError,
     MinariError,
 )
-from minari_core.files import LOCK_FILES, lock_dataset, replace_file
-from minari_core.formats.columnar.episode_entry import Entry
+from minari_core.files import LOCK_FILES, lock_dataset, sync_folder
+from minari_core.formats.columnar.episode_entry import Entry, normalize_entry
 from minari_core.formats.columnar.manifest import (
     MANIFEST_NAME,
     check_updatable,
     normalize_metadata,
     read_metadata,
+    replace_manifest,
 )
 from minari_core.formats.columnar.memory import MemoryStorage
 from minari_core.formats.columnar.shard_folder import ShardFolder
-from minari_core.formats.public.attributes import Attributes, decode_attributes
+from minari_core.formats.public.attributes import Attributes, decode_attributes, encode_change
 from minari_core.formats.public.batching import batch_indices
 from minari_core.formats.public.checksums import (
     EpisodeChecksums,
@@ -47,8 +50,8 @@ from minari_core.formats.public.checksums import (
     count_checksums,
     get_checksums,
 )
-from minari_core.formats.public.episode_writer import EpisodeWriter
-from minari_core.formats.public.files import MAIN_FILE, OWN_KEY
+from minari_core.formats.public.episode_writer import EpisodeWriter, MetadataWriter
+from minari_core.formats.public.files import MAIN_FILE, OWN_KEY, STAGE_PREFIX
 from minari_core.formats.public.limits import (
     FREE_NBYTES,
     check_limit,
@@ -62,6 +65,7 @@ from minari_core.formats.public.metadata_file import (
     parse_manifest,
 )
 from minari_core.formats.public.short_columns import complete_episode
+from minari_core.formats.public.sidecar import Sidecar, replace_entry
 from minari_core.formats.public.spaces import check_holdable
 from minari_core.formats.shards.joining import widen_shard
 from minari_core.json_values import JsonValue
@@ -71,6 +75,18 @@ _FIXED_KEYS = frozenset({"jpeg_encoding", "dataset_size", OWN_KEY})
 
 _Self = TypeVar("_Self", bound="PublicStorage")
 _Stamp = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A change of the metadata of an episode."""
+
+    values: Change
+    """The new values."""
+    has_entry: bool
+    """Whether its sidecar has an entry, which says all."""
+    was_made_by_others: bool
+    """Whether its attributes are not those that this project has written."""
 
 
 class PublicStorage(Storage):
@@ -83,6 +99,8 @@ class PublicStorage(Storage):
     data_format: ClassVar[str]
     holds_empty_spaces: ClassVar[bool] = False
     """Whether the format can hold spaces whose values have no elements."""
+    holds_array_attributes: ClassVar[bool] = True
+    """Whether arrays among the attributes of an episode stay arrays."""
 
     def __init__(self, folder: Path, manifest: PublicManifest, *, published: bool) -> None:
         """Open a dataset without reading anything."""
@@ -191,6 +209,10 @@ class PublicStorage(Storage):
         """
 
     @abstractmethod
+    def compute_attributes_checksums(self, numbers: Sequence[int]) -> Iterator[int]:
+        """Compute the checksums of the attributes of episodes alone; as `compute_checksums`."""
+
+    @abstractmethod
     def has_rewritten_attributes(self, number: int, kept: EpisodeChecksums) -> bool:
         """Return whether a program has changed the attributes of an episode, and no accident.
 
@@ -215,6 +237,14 @@ class PublicStorage(Storage):
     @abstractmethod
     def _writer(self, first: int) -> EpisodeWriter:
         """Begin an append whose first episode has the index ``first``."""
+
+    @abstractmethod
+    def _metadata_writer(self) -> MetadataWriter:
+        """Begin to write what is said of episodes anew."""
+
+    @abstractmethod
+    def _read_sidecar(self, number: int) -> tuple[str, Iterator[Array]] | None:
+        """Read the columns and arrays of the sidecar of an episode; None if it has none."""
 
     @property
     def metadata(self) -> Mapping[str, JsonValue]:
@@ -315,11 +345,18 @@ class PublicStorage(Storage):
                 foreign = [number for number in numbers if self.get_checksums(number) is None]
                 rows = dict(zip(foreign, self._count_observations(foreign), strict=True))
                 for number, (attributes, entry) in zip(numbers, read, strict=True):
-                    seed, options, metadata = entry or self._decode(number, attributes)
-                    length = self._length(attributes)
-                    if rows.get(number) == length:
-                        metadata = {**metadata, FINAL_OBSERVATION: False}
-                    yield EpisodeMetadata(number, length, seed, options, metadata)
+                    episode = self._describe(number, attributes, entry)
+                    if rows.get(number) == episode.total_steps:
+                        metadata = {**episode.metadata, FINAL_OBSERVATION: False}
+                        episode = replace(episode, metadata=metadata)
+                    yield episode
+
+    def _describe(
+        self, number: int, attributes: Attributes, entry: Entry | None
+    ) -> EpisodeMetadata:
+        return EpisodeMetadata(
+            number, self._length(attributes), *(entry or self._decode(number, attributes))
+        )
 
     def _batch(self, indices: Iterable[int]) -> Iterator[list[int]]:
         manifest = self._manifest
@@ -414,6 +451,144 @@ class PublicStorage(Storage):
                 "of them, so nothing is added to it; verify_dataset says what is damaged"
             )
 
+    def _merge_metadata(self, changes: Mapping[int, Change]) -> None:
+        numbers = sorted(changes)
+        with self._hold_lock():
+            before = self._manifest
+            for episode in self.read_episode_metadata(numbers):
+                merge_change(episode, changes[episode.id])
+            by_others = self._find_rewritten(numbers)
+            writer: MetadataWriter | None = None
+            try:
+                writer = self._metadata_writer()
+                with_sidecar: set[int] = set()
+                read = self._read_attributes(numbers)
+                for number, (attributes, entry) in zip(numbers, read, strict=True):
+                    episode = self._describe(number, attributes, entry)
+                    change = _Change(changes[number], entry is not None, number in by_others)
+                    if self._write_metadata(writer, episode, change):
+                        with_sidecar.add(number)
+                writer.commit()
+                self._manifest = replace(before, staged=writer.stage.name)
+                renewed = self._compute_renewed(numbers, by_others, with_sidecar)
+                self._manifest = self._manifest.renew_checksums(renewed)
+                if self._published:
+                    self._write_manifest(self._manifest)
+            except BaseException as error:
+                self._manifest = before
+                if writer is not None:
+                    writer.discard()
+                if isinstance(error, OSError):
+                    raise _as_write_error(self._folder, error) from error
+                raise
+            # It has happened: readers find staged files, and the next writer moves what is left.
+            with suppress(OSError):
+                self._finish_staged()
+
+    def _find_rewritten(self, numbers: Sequence[int]) -> set[int]:
+        """Find the episodes whose attributes are not those that this project has written.
+
+        Raises:
+            DatasetDamagedError: The attributes of one are damaged, which new checksums would hide.
+        """
+        kept = {number: self.get_checksums(number) for number in numbers}
+        found = {number for number in numbers if kept[number] is None}
+        guarded = [number for number in numbers if number not in found]
+        checksums = self.compute_attributes_checksums(guarded)
+        for number, checksum in zip(guarded, checksums, strict=True):
+            known = kept[number]
+            if known is not None and checksum != known.attributes:
+                if not self.has_rewritten_attributes(number, known):
+                    raise self._make_damage_error(number, self.find_attributes_file(number))
+                found.add(number)
+        return found
+
+    def _write_metadata(
+        self, writer: MetadataWriter, episode: EpisodeMetadata, change: _Change
+    ) -> bool:
+        """Write what is said of an episode anew, and return whether that is a new sidecar, too."""
+        # That the final observation is not known may be told by the number of rows alone.
+        values = {key: value for key, value in change.values.items() if key != FINAL_OBSERVATION}
+        merged = normalize_entry(merge_change(episode, values))
+        changed = values.keys() - {"id", "total_steps"}
+        added, is_complete = encode_change(merged, sorted(changed))
+        if not self.holds_array_attributes:
+            is_complete &= not any(isinstance(value, np.ndarray) for value in added.values())
+        sidecar: Sidecar | None = None
+        if change.has_entry or not is_complete:
+            self._check_contents(episode.id)
+            sidecar = replace_entry(self._read_sidecar(episode.id), merged)
+        writer.write(
+            episode.id, changed, added, sidecar, as_another_program=change.was_made_by_others
+        )
+        return sidecar is not None
+
+    def _check_contents(self, number: int) -> None:
+        """Raise if an episode is damaged, before its checksums are of the damage."""
+        kept = self.get_checksums(number)
+        if kept is not None:
+            (found,) = self.compute_checksums([number])
+            if found.contents != kept.contents:
+                raise self._make_damage_error(number, self.find_data_file(number))
+
+    def _make_damage_error(self, number: int, file: str) -> DatasetDamagedError:
+        return DatasetDamagedError(
+            f"{self._folder / file}: episode {number} is not what was written, so nothing is "
+            "changed; verify_dataset says what is damaged"
+        )
+
+    def _compute_renewed(
+        self, numbers: Sequence[int], by_others: Collection[int], with_sidecar: Collection[int]
+    ) -> dict[int, EpisodeChecksums]:
+        """Compute the checksums of episodes whose metadata was written anew.
+
+        Args:
+            numbers: The episodes.
+            by_others: Those whose attributes keep the checksums by which it is told that others
+                have changed them.
+            with_sidecar: Those that have a new sidecar.
+        """
+        renewed: dict[int, EpisodeChecksums] = {}
+        for number, checksum in zip(
+            numbers, self.compute_attributes_checksums(numbers), strict=True
+        ):
+            kept = self.get_checksums(number)
+            if kept is not None:
+                contents = kept.contents
+                if number in with_sidecar:
+                    ((contents, _),) = map(astuple, self.compute_checksums([number]))
+                attributes = kept.attributes if number in by_others else checksum
+                renewed[number] = EpisodeChecksums(contents, attributes)
+        return renewed
+
+    def find_file(self, name: str) -> Path:
+        """Return where a file is; one that a killed process has staged may wait to be moved.
+
+        Args:
+            name: Its name relative to the data folder.
+        """
+        staged = self._manifest.staged
+        if staged and (self._folder / staged / name).exists():
+            return self._folder / staged / name
+        return self._folder / name
+
+    def _finish_staged(self) -> None:
+        """Move staged files to where they belong; until then readers find them."""
+        if not self._manifest.staged:
+            return
+        stage = self._folder / self._manifest.staged
+        # An episode's sidecar, which says all, is moved before its attributes.
+        for path in sorted(stage.rglob("*")):
+            if path.is_file():
+                target = self._folder / path.relative_to(stage)
+                os.replace(path, target)
+                sync_folder(target.parent)
+        manifest = replace(self._manifest, staged="")
+        if self._published:
+            self._write_manifest(manifest)
+        self._manifest = manifest
+        shutil.rmtree(stage, ignore_errors=True)
+
     def _find_schema(self) -> Schema | None:
         if self._established is None and self.total_episodes:
             (episode,) = self.read_episodes([0])
@@ -432,15 +607,15 @@ class PublicStorage(Storage):
         self._lengths = None
 
     def _write_manifest(self, manifest: PublicManifest) -> None:
-        target = self._folder / MANIFEST_NAME
-        try:
-            replace_file(target, manifest.to_json(self._data_nbytes()))
-        except OSError as error:
-            raise DatasetWriteError(f"could not write {target}: {error}") from error
+        replace_manifest(self._folder, manifest.to_json(self._data_nbytes()))
 
     def save(self) -> None:
-        """Make a new dataset complete and durable."""
-        if not self._published:
+        """Make a new dataset complete and durable, or finish what a killed process has begun."""
+        if self._published:
+            if any(self._folder.glob(f"{STAGE_PREFIX}*")):
+                with self._hold_lock():
+                    pass
+        else:
             try:
                 self._finish()
             except OSError as error:
@@ -462,7 +637,7 @@ class PublicStorage(Storage):
             self._commit(replace(self._manifest, metadata=metadata))
 
     def fingerprint(self) -> str:
-        """Return text that changes whenever the stored episodes do."""
+        """Return text that changes whenever the steps that are stored do."""
         manifest = self._manifest
         return f"{self._folder} {manifest.uid} {manifest.total_episodes} {manifest.total_steps}"
 
@@ -525,7 +700,7 @@ class PublicStorage(Storage):
             return
         stamp = _read_stamp(self._folder)
         if stamp != self._stamp:
-            self._read_current()
+            self._manifest = replace(self._manifest, staged=self._read_current().staged)
             self._stamp = stamp
 
     @contextmanager
@@ -538,6 +713,7 @@ class PublicStorage(Storage):
             self.refresh()
             # What is written next would make damage look as if it had been written.
             check_seal(read_metadata(self._folder), self._folder)
+            self._finish_staged()
             self._sweep()
             yield
 
@@ -547,6 +723,8 @@ class PublicStorage(Storage):
             for path in self._folder.glob(f".{name}.*"):
                 with suppress(OSError):
                     path.unlink()
+        for path in self._folder.glob(f"{STAGE_PREFIX}*"):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _read_stamp(folder: Path) -> _Stamp:

@@ -3,7 +3,8 @@
 They lie in ``metadata.json`` beside the count of the episodes, so that both are replaced in one
 step: an episode that is counted has its checksums, whenever a process is killed. The public Minari
 keeps them when it rewrites that file. It adds episodes, and changes descriptions of the dataset and
-attributes of episodes; all else that differs from its checksum is damage.
+attributes of episodes; all else that differs from its checksum is damage. Attributes that it has
+changed keep the checksum of what was there before, by which they are told.
 """
 
 from __future__ import annotations
@@ -72,7 +73,24 @@ def add_checksums(text: str, first: int, added: Iterable[EpisodeChecksums]) -> s
         added: The checksums of these.
     """
     before = text[: first * _DIGITS] + _NONE * (first - count_checksums(text))
-    return before + "".join(f"{each.contents:08x}{each.attributes:08x}" for each in added)
+    return before + "".join(map(_format, added))
+
+
+def replace_checksums(text: str, renewed: Mapping[int, EpisodeChecksums]) -> str:
+    """Return kept checksums with those of some of their episodes replaced.
+
+    Args:
+        text: The checksums of all episodes.
+        renewed: The new checksums by the index of the episode.
+    """
+    digits = [text[start : start + _DIGITS] for start in range(0, len(text), _DIGITS)]
+    for number, checksums in renewed.items():
+        digits[number] = _format(checksums)
+    return "".join(digits)
+
+
+def _format(checksums: EpisodeChecksums) -> str:
+    return f"{checksums.contents:08x}{checksums.attributes:08x}"
 
 
 def seal(content: Mapping[str, Any]) -> dict[str, Any]:

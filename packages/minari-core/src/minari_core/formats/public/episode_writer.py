@@ -1,15 +1,18 @@
-"""The writer of one append to a dataset in a public format."""
+"""The writers of one append to a dataset in a public format, and of one change of its metadata."""
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, ClassVar
 
 from minari_core.columns import Schema, StructColumn
 from minari_core.episodes.episode import EpisodeData
 from minari_core.formats.public.attributes import Attributes, encode_attributes
+from minari_core.formats.public.files import STAGE_PREFIX
 from minari_core.formats.public.limits import measure_nbytes
 from minari_core.formats.public.sidecar import Sidecar, split_dict
 
@@ -76,6 +79,51 @@ class EpisodeWriter(ABC):
     @abstractmethod
     def discard(self) -> None:
         """Delete all that was written."""
+
+
+class MetadataWriter(ABC):
+    """Write what is said of episodes anew, into files that are to take the place of others.
+
+    They lie in a folder of their own, each at the name of the file that it is to replace.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Make the folder.
+
+        Args:
+            folder: The folder that the data lies in.
+        """
+        self.stage = folder / f"{STAGE_PREFIX}{uuid.uuid4().hex}"
+        """The folder of the files."""
+        self.stage.mkdir()
+
+    @abstractmethod
+    def write(
+        self,
+        number: int,
+        changed: Collection[str],
+        attributes: Attributes,
+        sidecar: Sidecar | None,
+        *,
+        as_another_program: bool,
+    ) -> None:
+        """Write what is said of one episode.
+
+        Args:
+            number: Its index.
+            changed: The keys of its metadata whose attributes are replaced.
+            attributes: Those that take their place.
+            sidecar: The new sidecar; None if that stays as it is.
+            as_another_program: Write attributes in the form that tells that not this project has.
+        """
+
+    @abstractmethod
+    def commit(self) -> None:
+        """Flush all that was written to the disk."""
+
+    def discard(self) -> None:
+        """Delete all that was written."""
+        shutil.rmtree(self.stage, ignore_errors=True)
 
 
 def name_temporary_file(path: Path) -> Path:

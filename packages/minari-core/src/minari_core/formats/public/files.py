@@ -30,10 +30,19 @@ OWN_KEY = "minari_core"
 FILE_FORMAT = "hdf5"
 """The format with one file for all episodes."""
 
+STAGE_PREFIX = ".update-"
+"""How the folder begins that holds files until they take the place of others, all or none."""
+
 FOLDER_FORMATS = {"arrow": b"ARROW1", "parquet": b"PAR1"}
 """The formats with a folder for each episode, and the last bytes of their data files."""
 
 _EPISODE_NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")
+
+
+def has_staged_files(metadata: Mapping[str, JsonValue]) -> bool:
+    """Return whether files of a dataset wait to be moved to where they belong."""
+    own = metadata.get(OWN_KEY)
+    return isinstance(own, dict) and bool(own.get("staged"))
 
 
 def count_episodes(metadata: Mapping[str, JsonValue]) -> int:

@@ -8,6 +8,7 @@ reader would not understand.
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -35,8 +36,13 @@ from minari_core.errors import (
 )
 from minari_core.formats.columnar.manifest import MANIFEST_NAME
 from minari_core.formats.columnar.transaction import RECORDINGS_KEPT
-from minari_core.formats.public.checksums import EpisodeChecksums, add_checksums, seal
-from minari_core.formats.public.files import OWN_KEY
+from minari_core.formats.public.checksums import (
+    EpisodeChecksums,
+    add_checksums,
+    replace_checksums,
+    seal,
+)
+from minari_core.formats.public.files import OWN_KEY, STAGE_PREFIX
 from minari_core.formats.public.spaces import (
     find_oldest_reader,
     public_description_json,
@@ -49,6 +55,7 @@ _SPACES = ("observation_space", "action_space")
 _SPECS = ("env_spec", "eval_env_spec")
 _PEOPLE = ("author", "author_email")
 _GROUPS = ("infos", "extras")
+_STAGE = rf"({re.escape(STAGE_PREFIX)}[0-9a-f]{{32}})?"
 _NO_COLUMNS = StructColumn({})
 
 
@@ -78,6 +85,8 @@ class PublicManifest:
     """The checksums of the episodes that this project has written; see `get_checksums`."""
     largest_nbytes: int = 0
     """What the arrays of the largest of these episodes take in memory; 0 if unknown."""
+    staged: str = ""
+    """The folder of files that take the place of others, since it is named; "" if there is none."""
     given_spaces: GivenSpaces = field(default_factory=dict)
     """The spaces that stand for those whose types are unknown, which ``metadata`` describes."""
 
@@ -146,6 +155,8 @@ class PublicManifest:
             "checksums": self.checksums,
             "largest_episode_nbytes": self.largest_nbytes,
         }
+        if self.staged:
+            content[OWN_KEY]["staged"] = self.staged
         content[OWN_KEY] = seal(content)
         return json.dumps(content).encode("ascii")
 
@@ -158,6 +169,10 @@ class PublicManifest:
     def note_checksums(self, first: int, added: Iterable[EpisodeChecksums]) -> PublicManifest:
         """Return the manifest with the checksums of added episodes, of which one is the first."""
         return replace(self, checksums=add_checksums(self.checksums, first, added))
+
+    def renew_checksums(self, renewed: Mapping[int, EpisodeChecksums]) -> PublicManifest:
+        """Return the manifest with the checksums of some episodes replaced, by their indices."""
+        return replace(self, checksums=replace_checksums(self.checksums, renewed))
 
     def note_nbytes(self, largest: int) -> PublicManifest:
         """Return the manifest with what the largest of the added episodes takes in memory."""
@@ -258,6 +273,7 @@ def parse_manifest(
         list_recordings(content),
         list_checksums(content),
         _parse_nbytes(own.get("largest_episode_nbytes")),
+        _parse_stage(own.get("staged", ""), path),
         given_spaces,
     )
 
@@ -333,6 +349,14 @@ def _make_environment(
 
 def _parse_nbytes(content: object) -> int:
     return content if isinstance(content, int) and not isinstance(content, bool) else 0
+
+
+def _parse_stage(content: object, path: Path) -> str:
+    if not isinstance(content, str) or not re.fullmatch(_STAGE, content):
+        raise DatasetDamagedError(
+            f"{path}: {OWN_KEY!r}: 'staged' is {content!r}, not a folder in it"
+        )
+    return content
 
 
 def _parse_columns(content: object, where: str) -> StructColumn:

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -26,7 +27,7 @@ from minari_core.columns import (
 )
 from minari_core.columns.schema import column_from_json
 from minari_core.episodes import encode_entries
-from minari_core.episodes.episode import EpisodeData
+from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
 from minari_core.errors import DatasetDamagedError
 from minari_core.formats.columnar.episode_entry import Entry, decode_entry
 from minari_core.formats.public.short_columns import find_short_rows
@@ -63,10 +64,10 @@ class Sidecar:
         self.columns.append((path, column))
         self.arrays += arrays
 
-    def add_entry(self, episode: EpisodeData) -> None:
+    def add_entry(self, episode: EpisodeData | EpisodeMetadata) -> None:
         """Add the seed, options and metadata of an episode."""
         column, pieces = encode_entries(
-            [len(episode)], [episode.seed], [episode.options], [episode.metadata], {}
+            [episode.total_steps], [episode.seed], [episode.options], [episode.metadata], {}
         )
         self.add(ENTRY, column, [piece[0] for piece in pieces])
 
@@ -150,6 +151,27 @@ def split_dict(
                 # The public Minari sees a NaN at least.
                 public[key] = value.filled(np.nan)
     return public
+
+
+def replace_entry(stored: tuple[str, Iterator[Array]] | None, episode: EpisodeMetadata) -> Sidecar:
+    """Return a sidecar whose entry says something else.
+
+    Args:
+        stored: The columns and arrays of the sidecar before; None if there is none.
+        episode: What the entry is to say.
+
+    Raises:
+        DatasetDamagedError: The columns are malformed.
+    """
+    sidecar = Sidecar()
+    columns, arrays = stored or ("[]", iter(()))
+    for path, column in _parse_columns(columns):
+        count = sum(not spec.derived for spec in column.arrays(""))
+        own = list(islice(arrays, count))
+        if path != ENTRY:
+            sidecar.add(path, column, own)
+    sidecar.add_entry(episode)
+    return sidecar
 
 
 def restore_sidecar(

@@ -85,7 +85,7 @@ def _find_attribute_problems(
 
 
 def _has_replaced_entries(file: h5py.File, entry: ShardEntry) -> bool:
-    """Return whether a shard has entries that its manifest leaves out; others have replaced them."""
+    """Return whether a shard has entries that its manifest leaves out, as others replace them."""
     noted = np.asarray(file.attrs.get("minari_counts", 0))
     return entry.episodes == 0 and noted.shape == (3,) and bool(noted[2] != 0)
 

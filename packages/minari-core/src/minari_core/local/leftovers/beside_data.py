@@ -14,7 +14,8 @@ from minari_core.errors import DatasetBusyError, MinariError
 from minari_core.files import LOCK_FILES, LOCK_NAME, lock_dataset
 from minari_core.formats.columnar.dataset_folder import ColumnarStorage
 from minari_core.formats.columnar.manifest import MANIFEST_NAME, get_data_format, read_manifest
-from minari_core.formats.public.files import MAIN_FILE
+from minari_core.formats.public.files import MAIN_FILE, STAGE_PREFIX
+from minari_core.formats.registry import open_storage
 from minari_core.local.folders import walk_folders
 from minari_core.local.leftovers.leftover import (
     Found,
@@ -55,6 +56,7 @@ def _find_temporary(folder: Path) -> Iterator[Found]:
 
 
 def _find_in_data(dataset_id: str, data: Path) -> Iterator[Found]:
+    yield from _find_stages(dataset_id, data)
     for name in _list_files(data):
         path = data / name
         matched = _TEMPORARY.fullmatch(name)
@@ -70,6 +72,16 @@ def _find_in_data(dataset_id: str, data: Path) -> Iterator[Found]:
                 if is_left:
                     found = _describe("temporary file" if matched else "shard", path, dataset_id)
                     yield found, partial(_remove_locked, path, changed)
+
+
+def _find_stages(dataset_id: str, data: Path) -> Iterator[Found]:
+    """Find changes that a killed process has begun."""
+    for path in data.glob(f"{STAGE_PREFIX}*"):
+        with suppress(MinariError, OSError):
+            with hold_abandoned(data, [data / LOCK_NAME], path.stat().st_mtime):
+                is_left = path.exists()
+            if is_left:
+                yield _describe("change", path, dataset_id), partial(_finish_change, data)
 
 
 def _find_alone(dataset_id: str, data: Path) -> Iterator[Found]:
@@ -143,6 +155,11 @@ def _take_over(data: Path) -> None:
     """Remove what stands for the lock of a process that is gone, for which others would wait."""
     with hold_abandoned(data, [data / LOCK_NAME], _find_last_write(data)):
         pass
+
+
+def _finish_change(data: Path) -> None:
+    # What has not happened yet is removed with that.
+    open_storage(data).save()
 
 
 def _remove_alone(data: Path) -> None:

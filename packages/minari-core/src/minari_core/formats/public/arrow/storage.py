@@ -13,13 +13,14 @@ import re
 import shutil
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 
+from minari_core.columns import Array
 from minari_core.episodes.episode import EpisodeData
 from minari_core.errors import (
     DataError,
@@ -27,10 +28,15 @@ from minari_core.errors import (
     MissingDependencyError,
 )
 from minari_core.files import check_plain, make_read_error, may_not_read, name_damage, sync_folder
-from minari_core.formats.public.attributes import Attributes, decode_attributes, nest_attributes
+from minari_core.formats.public.attributes import (
+    Attributes,
+    decode_attributes,
+    nest_attributes,
+    replace_attributes,
+)
 from minari_core.formats.public.base import PublicStorage
 from minari_core.formats.public.checksums import EpisodeChecksums
-from minari_core.formats.public.episode_writer import EpisodeWriter
+from minari_core.formats.public.episode_writer import EpisodeWriter, MetadataWriter
 from minari_core.formats.public.files import (
     EPISODE_METADATA,
     SIDECAR_FILE,
@@ -54,6 +60,8 @@ except ImportError as error:
     ) from error
 
 
+# Without white space, which tells a file from what another program makes of it.
+_OWN_SEPARATORS = (",", ":")
 _BLOCK_NBYTES = 1 << 20
 _BATCH_NBYTES, _BATCH_ROWS = 4 << 20, 512
 
@@ -62,6 +70,7 @@ class ArrowStorage(PublicStorage):
     """A dataset in the public Minari's Arrow layout."""
 
     data_format: ClassVar[str] = "arrow"
+    holds_array_attributes: ClassVar[bool] = False
 
     def _read(self, numbers: Sequence[int], *, copy: bool) -> Iterator[EpisodeData]:
         for number in numbers:
@@ -74,16 +83,14 @@ class ArrowStorage(PublicStorage):
         for number in numbers:
             folder = self._folder / str(number)
             with name_damage(f"episode {number} in {folder}"):
-                attributes = _read_json(folder / EPISODE_METADATA)
+                attributes = self._read_json(number)
                 if "total_steps" not in attributes:
                     attributes["total_steps"] = self._table(folder, attributes).num_rows - 1
                 entry = None
-                if (folder / SIDECAR_FILE).exists():
-                    columns, arrays = _read_sidecar(
-                        folder / SIDECAR_FILE, estimate_nbytes(self._manifest)
-                    )
+                sidecar = self._read_sidecar(number)
+                if sidecar is not None:
                     rows = int(attributes["total_steps"]) + 1
-                    entry = restore_sidecar(columns, arrays, rows, {}, copy=True)[1]
+                    entry = restore_sidecar(*sidecar, rows, {}, copy=True)[1]
             yield attributes, entry
 
     def _count_observations(self, numbers: Sequence[int]) -> Iterator[int | None]:
@@ -94,7 +101,7 @@ class ArrowStorage(PublicStorage):
             yield rows
 
     def _read_episode(self, folder: Path, number: int) -> EpisodeData:
-        attributes = _read_json(folder / EPISODE_METADATA)
+        attributes = self._read_json(number)
         table = self._table(folder, attributes)
         columns = {name: table.column(name).combine_chunks() for name in table.column_names}
         rows = table.num_rows
@@ -113,11 +120,9 @@ class ArrowStorage(PublicStorage):
             infos = arrow_values.decode_infos(_combine(columns["infos"]), "infos")
         seed, options, metadata = decode_attributes(attributes)
         extras: dict[str, Any] = {}
-        if (folder / SIDECAR_FILE).exists():
-            sidecar_columns, arrays = _read_sidecar(
-                folder / SIDECAR_FILE, estimate_nbytes(self._manifest)
-            )
-            extras, entry = restore_sidecar(sidecar_columns, arrays, steps + 1, infos, copy=True)
+        sidecar = self._read_sidecar(number)
+        if sidecar is not None:
+            extras, entry = restore_sidecar(*sidecar, steps + 1, infos, copy=True)
             if entry is not None:
                 seed, options, metadata = entry
         observations, actions = _combine(columns["observations"]), _combine(columns["actions"])
@@ -161,18 +166,68 @@ class ArrowStorage(PublicStorage):
             folder = self._folder / str(number)
             with name_damage(f"episode {number} in {folder}"):
                 checksum = 0
-                for path in sorted(folder.iterdir()):
-                    if path.name == SIDECAR_FILE or is_episode_data(path.name):
-                        checksum = _add_file(checksum, path)
-                attributes = _add_file(0, folder / EPISODE_METADATA)
-            yield EpisodeChecksums(checksum, attributes)
+                names = {path.name for path in _data_files(folder)}
+                if self._find(number, SIDECAR_FILE).exists():
+                    names.add(SIDECAR_FILE)
+                for name in sorted(names):
+                    with self._open(number, name) as file:
+                        checksum = _add_file(checksum, name, file)
+            yield EpisodeChecksums(checksum, *self.compute_attributes_checksums([number]))
+
+    def compute_attributes_checksums(self, numbers: Sequence[int]) -> Iterator[int]:
+        """Compute the checksums of the files with attributes alone."""
+        for number in numbers:
+            where = name_damage(f"episode {number} in {self._folder / str(number)}")
+            with where, self._open(number, EPISODE_METADATA) as file:
+                checksum = _add_file(0, EPISODE_METADATA, file)
+            yield checksum
 
     def has_rewritten_attributes(self, number: int, kept: EpisodeChecksums) -> bool:
         """Return whether the attributes have white space as other programs of Python write it."""
-        folder = self._folder / str(number)
-        with name_damage(f"episode {number} in {folder}"):
-            text = (folder / EPISODE_METADATA).read_bytes()
+        where = name_damage(f"episode {number} in {self._folder / str(number)}")
+        with where, self._open(number, EPISODE_METADATA) as file:
+            text = file.read()
             return text == json.dumps(json.loads(text)).encode("ascii")
+
+    def _find(self, number: int, name: str) -> Path:
+        return self.find_file(f"{number}/{name}")
+
+    def _open(self, number: int, name: str) -> BinaryIO:
+        """Open a file of an episode.
+
+        Raises:
+            FileNotFoundError: There is none.
+            DatasetDamagedError: It is no plain file.
+        """
+        path = self._find(number, name)
+        try:
+            check_plain(path, may_be_link=True)
+            return open(path, "rb")
+        except FileNotFoundError:
+            # A staged file may have been moved meanwhile.
+            path = self._folder / str(number) / name
+            check_plain(path, may_be_link=True)
+            return open(path, "rb")
+
+    def _read_json(self, number: int) -> dict[str, Any]:
+        with self._open(number, EPISODE_METADATA) as file:
+            content = json.load(file)
+        if not isinstance(content, dict):
+            raise DatasetDamagedError(f"{EPISODE_METADATA} is not a JSON object")
+        return content
+
+    def _read_sidecar(self, number: int) -> tuple[str, Iterator[Array]] | None:
+        try:
+            file = self._open(number, SIDECAR_FILE)
+        except FileNotFoundError:
+            return None
+        with file, np.load(file, allow_pickle=False) as archive:
+            claimed = sum(member.file_size for member in archive.zip.infolist())
+            expected = estimate_nbytes(self._manifest)
+            check_limit(claimed, limit_nbytes(expected, os.fstat(file.fileno()).st_size))
+            columns = bytes(archive[COLUMNS_NAME]).decode("utf-8")
+            arrays = [archive[str(index)] for index in range(len(archive.files) - 1)]
+        return columns, iter(arrays)
 
     def _table(self, folder: Path, attributes: Attributes) -> Any:
         files = _data_files(folder)
@@ -219,6 +274,9 @@ class ArrowStorage(PublicStorage):
 
     def _writer(self, first: int) -> EpisodeWriter:
         return _Writer(self, first)
+
+    def _metadata_writer(self) -> MetadataWriter:
+        return _MetadataWriter(self._folder, self._read_json)
 
     def write_table(self, table: Any, folder: Path) -> None:
         """Write the file of an episode."""
@@ -307,24 +365,12 @@ class _Writer(EpisodeWriter):
         folder.mkdir()
         self._written.append(folder)
         storage.write_table(pa.table(columns), folder)
-        # Without white space, which tells it from what another program makes of it.
-        metadata = json.dumps(nest_attributes(attributes), default=_to_plain, separators=(",", ":"))
-        (folder / EPISODE_METADATA).write_text(metadata, encoding="ascii")
+        _write_attributes(folder, attributes, _OWN_SEPARATORS)
         if sidecar:
-            text = np.frombuffer(sidecar.columns_to_json().encode("utf-8"), dtype=np.uint8)
-            arrays = {str(index): array for index, array in enumerate(sidecar.arrays)}
-            # As np.savez does, which may be told to pickle nothing from numpy 2.1 on only.
-            with zipfile.ZipFile(folder / SIDECAR_FILE, "w") as archive:
-                for name, array in {COLUMNS_NAME: text, **arrays}.items():
-                    with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-                        np.lib.format.write_array(file, np.asanyarray(array), allow_pickle=False)
+            _write_sidecar(folder, sidecar)
 
     def commit(self) -> None:
-        for folder in self._written:
-            for path in folder.iterdir():
-                with open(path, "rb+") as file:
-                    os.fsync(file.fileno())
-            sync_folder(folder)
+        _sync_folders(self._written)
         sync_folder(self._folder)
 
     def discard(self) -> None:
@@ -336,13 +382,84 @@ def _map(file: Any) -> mmap:
     return mmap(file.fileno(), 0, access=ACCESS_READ)
 
 
-def _add_file(checksum: int, path: Path) -> int:
+class _MetadataWriter(MetadataWriter):
+    """Write the small files of episodes, beside which their tables stay as they are."""
+
+    def __init__(self, folder: Path, read: Callable[[int], Attributes]) -> None:
+        super().__init__(folder)
+        self._folder = folder
+        self._read = read
+        self._written: list[Path] = []
+
+    def write(
+        self,
+        number: int,
+        changed: Collection[str],
+        attributes: Attributes,
+        sidecar: Sidecar | None,
+        *,
+        as_another_program: bool,
+    ) -> None:
+        folder = self.stage / str(number)
+        folder.mkdir()
+        self._written.append(folder)
+        whole = replace_attributes(self._read(number), changed, attributes)
+        _write_attributes(folder, whole, None if as_another_program else _OWN_SEPARATORS)
+        if sidecar is not None:
+            _write_sidecar(folder, sidecar)
+
+    def commit(self) -> None:
+        _sync_folders(self._written)
+        sync_folder(self.stage)
+        sync_folder(self._folder)
+
+
+def _write_attributes(
+    folder: Path, attributes: Attributes, separators: tuple[str, str] | None
+) -> None:
+    metadata = json.dumps(nest_attributes(attributes), default=_to_plain, separators=separators)
+    (folder / EPISODE_METADATA).write_text(metadata, encoding="ascii")
+
+
+def _write_sidecar(folder: Path, sidecar: Sidecar) -> None:
+    text = np.frombuffer(sidecar.columns_to_json().encode("utf-8"), dtype=np.uint8)
+    arrays = {str(index): array for index, array in enumerate(sidecar.arrays)}
+    # As np.savez does, which may be told to pickle nothing from numpy 2.1 on only.
+    with zipfile.ZipFile(folder / SIDECAR_FILE, "w") as archive:
+        for name, array in {COLUMNS_NAME: text, **arrays}.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.asanyarray(array), allow_pickle=False)
+
+
+def _sync_folders(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        for path in folder.iterdir():
+            with open(path, "rb+") as file:
+                os.fsync(file.fileno())
+        sync_folder(folder)
+
+
+def _check_rows(rows: int, most_rows: int) -> None:
+    if rows > most_rows:
+        raise DatasetDamagedError(f"it has {rows} rows, but its metadata says {most_rows}")
+
+
+def _limit_batches(batches: Iterable[Any], limit: int, most_rows: int) -> Iterator[Any]:
+    """Yield batches as long as they are not more, and take no more memory, than they may."""
+    rows = nbytes = 0
+    for batch in batches:
+        rows += batch.num_rows
+        nbytes += batch.nbytes
+        _check_rows(rows, most_rows)
+        check_limit(nbytes, limit)
+        yield batch
+
+
+def _add_file(checksum: int, name: str, file: BinaryIO) -> int:
     """Return a checksum with the name and the contents of a file added."""
-    check_plain(path, may_be_link=True)
-    checksum = zlib.crc32(path.name.encode("utf-8"), checksum)
-    with open(path, "rb") as file:
-        while block := file.read(_BLOCK_NBYTES):
-            checksum = zlib.crc32(block, checksum)
+    checksum = zlib.crc32(name.encode("utf-8"), checksum)
+    while block := file.read(_BLOCK_NBYTES):
+        checksum = zlib.crc32(block, checksum)
     return checksum
 
 
@@ -355,25 +472,6 @@ def _combine(column: Any) -> Any:
     if isinstance(column, pa.ChunkedArray):
         return pa.concat_arrays(column.chunks)
     return column
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    check_plain(path, may_be_link=True)
-    with open(path, "rb") as file:
-        content = json.load(file)
-    if not isinstance(content, dict):
-        raise DatasetDamagedError(f"{path.name} is not a JSON object")
-    return content
-
-
-def _read_sidecar(path: Path, expected: int) -> tuple[str, Iterator[Any]]:
-    check_plain(path, may_be_link=True)
-    with np.load(path, allow_pickle=False) as archive:
-        claimed = sum(member.file_size for member in archive.zip.infolist())
-        check_limit(claimed, limit_nbytes(expected, path.stat().st_size))
-        columns = bytes(archive[COLUMNS_NAME]).decode("utf-8")
-        arrays = [archive[str(index)] for index in range(len(archive.files) - 1)]
-    return columns, iter(arrays)
 
 
 def _to_plain(value: object) -> object:

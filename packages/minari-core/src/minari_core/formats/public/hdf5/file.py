@@ -30,18 +30,22 @@ _HEAP_READS = 3
 class Hdf5File:
     """An open file; links are not followed, except from the root to files beside it."""
 
-    def __init__(self, path: Path, expected_nbytes: int = 0) -> None:
+    def __init__(
+        self, path: Path, expected_nbytes: int = 0, linked_folder: Path | None = None
+    ) -> None:
         """Open a file for reading.
 
         Args:
             path: The file.
             expected_nbytes: The size that its arrays are expected to have in memory.
+            linked_folder: The folder of the files that it links to, if not its own.
 
         Raises:
             DatasetBusyError: Another program holds it open for writing.
             DatasetDamagedError: It is missing or no HDF5 file; the message names it.
         """
         self._path = path
+        self._linked_folder = linked_folder or path.parent
         access = h5p.create(h5p.FILE_ACCESS)
         # Every chunk is read once, so a cache for chunks would only cost its making.
         access.set_cache(0, 1, 0, 0.75)
@@ -131,7 +135,7 @@ class Hdf5File:
             raise DatasetDamagedError(
                 f"{where} is a link to {file_name!r}, which leads out of the dataset's folder"
             )
-        path = self._path.parent / file_name
+        path = self._linked_folder / file_name
         if path.is_symlink():
             raise DatasetDamagedError(f"{where}: {path} is a link")
         if file_name not in self._others:

@@ -162,11 +162,16 @@ class EpisodeReader:
         attributes = self._file.read_attributes(group)
         if "total_steps" not in attributes:
             attributes["total_steps"] = len(self._read_array(group, "rewards"))
-        if OWN_KEY.encode() not in group:
+        sidecar = self.read_sidecar(number)
+        if sidecar is None:
             return attributes, None
-        columns, arrays = self._read_sidecar(group)
         rows = int(attributes["total_steps"]) + 1
-        return attributes, restore_sidecar(columns, arrays, rows, {}, copy=True)[1]
+        return attributes, restore_sidecar(*sidecar, rows, {}, copy=True)[1]
+
+    def read_sidecar(self, number: int) -> tuple[str, Iterator[Array]] | None:
+        """Read the columns and arrays of the sidecar of an episode; None if it has none."""
+        group = self._file.episode(number)
+        return self._read_sidecar(group) if OWN_KEY.encode() in group else None
 
     def count_observations(self, number: int) -> int | None:
         """Count the observations of an episode without reading them; see `_count_rows`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -19,15 +19,20 @@ import h5py
 import numpy as np
 from gymnasium import spaces
 
+from minari_core.columns import Array
 from minari_core.environments.given_spaces import GivenSpaces
 from minari_core.episodes.episode import EpisodeData
-from minari_core.errors import DatasetWriteError
+from minari_core.errors import DataError, DatasetDamagedError, DatasetWriteError
 from minari_core.files import name_damage, sync_file, sync_folder
 from minari_core.formats.columnar.manifest import MANIFEST_NAME
-from minari_core.formats.public.attributes import Attributes
+from minari_core.formats.public.attributes import Attributes, is_of_key, replace_attributes
 from minari_core.formats.public.base import PublicStorage
 from minari_core.formats.public.checksums import EpisodeChecksums
-from minari_core.formats.public.episode_writer import EpisodeWriter, name_temporary_file
+from minari_core.formats.public.episode_writer import (
+    EpisodeWriter,
+    MetadataWriter,
+    name_temporary_file,
+)
 from minari_core.formats.public.files import (
     FILE_FORMAT,
     MAIN_FILE,
@@ -97,9 +102,19 @@ class Hdf5Storage(PublicStorage):
                     *_, attributes = compute_attribute_checksums(file, number)
                 yield EpisodeChecksums(contents, attributes)
 
+    def compute_attributes_checksums(self, numbers: Sequence[int]) -> Iterator[int]:
+        """Compute the checksums of the attributes of episodes alone."""
+        if not numbers:
+            return
+        with self._open() as file:
+            for number in numbers:
+                with name_damage(self._name(number)):
+                    *_, checksum = compute_attribute_checksums(file, number)
+                yield checksum
+
     def has_rewritten_attributes(self, number: int, kept: EpisodeChecksums) -> bool:
         """Return whether attributes were added after those that were kept, or took their place."""
-        with Hdf5File(self._folder / MAIN_FILE) as file, name_damage(self._name(number)):
+        with self._open() as file, name_damage(self._name(number)):
             added = kept.attributes in compute_attribute_checksums(file, number)
             return added or has_replaced_attributes(file, number)
 
@@ -113,8 +128,20 @@ class Hdf5Storage(PublicStorage):
                     rows = reader.count_observations(number)
                 yield rows
 
+    def _read_sidecar(self, number: int) -> tuple[str, Iterator[Array]] | None:
+        with self._open() as file, name_damage(self._name(number)):
+            found = self._reader(file).read_sidecar(number)
+            return None if found is None else (found[0], iter(list(found[1])))
+
     def _open(self) -> Hdf5File:
-        return Hdf5File(self._folder / MAIN_FILE, estimate_nbytes(self._manifest))
+        path, expected = self.find_file(MAIN_FILE), estimate_nbytes(self._manifest)
+        try:
+            return Hdf5File(path, expected, self._folder)
+        except DatasetDamagedError:
+            if path.exists():
+                raise
+            # A staged file has been moved meanwhile.
+            return Hdf5File(self._folder / MAIN_FILE, expected)
 
     def _reader(self, file: Hdf5File) -> EpisodeReader:
         version = str(self.metadata.get("minari_version", ""))
@@ -134,11 +161,11 @@ class Hdf5Storage(PublicStorage):
 
     def check_common_file(self) -> None:
         """Raise if ``main_data.hdf5`` cannot be opened."""
-        Hdf5File(self._folder / MAIN_FILE).close()
+        self._open().close()
 
     def list_stored_episodes(self) -> list[int]:
         """List the indices of all groups of episodes."""
-        with Hdf5File(self._folder / MAIN_FILE) as file, name_damage(MAIN_FILE):
+        with self._open() as file, name_damage(MAIN_FILE):
             names = [name.removeprefix("episode_") for name in names_in(file.root)]
         return sorted(n for n in map(parse_episode_number, names) if n is not None)
 
@@ -147,6 +174,9 @@ class Hdf5Storage(PublicStorage):
         jpeg = self._manifest.stores_jpeg
         main = self._folder / MAIN_FILE
         return _Writer(main, first, both_spaces, jpeg, merge=not self._published)
+
+    def _metadata_writer(self) -> MetadataWriter:
+        return _MetadataWriter(self._folder)
 
     def _finish(self) -> None:
         main = self._folder / MAIN_FILE
@@ -219,11 +249,7 @@ class _Writer(EpisodeWriter):
             group.create_dataset(name, data=getattr(episode, name))
         _write_infos(group.create_group("infos"), infos)
         if sidecar:
-            own = group.create_group(OWN_KEY)
-            text = np.frombuffer(sidecar.columns_to_json().encode("utf-8"), dtype=np.uint8)
-            own.create_dataset(COLUMNS_NAME, data=text)
-            for index, array in enumerate(sidecar.arrays):
-                own.create_dataset(str(index), data=array)
+            _write_sidecar(group, sidecar)
 
     def _write_value(self, group: Any, name: str, value: Any, space: spaces.Space[Any]) -> None:
         if isinstance(space, spaces.Dict):
@@ -268,6 +294,94 @@ class _Writer(EpisodeWriter):
             self._file.close()
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
+
+
+class _MetadataWriter(MetadataWriter):
+    """Write attributes into a copy of the dataset's file."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._folder = folder
+        self._path = self.stage / MAIN_FILE
+        self._file: WritableFile | None = None
+        try:
+            shutil.copyfile(folder / MAIN_FILE, self._path)
+            self._file = WritableFile(self._path, is_new=False)
+        except BaseException:
+            self.discard()
+            raise
+
+    def write(
+        self,
+        number: int,
+        changed: Collection[str],
+        attributes: Attributes,
+        sidecar: Sidecar | None,
+        *,
+        as_another_program: bool,
+    ) -> None:
+        def change(file: h5py.File) -> None:
+            name = f"episode_{number}"
+            if file.get(name, getlink=True, getclass=True) is not h5py.HardLink:
+                raise DataError(
+                    f"episode {number} lies in another file than {MAIN_FILE}, so that what is said "
+                    "of it cannot be changed here; convert the dataset, which puts it into one file"
+                )
+            if as_another_program:
+                _change_attributes(file[name], changed, attributes)
+            else:
+                _renew_group(file, name, replace_attributes(file[name].attrs, changed, attributes))
+            if sidecar is not None:
+                if OWN_KEY in file[name]:
+                    del file[name][OWN_KEY]
+                _write_sidecar(file[name], sidecar)
+
+        if self._file is not None:
+            self._file.run(change)
+
+    def commit(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        sync_file(self._path)
+        sync_folder(self.stage)
+        sync_folder(self._folder)
+
+    def discard(self) -> None:
+        with suppress(DatasetWriteError):
+            if self._file is not None:
+                self._file.close()
+        super().discard()
+
+
+def _change_attributes(group: Any, changed: Collection[str], attributes: Attributes) -> None:
+    for name in list(group.attrs):
+        if is_of_key(name, changed):
+            del group.attrs[name]
+    for name, value in attributes.items():
+        group.attrs[name] = value
+
+
+def _renew_group(file: h5py.File, name: str, attributes: Attributes) -> None:
+    """Put the contents of a group into a new one, whose attributes are numbered from the first on.
+
+    In the old one, numbers of removed attributes would be missing, as where others change some.
+    """
+    before = f"{name}~"
+    file.move(name, before)
+    group, old = create_guarded_group(file, name), file[before]
+    for child in old:
+        group[child] = old[child]
+    for key, value in attributes.items():
+        group.attrs[key] = value
+    del file[before]
+
+
+def _write_sidecar(group: Any, sidecar: Sidecar) -> None:
+    own = group.create_group(OWN_KEY)
+    text = np.frombuffer(sidecar.columns_to_json().encode("utf-8"), dtype=np.uint8)
+    own.create_dataset(COLUMNS_NAME, data=text)
+    for index, array in enumerate(sidecar.arrays):
+        own.create_dataset(str(index), data=array)
 
 
 def _remove_episodes(file: h5py.File, first: int) -> None:
