@@ -112,6 +112,8 @@ class Recorded:
     """Rows and steps before each border between shards."""
     step_infos: list[str] = field(default_factory=list)
     """The infos whose row t is of step t, and not of the observation that it led to."""
+    changed: list[int] = field(default_factory=list)
+    """The episodes whose entries are written anew in shards on disk."""
 
     def __repr__(self) -> str:
         lengths = [len(episode) for episode in self.episodes]
@@ -301,6 +303,7 @@ def stored(recorded: Recorded, *, on_disk: bool, assembled: bool = True) -> Iter
             new.add(shards_of(recorded))
             new.save()
             storage = ColumnarStorage.open(folder)
+            storage.update_episode_metadata([{}] * len(recorded.changed), recorded.changed)
         else:
             marked = {"step_infos": recorded.step_infos}
             memory = MemoryStorage(observation_space, action_space, marked)
@@ -364,6 +367,8 @@ def recordings(draw: st.DrawFn, vector_rewards: bool = True) -> Recorded:
     )
     some = st.lists(st.sampled_from(["always", "word", "nested", "late", "absent"]), unique=True)
     recorded.step_infos = draw(st.one_of(st.just([]), some))
+    numbers = st.integers(0, len(recorded.episodes) - 1)
+    recorded.changed = draw(st.one_of(st.just([]), st.lists(numbers)))
     return recorded
 
 

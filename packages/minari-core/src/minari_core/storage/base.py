@@ -17,7 +17,6 @@ from minari_core.environments.given_spaces import NONE_GIVEN, GivenSpaces
 from minari_core.environments.space_json import space_to_dict
 from minari_core.episodes import Episode
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
-from minari_core.episodes.metadata_changes import Change, collect_changes
 from minari_core.errors import (
     DatasetChangedError,
     EpisodeIndexError,
@@ -25,6 +24,7 @@ from minari_core.errors import (
 )
 from minari_core.json_values import JsonValue
 from minari_core.messages import format_value
+from minari_core.storage.metadata_changes import Change, collect_changes
 
 
 class Storage(ABC):

@@ -23,9 +23,10 @@ from minari_core.formats.columnar.manifest import (
     Manifest,
     get_data_format,
     read_manifest,
+    read_metadata,
 )
 from minari_core.formats.public.files import has_staged_files, list_files
-from minari_core.formats.registry import check_format, open_storage, read_dataset_metadata
+from minari_core.formats.registry import check_format, open_storage
 from minari_core.formats.shards.file_check import check_shard
 from minari_core.formats.verification.episode_files import check_episode_files
 from minari_core.local.dataset_id import choose_id, is_url, parse_dataset_id
@@ -112,7 +113,7 @@ def _find_data(dataset_id: str) -> Path:
 
 
 def _upload(dataset: RemoteDataset, folder: Path, progress: bool) -> None:
-    if has_staged_files(read_dataset_metadata(folder)):
+    if has_staged_files(read_metadata(folder)):
         open_storage(folder).save()
     # What is sent is what this manifest says, whatever becomes of the dataset meanwhile.
     text, manifest = _read_manifest(folder)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from minari_core.episodes import encode_entries
+from minari_core.episodes.blocks import Encoded
 from minari_core.episodes.episode import EpisodeMetadata
+from minari_core.formats.shards.entries_apart import ENTRIES
+from minari_core.formats.shards.reader import ShardReader
 
 Entry: TypeAlias = tuple[int | None, dict[str, Any] | None, dict[str, Any]]
 """The seed, options and metadata of an episode."""
@@ -40,6 +43,19 @@ def normalize_entry(episode: EpisodeMetadata) -> EpisodeMetadata:
     read = column.bind(iter([piece for (piece,) in pieces]), 1, copy=True)
     seed, options, metadata = decode_entry(read(0, 1), 0)
     return replace(episode, seed=seed, options=options, metadata=metadata)
+
+
+def encode_entries_anew(shards: Sequence[ShardReader]) -> Encoded:
+    """Encode the entries of several shards together, in columns that hold what all of them say."""
+    lengths: list[int] = []
+    entries: list[Entry] = []
+    for shard in shards:
+        count = shard.counts[2]
+        read = shard.read(ENTRIES, 0, count, copy=False)
+        lengths += read["length"].tolist()
+        entries += (decode_entry(read, row) for row in range(count))
+    seeds, options, metadata = zip(*entries, strict=True)
+    return encode_entries(lengths, seeds, options, metadata, {})
 
 
 def _read_cell(column: object, row: int) -> object:

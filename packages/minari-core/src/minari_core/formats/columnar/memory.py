@@ -15,13 +15,13 @@ from minari_core.environments.space_json import space_to_json
 from minari_core.episodes import Episode
 from minari_core.episodes.episode import EpisodeMetadata
 from minari_core.episodes.fit import check_schema_fits, check_shapes
-from minari_core.episodes.metadata_changes import Change, merge_change
 from minari_core.episodes.shard_data import ShardData
 from minari_core.episodes.stream import encode_shards
 from minari_core.formats.columnar.manifest import check_updatable, normalize_metadata
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.formats.shards.reader import ShardReader
 from minari_core.json_values import JsonValue
+from minari_core.storage.metadata_changes import Change, merge_change
 
 
 class MemoryStorage(ShardedStorage):

@@ -17,7 +17,6 @@ from minari_core.columns import Schema
 from minari_core.environments.given_spaces import NONE_GIVEN, GivenSpaces, read_space
 from minari_core.episodes import Episode
 from minari_core.episodes.fit import check_shapes
-from minari_core.episodes.metadata_changes import Change, merge_change
 from minari_core.episodes.shard_data import ShardData
 from minari_core.episodes.stream import encode_each_dtype, encode_shards
 from minari_core.errors import DataError, DatasetDamagedError, SpaceError, UnknownSpaceError
@@ -34,6 +33,7 @@ from minari_core.formats.shards.entry import ShardEntry
 from minari_core.formats.shards.reader import ShardReader, open_shard
 from minari_core.json_values import JsonValue
 from minari_core.storage.base import Storage, check_spaces
+from minari_core.storage.metadata_changes import Change, merge_change
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,7 +321,7 @@ class ShardFolder(ShardedStorage):
     def compact(self) -> None:
         """Join all shards that can be joined; episodes keep their indices.
 
-        Shards stay apart only where a column appears that the shards before them lack.
+        Shards stay apart only where a column of steps appears that the shards before them lack.
         """
         with self._open_transaction(keep=False) as transaction:
             transaction.join(self, range(len(self.snapshot.shards)))

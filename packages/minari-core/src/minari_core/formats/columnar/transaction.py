@@ -18,6 +18,7 @@ from minari_core.episodes.fit import STRICT_GROUPS, check_schema_fits, widen_sch
 from minari_core.episodes.shard_data import ShardData
 from minari_core.errors import DatasetWriteError
 from minari_core.files import sync_file
+from minari_core.formats.columnar.episode_entry import encode_entries_anew
 from minari_core.formats.columnar.manifest import Snapshot
 from minari_core.formats.shards.entries_apart import leave_entries_out, make_entries_shard
 from minari_core.formats.shards.entry import ShardEntry
@@ -174,9 +175,10 @@ class Transaction:
         """
         snapshot = source.snapshot
         entries = [snapshot.shards[number] for number in numbers]
-        schemas = [(snapshot.schemas[entry.schema], entry.episodes) for entry in entries]
+        schemas = [snapshot.schemas[entry.schema] for entry in entries]
         for run in find_joinable_runs(schemas):
-            self.write(join_shards([source.shard(numbers[index]) for index in run]))
+            shards = [source.shard(numbers[index]) for index in run]
+            self.write(join_shards(shards, encode_entries_anew))
 
     def _link(self, source: ShardSource, entry: ShardEntry, *, is_flushed: bool = False) -> None:
         number = self._schema_index(source.snapshot.schemas[entry.schema])
@@ -312,7 +314,7 @@ class Transaction:
         new: dict[ShardEntry, ShardEntry] = {}
         for shard in narrow:
             reader = open_shard(self._folder, shard, self._schemas[shard.schema])
-            data = widen_shard(join_shards([reader]), wider[shard.schema])
+            data = widen_shard(join_shards([reader], encode_entries_anew), wider[shard.schema])
             number = self._add_schema(data.schema)
             new[shard] = write_shard(self._folder, data, number, self._flush)
             self._created.append(self._folder / new[shard].file)

@@ -23,7 +23,6 @@ from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
 from minari_core.episodes.final_observation import FINAL_OBSERVATION, add_placeholder
 from minari_core.episodes.fit import check_schema_fits, check_shapes, widen_schema
 from minari_core.episodes.shard_data import ShardData
-from minari_core.episodes.metadata_changes import Change, merge_change
 from minari_core.episodes.stream import encode_shards
 from minari_core.errors import (
     DatasetDamagedError,
@@ -70,6 +69,7 @@ from minari_core.formats.public.spaces import check_holdable
 from minari_core.formats.shards.joining import widen_shard
 from minari_core.json_values import JsonValue
 from minari_core.storage.base import Storage, check_not_replaced, check_spaces
+from minari_core.storage.metadata_changes import Change, merge_change
 
 _FIXED_KEYS = frozenset({"jpeg_encoding", "dataset_size", OWN_KEY})
 

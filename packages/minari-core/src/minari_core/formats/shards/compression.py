@@ -39,6 +39,8 @@ def compress_chunks(pieces: Sequence[Array]) -> Iterator[bytes]:
     Yields:
         One zstd frame a chunk; the last chunk is padded with zeros, as HDF5 requires.
     """
+    if not pieces:
+        return
     compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True)
     chunk = np.zeros((ROWS_PER_CHUNK, *pieces[0].shape[1:]), dtype=pieces[0].dtype)
     filled = 0

@@ -50,12 +50,17 @@ def make_entries_shard(schema: Schema, episodes: Sequence[EpisodeMetadata]) -> S
     )
     whole = Schema({**schema.groups, ENTRIES: column})
     encoded = iter(entries)
-    pieces: list[Sequence[Array]] = [
-        next(encoded) if is_of_entries(spec) else [np.zeros(1, spec.dtype)] if spec.offsets else []
+    pieces = [
+        next(encoded) if is_of_entries(spec) else [_make_empty(spec)]
         for spec in whole.arrays
         if not spec.derived
     ]
     return ShardData(whole, pieces, rows=0, steps=0, episodes=len(episodes))
+
+
+def _make_empty(spec: ArraySpec) -> Array:
+    """Make the array of a column without rows; there is one offset more than rows."""
+    return np.zeros((int(spec.offsets), *spec.row_shape), spec.dtype)
 
 
 def is_of_entries(spec: ArraySpec) -> bool:

@@ -1,53 +1,60 @@
-"""Join shards into one by concatenating their flat arrays; no value is decoded."""
+"""Join shards into one by concatenating their flat arrays; no value of a step is decoded."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from minari_core.columns import Array, Column, Schema, StoredArray
 from minari_core.columns.base import as_plain_array
+from minari_core.episodes.blocks import Encoded
 from minari_core.episodes.shard_data import ShardData
+from minari_core.formats.shards.entries_apart import ENTRIES
 from minari_core.formats.shards.reader import ShardReader
 
 
-def find_joinable_runs(shards: Sequence[tuple[Schema, int]]) -> Iterator[range]:
+def find_joinable_runs(schemas: Sequence[Schema]) -> Iterator[range]:
     """Split a list of shards into the longest runs that `join_shards` can join.
 
     Args:
-        shards: The schema and the number of episodes of each shard.
+        schemas: The schema of each shard.
     """
     first = 0
-    columns: dict[str, Column] = {}
-    for index, (schema, episodes) in enumerate(shards):
-        # In a shard in which no episode ends, the columns of entries do not matter.
-        mine = {name: column for name, column in schema.groups.items() if name != "episodes"}
-        if episodes:
-            mine["episodes"] = schema.groups["episodes"]
-        if any(columns.get(name, column) != column for name, column in mine.items()):
+    for index, schema in enumerate(schemas):
+        if any(
+            name != ENTRIES and column != schemas[first].groups[name]
+            for name, column in schema.groups.items()
+        ):
             yield range(first, index)
-            first, columns = index, {}
-        columns.update(mine)
-    if first < len(shards):
-        yield range(first, len(shards))
+            first = index
+    if first < len(schemas):
+        yield range(first, len(schemas))
 
 
-def join_shards(shards: Sequence[ShardReader]) -> ShardData:
+def join_shards(
+    shards: Sequence[ShardReader], encode: Callable[[Sequence[ShardReader]], Encoded]
+) -> ShardData:
     """Concatenate the contents of several shards.
 
     The pieces are views of the shards, so that only offsets are held in memory.
 
     Args:
         shards: Shards of one of the runs of `find_joinable_runs`.
+        encode: Encodes the entries of shards anew, whose columns of entries differ.
     """
+    # In a shard in which no episode ends, the columns of entries do not matter.
     with_entries = [shard for shard in shards if shard.counts[2]] or [shards[0]]
     groups: dict[str, Column] = {}
     pieces: list[Sequence[Array]] = []
     for name in shards[0].schema.groups:
-        members = with_entries if name == "episodes" else shards
+        members = with_entries if name == ENTRIES else shards
         column = groups[name] = members[0].schema.groups[name]
+        if any(shard.schema.groups[name] != column for shard in members):
+            groups[name], encoded = encode(members)
+            pieces += encoded
+            continue
         specs = [spec for spec in column.arrays(name) if not spec.derived]
         arrays_by_shard = [shard.list_arrays(name) for shard in members]
         for spec, arrays in zip(specs, zip(*arrays_by_shard, strict=True), strict=True):
