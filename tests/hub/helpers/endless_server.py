@@ -29,8 +29,8 @@ class EndlessServer(LoopbackServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.way = way
         """``same page``, ``new pages``, ``slow pages``, ``body``, ``packed``, ``packed oddly``,
-        ``crawling``, one of `BESIDE`, or any of these and `` content``, which lists one file as it
-        should."""
+        ``crawling``, ``steady``, one of `BESIDE`, or any of these and `` content``, which lists one
+        file as it should."""
         self.numbers = count()
         self.requests = 0
 
@@ -50,6 +50,8 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(0.1)
         if way in BESIDE:
             self._send_beside(*BESIDE[way], 0.2 if pace == "slowly" else 0.0)
+        elif way == "steady":
+            self._send(self._pace(), 1 << 20, [])
         elif way == "continue":
             self._send_raw(iter(lambda: b"HTTP/1.1 100 Continue\r\n\r\n" * 100, b""))
         elif way.endswith(("page", "pages")):
@@ -91,6 +93,11 @@ class _Handler(BaseHTTPRequestHandler):
             for block in blocks:
                 self.wfile.write(block)
                 self.wfile.flush()
+
+    def _pace(self) -> Iterator[bytes]:
+        for _ in range(64):
+            yield b" " * (16 << 10)
+            time.sleep(0.1)
 
     def _send_page(self, token: str | None) -> None:
         address = urlsplit(self.path)

@@ -153,7 +153,7 @@ def test_a_list_that_takes_long_is_an_error(
     serve("crawling")
     monkeypatch.setattr(bounded_http, "LEAST_RATE", 0)
     monkeypatch.setattr(bounded_http, "_BLOCK", 1)
-    monkeypatch.setattr(bounded_http, "_LONGEST_ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(bounds, "LONGEST_ANSWER", 0.5)
     with pytest.raises(minari.RemoteError, match=f"could not list {url}: .*in 0.5 s, and is not"):
         list_remote_datasets(url)
 
@@ -173,6 +173,44 @@ def test_pages_that_come_slowly_without_end_are_an_error(
         with pytest.raises(minari.RemoteError, match=f"could not list {url}: .*name a part of it"):
             call()
         assert 2 <= server.requests <= 12
+
+
+def test_a_content_that_is_read_at_once_and_takes_long_is_an_error(
+    url: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve("steady content")
+    monkeypatch.setattr(bounds, "LONGEST_ANSWER", 0.5)
+    monkeypatch.setattr(bounds, "EXPECTED_RATE", 1 << 30)
+
+    name = "x/y-v0/data/metadata.json"
+    with pytest.raises(minari.RemoteError, match=f"could not read '{name}' of {url}: not all of"):
+        open_remote(url).read(name, 0, 1 << 20)
+    assert server.requests == 1
+
+
+def test_manifests_that_come_slowly_are_left_out_of_a_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = (tmp_path / "shared").as_uri()
+    make_shards("x-v0", shards=1, steps=20)
+    upload_dataset("x-v0", remote_path=url)
+    manifest = tmp_path / "shared" / "x-v0" / "data" / "metadata.json"
+    for number in range(1, 60):
+        copy = tmp_path / "shared" / f"x-v{number}" / "data" / "metadata.json"
+        copy.parent.mkdir(parents=True)
+        copy.write_text(manifest.read_text().replace("x-v0", f"x-v{number}"))
+    read = FolderRemote.read
+
+    def read_slowly(remote: FolderRemote, name: str, start: int, stop: int) -> bytes:
+        time.sleep(0.3)
+        return read(remote, name, start, stop)
+
+    monkeypatch.setattr(FolderRemote, "read", read_slowly)
+    monkeypatch.setattr(bounds, "LONGEST_LISTING", 0.2)
+    monkeypatch.setattr(bounds, "SECONDS_PER_PAGE", 0.0)
+    with pytest.warns(minari.MinariWarning, match="left out .*name a part of it"):
+        found = list_remote_datasets(url)
+    assert 0 < len(found) < 30
 
 
 def test_folders_that_are_listed_slowly_without_end_are_an_error(

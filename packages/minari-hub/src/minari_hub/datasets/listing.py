@@ -14,6 +14,7 @@ from minari_core.messages import warn_caller
 from minari_hub.datasets.remote_dataset import RemoteDataset, ask_for_dataset
 from minari_hub.remotes.base import Remote
 from minari_hub.remotes.setting import RemotePath, RemoteSetting
+from minari_hub.transfer.bounds import ListingClock
 from minari_hub.transfer.objects import DatasetEntry
 from minari_hub.transfer.threads import map_many
 from minari_hub.untrusted.summary import Summary
@@ -122,8 +123,9 @@ def _list_remote(remote: Remote, prefix: str) -> dict[str, Summary]:
                 entries[str(parse_dataset_id(entry.dataset_id))] = entry
             except DatasetIdError as error:
                 broken.append(str(error))
+    clock = ListingClock(remote.url)
     summaries = map_many(
-        lambda entry: _summary_or_error(remote, entry), list(entries.values()), _READERS
+        lambda entry: _summary_or_error(remote, entry, clock), list(entries.values()), _READERS
     )
     out_of_reach = [summary for summary in summaries if isinstance(summary, RemoteError)]
     if out_of_reach and len(out_of_reach) == len(summaries):
@@ -143,7 +145,9 @@ def _list_remote(remote: Remote, prefix: str) -> dict[str, Summary]:
     return found
 
 
-def _summary_or_error(remote: Remote, entry: DatasetEntry) -> Summary | MinariError:
+def _summary_or_error(
+    remote: Remote, entry: DatasetEntry, clock: ListingClock
+) -> Summary | MinariError:
     dataset = RemoteDataset(remote, entry.dataset_id)
     where = f"the summary of {dataset.label}"
     try:
@@ -153,6 +157,7 @@ def _summary_or_error(remote: Remote, entry: DatasetEntry) -> Summary | MinariEr
             # The manifest itself may be whole.
             summary = None
         if summary is None:
+            clock.note_page()
             summary = dataset.read_summary()
         said = summary.metadata.get("dataset_id", entry.dataset_id)
         if said != entry.dataset_id:

@@ -37,7 +37,13 @@ from minari_hub.remotes.fsspec_answers import (
     read_version,
 )
 from minari_hub.transfer import bounds
-from minari_hub.transfer.bounds import ListingClock, bound_listing, build_folders_error, run_within
+from minari_hub.transfer.bounds import (
+    ListingClock,
+    ReadClock,
+    bound_listing,
+    build_folders_error,
+    run_within,
+)
 from minari_hub.transfer.objects import RemoteObject, Upload
 from minari_hub.transfer.partial_file import PartialFile
 from minari_hub.transfer.retrying import Faults, keep_trying, translate_errors
@@ -110,7 +116,8 @@ class FsspecRemote(Remote):
 
     def read(self, name: str, start: int, stop: int) -> bytes:
         """Read a range of a file; see `Remote.read`."""
-        return b"".join(self._read_pieces(name, start, stop))
+        clock = ReadClock(stop - start, f"{name!r} of {self.url}")
+        return b"".join(clock.watch(self._read_pieces(name, start, stop)))
 
     def download(self, files: Sequence[PartialFile], stop: Event) -> list[Exception | None]:
         """Fetch what files lack, a piece at a time; see `Remote.download`."""

@@ -26,7 +26,13 @@ from minari_core.errors import (
 from minari_hub.remotes.base import GIVE_TOKEN, Remote
 from minari_hub.remotes.gcs_credentials import load_credentials
 from minari_hub.transfer.bounded_http import PASSING_HTTP_ERRORS, TIMEOUT, mount_bounds
-from minari_hub.transfer.bounds import ListingClock, PageCounter, TooLargeError, bound_listing
+from minari_hub.transfer.bounds import (
+    ListingClock,
+    PageCounter,
+    ReadClock,
+    TooLargeError,
+    bound_listing,
+)
 from minari_hub.transfer.causes import describe_error
 from minari_hub.transfer.checksums import Checksum, start_hasher
 from minari_hub.transfer.objects import RemoteObject, Upload
@@ -95,7 +101,8 @@ class GcsRemote(Remote):
         if stop <= start:
             return b""
         faults = Faults()
-        content = _Bounded(stop - start, name)
+        clock = ReadClock(stop - start, f"{name!r} of {self.url}")
+        content = _Bounded(stop - start, name, clock)
         with self._translate_errors(f"read {name!r} of {self.url}", faults):
             try:
                 self._blob(name).download_to_file(
@@ -337,14 +344,16 @@ def open_remote(url: str, token: str | None) -> GcsRemote:
 
 
 class _Bounded(io.BytesIO):
-    """Bytes in memory, however many a server sends."""
+    """Bytes in memory, however many a server sends, and however long it takes."""
 
-    def __init__(self, most: int, name: str) -> None:
+    def __init__(self, most: int, name: str, clock: ReadClock) -> None:
         super().__init__()
+        self._clock = clock
         self._most = most
         self._name = name
 
     def write(self, data: bytes, /) -> int:  # type: ignore[override]  # the client writes bytes
+        self._clock.check()
         if self.tell() + len(data) > self._most:
             raise RemoteError(f"the remote sends more of {self._name!r} than was asked for")
         return super().write(data)

@@ -29,7 +29,7 @@ from minari_core.local.dataset_id import parse_dataset_id
 from minari_hub.remotes.base import APPLICATION_DEFAULT, GIVE_TOKEN, MANIFEST_SUFFIX, Remote
 from minari_hub.remotes.huggingface_http import HubSession, StatusError
 from minari_hub.transfer.bounded_http import PASSING_HTTP_ERRORS
-from minari_hub.transfer.bounds import ListingClock, bound_listing
+from minari_hub.transfer.bounds import ListingClock, ReadClock, bound_listing
 from minari_hub.transfer.checksums import Checksum
 from minari_hub.transfer.objects import DatasetEntry, RemoteObject, Upload
 from minari_hub.transfer.partial_file import PartialFile
@@ -269,9 +269,10 @@ class HuggingFaceRemote(Remote):
             return b""
         repository, _, path = name.partition("/")
         where = f"datasets/{self._repo_id(repository)}/resolve/{revision}/{path}"
+        clock = ReadClock(stop - start, f"{name!r} of {self.url}")
         return self._ask(
             f"read {name!r} of {self.url}",
-            lambda: b"".join(self._session.read_range(where, start, stop)),
+            lambda: b"".join(clock.watch(self._session.read_range(where, start, stop))),
         )
 
     def _fetch(self, file: PartialFile, stop: Event) -> None:

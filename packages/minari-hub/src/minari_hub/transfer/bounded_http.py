@@ -13,6 +13,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from minari_hub.transfer import bounds
 from minari_hub.transfer.bounds import LEAST_RATE, TooLargeError, TooSlowError
 from minari_hub.transfer.retrying import Patience
 
@@ -31,7 +32,6 @@ PASSING_HTTP_ERRORS = (
 )
 """What is raised where a connection fails in passing."""
 
-_LONGEST_ANSWER_SECONDS = 600.0
 _LONGEST_LINE = 1 << 16
 # Of what is no content: the headers, and the sizes of chunks and what may follow them.
 _MOST_OVERHEAD = 1 << 20
@@ -97,9 +97,9 @@ def _read(response: requests.Response) -> bytes:
     began = time.monotonic()
     for block in response.iter_content(_BLOCK):
         content += block
-        if time.monotonic() - began > _LONGEST_ANSWER_SECONDS:
+        if time.monotonic() - began > bounds.LONGEST_ANSWER:
             raise TooSlowError(
-                f"it sent {len(content):,} bytes in {_LONGEST_ANSWER_SECONDS:g} s, and is not done"
+                f"it sent {len(content):,} bytes in {bounds.LONGEST_ANSWER:g} s, and is not done"
             )
         if len(content) > LARGEST_ANSWER:
             raise TooLargeError(

@@ -24,6 +24,12 @@ LONGEST_LISTING = 600.0
 SECONDS_PER_PAGE = 1.0
 """How many seconds more a listing may take for each of its pages."""
 
+LONGEST_ANSWER = 600.0
+"""The most seconds that an answer may take that is read at once, whatever its size."""
+
+EXPECTED_RATE = 64 << 10
+"""The bytes for which a content that is read at once may take a second more than that."""
+
 LEAST_RATE = 100
 """The least bytes a second that anything must come at."""
 
@@ -94,6 +100,42 @@ class ListingClock:
                 f"could not list {self._url}: it has sent {self._pages:,} pages in {seconds:.0f} s "
                 f"and is not done, and a list of so many may take {most:.0f} s; name a part of it"
             )
+
+
+class ReadClock:
+    """The time that a content takes which is read at once, which must come to an end."""
+
+    def __init__(self, nbytes: int, what: str) -> None:
+        """Begin to measure.
+
+        Args:
+            nbytes: How many bytes are read.
+            what: What is read, for an error message.
+        """
+        self._what = what
+        self._seconds = LONGEST_ANSWER + nbytes / EXPECTED_RATE
+        self._started = time.monotonic()
+
+    def check(self) -> None:
+        """Raise if it has taken too long.
+
+        Raises:
+            RemoteError: It has.
+        """
+        if time.monotonic() - self._started > self._seconds:
+            raise RemoteError(
+                f"could not read {self._what}: not all of it has come in {self._seconds:.0f} s"
+            )
+
+    def watch(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        """Yield blocks of it while it does not take too long.
+
+        Raises:
+            RemoteError: It does.
+        """
+        for block in blocks:
+            self.check()
+            yield block
 
 
 class PageCounter:
