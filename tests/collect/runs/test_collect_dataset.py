@@ -25,7 +25,13 @@ from minari_collect import CollectProgress, DataCollectorV0, collect_dataset
 from minari_collect.workers.messages import derive_seeds
 from minari_collect.workers.policies import load_policy
 from minari_core.datasets.local import load_dataset
-from minari_core.errors import DataError, DatasetExistsError, DatasetWriteError, RecordingError
+from minari_core.errors import (
+    DataError,
+    DatasetExistsError,
+    DatasetIdError,
+    DatasetWriteError,
+    RecordingError,
+)
 from minari_core.local.verifying import verify_dataset
 from minari_core.messages import format_value
 from tests.collect.helpers.collect_work import (
@@ -577,6 +583,15 @@ def test_a_wrong_argument_is_named_before_anything_begins(
 
     with pytest.raises(DataError, match=rf"^{name} is {re.escape(format_value(value))}.* give "):
         collect_dataset("tests/wrong-v0", **arguments)
+
+    assert leftovers(datasets_root) == []
+
+
+def test_an_id_that_the_format_does_not_take_is_refused_before_anything_begins(
+    datasets_root: Path,
+) -> None:
+    with pytest.raises(DatasetIdError, match=r"a single character.* none is made as hdf5"):
+        collect_dataset("t/a-v0", Counting, total_episodes=1, workers=1, data_format="hdf5")
 
     assert leftovers(datasets_root) == []
 

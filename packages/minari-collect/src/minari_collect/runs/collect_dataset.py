@@ -35,11 +35,11 @@ from minari_core.arguments import check_count_or_none
 from minari_core.datasets.card import DatasetCard
 from minari_core.datasets.details import list_details
 from minari_core.errors import DataError
-from minari_core.formats.registry import check_format
+from minari_core.formats.registry import DEFAULT_FORMAT, check_format
 from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import choose_id
 from minari_core.local.locations import staging_root
-from minari_core.local.publishing import check_id_is_free
+from minari_core.local.publishing import check_id_is_free, check_public_listing
 
 
 @list_details
@@ -141,7 +141,7 @@ def collect_dataset(
         The new dataset.
 
     Raises:
-        DatasetIdError: The id is malformed, or given twice.
+        DatasetIdError: The id is malformed, or given twice, or none for the data format.
         DatasetExistsError: The id is taken, or an earlier run has left something that is not to
             be resumed.
         DatasetBusyError: A run of this name is going on.
@@ -166,6 +166,8 @@ def collect_dataset(
     new_id = choose_id(dataset_name, dataset_id)
     check_id_is_free(new_id)
     chosen_format = check_format(data_format)
+    if chosen_format != DEFAULT_FORMAT:
+        check_public_listing(new_id, chosen_format)
     recipe = make_recipe(
         env,
         policy,
