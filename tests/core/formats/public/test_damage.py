@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -50,6 +51,14 @@ def stored(tmp_path: Path, data_format: str) -> Path:
         data_format=data_format,
     )
     return tmp_path / "damaged-v0" / "data"
+
+
+def forget_checksums(data: Path) -> None:
+    """As if an earlier release had written the dataset."""
+    manifest = json.loads((data / "metadata.json").read_text())
+    for key in ("crc32", "described", "checksums"):
+        del manifest["minari_core"][key]
+    (data / "metadata.json").write_text(json.dumps(manifest))
 
 
 def expect_damage(told: str) -> None:
@@ -224,6 +233,111 @@ def test_a_seed_that_is_no_whole_number_is_told(tmp_path: Path, seed: float) -> 
     expect_damage("the seed is")
     with pytest.raises(DatasetDamagedError, match="episode 1"):
         list(load_dataset("damaged-v0").storage.read_episode_metadata([1]))
+
+
+@pytest.mark.parametrize("data_format", ["hdf5", "arrow"])
+@pytest.mark.parametrize("steps", [3.5, 3.0, "3", True])
+def test_a_length_that_is_no_whole_number_is_found(
+    tmp_path: Path, data_format: str, steps: Any
+) -> None:
+    data = stored(tmp_path, data_format)
+    forget_checksums(data)
+    if data_format == "hdf5":
+        with h5py.File(data / "main_data.hdf5", "a") as file:
+            file["episode_1"].attrs["total_steps"] = steps
+    else:
+        path = data / "1" / "metadata.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "total_steps": steps}))
+    with pytest.raises(DatasetDamagedError, match="episode 1"):
+        load_dataset("damaged-v0").storage.episode_lengths()
+    assert {problem.episode for problem in verify_dataset("damaged-v0").problems} == {1}
+
+
+@pytest.mark.parametrize("name", ["infos/pair", "infos/a/b", "further"])
+@pytest.mark.parametrize("rows", [0, 2, 5, 300, None])
+def test_rows_of_infos_that_do_not_fit_are_found(
+    tmp_path: Path, name: str, rows: int | None
+) -> None:
+    data = stored(tmp_path, "hdf5")
+    forget_checksums(data)
+    with h5py.File(data / "main_data.hdf5", "a") as file:
+        if name in file["episode_1"]:
+            del file["episode_1"][name]
+        file["episode_1"][name] = 1.0 if rows is None else np.ones((rows, 2))
+    problems = verify_dataset("damaged-v0").problems
+    assert [problem.episode for problem in problems] == [1]
+    assert name.split("/")[-1] in str(problems[0].column)
+
+
+@pytest.mark.parametrize("rows", [3, 4])
+def test_infos_of_a_row_for_each_step_or_observation_fit(tmp_path: Path, rows: int) -> None:
+    data = stored(tmp_path, "hdf5")
+    forget_checksums(data)
+    with h5py.File(data / "main_data.hdf5", "a") as file:
+        file["episode_1/infos/more"] = np.ones((rows, 2))
+    assert verify_dataset("damaged-v0").ok
+
+
+@pytest.mark.parametrize("data_format", ["hdf5", "arrow", "parquet"])
+@pytest.mark.parametrize("infos", [{}, {"more": [None, 1, 2, 3, 4, 5]}])
+def test_a_sidecar_of_an_episode_of_another_length_is_told(
+    tmp_path: Path, data_format: str, infos: dict[str, Any]
+) -> None:
+    data = stored(tmp_path, data_format)
+    longer = EpisodeBuffer(
+        observations=np.ones((6, 2), np.float32),
+        actions=np.zeros(5, np.int64),
+        rewards=np.ones(5),
+        terminations=np.arange(5) == 4,
+        truncations=np.zeros(5, bool),
+        infos=infos,
+        options={"deep": [1, {"er": None}]},
+    )
+    load_dataset("damaged-v0").update_dataset_from_buffer([longer])
+    forget_checksums(data)
+    if data_format == "hdf5":
+        with h5py.File(data / "main_data.hdf5", "a") as file:
+            del file["episode_1/minari_core"]
+            file.copy("episode_2/minari_core", "episode_1/minari_core")
+    else:
+        shutil.copy(data / "2" / "_minari_core.npz", data / "1" / "_minari_core.npz")
+    expect_damage("")
+
+
+def test_a_sidecar_with_an_array_too_many_is_told(tmp_path: Path) -> None:
+    data = stored(tmp_path, "arrow")
+    forget_checksums(data)
+    with np.load(data / "1" / "_minari_core.npz") as archive:
+        further = str(len(archive.files) - 1)
+    edit_sidecar(data, further, np.zeros(1))
+    expect_damage("belong to no column")
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i4", "f4", "f8", "?"])
+@pytest.mark.parametrize("kind", [pa.list_, pa.large_list])
+def test_elements_of_lists_are_read_as_they_are_stored(
+    tmp_path: Path, dtype: str, kind: Callable[[Any], Any]
+) -> None:
+    data = stored(tmp_path, "arrow")
+    forget_checksums(data)
+    made = [np.ones(length, dtype) for length in (2, 0, 3, 1)]
+    lists = pa.array([row.tolist() for row in made], kind(pa.from_numpy_dtype(np.dtype(dtype))))
+    texts = pa.array([["a"], [], ["b", "cd"], None], pa.list_(pa.string()))
+    infos = pa.StructArray.from_arrays([lists, texts], ["lists", "texts"])
+    edit_table(data, "arrow", with_column("infos", infos))
+    found: Any = load_dataset("damaged-v0")[1].infos
+    for one, other in zip(found["lists"], made, strict=True):
+        assert one.dtype == other.dtype
+        assert np.array_equal(one, other)
+    assert [None if row is None else row.tolist() for row in found["texts"]] == texts.to_pylist()
+
+
+def test_an_element_that_is_missing_is_told(tmp_path: Path) -> None:
+    data = stored(tmp_path, "arrow")
+    lists = pa.array([[1], [1, None], [], [2]], pa.list_(pa.int64()))
+    infos = pa.StructArray.from_arrays([lists], ["pair"])
+    edit_table(data, "arrow", with_column("infos", infos))
+    expect_damage("elements without a value")
 
 
 @pytest.mark.parametrize("data_format", ["hdf5", "arrow"])

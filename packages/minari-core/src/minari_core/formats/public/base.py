@@ -301,7 +301,7 @@ class PublicStorage(Storage):
             numbers = range(self.total_episodes)
             with self._tell_if_replaced():
                 read = self._read_attributes(numbers)
-                lengths = [self._length(attributes) for attributes, _ in read]
+                lengths = [self.get_length(attributes) for attributes, _ in read]
             self._lengths = np.array(lengths, dtype=np.int64)
             self._lengths.flags.writeable = False
         return self._lengths
@@ -355,7 +355,7 @@ class PublicStorage(Storage):
         self, number: int, attributes: Attributes, entry: Entry | None
     ) -> EpisodeMetadata:
         return EpisodeMetadata(
-            number, self._length(attributes), *(entry or self._decode(number, attributes))
+            number, self.get_length(attributes), *(entry or self._decode(number, attributes))
         )
 
     def _batch(self, indices: Iterable[int]) -> Iterator[list[int]]:
@@ -370,9 +370,14 @@ class PublicStorage(Storage):
         except (TypeError, ValueError) as error:
             raise DatasetDamagedError(f"{self._folder}: episode {number}: {error}") from error
 
-    def _length(self, attributes: Attributes) -> int:
+    def get_length(self, attributes: Attributes) -> int:
+        """Return the number of steps that the attributes of an episode say.
+
+        Raises:
+            DatasetDamagedError: It is no whole number.
+        """
         length = attributes.get("total_steps")
-        if not isinstance(length, int | np.integer):
+        if not isinstance(length, int | np.integer) or isinstance(length, bool):
             raise DatasetDamagedError(
                 f"{self._folder}: episode {attributes.get('id')}: total_steps is {length!r}"
             )

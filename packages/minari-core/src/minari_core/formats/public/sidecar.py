@@ -200,13 +200,23 @@ def restore_sidecar(
         except StopIteration as error:
             raise DatasetDamagedError(f"the arrays of {'/'.join(path)} are missing") from error
         if path == ENTRY:
-            entry = decode_entry(read(0, 1), 0)
+            entry = _read_entry(read(0, 1), rows - 1)
             continue
         holder = infos if path[0] == "infos" else extras
         for key in path[1:-1]:
             holder = holder.setdefault(key, {})
         holder[path[-1]] = read(0, rows)
+    if next(arrays, None) is not None:
+        raise DatasetDamagedError("the sidecar has arrays that belong to no column")
     return extras, entry
+
+
+def _read_entry(fields: Any, steps: int) -> Entry:
+    """Decode seed, options and metadata, if they are those of an episode of so many steps."""
+    noted = fields.get("length") if isinstance(fields, Mapping) else None
+    if noted is None or noted[0] != steps:
+        raise DatasetDamagedError(f"the sidecar is of an episode of {noted} steps, not of {steps}")
+    return decode_entry(fields, 0)
 
 
 def _is_public(value: object) -> bool:

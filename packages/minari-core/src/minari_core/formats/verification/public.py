@@ -150,7 +150,7 @@ class _PublicEpisodeCheck(EpisodeCheck):
 
     def read_length(self, number: int) -> int:
         attributes = self._public.read_attributes(number)
-        length = int(attributes["total_steps"])
+        length = self._public.get_length(attributes)
         given = attributes.get("id", number)
         if isinstance(given, np.ndarray) or given != number:
             file = self.find_attributes_file(number)

@@ -118,6 +118,9 @@ class EpisodeCheck:
             value, is_vouched_for = getattr(episode, name), self.is_vouched_for(number)
             for column, message in self._find_mismatches(space, value, name, is_vouched_for):
                 self._findings.add(file, message, column, number)
+        for name, values in (("infos", episode.infos), ("extras", episode.extras)):
+            for column, message in self._find_unfit_rows(values, len(episode) + 1, name):
+                self._findings.add(file, message, column, number)
         self._remark(file, episode, number)
         return len(episode)
 
@@ -127,6 +130,15 @@ class EpisodeCheck:
         ended = np.flatnonzero(episode.terminations[:-1] | episode.truncations[:-1])
         if len(ended):
             self._remarks.note_early_end(file, number, int(ended[0]), len(ended))
+
+    def _find_unfit_rows(self, value: Any, rows: int, where: str) -> Iterator[tuple[str, str]]:
+        if isinstance(value, Mapping):
+            for key, inner in value.items():
+                yield from self._find_unfit_rows(inner, rows, f"{where}[{key!r}]")
+        elif isinstance(value, np.ndarray) and value.ndim == 0:
+            yield where, "it is one value, and no column of rows"
+        elif isinstance(value, np.ndarray | list) and len(value) != rows:
+            yield where, f"it has {len(value)} rows, not {rows}"
 
     def _find_mismatches(
         self, space: spaces.Space[Any], value: Any, where: str, is_vouched_for: bool

@@ -141,10 +141,8 @@ def decode_infos(array: Any, where: str) -> dict[str, Any]:
             infos[field.name] = _numbers(values, shape, name)
         elif _is_text(field.type):
             infos[field.name] = _texts(values)
-        elif pa.types.is_list(field.type):
-            if not _holds_numbers(field.type.value_type) and not _is_text(field.type.value_type):
-                raise DatasetDamagedError(f"{name} is of type {field.type}")
-            infos[field.name] = [np.array(row) for row in values.to_pylist()]
+        elif pa.types.is_list(field.type) or pa.types.is_large_list(field.type):
+            infos[field.name] = _split_lists(values, name)
         else:
             infos[field.name] = _numbers(values, (), name)
     return infos
@@ -233,6 +231,24 @@ def _fix_lists(array: Any, size: int) -> Any:
     if not (array.value_lengths().to_numpy(zero_copy_only=False) == size).all():
         return array
     return pa.FixedSizeListArray.from_arrays(array.flatten(), size)
+
+
+def _split_lists(array: Any, where: str) -> list[np.ndarray[Any, Any] | None]:
+    """Return one array a row, with the elements as they are stored; None for rows without one."""
+    kind, flat = array.type.value_type, array.flatten()
+    if flat.null_count:
+        raise DatasetDamagedError(f"{where} has elements without a value")
+    elements = np.array(_texts(flat), dtype=object) if _is_text(kind) else _numbers(flat, (), where)
+    rows: list[np.ndarray[Any, Any] | None] = []
+    place = 0
+    for length in array.value_lengths().to_pylist():
+        if length is None:
+            rows.append(None)
+            continue
+        row = elements[place : place + length].copy()
+        rows.append(row.astype(np.str_) if _is_text(kind) else row)
+        place += length
+    return rows
 
 
 def _is_text(kind: Any) -> bool:
