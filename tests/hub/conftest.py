@@ -32,10 +32,13 @@ class _Sink:
 
 @pytest.fixture(autouse=True)
 def remote_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No credentials and no remote of the user's, and little patience."""
+    """No credentials and no remote of the user's, no network, and little patience."""
     for name in ("MINARI_REMOTE", "MINARI_REMOTE_TOKEN", "GOOGLE_APPLICATION_CREDENTIALS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.delenv("HF_TOKEN", raising=False)
+    # The public remotes are asked by default; a test that means its own server says so.
+    for name in ("HF_ENDPOINT", "STORAGE_EMULATOR_HOST"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("MINARI_REMOTE_GIVE_UP_AFTER", "20")
 
 

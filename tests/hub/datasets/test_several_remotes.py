@@ -20,12 +20,13 @@ from minari_hub import (
     get_remote_metadata,
     list_remote_datasets,
     list_remote_namespaces,
+    open_remote,
     upload_dataset,
     upload_namespace,
     verify_remote_dataset,
 )
 from tests.hub.helpers.datasets import files_of, is_intact, leftovers, make_shards, public_dataset
-from tests.hub.helpers.fault_proxy import Fault, FaultProxy, status
+from tests.hub.helpers.fault_proxy import Fault, FaultProxy, cut, status
 from tests.hub.helpers.hugging_face_server import HuggingFaceServer
 from tests.hub.helpers.servers import Bucket, free_port
 
@@ -232,6 +233,26 @@ def test_a_remote_that_fails_in_the_middle_gives_way_to_the_next(
     assert is_intact({"some/x-v0": files})
     assert leftovers() == []
     assert minari.load_dataset(f"{folders[1]}/some/x-v0").id == "some/x-v0"
+
+
+def test_bytes_of_two_remotes_are_never_mixed(
+    bucket: Bucket, proxy: FaultProxy, folders: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINARI_REMOTE_GIVE_UP_AFTER", "0")
+    for remote, extra in ((bucket.url, b"\0"), (folders[0], b"\1")):
+        for name, content in public_dataset("some/x-v0").items():
+            # What follows the end of an HDF5 file does not count.
+            padded = content + (extra * 5000 if name.endswith("hdf5") else b"")
+            open_remote(remote).create(name, padded, {})
+    main = "main_data.*alt=media"
+    proxy.faults = [Fault(main, cut(1000), times=1), Fault(main, status(500))]
+
+    with pytest.warns(minari.MinariWarning, match="is passed over"):
+        download_dataset("some/x-v0", remote_path=[bucket.url, folders[0]])
+
+    assert proxy.count(main) >= 2
+    there = Path(folders[0].removeprefix("file://"), "some/x-v0/data/main_data.hdf5")
+    assert files_of("some/x-v0")["main_data.hdf5"] == there.read_bytes()
 
 
 @pytest.mark.parametrize("damage", ["manifest", "shard", "name"])
