@@ -55,8 +55,8 @@ SHARED_CORE = """
     formats.columnar.manifest formats.columnar.reading formats.columnar.shard_folder
     formats.public.files formats.public.hdf5.placeholder formats.public.spaces
     formats.verification.episode_files formats.verification.folder
-    local.dataset_id local.finding local.leftovers.leftover local.locations local.namespaces
-    local.publishing local.replacing local.staging
+    local.dataset_id local.finding local.leftovers.leftover local.leftovers.listing
+    local.locations local.namespaces local.publishing local.replacing local.staging
     datasets.card datasets.converting datasets.creation datasets.dataset datasets.details
     datasets.local datasets.public_storage datasets.source
     testing.expectations

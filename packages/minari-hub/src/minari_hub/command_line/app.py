@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NoReturn
 
 import typer
 
 from minari_core import __version__ as core_version
-from minari_core.local.leftovers.leftover import StagedKind
+from minari_core.local.leftovers.listing import LeftoverFinder
 from minari_hub._version import __version__ as hub_version
 from minari_hub.command_line.exit_codes import run
 from minari_hub.command_line.leftovers import add_leftovers_command
 from minari_hub.command_line.shared_commands import REMOTE, add_shared_commands
-from minari_hub.datasets.leftovers import KINDS
+from minari_hub.datasets.leftovers import LEFTOVERS
 
 VERSIONS = {"minari-hub": hub_version, "minari-core": core_version}
 """The versions of the packages that ``minari-hub`` is made of."""
@@ -24,7 +24,7 @@ def build_app(
     *,
     default_place: str,
     versions: Mapping[str, str],
-    leftovers: Sequence[StagedKind],
+    leftovers: LeftoverFinder,
 ) -> typer.Typer:
     """Build a command line with the commands that all have.
 
@@ -32,7 +32,7 @@ def build_app(
         help_text: What it is for.
         default_place: What ``list`` lists by default.
         versions: What ``--version`` shows: versions by the names of packages.
-        leftovers: What the packages leave in the staging area when they are killed.
+        leftovers: Finds what the packages leave when they are killed.
     """
     app = typer.Typer(
         help=help_text,
@@ -76,7 +76,7 @@ app = build_app(
     "List, download, upload and verify Minari datasets.",
     default_place=REMOTE,
     versions=VERSIONS,
-    leftovers=KINDS,
+    leftovers=LEFTOVERS,
 )
 
 

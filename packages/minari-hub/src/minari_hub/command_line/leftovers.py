@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from minari_core import Leftover, list_leftovers, remove_leftovers
-from minari_core.local.leftovers.leftover import StagedKind
+from minari_core import Leftover
+from minari_core.local.leftovers.listing import LeftoverFinder
 from minari_hub.command_line.dataset_table import TableColumn, fit_table
 from minari_hub.command_line.options import JsonOption, YesOption
 from minari_hub.command_line.terminal import (
@@ -25,12 +25,12 @@ from minari_hub.command_line.terminal import (
 from minari_hub.command_line.wording import PROGRAM, translate_advice
 
 
-def add_leftovers_command(app: typer.Typer, kinds: Sequence[StagedKind]) -> None:
+def add_leftovers_command(app: typer.Typer, finder: LeftoverFinder) -> None:
     """Register the command.
 
     Args:
         app: The command line.
-        kinds: What its packages leave in the staging area.
+        finder: Finds what its packages leave.
     """
 
     @app.command()
@@ -54,7 +54,7 @@ def add_leftovers_command(app: typer.Typer, kinds: Sequence[StagedKind]) -> None
         Recordings, runs, downloads, uploads, half made and half deleted datasets, locks and
         temporary files. What a living process has is not listed.
         """
-        found = list_leftovers(kinds=kinds)
+        found = finder.list_leftovers()
         if ids:
             known = {each.id for each in found}
             for each in ids:
@@ -74,7 +74,7 @@ def add_leftovers_command(app: typer.Typer, kinds: Sequence[StagedKind]) -> None
                 _show(found, as_json=False)
             size = format_size(sum(each.nbytes for each in found))
             confirm(f"Remove {format_count(len(found), 'leftover')} ({size})", yes=yes)
-        removed = remove_leftovers(ids or None, valuable=valuable, kinds=kinds)
+        removed = finder.remove_leftovers(ids or None, valuable=valuable)
         say(f"{format_count(len(removed), 'leftover')} removed")
         if as_json:
             write_json([_to_json(each) for each in removed])

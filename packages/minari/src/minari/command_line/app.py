@@ -12,7 +12,7 @@ from minari.command_line.datasets import combine, delete, split
 from minari.command_line.recover import recover
 from minari.command_line.show.command import show
 from minari.command_line.view import view
-from minari.leftovers import KINDS
+from minari.leftovers import LEFTOVERS
 from minari_collect._version import __version__ as collect_version
 from minari_hub.command_line.app import VERSIONS, build_app
 from minari_hub.command_line.exit_codes import run
@@ -22,7 +22,7 @@ app = build_app(
     "Work with datasets of offline reinforcement learning.",
     default_place=LOCAL,
     versions={"minari": __version__, "minari-collect": collect_version, **VERSIONS},
-    leftovers=KINDS,
+    leftovers=LEFTOVERS,
 )
 for command in (show, view, delete, combine, split, convert, collect, recover):
     app.command()(command)
