@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from typing import Any
 
 import gymnasium
@@ -60,6 +62,11 @@ def create(dataset_id: str, data_format: str = "columnar", **details: Any) -> mi
             lambda: create("x-v0", "pickle"),
             ValueError,
             "No storage implemented for pickle. Available formats:",
+        ),
+        (
+            lambda: minari.create_dataset_from_buffers("x-v0", [], 5),  # type: ignore[arg-type]  # refused
+            ValueError,
+            "environment 5 cannot be made here",
         ),
         (lambda: validate_namespace(None), TypeError, "Namespace cannot be None"),
         (lambda: validate_namespace("no name"), ValueError, "Malformed namespace"),
@@ -151,3 +158,20 @@ def test_a_collector_has_the_spaces_of_its_environment_whatever_is_recorded() ->
         gymnasium.make("CartPole-v1"), observation_space=spaces.Box(-9, 9, (4,), np.float64)
     )
     assert env.observation_space == env.env.observation_space
+
+
+def test_an_episode_is_taken_apart_and_put_together() -> None:
+    dataset = create("x-v0", description="from one to another")
+    (episode,) = dataset
+
+    buffers = [minari.EpisodeBuffer(**vars(episode)), minari.EpisodeBuffer(**asdict(episode))]
+    again = minari.create_dataset_from_buffers(
+        "y-v0",
+        [replace(buffer, id=None) for buffer in buffers],
+        observation_space=dataset.observation_space,
+        action_space=dataset.action_space,
+    )
+
+    for other in (*again, replace(episode, id=7), pickle.loads(pickle.dumps(episode))):
+        for name in ("observations", "actions", "rewards", "terminations", "truncations"):
+            assert np.array_equal(getattr(other, name), getattr(episode, name))

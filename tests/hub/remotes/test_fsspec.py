@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -278,3 +279,11 @@ def test_a_slow_connection_is_read_in_smaller_pieces(monkeypatch: pytest.MonkeyP
     assert asked[0] == 128 << 10
     assert max(asked) == 2 << 20
     assert asked[-1] < max(asked)
+
+
+def test_a_file_system_that_connects_at_once_and_cannot_is_an_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+    with pytest.raises(minari.RemoteError, match=f"could not open ftp://127.0.0.1:{port}/x: "):
+        open_remote(f"ftp://127.0.0.1:{port}/x")

@@ -168,7 +168,7 @@ def _make_environment(env: str | EnvSpec) -> gymnasium.Env[Any, Any]:
     try:
         return gymnasium.make(env)
     except Exception as error:  # an environment raises whatever it likes
-        name = env if isinstance(env, str) else env.id
+        name = env.id if isinstance(env, EnvSpec) else env
         raise SpaceError(
             f"environment {name!r} cannot be made here, so that its spaces are not known: "
             f"{type(error).__name__}: {error}; give observation_space and action_space, or "

@@ -18,7 +18,8 @@ _COLUMNS = ("observations", "actions", "rewards", "terminations", "truncations")
 _STEP_KEYS = ("observation", "action", "reward", "terminated", "truncated")
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+# Without slots, since programs take it apart by `vars`.
+@dataclass(frozen=True, repr=False, eq=False)
 class EpisodeData:
     """The data of one episode of T steps.
 

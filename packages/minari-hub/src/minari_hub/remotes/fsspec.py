@@ -44,6 +44,7 @@ from minari_hub.transfer.bounds import (
     build_folders_error,
     run_within,
 )
+from minari_hub.transfer.causes import describe_error
 from minari_hub.transfer.objects import RemoteObject, Upload
 from minari_hub.transfer.partial_file import PartialFile
 from minari_hub.transfer.retrying import Faults, keep_trying, translate_errors
@@ -98,6 +99,8 @@ class FsspecRemote(Remote):
             raise RemoteUrlError(
                 f"{url!r} names no remote: {error}; fsspec knows {known}"
             ) from error
+        except OSError as error:  # some connect at once
+            raise choose_error(error)(f"could not open {url}: {describe_error(error)}") from error
         self.url = url.rstrip("/")
         self._root = str(root).rstrip("/")
         self._is_bucket = scheme in _BUCKETS
