@@ -411,7 +411,7 @@ def test_compressed_images_are_widened_too() -> None:
 
 KILLED = """
 import os, numpy as np
-from tests.collect.recording.test_wider_dtypes import F32, F64, made, record, values
+from tests.collect.buffers.test_wider_dtypes import F32, F64, made, record, values
 collector = made(max_buffer_steps=2)
 record(collector, values([F32] * 6), values([F32] * 5))
 record(collector, values([F32] * 3 + [F64] * 7), values([F32] * 3 + [F64] * 6))
