@@ -20,6 +20,7 @@ import imports
 import listing
 import memory
 import public_formats
+import public_sampling
 import reading
 import sampling
 import scaling
@@ -32,6 +33,7 @@ _TOPICS = {
     "writing": writing.measure,
     "reading": reading.measure,
     "public-formats": public_formats.measure,
+    "public-sampling": public_sampling.measure,
     "listing": listing.measure,
     "memory": memory.measure,
     "hub": hub.measure,

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
+from unittest.mock import patch
 
 from measure import PUBLIC, Work
 from peer import PUBLIC_MINARI, Contender, Peer, PeerError
@@ -88,19 +89,19 @@ class Setting:
 
     @contextmanager
     def datasets(self) -> Iterator[Path]:
-        """A fresh datasets root of this project's, gone afterwards."""
+        """A fresh datasets root and cache of this project's, gone afterwards."""
         folder = self.root / f"datasets-{next(self._numbers)}"
         folder.mkdir()
-        before = os.environ.get("MINARI_DATASETS_PATH")
-        os.environ["MINARI_DATASETS_PATH"] = str(folder)
+        paths = {
+            "MINARI_DATASETS_PATH": str(folder),
+            "MINARI_CACHE_PATH": str(folder.with_name(f"{folder.name}-cache")),
+        }
         try:
-            yield folder
+            with patch.dict(os.environ, paths):
+                yield folder
         finally:
-            if before is None:
-                del os.environ["MINARI_DATASETS_PATH"]
-            else:
-                os.environ["MINARI_DATASETS_PATH"] = before
-            shutil.rmtree(folder, ignore_errors=True)
+            for path in paths.values():
+                shutil.rmtree(path, ignore_errors=True)
 
     def public(self, work: str, **arguments: object) -> dict[str, Work]:
         """A work of the peer, to run in turns with ours; nothing if it cannot do it.

@@ -74,6 +74,8 @@ def _values(
 ) -> npt.NDArray[Any]:
     if isinstance(space, spaces.Discrete):
         return generator.integers(space.n, size=count)
+    if isinstance(space, spaces.Box) and space.dtype == np.uint8:
+        return generator.integers(256, size=(count, *space.shape), dtype=np.uint8)
     if isinstance(space, spaces.Box):
         values = generator.random((count, *space.shape)) * 2 - 1
         return values.astype(space.dtype)

@@ -30,6 +30,12 @@ def test_reading_the_public_layout_is_measured(tmp_path: Path) -> None:
     assert all(figure["values"]["minari"] > 0 for figure in measured)
 
 
+def test_sampling_from_the_public_layouts_is_measured(tmp_path: Path) -> None:
+    measured = _measured("public-sampling", tmp_path)
+    assert len(measured) == 15
+    assert all(figure["values"]["minari"] > 0 for figure in measured)
+
+
 def test_sampling_is_measured_also_from_large_datasets_and_of_images(tmp_path: Path) -> None:
     measured = _measured("sampling", tmp_path)
     assert {figure["others"] for figure in measured} == {"—"}
