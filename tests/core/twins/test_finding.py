@@ -211,6 +211,31 @@ def test_files_that_change_while_they_are_read_are_read_again(
     assert len(list_entries()) == 1
 
 
+@every_format
+@pytest.mark.usefixtures("_on_disk")
+def test_a_twin_is_one_shard_however_many_parts_it_is_written_in(
+    data_format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(building, "_PART_NBYTES", 1)
+    create(data_format)
+    dataset = load_dataset("a-v0")
+    assert rewards(dataset) == [0, 1, 2, 0, 1, 2, 3, 0, 1, 2, 3, 4]
+    assert len(dataset._find_columns().shard_counts()) == 1
+
+
+@pytest.mark.usefixtures("_on_disk")
+def test_metadata_that_counts_other_steps_than_there_are_changes_nothing(
+    datasets_root: Path,
+) -> None:
+    create("arrow")
+    wanted = rewards(load_dataset("a-v0"))
+    path = datasets_root / "a-v0" / "data" / "metadata.json"
+    for total in (11, 13):
+        content = json.loads(path.read_text())
+        path.write_text(json.dumps({**content, "total_steps": total}))
+        assert rewards(load_dataset("a-v0")) == wanted
+
+
 @pytest.mark.usefixtures("_on_disk")
 def test_a_damaged_twin_is_built_again() -> None:
     create()

@@ -25,8 +25,9 @@ def encode_shards(
     episodes: Iterable[Episode],
     observation_space: spaces.Space[object],
     action_space: spaces.Space[object],
+    target_nbytes: int = TARGET_SHARD_NBYTES,
 ) -> Iterator[ShardData]:
-    """Encode a stream of episodes, about `TARGET_SHARD_NBYTES` at a time.
+    """Encode a stream of episodes, about so many bytes at a time.
 
     Arrays of episodes that are in memory anyway, because they come in a list, do not count.
 
@@ -34,6 +35,7 @@ def encode_shards(
         episodes: Any number of episodes.
         observation_space: The space of the observations.
         action_space: The space of the actions.
+        target_nbytes: The raw size of a shard in bytes.
 
     Raises:
         DataError: An episode does not fit its spaces.
@@ -64,7 +66,7 @@ def encode_shards(
             step_nbytes = max(step_nbytes, _estimate_step_nbytes(episode, count_arrays))
         batch.append(episode)
         waiting += _count_steps(episode) * step_nbytes
-        if waiting >= TARGET_SHARD_NBYTES:
+        if waiting >= target_nbytes:
             yield encode(batch, first)
             first += len(batch)
             batch, waiting, step_nbytes = [], 0.0, 0.0

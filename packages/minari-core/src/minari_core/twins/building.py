@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from functools import reduce
 from pathlib import Path
@@ -12,9 +13,10 @@ from pathlib import Path
 from minari_core.columns import Column, FixedColumn, MaskedColumn, Schema, StructColumn, TupleColumn
 from minari_core.environments.space_json import space_to_json
 from minari_core.episodes import Episode
+from minari_core.episodes.final_observation import FINAL_OBSERVATION
 from minari_core.episodes.fit import check_schema_fits, check_shapes, widen_schema
 from minari_core.episodes.shard_data import ShardData
-from minari_core.episodes.stream import encode_each_dtype, encode_shards
+from minari_core.episodes.stream import TARGET_SHARD_NBYTES, encode_each_dtype, encode_shards
 from minari_core.errors import DataError
 from minari_core.formats.columnar.dataset_folder import ColumnarStorage
 from minari_core.formats.columnar.manifest import (
@@ -34,6 +36,7 @@ from minari_core.storage.base import Storage
 _NOT_KEPT = frozenset(
     {"data_format", "total_episodes", "total_steps", "dataset_size", "jpeg_encoding"}
 )
+_PART_NBYTES = 8 << 20
 
 
 def build_in_memory(source: Storage) -> MemoryStorage:
@@ -72,8 +75,11 @@ def build_in_folder(source: Storage, folder: Path, *, compresses: bool) -> None:
     """
     metadata = {**_describe(source), "data_format": ColumnarStorage.data_format}
     manifest = Manifest(metadata, Snapshot(uid=uuid.uuid4().hex))
+    snapshot: Snapshot | None = None
+    with suppress(DataError):
+        snapshot = _write_one_shard(source, folder, compresses=compresses)
     try:
-        snapshot = _write_shards(source, folder, compresses=compresses)
+        snapshot = snapshot or _write_shards(source, folder, compresses=compresses)
     except DataError:
         for path in folder.iterdir():
             path.unlink()
@@ -85,30 +91,82 @@ def build_in_folder(source: Storage, folder: Path, *, compresses: bool) -> None:
     (folder / MANIFEST_NAME).write_bytes(encode_manifest(complete))
 
 
-def _write_shards(source: Storage, folder: Path, *, compresses: bool) -> Snapshot:
-    from minari_core.formats.shards.writer import write_shard  # HDF5 takes long to import
+def _write_one_shard(source: Storage, folder: Path, *, compresses: bool) -> Snapshot | None:
+    """Write all episodes into one shard, a few at a time.
 
-    spaces = source.observation_space, source.action_space
+    Returns:
+        None, with nothing in the folder, if only several shards can hold them.
+
+    Raises:
+        DataError: So as well.
+        DatasetWriteError: The file system refused.
+    """
+    from minari_core.formats.shards.writer import GrowingShard  # HDF5 takes long to import
+
+    counts = source.total_steps + source.total_episodes, source.total_steps, source.total_episodes
+    shard: GrowingShard | None = None
+    schema: Schema | None = None
+    snapshot: Snapshot | None = None
+    written: Future[None] | None = None
+    try:
+        # The next episodes are read while some are written.
+        with ThreadPoolExecutor(1, thread_name_prefix="minari-twin") as writer:
+            for encoded in _encode(source, _PART_NBYTES):
+                data = encoded if compresses else _leave_uncompressed(encoded)
+                if shard is None and all(map(_has_a_row_each, data.schema.groups.values())):
+                    schema, shard = data.schema, GrowingShard(folder, data.schema, counts)
+                if shard is None or data.schema != schema:
+                    return None
+                if written is not None:
+                    written.result()
+                written = writer.submit(shard.write, data)
+        if shard is not None and schema is not None and written is not None:
+            written.result()
+            snapshot = Snapshot((schema,), (shard.finish(),))
+        return snapshot
+    finally:
+        if shard is not None and snapshot is None:
+            shard.discard()
+
+
+def _write_shards(source: Storage, folder: Path, *, compresses: bool) -> Snapshot:
+    """Write all episodes into shards, whose schemas may differ in their infos."""
+    from minari_core.formats.shards.writer import write_shard
+
     established: Schema | None = None
     schemas: list[Schema] = []
-    written: list[Future[ShardEntry]] = []
-    # The next episodes are read while a shard is written; no third one is in memory meanwhile.
-    with ThreadPoolExecutor(1, thread_name_prefix="minari-twin") as writer:
-        for encoded in check_shapes(encode_shards(_read_all(source), *spaces), *spaces):
-            check_schema_fits(established, encoded.schema)
-            established = established or encoded.schema
-            data = encoded if compresses else _leave_uncompressed(encoded)
-            if data.schema not in schemas:
-                schemas.append(data.schema)
-            if written:
-                written[-1].result()
-            number = schemas.index(data.schema)
-            written.append(writer.submit(write_shard, folder, data, number, has_checksum=False))
-    return Snapshot(tuple(schemas), tuple(each.result() for each in written))
+    entries: list[ShardEntry] = []
+    for encoded in _encode(source, TARGET_SHARD_NBYTES):
+        check_schema_fits(established, encoded.schema)
+        established = established or encoded.schema
+        data = encoded if compresses else _leave_uncompressed(encoded)
+        if data.schema not in schemas:
+            schemas.append(data.schema)
+        entries.append(write_shard(folder, data, schemas.index(data.schema), has_checksum=False))
+    return Snapshot(tuple(schemas), tuple(entries))
+
+
+def _encode(source: Storage, nbytes: int) -> Iterator[ShardData]:
+    spaces = source.observation_space, source.action_space
+    return check_shapes(encode_shards(_read_all(source), *spaces, nbytes), *spaces)
 
 
 def _read_all(source: Storage) -> Iterator[Episode]:
-    return source.read_episodes(range(source.total_episodes), copy=False)
+    for episode in source.read_episodes(range(source.total_episodes), copy=False):
+        # Of the entries, sampling needs this alone; all have it, so that all have one schema.
+        metadata = {FINAL_OBSERVATION: episode.final_observation_known}
+        yield replace(episode, seed=None, options=None, metadata=metadata)
+
+
+def _has_a_row_each(column: Column) -> bool:
+    """Return whether each array of a column has one row for each of its rows, as they are."""
+    if isinstance(column, FixedColumn):
+        return not column.compressed
+    if isinstance(column, MaskedColumn):
+        return _has_a_row_each(column.value)
+    if isinstance(column, StructColumn):
+        return all(map(_has_a_row_each, column.fields.values()))
+    return isinstance(column, TupleColumn) and all(map(_has_a_row_each, column.items))
 
 
 def _describe(source: Storage) -> dict[str, JsonValue]:

@@ -8,17 +8,20 @@ they come in.
 from __future__ import annotations
 
 import json
+import math
 import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from io import FileIO
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
-from minari_core.columns import Array, ArraySpec
+from minari_core.columns import AXES, Array, ArraySpec, Schema
 from minari_core.episodes.shard_data import ShardData
 from minari_core.errors import DataError, DatasetWriteError
 from minari_core.formats.shards.compression import ZSTD_FILTER, ZSTD_LEVEL, compress_chunks
@@ -68,7 +71,7 @@ def write_shard(
         DatasetWriteError: The file system refused; the data is untouched.
     """
     path = folder / f"shard-{uuid.uuid4().hex}.h5"
-    try:
+    with _as_write_error(path):
         placed = _lay_out(path, data)
         with open(path, "r+b", buffering=0) as file:
             for array in placed:
@@ -78,14 +81,6 @@ def write_shard(
             nbytes, checksum = os.fstat(file.fileno()).st_size, 0
             if has_checksum:
                 nbytes, checksum = compute_checksum(file)
-    except BaseException as error:
-        path.unlink(missing_ok=True)
-        if isinstance(error, OSError | RuntimeError):  # h5py gives either for a full disk
-            raise DatasetWriteError(
-                f"could not write shard {path}: {error}; nothing of it is kept on disk, and "
-                "trying again is safe"
-            ) from error
-        raise
     return ShardEntry(
         file=path.name,
         nbytes=nbytes,
@@ -96,6 +91,90 @@ def write_shard(
         episodes=data.episodes,
         arrays=tuple((array.offset, array.rows) for array in placed),
     )
+
+
+class GrowingShard:
+    """A shard that is written a part at a time; its numbers of rows are known from the start.
+
+    Its columns have one row in each array for one of theirs, and are not compressed. It is not
+    flushed to the disk, and has no checksum.
+    """
+
+    def __init__(self, folder: Path, schema: Schema, counts: tuple[int, int, int]) -> None:
+        """Lay the shard out.
+
+        Args:
+            folder: An existing folder.
+            schema: Its columns.
+            counts: The numbers of its rows, steps and episodes.
+
+        Raises:
+            DatasetWriteError: The file system refused.
+        """
+        self._counts = counts
+        self._path = folder / f"shard-{uuid.uuid4().hex}.h5"
+        axes = dict(zip(("rows", "steps", "episodes"), counts, strict=True))
+        # Only their lengths are asked for.
+        promised: Any = [[range(axes[AXES[spec.path.partition("/")[0]]])] for spec in schema.arrays]
+        with _as_write_error(self._path):
+            self._placed = _lay_out(self._path, ShardData(schema, promised, *counts))
+            self._file = FileIO(self._path, "r+b")
+        self._filled = [0] * len(self._placed)
+        self._row_nbytes = [
+            spec.dtype.itemsize * math.prod(spec.row_shape) for spec in schema.arrays
+        ]
+
+    def write(self, data: ShardData) -> None:
+        """Write the next rows, of the schema of this shard.
+
+        Raises:
+            DataError: They are more than there is room for.
+            DatasetWriteError: The file system refused.
+        """
+        with _as_write_error(self._path):
+            for number, pieces in enumerate(data.pieces):
+                array, filled = self._placed[number], self._filled[number]
+                self._filled[number] = filled + sum(map(len, pieces))
+                if self._filled[number] > array.rows:
+                    raise DataError(f"{self._path} has room for {array.rows} rows, and not more")
+                offset = array.offset + filled * self._row_nbytes[number]
+                _write_pieces(self._file, replace(array, offset=offset, pieces=pieces))
+
+    def finish(self) -> ShardEntry:
+        """Close the file.
+
+        Returns:
+            The manifest's entry of the shard, of the schema 0.
+
+        Raises:
+            DataError: Fewer rows were written than there is room for.
+        """
+        self._file.close()
+        if self._filled != [array.rows for array in self._placed]:
+            raise DataError(f"{self._path} was given fewer rows than it has room for")
+        arrays = tuple((array.offset, array.rows) for array in self._placed)
+        nbytes = self._path.stat().st_size
+        return ShardEntry(self._path.name, nbytes, 0, 0, *self._counts, arrays)
+
+    def discard(self) -> None:
+        """Close the file and remove it."""
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _as_write_error(path: Path) -> Iterator[None]:
+    """Remove the file of a shard that cannot be written."""
+    try:
+        yield
+    except BaseException as error:
+        path.unlink(missing_ok=True)
+        if isinstance(error, OSError | RuntimeError):  # h5py gives either for a full disk
+            raise DatasetWriteError(
+                f"could not write shard {path}: {error}; nothing of it is kept on disk, and "
+                "trying again is safe"
+            ) from error
+        raise
 
 
 def _lay_out(path: Path, data: ShardData) -> list[_PlacedArray]:

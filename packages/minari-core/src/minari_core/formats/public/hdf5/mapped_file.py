@@ -244,7 +244,7 @@ class Hdf5Map:
             offset, nbytes = _PAIR.unpack_from(content, layout + 2)
             self._expect(offset != _UNDEFINED and nbytes == count * dtype.itemsize, "no data")
             view = np.frombuffer(content, dtype, count, offset).reshape(shape)
-            return view.copy() if self._copies or not view.flags.aligned else view
+            return view.copy() if self._copies else view
         rank = len(shape)
         self._expect(kind == 2 and rank > 0 and content[layout + 2] == rank + 1, "its layout")
         tree = _ONE.unpack_from(content, layout + 3)[0]
