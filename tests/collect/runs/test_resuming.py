@@ -284,6 +284,36 @@ def test_a_policy_whose_module_was_edited_is_another_one(
     assert len(collected(policy=write(1), resume=True)) == 6
 
 
+def test_an_environment_whose_module_was_edited_is_another_one_where_it_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "my_counting", raising=False)
+    source = (
+        "from tests.collect.helpers.collect_work import Counting\n"
+        "class Mine(Counting):\n    number = {}\n"
+    )
+
+    def write(number: int) -> Any:
+        (tmp_path / "my_counting.py").write_text(source.format(number) + "\n" * number)
+        monkeypatch.delitem(sys.modules, "my_counting", raising=False)
+
+    gymnasium.register("Resumed-v0", "my_counting:Mine")
+    try:
+        write(1)
+        importlib.import_module("my_counting")
+        begin(env="Resumed-v0")
+        write(2)
+        importlib.import_module("my_counting")
+        with pytest.raises(RecordingError, match="another env of the same name"):
+            collected(env="Resumed-v0", resume=True)
+        # What is not imported here is for the workers alone to know.
+        monkeypatch.delitem(sys.modules, "my_counting", raising=False)
+        assert len(collected(env="Resumed-v0", resume=True)) == 6
+    finally:
+        gymnasium.registry.pop("Resumed-v0", None)
+
+
 def test_an_id_that_was_registered_anew_is_another_environment() -> None:
     def register(**changes: Any) -> None:
         gymnasium.registry.pop("Resumed-v0", None)

@@ -198,7 +198,7 @@ def collect_dataset(
     arguments: dict[str, JsonValue] = {
         "dataset_id": new_id,
         "seed": check_count_or_none("seed", seed, 0),
-        **identify_recipe(recipe),
+        **identify_recipe(recipe, may_import=executor is None),
     }
     if executor is None:
         # What other machines have installed cannot be told from here.

@@ -33,10 +33,14 @@ _PYTHON = "python"
 _REGISTRATION = "registration"
 
 
-def identify_recipe(recipe: Recipe) -> dict[str, JsonValue]:
+def identify_recipe(recipe: Recipe, *, may_import: bool) -> dict[str, JsonValue]:
     """Say in JSON what the episodes of a run depend on, beside its seed.
 
     Names and values are there to be read; the digests tell apart what has one name.
+
+    Args:
+        recipe: What all episodes have in common.
+        may_import: Whether modules of environments may be imported here, which workers import.
     """
     collector = recipe.collector
     options = recipe.reset_options
@@ -50,11 +54,12 @@ def identify_recipe(recipe: Recipe) -> dict[str, JsonValue]:
     )
     parts: dict[str, Any] = dict(zip(COMPARED, values, strict=True))
     digests: dict[str, JsonValue] = {name: compute_digest(part) for name, part in parts.items()}
-    registered = _find_spec(recipe.env)
+    registered = _find_spec(recipe.env, may_import)
+    creator = None if registered is None else _find_creator(registered, may_import)
+    digests[_REGISTRATION] = None if creator is None else compute_digest((registered, creator))
     registration: JsonValue = None
-    if registered is not None:
-        digests["env"] = compute_digest((recipe.env, registered, _find_creator(registered)))
-        registration = _list_fields(registered) if isinstance(recipe.env, str) else None
+    if registered is not None and isinstance(recipe.env, str):
+        registration = _list_fields(registered)
     # Another Python compiles the same function to other instructions.
     digests[_PYTHON] = f"{sys.implementation.cache_tag} {DIGEST_VERSION}"
     return {
@@ -86,7 +91,7 @@ def find_conflicts(
         for key, value in arguments.items()
         if key != _DIGESTS
         and key in known
-        and ("env" if key == _REGISTRATION else key) not in same
+        and _name_argument(key) not in same
         and not (key in ("seed", _REGISTRATION) and None in (value, known[key]))
         and _write(known[key]) != _write(value)
     }
@@ -95,19 +100,28 @@ def find_conflicts(
         return conflicts
     if before.get(_PYTHON) != now.get(_PYTHON):
         return {}
-    return {
-        key: f"another {key} of the same name (it has other code, or holds other values)"
+    names = dict.fromkeys(
+        _name_argument(key)
         for key, digest in now.items()
-        if key not in same and None not in (digest, before.get(key)) and digest != before[key]
+        if None not in (digest, before.get(key)) and digest != before[key]
+    )
+    return {
+        name: f"another {name} of the same name (it has other code, or holds other values)"
+        for name in names
+        if name not in same
     }
 
 
 def say_how_to_resume(conflicts: Iterable[str]) -> str:
     """Say how to go on where arguments differ that have no bearing on the episodes; "" if none."""
-    names = dict.fromkeys("env" if key == _REGISTRATION else key for key in conflicts)
+    names = dict.fromkeys(map(_name_argument, conflicts))
     if not set(names) <= set(COMPARED):
         return ""
     return f"; if that makes no difference to the episodes, pass resume={list(names)}"
+
+
+def _name_argument(key: str) -> str:
+    return "env" if key == _REGISTRATION else key
 
 
 def _say_both(key: str, known: JsonValue, value: JsonValue) -> str:
@@ -125,23 +139,28 @@ def _say(value: JsonValue) -> str:
     return "none" if value is None else format_value(value)
 
 
-def _find_spec(env: object) -> EnvSpec | None:
+def _find_spec(env: object, may_import: bool) -> EnvSpec | None:
     """Find the spec that an id stands for, if it is registered here."""
     if not isinstance(env, str):
         return env if isinstance(env, EnvSpec) else None
     module_name, _, name = env.rpartition(":")
     try:
-        if module_name:
+        if module_name and may_import:
             importlib.import_module(module_name)
         return gymnasium.spec(name)
     except Exception:  # a module raises whatever it likes, and workers may have another one
         return None
 
 
-def _find_creator(spec: EnvSpec) -> object:
-    """Find the class or function behind a spec, if it is installed here."""
+def _find_creator(spec: EnvSpec, may_import: bool) -> object:
+    """Find the class or function behind a spec, if it is here."""
+    entry_point = spec.entry_point
+    if not isinstance(entry_point, str):
+        return entry_point
+    if not may_import and entry_point.partition(":")[0] not in sys.modules:
+        return None
     try:
-        return load_env_creator(spec.entry_point) if isinstance(spec.entry_point, str) else None
+        return load_env_creator(entry_point)
     except Exception:  # as above
         return None
 
