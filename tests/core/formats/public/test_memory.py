@@ -15,11 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 from gymnasium import spaces
+from h5py import h5d, h5s, h5t
 
 pytest.importorskip("resource", reason="measures the memory of forked processes")
 
 from minari_core import EpisodeBuffer, create_dataset_from_buffers, load_dataset, verify_dataset
 from minari_core.errors import DatasetDamagedError
+from minari_core.formats.public.limits import Budget
 from tests.campaigns.helpers.forked import Tell, ask, run_forked
 
 pytestmark = pytest.mark.filterwarnings("ignore::minari_core.MinariWarning")
@@ -164,6 +166,27 @@ def _one_text_in_a_table(group: Any) -> None:
     text.id.write_direct_chunk((0, 0), chunk[:16] * 256, mask)
 
 
+def _one_text_that_is_not_there(group: Any) -> None:
+    # No row is stored; each is the text that rows have which are not stored.
+    group.create_dataset(
+        "infos/word", (256,), h5py.string_dtype(), chunks=(16,), fillvalue="x" * (4 << 20)
+    )
+
+
+def _texts_in_pairs(group: Any) -> None:
+    kind = np.dtype([("one", h5py.string_dtype()), ("two", "f8")])
+    pairs = group.create_dataset("infos/pairs", (256,), kind, chunks=(16,))
+    pairs[0] = ("x" * (4 << 20), 0.0)
+    mask, first = pairs.id.read_direct_chunk((0,))
+    for start in range(0, 256, 16):
+        pairs.id.write_direct_chunk((start,), first[:24] * 16, mask)
+
+
+def _rows_of_rows(group: Any) -> None:
+    kind = h5t.vlen_create(h5t.vlen_create(h5t.NATIVE_UINT8))
+    h5d.create(group["infos"].id, b"rows", kind, h5s.create_simple((2,)))
+
+
 def _one_text_in_an_attribute(group: Any) -> None:
     length, file = (4 << 20) + 0x1357, group.file
     # In a group of another program, whose header has no checksum.
@@ -229,6 +252,9 @@ def _a_group_in_itself(group: Any) -> None:
         _one_packed_text_in_all_rows,
         _one_text_in_a_table,
         _one_text_in_an_attribute,
+        _one_text_that_is_not_there,
+        _texts_in_pairs,
+        _rows_of_rows,
         _zeros_as_rewards,
         _zeros_as_infos,
         _zeros_in_the_sidecar,
@@ -374,6 +400,44 @@ def test_arrow_claims_no_more_than_there_is(tmp_path: Path, codec: str | None) -
     assert told == ["", True] if codec is None else "episode 1" in told[0]
 
 
+@pytest.mark.parametrize("data_format", ["hdf5", "parquet"])
+def test_images_take_no_more_than_there_is(tmp_path: Path, data_format: str) -> None:
+    from minari_core.formats.public.jpeg import encode_jpegs
+
+    path = stored(tmp_path, data_format)
+    side, rows = 512, 3200
+    manifest = json.loads((path / "metadata.json").read_text())
+    box = {"type": "Box", "dtype": "uint8", "shape": [side, side], "low": 0, "high": 255}
+    manifest["observation_space"] = json.dumps(box)
+    manifest["minari_core"]["exact"] = {}
+    (path / "metadata.json").write_text(json.dumps(manifest))
+    (image,) = encode_jpegs(np.zeros((1, side, side), np.uint8), "images")
+    if data_format == "hdf5":
+        with h5py.File(path / "main_data.hdf5", "a") as file:
+            group = file["episode_1"]
+            for name in ("rewards", "terminations", "truncations", "actions", "observations"):
+                del group[name]
+                if name != "observations":
+                    group[name] = np.zeros(rows - 1, np.int64 if name == "actions" else np.float64)
+            frames = np.empty(rows, object)
+            frames[:] = [np.frombuffer(image, np.uint8)] * rows
+            group.create_dataset("observations", data=frames, dtype=h5py.vlen_dtype(np.uint8))
+            group.attrs["total_steps"] = rows - 1
+            del group["infos"], group["minari_core"]
+            group.create_group("infos")
+    else:
+        table = parquet.read_table(path / "1" / "part-0.parquet", partitioning=None)
+        table = table.take(pa.array(np.zeros(rows, np.int64)))
+        index = table.schema.get_field_index("observations")
+        table = table.set_column(index, "observations", pa.array([image] * rows))
+        parquet.write_table(table, path / "1" / "part-0.parquet")
+        (path / "1" / "metadata.json").write_text(json.dumps({"id": 1, "total_steps": rows - 1}))
+        (path / "1" / "_minari_core.npz").unlink()
+    error, is_ok = ask_in_little_memory()
+    assert "claim" in error
+    assert not is_ok
+
+
 def test_an_image_is_not_larger_than_its_space(tmp_path: Path) -> None:
     from minari_core.formats.public.jpeg import decode_jpegs, encode_jpegs
 
@@ -383,7 +447,11 @@ def test_an_image_is_not_larger_than_its_space(tmp_path: Path) -> None:
     large = small[:place] + bytes([0xFF, 0xFF, 0xFF, 0xFF]) + small[place + 4 :]
     for shape in ((32, 32), None):
         with pytest.raises(DatasetDamagedError, match="row 0"):
-            decode_jpegs([large], shape, "images")
+            decode_jpegs([large], shape, "images", Budget(1 << 20))
+    # All together take no more than they may.
+    assert decode_jpegs([small] * 4, (32, 32), "images", Budget(4 << 10)).shape == (4, 32, 32)
+    with pytest.raises(DatasetDamagedError, match="claim"):
+        decode_jpegs([small] * 5, (32, 32), "images", Budget(4 << 10))
 
 
 def _pack_hdf5(data: Path) -> None:

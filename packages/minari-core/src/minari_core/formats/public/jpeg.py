@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minari_core.errors import DataError, DatasetDamagedError, MissingDependencyError
+from minari_core.formats.public.limits import Budget
 
 _START = b"\xff\xd8\xff"
 
@@ -21,7 +22,7 @@ def is_jpeg(data: bytes) -> bool:
 
 
 def decode_jpegs(
-    frames: Iterable[bytes], shape: tuple[int, ...] | None, where: str
+    frames: Sequence[bytes], shape: tuple[int, ...] | None, where: str, budget: Budget
 ) -> npt.NDArray[np.uint8]:
     """Decode one image a row.
 
@@ -29,12 +30,16 @@ def decode_jpegs(
         frames: JPEG files; bytes after the end of an image are ignored.
         shape: The shape of an image, or None if it is not known.
         where: The column's name for an error message.
+        budget: What all images may take in memory.
 
     Raises:
-        DatasetDamagedError: A row is no JPEG file, or an image of another shape.
+        DatasetDamagedError: A row is no JPEG file, or an image of another shape, or all images
+            take more than they may.
         MissingDependencyError: Pillow is not installed.
     """
     image_module = _import_pillow(where)
+    if shape is not None:
+        budget.take(len(frames) * prod(shape))
     images: list[npt.NDArray[np.uint8]] = []
     for row, frame in enumerate(frames):
         try:
@@ -45,6 +50,8 @@ def decode_jpegs(
                     raise DatasetDamagedError(
                         f"{where}: row {row} is an image of shape {found}, not {shape}"
                     )
+                if shape is None:
+                    budget.take(prod(found))
                 images.append(np.asarray(image, dtype=np.uint8))
         except (OSError, ValueError, SyntaxError, image_module.DecompressionBombError) as error:
             if isinstance(error, DatasetDamagedError):

@@ -109,6 +109,31 @@ def check_limit(nbytes: int, limit: int) -> None:
         )
 
 
+class Budget:
+    """How much memory what is read of a file may still take."""
+
+    def __init__(self, nbytes: int) -> None:
+        self._left = nbytes
+
+    @property
+    def left(self) -> int:
+        """What may still be taken."""
+        return self._left
+
+    def take(self, nbytes: int) -> None:
+        """Count what is about to be read.
+
+        Raises:
+            DatasetDamagedError: It is more than is left.
+        """
+        check_limit(nbytes, self._left)
+        self._left -= nbytes
+
+    def add(self, other: Budget) -> None:
+        """Add what another file may take."""
+        self._left += other.left
+
+
 def _estimate_column(column: Column) -> int:
     if isinstance(column, StructColumn):
         return sum(map(_estimate_column, column.fields.values()))

@@ -43,7 +43,12 @@ from minari_core.formats.public.files import (
     is_episode_data,
     parse_episode_number,
 )
-from minari_core.formats.public.limits import check_limit, estimate_nbytes, limit_nbytes
+from minari_core.formats.public.limits import (
+    Budget,
+    check_limit,
+    estimate_nbytes,
+    limit_nbytes,
+)
 from minari_core.formats.public.sidecar import COLUMNS_NAME, ENTRY, Sidecar, restore_sidecar
 
 try:
@@ -126,10 +131,14 @@ class ArrowStorage(PublicStorage):
             if entry is not None:
                 seed, options, metadata = entry
         observations, actions = _combine(columns["observations"]), _combine(columns["actions"])
+        packed = sum(path.stat().st_size for path in _data_files(folder))
+        images = Budget(limit_nbytes(estimate_nbytes(self._manifest), packed))
         return EpisodeData(
             number,
-            arrow_values.decode_value(self.observation_space, observations, rows, "observations"),
-            arrow_values.decode_value(self.action_space, actions, steps, "actions"),
+            arrow_values.decode_value(
+                self.observation_space, observations, rows, "observations", images
+            ),
+            arrow_values.decode_value(self.action_space, actions, steps, "actions", images),
             flat["rewards"].astype(np.float64, copy=False),
             flat["terminations"].astype(np.bool_, copy=False),
             flat["truncations"].astype(np.bool_, copy=False),

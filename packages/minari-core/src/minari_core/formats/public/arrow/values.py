@@ -16,6 +16,7 @@ from gymnasium import spaces
 from minari_core.columns.for_space import FIXED_SPACES
 from minari_core.errors import DataError, DatasetDamagedError
 from minari_core.formats.public.jpeg import decode_jpegs, encode_jpegs
+from minari_core.formats.public.limits import Budget
 from minari_core.formats.public.spaces import is_image_space
 
 _SHAPE = b"shape"
@@ -60,8 +61,17 @@ def encode_value(
     return _lists(padded, where)
 
 
-def decode_value(space: spaces.Space[Any], array: Any, rows: int, where: str) -> Any:
+def decode_value(
+    space: spaces.Space[Any], array: Any, rows: int, where: str, budget: Budget
+) -> Any:
     """Decode the first rows of an array as `EpisodeData` shows them.
+
+    Args:
+        space: The space.
+        array: The array.
+        rows: The number of rows.
+        where: The column's name for an error message.
+        budget: What images that are decoded may take in memory.
 
     Raises:
         DatasetDamagedError: The array does not fit the space.
@@ -71,11 +81,15 @@ def decode_value(space: spaces.Space[Any], array: Any, rows: int, where: str) ->
             raise DatasetDamagedError(f"{where} is of type {array.type}, not a struct")
         if isinstance(space, spaces.Dict):
             return {
-                key: decode_value(subspace, _field(array, key, where), rows, f"{where}[{key!r}]")
+                key: decode_value(
+                    subspace, _field(array, key, where), rows, f"{where}[{key!r}]", budget
+                )
                 for key, subspace in space.spaces.items()
             }
         return tuple(
-            decode_value(subspace, _field(array, str(index), where), rows, f"{where}[{index}]")
+            decode_value(
+                subspace, _field(array, str(index), where), rows, f"{where}[{index}]", budget
+            )
             for index, subspace in enumerate(space.spaces)
         )
     if len(array) < rows:
@@ -87,7 +101,7 @@ def decode_value(space: spaces.Space[Any], array: Any, rows: int, where: str) ->
             raise DatasetDamagedError(f"{where} is of type {array.type}, not text in each row")
         return texts
     if pa.types.is_binary(array.type) or pa.types.is_large_binary(array.type):
-        return decode_jpegs(array.to_pylist(), space.shape, where)
+        return decode_jpegs(array.to_pylist(), space.shape, where, budget)
     shape = tuple(space.shape or ())
     if not isinstance(space, FIXED_SPACES):
         array = _fix_lists(array, prod(shape))

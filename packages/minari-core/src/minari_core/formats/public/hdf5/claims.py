@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from h5py import h5d, h5z
+from h5py import h5d, h5t, h5z
 
 from minari_core.errors import DatasetDamagedError
 from minari_core.formats.public.limits import limit_chunk_nbytes
@@ -36,9 +36,11 @@ def read_row_lengths(dataset: Any, content: mmap) -> npt.NDArray[np.int64] | Non
 
     Returns:
         The numbers, those of rows that a chunk has beyond the last one included; None if the rows
-        are packed, or in the header of the dataset.
+        are packed, or in the header of the dataset, or if rows that are not there have a value.
     """
     layout = dataset.get_create_plist()
+    if layout.fill_value_defined() == h5d.FILL_VALUE_USER_DEFINED:
+        return None
     places: list[tuple[int, int]] = []
     if layout.get_layout() == h5d.CONTIGUOUS:
         places += [(dataset.get_offset(), prod(dataset.shape))] if dataset.get_offset() else []
@@ -49,6 +51,22 @@ def read_row_lengths(dataset: Any, content: mmap) -> npt.NDArray[np.int64] | Non
         return None
     found = [np.frombuffer(content, _ROW, count, place)["length"] for place, count in places]
     return np.concatenate([np.zeros(0, np.int64), *found], dtype=np.int64)
+
+
+def check_variable(kind: Any) -> None:
+    """Raise unless values of a type are texts, rows of numbers, or references.
+
+    Others may hold rows of variable length within rows of variable length.
+
+    Raises:
+        DatasetDamagedError: They are something else.
+    """
+    if isinstance(kind, h5t.TypeVlenID):
+        is_known = kind.get_super().dtype.kind in "biufc"
+    else:
+        is_known = isinstance(kind, h5t.TypeStringID | h5t.TypeReferenceID)
+    if not is_known:
+        raise DatasetDamagedError(f"values of variable length are of type {kind.dtype}")
 
 
 def find_largest_heap(content: mmap) -> int:
@@ -122,6 +140,11 @@ def _unpack(packed: bytes, most: int, *, keep: bool) -> bytes:
 
 def _list_chunks(dataset: Any, layout: Any) -> Iterator[Any]:
     """Yield what is known of the chunks that are stored."""
+    if hasattr(dataset, "chunk_iter"):  # of newer releases of HDF5
+        found: list[Any] = []
+        dataset.chunk_iter(found.append)
+        yield from found
+        return
     sizes = [range(0, n, size) for n, size in zip(dataset.shape, layout.get_chunk(), strict=True)]
     for corner in product(*sizes):
         chunk = dataset.get_chunk_info_by_coord(corner)

@@ -14,11 +14,18 @@ from minari_core.errors import DatasetDamagedError
 from minari_core.files import check_plain, name_damage
 from minari_core.formats.public.hdf5.claims import (
     check_chunks,
+    check_variable,
     find_largest_heap,
     read_row_lengths,
 )
 from minari_core.formats.public.hdf5.mapped_file import Attributes, Hdf5Map, Tree, UnusualFileError
-from minari_core.formats.public.limits import FREE_NBYTES, MOST_PACKED, check_limit, limit_nbytes
+from minari_core.formats.public.limits import (
+    FREE_NBYTES,
+    MOST_PACKED,
+    Budget,
+    check_limit,
+    limit_nbytes,
+)
 
 _SMALL_NBYTES = 1 << 20
 """What is read without a look at how much is stored."""
@@ -54,8 +61,10 @@ class Hdf5File:
             self._file = h5f.open(str(path).encode(), h5f.ACC_RDONLY, access)
             self.root = h5g.open(self._file, b"/")
         self._nbytes = int(self._file.get_filesize())
-        self._left = limit_nbytes(expected_nbytes, self._nbytes)
-        self._heap_left = _HEAP_READS * self._nbytes
+        self.budget = Budget(limit_nbytes(expected_nbytes, self._nbytes))
+        """What arrays of the file, and images that they hold, may still take."""
+        # No program packs rows of variable length, or stores any twice.
+        self._heap_budget = Budget(_HEAP_READS * self._nbytes)
         self._others: dict[str, Hdf5File] = {}
         self._groups: dict[int, tuple[int, str]] = {}
         """The groups of that episode by their addresses, each with its parent and name."""
@@ -140,8 +149,8 @@ class Hdf5File:
             raise DatasetDamagedError(f"{where}: {path} is a link")
         if file_name not in self._others:
             self._others[file_name] = Hdf5File(path)
-            self._left += self._others[file_name]._left
-            self._heap_left += self._others[file_name]._heap_left
+            self.budget.add(self._others[file_name].budget)
+            self._heap_budget.add(self._others[file_name]._heap_budget)
         other = self._linked = self._others[file_name]
         holder, _, name = inside.rpartition(b"/")
         if holder not in (b"", b"/"):
@@ -188,7 +197,9 @@ class Hdf5File:
                 raise DatasetDamagedError(
                     f"a dataset of shape {shape} claims {nbytes} bytes; {stored} are in the file"
                 )
-        self._count(nbytes)
+        self.budget.take(nbytes)
+        if dtype.hasobject:
+            check_variable(dataset.get_type())
         if layout.get_layout() == h5d.CHUNKED:
             check_chunks(dataset, layout)
         array = np.empty(shape, dtype=dtype)
@@ -221,15 +232,9 @@ class Hdf5File:
             self._count_heap(sum(memoryview(row).nbytes for row in rows.tolist()))
             array.reshape(-1)[flat] = rows
 
-    def _count(self, nbytes: int) -> None:
-        check_limit(nbytes, self._left)
-        self._left -= nbytes
-
     def _count_heap(self, nbytes: int) -> None:
-        """Count rows of variable length, of which no program packs any, or stores any twice."""
-        check_limit(nbytes, self._heap_left)
-        self._heap_left -= nbytes
-        self._count(nbytes)
+        self._heap_budget.take(nbytes)
+        self.budget.take(nbytes)
 
     def read_attributes(self, thing: Any) -> dict[str, Any]:
         """Read the attributes of an object; numbers as numpy's, text as Python's.
@@ -255,11 +260,13 @@ class Hdf5File:
             return None
         shape, dtype = attribute.shape, attribute.dtype
         check_limit(prod(shape) * dtype.itemsize, _SMALL_NBYTES + self._file_nbytes)
-        if dtype.kind == "O" and prod(shape) * self._file_nbytes > FREE_NBYTES:
+        if dtype.hasobject:
+            check_variable(attribute.get_type())
+        if dtype.hasobject and prod(shape) * self._file_nbytes > FREE_NBYTES:
             # Texts may lie in the same place, and are read all at once.
             content = (self._linked or self)._map
             largest = self._file_nbytes if content is None else find_largest_heap(content.content)
-            check_limit(prod(shape) * largest, FREE_NBYTES + self._heap_left)
+            check_limit(prod(shape) * largest, FREE_NBYTES + self._heap_budget.left)
         value = np.empty(shape, dtype=dtype)
         attribute.read(value)
         return _to_plain(value)

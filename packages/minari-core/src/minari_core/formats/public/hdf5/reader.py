@@ -227,7 +227,7 @@ class EpisodeReader:
         if isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) > 1:
             frames = self._read_frames(stored, len(space.shape))
             if frames is not None:
-                return decode_jpegs(frames, space.shape, where)
+                return decode_jpegs(frames, space.shape, where, self._file.budget)
         values = self._file.read_array(stored)
         if values.ndim == 0 or values.dtype.kind not in "biufc":
             raise DatasetDamagedError(f"{where} is {values.dtype} of shape {values.shape}")
@@ -248,7 +248,7 @@ class EpisodeReader:
         if self._repair_images and stored.dtype in (np.uint8, np.object_) and not is_text:
             frames = self._read_frames(stored, 3)
             if frames is not None and all(is_jpeg(frame) for frame in frames):
-                return decode_jpegs(frames, None, where)
+                return decode_jpegs(frames, None, where, self._file.budget)
         if is_text and len(stored.shape) == 1:
             return self._file.read_text(stored)
         rows = self._file.read_array(stored)
