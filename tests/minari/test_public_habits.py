@@ -27,10 +27,12 @@ class Strange(spaces.Space[Any]):
     """A space that nobody has registered."""
 
 
-def create(dataset_id: str, data_format: str = "columnar", **details: Any) -> minari.MinariDataset:
+def create(
+    dataset_id: str, data_format: str = "columnar", *, actions: Any = (0, 1), **details: Any
+) -> minari.MinariDataset:
     buffer = minari.EpisodeBuffer(
         observations=np.zeros((3, 2), np.float32),
-        actions=np.array([0, 1]),
+        actions=np.array(actions),
         rewards=[0.0, 1.0],
         terminations=[False, True],
         truncations=[False, False],
@@ -67,6 +69,11 @@ def create(dataset_id: str, data_format: str = "columnar", **details: Any) -> mi
             lambda: minari.create_dataset_from_buffers("x-v0", [], 5),  # type: ignore[arg-type]  # refused
             ValueError,
             "environment 5 cannot be made here",
+        ),
+        (
+            lambda: create("x-v0", actions=np.array([[0], [1]])),
+            ValueError,
+            r"actions has rows of shape \(1,\), but its space is .*; reshape them to \(\), or give",
         ),
         (lambda: validate_namespace(None), TypeError, "Namespace cannot be None"),
         (lambda: validate_namespace("no name"), ValueError, "Malformed namespace"),

@@ -38,10 +38,10 @@ def _check_shape(space: spaces.Space[Any], column: Column, where: str) -> None:
     elif isinstance(space, spaces.Tuple) and isinstance(column, TupleColumn):
         for index, subspace in enumerate(space.spaces):
             _check_shape(subspace, column.items[index], f"{where}[{index}]")
-    elif isinstance(column, FixedColumn) and column.shape != tuple(space.shape or ()):
+    elif isinstance(column, FixedColumn) and column.shape != (wanted := tuple(space.shape or ())):
         raise DataError(
-            f"{where} has rows of shape {column.shape}, but its space is {space}; correct either, "
-            "or store it as 'columnar', which holds it as it is"
+            f"{where} has rows of shape {column.shape}, but its space is {space}; reshape them to "
+            f"{wanted}, or give a space that they fit"
         )
 
 
