@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,13 @@ import numpy as np
 import pytest
 
 import minari
-from minari_core import DatasetDamagedError, MinariDataset, load_dataset, verify_dataset
+from minari_core import (
+    DatasetDamagedError,
+    DatasetWriteError,
+    MinariDataset,
+    load_dataset,
+    verify_dataset,
+)
 from minari_core.formats.public.base import PublicStorage
 from minari_core.testing.expectations import expect_same, expect_same_episode
 from tests.core.formats.public.test_checksums import (
@@ -24,6 +31,7 @@ from tests.core.formats.public.test_checksums import (
     data_file,
     flip,
     found,
+    some_episode,
     stored,
 )
 
@@ -296,6 +304,69 @@ def test_a_change_that_was_killed_in_the_middle_is_uploaded(
     minari.download_dataset("guarded-v0", remote_path=remote.as_uri(), progress=False)
     expect_changed(load_dataset("guarded-v0"))
     assert verify_dataset("guarded-v0").ok
+
+
+@contextmanager
+def files_of_at_most(nbytes: int) -> Iterator[None]:
+    """Let the system refuse larger files, as a full disk does."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (nbytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@every_format
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda dataset: dataset.storage.update_episode_metadata([PLAIN] * 3),
+        lambda dataset: dataset.update_dataset_from_buffer([some_episode(3)]),
+    ],
+    ids=["metadata", "append"],
+)
+@pytest.mark.parametrize("refused", ["the first file", "metadata.json"])
+def test_what_the_disk_refuses_is_told_and_changes_nothing(
+    tmp_path: Path, data_format: str, work: Callable[[MinariDataset], object], refused: str
+) -> None:
+    data = stored(tmp_path, data_format)
+    dataset = load_dataset("guarded-v0")
+    dataset.storage.update_metadata({"description": "long " * 20_000})
+    before = list(dataset)
+    with files_of_at_most(10 if refused == "the first file" else 90_000):
+        with pytest.raises(DatasetWriteError) as raised:
+            work(dataset)
+        assert str(tmp_path) in str(raised.value)
+    for seen in (dataset, load_dataset("guarded-v0")):
+        for episode, wanted in zip(seen, before, strict=True):
+            expect_same_episode(episode, wanted)
+    assert found() == ([], [])
+    assert not list(data.glob(".update-*"))
+    work(dataset)
+
+
+@forks
+@every_format
+def test_what_several_processes_change_is_all_there(tmp_path: Path, data_format: str) -> None:
+    stored(tmp_path, data_format)
+    children = []
+    for number in range(3):
+        child = os.fork()
+        if child == 0:
+            try:
+                for each in range(3):
+                    change({f"key{number}": each}, {f"all{number}": each}, indices=[number, 0])
+                os._exit(0)
+            finally:
+                os._exit(1)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 3
+    dataset = load_dataset("guarded-v0")
+    assert [dataset[number].metadata[f"key{number}"] for number in range(3)] == [2] * 3
+    assert [dataset[0].metadata[f"all{number}"] for number in range(3)] == [2] * 3
+    assert found() == ([], [])
 
 
 def test_a_staging_folder_outside_is_refused(tmp_path: Path) -> None:

@@ -397,7 +397,7 @@ class PublicStorage(Storage):
         return self._append(source.read_episodes(chosen, copy=False), recording)
 
     def _append(self, episodes: Iterable[Episode], recording: str | None) -> range:
-        with self._hold_lock():
+        with self._hold_lock(), _as_write_error(self._folder):
             manifest = self._manifest
             first = number = manifest.total_episodes
             self._check_counted()
@@ -435,11 +435,9 @@ class PublicStorage(Storage):
                     manifest = manifest.note_recording(recording)
                 if manifest is not self._manifest:
                     self._commit(manifest)
-            except BaseException as error:
+            except BaseException:
                 if writer is not None:
                     writer.discard()
-                if isinstance(error, OSError):
-                    raise _as_write_error(self._folder, error) from error
                 raise
             self._established = established
             return range(first, number)
@@ -458,7 +456,7 @@ class PublicStorage(Storage):
 
     def _merge_metadata(self, changes: Mapping[int, Change]) -> None:
         numbers = sorted(changes)
-        with self._hold_lock():
+        with self._hold_lock(), _as_write_error(self._folder):
             before = self._manifest
             for episode in self.read_episode_metadata(numbers):
                 merge_change(episode, changes[episode.id])
@@ -479,12 +477,10 @@ class PublicStorage(Storage):
                 self._manifest = self._manifest.renew_checksums(renewed)
                 if self._published:
                     self._write_manifest(self._manifest)
-            except BaseException as error:
+            except BaseException:
                 self._manifest = before
                 if writer is not None:
                     writer.discard()
-                if isinstance(error, OSError):
-                    raise _as_write_error(self._folder, error) from error
                 raise
             # It has happened: readers find staged files, and the next writer moves what is left.
             with suppress(OSError):
@@ -621,10 +617,8 @@ class PublicStorage(Storage):
                 with self._hold_lock():
                     pass
         else:
-            try:
+            with _as_write_error(self._folder):
                 self._finish()
-            except OSError as error:
-                raise _as_write_error(self._folder, error) from error
             self._write_manifest(self._manifest)
 
     def _finish(self) -> None:
@@ -746,9 +740,15 @@ def _read_stamp(folder: Path) -> _Stamp:
     raise DatasetNotFoundError(f"{folder} is gone: its dataset was deleted, or moved")
 
 
-def _as_write_error(folder: Path, error: OSError) -> OSError:
-    """Return an error of the tree as it is, another one as one of the tree."""
-    return error if isinstance(error, MinariError) else DatasetWriteError(f"{folder}: {error}")
+@contextmanager
+def _as_write_error(folder: Path) -> Iterator[None]:
+    """Turn an error of the file system into one of the tree, which names the folder."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, MinariError):
+            raise
+        raise DatasetWriteError(f"{folder}: {error}") from error
 
 
 def _reopen(kind: type[PublicStorage], folder: Path, given_spaces: GivenSpaces) -> PublicStorage:
