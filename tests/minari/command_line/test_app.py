@@ -81,3 +81,11 @@ def test_a_long_work_shows_its_progress_on_terminals_only(datasets_root: Path) -
     assert done.code == 0
     assert done.json[0]["ok"] is True
     assert done.err == ""
+
+
+def test_a_list_of_given_remotes_needs_no_other_word(cli: CommandLine, remote: str) -> None:
+    collect("cart/one-v0", episodes=1)
+
+    assert "cart/one-v0" in cli("list").out
+    assert cli("list", "--remote", remote).err == f"no dataset in {remote}\n"
+    assert cli("list", "local", "--remote", remote).code == 2

@@ -61,10 +61,12 @@ def add_shared_commands(app: typer.Typer, *, default_place: str) -> None:
 
     @app.command("list")
     def list_datasets(
+        context: typer.Context,
         place: Annotated[
             str,
             typer.Argument(
-                metavar="PLACE", help="local, remote, or the URL of a remote, as gs://bucket."
+                metavar="PLACE",
+                help="local, remote, or the URL of a remote, as gs://bucket; with --remote, that.",
             ),
         ] = default_place,
         prefix: Annotated[
@@ -95,6 +97,9 @@ def add_shared_commands(app: typer.Typer, *, default_place: str) -> None:
             raise typer.BadParameter(
                 "--all does not go with --latest or --compatible", param_hint="--all"
             )
+        source = context.get_parameter_source("place")
+        if remote and source is not None and source.name == "DEFAULT":
+            place = REMOTE
         if remote and place != REMOTE:
             raise typer.BadParameter(f"--remote goes with {REMOTE} alone", param_hint="--remote")
         sizes: dict[str, int] = {}
