@@ -66,8 +66,8 @@ ORDER = {
         data_collector.callbacks
         data_collector
         storage
-        namespace utils leftovers distributions
-        viewer
+        namespace utils leftovers distributions leaves
+        checks viewer
         command_line.show
         command_line
         cli

@@ -267,6 +267,18 @@ def test_dragging_zooms_and_the_axis_stays_common(
     page.wait_for_selector("#whole", state="hidden")
 
 
+def test_the_data_is_checked_when_asked_for(
+    open_page: OpenPage, dataset: minari.MinariDataset
+) -> None:
+    page = open_page(dataset)
+    page.locator("#check").click()
+    page.wait_for_selector("#findings li")
+    assert page.locator("#findings .warning").all_inner_texts() == [
+        "warning: not-finite: observations/state has values that are NaN or infinite "
+        "(episodes 1, 2, 3; 3 in all)"
+    ]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_what_a_dataset_says_is_text_in_both_colour_schemes(
     open_page: OpenPage, dataset: minari.MinariDataset, scheme: str

@@ -169,6 +169,15 @@ def test_lists_and_descriptions_are_sent_as_json(protocol: Protocol) -> None:
     assert "actions" in get_json(protocol, "/columns")["columns"]
 
 
+def test_checks_run_when_they_are_asked_for(dataset: minari.MinariDataset) -> None:
+    protocol = Protocol(PageData(dataset), PORT)
+    assert get_json(protocol, "/checks") == {"state": "idle", "findings": []}
+    answer = get_json(protocol, "/checks?start=true")
+    while answer["state"] == "running":
+        answer = get_json(protocol, "/checks")
+    assert answer == {"state": "done", "findings": []}
+
+
 @pytest.mark.parametrize(
     ("target", "status", "sentence"),
     [

@@ -17,6 +17,8 @@ from minari_core.errors import *  # noqa: F403  # they are in its `__all__`
 from minari_core.lazy_names import load_lazily
 
 if TYPE_CHECKING:
+    from minari.checks.checking import CheckReport, check_dataset
+    from minari.checks.finding import Finding
     from minari.data_collector import DataCollector
     from minari.dataset.step_data import StepData
     from minari.leftovers import list_leftovers, remove_leftovers
@@ -72,6 +74,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "CheckReport",
     "CollectProgress",
     "DataCollector",
     "DataCollectorV0",
@@ -81,6 +84,7 @@ __all__ = [
     "EpisodeData",
     "EpisodeMetadata",
     "EpisodeMetadataCallback",
+    "Finding",
     "Leftover",
     "MinariDataset",
     "MinariDatasetSpec",
@@ -92,6 +96,7 @@ __all__ = [
     "VerificationProblem",
     "VerificationReport",
     "__version__",
+    "check_dataset",
     "collect_dataset",
     "combine_datasets",
     "convert_dataset",
@@ -138,6 +143,8 @@ if not TYPE_CHECKING:
                 "upload_dataset",
                 "verify_remote_dataset",
             ),
+            "minari.checks.checking": ("CheckReport", "check_dataset"),
+            "minari.checks.finding": ("Finding",),
             # Instead of core's.
             "minari.data_collector": ("DataCollector",),
             "minari.leftovers": ("list_leftovers", "remove_leftovers"),

@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from minari._version import __version__
 from minari.command_line.cache import cache
+from minari.command_line.check import check
 from minari.command_line.collect import collect
 from minari.command_line.convert import convert, import_file
 from minari.command_line.datasets import combine, delete, split
@@ -24,7 +25,7 @@ app = build_app(
     versions={"minari": __version__, "minari-collect": collect_version, **VERSIONS},
     leftovers=LEFTOVERS,
 )
-for command in (show, view, delete, combine, split, convert, collect, recover):
+for command in (show, view, check, delete, combine, split, convert, collect, recover):
     app.command()(command)
 app.command("import")(import_file)
 app.add_typer(cache, name="cache")

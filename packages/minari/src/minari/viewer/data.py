@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from minari.checks.checking import check_dataset
 from minari.distributions.distribution import compute_distribution
+from minari.leaves import Keys, find_leaves, join_path
 from minari.viewer.listing import EpisodeList
 from minari_core import EpisodeData, MinariDataset
 from minari_core.columns import AXES
@@ -58,7 +60,7 @@ class EpisodeColumn:
     """Its name on the page."""
     role: str
     """The column group it is in."""
-    keys: tuple[str | int, ...]
+    keys: Keys
     """The keys and indices that lead to it."""
     kind: str
     """``numbers``, ``image`` or ``text``."""
@@ -97,6 +99,8 @@ class PageData:
         self._columns: OrderedDict[int, list[EpisodeColumn]] = OrderedDict()
         self._kept: OrderedDict[int, EpisodeData] = OrderedDict()
         self._reading = threading.Lock()
+        self._checking: threading.Thread | None = None
+        self._found: list[JsonValue] | None = None
         self.episodes = EpisodeList(dataset)
         """The list of the episodes."""
 
@@ -260,6 +264,30 @@ class PageData:
             described[path] = [None if each is None else each.to_json() for each in of_elements]
         return {"episodes": len(chosen), "columns": described}
 
+    def describe_checks(self, *, start: bool = False) -> JsonObject:
+        """Describe what the checks of the content have found; nothing is replayed.
+
+        Args:
+            start: Begin to check, in a thread of its own.
+
+        Returns:
+            The state, ``idle``, ``running`` or ``done``, and the findings.
+        """
+        with self._reading:
+            if start and self._checking is None:
+                self._checking = threading.Thread(target=self._check, daemon=True)
+                self._checking.start()
+        if self._checking is None:
+            return {"state": "idle", "findings": []}
+        return {"state": "running" if self._found is None else "done", "findings": self._found}
+
+    def _check(self) -> None:
+        try:
+            report = check_dataset(self._dataset, replay_seconds=0)
+            self._found = [[each.severity, str(each)] for each in report.findings]
+        except MinariError as error:
+            self._found = [["warning", str(error)]]
+
     def _stored(self, position: int) -> int:
         if not 0 <= position < len(self._indices):
             raise LookupError(f"there is no episode {position} among {len(self._indices)}")
@@ -288,8 +316,8 @@ class PageData:
             if role == "observations" and not entry.final_observation_known:
                 rows = length
             value = self._read_group(index, role, 0, 1)
-            for keys, leaf in _find_leaves(value, ()):
-                path = "/".join(map(str, (role, *keys)))
+            for keys, leaf in find_leaves(value):
+                path = join_path(role, keys)
                 if isinstance(leaf, np.ndarray):
                     shape, dtype = leaf.shape[1:], str(leaf.dtype)
                     kind = _choose_kind(leaf)
@@ -325,19 +353,6 @@ class PageData:
         numbers = np.ma.filled(np.ma.asarray(rows).astype(np.float64), np.nan)
         flat: Numbers = numbers.reshape(len(rows), int(np.prod(column.shape)))
         return np.where(np.isfinite(flat), flat, np.nan)
-
-
-def _find_leaves(
-    value: object, keys: tuple[str | int, ...]
-) -> Iterator[tuple[tuple[str | int, ...], object]]:
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _find_leaves(inner, (*keys, key))
-    elif isinstance(value, tuple):
-        for index, inner in enumerate(value):
-            yield from _find_leaves(inner, (*keys, index))
-    else:
-        yield keys, value
 
 
 def _choose_kind(leaf: npt.NDArray[Any]) -> str:

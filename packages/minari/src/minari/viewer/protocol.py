@@ -12,6 +12,7 @@ request                                 answer
 ``/values?position=…&step=…``           the exact values at a step, as JSON
 ``/frames?position=…&column=…``         images, as their raw bytes
 ``/distributions``, ``/columns``        how numbers are distributed, as JSON
+``/checks?start=true``                  what the checks of the content have found, as JSON
 ======================================  ==========================================================
 
 Only this machine's browser is answered, and only pages of this server's own: every request must
@@ -117,6 +118,9 @@ class Protocol:
             "/frames": self._send_frames,
             "/distributions": lambda _: _send_json(self._data.describe_distributions()),
             "/columns": lambda _: _send_json(self._data.describe_columns()),
+            "/checks": lambda given: _send_json(
+                self._data.describe_checks(start=given.text("start", "") == "true")
+            ),
         }
 
     def respond(self, method: str, target: str, headers: Mapping[str, str]) -> Response:

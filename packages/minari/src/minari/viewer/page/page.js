@@ -600,7 +600,26 @@ async function showDistributions() {
   });
 }
 
+async function check() {
+  const button = find("check");
+  button.disabled = true;
+  try {
+    let known = await askJson("/checks", { start: true });
+    while (known.state === "running") {
+      button.textContent = "Checking\u2026";
+      await new Promise((resume) => setTimeout(resume, 300));
+      known = await askJson("/checks");
+    }
+    button.textContent = known.findings.length ? `${formatCount(known.findings.length)} findings` : "Nothing was found";
+    find("findings").replaceChildren(...known.findings.map(([severity, text]) => make("li", { className: severity, textContent: `${severity}: ${text}` })));
+  } catch (error) {
+    button.disabled = false;
+    tell(error);
+  }
+}
+
 function start() {
+  find("check").addEventListener("click", check);
   const player = new Player();
   const list = new EpisodeList(async (position) => {
     try {

@@ -1,0 +1,1 @@
+"""Checks of what recorded data means, as verifying is of its bytes."""
