@@ -67,7 +67,8 @@ ORDER = {
         data_collector
         storage
         namespace utils leftovers distributions leaves
-        checks viewer
+        checks
+        viewer
         command_line.show
         command_line
         cli

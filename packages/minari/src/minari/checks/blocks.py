@@ -18,6 +18,25 @@ _GROUPS = ("observations", "actions", "infos")
 
 
 @dataclass(frozen=True, slots=True)
+class Column:
+    """The rows of one leaf of all episodes of a block, one after another."""
+
+    rows: npt.NDArray[Any]
+    """The rows, at least one."""
+    counts: npt.NDArray[np.int64]
+    """How many each episode has, at least one, shape (episodes,)."""
+    low: npt.NDArray[Any] | None
+    """The smallest value of each element, NaN if one is; None of what has no order or elements."""
+    high: npt.NDArray[Any] | None
+    """The largest."""
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether no value is NaN or infinite."""
+        return self.low is None or bool(np.isfinite([self.low, self.high]).all())
+
+
+@dataclass(frozen=True, slots=True)
 class EpisodeBlock:
     """Some consecutive episodes of a dataset or view, at least one."""
 
@@ -29,21 +48,21 @@ class EpisodeBlock:
     """Their steps, shape (episodes,)."""
     rewards: npt.NDArray[np.float64]
     """Their rewards one after another, shape (steps,) or (steps, k)."""
-    columns: dict[str, tuple[npt.NDArray[Any], npt.NDArray[np.int64]]]
-    """By the path of each leaf of observations, actions and infos that is an array in all of the
-    episodes: the rows one after another, and how many each episode has."""
+    columns: dict[str, Column]
+    """By its path, each leaf of observations, actions and infos that is an array in all of the
+    episodes."""
 
     def find_episodes(
         self, flags: npt.NDArray[np.bool_], counts: npt.NDArray[np.int64]
     ) -> list[int]:
-        """Return the ids of the episodes that have a flag.
+        """Return the ids of the episodes that have a flag in any element of any row.
 
         Args:
-            flags: One for each row, shape (rows,).
+            flags: Shape (rows, …).
             counts: The rows of each episode, at least one, shape (episodes,).
         """
         starts = np.cumsum(counts) - counts
-        having = np.logical_or.reduceat(flags, starts)
+        having = np.logical_or.reduceat(flags, starts, axis=0).reshape(len(starts), -1).any(axis=1)
         return [int(each) for each in self.ids[having]]
 
 
@@ -77,7 +96,7 @@ def _join(episodes: list[EpisodeData]) -> EpisodeBlock:
                 if isinstance(leaf, np.ndarray):
                     leaves.setdefault(join_path(group, keys), []).append(leaf)
     columns = {
-        path: (_concatenate(rows), np.array(list(map(len, rows)), dtype=np.int64))
+        path: _make_column(path, rows)
         for path, rows in leaves.items()
         if len(rows) == len(episodes) and len({each.shape[1:] for each in rows}) == 1
     }
@@ -88,6 +107,15 @@ def _join(episodes: list[EpisodeData]) -> EpisodeBlock:
         rewards=_concatenate([episode.rewards for episode in episodes]),
         columns=columns,
     )
+
+
+def _make_column(path: str, rows: list[npt.NDArray[Any]]) -> Column:
+    joined = _concatenate(rows)
+    low = high = None
+    # Of infos no check asks for the extremes.
+    if joined.size and joined.dtype.kind in "biuf" and not path.startswith("infos"):
+        low, high = joined.min(axis=0), joined.max(axis=0)
+    return Column(joined, np.array(list(map(len, rows)), dtype=np.int64), low, high)
 
 
 def _concatenate(rows: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from minari.checks.blocks import EpisodeBlock
+from minari.checks.blocks import Column, EpisodeBlock
 from minari.checks.finding import Check, Examples, Finding
 
 _MOST_ELEMENTS = 4096
@@ -29,21 +29,15 @@ class ElementCheck(Check, Generic[_State]):
 
     def see(self, block: EpisodeBlock) -> None:
         """Take in the columns of observations and actions that are real numbers."""
-        for path, (rows, counts) in block.columns.items():
-            elements = int(np.prod(rows.shape[1:]))
-            is_number = rows.dtype.kind in "iuf" and not path.startswith("infos")
-            if is_number and 0 < elements <= _MOST_ELEMENTS:
-                flat = rows.reshape(len(rows), elements)
-                self._states[path] = self.add(self._states.get(path), flat, counts, block)
+        for path, column in block.columns.items():
+            elements = column.rows[0].size
+            is_number = column.low is not None and column.rows.dtype.kind != "b"
+            if is_number and elements <= _MOST_ELEMENTS:
+                rows = column.rows.reshape(len(column.rows), elements)
+                self._states[path] = self.add(self._states.get(path), rows, column)
 
     @abstractmethod
-    def add(
-        self,
-        state: _State | None,
-        rows: npt.NDArray[Any],
-        counts: npt.NDArray[np.int64],
-        block: EpisodeBlock,
-    ) -> _State:
+    def add(self, state: _State | None, rows: npt.NDArray[Any], column: Column) -> _State:
         """Take in rows of a column, shape (rows, elements), and return its new state."""
 
 
@@ -64,27 +58,27 @@ class RangeCheck(ElementCheck[_Range]):
     name = "range"
     sentence = "An element of observations or actions is constant, or clipped."
 
-    def add(
-        self,
-        state: _Range | None,
-        rows: npt.NDArray[Any],
-        counts: npt.NDArray[np.int64],
-        block: EpisodeBlock,
-    ) -> _Range:
+    def add(self, state: _Range | None, rows: npt.NDArray[Any], column: Column) -> _Range:
         """Keep the ends of the range, and count what is at them."""
-        low, high = np.fmin.reduce(rows, axis=0), np.fmax.reduce(rows, axis=0)
-        at_low, at_high = (rows == low).sum(axis=0), (rows == high).sum(axis=0)
+        if column.is_finite:
+            low, high = np.reshape([column.low, column.high], (2, -1))
+        else:
+            low, high = np.fmin.reduce(rows, axis=0), np.fmax.reduce(rows, axis=0)
         if state is None:
-            return _Range(len(rows), low, high, at_low, at_high)
-        lowest, highest = np.fmin(state.low, low), np.fmax(state.high, high)
-        return _Range(
-            state.rows + len(rows),
-            lowest,
-            highest,
-            np.where(state.low == lowest, state.at_low, 0) + np.where(low == lowest, at_low, 0),
-            np.where(state.high == highest, state.at_high, 0)
-            + np.where(high == highest, at_high, 0),
-        )
+            zeros = np.zeros((2, len(low)), dtype=np.int64)
+            state = _Range(0, low, high, zeros[0], zeros[1])
+        state.rows += len(rows)
+        state.at_low[low < state.low] = 0
+        state.at_high[high > state.high] = 0
+        # Few blocks reach an end, so that few values are compared.
+        for counts, values, reached in (
+            (state.at_low, low, low <= state.low),
+            (state.at_high, high, high >= state.high),
+        ):
+            for element in np.flatnonzero(reached):
+                counts[element] += np.count_nonzero(rows[:, element] == values[element])
+        state.low, state.high = np.fmin(state.low, low), np.fmax(state.high, high)
+        return state
 
     def finish(self) -> Iterator[Finding]:
         """Say which elements are constant or clipped."""
@@ -133,13 +127,7 @@ class DuplicateElementCheck(ElementCheck[_Doubles]):
     name = "duplicated"
     sentence = "Two elements of an observation or action are always equal."
 
-    def add(
-        self,
-        state: _Doubles | None,
-        rows: npt.NDArray[Any],
-        counts: npt.NDArray[np.int64],
-        block: EpisodeBlock,
-    ) -> _Doubles:
+    def add(self, state: _Doubles | None, rows: npt.NDArray[Any], column: Column) -> _Doubles:
         """Part the groups of elements that were equal up to here."""
         if state is None:
             distinct = [len(np.unique(column)) for column in rows.T]
@@ -180,17 +168,22 @@ class FiniteCheck(Check):
         self._found: dict[str, Examples] = {}
 
     def see(self, block: EpisodeBlock) -> None:
-        """Look at all floats."""
-        columns = {
-            path: found for path, found in block.columns.items() if not path.startswith("infos")
-        }
-        for path, (rows, counts) in {**columns, "rewards": (block.rewards, block.lengths)}.items():
-            if rows.dtype.kind != "f" or not rows.size:
-                continue
-            # A sum is finite unless a summand is not, or it overflows.
-            if not np.isfinite(np.dot(rows.reshape(-1), np.zeros(rows.size, dtype=rows.dtype))):
-                flags = ~np.isfinite(rows.reshape(len(rows), -1)).all(axis=1)
-                self._found.setdefault(path, Examples()).add(block.find_episodes(flags, counts))
+        """Look at the extremes, and at all values where these are not finite."""
+        for path, column in block.columns.items():
+            if not column.is_finite:
+                self._add(path, block, column.rows, column.counts)
+        if not np.isfinite(block.rewards).all():
+            self._add("rewards", block, block.rewards, block.lengths)
+
+    def _add(
+        self,
+        path: str,
+        block: EpisodeBlock,
+        rows: npt.NDArray[Any],
+        counts: npt.NDArray[np.int64],
+    ) -> None:
+        examples = self._found.setdefault(path, Examples())
+        examples.add(block.find_episodes(~np.isfinite(rows), counts))
 
     def finish(self) -> Iterator[Finding]:
         """Say which columns have such values."""

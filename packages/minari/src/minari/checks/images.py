@@ -26,8 +26,8 @@ class PlainImageCheck(Check):
 
     def see(self, block: EpisodeBlock) -> None:
         """Compare the pixels of each image with its first one."""
-        for path, (rows, counts) in block.columns.items():
-            shape = rows.shape[1:]
+        for path, column in block.columns.items():
+            rows, shape = column.rows, column.rows.shape[1:]
             is_image = (
                 path.startswith("observations")
                 and rows.dtype == np.uint8
@@ -43,7 +43,7 @@ class PlainImageCheck(Check):
                 flags[index] = bool((rows[index] == rows[index, :1, :1]).all())
             plain, seen = self._counts.get(path, (0, 0))
             self._counts[path] = plain + int(flags.sum()), seen + len(rows)
-            self._found.setdefault(path, Examples()).add(block.find_episodes(flags, counts))
+            self._found.setdefault(path, Examples()).add(block.find_episodes(flags, column.counts))
 
     def finish(self) -> Iterator[Finding]:
         """Say which columns have them; single ones, as between two levels, are usual."""

@@ -28,9 +28,9 @@ class RewardPartsCheck(Check):
     def see(self, block: EpisodeBlock) -> None:
         """Keep how far rewards and sums of parts are apart in each episode."""
         parts = {
-            path: rows
-            for path, (rows, counts) in block.columns.items()
-            if path.startswith(_PARTS) and rows.ndim == 1 and rows.dtype.kind == "f"
+            path: column.rows
+            for path, column in block.columns.items()
+            if path.startswith(_PARTS) and column.rows.ndim == 1 and column.rows.dtype.kind == "f"
         }
         if len(parts) < 2 or block.rewards.ndim != 1:
             return
@@ -79,12 +79,13 @@ class RecordedReturnCheck(Check):
 
     def see(self, block: EpisodeBlock) -> None:
         """Compare sums of rewards with the info of the last step."""
-        if _RETURN not in block.columns or block.rewards.ndim != 1:
+        column = block.columns.get(_RETURN)
+        if column is None or column.rows.ndim != 1 or block.rewards.ndim != 1:
             return
-        rows, counts = block.columns[_RETURN]
-        if rows.ndim != 1 or rows.dtype.kind not in "fiu":
+        last = column.rows[np.cumsum(column.counts) - 1]
+        if last.dtype.kind not in "fiu":
             return
-        noted = np.ma.filled(np.ma.asarray(rows).astype(np.float64), np.nan)[np.cumsum(counts) - 1]
+        noted = np.ma.filled(np.ma.asarray(last).astype(np.float64), np.nan)
         sums = np.add.reduceat(block.rewards, np.cumsum(block.lengths) - block.lengths)
         scale = np.maximum(np.abs(sums), 1.0)
         far = np.abs(noted - sums) > 1e-3 * scale

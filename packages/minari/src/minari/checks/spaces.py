@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from gymnasium import spaces
 
 from minari.checks.blocks import EpisodeBlock
@@ -36,12 +35,18 @@ class SpaceCheck(Check):
 
     def see(self, block: EpisodeBlock) -> None:
         """Compare rows with the bounds of their space."""
-        for path, (rows, counts) in block.columns.items():
+        for path, column in block.columns.items():
             space = self._spaces.get(path)
-            if space is not None and len(rows) and not _fits_all(space, rows):
-                outside = _find_outside(space, rows)
-                flags = np.logical_or.reduce(outside.reshape(len(rows), -1), axis=1)
-                self._found.setdefault(path, Examples()).add(block.find_episodes(flags, counts))
+            if space is None or column.low is None:
+                continue
+            low, high = _find_bounds(space)
+            # NaN is within all bounds here: another check tells it.
+            if column.is_finite and np.all(column.low >= low) and np.all(column.high <= high):
+                continue
+            flags = np.asarray((column.rows < low) | (column.rows > high))
+            if flags.any():
+                examples = self._found.setdefault(path, Examples())
+                examples.add(block.find_episodes(flags, column.counts))
 
     def finish(self) -> Iterator[Finding]:
         """Say which columns have such values."""
@@ -70,26 +75,13 @@ def _find_leaf_spaces(
         yield keys, space
 
 
-def _bounds(space: spaces.Space[Any]) -> tuple[Any, Any]:
+def _find_bounds(space: spaces.Space[Any]) -> tuple[Any, Any]:
     """Return the smallest and the largest value, for each element."""
     if isinstance(space, spaces.Box):
         return space.low, space.high
     if isinstance(space, spaces.MultiDiscrete):
-        return space.start, space.start + space.nvec - 1
+        # Gymnasium before 1.0 has no start.
+        start = getattr(space, "start", 0)
+        return start, start + space.nvec - 1
     discrete: Any = space
     return discrete.start, discrete.start + discrete.n - 1
-
-
-def _fits_all(space: spaces.Space[Any], rows: npt.NDArray[Any]) -> bool:
-    """Return whether surely all rows fit, by extremes alone where bounds are the same for all."""
-    low, high = _bounds(space)
-    if rows.dtype == np.uint8 and np.all(low <= 0) and np.all(high >= 255):
-        return True
-    smallest, largest = rows.min(axis=0), rows.max(axis=0)
-    # NaN is outside of no bounds here: another check tells it.
-    return not (np.any(smallest < low) or np.any(largest > high))
-
-
-def _find_outside(space: spaces.Space[Any], rows: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    low, high = _bounds(space)
-    return np.asarray((rows < low) | (rows > high))
