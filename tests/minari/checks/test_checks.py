@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -220,8 +220,8 @@ def test_clean_data_gives_no_alarm_and_its_replay_is_faithful(
 
 
 @pytest.fixture
-def pendulums(datasets_root: Path) -> Iterator[list[Any]]:
-    yield list(record("Pendulum-v1", 4, max_episode_steps=60))
+def pendulums(datasets_root: Path) -> list[Any]:
+    return list(record("Pendulum-v1", 4, max_episode_steps=60))
 
 
 def restore(episodes: list[Any], **arguments: Any) -> minari.MinariDataset:

@@ -33,7 +33,8 @@ class Column:
     @property
     def is_finite(self) -> bool:
         """Whether no value is NaN or infinite."""
-        return self.low is None or bool(np.isfinite([self.low, self.high]).all())
+        extremes = [each for each in (self.low, self.high) if each is not None]
+        return bool(np.isfinite(extremes).all())
 
 
 @dataclass(frozen=True, slots=True)
