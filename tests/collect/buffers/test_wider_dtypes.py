@@ -291,8 +291,11 @@ def test_a_checkpoint_to_a_public_format_widens_what_is_new(data_format: str) ->
             assert some[-1].observations.dtype == some[-1].actions.dtype == F64
             np.testing.assert_array_equal(some[-1].observations, np.array(given, F64))
     collector = made()
-    record(collector, [np.full(2, 2**60 + 1)] * 2, [np.full(2, 2**60 + 1)])
-    with pytest.raises(DataError, match="int64 numbers that float64 does not hold"):
+    small, large = np.full(2, 1), np.full(2, 2**60 + 1)
+    record(collector, [small] * 2, [small])
+    record(collector, [small] * 4, [small, small, large])
+    refusal = r"^episode 6: actions of step 2 has int64 numbers that float64 does not hold"
+    with pytest.raises(DataError, match=refusal):
         dataset.update_dataset_from_collector_env(collector)
     assert len(load_dataset("tests/a-v0")) == 5
     assert verify_dataset("tests/a-v0").ok

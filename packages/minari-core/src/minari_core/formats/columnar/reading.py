@@ -247,6 +247,24 @@ class ShardedStorage(Storage):
         counts = [stop - start for _, start, stop in pieces]
         return values[0] if len(values) == 1 else join_pieces(values, counts)
 
+    def check_casts(self, wider: Schema, first: int = 0) -> None:
+        """Check that wider columns hold all observations and actions; slow, for errors alone.
+
+        Args:
+            wider: The columns.
+            first: The number that errors give the first episode.
+
+        Raises:
+            DataError: A number is not held; the message names its episode and step.
+        """
+        for episode in range(len(self.index)):
+            rows, steps = self.index.locate(episode)
+            try:
+                self._cast_each(wider.groups["observations"], "observations", rows)
+                self._cast_each(wider.groups["actions"], "actions", steps)
+            except DataError as error:
+                raise DataError(f"episode {first + episode}: {error}") from error
+
     def _cast_each(self, wider: Column, group: str, pieces: list[Piece]) -> None:
         """Cast row by row, so that the error for a number that changes names its step."""
         rows = ((shard, row) for shard, start, stop in pieces for row in range(start, stop))

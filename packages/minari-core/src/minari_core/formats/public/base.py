@@ -25,6 +25,7 @@ from minari_core.episodes.fit import check_schema_fits, check_shapes, widen_sche
 from minari_core.episodes.shard_data import ShardData
 from minari_core.episodes.stream import encode_shards
 from minari_core.errors import (
+    DataError,
     DatasetDamagedError,
     DatasetNotFoundError,
     DatasetWriteError,
@@ -410,7 +411,7 @@ class PublicStorage(Storage):
                 shards = encode_shards(episodes, *both_spaces)
                 if recording is not None:
                     # Nobody can change a recording any more, and what is stored stays as it is.
-                    shards = (_widen(shard, stored) for shard in shards)
+                    shards = (_widen(shard, stored, number, both_spaces) for shard in shards)
                 for shard in check_shapes(shards, *both_spaces):
                     check_schema_fits(established, shard.schema)
                     established = established or shard.schema
@@ -762,8 +763,19 @@ def _make_unsaved(
     return kind(folder, manifest, published=False)
 
 
-def _widen(data: ShardData, stored: Schema | None) -> ShardData:
+def _widen(
+    data: ShardData,
+    stored: Schema | None,
+    first: int,
+    both_spaces: tuple[spaces.Space[Any], spaces.Space[Any]],
+) -> ShardData:
     """Return data with the dtypes of what is stored, if these are wider; else as it is.
+
+    Args:
+        data: The data.
+        stored: The columns of what is stored, if there is something.
+        first: The number of the first episode.
+        both_spaces: The spaces of observations and actions.
 
     Raises:
         DataError: Casting would change a number.
@@ -774,7 +786,13 @@ def _widen(data: ShardData, stored: Schema | None) -> ShardData:
     if wider is None or wider is data.schema:
         return data
     widened = widen_shard(data, wider)
-    pieces = [[np.asarray(piece) for piece in some] for some in widened.pieces]
+    try:
+        pieces = [[np.asarray(piece) for piece in some] for some in widened.pieces]
+    except DataError:
+        holder = MemoryStorage(*both_spaces)
+        holder.add([data])
+        holder.check_casts(wider, first)
+        raise
     return replace(widened, pieces=pieces)
 
 
