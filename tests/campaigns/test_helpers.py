@@ -133,3 +133,22 @@ def test_wrong_data_and_damage_are_seen(datasets_root: Path) -> None:
     content[len(content) // 2] ^= 1
     shard.write_bytes(content)
     assert "damaged" in state_of(datasets_root)["tt/a-v0"]
+
+
+@pytest.mark.parametrize("guards_spaces", [False, True])
+def test_a_space_of_an_unknown_name_is_found_only_where_it_has_a_checksum(
+    tmp_path: Path, guards_spaces: bool
+) -> None:
+    from tests.campaigns.mutated_files import _judge, _Template
+
+    right = {"verify": ["answer", [True, [], []]], "contents": ["answer", {"card": 1}]}
+    template = _Template("a-v0", tmp_path, True, guards_spaces, right)
+    refused = ["refused", "UnknownSpaceError: of type 'Disyrete'"]
+    answers = {
+        "verify": ["answer", [True, [], ["its type is unknown"]]],
+        "contents": refused,
+        "batches": refused,
+    }
+    found: list[str] = []
+    _judge(template, True, False, answers, lambda kind, details: found.append(kind))
+    assert bool(found) == guards_spaces
