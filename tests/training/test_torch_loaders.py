@@ -13,7 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minari_core import MinariDataset, SamplingError, load_dataset
+from minari_core import (
+    MinariDataset,
+    MinariWarning,
+    SamplingError,
+    convert_dataset,
+    load_dataset,
+)
+from minari_core.cache.entries import list_entries
+from minari_core.twins import finding
 from tests.training.helpers import walks
 
 torch: Any = pytest.importorskip("torch")
@@ -63,6 +71,28 @@ def test_batches_and_their_order_are_the_same_with_any_workers(workers: dict[str
         assert len(epochs[-1]) == len(data) == len(loader) == -(-walks.TOTAL // 16)
         assert sorted(flat(epochs[-1])) == walks.EVERY_STEP
     assert epochs[0] != epochs[1] != epochs[2]
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+@pytest.mark.parametrize("workers", WORKERS)
+def test_datasets_in_public_formats_are_loaded_as_columnar_ones(
+    workers: dict[str, Any], on_disk: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if on_disk:
+        monkeypatch.setattr(finding, "MEMORY_NBYTES", -1)
+    dataset = walks.of_vectors()
+    public = convert_dataset(dataset, "walks/public-v0", data_format="hdf5")
+    with pytest.warns(MinariWarning, match="an episode at a time"):
+        data = BatchDataset(public, 16, seed=7)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", MinariWarning)
+        batches = epoch_of(DataLoader(data, batch_size=None, **workers))
+        transitions = TransitionDataset(public[1:], columns=["observations", "actions"])
+        loader = DataLoader(transitions, batch_size=16, collate_fn=collate, **workers)
+        steps = flat(epoch_of(loader))
+    assert batches == epoch_of(BatchDataset(dataset, 16, seed=7))
+    assert len(steps) == public[1:].total_steps
+    assert len(list_entries()) == on_disk
 
 
 @pytest.mark.parametrize("workers", WORKERS)

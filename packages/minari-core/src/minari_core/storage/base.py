@@ -145,6 +145,13 @@ class Storage(ABC):
         (episode,) = self.read_episodes([index], copy=copy)
         return slice_rows(getattr(episode, group), slice(max(start, 0), max(stop, 0)))
 
+    def read_for_copying(self, indices: Iterable[int]) -> Iterator[EpisodeData]:
+        """Read episodes as `read_episodes` does, for whoever copies their arrays soon.
+
+        Arrays may be read-only views that hold a file open, of which a process has only so many.
+        """
+        return self.read_episodes(indices, copy=False)
+
     @abstractmethod
     def read_episode_metadata(self, indices: Iterable[int]) -> Iterator[EpisodeMetadata]:
         """Read the metadata of episodes without reading their steps."""

@@ -152,7 +152,7 @@ def _encode(source: Storage, nbytes: int) -> Iterator[ShardData]:
 
 
 def _read_all(source: Storage) -> Iterator[Episode]:
-    for episode in source.read_episodes(range(source.total_episodes), copy=False):
+    for episode in source.read_for_copying(range(source.total_episodes)):
         # Of the entries, sampling needs this alone; all have it, so that all have one schema.
         metadata = {FINAL_OBSERVATION: episode.final_observation_known}
         yield replace(episode, seed=None, options=None, metadata=metadata)

@@ -309,12 +309,21 @@ class PublicStorage(Storage):
 
     def read_episodes(self, indices: Iterable[int], *, copy: bool = True) -> Iterator[EpisodeData]:
         """Read episodes in the order of their indices; see `Storage.read_episodes`."""
+        return self._read_complete(indices, is_frozen=not copy)
+
+    def read_for_copying(self, indices: Iterable[int]) -> Iterator[EpisodeData]:
+        """Read episodes that are copied soon; see `Storage.read_for_copying`."""
+        return self._read_complete(indices, are_views=True)
+
+    def _read_complete(
+        self, indices: Iterable[int], *, is_frozen: bool = False, are_views: bool = False
+    ) -> Iterator[EpisodeData]:
         infos, extras = self._manifest.infos, self._manifest.extras
         for numbers in self._batch(indices):
             with self._tell_if_replaced():
-                for stored in self._read(numbers, copy=copy):
+                for stored in self._read(numbers, copy=not are_views):
                     episode = complete_episode(stored, self.observation_space)
-                    if not copy:
+                    if is_frozen:
                         _freeze(episode)
                     rows = len(episode) + 1
                     self._check_missing(episode, rows)

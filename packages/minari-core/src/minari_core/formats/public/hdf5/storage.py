@@ -72,7 +72,7 @@ class Hdf5Storage(PublicStorage):
         return parse_manifest(read_root_metadata(folder), folder, given_spaces)
 
     def _read(self, numbers: Sequence[int], *, copy: bool) -> Iterator[EpisodeData]:
-        # Windows replaces no file that is mapped, and whoever views it may do so for long.
+        # Windows replaces no file that is mapped.
         copy = copy or os.name != "posix"
         episodes: list[EpisodeData] = []
         with self._open() as file:
