@@ -163,7 +163,7 @@ class RemoteConformance(ABC):
         _expect_downloads(remote, wanted, contents, tmp_path / "down")
 
     def test_a_download_goes_on_where_a_file_ends(self, tmp_path: Path) -> None:
-        """What a file has is not fetched again, and not touched."""
+        """Neither fetch again nor touch the bytes that a file has."""
         remote = self.new_remote(tmp_path)
         contents = {"d/one": _LARGE, "d/two": _LARGE[::-1]}
         remote.upload(_write(tmp_path / "up", contents), _ignore, Event())

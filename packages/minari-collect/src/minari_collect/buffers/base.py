@@ -58,7 +58,7 @@ class Buffer(ABC):
     @property
     @abstractmethod
     def row_nbytes(self) -> int:
-        """About how much memory a row takes; 0 before the first value."""
+        """Approximate size of a row in bytes; 0 before the first value."""
 
 
 def encode_flags(flags: Array) -> ColumnGroup:

@@ -26,12 +26,12 @@ class Recorder(Protocol):
 
     @property
     def buffered_steps(self) -> int:
-        """How many steps are held in memory."""
+        """Number of steps held in memory."""
         ...
 
     @property
     def episodes(self) -> int:
-        """How many episodes with at least one step are held in memory."""
+        """Number of episodes in memory that have at least one step."""
         ...
 
     def end(self) -> None:
@@ -101,12 +101,12 @@ class EpisodeCollector:
 
     @property
     def buffered_steps(self) -> int:
-        """How many recorded steps are in memory."""
+        """Number of recorded steps held in memory."""
         return self._recorder.buffered_steps
 
     @property
     def unsaved_episodes(self) -> int:
-        """How many recorded episodes are in no dataset yet, unfinished ones included."""
+        """Number of recorded episodes that are in no dataset yet, unfinished ones included."""
         return self._staging.storage.total_episodes + self._recorder.episodes
 
     def finished_episodes(self) -> ShardFolder:

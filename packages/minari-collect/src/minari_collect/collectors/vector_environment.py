@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 elif _IS_BEFORE_1_0:
 
     class AnyVectorWrapper:
-        """What is needed of a wrapper: the older Gymnasium has two kinds of vector environments."""
+        """The interface of a wrapper: older Gymnasium has two kinds of vector environments."""
 
         def __init__(self, env):
             self.env = env

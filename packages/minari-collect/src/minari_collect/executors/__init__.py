@@ -1,1 +1,1 @@
-"""Where the workers of a run live: local processes, or a Ray cluster."""
+"""Executors, in which the workers of a run live: local processes, or a Ray cluster."""

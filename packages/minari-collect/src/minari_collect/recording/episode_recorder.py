@@ -93,13 +93,13 @@ class EpisodeRecorder:
 
     @property
     def buffered_steps(self) -> int:
-        """How many steps are held in memory."""
+        """Number of steps held in memory."""
         ended = len(self._finished) + (self.unfinished is not None)
         return self._rows - ended if ended else 0
 
     @property
     def episodes(self) -> int:
-        """How many episodes with at least one step are held in memory."""
+        """Number of episodes in memory that have at least one step."""
         going_on = self.unfinished is not None and self._count_open_steps() > 0
         return len(self._finished) + going_on
 

@@ -26,7 +26,7 @@ class RecordedSpan:
 
     @property
     def total_steps(self) -> int:
-        """How many steps it has, once it is finished."""
+        """Number of its steps, once it is finished."""
         return self.last_row - self.first_row + self.spilled_steps
 
 

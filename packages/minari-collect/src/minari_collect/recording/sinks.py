@@ -19,7 +19,7 @@ class ShardSink(Protocol):
 
     @property
     def total_episodes(self) -> int:
-        """How many episodes are kept, since the last dataset was made."""
+        """Number of episodes kept since the last dataset was created."""
         ...
 
     def write(self, data: ShardData, unfinished: Beginning | None) -> None:

@@ -82,7 +82,7 @@ class VectorRecorder:
 
     @property
     def buffered_steps(self) -> int:
-        """How many steps are held in memory."""
+        """Number of steps held in memory."""
         if self._rows < 2:
             return 0
         steps = np.arange(self._rows - 1)[:, None]
@@ -90,7 +90,7 @@ class VectorRecorder:
 
     @property
     def episodes(self) -> int:
-        """How many episodes with at least one step are not written as a whole yet."""
+        """Number of episodes with at least one step that are not yet written as a whole."""
         ended = self._find_segments()
         return len(ended) + int(np.count_nonzero(ended.going_on < self._rows - 1))
 

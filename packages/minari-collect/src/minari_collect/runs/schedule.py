@@ -84,12 +84,12 @@ class Schedule:
 
     @property
     def outputs(self) -> list[TaskOutput]:
-        """What has been collected, in the order of the episodes."""
+        """The outputs collected so far, in the order of their episodes."""
         return [self._outputs[first] for first in self._firsts]
 
     @property
     def failures(self) -> list[Failure]:
-        """What failed too often, as far as it is needed."""
+        """The failures of episodes that failed too often and are still needed."""
         stop = self._find_needed_stop() if self._failures else None
         return [self._failures[e] for e in sorted(self._failures) if stop is None or e < stop]
 

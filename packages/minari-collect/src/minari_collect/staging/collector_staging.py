@@ -73,7 +73,7 @@ class CollectorStaging:
 
     @property
     def total_episodes(self) -> int:
-        """How many episodes are staged."""
+        """Number of staged episodes."""
         return self._storage.total_episodes
 
     def write(self, data: ShardData, unfinished: Beginning | None) -> None:

@@ -39,7 +39,7 @@ class StagedShards:
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """What a journal says."""
+    """The contents of a journal."""
 
     metadata: JsonObject
     """The metadata of the staged shards."""

@@ -102,4 +102,4 @@ class VectorBuffer(ABC):
     @property
     @abstractmethod
     def row_nbytes(self) -> int:
-        """About how much memory the values of all environments take; 0 before the first."""
+        """Approximate size of the values of all environments in bytes; 0 before the first."""

@@ -63,7 +63,7 @@ class VectorRows:
 
     @property
     def row_nbytes(self) -> int:
-        """About how much memory a row takes; 0 before the first value."""
+        """Approximate size of a row in bytes; 0 before the first value."""
         return self.observations.row_nbytes + self.actions.row_nbytes
 
     def grow(self, capacity: int) -> None:

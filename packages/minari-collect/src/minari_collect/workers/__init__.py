@@ -1,1 +1,1 @@
-"""What runs in a worker of a collection run: one task, its policy and environment."""
+"""The worker of a collection run: one task, its policy and environment."""

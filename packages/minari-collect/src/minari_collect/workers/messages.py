@@ -31,7 +31,7 @@ Transport: TypeAlias = Literal["folder", "result", "remote"]
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What all episodes of a run have in common."""
+    """The recipe that all episodes of a run have in common."""
 
     env: EnvLike
     """The id or the spec of an environment, or a function that makes one."""

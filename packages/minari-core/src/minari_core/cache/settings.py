@@ -1,4 +1,4 @@
-"""Where the cache lies, and how large it may be."""
+"""The settings of the cache: its folder, and how large it may be."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ ColumnReader: TypeAlias = "Callable[[object, str], Column]"
 
 
 class Column(ABC):
-    """How values lie in flat arrays. Columns are immutable and compare by content."""
+    """A layout of values in flat arrays. Columns are immutable and compare by content."""
 
     kind: ClassVar[str]
     """The word that names this column in a manifest."""

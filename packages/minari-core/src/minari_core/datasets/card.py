@@ -36,7 +36,7 @@ _WORTH_SAYING = ("algorithm_name", "author", "author_email", "code_permalink")
 
 
 class DatasetCard:
-    """What the creator of a dataset says about it."""
+    """The description that the creator of a dataset gives of it."""
 
     def __init__(self, **details: Unpack[DatasetDetails]) -> None:
         """Take what is said.

@@ -24,7 +24,7 @@ _LONGEST_KEY = 60
 
 @dataclass(slots=True)
 class _Budget:
-    """How many elements and subspaces a space may still have, however it is nested."""
+    """The numbers of elements and subspaces that a space may still have, however it is nested."""
 
     elements: int = _MOST_ELEMENTS
     spaces: int = _MOST_SPACES

@@ -55,7 +55,7 @@ class EpisodeData:
 
     @property
     def final_observation_known(self) -> bool:
-        """Whether it is known what the last action led to; the metadata says so if it is not.
+        """Whether the observation after the last action is known; metadata says so if it is not.
 
         If False, there are T observations, and samplers leave the last step out unless asked.
         """
@@ -95,7 +95,7 @@ class EpisodeMetadata:
 
     @property
     def final_observation_known(self) -> bool:
-        """Whether it is known what the last action led to."""
+        """Whether the observation after the last action is known."""
         return is_final_observation_known(self.metadata)
 
     def __getitem__(self, key: str) -> Any:
@@ -150,7 +150,7 @@ class EpisodeBuffer:
 
     @property
     def final_observation_known(self) -> bool:
-        """Whether it is known what the last action led to: unless the metadata denies it."""
+        """Whether the observation after the last action is known: unless the metadata denies it."""
         return is_final_observation_known(self.metadata)
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""What the default callback stores of an episode's rewards in its metadata, now and anew.
+"""The metadata that the default callback stores of an episode's rewards, computed and recomputed.
 
 Rewards that are relabelled make it untrue, while a key of the same name that somebody else wrote
 means something else. An episode that is read remembers which rewards it was read with.

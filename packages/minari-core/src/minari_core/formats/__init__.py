@@ -1,1 +1,1 @@
-"""What lies on disk: the columnar format, the public Minari's formats, and their verification."""
+"""The formats on disk: the columnar one, those of the public Minari, and their verification."""

@@ -22,7 +22,7 @@ from minari_core.storage.base import Storage
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """Where the code of a format is, as ``module:name``; it is imported when it is first needed."""
+    """The code of a format, as ``module:name``, which is imported when it is first needed."""
 
     storage: str
     """Its class of `Storage`, which has ``open`` and ``create``; see `StorageClass`."""
@@ -54,7 +54,7 @@ DEFAULT_FORMAT = "columnar"
 
 
 class StorageClass(Protocol):
-    """What is asked of the storage class of a registered format itself."""
+    """The interface of the storage class of a registered format."""
 
     def check_space(self, space: Space[Any], where: str) -> None:
         """Raise unless it can hold every value of a space; see `Storage.check_space`."""

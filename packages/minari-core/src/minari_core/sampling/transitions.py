@@ -50,7 +50,7 @@ _WHERE = {
 
 @dataclass(frozen=True, slots=True)
 class BatchOrigin:
-    """Where the transitions of a batch come from; ids are looked up only if somebody asks."""
+    """The origin of the transitions of a batch; ids are looked up only on request."""
 
     steps: EpisodeSteps
     """The steps of the view."""

@@ -65,7 +65,7 @@ class MetadataConformance(StorageCase):
             self._expect_metadata(storage, before, [metadata[0], {**metadata[1], "x": name}])
 
     def test_none_takes_a_value_away(self) -> None:
-        """Whether it was there or not."""
+        """Reject the removal of a value, whether it was there or not."""
         storage = self._fill(2, 1)
         before = self._read_all(storage)
         storage.update_episode_metadata([{"grade": 1, "n": {"a": 1}}, {"blob": b"\0"}])
@@ -154,7 +154,7 @@ class MetadataConformance(StorageCase):
         )
 
     def test_episodes_are_added_and_compacted_after_a_change(self) -> None:
-        """What was changed stays with its episode, also in another storage."""
+        """Keep changed metadata with its episode, also in another storage."""
         storage = self._fill(2, 1)
         storage.append_episodes([simple_episode(2, 3)])
         storage.update_episode_metadata([{"grade": 1}], [1])
@@ -173,7 +173,7 @@ class MetadataConformance(StorageCase):
         expect_same(found, [merged[3], merged[1], *merged], "metadata")
 
     def test_fingerprints_are_of_steps_alone(self) -> None:
-        """What is kept of the steps under a fingerprint goes on being right."""
+        """Keep fingerprints as they are, so that what is cached under them stays right."""
         storage = self._fill(2, 1)
         before = storage.fingerprint()
         storage.update_episode_metadata([{"x": 1}], [0])

@@ -227,7 +227,7 @@ class StorageConformance(AppendingConformance, MetadataConformance):
                     expect_same(found, rows, f"{name}: observations")
 
     def test_copies_can_be_written_to(self) -> None:
-        """What is read with ``copy=True`` is the caller's own."""
+        """Return arrays of the caller's own when ``copy=True`` is passed."""
         for name, space in self.spaces_to_hold().items():
             space.seed(2)
             storage = self.new_storage(space, MOVE)

@@ -51,7 +51,7 @@ class Remote(ABC):
 
     @property
     def label(self) -> str:
-        """What it is called in a message; the public one has always been called so."""
+        """The remote's name in messages; the public one has always been called so."""
         return f"the remote{' Farama server' if self.url in DEFAULT_REMOTES else ''}"
 
     @abstractmethod

@@ -110,7 +110,7 @@ def _read(response: requests.Response) -> bytes:
 
 
 class _Measured(io.RawIOBase):
-    """What arrives at a socket, unless it is next to nothing for too long."""
+    """The bytes that arrive at a socket, unless they are next to none for too long."""
 
     def __init__(self, raw: io.RawIOBase) -> None:
         super().__init__()

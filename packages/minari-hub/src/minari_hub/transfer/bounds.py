@@ -195,7 +195,7 @@ def run_within(seconds: float, work: Callable[[], Result], what: str) -> Result:
 
 
 class _Answer(Generic[Result]):
-    """What a function returned or raised in another thread."""
+    """The value that a function returned, or the error that it raised, in another thread."""
 
     def __init__(self, work: Callable[[], Result]) -> None:
         self._work = work

@@ -32,7 +32,7 @@ RETRIES = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long to wait between tries, and when to give up."""
+    """The delays between tries, and the time to give up."""
 
     give_up_after: float = 90.0
     """Seconds after which a fault is no longer taken as transient."""

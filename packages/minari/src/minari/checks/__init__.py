@@ -1,1 +1,1 @@
-"""Checks of what recorded data means, as verifying is of its bytes."""
+"""Checks of the meaning of recorded data, as verification checks its bytes."""

@@ -43,7 +43,7 @@ class ElementCheck(Check, Generic[_State]):
 
 @dataclass(slots=True)
 class _Range:
-    """How many rows there are of a column, and how many at each end of their range."""
+    """Counts of the rows of a column, and of those at each end of its range."""
 
     rows: int
     low: npt.NDArray[Any]
@@ -114,7 +114,7 @@ class RangeCheck(ElementCheck[_Range]):
 
 @dataclass(slots=True)
 class _Doubles:
-    """Which elements have had the same values so far."""
+    """The pairs of elements that have had the same values so far."""
 
     group: npt.NDArray[np.int64]
     distinct: npt.NDArray[np.int64]

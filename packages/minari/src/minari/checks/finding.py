@@ -1,4 +1,4 @@
-"""What a check is, and what it finds."""
+"""The interface of a check, and of its findings."""
 
 from __future__ import annotations
 

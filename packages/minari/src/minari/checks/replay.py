@@ -1,4 +1,4 @@
-"""The check that needs the environment: do recorded seeds and actions lead to what was recorded?"""
+"""The check that needs the environment: replay recorded actions, and compare the results."""
 
 from __future__ import annotations
 

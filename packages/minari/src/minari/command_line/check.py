@@ -1,4 +1,4 @@
-"""``minari check``: whether recorded data means what it should."""
+"""``minari check``: find recorded data that hardly means what it should."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page shows of a dataset, as plain values, from whatever storage it has.
+"""The data that the page shows, as plain values, from whatever storage the dataset has.
 
 Rows of an episode of T steps share one axis: observation and info t are those before action t,
 and row T is what the last action led to, where that is known.
@@ -130,7 +130,7 @@ class PageData:
         Args:
             position: The position in the dataset.
         """
-        (entry,) = self._storage.read_episode_metadata([self._stored(position)])
+        (entry,) = self._storage.read_episode_metadata([self._get_index(position)])
         return {
             "position": position,
             "id": entry.id,
@@ -288,7 +288,7 @@ class PageData:
         except MinariError as error:
             self._found = [["warning", str(error)]]
 
-    def _stored(self, position: int) -> int:
+    def _get_index(self, position: int) -> int:
         if not 0 <= position < len(self._indices):
             raise LookupError(f"there is no episode {position} among {len(self._indices)}")
         return int(self._indices[position])
@@ -302,7 +302,7 @@ class PageData:
     def _list_columns(self, position: int) -> list[EpisodeColumn]:
         columns = self._columns.get(position)
         if columns is None:
-            columns = list(self._find_columns(self._stored(position)))
+            columns = list(self._find_columns(self._get_index(position)))
             self._columns[position] = columns
             while len(self._columns) > _MOST_COLUMNS_KEPT:
                 self._columns.popitem(last=False)
@@ -326,7 +326,7 @@ class PageData:
                 yield EpisodeColumn(path, role, keys, kind, shape, dtype, rows)
 
     def _read_rows(self, column: EpisodeColumn, position: int, start: int, stop: int) -> Any:
-        rows = self._read_group(self._stored(position), column.role, start, stop)
+        rows = self._read_group(self._get_index(position), column.role, start, stop)
         for key in column.keys:
             rows = rows[key]
         return rows

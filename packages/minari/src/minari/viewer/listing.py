@@ -37,7 +37,7 @@ class QueryError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """Which episodes to list, and in which order."""
+    """A selection of episodes to list, and their order."""
 
     sort: str = "id"
     """``id``, ``length``, ``return``, ``seed``, ``end`` or a key of the metadata."""
@@ -53,7 +53,7 @@ class Query:
 
 @dataclass(slots=True)
 class _Columns:
-    """What is known of all episodes, each of shape (episodes,)."""
+    """The known properties of all episodes, each of shape (episodes,)."""
 
     numbers: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
     returns: npt.NDArray[np.float64] | None = None

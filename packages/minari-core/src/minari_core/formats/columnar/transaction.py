@@ -52,7 +52,7 @@ class ShardSource(Protocol):
 
 
 class Widening(Enum):
-    """What happens to shards with another dtype than those before them, which a wider one holds."""
+    """The treatment of shards of another dtype than earlier ones, where a wider one holds both."""
 
     REFUSED = "refused"
     """They are an error."""

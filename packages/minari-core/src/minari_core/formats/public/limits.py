@@ -1,4 +1,4 @@
-"""How much memory the arrays of a file may take, whatever the file claims.
+"""Bounds on the memory that the arrays of a file may take, whatever the file claims.
 
 A compressed or damaged file of a few kilobytes can stand for gigabytes. Half a gigabyte of what a
 dataset's metadata leads one to expect is read, however well it is compressed; beyond that, as much
@@ -110,14 +110,14 @@ def check_limit(nbytes: int, limit: int) -> None:
 
 
 class Budget:
-    """How much memory what is read of a file may still take."""
+    """The memory that values read from a file may still take."""
 
     def __init__(self, nbytes: int) -> None:
         self._left = nbytes
 
     @property
     def left(self) -> int:
-        """What may still be taken."""
+        """Number of bytes that may still be taken."""
         return self._left
 
     def take(self, nbytes: int) -> None:

@@ -16,7 +16,7 @@ _ELEMENTS_AT_ONCE = 1 << 18
 
 @dataclass(slots=True)
 class _Seen:
-    """Where something was seen first, and how often."""
+    """The first occurrence of something, and the number of occurrences."""
 
     file: str
     episode: int | None

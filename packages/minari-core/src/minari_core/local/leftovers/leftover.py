@@ -36,7 +36,7 @@ class Leftover:
 
     @property
     def age_seconds(self) -> float:
-        """How long ago it changed last."""
+        """Seconds since it last changed."""
         return max(0.0, time.time() - self.changed)
 
     @property
@@ -47,7 +47,7 @@ class Leftover:
 
 @dataclass(frozen=True, slots=True)
 class Worth:
-    """What is in a staged folder."""
+    """The contents of a staged folder, and their worth."""
 
     dataset_id: str = ""
     """The dataset that it was to become."""
@@ -57,7 +57,7 @@ class Worth:
 
 @dataclass(frozen=True, slots=True)
 class StagedKind:
-    """What the folders in the staging area are whose names begin alike."""
+    """A kind of folders in the staging area, whose names begin alike."""
 
     name: str
     """What one is called."""

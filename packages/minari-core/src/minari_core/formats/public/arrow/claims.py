@@ -26,7 +26,7 @@ _UNCOMPRESSED = -1
 
 @dataclass(frozen=True, slots=True)
 class BatchClaim:
-    """What a batch of rows, or of the values of a dictionary, claims to be."""
+    """The claims of a batch of rows, or of a dictionary's values, about its own size."""
 
     rows: int
     """The number of its rows; 0 for a dictionary."""

@@ -26,7 +26,7 @@ _MOST_FIELDS, _DEEPEST = 1 << 16, 8
 
 @dataclass(frozen=True, slots=True)
 class PageClaims:
-    """What all pages of a file claim to be."""
+    """The claims of all pages of a file about their own size."""
 
     largest: int
     """The size of the largest page when it is unpacked."""

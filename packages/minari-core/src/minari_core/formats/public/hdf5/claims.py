@@ -1,4 +1,4 @@
-"""How much memory HDF5 would take for parts of a file, before it is asked to read them.
+"""Estimate the memory that HDF5 would take for parts of a file, before it reads them.
 
 A row of variable length lies in a heap; in its place are its length and where in the heap it lies.
 Rows may share what lies there, so that a small file can stand for much. A packed chunk is unpacked
