@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,3 +69,23 @@ def test_a_storage_shows_its_format_its_place_and_its_size(datasets_root: Path) 
         minari.delete_dataset("tests/shown-v0")
     storage = MemoryStorage(POSITION, MOVE)
     assert repr(storage) == "MemoryStorage(data_format='memory', total_episodes=0)"
+
+
+def test_a_notebook_shows_tables_in_which_everything_is_text() -> None:
+    dataset = create()
+    hostile = "</td><script>alert(1)</script>"
+    dataset.storage.update_metadata({"description": hostile, "author": [hostile]})
+    episode = replace(dataset[1], metadata={hostile: hostile}, infos={hostile: [hostile]})
+    batches = dataset.sample_transitions(7), dataset.sample_sequences(3, 5)
+
+    shown = [each._repr_html_() for each in (dataset, episode, *batches)]
+
+    for text in shown:
+        assert text.startswith("<table><caption>")
+        assert "<script>" not in text
+    assert "<tr><th>episodes</th><td>2</td></tr><tr><th>steps</th><td>100</td></tr>" in shown[0]
+    assert "&lt;script&gt;" in shown[0]
+    assert "<caption>Episode 1</caption>" in shown[1]
+    assert "<tr><th>observations</th><td>float64[51, 2]</td></tr>" in shown[1]
+    assert "<caption>7 transitions</caption>" in shown[2]
+    assert "<tr><th>mask</th><td>bool[3, 5]</td></tr>" in shown[3]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -116,11 +117,35 @@ def outline(value: object) -> str:
     return format_value(value)
 
 
-def outline_fields(item: object, names: Iterable[str]) -> list[str]:
-    """Write ``name=outline`` for each attribute that is neither None nor an empty dict."""
+def list_outlines(item: object, names: Iterable[str]) -> list[tuple[str, str]]:
+    """List name and outline of each attribute that is neither None nor an empty dict."""
     values = {name: getattr(item, name) for name in names}
     return [
-        f"{name}={outline(value)}"
+        (name, outline(value))
         for name, value in values.items()
         if value is not None and not (isinstance(value, Mapping) and not value)
     ]
+
+
+def outline_fields(item: object, names: Iterable[str]) -> list[str]:
+    """Write ``name=outline`` for each attribute that is neither None nor an empty dict."""
+    return [f"{name}={text}" for name, text in list_outlines(item, names)]
+
+
+def make_html_table(title: object, rows: Iterable[tuple[str, object]]) -> str:
+    """Make the table that a notebook shows of an object; whatever is in it is text.
+
+    Args:
+        title: What stands above it.
+        rows: Names and values; those of None and of empty text are left out.
+
+    Example:
+        >>> make_html_table("<a>", [("steps", 3), ("author", None)])
+        '<table><caption>&lt;a&gt;</caption><tr><th>steps</th><td>3</td></tr></table>'
+    """
+    lines = "".join(
+        f"<tr><th>{html.escape(name)}</th><td>{html.escape(str(value))}</td></tr>"
+        for name, value in rows
+        if value is not None and value != ""
+    )
+    return f"<table><caption>{html.escape(str(title))}</caption>{lines}</table>"

@@ -25,11 +25,12 @@ from minari_core.errors import (
     DatasetIdError,
     EpisodeIndexError,
     IncompatibleDatasetsError,
+    MinariError,
     SamplingError,
 )
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.formats.registry import open_storage
-from minari_core.messages import format_value
+from minari_core.messages import format_value, make_html_table
 from minari_core.random_stream import RandomStream
 from minari_core.sampling.dataset_methods import TrainingMethods
 from minari_core.storage.base import Storage
@@ -109,6 +110,26 @@ class MinariDataset(DescribedDataset, TrainingMethods):
             f"MinariDataset({self.id!r}, total_episodes={self.total_episodes}, "
             f"total_steps={self.total_steps})"
         )
+
+    def _repr_html_(self) -> str:
+        """A table of what the dataset is, for notebooks; nothing that it names is made or run."""
+        try:
+            spec = self.env_spec
+            environment: object = None if spec is None else spec.id
+        except MinariError as error:
+            environment = f"its spec cannot be read: {error}"
+        metadata = self.metadata
+        rows: list[tuple[str, object]] = [
+            ("episodes", self.total_episodes),
+            ("steps", self.total_steps),
+            ("environment", environment),
+            ("observations", self.observation_space),
+            ("actions", self.action_space),
+            *((key, metadata.get(key)) for key in ("description", "author", "algorithm_name")),
+            ("format", self._storage.data_format),
+            ("folder", self._storage.data_path),
+        ]
+        return make_html_table(self.id, rows)
 
     @property
     def total_episodes(self) -> int:

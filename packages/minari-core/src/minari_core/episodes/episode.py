@@ -12,7 +12,7 @@ import numpy.typing as npt
 from minari_core.episodes.appending import append_info, append_row
 from minari_core.episodes.final_observation import is_final_observation_known
 from minari_core.errors import DataError
-from minari_core.messages import outline_fields
+from minari_core.messages import list_outlines, make_html_table, outline_fields
 
 _COLUMNS = ("observations", "actions", "rewards", "terminations", "truncations")
 _STEP_KEYS = ("observation", "action", "reward", "terminated", "truncated")
@@ -76,6 +76,13 @@ class EpisodeData:
         parts += outline_fields(self, (*_COLUMNS, "infos", "extras"))
         parts += [f"seed={self.seed}", f"options={self.options}", f"metadata={self.metadata}"]
         return f"EpisodeData({', '.join(parts)})"
+
+    def _repr_html_(self) -> str:
+        """A table of the same, for notebooks."""
+        rows: list[tuple[str, object]] = [("steps", len(self))]
+        rows += list_outlines(self, (*_COLUMNS, "infos", "extras"))
+        rows += [("seed", self.seed), ("options", self.options), ("metadata", self.metadata)]
+        return make_html_table(f"Episode {self.id}", rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from minari_core.errors import SamplingError
 from minari_core.formats.columnar.reading import ShardedStorage
-from minari_core.messages import outline_fields
+from minari_core.messages import list_outlines, make_html_table, outline_fields
 from minari_core.sampling.gathering.binding import bind_step_infos, find_gatherer
 from minari_core.sampling.gathering.gatherers import Gatherer, fill_again
 from minari_core.sampling.gathering.hiding import bare_arrays, hide_rows
@@ -108,6 +108,11 @@ class TransitionBatch:
         """Shapes and dtypes instead of values."""
         shown = outline_fields(self, (item.name for item in fields(self) if item.name != "origin"))
         return f"TransitionBatch({', '.join(shown)})"
+
+    def _repr_html_(self) -> str:
+        """A table of the same, for notebooks."""
+        shown = (item.name for item in fields(self) if item.name != "origin")
+        return make_html_table(f"{len(self)} transitions", list_outlines(self, shown))
 
     def __len__(self) -> int:
         """The number of transitions."""

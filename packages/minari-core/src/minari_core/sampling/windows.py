@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from minari_core.errors import SamplingError
 from minari_core.formats.columnar.reading import ShardedStorage
-from minari_core.messages import outline_fields
+from minari_core.messages import list_outlines, make_html_table, outline_fields
 from minari_core.sampling.gathering.binding import bind_step_infos, find_gatherer
 from minari_core.sampling.gathering.gatherers import Gatherer
 from minari_core.sampling.gathering.hiding import hide_rows
@@ -69,6 +69,11 @@ class SequenceBatch:
         """Shapes and dtypes instead of values."""
         shown = outline_fields(self, (item.name for item in fields(self)))
         return f"SequenceBatch({', '.join(shown)})"
+
+    def _repr_html_(self) -> str:
+        """A table of the same, for notebooks."""
+        shown = list_outlines(self, (item.name for item in fields(self)))
+        return make_html_table(f"{len(self)} windows", shown)
 
     def __len__(self) -> int:
         """The number of windows."""
