@@ -32,6 +32,7 @@ ORDER = {
         formats.shards
         formats.columnar
         formats.public
+        formats.public.storage
         formats.public.hdf5 formats.public.arrow
         formats
         formats.verification

@@ -121,6 +121,17 @@ def name_damage(where: str) -> Iterator[None]:
         raise DatasetDamagedError(said) from error
 
 
+@contextmanager
+def wrap_write_errors(path: Path) -> Iterator[None]:
+    """Turn an error of the file system into a `DatasetWriteError` that names a file or folder."""
+    try:
+        yield
+    except MinariError:
+        raise
+    except OSError as error:
+        raise DatasetWriteError(f"{path} could not be written: {error}") from error
+
+
 def replace_file(target: Path, text: bytes) -> None:
     """Replace a file atomically, and flush it to the disk.
 

@@ -21,7 +21,7 @@ from minari_collect.workers.messages import (
     ShardRemote,
     TaskOutput,
 )
-from minari_collect.workers.transport import receive_output, wrap_write_errors
+from minari_collect.workers.transport import receive_output
 from minari_core.errors import (
     DatasetBusyError,
     DatasetDamagedError,
@@ -29,7 +29,7 @@ from minari_core.errors import (
     DatasetWriteError,
     RecordingError,
 )
-from minari_core.files import LOCK_FILES, LOCK_NAME, make_folder, replace_file
+from minari_core.files import LOCK_FILES, LOCK_NAME, make_folder, replace_file, wrap_write_errors
 from minari_core.formats.columnar.manifest import Manifest, Snapshot, read_manifest
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.json_values import JsonValue

@@ -20,9 +20,8 @@ from minari_collect.collectors.vector import VectorDataCollector
 from minari_collect.staging.collector_staging import CollectorStaging
 from minari_collect.staging.journal import Beginning
 from minari_collect.workers.messages import INCOMPLETE_PREFIX, TaskOutput
-from minari_collect.workers.transport import wrap_write_errors
 from minari_core.episodes import ShardData
-from minari_core.files import sync_file
+from minari_core.files import sync_file, wrap_write_errors
 from minari_core.formats.columnar.manifest import Manifest, Snapshot, write_manifest
 from minari_core.formats.columnar.shard_folder import ShardFolder
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from minari_collect.workers.messages import INCOMPLETE_PREFIX, ShardRemote, TaskOutput, Transport
-from minari_core.errors import DatasetWriteError, RecordingError
-from minari_core.files import sync_file
+from minari_core.errors import RecordingError
+from minari_core.files import sync_file, wrap_write_errors
 
 _BLOCK = 8 << 20
 
@@ -102,17 +100,6 @@ def put_in_place(folder: Path, target: Path) -> None:
         if not target.exists():
             raise
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def wrap_write_errors(folder: Path) -> Iterator[None]:
-    """Raise errors of the file system as `DatasetWriteError`, with the name of the folder."""
-    try:
-        yield
-    except DatasetWriteError:
-        raise
-    except OSError as error:
-        raise DatasetWriteError(f"{folder} could not be written: {error}") from error
 
 
 def _resolve_file(folder: Path, name: str) -> Path:

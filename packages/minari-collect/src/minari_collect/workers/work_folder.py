@@ -16,9 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from minari_collect.workers.messages import INCOMPLETE_PREFIX, RUN_NAME, WORKER_PREFIX, Task
-from minari_collect.workers.transport import wrap_write_errors
 from minari_core.errors import DatasetWriteError
-from minari_core.files import LOCK_NAME
+from minari_core.files import LOCK_NAME, wrap_write_errors
 from minari_core.locks import FileLock
 
 _TEMPORARY_PREFIX = "minari-collect-"

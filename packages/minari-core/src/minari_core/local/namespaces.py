@@ -16,7 +16,7 @@ from minari_core.errors import (
     DatasetWriteError,
     NamespaceError,
 )
-from minari_core.files import make_folder, replace_file
+from minari_core.files import make_folder, replace_file, wrap_write_errors
 from minari_core.formats.columnar.manifest import normalize_metadata
 from minari_core.json_values import JsonObject, JsonValue
 from minari_core.local.dataset_id import check_namespace
@@ -200,8 +200,6 @@ def _find_existing(namespace: str) -> Path:
 
 
 def _write(folder: Path, content: dict[str, JsonValue]) -> None:
-    try:
+    with wrap_write_errors(folder):
         make_folder(folder)
         replace_file(folder / NAMESPACE_METADATA, json.dumps(content).encode("ascii"))
-    except OSError as error:
-        raise DatasetWriteError(f"{folder} could not be written: {error}") from error

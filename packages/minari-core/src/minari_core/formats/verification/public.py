@@ -10,7 +10,6 @@ import numpy as np
 
 from minari_core.errors import DatasetBusyError, MinariError
 from minari_core.formats.columnar.manifest import MANIFEST_NAME, Manifest
-from minari_core.formats.public.base import PublicStorage
 from minari_core.formats.public.checksums import (
     EpisodeChecksums,
     count_checksums,
@@ -20,6 +19,7 @@ from minari_core.formats.public.checksums import (
 )
 from minari_core.formats.public.files import OWN_KEY, count_episodes
 from minari_core.formats.public.metadata_file import list_checksums
+from minari_core.formats.public.storage.base import PublicStorage
 from minari_core.formats.verification.reading import EpisodeCheck, open_for_check
 from minari_core.formats.verification.report import (
     Findings,

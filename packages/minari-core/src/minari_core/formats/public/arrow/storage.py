@@ -34,7 +34,6 @@ from minari_core.formats.public.attributes import (
     nest_attributes,
     replace_attributes,
 )
-from minari_core.formats.public.base import PublicStorage
 from minari_core.formats.public.checksums import EpisodeChecksums
 from minari_core.formats.public.episode_writer import EpisodeWriter, MetadataWriter
 from minari_core.formats.public.files import (
@@ -50,6 +49,7 @@ from minari_core.formats.public.limits import (
     limit_nbytes,
 )
 from minari_core.formats.public.sidecar import COLUMNS_NAME, ENTRY, Sidecar, restore_sidecar
+from minari_core.formats.public.storage.base import PublicStorage
 
 try:
     import pyarrow as pa

@@ -26,7 +26,6 @@ from minari_core.errors import DataError, DatasetDamagedError, DatasetWriteError
 from minari_core.files import name_damage, sync_file, sync_folder
 from minari_core.formats.columnar.manifest import MANIFEST_NAME
 from minari_core.formats.public.attributes import Attributes, is_of_key, replace_attributes
-from minari_core.formats.public.base import PublicStorage
 from minari_core.formats.public.checksums import EpisodeChecksums
 from minari_core.formats.public.episode_writer import (
     EpisodeWriter,
@@ -54,6 +53,7 @@ from minari_core.formats.public.limits import estimate_nbytes
 from minari_core.formats.public.metadata_file import PublicManifest, parse_manifest
 from minari_core.formats.public.sidecar import COLUMNS_NAME, Sidecar
 from minari_core.formats.public.spaces import is_image_space
+from minari_core.formats.public.storage.base import PublicStorage
 
 _TEXT = h5py.string_dtype(encoding="utf-8")
 

@@ -22,7 +22,7 @@ from minari_core import (
     load_dataset,
     verify_dataset,
 )
-from minari_core.formats.public.base import PublicStorage
+from minari_core.formats.public.storage.base import PublicStorage
 from minari_core.testing.expectations import expect_same, expect_same_episode
 from tests.core.formats.public.test_checksums import (
     FORMATS,
@@ -208,7 +208,7 @@ def begun(tmp_path: Path, data_format: str, values: dict[str, Any] = RICH) -> Pa
     data = stored(tmp_path, data_format)
     killed(
         lambda: change(values, values, indices=[0, 2]),
-        "minari_core.formats.public.base.sync_folder",
+        "minari_core.formats.public.storage.folder.sync_folder",
     )
     assert len(list(data.glob(".update-*"))) == 1
     return data
@@ -251,7 +251,7 @@ def test_an_object_that_was_open_sees_a_killed_change_as_a_whole(
     wanted = list(opened)
     killed(
         lambda: change(RICH, RICH, indices=[0, 2]),
-        "minari_core.formats.public.base.sync_folder",
+        "minari_core.formats.public.storage.folder.sync_folder",
     )
     expect_changed(opened)
     for episode, before in zip(opened, wanted, strict=True):
@@ -267,7 +267,7 @@ def test_a_change_that_was_killed_before_it_happened_has_not(
     before = list(load_dataset("guarded-v0"))
     killed(
         lambda: change(RICH, RICH, indices=[0, 2]),
-        "minari_core.formats.public.base.replace_manifest",
+        "minari_core.formats.public.storage.folder.replace_manifest",
     )
     for episode, wanted in zip(load_dataset("guarded-v0"), before, strict=True):
         expect_same_episode(episode, wanted)
