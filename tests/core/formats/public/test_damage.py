@@ -348,3 +348,12 @@ def test_a_count_that_is_none_is_told(tmp_path: Path, data_format: str, count: o
     with pytest.raises(DatasetDamagedError, match="'total_episodes' is"):
         load_dataset("damaged-v0")
     assert not verify_dataset("damaged-v0").ok
+
+
+@pytest.mark.parametrize("own", [{}, {"": None}, {"infos": None}])
+def test_an_own_part_of_the_metadata_that_lost_its_contents_is_found(
+    tmp_path: Path, own: dict[str, Any]
+) -> None:
+    path = stored(tmp_path, "hdf5") / "metadata.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "minari_core": own}))
+    assert "minari_core" in str(verify_dataset("damaged-v0").problems)

@@ -112,7 +112,10 @@ def is_sealed(content: Mapping[str, Any]) -> bool:
     """Return whether ``metadata.json`` has, or once had, checksums of itself."""
     own = content.get(OWN_KEY)
     if OWN_KEY in content:
-        return isinstance(own, dict) and (_SEAL in own or _DESCRIBED in own)
+        # Every release has written a version into it.
+        if not isinstance(own, dict) or "version" not in own:
+            return True
+        return _SEAL in own or _DESCRIBED in own
     # Damage may have given the part another name.
     return any(isinstance(part, dict) and _DESCRIBED in part for part in content.values())
 
