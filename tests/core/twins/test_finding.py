@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from minari_core.cache.entries import list_entries
 from minari_core.cache.settings import cache_root
 from minari_core.errors import CacheError, DatasetWriteError
 from minari_core.messages import MinariWarning
+from minari_core.sampling.gathering import binding
 from minari_core.testing.expectations import expect_same
 from minari_core.twins import building, finding
 
@@ -142,6 +144,26 @@ def test_what_was_added_is_sampled_and_other_objects_keep_to_what_they_loaded(
     # Its steps were laid out before, and other columns are found now.
     batch = view.sample_transitions(50, columns=["rewards"], n_step=2)
     assert batch.rewards.max() < 100
+
+
+@every_format
+@pytest.mark.usefixtures("_on_disk")
+def test_a_view_that_was_sampled_finds_its_steps_anew_among_other_shards(
+    data_format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(building, "TARGET_SHARD_NBYTES", 1)
+    monkeypatch.setattr(building, "_PART_NBYTES", 1)
+    monkeypatch.setattr(binding, "ASSEMBLED_NBYTES", 0)
+    create(data_format)
+    dataset = load_dataset("a-v0")
+    view = dataset[1:]
+    view.sample_transitions(2)
+    # Without the info of the others it takes a column of another kind, and so several shards.
+    dataset.update_dataset_from_buffer([replace(episode(2, 100), infos={})])
+    assert len(dataset._find_columns().shard_counts()) == 4
+    found = view.transition_sampler(n_step=1, columns=["observations", "rewards"]).read(range(9))
+    assert found.rewards.tolist() == [0, 1, 2, 3, 0, 1, 2, 3, 4]
+    assert found.observations[:, 0].tolist() == [0, 2, 4, 6, 0, 2, 4, 6, 8]
 
 
 @every_format

@@ -25,8 +25,10 @@ from minari_core.twins.files import DatasetFiles, look_at_files
 
 CACHE_KIND = "columns"
 """The kind of the cache's entries that are twins."""
-MEMORY_NBYTES = 32 << 20
+MEMORY_NBYTES = 256 << 20
 """The size up to which a twin is in memory, and nothing of it on the disk."""
+WORKER_NBYTES = 32 << 20
+"""The same in a worker of another process, of which there are many with the same dataset."""
 MOST_NBYTES = 1 << 30
 """The size up to which it is in memory where the cache cannot be used."""
 
@@ -115,7 +117,10 @@ def _make_twin(storage: Storage, folder: Path, files: DatasetFiles) -> ShardedSt
         build_in_folder(storage, target, compresses=is_packed)
         check_same()
 
-    if max(raw, files.nbytes) <= MEMORY_NBYTES:
+    is_worker = multiprocessing.parent_process() is not None
+    if max(raw, files.nbytes) <= (
+        min(WORKER_NBYTES, MEMORY_NBYTES) if is_worker else MEMORY_NBYTES
+    ):
         twin = _build_in_memory(storage, "")
         check_same()
         return twin
