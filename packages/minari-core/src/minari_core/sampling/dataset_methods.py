@@ -357,7 +357,7 @@ class TrainingMethods:
     def _steps(self, options: TransitionOptions | SequenceOptions) -> EpisodeSteps:
         columns, layout = self._find_columns(), options.layout
         return self._remember(
-            ("steps", columns, *layout.values()),
+            ("steps", columns.index, *layout.values()),
             lambda: EpisodeSteps(columns, self._indices, **layout),
         )
 
