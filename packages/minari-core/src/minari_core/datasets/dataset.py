@@ -28,7 +28,6 @@ from minari_core.errors import (
     MinariError,
     SamplingError,
 )
-from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.formats.registry import open_storage
 from minari_core.messages import format_value, make_html_table
 from minari_core.random_stream import RandomStream
@@ -371,13 +370,6 @@ class MinariDataset(DescribedDataset, TrainingMethods):
         self._append(
             self._storage.append_episodes(prepare_new_episodes(buffer, self.observation_space))
         )
-
-    def _find_columns(self) -> ShardedStorage:
-        if isinstance(self._storage, ShardedStorage):
-            return self._storage
-        from minari_core.twins.finding import find_columns  # only for formats of whole episodes
-
-        return find_columns(self._storage)
 
     def _append(self, added: range) -> None:
         self._samplers = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from abc import abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar, cast
 
@@ -43,9 +42,13 @@ class TrainingMethods:
     _stream: RandomStream
     _samplers: dict[Hashable, Any]
 
-    @abstractmethod
     def _find_columns(self) -> ShardedStorage:
         """Return the storage that holds the columns of these episodes, under the same indices."""
+        if isinstance(self._storage, ShardedStorage):
+            return self._storage
+        from minari_core.twins.finding import find_columns  # only for formats of whole episodes
+
+        return find_columns(self._storage)
 
     def sample_transitions(
         self,
