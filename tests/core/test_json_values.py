@@ -30,8 +30,22 @@ def test_no_whole_number_is_too_large_for_json() -> None:
         assert same
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(b"", b"\0\xff\n"),
+        *(1j, complex(-0.0, float("nan")), complex(float("-inf"), -0.0)),
+        *(np.array([1j, complex("nan")]), np.zeros((0, 2), np.complex64)),
+    ],
+)
+def test_bytes_and_complex_numbers_are_read_back_to_the_bit(value: Any) -> None:
+    text = to_json_text({"x": [value], 5: value}, "value")
+    json.loads(text, parse_constant=pytest.fail)
+    expect_same(from_json_text(text), {"x": [value], 5: value})
+
+
 def test_what_json_cannot_keep_is_an_error_that_says_where() -> None:
-    for value in (object(), b"x", 1j, {1, 2}, np.array([1j]), np.array(["x"], dtype=object)):
+    for value in (object(), {1, 2}, np.array(["x"], dtype=object), np.array([1], "M8[s]")):
         with pytest.raises(DataError, match=r"options\.a\[1\]"):
             to_json_text({"a": [0, value]}, "options")
     deep: list[Any] = []
@@ -62,6 +76,11 @@ def test_what_json_cannot_keep_is_an_error_that_says_where() -> None:
         '{"$float":"x"}',
         '{"$int":5}',
         '{"$int":"zz"}',
+        '{"$bytes":5}',
+        '{"$bytes":"0"}',
+        '{"$complex":5}',
+        '{"$complex":[1,"x"]}',
+        '{"$complex":[1,2,3]}',
         '{"$text":[-1]}',
         '{"$text":["a"]}',
         '{"$tuple":3}',

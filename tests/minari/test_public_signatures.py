@@ -102,7 +102,8 @@ def list_broken_calls(found: Callable[..., object], signature: str) -> Iterator[
         if name.startswith("*"):
             continue
         aliases = {name, SAME.get(name, name)}
-        if not aliases & keywords and inspect.Parameter.VAR_KEYWORD not in takes_any:
+        # Another name of it is the same by position alone.
+        if name not in keywords and inspect.Parameter.VAR_KEYWORD not in takes_any:
             yield f"no argument {name}"
         elif (
             position < until

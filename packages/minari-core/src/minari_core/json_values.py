@@ -3,9 +3,10 @@
 Plain values look as in any JSON. What JSON cannot say is an object with one ``$`` key:
 ``{"$array": {"dtype": "<f8", "shape": [2], "data": [0.5, 1.0]}}``, ``{"$tuple": [1, 2]}``,
 ``{"$float": "nan"}`` for values that are not finite, ``{"$int": "0x1f…"}`` for whole numbers
-beyond 64 bits, ``{"$text": [code points]}`` for text with two surrogates in a row, which JSON
-reads back as the one character that they encode, and ``{"$dict": [[key, value], …]}`` for a dict
-with keys that are not text, that start with ``$``, or that have such surrogates.
+beyond 64 bits, ``{"$complex": [real, imaginary]}``, ``{"$bytes": "00ff"}``, ``{"$text": [code
+points]}`` for text with two surrogates in a row, which JSON reads back as the one character that
+they encode, and ``{"$dict": [[key, value], …]}`` for a dict with keys that are not text, that start
+with ``$``, or that have such surrogates.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ JsonObject: TypeAlias = dict[str, JsonValue]
 NOT_PLAIN = "its key is not text that JSON can keep"
 """The reason for leaving out a column whose key is not plain; see `is_plain_key`."""
 
-_ARRAY_KINDS = "biufU"
+_ARRAY_KINDS = "biufcU"
+# An item of a larger number has no exact counterpart among Python's own.
+_LARGEST_ITEM_NBYTES = {"c": 16, "U": math.inf}
 # Reading is recursive, and must have room wherever it is called from.
 _DEEPEST = 100
 _LONGEST_PATH = 60
@@ -43,8 +46,8 @@ def to_json_text(value: object, where: str) -> str:
     """Write a value as JSON.
 
     Args:
-        value: None, booleans, numbers, text, lists, tuples, dicts, numpy scalars and arrays of
-            numbers, nested in any way.
+        value: None, booleans, numbers, text, bytes, lists, tuples, dicts, numpy scalars and
+            arrays of numbers, nested in any way.
         where: The value's name for an error message.
 
     Raises:
@@ -107,6 +110,10 @@ def _mark(value: object, where: str, depth: int) -> object:
         return int(value) if abs(value) <= _LARGEST_PLAIN_INT else {"$int": hex(value)}
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else {"$float": repr(float(value))}
+    if isinstance(value, complex):
+        return {"$complex": [_mark(value.real, where, 0), _mark(value.imag, where, 0)]}
+    if isinstance(value, bytes):
+        return {"$bytes": value.hex()}
     if depth >= _DEEPEST:
         raise DataError(f"{where[:_LONGEST_PATH]}…: nested more than {_DEEPEST} deep")
     depth += 1
@@ -133,7 +140,7 @@ def _mark_array(value: object, where: str) -> object:
     if array.dtype.kind == "U" and array.ndim == 0:
         return _mark(str(array[()]), where, 0)
     kind, itemsize = array.dtype.kind, array.dtype.itemsize
-    if kind not in _ARRAY_KINDS or (itemsize > 8 and kind != "U"):
+    if kind not in _ARRAY_KINDS or itemsize > _LARGEST_ITEM_NBYTES.get(kind, 8):
         raise DataError(f"{where}: an array of dtype {array.dtype} cannot be kept as JSON")
     if kind == "U" and itemsize * max(array.size, 1) > _LARGEST_TEXT_ARRAY_NBYTES:
         raise DataError(
@@ -156,6 +163,10 @@ def _unmark(value: object) -> object:
             return float(content)
         if key == "$int":
             return int(content, 16)
+        if key == "$complex":
+            return complex(*(_unmark(part) for part in content))
+        if key == "$bytes":
+            return bytes.fromhex(content)
         if key == "$text":
             return "".join(map(chr, content))
         if key == "$dict":

@@ -57,9 +57,11 @@ class _Deserializer:
     register = staticmethod(register_space_reader)
     """Register a function for the ``"type"`` that the JSON of a space has."""
 
-    def __call__(self, space: str | Mapping[str, Any]) -> spaces.Space[Any]:
+    def __call__(self, space_dict: str | Mapping[str, Any]) -> spaces.Space[Any]:
         """Return the space that `serialize_space`, or the public Minari's, was given."""
-        return space_from_json(space) if isinstance(space, str) else space_from_dict(dict(space))
+        if isinstance(space_dict, str):
+            return space_from_json(space_dict)
+        return space_from_dict(dict(space_dict))
 
 
 serialize_space = _Serializer()

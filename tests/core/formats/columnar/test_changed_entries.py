@@ -187,6 +187,30 @@ def test_changed_episodes_are_compacted_into_one_shard(images: MinariDataset) ->
     assert minari_core.verify_dataset("images-v0").ok
 
 
+@pytest.mark.parametrize("data_format", ["columnar", "hdf5", "arrow", "parquet"])
+def test_values_of_kinds_that_share_no_column_are_all_kept(
+    data_format: str, datasets_root: Path
+) -> None:
+    wanted: list[dict[Any, Any]] = [
+        {"hash": b"\0\xff", "score": 1.5},
+        {"hash": 7, "score": 2 + 1j},
+        {"hash": "x", 5: b""},
+    ]
+    dataset = create("kinds-v0", data_format=data_format)
+    dataset.storage.update_episode_metadata(wanted, [0, 1, 2])
+
+    def read() -> list[dict[Any, Any]]:
+        stored = minari_core.load_dataset("kinds-v0").storage.read_episode_metadata([0, 1, 2])
+        return [{key: episode.metadata[key] for key in wanted[episode.id]} for episode in stored]
+
+    assert read() == wanted
+    dataset.compact()
+    assert read() == wanted
+    dataset.storage.update_episode_metadata([{6: 0}], [0])
+    wanted[0][6] = 0
+    assert read() == wanted
+
+
 def test_a_copy_shares_the_rows_and_has_its_own_metadata(images: MinariDataset) -> None:
     change("images-v0", {"grade": 1}, indices=[0])
     copy = minari_core.combine_datasets([minari_core.load_dataset("images-v0")] * 2, "copy-v0")

@@ -26,9 +26,22 @@ def encode_entries(
     seeds: Sequence[int | None],
     options: Sequence[Mapping[str, object] | None],
     metadata: Sequence[Mapping[str, object] | None],
-    dropped: dict[str, str],
+    dropped: dict[str, str] | None = None,
 ) -> Encoded:
-    """Encode the entries of episodes: length, seed, options, metadata."""
+    """Encode the entries of episodes: length, seed, options, metadata.
+
+    Args:
+        lengths: The number of steps of each episode.
+        seeds: Their seeds.
+        options: Their options.
+        metadata: Their metadata.
+        dropped: Gets the name of each key that lost a value, with the reason; if None, all of what
+            was stored already must be kept.
+
+    Raises:
+        DataError: Options, or metadata that must be kept, have a value that cannot be stored.
+    """
+    lost: dict[str, str] = {} if dropped is None else dropped
     fields: dict[str, Column] = {"length": FixedColumn(_LENGTH_DTYPE)}
     arrays: list[Array] = [np.array(lengths, dtype=_LENGTH_DTYPE)]
     if any(seed is not None for seed in seeds):
@@ -42,9 +55,11 @@ def encode_entries(
     encoded = encode_dynamic(
         [freeze(dict(values)) if values else None for values in metadata],
         "metadata",
-        dropped,
+        lost,
         lists_are_json=True,
     )
+    if lost and dropped is None:
+        raise DataError(f"metadata cannot be stored together: {'; '.join(lost.values())}")
     if encoded is not None:
         fields["metadata"] = encoded[0]
         arrays += encoded[1]

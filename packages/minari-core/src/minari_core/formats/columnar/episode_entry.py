@@ -55,7 +55,7 @@ def encode_entries_anew(shards: Sequence[ShardReader]) -> Encoded:
         lengths += read["length"].tolist()
         entries += (decode_entry(read, row) for row in range(count))
     seeds, options, metadata = zip(*entries, strict=True)
-    return encode_entries(lengths, seeds, options, metadata, {})
+    return encode_entries(lengths, seeds, options, metadata)
 
 
 def _read_cell(column: object, row: int) -> object:

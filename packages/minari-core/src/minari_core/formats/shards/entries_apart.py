@@ -46,7 +46,6 @@ def make_entries_shard(schema: Schema, episodes: Sequence[EpisodeMetadata]) -> S
         [episode.seed for episode in episodes],
         [episode.options for episode in episodes],
         [episode.metadata for episode in episodes],
-        {},
     )
     whole = Schema({**schema.groups, ENTRIES: column})
     encoded = iter(entries)

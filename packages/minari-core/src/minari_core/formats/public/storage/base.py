@@ -197,7 +197,7 @@ class PublicStorage(PublicReader):
         values = {key: value for key, value in change.values.items() if key != FINAL_OBSERVATION}
         merged = normalize_entry(merge_change(episode, values))
         changed = values.keys() - {"id", "total_steps"}
-        added, is_complete = encode_change(merged, sorted(changed))
+        added, is_complete = encode_change(merged, sorted(changed, key=repr))
         if not self.holds_array_attributes:
             is_complete &= not any(isinstance(value, np.ndarray) for value in added.values())
         sidecar: Sidecar | None = None
