@@ -164,7 +164,8 @@ def _unmark(value: object) -> object:
         if key == "$int":
             return int(content, 16)
         if key == "$complex":
-            return complex(*(_unmark(part) for part in content))
+            real, imaginary = (float(_unmark(part)) for part in content)  # type: ignore[arg-type]  # malformed ones raise
+            return complex(real, imaginary)
         if key == "$bytes":
             return bytes.fromhex(content)
         if key == "$text":
