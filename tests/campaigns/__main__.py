@@ -43,6 +43,8 @@ def main() -> int:
         count = given.count or (module.SHORT_COUNT if given.short else module.COUNT)
         say(f"{name}: {count} cases, --seed {seed}")
         with tempfile.TemporaryDirectory(prefix="minari-campaign-") as folder:
+            # Not the user's own.
+            os.environ["MINARI_CACHE_PATH"] = f"{folder}/cache"
             campaign = Campaign(name, seed, count, Path(folder), given.case, given.keep, given.only)
             module.run(campaign)
             is_sound &= campaign.conclude()
