@@ -71,8 +71,8 @@ STORAGE_MODULES = frozenset(
         "formats/public/hdf5/file.py",
         "formats/public/hdf5/mapped_file.py",
         "formats/public/hdf5/placeholder.py",
-        "formats/public/hdf5/storage.py",
         "formats/public/hdf5/writable_file.py",
+        "formats/public/hdf5/writers.py",
         "formats/shards/writer.py",
         "formats/verification/hdf5_structure.py",
     }

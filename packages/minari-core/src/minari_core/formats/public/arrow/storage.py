@@ -10,10 +10,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
-import zipfile
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
@@ -22,18 +20,9 @@ import numpy as np
 
 from minari_core.columns import Array
 from minari_core.episodes.episode import EpisodeData
-from minari_core.errors import (
-    DataError,
-    DatasetDamagedError,
-    MissingDependencyError,
-)
-from minari_core.files import check_plain, make_read_error, may_not_read, name_damage, sync_folder
-from minari_core.formats.public.attributes import (
-    Attributes,
-    decode_attributes,
-    nest_attributes,
-    replace_attributes,
-)
+from minari_core.errors import DatasetDamagedError, MissingDependencyError
+from minari_core.files import check_plain, make_read_error, may_not_read, name_damage
+from minari_core.formats.public.attributes import Attributes, decode_attributes
 from minari_core.formats.public.checksums import EpisodeChecksums
 from minari_core.formats.public.episode_writer import EpisodeWriter, MetadataWriter
 from minari_core.formats.public.files import (
@@ -42,13 +31,8 @@ from minari_core.formats.public.files import (
     is_episode_data,
     parse_episode_number,
 )
-from minari_core.formats.public.limits import (
-    Budget,
-    check_limit,
-    estimate_nbytes,
-    limit_nbytes,
-)
-from minari_core.formats.public.sidecar import COLUMNS_NAME, ENTRY, Sidecar, restore_sidecar
+from minari_core.formats.public.limits import Budget, check_limit, estimate_nbytes, limit_nbytes
+from minari_core.formats.public.sidecar import COLUMNS_NAME, restore_sidecar
 from minari_core.formats.public.storage.base import PublicStorage
 
 try:
@@ -59,14 +43,13 @@ try:
     from minari_core.formats.public.arrow.batches import check_rows, join_batches, limit_batches
     from minari_core.formats.public.arrow.claims import read_claims
     from minari_core.formats.public.arrow.pages import read_page_claims
+    from minari_core.formats.public.arrow.writers import ArrowEpisodeWriter, ArrowMetadataWriter
 except ImportError as error:
     raise MissingDependencyError(
         "the formats 'arrow' and 'parquet' need pyarrow; pip install 'minari-core[arrow]'"
     ) from error
 
 
-# Without white space, which tells a file from what another program makes of it.
-_OWN_SEPARATORS = (",", ":")
 _BLOCK_NBYTES = 1 << 20
 _BATCH_NBYTES, _BATCH_ROWS = 4 << 20, 512
 
@@ -282,19 +265,12 @@ class ArrowStorage(PublicStorage):
             writer.write_table(table)
 
     def _writer(self, first: int) -> EpisodeWriter:
-        return _Writer(self, first)
+        both_spaces = self.observation_space, self.action_space
+        name, jpeg = self.data_format, self._manifest.stores_jpeg
+        return ArrowEpisodeWriter(self._folder, first, both_spaces, name, jpeg, self._write_table)
 
     def _metadata_writer(self) -> MetadataWriter:
-        return _MetadataWriter(self._folder, self._read_json)
-
-    def write_table(self, table: Any, folder: Path) -> None:
-        """Write the file of an episode."""
-        self._write_table(table, folder / f"part-0.{self.data_format}")
-
-    @property
-    def stores_jpeg(self) -> bool:
-        """Whether images are stored as JPEG."""
-        return self._manifest.stores_jpeg
+        return ArrowMetadataWriter(self._folder, self._read_json)
 
 
 class ParquetStorage(ArrowStorage):
@@ -325,127 +301,8 @@ class ParquetStorage(ArrowStorage):
         parquet.write_table(table, path, row_group_size=max(table.num_rows, 1))
 
 
-class _Writer(EpisodeWriter):
-    """Write folders after those that the dataset has."""
-
-    def __init__(self, storage: ArrowStorage, first: int) -> None:
-        self._storage = storage
-        self._folder = storage.data_path
-        self._written: list[Path] = []
-        for entry in os.scandir(self._folder):
-            if entry.name.isdecimal() and int(entry.name) >= first:
-                # An interrupted append left it.
-                shutil.rmtree(entry.path)
-
-    def write(
-        self,
-        number: int,
-        episode: EpisodeData,
-        infos: dict[str, Any],
-        attributes: Attributes,
-        sidecar: Sidecar,
-    ) -> None:
-        storage = self._storage
-        if episode.rewards.ndim > 1:
-            raise DataError(
-                f"episode {number}: rewards have shape {episode.rewards.shape[1:]} a step, but "
-                f"data format {storage.data_format!r} holds one number a step"
-            )
-        if any(isinstance(value, np.ndarray) for value in attributes.values()) and not any(
-            path == ENTRY for path, _ in sidecar.columns
-        ):
-            sidecar.add_entry(episode)
-        jpeg = storage.stores_jpeg
-        columns = {
-            "observations": arrow_values.encode_value(
-                storage.observation_space, episode.observations, 0, "observations", jpeg=jpeg
-            ),
-            "actions": arrow_values.encode_value(
-                storage.action_space, episode.actions, 1, "actions", jpeg=jpeg
-            ),
-            "rewards": pa.array(np.pad(episode.rewards, (0, 1))),
-            "terminations": pa.array(np.pad(episode.terminations, (0, 1))),
-            "truncations": pa.array(np.pad(episode.truncations, (0, 1))),
-        }
-        encoded_infos = arrow_values.encode_infos(infos, "infos")
-        if encoded_infos is not None:
-            columns["infos"] = encoded_infos
-        folder = self._folder / str(number)
-        folder.mkdir()
-        self._written.append(folder)
-        storage.write_table(pa.table(columns), folder)
-        _write_attributes(folder, attributes, _OWN_SEPARATORS)
-        if sidecar:
-            _write_sidecar(folder, sidecar)
-
-    def commit(self) -> None:
-        _sync_folders(self._written)
-        sync_folder(self._folder)
-
-    def discard(self) -> None:
-        for folder in self._written:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
 def _map(file: Any) -> mmap:
     return mmap(file.fileno(), 0, access=ACCESS_READ)
-
-
-class _MetadataWriter(MetadataWriter):
-    """Write the small files of episodes, beside which their tables stay as they are."""
-
-    def __init__(self, folder: Path, read: Callable[[int], Attributes]) -> None:
-        super().__init__(folder)
-        self._folder = folder
-        self._read = read
-        self._written: list[Path] = []
-
-    def write(
-        self,
-        number: int,
-        changed: Collection[str],
-        attributes: Attributes,
-        sidecar: Sidecar | None,
-        *,
-        as_another_program: bool,
-    ) -> None:
-        folder = self.stage / str(number)
-        folder.mkdir()
-        self._written.append(folder)
-        whole = replace_attributes(self._read(number), changed, attributes)
-        _write_attributes(folder, whole, None if as_another_program else _OWN_SEPARATORS)
-        if sidecar is not None:
-            _write_sidecar(folder, sidecar)
-
-    def commit(self) -> None:
-        _sync_folders(self._written)
-        sync_folder(self.stage)
-        sync_folder(self._folder)
-
-
-def _write_attributes(
-    folder: Path, attributes: Attributes, separators: tuple[str, str] | None
-) -> None:
-    metadata = json.dumps(nest_attributes(attributes), default=_to_plain, separators=separators)
-    (folder / EPISODE_METADATA).write_text(metadata, encoding="ascii")
-
-
-def _write_sidecar(folder: Path, sidecar: Sidecar) -> None:
-    text = np.frombuffer(sidecar.columns_to_json().encode("utf-8"), dtype=np.uint8)
-    arrays = {str(index): array for index, array in enumerate(sidecar.arrays)}
-    # As np.savez does, which may be told to pickle nothing from numpy 2.1 on only.
-    with zipfile.ZipFile(folder / SIDECAR_FILE, "w") as archive:
-        for name, array in {COLUMNS_NAME: text, **arrays}.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, np.asanyarray(array), allow_pickle=False)
-
-
-def _sync_folders(folders: Iterable[Path]) -> None:
-    for folder in folders:
-        for path in folder.iterdir():
-            with open(path, "rb+") as file:
-                os.fsync(file.fileno())
-        sync_folder(folder)
 
 
 def _check_rows(rows: int, most_rows: int) -> None:
@@ -481,9 +338,3 @@ def _combine(column: Any) -> Any:
     if isinstance(column, pa.ChunkedArray):
         return pa.concat_arrays(column.chunks)
     return column
-
-
-def _to_plain(value: object) -> object:
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    raise TypeError(f"{type(value).__name__} is not JSON")

@@ -16,11 +16,7 @@ import h5py
 import numpy as np
 from h5py import h5, h5a, h5g, h5p
 
-from minari_core.formats.public.hdf5.file import (
-    Hdf5File,
-    is_group,
-    names_in,
-)
+from minari_core.formats.public.hdf5.file import Hdf5File, is_group, names_in
 
 
 def create_guarded_group(file: h5py.File, name: str) -> h5py.Group:

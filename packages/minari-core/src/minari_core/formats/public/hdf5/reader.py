@@ -14,12 +14,7 @@ from minari_core.errors import DatasetDamagedError
 from minari_core.formats.columnar.episode_entry import Entry
 from minari_core.formats.public.attributes import Attributes, decode_attributes
 from minari_core.formats.public.files import OWN_KEY
-from minari_core.formats.public.hdf5.file import (
-    Hdf5File,
-    is_group,
-    is_variable,
-    names_in,
-)
+from minari_core.formats.public.hdf5.file import Hdf5File, is_group, is_variable, names_in
 from minari_core.formats.public.hdf5.mapped_file import Tree
 from minari_core.formats.public.jpeg import decode_jpegs, is_jpeg
 from minari_core.formats.public.sidecar import COLUMNS_NAME, restore_sidecar

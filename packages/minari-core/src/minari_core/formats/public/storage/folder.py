@@ -17,10 +17,7 @@ from gymnasium import spaces
 from minari_core.columns import Schema
 from minari_core.environments.given_spaces import NONE_GIVEN, GivenSpaces
 from minari_core.environments.space_json import is_same_space
-from minari_core.errors import (
-    DatasetDamagedError,
-    DatasetNotFoundError,
-)
+from minari_core.errors import DatasetDamagedError, DatasetNotFoundError
 from minari_core.files import LOCK_FILES, lock_dataset, sync_folder, wrap_write_errors
 from minari_core.formats.columnar.manifest import (
     MANIFEST_NAME,
@@ -29,17 +26,9 @@ from minari_core.formats.columnar.manifest import (
     read_metadata,
     replace_manifest,
 )
-from minari_core.formats.public.checksums import (
-    EpisodeChecksums,
-    check_seal,
-    get_checksums,
-)
+from minari_core.formats.public.checksums import EpisodeChecksums, check_seal, get_checksums
 from minari_core.formats.public.files import MAIN_FILE, OWN_KEY, STAGE_PREFIX
-from minari_core.formats.public.metadata_file import (
-    PublicManifest,
-    create_manifest,
-    parse_manifest,
-)
+from minari_core.formats.public.metadata_file import PublicManifest, create_manifest, parse_manifest
 from minari_core.formats.public.spaces import check_holdable
 from minari_core.json_values import JsonValue
 from minari_core.storage.base import Storage, check_not_replaced

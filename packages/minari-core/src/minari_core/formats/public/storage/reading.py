@@ -12,15 +12,11 @@ import numpy.typing as npt
 from minari_core.columns import Array, fill_missing_keys
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
 from minari_core.episodes.final_observation import FINAL_OBSERVATION
-from minari_core.errors import (
-    DatasetDamagedError,
-)
+from minari_core.errors import DatasetDamagedError
 from minari_core.formats.columnar.episode_entry import Entry
 from minari_core.formats.public.attributes import Attributes, decode_attributes
 from minari_core.formats.public.batching import batch_indices
-from minari_core.formats.public.checksums import (
-    EpisodeChecksums,
-)
+from minari_core.formats.public.checksums import EpisodeChecksums
 from minari_core.formats.public.limits import (
     FREE_NBYTES,
     check_limit,
