@@ -9,8 +9,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -158,6 +160,28 @@ def test_who_has_file_locks_and_who_has_none_exclude_each_other(
     three = Other(path, second)
     assert three.has_lock
     three.end()
+
+
+@posix
+def test_those_who_only_look_keep_a_lock_from_nobody(tmp_path: Path) -> None:
+    path = tmp_path / LOCK_NAME
+    is_over = threading.Event()
+
+    def look() -> None:
+        while not is_over.is_set():
+            is_free(path)
+
+    with ThreadPoolExecutor(2) as pool:
+        lookers = [pool.submit(look) for _ in range(2)]
+        lock = FileLock(path)
+        taken = []
+        for _ in range(300):
+            taken.append(lock.acquire())
+            lock.release()
+            time.sleep(1e-4)
+        is_over.set()
+    assert all(taken)
+    assert [each.result() for each in lookers] == [None, None]
 
 
 @posix

@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import platform
+import random
 import sys
 import time
 import uuid
@@ -38,6 +39,9 @@ HELD_SUFFIX = ".held"
 """What the name of the file has more that stands for a lock where the system has none."""
 
 _POLL_SECONDS = 0.02
+# For how long those who look at a lock may keep it from who takes it, and what it waits at a time.
+_LOOK_SECONDS = 1.0
+_LONGEST_PAUSE = 0.001
 _LOOK = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 # Some file systems call a lock an invalid argument.
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
@@ -372,14 +376,30 @@ def _lock(path: Path) -> int:
         OSError: The file system refused, or has no locks.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    end = time.monotonic() + _LOOK_SECONDS
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BaseException as error:
+        while not _flock(descriptor, fcntl.LOCK_EX):
+            # Whoever only looks has it for an instant, and shares it; whoever holds it does not.
+            if not _flock(descriptor, fcntl.LOCK_SH) or time.monotonic() > end:
+                os.close(descriptor)
+                return -1
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            time.sleep(random.uniform(0, _LONGEST_PAUSE))
+    except BaseException:
         os.close(descriptor)
-        if isinstance(error, OSError) and error.errno in _HELD_BY_ANOTHER:
-            return -1
         raise
     return descriptor
+
+
+def _flock(descriptor: int, kind: int) -> bool:
+    """Lock an open file by the system's means at once; return False where another has it."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _HELD_BY_ANOTHER:
+            return False
+        raise
+    return True
 
 
 def _is_open(descriptor: int, path: Path) -> bool:
@@ -409,14 +429,8 @@ def _is_unlocked(descriptor: int) -> bool:
             return False
         msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
         return True
-    try:
-        # It goes with the descriptor; others may look at the same time.
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in _HELD_BY_ANOTHER:
-            return False
-        raise
-    return True
+    # It goes with the descriptor; others may look at the same time.
+    return _flock(descriptor, fcntl.LOCK_SH)
 
 
 def _is_held(held: Path, gone: Collection[Holder]) -> bool:

@@ -78,7 +78,7 @@ def _find_stages(dataset_id: str, data: Path) -> Iterator[Found]:
     """Find changes that a killed process has begun."""
     for path in data.glob(f"{STAGE_PREFIX}*"):
         with suppress(MinariError, OSError):
-            with hold_abandoned(data, [data / LOCK_NAME], path.stat().st_mtime):
+            with look_abandoned(data, [data / LOCK_NAME], path.stat().st_mtime):
                 is_left = path.exists()
             if is_left:
                 yield _describe("change", path, dataset_id), partial(_finish_change, data)
