@@ -252,7 +252,7 @@ def test_metadata_that_counts_other_steps_than_there_are_changes_nothing(
     create("arrow")
     wanted = rewards(load_dataset("a-v0"))
     path = datasets_root / "a-v0" / "data" / "metadata.json"
-    for total in (11, 13):
+    for total in (11, 13, 10**18, 2**63 - 1):
         content = json.loads(path.read_text())
         path.write_text(json.dumps({**content, "total_steps": total}))
         assert rewards(load_dataset("a-v0")) == wanted

@@ -293,6 +293,36 @@ def test_what_a_killed_change_has_left_is_listed_and_finished(
 
 @forks
 @every_format
+def test_listing_a_killed_change_leaves_its_lock_as_it_is(tmp_path: Path, data_format: str) -> None:
+    lock = begun(tmp_path, data_format) / ".lock"
+    os.utime(lock, (1.0, 1.0))
+    before = lock.read_bytes()
+    assert len(minari.list_leftovers()) == 1
+    assert (lock.read_bytes(), lock.stat().st_mtime) == (before, 1.0)
+
+
+@every_format
+@pytest.mark.parametrize("values", [PLAIN, RICH], ids=["plain", "rich"])
+def test_what_changes_while_it_is_verified_is_no_damage(
+    tmp_path: Path, data_format: str, values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored(tmp_path, data_format)
+    read = PublicStorage.read_episodes
+
+    def change_then_read(
+        storage: PublicStorage, indices: list[int], *, copy: bool = True
+    ) -> Iterator[Any]:
+        monkeypatch.setattr(PublicStorage, "read_episodes", read)
+        yield from list(read(storage, indices, copy=copy))
+        change(values, values, indices=[0, 2])
+
+    monkeypatch.setattr(PublicStorage, "read_episodes", change_then_read)
+    assert found() == ([], [])
+    assert load_dataset("guarded-v0")[0].metadata["grade"] == 2
+
+
+@forks
+@every_format
 def test_a_change_that_was_killed_in_the_middle_is_uploaded(
     tmp_path: Path, data_format: str
 ) -> None:

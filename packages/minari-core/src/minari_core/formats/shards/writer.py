@@ -109,6 +109,7 @@ class GrowingShard:
             counts: The numbers of its rows, steps and episodes.
 
         Raises:
+            DataError: No file has room for so many rows.
             DatasetWriteError: The file system refused.
         """
         self._counts = counts
@@ -117,7 +118,10 @@ class GrowingShard:
         # Only their lengths are asked for.
         promised: Any = [[range(axes[AXES[spec.path.partition("/")[0]]])] for spec in schema.arrays]
         with _as_write_error(self._path):
-            self._placed = _lay_out(self._path, ShardData(schema, promised, *counts))
+            try:
+                self._placed = _lay_out(self._path, ShardData(schema, promised, *counts))
+            except (ValueError, OverflowError) as error:
+                raise DataError(f"no file has room for {counts[0]} rows: {error}") from error
             self._file = FileIO(self._path, "r+b")
         self._filled = [0] * len(self._placed)
         self._row_nbytes = [

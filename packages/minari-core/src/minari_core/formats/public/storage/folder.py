@@ -162,6 +162,11 @@ class PublicFolder(Storage):
         """Return the checksums of an episode as it was written; None if there are none."""
         return get_checksums(self._manifest.checksums, number)
 
+    def reload_checksums(self, number: int) -> EpisodeChecksums | None:
+        """Return them as they are since another process may have changed its metadata."""
+        self._check_not_replaced()
+        return self.get_checksums(number)
+
     def find_file(self, name: str) -> Path:
         """Return where a file is; one that a killed process has staged may wait to be moved.
 
@@ -289,7 +294,8 @@ class PublicFolder(Storage):
             return
         stamp = _read_stamp(self._folder)
         if stamp != self._stamp:
-            self._manifest = replace(self._manifest, staged=self._read_current().staged)
+            now = self._read_current()
+            self._manifest = replace(self._manifest, staged=now.staged, checksums=now.checksums)
             self._stamp = stamp
 
     @contextmanager
