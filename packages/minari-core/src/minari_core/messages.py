@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -143,6 +142,8 @@ def make_html_table(title: object, rows: Iterable[tuple[str, object]]) -> str:
         >>> make_html_table("<a>", [("steps", 3), ("author", None)])
         '<table><caption>&lt;a&gt;</caption><tr><th>steps</th><td>3</td></tr></table>'
     """
+    import html  # only notebooks need its tables of characters
+
     lines = "".join(
         f"<tr><th>{html.escape(name)}</th><td>{html.escape(str(value))}</td></tr>"
         for name, value in rows
