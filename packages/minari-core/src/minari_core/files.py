@@ -1,6 +1,6 @@
 """Open plain files alone, replace and flush them, make folders, and lock that of a dataset.
 
-What goes wrong with a file is told by an error of the tree that names it.
+A failure raises an error of `minari_core.errors` that names the file.
 """
 
 from __future__ import annotations

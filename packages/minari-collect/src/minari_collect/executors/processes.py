@@ -81,7 +81,7 @@ class _WorkerContext(SpawnContext):
 
 @dataclass
 class _Slot:
-    """A place for a process, which is started when it is needed."""
+    """A slot for a process, which is started when it is needed."""
 
     context: _WorkerContext = field(default_factory=_WorkerContext)
     pool: ProcessPoolExecutor | None = None

@@ -138,7 +138,7 @@ def derive_seeds(seed: int, episode: int) -> tuple[int, int]:
 
 
 class ShardRemote(Protocol):
-    """A place that keeps bytes under names; every ``minari_hub.Remote`` is one."""
+    """A store that keeps bytes under names; every ``minari_hub.Remote`` is one."""
 
     def create(self, name: str, content: bytes, metadata: Mapping[str, str], /) -> None:
         """Create an object.

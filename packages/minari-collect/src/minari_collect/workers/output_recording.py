@@ -72,11 +72,11 @@ class OutputStaging(CollectorStaging):
             shutil.rmtree(folder, ignore_errors=True)
 
     def note_always_none(self, names: Sequence[str]) -> None:
-        """Note the keys of infos that were always None, for who makes the dataset to warn of."""
+        """Note the keys of infos that were always None, for the warning at the creation."""
         self._metadata[ALWAYS_NONE_KEY] = list(names)
 
     def note_warnings(self, messages: Sequence[str]) -> None:
-        """Note what there is to warn of, for who makes the dataset to do it."""
+        """Note warnings, which are raised by whoever creates the dataset."""
         self._metadata[WARNINGS_KEY] = list(messages)
 
     def write(self, data: ShardData, unfinished: Beginning | None) -> None:

@@ -25,7 +25,7 @@ _TEMPORARY_PREFIX = "minari-collect-"
 
 @contextlib.contextmanager
 def open_work_folder(task: Task) -> Iterator[Path]:
-    """Open the folder to write to: that of the run, or one of this worker's own for the while.
+    """Open the folder to write to: that of the run, or a temporary one of this worker's own.
 
     Raises:
         DatasetWriteError: It is not there, or cannot be made.

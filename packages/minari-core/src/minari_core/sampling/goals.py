@@ -17,7 +17,7 @@ Goals: TypeAlias = Literal["future", "uniform", "geometric", "final"]
 
 
 def check_goals(goals: object) -> None:
-    """Refuse what is no way of choosing goals.
+    """Validate the strategy that goals are chosen by.
 
     Raises:
         SamplingError: It is none.

@@ -98,7 +98,7 @@ def _write_one_shard(source: Storage, folder: Path, *, compresses: bool) -> Snap
         None, with nothing in the folder, if only several shards can hold them.
 
     Raises:
-        DataError: So as well.
+        DataError: The dtypes of two episodes differ, so that one shard cannot hold both.
         DatasetWriteError: The file system refused.
     """
     from minari_core.formats.shards.writer import GrowingShard  # HDF5 takes long to import

@@ -105,7 +105,7 @@ class Outcomes:
 
 @contextmanager
 def say_how_to_go_on() -> Iterator[None]:
-    """Say after Ctrl-C in a transfer that nothing of it was in vain."""
+    """Say after Ctrl-C in a transfer that what was transferred is kept."""
     try:
         yield
     except KeyboardInterrupt:

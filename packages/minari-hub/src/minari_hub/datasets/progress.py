@@ -13,7 +13,7 @@ _BYTES_AT_ONCE = 1 << 18
 
 @contextmanager
 def explain_interrupt() -> Iterator[None]:
-    """Say in the `KeyboardInterrupt` of a transfer that nothing of it was in vain."""
+    """Say in the `KeyboardInterrupt` of a transfer that what was transferred is kept."""
     try:
         yield
     except KeyboardInterrupt as interrupt:

@@ -95,7 +95,7 @@ class ShardFolder(ShardedStorage):
         return type(self), (self._folder, self._manifest, self._given_spaces)
 
     def allow_widening(self) -> None:
-        """Write shards with a narrower dtype anew, where episodes with a wider one are added."""
+        """Rewrite shards with a narrower dtype where episodes with a wider one are added."""
         self._widening = Widening.NOW
 
     @property

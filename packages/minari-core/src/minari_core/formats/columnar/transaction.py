@@ -112,7 +112,7 @@ class Transaction:
         return self._episodes
 
     def allow_widening(self) -> None:
-        """Write shards with a narrower dtype anew, where shards with a wider one are added."""
+        """Rewrite shards with a narrower dtype where shards with a wider one are added."""
         if self._widening is Widening.REFUSED:
             self._widening = Widening.NOW
 
@@ -295,7 +295,7 @@ class Transaction:
         return self._schemas.index(schema)
 
     def _widen_shards(self) -> None:
-        """Write the shards anew whose columns are narrower than those of others."""
+        """Rewrite the shards whose columns are narrower than those of others."""
         from minari_core.formats.shards.writer import write_shard
 
         widest = self._find_widest()

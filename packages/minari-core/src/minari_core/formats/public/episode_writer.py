@@ -82,7 +82,7 @@ class EpisodeWriter(ABC):
 
 
 class MetadataWriter(ABC):
-    """Write what is said of episodes anew, into files that are to take the place of others.
+    """Rewrite the metadata of episodes, into files that are to replace others.
 
     They lie in a folder of their own, each at the name of the file that it is to replace.
     """

@@ -73,7 +73,7 @@ def _read_pages(content: bytes | mmap, start: int, size: int) -> Iterator[tuple[
         if unpacked < 0 or packed < 0:
             raise DatasetDamagedError(f"there is no page at byte {start}")
         yield unpacked, sum(head.fields.get((kind, _VALUES), 0) for kind in _KINDS)
-        start = head.place + packed
+        start = head.offset + packed
 
 
 class _Head:
@@ -83,7 +83,7 @@ class _Head:
         self._content = content
         self._end = end
         self._left = _MOST_FIELDS
-        self.place = start
+        self.offset = start
         """Where what follows it begins."""
         self.fields: dict[tuple[int, ...], int] = {}
         self._struct(())
@@ -130,9 +130,9 @@ class _Head:
 
     def _byte(self) -> int:
         self._skip(1)
-        return self._content[self.place - 1]
+        return self._content[self.offset - 1]
 
     def _skip(self, count: int) -> None:
-        self.place += count
-        if self.place > self._end:
+        self.offset += count
+        if self.offset > self._end:
             raise DatasetDamagedError("the head of a page is cut")

@@ -254,14 +254,14 @@ def _split_lists(array: Any, where: str) -> list[np.ndarray[Any, Any] | None]:
         raise DatasetDamagedError(f"{where} has elements without a value")
     elements = np.array(_texts(flat), dtype=object) if _is_text(kind) else _numbers(flat, (), where)
     rows: list[np.ndarray[Any, Any] | None] = []
-    place = 0
+    offset = 0
     for length in array.value_lengths().to_pylist():
         if length is None:
             rows.append(None)
             continue
-        row = elements[place : place + length].copy()
+        row = elements[offset : offset + length].copy()
         rows.append(row.astype(np.str_) if _is_text(kind) else row)
-        place += length
+        offset += length
     return rows
 
 

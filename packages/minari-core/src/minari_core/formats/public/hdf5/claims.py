@@ -41,15 +41,15 @@ def read_row_lengths(dataset: Any, content: mmap) -> npt.NDArray[np.int64] | Non
     layout = dataset.get_create_plist()
     if layout.fill_value_defined() == h5d.FILL_VALUE_USER_DEFINED:
         return None
-    places: list[tuple[int, int]] = []
+    extents: list[tuple[int, int]] = []
     if layout.get_layout() == h5d.CONTIGUOUS:
-        places += [(dataset.get_offset(), prod(dataset.shape))] if dataset.get_offset() else []
+        extents += [(dataset.get_offset(), prod(dataset.shape))] if dataset.get_offset() else []
     elif layout.get_layout() == h5d.CHUNKED and layout.get_nfilters() == 0:
         count = prod(layout.get_chunk())
-        places += [(chunk.byte_offset, count) for chunk in _list_chunks(dataset, layout)]
+        extents += [(chunk.byte_offset, count) for chunk in _list_chunks(dataset, layout)]
     else:
         return None
-    found = [np.frombuffer(content, _ROW, count, place)["length"] for place, count in places]
+    found = [np.frombuffer(content, _ROW, count, offset)["length"] for offset, count in extents]
     return np.concatenate([np.zeros(0, np.int64), *found], dtype=np.int64)
 
 
@@ -71,12 +71,12 @@ def check_variable(kind: Any) -> None:
 
 def find_largest_heap(content: mmap) -> int:
     """Return how large a row of variable length is at most, by the heaps in a file."""
-    largest, place = 0, content.find(_HEAP)
-    while place >= 0:
-        size = int.from_bytes(content[place + 8 : place + 16], "little")
-        if size <= len(content) - place:
+    largest, offset = 0, content.find(_HEAP)
+    while offset >= 0:
+        size = int.from_bytes(content[offset + 8 : offset + 16], "little")
+        if size <= len(content) - offset:
             largest = max(largest, size)
-        place = content.find(_HEAP, place + 1)
+        offset = content.find(_HEAP, offset + 1)
     return largest
 
 

@@ -58,7 +58,7 @@ class PublicStorage(PublicReader):
 
     @abstractmethod
     def _metadata_writer(self) -> MetadataWriter:
-        """Begin to write what is said of episodes anew."""
+        """Begin to rewrite the metadata of episodes."""
 
     def append_episodes(self, episodes: Iterable[Episode]) -> range:
         """Add episodes, all or none; see `Storage.append_episodes`."""
@@ -184,7 +184,7 @@ class PublicStorage(PublicReader):
     def _write_metadata(
         self, writer: MetadataWriter, episode: EpisodeMetadata, change: _Change
     ) -> bool:
-        """Write what is said of an episode anew, and return whether that is a new sidecar, too."""
+        """Rewrite the metadata of an episode, and return whether its sidecar was rewritten, too."""
         # That the final observation is not known may be told by the number of rows alone.
         values = {key: value for key, value in change.values.items() if key != FINAL_OBSERVATION}
         merged = normalize_entry(merge_change(episode, values))

@@ -29,7 +29,7 @@ from minari_core.formats.public.storage.folder import PublicFolder
 
 
 class PublicReader(PublicFolder):
-    """A dataset in a public format, to be read; a format says how its files are."""
+    """A dataset in a public format, read episode by episode; each format reads its own files."""
 
     @abstractmethod
     def _read(self, numbers: Sequence[int], *, copy: bool) -> Iterator[EpisodeData]:
