@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,11 +15,14 @@ from gymnasium import spaces
 from minari_core import (
     EpisodeBuffer,
     MinariDataset,
+    combine_datasets,
     create_dataset_from_buffers,
+    list_leftovers,
+    list_local_datasets,
     load_dataset,
     verify_dataset,
 )
-from minari_core.errors import DatasetAccessError, DatasetBusyError
+from minari_core.errors import DatasetAccessError, DatasetBusyError, DatasetWriteError
 from minari_core.formats.public.files import list_files
 from tests.core.helpers.refusing import unreadable, without_descriptors, without_privileges
 
@@ -80,7 +84,13 @@ def test_a_file_that_may_not_be_read_is_said_to_be_that(dataset: MinariDataset) 
     assert verify_dataset(dataset.id).ok
 
 
-@pytest.mark.parametrize("work", [read, read_metadata, lambda each: verify_dataset(each.id)])
+def sample(dataset: MinariDataset) -> None:
+    load_dataset(dataset.id).statistics()
+
+
+@pytest.mark.parametrize(
+    "work", [read, read_metadata, sample, lambda each: verify_dataset(each.id)]
+)
 def test_a_process_that_can_open_no_more_files_is_told_so(
     dataset: MinariDataset, work: Callable[[MinariDataset], object]
 ) -> None:
@@ -95,6 +105,33 @@ def test_a_process_that_can_open_no_more_files_is_told_so(
     ):
         work(dataset)
     work(dataset)
+
+
+def test_no_list_is_empty_because_no_more_files_can_be_opened(dataset: MinariDataset) -> None:
+    assert list_local_datasets().keys() == {dataset.id}
+    for work in (list_local_datasets, list_leftovers):
+        with without_descriptors(0), pytest.raises(DatasetBusyError, match="as many files"):
+            work()
+
+
+def test_a_dataset_that_no_more_files_can_be_opened_for_is_not_created(
+    dataset: MinariDataset, tmp_path: Path
+) -> None:
+    def create() -> None:
+        combine_datasets([dataset], f"made-{uuid.uuid4().hex}-v0")
+
+    create()
+    for free in range(6):
+        before = list_local_datasets().keys()
+        with without_descriptors(free):
+            try:
+                create()
+                continue
+            except (DatasetBusyError, DatasetWriteError):
+                pass
+        assert list_local_datasets().keys() == before
+    create()
+    assert not list_leftovers()
 
 
 @pytest.mark.parametrize("dataset", ["arrow", "parquet"], indirect=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from minari_core.errors import DatasetIdError, DatasetNotFoundError
-from minari_core.files import make_read_error
+from minari_core.files import make_read_error, may_not_read
 from minari_core.local.dataset_id import parse_dataset_id
 from minari_core.local.folders import walk_folders
 from minari_core.local.locations import dataset_folder, datasets_root
@@ -22,13 +22,14 @@ def list_local_ids() -> set[str]:
 
     Raises:
         DatasetAccessError: The root may not be read.
+        DatasetBusyError: No more files can be opened.
     """
     root = datasets_root()
     try:
         os.scandir(root).close()
-    except PermissionError as error:
-        raise make_read_error(root, error) from error
-    except OSError:
+    except OSError as error:
+        if may_not_read(error):
+            raise make_read_error(root, error) from error
         return set()
     may_miss = is_replacing()
     names = {name for name, is_dataset in walk_folders(root) if is_dataset}

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from heapq import heappop, heappush
 from pathlib import Path
 
-from minari_core.files import may_be
+from minari_core.errors import DatasetBusyError
+from minari_core.files import make_read_error, may_be
 from minari_core.formats.registry import holds_dataset
 from minari_core.local.dataset_id import MOST_PARTS
 from minari_core.local.locations import DATA_FOLDER
@@ -27,6 +28,9 @@ def walk_folders(root: Path) -> Iterator[tuple[str, bool]]:
 
     Yields:
         The path of a folder relative to the root, with ``/``; and whether it looks like a dataset.
+
+    Raises:
+        DatasetBusyError: No more files can be opened.
     """
     walked: set[tuple[int, int]] = set()
     # Ordered by the number of links to a folder, its depth, and its name.
@@ -42,7 +46,10 @@ def walk_folders(root: Path) -> Iterator[tuple[str, bool]]:
             walked.add(identity)
             with os.scandir(folder) as entries:
                 children = [entry for entry in entries if not entry.name.startswith(".")]
-        except OSError:
+        except OSError as error:
+            told = make_read_error(folder, error)
+            if isinstance(told, DatasetBusyError):
+                raise told from error
             continue
         for entry in children:
             if not _is_folder(entry):

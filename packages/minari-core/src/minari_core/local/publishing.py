@@ -145,9 +145,10 @@ def _rename_into_place(dataset_id: str, staged: Path, target: Path) -> None:
 
 def _remove_abandoned() -> None:
     """Remove the staging folders that killed processes have left."""
-    for pattern in ("create-*", "delete-*"):
-        for folder in staging_root().glob(pattern):
-            if folder.suffix != LOCK_SUFFIX:
+    with suppress(OSError):
+        for name in os.listdir(staging_root()):
+            folder = staging_root() / name
+            if name.startswith(("create-", "delete-")) and folder.suffix != LOCK_SUFFIX:
                 with suppress(OSError), hold_left(folder):
                     remove_folder(folder)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from minari_core.environments.space_json import space_to_json
 from minari_core.errors import SpaceError
-from minari_core.files import LOCK_FILES
+from minari_core.files import LOCK_FILES, make_read_error
 from minari_core.formats.columnar.manifest import (
     MANIFEST_NAME,
     STATISTICS_NAME,
@@ -64,7 +64,8 @@ def look_at_files(storage: Storage, folder: Path) -> DatasetFiles:
 
     Raises:
         DatasetNotFoundError: It is gone.
-        DatasetDamagedError: Its metadata cannot be read.
+        DatasetBusyError: No more files can be opened.
+        DatasetDamagedError: Its metadata, or one of its files, cannot be read.
     """
     digest = hashlib.sha256()
     told = _read_what_tells_of_data(folder)
@@ -72,7 +73,11 @@ def look_at_files(storage: Storage, folder: Path) -> DatasetFiles:
     for part in (_VERSION, stored, told, _describe_given(storage)):
         digest.update(json.dumps(part, sort_keys=True).encode("ascii") + b"\n")
     nbytes = 0
-    for name, size, changed in sorted(_list_files(str(folder), "")):
+    try:
+        files = sorted(_list_files(str(folder), ""))
+    except OSError as error:
+        raise make_read_error(folder, error) from error
+    for name, size, changed in files:
         digest.update(f"{name!r} {size} {changed}\n".encode("utf-8", "surrogateescape"))
         nbytes += size
     return DatasetFiles(digest.hexdigest()[:32], nbytes)
