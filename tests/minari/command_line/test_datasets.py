@@ -51,7 +51,9 @@ def test_delete_takes_the_answer_of_a_pipe(
     collect("cart/one-v0")
     monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
 
-    assert cli("delete", "cart/one-v0").code == code
+    done = cli("delete", "cart/one-v0")
+    assert done.code == code
+    assert ("Aborted" in done.err) == (code != 0)
     assert ("cart/one-v0" in minari.list_local_datasets()) == (code != 0)
 
 
@@ -160,6 +162,7 @@ def test_options_have_the_names_that_they_had(cli: CommandLine, tmp_path: Path) 
     assert minari.load_dataset("cart/both-v0").combined_datasets == ["cart/one-v0", "cart/one-v1"]
     assert cli("upload", "cart/one-v0", "--remote", remote, "--key-path", "key").code == 0
     assert cli("upload", "cart/one-v1", "--token", "a", "--key-path", "b").code == 2
+    assert cli("list", "local").out.split()[0] == "Name"
     done = cli("download", "cart/one-v0", "--remote", remote, "-f", "--yes")
     assert "Dataset cart/one-v0 downloaded to" in done.err
     assert "Dataset cart/one-v0 deleted!" in cli("delete", "cart/one-v0", "--yes").err

@@ -14,7 +14,12 @@ from pathlib import Path
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from minari_core.cache.opening import open_entry
-from minari_core.errors import CacheError, DatasetBusyError, DatasetDamagedError
+from minari_core.errors import (
+    CacheError,
+    DatasetBusyError,
+    DatasetDamagedError,
+    DatasetWriteError,
+)
 from minari_core.formats.columnar.dataset_folder import ColumnarStorage
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.formats.public.batching import estimate_row_nbytes
@@ -69,7 +74,6 @@ def find_columns(storage: Storage) -> ShardedStorage:
         DataError: Dtypes differ from episode to episode, and none holds the values of all.
         DatasetBusyError: The files changed all the time.
         DatasetChangedError: Another dataset has taken its place.
-        DatasetWriteError: The file system refused; nothing is left behind.
     """
     if isinstance(storage, ShardedStorage):
         return storage
@@ -133,7 +137,8 @@ def _make_twin(storage: Storage, folder: Path, files: DatasetFiles) -> ShardedSt
             lambda contents: _open_mapped(contents, storage),
             expected_nbytes=files.nbytes if is_packed else raw,
         )
-    except CacheError as error:
+    # Of a full disk nothing is left behind.
+    except (CacheError, DatasetWriteError) as error:
         if max(raw, files.nbytes) > MOST_NBYTES:
             raise CacheError(
                 f"{_name(storage)} is sampled from a copy of its columns, which is too large for "

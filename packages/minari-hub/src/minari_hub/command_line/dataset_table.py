@@ -97,7 +97,7 @@ def print_datasets(
     """
     rows = list(datasets.values())
     columns = [
-        TableColumn("Dataset", tuple(to_one_line(dataset_id) for dataset_id in datasets)),
+        TableColumn("Name", tuple(to_one_line(dataset_id) for dataset_id in datasets)),
         TableColumn("Remote", tuple(to_one_line(remotes.get(name, "")) for name in datasets)),
         TableColumn("Episodes", _format_counts(rows, "total_episodes"), right=True),
         TableColumn("Steps", _format_counts(rows, "total_steps"), right=True),

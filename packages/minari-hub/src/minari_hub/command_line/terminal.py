@@ -113,7 +113,7 @@ def confirm(question: str, *, yes: bool) -> None:
     if not answer and not sys.stdin.isatty():
         raise typer.BadParameter("nobody answers the question; give --yes")
     if answer.strip().lower() not in ("y", "yes"):
-        say("nothing was changed")
+        say("Aborted: nothing was changed")
         raise typer.Exit(1)
 
 
