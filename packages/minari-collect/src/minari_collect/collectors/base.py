@@ -58,7 +58,7 @@ class EpisodeCollector:
     """
 
     data_format: str
-    """How a dataset made of the data is stored."""
+    """The data format of a dataset that is created from the data."""
     recorded_spec: EnvSpec | None
     """The spec of a single environment, if it is known."""
     _recorder: Recorder

@@ -18,7 +18,7 @@ class RecordedSpan:
     last_row: int
     """Its last row in the buffer, once it is finished."""
     spilled_steps: int
-    """How many of its steps have been written already."""
+    """Number of its steps that have been written already."""
     seed: int | None
     """The seed that `reset` was given."""
     options: Mapping[str, object] | None

@@ -38,23 +38,23 @@ class CollectRun:
     """A run that is going on, as its coordinator sees it."""
 
     recipe: Recipe
-    """What the workers do."""
+    """The recipe of the workers."""
     pickled: bytes
     """The pickled recipe."""
     seed: int
     """The seed from which those of all episodes are derived."""
     folder: RunFolder
-    """Where their outputs come together."""
+    """The folder in which their outputs come together."""
     schedule: Schedule
-    """What is left to do."""
+    """The schedule of what is left to do."""
     meter: ProgressMeter
     """Reports its progress."""
     transport: Transport
-    """How shards get here."""
+    """The means by which shards get here."""
     work_folder: str
-    """Where the workers write."""
+    """The folder that the workers write to."""
     data_format: str
-    """How the dataset will be stored."""
+    """The data format of the dataset."""
 
     def __post_init__(self) -> None:
         """Prepare what all tasks share."""

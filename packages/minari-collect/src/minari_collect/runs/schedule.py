@@ -57,9 +57,9 @@ class Schedule:
             episodes_per_task: How many episodes a task has; chosen if None.
         """
         self.total_episodes = total_episodes
-        """How many episodes to collect, if that was given."""
+        """Number of episodes to collect, if it was given."""
         self.total_steps = total_steps
-        """How many steps to collect, if that was given."""
+        """Number of steps to collect, if it was given."""
         self._workers = workers
         self._max_attempts = max_attempts
         self._num_envs = num_envs
@@ -78,9 +78,9 @@ class Schedule:
         self._prefix = (0, 0)
         self._failed_in_a_row = 0
         self.steps = 0
-        """How many steps have been collected."""
+        """Number of collected steps."""
         self.episodes = 0
-        """How many episodes have been collected."""
+        """Number of collected episodes."""
 
     @property
     def outputs(self) -> list[TaskOutput]:

@@ -21,17 +21,17 @@ class RecoverableRecording:
     """Episodes that a collector had written to its staging folder when its process ended."""
 
     id: str
-    """What `recover_recording` and `discard_recording` take."""
+    """The argument of `recover_recording` and `discard_recording`."""
     started: str
-    """When the first of its buffers was written, in ISO 8601."""
+    """The time at which the first of its buffers was written, in ISO 8601."""
     env_id: str | None
     """The environment that was recorded."""
     total_episodes: int
-    """How many episodes it has, the last one perhaps cut short."""
+    """Number of its episodes, the last one perhaps cut short."""
     total_steps: int
-    """How many steps they have."""
+    """Number of their steps."""
     nbytes: int
-    """How much disk it takes."""
+    """Its size on the disk in bytes."""
 
 
 class InterruptedShards:

@@ -46,7 +46,7 @@ class Journal:
     uid: str
     """Tells a dataset that the episodes are committed to which recording they are of."""
     started: str
-    """When the recording began, in ISO 8601."""
+    """The time at which the recording began, in ISO 8601."""
     shards: StagedShards
     """The shards of the recording."""
     lanes: Sequence[StagedShards]

@@ -29,7 +29,7 @@ class Cells:
     cells: Indices
     """The number of each row's cell, shape (rows,)."""
     positions: Indices
-    """Which of the rows are final values, as indices into ``cells``."""
+    """The rows that are final values, as indices into ``cells``."""
     finals: Indices
     """The number of the final value of each of them."""
 

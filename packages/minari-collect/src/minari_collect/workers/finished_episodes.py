@@ -50,7 +50,7 @@ class FinishedEpisodes:
         if task.transport != "folder":
             self._next, self._last = math.inf, time.monotonic() + CALL_SECONDS
         self.outputs: list[TaskOutput] = []
-        """What was handed in."""
+        """The outputs that were handed in."""
         self.due = math.inf
         """The time of ``time.monotonic`` at which there is something to hand in."""
 

@@ -38,7 +38,7 @@ class Recipe:
     policy: Policy | None
     """Chooses the actions; None chooses them at random."""
     num_envs: int = 1
-    """How many environments a worker steps together."""
+    """Number of environments that a worker steps together."""
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of ``gymnasium.make``."""
     reset_options: Mapping[str, Any] | None = None
@@ -46,7 +46,7 @@ class Recipe:
     max_episode_steps: int | None = None
     """The number of steps after which an episode is truncated."""
     episode_timeout: float | None = None
-    """How many seconds an episode may take."""
+    """Number of seconds that an episode may take."""
     collector: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of the collector."""
     open_remote: OpenRemote | None = None
@@ -70,7 +70,7 @@ class Task:
     stop: int
     """One past the last episode."""
     folder: str
-    """Where finished folders of shards go; the worker's temporary folder if empty."""
+    """The destination of finished folders of shards; the worker's temporary folder if empty."""
     transport: Transport
     """How the shards get to the coordinator: they lie in a folder that it sees, or they travel in
     the result, or through a remote."""
@@ -83,7 +83,7 @@ class Failure:
     """An episode that could not be collected."""
 
     episode: int
-    """Which episode."""
+    """The index of the episode."""
     seed: int
     """The seed that its environment was reset with."""
     reason: str
@@ -101,7 +101,7 @@ class TaskOutput:
     stop: int
     """One past the last episode."""
     steps: int
-    """How many steps they have."""
+    """Number of their steps."""
     files: Mapping[str, bytes] | None = None
     """The files of their folder, if they travel in the result."""
     objects: Mapping[str, tuple[str, int]] | None = None
@@ -118,9 +118,9 @@ class TaskResult:
     """The outcome of a task."""
 
     outputs: tuple[TaskOutput, ...]
-    """What was collected."""
+    """The outputs of what was collected."""
     failures: tuple[Failure, ...]
-    """What was not."""
+    """The failures of what was not."""
 
 
 def derive_seeds(seed: int, episode: int) -> tuple[int, int]:

@@ -34,19 +34,19 @@ class CacheEntry:
     """An entry, as it was when it was looked at."""
 
     id: str
-    """What commands and functions take: its kind and its name, with ``/`` between them."""
+    """Its id for commands and functions: its kind and its name, with ``/`` between them."""
     kind: str
-    """What it is for."""
+    """Its purpose."""
     what: str
-    """What it was made of, for people; "" if nothing says that."""
+    """A description of its source, for people; "" if there is none."""
     path: str
     """Its folder."""
     nbytes: int
     """The bytes of its files."""
     made: float
-    """When it was made, in seconds since the epoch."""
+    """The time at which it was made, in seconds since the epoch."""
     used: float
-    """When it was used last, in seconds since the epoch."""
+    """The time of its last use, in seconds since the epoch."""
     is_pinned: bool
     """Whether it is kept until somebody asks for its removal."""
     is_in_use: bool

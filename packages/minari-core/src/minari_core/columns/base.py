@@ -85,7 +85,7 @@ class ColumnProblem:
     path: str
     """The HDF5 path of the array."""
     message: str
-    """What is wrong with it."""
+    """A description of the problem."""
     row: int | None = None
     """The row of the column group that it concerns, where there is one."""
 

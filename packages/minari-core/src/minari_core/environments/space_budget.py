@@ -39,9 +39,9 @@ class SpacePath:
     name: str
     """Such as ``observation["camera"]``."""
     depth: int
-    """How many spaces it lies in."""
+    """Number of spaces that it lies in."""
     copies: int
-    """How many of them keep a copy of it."""
+    """Number of those that keep a copy of it."""
     budget: _Budget
 
     @classmethod

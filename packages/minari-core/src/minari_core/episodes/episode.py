@@ -49,7 +49,7 @@ class EpisodeData:
     options: dict[str, Any] | None = None
     """The options that `reset` was given."""
     metadata: dict[str, Any] = field(default_factory=dict)
-    """What the episode metadata callback returned."""
+    """The return value of the episode metadata callback."""
     extras: dict[str, Any] = field(default_factory=dict)
     """T+1 rows of each further column that a step callback returned."""
 
@@ -98,7 +98,7 @@ class EpisodeMetadata:
     options: dict[str, Any] | None
     """The options that `reset` was given."""
     metadata: dict[str, Any]
-    """What the episode metadata callback returned."""
+    """The return value of the episode metadata callback."""
 
     @property
     def final_observation_known(self) -> bool:

@@ -71,7 +71,7 @@ class ReadMetadata(dict[str, Any]):
 
 
 def remember_storage(episodes: Iterable[EpisodeData], storage: _Reader) -> Iterator[EpisodeData]:
-    """Have episodes that are read remember where that was, if they describe their rewards."""
+    """Note in episodes that describe their rewards the storage that they were read from."""
     for episode in episodes:
         if not _KEYS.isdisjoint(episode.metadata):
             metadata = ReadMetadata(episode.metadata)

@@ -39,7 +39,7 @@ class TransitionOptions:
     stack: int = 0
     """The number of frames to stack; 0 for no axis of frames."""
     goals: Goals | None = None
-    """How to choose goals; ``"future"`` becomes its older name ``"uniform"``."""
+    """The strategy to choose goals by; ``"future"`` becomes its older name ``"uniform"``."""
     goal_discount: float = 0.99
     """With geometric goals, the chance of going one step further."""
     goal_column: str = "observations"
@@ -84,7 +84,7 @@ class SequenceOptions:
     columns: tuple[str, ...] | None = None
     """The columns to read; those of `BATCH_FIELDS` but `next_observations` if None."""
     padding: Padding | None = None
-    """Where to pad windows that reach beyond an episode; None for whole windows only."""
+    """The side to pad windows on that reach beyond an episode; None for whole windows only."""
     returns_to_go: bool = False
     """Whether to compute returns-to-go."""
     discount: float = 1.0

@@ -90,7 +90,7 @@ class TransitionBatch:
     goals: Any = None
     """With ``goals``: observations from the same episodes, after the steps."""
     origin: BatchOrigin | None = None
-    """Where the transitions come from; `episode_ids` and `time_steps` show it."""
+    """The origin of the transitions; `episode_ids` and `time_steps` show it."""
 
     @property
     def episode_ids(self) -> Positions:
@@ -151,7 +151,7 @@ class TransitionSampler:
         self.steps = EpisodeSteps(storage, episodes, **options.layout) if steps is None else steps
         """The steps of the view."""
         self.options = options
-        """What is read of each transition."""
+        """The options of each transition."""
         names = BATCH_FIELDS if options.columns is None else tuple(dict.fromkeys(options.columns))
         bound = {name: find_gatherer(storage, name) for name in names}
         marked = read_step_infos(storage.metadata)

@@ -112,7 +112,7 @@ class SequenceSampler:
         self.steps = EpisodeSteps(storage, episodes, **options.layout) if steps is None else steps
         """The steps of the view."""
         self.options = options
-        """What is read of each window."""
+        """The options of each window."""
         defaults = tuple(name for name in BATCH_FIELDS if name != "next_observations")
         names = defaults if options.columns is None else tuple(dict.fromkeys(options.columns))
         self._gatherers = {name: find_gatherer(storage, name) for name in names}

@@ -47,7 +47,7 @@ class Remote(ABC):
     """
 
     url: str
-    """Where it is, without credentials."""
+    """Its address, without credentials."""
 
     @property
     def label(self) -> str:

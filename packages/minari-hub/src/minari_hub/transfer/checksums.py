@@ -19,7 +19,7 @@ class Checksum:
     """A checksum of a known kind."""
 
     algorithm: Algorithm
-    """How it is computed."""
+    """The algorithm that computes it."""
     digest: str
     """In hexadecimal, lower case."""
 

@@ -22,7 +22,7 @@ class RemoteObject:
     checksum: Checksum | None = None
     """The checksum of its content, where the remote keeps one."""
     metadata: Mapping[str, str] = field(default_factory=dict)
-    """What was attached to it when it was created."""
+    """The metadata that was attached to it when it was created."""
 
     def matches(self, content: bytes) -> bool:
         """Return whether this is its content, as far as its size and checksum tell."""
@@ -40,9 +40,9 @@ class DatasetEntry:
     """A dataset as a remote lists it."""
 
     dataset_id: str
-    """What precedes `MANIFEST_SUFFIX`, perhaps no valid id."""
+    """The text before `MANIFEST_SUFFIX`, perhaps no valid id."""
     attached: Mapping[str, str] = field(default_factory=dict)
-    """What is attached to the dataset's manifest."""
+    """The metadata that is attached to the dataset's manifest."""
 
 
 @dataclass(frozen=True, slots=True)

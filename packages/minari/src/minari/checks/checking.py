@@ -29,7 +29,7 @@ class CheckReport:
     dataset_id: str
     """The dataset."""
     total_episodes: int
-    """How many episodes were looked at."""
+    """Number of episodes that were looked at."""
     findings: tuple[Finding, ...]
     """What was found, warnings first."""
     not_checked: tuple[str, ...]

@@ -118,7 +118,7 @@ class _Doubles:
 
     group: npt.NDArray[np.int64]
     distinct: npt.NDArray[np.int64]
-    """How many values each had in the first block."""
+    """Number of values that each had in the first block."""
 
 
 class DuplicateElementCheck(ElementCheck[_Doubles]):

@@ -22,15 +22,15 @@ class Finding:
     check: str
     """The name of the check, as ``constant``."""
     severity: Severity
-    """How likely it is a mistake."""
+    """The likelihood of a mistake, in a word."""
     sentence: str
-    """What was found, with the values."""
+    """The finding in words, with the values."""
     column: str | None = None
     """The column that it is about, as ``observations/camera``."""
     element: int | None = None
     """The element of a row that it is about."""
     episodes: int = 0
-    """How many episodes have it; 0 if it is about all data together."""
+    """Number of episodes that have it; 0 if it is about all data together."""
     examples: tuple[int, ...] = ()
     """The ids of some of them."""
 
@@ -79,7 +79,7 @@ class Check(ABC):
     name: ClassVar[str]
     """One word or two, joined by a hyphen."""
     sentence: ClassVar[str]
-    """What it looks for."""
+    """The fault that it looks for, as a sentence."""
 
     @abstractmethod
     def see(self, block: EpisodeBlock) -> None:

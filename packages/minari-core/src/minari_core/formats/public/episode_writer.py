@@ -23,7 +23,7 @@ class EpisodeWriter(ABC):
     holds_short_columns: ClassVar[bool] = False
     """Whether an info may have fewer rows than another."""
     largest_nbytes: int = 0
-    """What the arrays of the largest written episode take in memory."""
+    """The memory that the arrays of the largest written episode take, in bytes."""
 
     def write_episode(self, number: int, episode: EpisodeData, schema: Schema) -> None:
         """Split an episode into what the format holds and a sidecar, and write both.

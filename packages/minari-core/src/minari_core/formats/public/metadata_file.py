@@ -84,7 +84,7 @@ class PublicManifest:
     checksums: str = ""
     """The checksums of the episodes that this project has written; see `get_checksums`."""
     largest_nbytes: int = 0
-    """What the arrays of the largest of these episodes take in memory; 0 if unknown."""
+    """The memory that the arrays of the largest of these episodes take, in bytes; 0 if unknown."""
     staged: str = ""
     """The folder of files that take the place of others, since it is named; "" if there is none."""
     given_spaces: GivenSpaces = field(default_factory=dict)

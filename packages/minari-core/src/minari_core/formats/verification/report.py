@@ -22,7 +22,7 @@ class VerificationProblem:
     file: str
     """The file in the dataset's folder."""
     message: str
-    """What is wrong, with the values."""
+    """A description of the problem, with the values."""
     column: str | None = None
     """The HDF5 path of the array, or the key of the space, that it concerns, if it concerns one."""
     episode: int | None = None

@@ -20,19 +20,19 @@ class Leftover:
     """Something that a killed process left under the root of the datasets."""
 
     id: str
-    """What `remove_leftovers` takes, and for a recording `recover_recording`."""
+    """The argument of `remove_leftovers`, and for a recording of `recover_recording`."""
     kind: str
-    """What it is, such as ``"recording"``, ``"run"``, ``"download"`` or ``"temporary file"``."""
+    """Its kind, such as ``"recording"``, ``"run"``, ``"download"`` or ``"temporary file"``."""
     path: str
-    """Where it lies."""
+    """Its path."""
     dataset_id: str
     """The dataset that it was to become, or lies beside; "" if nothing says that."""
     nbytes: int
     """The bytes of its files, without locks."""
     changed: float
-    """When it changed last, in seconds since the epoch."""
+    """The time of its last change, in seconds since the epoch."""
     remedy: str
-    """How what is in it is not lost; "" if there is nothing of value in it."""
+    """The way to keep its contents; "" if there is nothing of value in it."""
 
     @property
     def age_seconds(self) -> float:
@@ -52,7 +52,7 @@ class Worth:
     dataset_id: str = ""
     """The dataset that it was to become."""
     remedy: str = ""
-    """How what is in it is not lost."""
+    """The way to keep its contents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,9 @@ class StagedKind:
     """A kind of folders in the staging area, whose names begin alike."""
 
     name: str
-    """What one is called."""
+    """The name of the kind."""
     prefix: str
-    """How their names begin."""
+    """The prefix of their names."""
     describe: Callable[[Path], Worth]
     """Says what is in one, which no living process has."""
 

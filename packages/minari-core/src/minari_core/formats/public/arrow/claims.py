@@ -31,7 +31,7 @@ class BatchClaim:
     rows: int
     """The number of its rows; 0 for a dictionary."""
     nbytes: int
-    """How much memory its compressed buffers take; 0 if they are not compressed."""
+    """The memory that its compressed buffers take; 0 if they are not compressed."""
 
 
 def read_claims(content: bytes | mmap) -> list[BatchClaim]:

@@ -31,7 +31,7 @@ class PageClaims:
     largest: int
     """The size of the largest page when it is unpacked."""
     nbytes: int
-    """How much memory all values take; texts, which may be the same, as references."""
+    """The memory that all values take; texts, which may be the same, count as references."""
 
 
 def read_page_claims(content: bytes | mmap, metadata: Any) -> PageClaims:
@@ -84,7 +84,7 @@ class _Head:
         self._end = end
         self._left = _MOST_FIELDS
         self.offset = start
-        """Where what follows it begins."""
+        """The offset of what follows it."""
         self.fields: dict[tuple[int, ...], int] = {}
         self._struct(())
 

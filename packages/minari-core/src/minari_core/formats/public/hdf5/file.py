@@ -62,7 +62,7 @@ class Hdf5File:
             self.root = h5g.open(self._file, b"/")
         self._nbytes = int(self._file.get_filesize())
         self.budget = Budget(limit_nbytes(expected_nbytes, self._nbytes))
-        """What arrays of the file, and images that they hold, may still take."""
+        """The memory that arrays of the file, and images that they hold, may still take."""
         # No program packs rows of variable length, or stores any twice.
         self._heap_budget = Budget(_HEAP_READS * self._nbytes)
         self._others: dict[str, Hdf5File] = {}
