@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import d3rlpy
@@ -12,6 +13,7 @@ from d3rlpy.datasets import get_minari
 from gymnasium import spaces
 
 import minari
+from minari_core.datasets.dataset import get_raw_storage
 from minari_core.errors import DataError, SpaceError
 from minari_core.integrations.d3rlpy import RecordedEpisode, replay_buffer
 from tests.interop.helpers.collected import collect
@@ -111,6 +113,43 @@ def test_both_ends_of_an_episode_and_goals_are_there() -> None:
         replay_buffer(dataset)
     with pytest.raises(DataError, match=r"episode 0 of \d+ steps"):
         replay_buffer(dataset, observation=lambda seen: seen["observation"][1:])
+
+
+@FORMATS
+def test_a_stored_episode_that_goes_on_after_its_end_is_several(data_format: str) -> None:
+    rows = np.arange(8.0)[:, None]
+    stored = minari.EpisodeBuffer(
+        observations=rows,
+        actions=rows[:-1],
+        rewards=np.ones(7),
+        terminations=np.arange(7) == 2,
+        truncations=np.isin(np.arange(7), [4, 6]),
+    )
+    whole = dataclasses.replace(stored, terminations=[False] * 7, truncations=[False] * 6 + [True])
+    space = spaces.Box(-9, 9, (1,), np.float64)
+    minari.create_dataset_from_buffers(
+        "early/ends-v0",
+        [whole],
+        observation_space=space,
+        action_space=space,
+        data_format=data_format,
+    )
+    get_raw_storage(minari.load_dataset("early/ends-v0")).append_episodes([stored])
+
+    buffer = replay_buffer(minari.load_dataset("early/ends-v0")[1:])
+
+    assert [(len(part), part.terminated) for part in buffer.episodes] == [
+        (3, True),
+        (2, False),
+        (2, False),
+    ]
+    first, second, _ = buffer.episodes
+    picked = buffer.transition_picker(first, 2)
+    assert (picked.terminal, picked.rewards_to_go.sum()) == (1, 1)
+    picked = buffer.transition_picker(second, 1)
+    assert (picked.observation.tolist(), picked.next_observation.tolist()) == ([4], [5])
+    picker = d3rlpy.dataset.MultiStepTransitionPicker(n_steps=5, gamma=1.0)
+    assert picker(first, 0).reward.tolist() == [3]
 
 
 def test_the_replay_buffer_is_trained_on_and_survives_its_own_file(tmp_path: Any) -> None:

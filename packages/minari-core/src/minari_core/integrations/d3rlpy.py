@@ -8,7 +8,8 @@ action, it leaves that transition out. Here every transition is there, and is th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from gymnasium import spaces
 
 from minari_core.datasets.dataset import MinariDataset
 from minari_core.episodes.episode import EpisodeData
+from minari_core.episodes.final_observation import take_rows
 from minari_core.errors import DataError, MissingDependencyError, SpaceError
 from minari_core.integrations.known_steps import leave_out_unknown_step
 
@@ -63,7 +65,8 @@ def replay_buffer(
 
     A transition that terminated its episode has ``terminal`` 1 and, as always in d3rlpy, zeros as
     its next observation. One that was cut off has ``terminal`` 0 and the observation that came.
-    A last step whose next observation nobody knows is left out.
+    A last step whose next observation nobody knows is left out. A stored episode that goes on after
+    a step that ended it is several episodes of d3rlpy, which has one such flag for an episode.
     Values keep their dtypes. Columns of a columnar dataset that are stored as they are stay in
     their memory maps until they are sampled.
 
@@ -82,14 +85,15 @@ def replay_buffer(
     _check_observations(dataset.observation_space, observation)
     action_space, action_size = _read_action_space(dataset.action_space)
     shortened = map(leave_out_unknown_step, dataset.iterate_episodes(copy=False))
-    episodes = [_make_episode(episode, observation) for episode in shortened if episode is not None]
+    known = (episode for episode in shortened if episode is not None)
+    episodes = [part for episode in known for part in _make_episodes(episode, observation)]
     arguments = {"action_space": action_space, "action_size": action_size, **options}
     return ReplayBuffer(InfiniteBuffer(), episodes=episodes, **arguments)
 
 
-def _make_episode(
+def _make_episodes(
     episode: EpisodeData, observation: Callable[[Any], Any] | None
-) -> RecordedEpisode:
+) -> Iterator[RecordedEpisode]:
     steps = len(episode)
     if episode.rewards.ndim != 1:
         raise DataError(
@@ -105,12 +109,14 @@ def _make_episode(
             )
     actions: npt.NDArray[Any] = episode.actions.reshape(steps, -1)
     after = np.zeros_like(actions[:1])
-    return RecordedEpisode(
-        observations=seen,
-        actions=np.concatenate([actions, after]),
-        rewards=episode.rewards[:, None],
-        terminated=bool(episode.terminations[-1]),
-    )
+    early = np.flatnonzero(episode.terminations[:-1] | episode.truncations[:-1]) + 1
+    for start, stop in pairwise([0, *early.tolist(), steps]):
+        yield RecordedEpisode(
+            observations=take_rows(seen, slice(start, stop + 1)),
+            actions=np.concatenate([actions[start:stop], after]),
+            rewards=episode.rewards[start:stop, None],
+            terminated=bool(episode.terminations[stop - 1]),
+        )
 
 
 def _check_observations(space: spaces.Space[Any], observation: Callable[[Any], Any] | None) -> None:
