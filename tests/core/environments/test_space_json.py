@@ -353,7 +353,7 @@ class Circle(Space[Any]):
 @pytest.mark.parametrize(
     ("space", "reason"),
     [
-        (Circle(), r'observation\["a"\]\[0\]: .*Circle is not one of Gymnasium'),
+        (Circle(), r'observation\["a"\]\[0\]: .*Circle, which is not one of Gymnasium'),
         (make_dict([(1, spaces.Discrete(2))]), "the key 1 is of type int"),
         (spaces.Dict({"\ud83d\ude00": spaces.Discrete(2)}), "two surrogates in a row"),
     ],

@@ -86,7 +86,7 @@ class VectorFixedBuffer(VectorBuffer):
 
     def add_final(self, value: Any) -> None:
         array = as_numeric_array(value, self._name)
-        if array.dtype == np.bool_ and self._rows is not None:
+        if array.dtype == np.bool_ and self._rows is not None and self._rows.dtype.kind in "iu":
             # Of flags in a space of integers, Gymnasium's batches have made integers.
             array = array.astype(self._rows.dtype)
         converted = self._convert(array[None])
