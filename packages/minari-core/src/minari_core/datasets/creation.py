@@ -58,7 +58,8 @@ def create_dataset_from_buffers(
         observation_space: The space of the observations; the environment's if None.
         action_space: The space of the actions; the environment's if None.
         step_infos: The infos whose row t says something about step t and not about the
-            observation that it returned; samplers read them so.
+            observation that it returned; samplers read them so. Episodes that were read do not
+            carry this; the metadata of their dataset's storage has it.
         data_format: How to store the data; ``"columnar"`` if None.
         jpeg_encoding: Store images as JPEG, which loses detail, where the format can.
         **details: What is said about the dataset, as keywords; see `DatasetDetails`.
