@@ -93,7 +93,8 @@ def _fill(
         if error and not is_ours:
             found.append((f"raises {error}: {_short(message)}", chain))
         if error:
-            strays = _visible(attempt) - before
+            # What was sent to a remote is kept there, where the next upload goes on.
+            strays = {each for each in _visible(attempt) - before if each.split("/")[0] != "remote"}
             if strays:
                 found.append(("leaves files behind", f"{error}: {message}\n{sorted(strays)}"))
     looked = run_forked(lambda tell: tell(look(attempt)))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -71,3 +73,20 @@ def test_what_a_killed_upload_left_is_swept_when_it_is_old(tmp_path: Path) -> No
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
         [new.name, ".keep", "metadata.json"]
     )
+
+
+def test_a_folder_that_the_disk_does_not_give_is_not_left_out_of_a_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote = open_remote(tmp_path.as_uri())
+    remote.create("one/x-v0/data/metadata.json", b"{}", {})
+    scan = os.scandir
+
+    def fail(path: str | Path) -> Iterator[os.DirEntry[str]]:
+        if str(path).endswith("one"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", fail)
+    with pytest.raises(minari.RemoteError, match="could not list"):
+        list(remote.find(""))

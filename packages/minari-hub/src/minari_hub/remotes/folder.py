@@ -126,7 +126,8 @@ class FolderRemote(Remote):
                 f"could not list {self.url}: there is no such folder"
             ) from error
         except OSError as error:
-            if folder:
+            # What others do not let anybody see is not there; a disk that fails tells nothing.
+            if folder and isinstance(error, PermissionError):
                 return []
             raise _translate(error, f"list {self.url}") from error
 
