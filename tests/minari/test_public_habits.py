@@ -6,6 +6,7 @@ import json
 import pickle
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -165,6 +166,11 @@ def test_a_collector_has_the_spaces_of_its_environment_whatever_is_recorded() ->
         gymnasium.make("CartPole-v1"), observation_space=spaces.Box(-9, 9, (4,), np.float64)
     )
     assert env.observation_space == env.env.observation_space
+
+
+def test_a_collector_says_where_the_datasets_lie(datasets_root: Path) -> None:
+    env = minari.DataCollector(gymnasium.make("CartPole-v1"))
+    assert env.datasets_path == str(datasets_root)
 
 
 def test_an_episode_is_taken_apart_and_put_together() -> None:

@@ -55,6 +55,19 @@ CALLED_OTHERWISE = {
     "*:StepData": "a TypedDict has no call to compare",
     "*:serialize_space": "of `functools.singledispatch`, whose call is `(*args, **kw)`",
 }
+# Calls of earlier releases that 0.5.4 itself does not take any more.
+CALLED_BEFORE_0_5_4 = {
+    "*:DataCollector": "without max_buffer_steps, since 0.5.0",
+    "*:DataCollector.create_dataset": "without minari_version, since 0.5.0",
+    "*:EpisodeData": "without seed and total_timesteps, since 0.5.0",
+    "*:MinariDatasetSpec": "without flatten_observations and flatten_actions, since 0.4.0",
+    "*:StepDataCallback": "a class without arguments, since 0.4.0",
+    "*:combine_datasets": "without copy, since 0.4.3",
+    "*:create_dataset_from_collector_env": "DataCollector.create_dataset, since 0.5.0",
+    "*:list_remote_datasets": "remote_path and prefix come first, since 0.5.2",
+    "*:upload_dataset": "token, since 0.5.2",
+    "*:upload_namespace": "token, since 0.5.2",
+}
 SAME = {
     "dataset_id": "dataset_name",
     "new_dataset_id": "new_dataset_name",
@@ -135,6 +148,26 @@ def test_every_name_and_call_of_the_newest_release_is_here() -> None:
             broken = list_broken_calls(found, signature.removeprefix("class "))
             problems += [f"{key}({signature}): {each}" for each in broken]
     assert not problems, "\n".join(problems)
+
+
+def test_calls_of_earlier_releases_work_unless_the_newest_one_refuses_them() -> None:
+    broken: dict[str, list[str]] = {}
+    absent = {**ABSENT, **ABSENT_SINCE_0_5, **CALLED_OTHERWISE}
+    for module, names in LISTED.items():
+        for name, signatures in names.items():
+            key = f"{module}:{name}"
+            if is_listed(key, absent) or not set(signatures).isdisjoint({"value", "class"}):
+                continue
+            found = find(module, name)
+            assert callable(found)
+            for signature in signatures:
+                problems = list(list_broken_calls(found, signature.removeprefix("class ")))
+                if problems:
+                    broken.setdefault(key, []).append(f"({signature}): {problems}")
+    assert {
+        key: each for key, each in broken.items() if not is_listed(key, CALLED_BEFORE_0_5_4)
+    } == {}
+    assert [each for each in CALLED_BEFORE_0_5_4 if not any(fnmatch(k, each) for k in broken)] == []
 
 
 def test_what_releases_before_0_5_had_is_here_or_is_missing_for_a_reason() -> None:

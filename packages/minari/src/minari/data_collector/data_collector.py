@@ -12,6 +12,7 @@ from gymnasium.envs.registration import EnvSpec
 
 from minari.dataset.minari_dataset import parse_dataset_id
 from minari.dataset.step_data import StepData
+from minari.storage.datasets_root_dir import get_dataset_path
 from minari_collect import DataCollectorV0, EpisodeMetadataCallback, StepDataCallback
 from minari_core import EpisodeBuffer, MinariDataset, create_namespace, list_local_namespaces
 from minari_core.datasets.card import DatasetCard
@@ -84,6 +85,11 @@ class DataCollector(DataCollectorV0):
             data_format=data_format,
         )
         self._jpeg_encoding = jpeg_encoding
+
+    @property
+    def datasets_path(self) -> str:
+        """The root folder of the local datasets."""
+        return str(get_dataset_path())
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
