@@ -15,8 +15,9 @@ import pytest
 from gymnasium import spaces
 
 import minari
+from minari.dataset.minari_dataset import parse_dataset_id
 from minari.dataset.minari_storage import MinariStorage
-from minari.namespace import validate_namespace
+from minari.namespace import namespace_hierarchy, validate_namespace
 from minari.serialization import deserialize_space, serialize_space
 
 pytestmark = pytest.mark.filterwarnings("ignore::minari.MinariWarning")
@@ -166,6 +167,11 @@ def test_a_collector_has_the_spaces_of_its_environment_whatever_is_recorded() ->
         gymnasium.make("CartPole-v1"), observation_space=spaces.Box(-9, 9, (4,), np.float64)
     )
     assert env.observation_space == env.env.observation_space
+
+
+def test_an_id_without_a_namespace_has_no_hierarchy() -> None:
+    namespace, _, _ = parse_dataset_id("one-v0")
+    assert list(namespace_hierarchy(namespace)) == []
 
 
 def test_a_collector_says_where_the_datasets_lie(datasets_root: Path) -> None:

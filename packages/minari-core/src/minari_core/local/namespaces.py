@@ -170,13 +170,17 @@ def make_namespaces(
         raise
 
 
-def namespace_hierarchy(namespace: str) -> list[str]:
+def namespace_hierarchy(namespace: str | None) -> list[str]:
     """Return the parents of a namespace, outermost first, and the namespace itself.
+
+    None, as of an id without a namespace, has none.
 
     Example:
         >>> namespace_hierarchy("D4RL/door")
         ['D4RL', 'D4RL/door']
     """
+    if namespace is None:
+        return []
     check_namespace(namespace)
     parts = namespace.split("/")
     return ["/".join(parts[: count + 1]) for count in range(len(parts))]

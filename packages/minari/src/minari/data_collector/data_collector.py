@@ -12,13 +12,13 @@ from gymnasium.envs.registration import EnvSpec
 
 from minari.dataset.minari_dataset import parse_dataset_id
 from minari.dataset.step_data import StepData
-from minari.storage.datasets_root_dir import get_dataset_path
 from minari_collect import DataCollectorV0, EpisodeMetadataCallback, StepDataCallback
 from minari_core import EpisodeBuffer, MinariDataset, create_namespace, list_local_namespaces
 from minari_core.datasets.card import DatasetCard
 from minari_core.datasets.creation import create_dataset_from_source
 from minari_core.datasets.public_storage import MinariStorage
 from minari_core.environments.reference_scores import Policy
+from minari_core.local.locations import datasets_root
 
 __all__ = [
     "AUTOSEED_BIT_SIZE",
@@ -89,7 +89,7 @@ class DataCollector(DataCollectorV0):
     @property
     def datasets_path(self) -> str:
         """The root folder of the local datasets."""
-        return str(get_dataset_path())
+        return str(datasets_root())
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
