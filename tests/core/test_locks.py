@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ import pytest
 from minari_core import locks
 from minari_core.errors import DatasetBusyError
 from minari_core.files import LOCK_NAME, lock_dataset
+from minari_core.local.staging import look_abandoned
 from minari_core.locks import FileLock, is_free, locate_held, read_holder, read_holders
 
 posix = pytest.mark.skipif(os.name != "posix", reason="Windows locks every file")
@@ -30,6 +32,7 @@ linux = pytest.mark.skipif(
 WITHOUT = [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL]
 _PROGRAM = """
 import sys
+from functools import partial
 from pathlib import Path
 number = int(sys.argv[2])
 if number:
@@ -422,3 +425,14 @@ def test_a_lock_file_that_is_a_link_is_refused_and_what_it_leads_to_is_kept(
     assert lock.acquire()
     lock.release()
     assert precious.read_text() == "kept"
+
+
+def test_what_is_taken_up_while_it_is_looked_at_is_not_left(tmp_path: Path) -> None:
+    path = tmp_path / LOCK_NAME
+    look = partial(look_abandoned, tmp_path, [path], 0.0)
+    with look():
+        pass
+    other = FileLock(path)
+    with pytest.raises(DatasetBusyError, match="in use by another process"), look():
+        assert other.acquire()
+    other.release()
