@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -246,3 +247,28 @@ def test_an_import_says_which_infos_it_takes_for_those_of_the_action() -> None:
 def test_columns_of_another_length_are_refused_by_name(changes: dict[str, Any], found: str) -> None:
     with pytest.raises(DataError, match=f"^{found}, but terminals has 7$"):
         create_dataset_from_arrays("a-v0", **{**columns(), **changes})
+
+
+@pytest.mark.filterwarnings("error::minari_core.MinariWarning:tests")
+def test_episodes_that_are_stored_again_without_the_mark_of_their_infos_are_warned_of() -> None:
+    infos = {"effort": np.arange(7.0)}
+    described: Any = dict.fromkeys(
+        ("author", "author_email", "algorithm_name", "code_permalink"), "x"
+    )
+    marked = create_dataset_from_arrays(
+        "a-v0", **columns(), infos=infos, step_infos=["effort"], **described
+    )
+    of: Any = {"observation_space": marked.observation_space, "action_space": marked.action_space}
+    relabelled = [replace(episode, rewards=episode.rewards * 2) for episode in marked]
+    lost = r"row t of the infos 'effort' belongs to step t .* step_infos=\['effort'\]"
+
+    for number, given in enumerate((list(marked), relabelled, iter(marked))):
+        with pytest.warns(MinariWarning, match=lost) as warned:
+            create_dataset_from_buffers(f"b-v{number}", given, **of, **described)
+        assert [warning.filename for warning in warned if "effort" in str(warning.message)] == [
+            __file__
+        ]
+    with pytest.warns(MinariWarning, match=lost):
+        load_dataset("b-v0").update_dataset_from_buffer(relabelled)
+    kept = create_dataset_from_buffers("c-v0", relabelled, step_infos=["effort"], **of, **described)
+    kept.update_dataset_from_buffer(list(marked))

@@ -21,7 +21,12 @@ from minari_core.errors import DataError, SpaceError
 from minari_core.formats.registry import check_format
 from minari_core.local.dataset_id import choose_id
 from minari_core.local.publishing import check_id_is_free, publish
-from minari_core.sampling.gathering.info_rows import STEP_INFOS, check_step_infos, list_infos
+from minari_core.sampling.gathering.info_rows import (
+    STEP_INFOS,
+    check_step_infos,
+    list_infos,
+    watch_step_infos,
+)
 from minari_core.storage.base import Storage
 
 
@@ -88,7 +93,7 @@ def create_dataset_from_buffers(
         metadata["jpeg_encoding"] = True
     if marked:
         metadata[STEP_INFOS] = list(marked)
-    episodes = prepare_new_episodes(buffer, observations)
+    episodes = prepare_new_episodes(watch_step_infos(buffer, marked), observations)
 
     def fill(storage: Storage) -> None:
         storage.append_episodes(episodes)

@@ -32,6 +32,11 @@ from minari_core.formats.registry import open_storage
 from minari_core.messages import format_value, make_html_table
 from minari_core.random_stream import RandomStream
 from minari_core.sampling.dataset_methods import TrainingMethods
+from minari_core.sampling.gathering.info_rows import (
+    STEP_INFOS,
+    read_step_infos,
+    watch_step_infos,
+)
 from minari_core.storage.base import Storage
 
 _MOST_BELIEVED = 1 << 24
@@ -260,7 +265,9 @@ class MinariDataset(DescribedDataset, TrainingMethods):
         return self._read(indices, copy=copy)
 
     def _read(self, indices: Iterable[int], *, copy: bool = True) -> Iterator[EpisodeData]:
-        return remember_storage(self._storage.read_episodes(indices, copy=copy), self._storage)
+        episodes = self._storage.read_episodes(indices, copy=copy)
+        is_marked = bool(self._storage.metadata.get(STEP_INFOS))
+        return remember_storage(episodes, self._storage, always=is_marked)
 
     def iterate_episode_metadata(self) -> Iterator[EpisodeMetadata]:
         """Read lengths, seeds, options and metadata of the episodes, but none of their steps."""
@@ -367,9 +374,9 @@ class MinariDataset(DescribedDataset, TrainingMethods):
             DatasetBusyError: Another process has held the dataset's lock for too long.
             DatasetWriteError: The file system refused. As after every error, nothing was added.
         """
-        self._append(
-            self._storage.append_episodes(prepare_new_episodes(buffer, self.observation_space))
-        )
+        marked = read_step_infos(self._storage.metadata)
+        episodes = prepare_new_episodes(watch_step_infos(buffer, marked), self.observation_space)
+        self._append(self._storage.append_episodes(episodes))
 
     def _append(self, added: range) -> None:
         self._samplers = {}

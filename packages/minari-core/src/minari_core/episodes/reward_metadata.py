@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from minari_core.episodes.episode import EpisodeData
 from minari_core.errors import MinariError
+from minari_core.json_values import JsonValue
 
 _TOLERANCE = 1e-6
 
@@ -42,6 +43,11 @@ _KEYS = frozenset(describe_rewards([0.0]))
 
 
 class _Reader(Protocol):
+    @property
+    def metadata(self) -> Mapping[str, JsonValue]:
+        """The metadata of the dataset."""
+        ...
+
     def read_episodes(self, indices: Iterable[int], *, copy: bool = ...) -> Iterator[EpisodeData]:
         """Read episodes; see `minari_core.storage.base.Storage`."""
         ...
@@ -70,10 +76,18 @@ class ReadMetadata(dict[str, Any]):
         return describe_rewards(np.asarray(episode.rewards, dtype=np.float64))
 
 
-def remember_storage(episodes: Iterable[EpisodeData], storage: _Reader) -> Iterator[EpisodeData]:
-    """Note in episodes that describe their rewards the storage that they were read from."""
+def remember_storage(
+    episodes: Iterable[EpisodeData], storage: _Reader, *, always: bool = False
+) -> Iterator[EpisodeData]:
+    """Note in episodes that describe their rewards the storage that they were read from.
+
+    Args:
+        episodes: The episodes, as they are read.
+        storage: The storage.
+        always: Note it in all of them.
+    """
     for episode in episodes:
-        if not _KEYS.isdisjoint(episode.metadata):
+        if always or not _KEYS.isdisjoint(episode.metadata):
             metadata = ReadMetadata(episode.metadata)
             metadata.number, metadata.storage = episode.id, storage
             # It is nobody else's yet, and `dataclasses.replace` takes longer than reading it.

@@ -204,6 +204,10 @@ class Storage(ABC):
     ) -> None:
         """Merge new values into the metadata of episodes, all or none; steps never change.
 
+        Whoever opens the dataset afterwards sees all of it. A reader that is open meanwhile sees
+        each episode as it was or as it is; in the public formats it may, for as long as files are
+        renamed, see some as they were and others as they are.
+
         Args:
             metadatas: The new values of each episode. The keys ``seed`` and ``options`` stand for
                 these; None takes a value away. What the steps depend on (``id``, ``total_steps``,

@@ -7,11 +7,14 @@ dataset's metadata names it under ``step_infos``, and row t is read with step t.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from minari_core.columns.base import escape_key
+from minari_core.episodes.episode import EpisodeData
+from minari_core.episodes.reward_metadata import ReadMetadata
 from minari_core.errors import DataError
-from minari_core.messages import format_value
+from minari_core.messages import format_value, warn_caller
 from minari_core.storage.base import Storage
 
 STEP_INFOS = "step_infos"
@@ -19,6 +22,8 @@ STEP_INFOS = "step_infos"
 
 D4RL_STEP_INFOS = ("action_log_probs", "action_mean", "action_log_std")
 """The infos of D4RL that belong to an observation and the action that answered it."""
+
+_Item = TypeVar("_Item")
 
 GROUPS = {
     "next_observations": "observations",
@@ -34,6 +39,40 @@ def read_step_infos(metadata: Mapping[str, object]) -> tuple[str, ...]:
     """Read from a dataset's metadata which infos belong to steps."""
     named = metadata.get(STEP_INFOS)
     return tuple(key for key in named if isinstance(key, str)) if isinstance(named, list) else ()
+
+
+def watch_step_infos(episodes: Iterable[_Item], marked: Collection[str]) -> Iterable[_Item]:
+    """Warn once of infos that belonged to steps in the dataset that an episode was read from.
+
+    Args:
+        episodes: The episodes for a dataset.
+        marked: The infos that belong to steps in it.
+
+    Returns:
+        The episodes.
+    """
+    if isinstance(episodes, Sequence):
+        for _ in _watch(episodes, marked):
+            pass
+        return episodes
+    return _watch(episodes, marked)
+
+
+def _watch(episodes: Iterable[_Item], marked: Collection[str]) -> Iterator[_Item]:
+    has_warned = False
+    for item in episodes:
+        if not has_warned and isinstance(item, EpisodeData) and type(item.metadata) is ReadMetadata:
+            before = read_step_infos(item.metadata.storage.metadata)
+            lost = [key for key in before if key in item.infos and key not in marked]
+            if lost:
+                has_warned = True
+                warn_caller(
+                    f"row t of the infos {', '.join(map(repr, lost))} belongs to step t in the "
+                    "dataset that these episodes were read from, and will be taken for what step "
+                    f"t - 1 returned; to keep it, give {STEP_INFOS}={[*marked, *lost]!r} to "
+                    "create_dataset_from_buffers, or to dataset.storage.update_metadata"
+                )
+        yield item
 
 
 def check_step_infos(named: object, infos: Collection[str] | None = None) -> list[str]:
