@@ -15,6 +15,7 @@ from minari_core import (
     delete_dataset,
     load_dataset,
 )
+from minari_core.datasets.dataset import get_raw_storage
 from minari_core.errors import (
     IncompatibleDatasetsError,
 )
@@ -147,3 +148,19 @@ def test_a_combination_names_all_people_and_requirements_of_its_parts() -> None:
     assert named["author"] == ["Alan"]
     assert not {"author_email", "requirements"} & named.keys()
     assert named["description"] == "part 2"
+
+
+@pytest.mark.parametrize("data_format", ["columnar", "hdf5", "arrow", "parquet"])
+def test_a_combination_is_stored_as_its_first_dataset_unless_it_is_said(data_format: str) -> None:
+    first = create("tests/first-v0", data_format=data_format)
+    other = create("tests/other-v0")
+
+    combined = combine_datasets([first, other], "tests/combined-v0")
+    said = combine_datasets([first, other], "tests/said-v0", data_format="hdf5")
+    widened = combine_datasets([first, other], "tests/widened-v0", widen=True)
+
+    assert get_raw_storage(combined).data_format == data_format
+    assert get_raw_storage(said).data_format == "hdf5"
+    assert get_raw_storage(widened).data_format == "columnar"
+    for dataset in (combined, said, widened):
+        assert [episode.seed for episode in dataset] == [0, 1, 2, 3, 4, 5] * 2

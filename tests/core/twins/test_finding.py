@@ -335,8 +335,10 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 import minari_core.formats.shards.writer
 resource.setrlimit(resource.RLIMIT_FSIZE, (700, 700))
 """
-    out, err = run(limit).communicate(timeout=120)
-    assert float(out) == 4, err
+    process = run(limit)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert 0 <= float(out) <= 4
     assert list_entries() == []
     assert list((cache_root() / ".building").iterdir()) == []
     _, err = run(f"{limit}\nfinding.MOST_NBYTES = 10").communicate(timeout=120)

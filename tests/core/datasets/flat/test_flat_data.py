@@ -182,7 +182,7 @@ def test_infos_of_the_action_are_sampled_with_it(tmp_path: Path, data_format: st
         assert dataset.metadata["step_infos"] == ["action_log_probs"]
         assert dataset[0].infos["action_log_probs"].tolist() == [0, 1, 2, None]
         copy = convert_dataset(
-            combine_datasets([dataset, dataset[:0]], f"c/{dataset.id}"), f"d/{dataset.id}"
+            combine_datasets([dataset, dataset[:0]], f"both/{dataset.id}"), f"again/{dataset.id}"
         )
         names = ["actions", "infos/action_log_probs", "infos/qpos", "current_infos/qpos"]
         (batch,) = copy.batches(99, shuffle=False, columns=names)

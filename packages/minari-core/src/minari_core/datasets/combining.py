@@ -16,7 +16,7 @@ from minari_core.datasets.dataset import MinariDataset, check_dataset, get_raw_s
 from minari_core.environments.env_specs import env_spec_to_json
 from minari_core.environments.recovery import merge_env_specs
 from minari_core.errors import IncompatibleDatasetsError, SamplingError
-from minari_core.formats.registry import check_format, open_storage
+from minari_core.formats.registry import check_format, list_formats, open_storage
 from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import choose_id
 from minari_core.local.publishing import check_id_is_free, publish
@@ -49,9 +49,9 @@ def combine_datasets(
         datasets_to_combine: Datasets with the same spaces, from the same environment.
         new_dataset_name: The id of the new dataset.
         new_dataset_id: Another name of ``new_dataset_name``.
-        data_format: How to store it; ``"columnar"`` if None.
+        data_format: How to store it; as the first dataset is stored if None.
         widen: Where the dtypes of observations or actions differ, store all in the wider one, if
-            that holds all numbers exactly. Needs the columnar format.
+            that holds all numbers exactly. Needs the columnar format, which is then the default.
 
     Returns:
         The new dataset. Its environment has the largest ``max_episode_steps`` of all.
@@ -67,9 +67,12 @@ def combine_datasets(
     """
     new_id = choose_id(new_dataset_name, new_dataset_id)
     check_id_is_free(new_id)
-    chosen_format = check_format(data_format)
+    check_format(data_format)
     datasets = _check_datasets(datasets_to_combine)
     first, first_storage = datasets[0], get_raw_storage(datasets[0])
+    if data_format is None and not widen and first_storage.data_format in list_formats():
+        data_format = first_storage.data_format
+    chosen_format = check_format(data_format)
     for dataset in datasets[1:]:
         storage = get_raw_storage(dataset)
         for name in ("observation_space", "action_space"):
