@@ -70,8 +70,18 @@ def create(
         ),
         (
             lambda: minari.create_dataset_from_buffers("x-v0", [], 5),  # type: ignore[arg-type]  # refused
+            TypeError,
+            "Unsupported env type int",
+        ),
+        (
+            lambda: create("x-v0", env=5),
+            TypeError,
+            "Unsupported env type int",
+        ),
+        (
+            lambda: create("x-v0", eval_env=5),
             ValueError,
-            "environment 5 cannot be made here",
+            r"The `eval_env` argument must be of types str\|EnvSpec\|gym.Env",
         ),
         (
             lambda: create("x-v0", actions=np.array([[0], [1]])),
@@ -84,6 +94,21 @@ def create(
             lambda: serialize_space(Strange((2,), np.float32)),
             NotImplementedError,
             "No serialization method available for",
+        ),
+        (
+            lambda: deserialize_space({"type": "Unheard"}),
+            NotImplementedError,
+            "No deserialization method available for Unheard",
+        ),
+        (
+            lambda: minari.get_namespace_metadata("nope"),
+            ValueError,
+            "Namespace nope does not exist locally",
+        ),
+        (
+            lambda: minari.update_namespace_metadata("nope", "said"),
+            ValueError,
+            "Namespace nope does not exist locally",
         ),
         (
             lambda: create("x-v0", ref_max_score=1.0, expert_policy=lambda _: 0),

@@ -384,7 +384,7 @@ def test_one_dataset_that_is_missing_does_not_keep_the_others_from_being_checked
     done = hub("verify", "there-is-none-v0", "cart/one-v0")
 
     assert done.code == 3
-    assert "error: Dataset there-is-none-v0 not found locally" in done.err
+    assert "error: Dataset there-is-none-v0 can't be found locally at" in done.err
     assert "cart/one-v0: ok" in done.out
 
 

@@ -38,7 +38,9 @@ def test_delete_with_yes_deletes_all_or_nothing(cli: CommandLine) -> None:
     for dataset_id in ("cart/one-v0", "cart/two-v0", "cart/three-v0"):
         collect(dataset_id, episodes=1)
 
-    assert cli("delete", "cart/one-v0", "cart/none-v0", "--yes").code == 3
+    done = cli("delete", "cart/one-v0", "cart/none-v0", "--yes")
+    assert done.code == 3
+    assert "cart/none-v0 can't be found locally at" in done.err
     assert len(minari.list_local_datasets()) == 3
     assert cli("delete", "cart/one-v0", "cart/two-v0", "cart/one-v0", "-y").code == 0
     assert list(minari.list_local_datasets()) == ["cart/three-v0"]
@@ -55,6 +57,20 @@ def test_delete_takes_the_answer_of_a_pipe(
     assert done.code == code
     assert ("Aborted" in done.err) == (code != 0)
     assert ("cart/one-v0" in minari.list_local_datasets()) == (code != 0)
+
+
+def test_an_answer_that_is_neither_yes_nor_no_is_asked_for_again(
+    cli: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collect("cart/one-v0")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("perhaps\ny\n"))
+
+    done = cli("delete", "cart/one-v0")
+
+    assert done.code == 0
+    assert "Error: invalid input" in done.err
+    assert done.err.count("[y/N]") == 2
+    assert not minari.list_local_datasets()
 
 
 @on_posix

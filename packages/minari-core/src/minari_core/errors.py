@@ -14,7 +14,7 @@ Each class is also the built-in that people already catch::
     ├── DatasetWriteError (OSError)             the disk refused; nothing was committed
     ├── DatasetBusyError (TimeoutError)         another process has the lock; nothing can be opened
     ├── CacheError (OSError)                    a cache that is too small, or cannot be written
-    ├── MetadataError (ValueError)              metadata that is not JSON, or of the wrong type
+    ├── MetadataError (ValueError, TypeError)   metadata that is not JSON, or of the wrong type
     ├── SpaceError (ValueError)                 a space that cannot be stored, or does not fit
     │   └── UnknownSpaceError (NotImplementedError)   a space of a type that nobody has registered
     ├── IncompatibleDatasetsError (ValueError)  datasets that cannot be combined
@@ -131,7 +131,7 @@ class CacheError(MinariError, OSError):
     """The cache cannot be written to, is too small, or its size is set to what is none."""
 
 
-class MetadataError(MinariError, ValueError):
+class MetadataError(MinariError, ValueError, TypeError):
     """Metadata that cannot be kept as JSON, or a key of the wrong type."""
 
 

@@ -81,7 +81,7 @@ class DatasetCard:
             metadata[name] = _check_text(name, details.get(name))
         for name in ("author", "author_email", "requirements"):
             metadata[name] = _check_texts(name, details.get(name))
-        eval_spec = find_env_spec(self._details.get("eval_env"))
+        eval_spec = find_env_spec(self._details.get("eval_env"), "eval_env")
         metadata["env_spec"] = _write_spec(env_spec, "env_spec")
         metadata["eval_env_spec"] = _write_spec(eval_spec, "eval_env_spec")
         metadata.update(self._scores(eval_spec or env_spec))

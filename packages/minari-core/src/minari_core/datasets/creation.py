@@ -159,6 +159,8 @@ def _find_spaces(
             "Both observation space and action space must be provided, if env is None; got "
             f"{observation_space} and {action_space}"
         )
+    if not isinstance(env, str):
+        find_env_spec(env)  # refuses what is none
     environment = env if isinstance(env, gymnasium.Env) else _make_environment(env)
     try:
         return (

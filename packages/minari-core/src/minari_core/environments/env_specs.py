@@ -258,9 +258,13 @@ def _format_path(path: _Path) -> str:
 
 
 def find_env_spec(
-    environment: str | gymnasium.Env[object, object] | EnvSpec | None,
+    environment: str | gymnasium.Env[object, object] | EnvSpec | None, argument: str = "env"
 ) -> EnvSpec | None:
     """Return the spec of an environment given as an id, a spec or an ``Env``.
+
+    Args:
+        environment: The environment.
+        argument: The argument that gives it, for messages.
 
     Raises:
         MetadataError: It is something else, or no environment of this id is registered.
@@ -277,5 +281,6 @@ def find_env_spec(
     if isinstance(environment, gymnasium.Env):
         return environment.spec
     raise MetadataError(
-        f"an environment is given as an id, a spec or an Env, not {type(environment).__name__}"
+        f"Unsupported env type {type(environment).__name__}. The `{argument}` argument must be of "
+        "types str|EnvSpec|gym.Env"
     )

@@ -103,7 +103,8 @@ def read_own_space(kind: str, fields: Fields, path: SpacePath) -> Space[Any]:
     if kind not in _readers:
         argument = "action_space" if path.name.startswith("action") else "observation_space"
         raise UnknownSpaceError(
-            f"{path.name}: unknown type {format_value(kind)}, which is none of Gymnasium's spaces; "
+            f"{path.name}: unknown type {format_value(kind)}, which is none of Gymnasium's spaces. "
+            f"No deserialization method available for {format_value(kind)[1:-1]}; "
             "register a function that reads it by "
             f"minari.serialization.deserialize_space.register({kind!r}), or give the space to "
             f"load_dataset as {argument}="

@@ -197,7 +197,7 @@ def _find_existing(namespace: str) -> Path:
     folder = _locate(namespace)
     if not (folder / NAMESPACE_METADATA).exists():
         raise NamespaceError(
-            f"Namespace {namespace!r} does not exist locally, under {datasets_root()}; "
+            f"Namespace {namespace} does not exist locally, under {datasets_root()}; "
             "list_local_namespaces() shows which there are"
         )
     return folder

@@ -107,14 +107,19 @@ def confirm(question: str, *, yes: bool) -> None:
     """
     if yes:
         return
-    sys.stderr.write(f"{to_one_line(question)}? [y/N] ")
-    sys.stderr.flush()
-    answer = sys.stdin.readline()
-    if not answer and not sys.stdin.isatty():
-        raise typer.BadParameter("nobody answers the question; give --yes")
-    if answer.strip().lower() not in ("y", "yes"):
-        say("Aborted: nothing was changed")
-        raise typer.Exit(1)
+    answer = None
+    while answer not in ("y", "yes"):
+        if answer is not None:
+            say("Error: invalid input: answer y or n")
+        sys.stderr.write(f"{to_one_line(question)}? [y/N] ")
+        sys.stderr.flush()
+        line = sys.stdin.readline()
+        if not line and not sys.stdin.isatty():
+            raise typer.BadParameter("nobody answers the question; give --yes")
+        answer = line.strip().lower()
+        if answer in ("", "n", "no"):
+            say("Aborted: nothing was changed")
+            raise typer.Exit(1)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ PROGRAM = ContextVar("PROGRAM", default="minari")
 _WORDS = tuple(
     (re.compile(pattern), words)
     for pattern, words in (
+        (r"(?<=\s)not found locally at\b", "can't be found locally at"),
         (r"\blist_local_datasets\(\)", "`{program} list local`"),
         (r"\blist_remote_datasets\('([^']*)'\)", r"`{program} list \1`"),
         (r"\bdownload_dataset\(\)", "`{program} download`"),

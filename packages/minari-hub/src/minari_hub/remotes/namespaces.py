@@ -116,6 +116,12 @@ def upload_namespace(
         NamespaceError: There is no such namespace here.
         RemoteError: The remote cannot be reached, or refuses.
     """
+    namespace_hierarchy(namespace)  # checks the name
+    if namespace not in list_local_namespaces():
+        raise NamespaceError(
+            f"Namespace {namespace!r} does not exist locally; list_local_namespaces() shows which "
+            "there are"
+        )
     get_namespace_metadata(namespace)
     remote = RemoteSetting.parse(remote_path, token).open_only("an upload goes to")
     if namespace not in publish_namespaces(remote, namespace):
