@@ -48,9 +48,9 @@ def test_what_is_not_there_what_is_there_and_what_is_no_name_are_refused(tmp_pat
     create_namespace("one")
     with pytest.raises(NamespaceError, match="Namespace 'one' already exists"):
         create_namespace("one")
-    with pytest.raises(NamespaceError, match="Namespace 'two' does not exist"):
+    with pytest.raises(NamespaceError, match="Namespace two does not exist locally"):
         get_namespace_metadata("two")
-    with pytest.raises(NamespaceError, match="Namespace 'two' does not exist"):
+    with pytest.raises(NamespaceError, match="Namespace two does not exist locally"):
         update_namespace_metadata("two")
     for name in ("../two", "", "/two", "a//b", ".hidden"):
         with pytest.raises(DatasetIdError):
