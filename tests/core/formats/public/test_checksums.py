@@ -325,7 +325,10 @@ def test_a_dataset_without_checksums_is_verified_by_reading(
     data = stored(tmp_path, data_format)
     edit_json(data / "metadata.json", lambda content: content.pop("minari_core"))
     change_attributes(data, 1, {"word": "another"})
-    assert found() == ([], [])
+    problems, (remark,) = found()
+    assert problems == []
+    assert remark.startswith("metadata.json: its 'minari_core' part")
+    assert "was left out by another program" in remark
 
 
 @pytest.mark.parametrize("data_format", FORMATS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,12 @@ class _PublicEpisodeCheck(EpisodeCheck):
     def check_all(self, manifest: Manifest, progress: Progress) -> None:
         """Check every episode, and tell of those that have no checksums."""
         super().check_all(manifest, progress)
+        if OWN_KEY not in manifest.metadata and self._has_sidecar():
+            message = (
+                f"its {OWN_KEY!r} part, which whoever wrote the episodes has put there, was left "
+                "out by another program; names of infos that are missing in an episode are lost"
+            )
+            self._findings.remarks.append(VerificationProblem(MANIFEST_NAME, message))
         is_unread = bool(self._findings.unknown_spaces)
         if self._unguarded and (is_unread or is_sealed(manifest.metadata)):
             first, count = self._unguarded[0], len(self._unguarded)
@@ -94,6 +101,11 @@ class _PublicEpisodeCheck(EpisodeCheck):
                 self._findings.add(file, message, None, first)
             else:
                 self._findings.remarks.append(VerificationProblem(file, message, None, first))
+
+    def _has_sidecar(self) -> bool:
+        with suppress(MinariError):
+            return any(map(self._public.has_sidecar, self._unguarded[:1]))
+        return False
 
     def check(self, number: int) -> int | None:
         """Check an episode, and compare it with its checksums."""

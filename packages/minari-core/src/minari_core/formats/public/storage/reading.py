@@ -91,6 +91,14 @@ class PublicReader(PublicFolder):
             kept: The checksums of the episode as it was written; they differ from those of today.
         """
 
+    def has_sidecar(self, number: int) -> bool:
+        """Return whether something is kept of an episode that its format has no place for.
+
+        Raises:
+            DatasetDamagedError: It cannot be read.
+        """
+        return self._read_sidecar(number) is not None
+
     def read_attributes(self, number: int) -> Attributes:
         """Read the attributes of an episode.
 
