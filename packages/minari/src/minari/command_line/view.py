@@ -38,23 +38,23 @@ def view(
     this machine only, until Ctrl-C.
     """
     with serve(load_dataset(name), port) as address:
-        print_address(address)
-        if no_browser:
-            used = urlsplit(address).port
-            say(
-                f"from another machine: ssh -L {used}:127.0.0.1:{used} HOST, with this machine for "
-                "HOST, and open the address there",
-                style="dim",
-            )
-        else:
-            webbrowser.open(address)
-        say("Ctrl-C ends it", style="dim")
         try:
-            threading.Event().wait()
+            _wait_for_interrupt(address, opens_browser=not no_browser)
         except KeyboardInterrupt:
             say("ended")
 
 
-def print_address(address: str) -> None:
-    """Print an address to stdout, for people and scripts."""
+def _wait_for_interrupt(address: str, *, opens_browser: bool) -> None:
+    # To stdout, for scripts as well.
     typer.echo(address)
+    if opens_browser:
+        webbrowser.open(address)
+    else:
+        port = urlsplit(address).port
+        say(
+            f"from another machine: ssh -L {port}:127.0.0.1:{port} HOST, with this machine for "
+            "HOST, and open the address there",
+            style="dim",
+        )
+    say("Ctrl-C ends it", style="dim")
+    threading.Event().wait()
