@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from minari.distributions.returns import EpisodeStatistics, compute_statistics
+from minari.distributions.returns import compute_statistics
 from minari_core import EpisodeMetadata, MinariDataset
 from minari_core.datasets.dataset import get_raw_storage
 from minari_core.errors import MinariError
@@ -28,6 +28,7 @@ _SIGNS: Mapping[str, Callable[[npt.NDArray[np.float64], float], npt.NDArray[np.b
     "=": np.equal,
     "!=": np.not_equal,
 }
+_ENTRIES_AT_ONCE = 1 << 14
 _ENDS = ("neither", "terminated", "truncated", "both")
 
 
@@ -205,13 +206,13 @@ class EpisodeList:
 
     def _read(self) -> None:
         try:
-            found = self._read_steps()
-            self._read_metadata(found)
+            self._read_steps()
+            self._read_metadata()
         except MinariError as error:
             self._failure = str(error)
         self._progress = 1.0
 
-    def _read_steps(self) -> EpisodeStatistics:
+    def _read_steps(self) -> None:
         """Read returns and ends, with all rewards and flags of the stored dataset."""
 
         def note(done: int, total: int) -> None:
@@ -223,12 +224,17 @@ class EpisodeList:
             first = self._columns.returns
             self._columns.numbers["return"] = first if first.ndim == 1 else first[:, 0]
         self._columns.numbers["end"] = _read_ends(self._dataset)[self._indices]
-        return found
 
-    def _read_metadata(self, found: EpisodeStatistics) -> None:
+    def _iterate_metadata(self) -> Iterator[EpisodeMetadata]:
+        """Read the metadata in pieces, since a million indices in a list are much memory."""
+        for start in range(0, len(self._indices), _ENTRIES_AT_ONCE):
+            piece = self._indices[start : start + _ENTRIES_AT_ONCE]
+            yield from get_raw_storage(self._dataset).read_episode_metadata(piece.tolist())
+
+    def _read_metadata(self) -> None:
         total = len(self._indices)
         values: dict[str, list[object]] = {}
-        for position, entry in enumerate(self._dataset.iterate_episode_metadata()):
+        for position, entry in enumerate(self._iterate_metadata()):
             for key, value in {"seed": entry.seed, **entry.metadata}.items():
                 if isinstance(value, bool | int | float | str | None):
                     column = values.setdefault(key, [])
