@@ -175,24 +175,36 @@ def test_checks_of_blocks_agree_however_episodes_fall_into_them(
 
 
 CLEAN: dict[str, dict[str, Any]] = {
-    "CartPole-v1": {},
-    "MountainCar-v0": {"max_episode_steps": 100},
-    "Acrobot-v1": {"max_episode_steps": 100},
-    "Pendulum-v1": {"max_episode_steps": 100},
-    "MountainCarContinuous-v0": {"max_episode_steps": 100},
-    "FrozenLake-v1": {},
-    "Taxi-v3": {},
-    "CliffWalking-v1": {"max_episode_steps": 100},
-    "Blackjack-v1": {},
-    "HalfCheetah-v5": {"max_episode_steps": 100},
-    "Hopper-v5": {},
-    "LunarLander-v3": {},
+    "CartPole": {},
+    "MountainCar": {"max_episode_steps": 100},
+    "Acrobot": {"max_episode_steps": 100},
+    "Pendulum": {"max_episode_steps": 100},
+    "MountainCarContinuous": {"max_episode_steps": 100},
+    "FrozenLake": {},
+    "Taxi": {},
+    "CliffWalking": {"max_episode_steps": 100},
+    "Blackjack": {},
+    "HalfCheetah": {"max_episode_steps": 100},
+    "Hopper": {},
+    "LunarLander": {},
 }
 
 
-has_old_acrobot = pytest.mark.skipif(
-    gymnasium.__version__ < "1", reason="the Acrobot of this Gymnasium needs a numpy before 2"
-)
+def find_newest(name: str) -> str:
+    """The id of the newest version that this Gymnasium has of an environment."""
+    versions = [
+        spec.version
+        for spec in gymnasium.registry.values()
+        if spec.namespace is None and spec.name == name and spec.version is not None
+    ]
+    return f"{name}-v{max(versions)}"
+
+
+# What is wrong with environments of the oldest Gymnasium, and no alarm that is false.
+FAULTS = {
+    "Acrobot": "the Acrobot of this Gymnasium needs a numpy before 2",
+    "LunarLander": "observations of this Gymnasium's LunarLander leave their space",
+}
 
 
 def record(env_id: str, episodes: int = 12, **arguments: Any) -> minari.MinariDataset:
@@ -213,17 +225,14 @@ def record(env_id: str, episodes: int = 12, **arguments: Any) -> minari.MinariDa
     return dataset
 
 
-@pytest.mark.parametrize(
-    "env_id",
-    [
-        pytest.param(env_id, marks=has_old_acrobot if env_id == "Acrobot-v1" else ())
-        for env_id in CLEAN
-    ],
-)
+@pytest.mark.parametrize("name", CLEAN)
 def test_clean_data_gives_no_alarm_and_its_replay_is_faithful(
-    env_id: str, datasets_root: Path
+    name: str, datasets_root: Path
 ) -> None:
-    report = minari.check_dataset(record(env_id, **CLEAN[env_id]), replay_seconds=60)
+    if name in FAULTS and gymnasium.__version__ < "1":
+        pytest.skip(FAULTS[name])
+    dataset = record(find_newest(name), **CLEAN[name])
+    report = minari.check_dataset(dataset, replay_seconds=60)
 
     assert [str(each) for each in report.findings if each.severity == "warning"] == []
     assert report.not_checked == ()

@@ -6,7 +6,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -237,3 +237,19 @@ def test_distributions_are_of_finite_numbers_and_say_of_how_many_episodes(
     (returns,) = distributions["returns"]
     assert returns["count"] == 100
     assert returns["max"] == max(float(episode.rewards.sum()) for episode in dataset)
+
+
+def test_what_fails_in_the_background_is_told_and_not_awaited_for_ever(datasets_root: Path) -> None:
+    dataset = create([30], "hdf5")
+    data = PageData(dataset)
+    minari.delete_dataset(dataset.id)
+
+    data.episodes.start()
+    data.episodes.wait()
+    data.describe_checks(start=True)
+    while (answer := data.describe_checks())["state"] == "running":
+        pass
+
+    ((severity, text),) = cast("list[tuple[str, str]]", answer["findings"])
+    assert (severity, text.startswith("the checks failed: ")) == ("warning", True)
+    assert data.episodes.returns is None

@@ -13,7 +13,6 @@ import numpy.typing as npt
 from minari.distributions.returns import compute_statistics
 from minari_core import EpisodeMetadata, MinariDataset
 from minari_core.datasets.dataset import get_raw_storage
-from minari_core.errors import MinariError
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.json_values import JsonObject, JsonValue
 
@@ -208,9 +207,10 @@ class EpisodeList:
         try:
             self._read_steps()
             self._read_metadata()
-        except MinariError as error:
+        except Exception as error:  # the page waits for an outcome, whatever it is
             self._failure = str(error)
-        self._progress = 1.0
+        finally:
+            self._progress = 1.0
 
     def _read_steps(self) -> None:
         """Read returns and ends, with all rewards and flags of the stored dataset."""
