@@ -150,6 +150,11 @@ def test_series_frames_and_values_are_sent_as_they_are(
     assert (status, headers["X-Width"]) == (200, "5")
     series = np.frombuffer(body, "<f8").reshape(3, 3, 9)
     assert series[0, 2, 0] == episode.observations["state"][:5, 2].min()
+    _, _, body = get(
+        protocol,
+        "/series?position=1&column=observations/state&start=0&stop=41&buckets=10&elements=2",
+    )
+    assert np.array_equal(np.frombuffer(body, "<f8").reshape(3, 2, 9), series[:, :2])
     status, headers, body = get(
         protocol, "/frames?position=1&column=observations/camera&start=39&count=32"
     )

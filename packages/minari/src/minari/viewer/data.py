@@ -143,7 +143,13 @@ class PageData:
         }
 
     def read_series(
-        self, position: int, path: str, start: int, stop: int, buckets: int
+        self,
+        position: int,
+        path: str,
+        start: int,
+        stop: int,
+        buckets: int,
+        elements: int | None = None,
     ) -> tuple[Numbers, int]:
         """Read a column of numbers, thinned out so that minima and maxima stay.
 
@@ -156,9 +162,10 @@ class PageData:
             start: The first row.
             stop: The last row + 1.
             buckets: The most buckets; one for each row where there are no more rows.
+            elements: The number of elements of a row to read, from the first on; all if None.
 
         Returns:
-            Minimum, maximum and the count of what is not finite, shape (3, dims, buckets); and
+            Minimum, maximum and the count of what is not finite, shape (3, elements, buckets); and
             the rows that each bucket has, but for the last.
         """
         column = self._get_column(position, path)
@@ -166,12 +173,13 @@ class PageData:
         rows = max(stop - start, 0)
         width = -(-rows // min(max(buckets, 1), MOST_BUCKETS)) or 1
         dims = int(np.prod(column.shape))
-        found = np.full((3, dims, -(-rows // width)), np.nan)
+        read = slice(dims if elements is None else min(elements, dims))
+        found = np.full((3, read.stop, -(-rows // width)), np.nan)
         at_once = max(_ELEMENTS_AT_ONCE // max(dims * width, 1), 1)
         for bucket in range(0, found.shape[2], at_once):
             first = start + bucket * width
             last = min(first + at_once * width, stop)
-            values = self._read_numbers(column, position, first, last)
+            values = self._read_numbers(column, position, first, last)[:, read]
             starts = np.arange(0, last - first, width)
             part = found[:, :, bucket : bucket + len(starts)]
             part[0] = np.fmin.reduceat(values, starts, axis=0).T

@@ -210,6 +210,7 @@ class Protocol:
             given.number("start", 0),
             given.number("stop"),
             given.number("buckets", 1000),
+            given.number("elements", 256),
         )
         kind = {"Content-Type": "application/octet-stream", "X-Width": str(width)}
         return 200, kind, series.astype("<f8", copy=False).tobytes()

@@ -257,16 +257,16 @@ class Plot {
 
   async load() {
     const { episode, column } = this;
-    const [first, last] = [episode.first, episode.last];
-    const response = await ask("/series", { position: episode.position, column: column.path, start: first, stop: last, buckets: WIDTH });
+    const [first, last, elements] = [episode.first, episode.last, this.dims];
+    const response = await ask("/series", { position: episode.position, column: column.path, start: first, stop: last, buckets: WIDTH, elements });
     const width = Number(response.headers.get("X-Width"));
     const numbers = new Float64Array(await response.arrayBuffer());
-    if (episode.isGone || first !== episode.first || last !== episode.last) return;
+    if (episode.isGone || first !== episode.first || last !== episode.last || elements !== this.dims) return;
     this.drawSeries(numbers, first, width);
   }
 
   drawSeries(numbers, first, width) {
-    const dims = this.column.dims;
+    const { dims } = this;
     const buckets = dims ? numbers.length / (3 * dims) : 0;
     const at = (plane, dim, bucket) => numbers[(plane * dims + dim) * buckets + bucket];
     let [low, high] = [Infinity, -Infinity];
