@@ -13,7 +13,16 @@ const HEIGHT = 120;
 const MOST_PIXELS = 8e6;
 const SVG = "http://www.w3.org/2000/svg";
 // Okabe and Ito's colours, told apart by most colour-blind people, in both colour schemes.
-const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a7a00", "#7f7f7f"];
+const COLOURS = [
+  "#0072b2",
+  "#d55e00",
+  "#009e73",
+  "#cc79a7",
+  "#e69f00",
+  "#56b4e9",
+  "#8a7a00",
+  "#7f7f7f",
+];
 
 const find = (id) => document.getElementById(id);
 
@@ -62,7 +71,9 @@ function formatNumber(value) {
   if (value === null) return "…";
   if (Array.isArray(value)) return value.map(formatNumber).join(", ");
   if (typeof value === "string") return value;
-  return Number.isInteger(value) && Math.abs(value) < 1e9 ? formatCount(value) : value.toPrecision(5).replace(/\.?0+$/, "");
+  return Number.isInteger(value) && Math.abs(value) < 1e9
+    ? formatCount(value)
+    : value.toPrecision(5).replace(/\.?0+$/, "");
 }
 
 /** The list of episodes: only the rows that are seen exist. */
@@ -83,7 +94,12 @@ class EpisodeList {
       clearTimeout(timer);
       timer = setTimeout(() => this.reload(true), 150);
     });
-    for (const [key, label] of [["id", "id"], ["length", "steps"], ["return", "return"], ["end", "ended"]]) {
+    for (const [key, label] of [
+      ["id", "id"],
+      ["length", "steps"],
+      ["return", "return"],
+      ["end", "ended"],
+    ]) {
       const button = make("button", { type: "button", textContent: label });
       button.dataset.key = key;
       button.addEventListener("click", () => this.order(key));
@@ -111,19 +127,29 @@ class EpisodeList {
       this.total = answer.total;
       this.keys = answer.keys;
       const failure = answer.failure ? `; ${answer.failure}` : "";
-      const reading = answer.progress < 1 ? `; reading returns and metadata, ${Math.floor(100 * answer.progress)} %` : "";
+      const reading =
+        answer.progress < 1
+          ? `; reading returns and metadata, ${Math.floor(100 * answer.progress)} %`
+          : "";
       find("answer").textContent = `${formatCount(answer.total)} episodes${reading}${failure}`;
-      if (answer.progress < 1) setTimeout(() => version === this.version && this.reload(false), 500);
+      if (answer.progress < 1)
+        setTimeout(() => version === this.version && this.reload(false), 500);
     } catch (error) {
       if (version !== this.version) return;
       this.total = 0;
       find("answer").textContent = error.message;
-      if (error.message.includes("being read")) setTimeout(() => version === this.version && this.reload(false), 500);
+      if (error.message.includes("being read"))
+        setTimeout(() => version === this.version && this.reload(false), 500);
     }
     for (const button of find("heads").children) {
       const isOrder = button.dataset.key === this.sort;
-      button.setAttribute("aria-sort", isOrder ? (this.descending ? "descending" : "ascending") : "none");
-      button.textContent = button.textContent.replace(/ [\u2191\u2193]$/, "") + (isOrder ? (this.descending ? " \u2193" : " \u2191") : "");
+      button.setAttribute(
+        "aria-sort",
+        isOrder ? (this.descending ? "descending" : "ascending") : "none",
+      );
+      button.textContent =
+        button.textContent.replace(/ [\u2191\u2193]$/, "") +
+        (isOrder ? (this.descending ? " \u2193" : " \u2191") : "");
     }
     find("extent").style.height = `${Math.min(this.total * ROW_HEIGHT, MOST_PIXELS)}px`;
     this.draw();
@@ -131,7 +157,11 @@ class EpisodeList {
 
   async load(page, version) {
     this.pages.set(page, null);
-    const answer = await askJson("/episodes", { ...this.query, start: page * ROWS_AT_ONCE, count: ROWS_AT_ONCE });
+    const answer = await askJson("/episodes", {
+      ...this.query,
+      start: page * ROWS_AT_ONCE,
+      count: ROWS_AT_ONCE,
+    });
     if (version === this.version) this.pages.set(page, answer.rows);
     return answer;
   }
@@ -160,10 +190,17 @@ class EpisodeList {
       const element = make("div", { className: "row" });
       element.style.top = `${scroller.scrollTop + (row - first) * ROW_HEIGHT}px`;
       if (episode) {
-        for (const text of [episode.id, formatCount(episode.length), formatNumber(episode.return), episode.end ?? "…"]) {
+        for (const text of [
+          episode.id,
+          formatCount(episode.length),
+          formatNumber(episode.return),
+          episode.end ?? "…",
+        ]) {
           element.append(make("span", { textContent: String(text) }));
         }
-        element.title = Object.entries({ seed: episode.seed ?? "none", ...episode.metadata }).map(([key, value]) => `${key}: ${value}`).join("\n");
+        element.title = Object.entries({ seed: episode.seed ?? "none", ...episode.metadata })
+          .map(([key, value]) => `${key}: ${value}`)
+          .join("\n");
         element.classList.toggle("chosen", episode.position === this.chosen);
         element.addEventListener("click", () => this.show(episode.position));
       }
@@ -200,7 +237,11 @@ class Plot {
     this.episode = episode;
     this.column = column;
     this.dims = Math.min(column.dims, SHOWN_DIMS);
-    this.svg = makeSvg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" });
+    this.svg = makeSvg("svg", {
+      viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+      preserveAspectRatio: "none",
+      role: "img",
+    });
     this.svg.setAttribute("aria-label", column.path);
     this.values = make("ul", { className: "values" });
     const shape = column.shape.length ? ` (${column.shape.join(" × ")})` : "";
@@ -221,25 +262,33 @@ class Plot {
     });
     this.svg.addEventListener("pointermove", (event) => {
       if (from === null) return;
-      const [first, last] = [from, this.stepAt(event)].sort((a, b) => a - b);
+      const [first, last] = [from, this.stepAt(event)].toSorted((a, b) => a - b);
       this.picked.setAttribute("x", this.xOf(first));
       this.picked.setAttribute("width", this.xOf(last) - this.xOf(first));
     });
     this.svg.addEventListener("pointerup", (event) => {
-      const [first, last] = [from ?? 0, this.stepAt(event)].sort((a, b) => a - b);
+      const [first, last] = [from ?? 0, this.stepAt(event)].toSorted((a, b) => a - b);
       this.picked.setAttribute("width", 0);
-      if (from !== null && this.xOf(last) - this.xOf(first) > 8) this.episode.zoom(Math.floor(first), Math.ceil(last) + 1);
+      if (from !== null && this.xOf(last) - this.xOf(first) > 8)
+        this.episode.zoom(Math.floor(first), Math.ceil(last) + 1);
       else this.episode.go(Math.round(this.stepAt(event)));
       from = null;
     });
     this.svg.addEventListener("dblclick", () => this.episode.zoom(0, this.episode.length + 1));
-    this.svg.addEventListener("wheel", (event) => {
-      if (!event.ctrlKey && !event.metaKey) return;
-      event.preventDefault();
-      const centre = this.stepAt(event);
-      const factor = event.deltaY < 0 ? 0.7 : 1 / 0.7;
-      this.episode.zoom(Math.floor(centre - (centre - this.episode.first) * factor), Math.ceil(centre + (this.episode.last - centre) * factor));
-    }, { passive: false });
+    this.svg.addEventListener(
+      "wheel",
+      (event) => {
+        if (!event.ctrlKey && !event.metaKey) return;
+        event.preventDefault();
+        const centre = this.stepAt(event);
+        const factor = event.deltaY < 0 ? 0.7 : 1 / 0.7;
+        this.episode.zoom(
+          Math.floor(centre - (centre - this.episode.first) * factor),
+          Math.ceil(centre + (this.episode.last - centre) * factor),
+        );
+      },
+      { passive: false },
+    );
   }
 
   xOf(step) {
@@ -258,10 +307,23 @@ class Plot {
   async load() {
     const { episode, column } = this;
     const [first, last, elements] = [episode.first, episode.last, this.dims];
-    const response = await ask("/series", { position: episode.position, column: column.path, start: first, stop: last, buckets: WIDTH, elements });
+    const response = await ask("/series", {
+      position: episode.position,
+      column: column.path,
+      start: first,
+      stop: last,
+      buckets: WIDTH,
+      elements,
+    });
     const width = Number(response.headers.get("X-Width"));
     const numbers = new Float64Array(await response.arrayBuffer());
-    if (episode.isGone || first !== episode.first || last !== episode.last || elements !== this.dims) return;
+    if (
+      episode.isGone ||
+      first !== episode.first ||
+      last !== episode.last ||
+      elements !== this.dims
+    )
+      return;
     this.drawSeries(numbers, first, width);
   }
 
@@ -292,14 +354,16 @@ class Plot {
         if (Number.isNaN(least)) {
           isDown = false;
         } else {
-          const isAlone = !isDown && !(bucket + 1 < buckets && !Number.isNaN(at(0, dim, bucket + 1)));
+          const isAlone =
+            !isDown && !(bucket + 1 < buckets && !Number.isNaN(at(0, dim, bucket + 1)));
           // A value between two holes is a dot, since a line of one point cannot be seen.
           if (isAlone && least === most) dots += `M${x} ${y(least).toFixed(1)}h0.01`;
           path += `${isDown ? "L" : "M"}${x} ${y(least).toFixed(1)}`;
           if (least !== most) path += `L${x} ${y(most).toFixed(1)}`;
           isDown = true;
         }
-        if (at(2, dim, bucket) > 0) drawn.push(makeSvg("line", { class: "hole", x1: x, x2: x, y1: HEIGHT - 5, y2: HEIGHT }));
+        if (at(2, dim, bucket) > 0)
+          drawn.push(makeSvg("line", { class: "hole", x1: x, x2: x, y1: HEIGHT - 5, y2: HEIGHT }));
       }
       const stroke = COLOURS[dim % COLOURS.length];
       drawn.push(makeSvg("path", { d: path, stroke }));
@@ -309,7 +373,10 @@ class Plot {
     this.svg.dataset.low = low;
     this.svg.dataset.high = high;
     const steps = `steps ${formatCount(this.episode.first)} to ${formatCount(Math.min(this.episode.last, rows) - 1)}`;
-    this.range.textContent = low > high ? `${steps}, no finite value` : `${steps}, ${formatNumber(low)} to ${formatNumber(high)}`;
+    this.range.textContent =
+      low > high
+        ? `${steps}, no finite value`
+        : `${steps}, ${formatNumber(low)} to ${formatNumber(high)}`;
     this.moveCursor();
   }
 
@@ -320,15 +387,25 @@ class Plot {
   }
 
   showValues(texts) {
-    const items = (texts ?? []).slice(0, this.column.kind === "numbers" ? this.dims : undefined).map((text, dim) => {
-      const swatch = make("span", { className: "swatch" });
-      swatch.style.background = COLOURS[dim % COLOURS.length];
-      const label = this.column.dims > 1 ? `${dim}: ` : "";
-      return make("li", {}, ...(this.column.kind === "numbers" ? [swatch] : []), `${label}${text}`);
-    });
+    const items = (texts ?? [])
+      .slice(0, this.column.kind === "numbers" ? this.dims : undefined)
+      .map((text, dim) => {
+        const swatch = make("span", { className: "swatch" });
+        swatch.style.background = COLOURS[dim % COLOURS.length];
+        const label = this.column.dims > 1 ? `${dim}: ` : "";
+        return make(
+          "li",
+          {},
+          ...(this.column.kind === "numbers" ? [swatch] : []),
+          `${label}${text}`,
+        );
+      });
     if (texts === undefined) items.push(make("li", { textContent: "no value at this step" }));
     if (this.column.dims > this.dims) {
-      const more = make("button", { type: "button", textContent: `show all ${this.column.dims} elements` });
+      const more = make("button", {
+        type: "button",
+        textContent: `show all ${this.column.dims} elements`,
+      });
       more.addEventListener("click", () => {
         this.dims = this.column.dims;
         this.load().catch(tell);
@@ -353,14 +430,24 @@ class Screen {
     this.canvas.dataset.path = column.path;
     this.context = this.canvas.getContext("2d");
     this.image = this.context.createImageData(width, height);
-    this.element = make("figure", {}, this.canvas, make("figcaption", { textContent: column.path }));
+    this.element = make(
+      "figure",
+      {},
+      this.canvas,
+      make("figcaption", { textContent: column.path }),
+    );
   }
 
   fetchChunk(number) {
     const start = number * FRAMES_AT_ONCE;
     if (start >= this.column.rows || this.chunks.has(number)) return;
     const { episode, column } = this;
-    const loading = ask("/frames", { position: episode.position, column: column.path, start, count: FRAMES_AT_ONCE })
+    const loading = ask("/frames", {
+      position: episode.position,
+      column: column.path,
+      start,
+      count: FRAMES_AT_ONCE,
+    })
       .then((response) => response.arrayBuffer())
       .then((bytes) => {
         if (this.chunks.get(number) !== loading) return;
@@ -411,14 +498,21 @@ class Episode {
     this.isGone = false;
     this.isAsking = false;
     this.description = description;
-    this.screens = description.columns.filter((column) => column.kind === "image").map((column) => new Screen(this, column));
-    this.plots = description.columns.filter((column) => column.kind !== "image").map((column) => new Plot(this, column));
+    this.screens = description.columns
+      .filter((column) => column.kind === "image")
+      .map((column) => new Screen(this, column));
+    this.plots = description.columns
+      .filter((column) => column.kind !== "image")
+      .map((column) => new Plot(this, column));
   }
 
   show() {
     const { description } = this;
     find("title").textContent = `Episode ${description.id}`;
-    const facts = [`${formatCount(this.length)} steps`, description.seed === null ? "no seed" : `seed ${description.seed}`];
+    const facts = [
+      `${formatCount(this.length)} steps`,
+      description.seed === null ? "no seed" : `seed ${description.seed}`,
+    ];
     if (description.options !== null) facts.push(`options ${description.options}`);
     if (!description.final_observation_known) facts.push("final observation unknown");
     for (const [key, value] of Object.entries(description.metadata)) facts.push(`${key} ${value}`);
@@ -435,7 +529,8 @@ class Episode {
   filterColumns() {
     const words = find("columns").value.toLowerCase().split(/\s+/).filter(Boolean);
     for (const plot of this.plots) {
-      plot.element.hidden = words.length > 0 && !words.some((word) => plot.column.path.toLowerCase().includes(word));
+      plot.element.hidden =
+        words.length > 0 && !words.some((word) => plot.column.path.toLowerCase().includes(word));
     }
   }
 
@@ -489,7 +584,10 @@ class Player {
   constructor() {
     this.episode = null;
     this.isPlaying = false;
-    for (const rate of [5, 10, 30, 60]) find("rate").append(make("option", { value: rate, textContent: `${rate} / s`, selected: rate === 30 }));
+    for (const rate of [5, 10, 30, 60])
+      find("rate").append(
+        make("option", { value: rate, textContent: `${rate} / s`, selected: rate === 30 }),
+      );
     find("play").addEventListener("click", () => (this.isPlaying ? this.pause() : this.play()));
     find("step").addEventListener("input", () => {
       this.pause();
@@ -556,7 +654,11 @@ function drawDistribution(name, distribution) {
   }
   const { counts, edges } = distribution.histogram;
   const most = Math.max(...counts);
-  const svg = makeSvg("svg", { viewBox: `0 0 ${counts.length} 70`, preserveAspectRatio: "none", role: "img" });
+  const svg = makeSvg("svg", {
+    viewBox: `0 0 ${counts.length} 70`,
+    preserveAspectRatio: "none",
+    role: "img",
+  });
   counts.forEach((count, index) => {
     // Whatever is counted is seen.
     const height = count ? Math.max((68 * count) / most, 2) : 0;
@@ -566,7 +668,9 @@ function drawDistribution(name, distribution) {
     bar.append(title);
     svg.append(bar);
   });
-  const figures = ["min", "mean", "max", "std"].map((key) => `${key} ${formatNumber(distribution[key])}`);
+  const figures = ["min", "mean", "max", "std"].map(
+    (key) => `${key} ${formatNumber(distribution[key])}`,
+  );
   if (distribution.not_finite) figures.push(`${formatCount(distribution.not_finite)} not finite`);
   box.append(svg, make("p", { textContent: figures.join(", ") }));
   return box;
@@ -576,27 +680,43 @@ async function describe() {
   const dataset = await askJson("/dataset");
   document.title = `${dataset.id} – Minari`;
   find("id").textContent = dataset.id;
-  find("totals").textContent = `${formatCount(dataset.total_episodes)} episodes, ${formatCount(dataset.total_steps)} steps`;
-  const facts = [["environment", dataset.environment ?? "none"], ["observations", dataset.observation_space], ["actions", dataset.action_space], ["folder", dataset.location], ...dataset.facts];
-  for (const [name, value] of facts) find("description").append(make("dt", { textContent: name }), make("dd", { textContent: value }));
+  find("totals").textContent =
+    `${formatCount(dataset.total_episodes)} episodes, ${formatCount(dataset.total_steps)} steps`;
+  const facts = [
+    ["environment", dataset.environment ?? "none"],
+    ["observations", dataset.observation_space],
+    ["actions", dataset.action_space],
+    ["folder", dataset.location],
+    ...dataset.facts,
+  ];
+  for (const [name, value] of facts)
+    find("description").append(
+      make("dt", { textContent: name }),
+      make("dd", { textContent: value }),
+    );
   find("load").textContent = dataset.load;
 }
 
 async function showDistributions() {
-  const add = (name, distribution) => find("distributions").append(drawDistribution(name, distribution));
+  const add = (name, distribution) =>
+    find("distributions").append(drawDistribution(name, distribution));
   const { columns, episodes } = await askJson("/columns");
   let known = await askJson("/distributions");
   add("length", known.lengths);
   for (const [path, elements] of Object.entries(columns)) {
     elements.forEach((each, index) => add(elements.length > 1 ? `${path} ${index}` : path, each));
   }
-  find("distributions").append(make("p", { textContent: `Columns: of ${formatCount(episodes)} episodes.` }));
+  find("distributions").append(
+    make("p", { textContent: `Columns: of ${formatCount(episodes)} episodes.` }),
+  );
   for (let tries = 0; known.returns === null && tries < 600; tries++) {
     await new Promise((resume) => setTimeout(resume, 500));
     known = await askJson("/distributions");
   }
   (known.returns ?? []).forEach((each, index, all) => {
-    find("distributions").prepend(drawDistribution(all.length > 1 ? `return ${index}` : "return", each));
+    find("distributions").prepend(
+      drawDistribution(all.length > 1 ? `return ${index}` : "return", each),
+    );
   });
 }
 
@@ -610,15 +730,21 @@ async function check() {
       await new Promise((resume) => setTimeout(resume, 300));
       known = await askJson("/checks");
     }
-    button.textContent = known.findings.length ? `${formatCount(known.findings.length)} findings` : "Nothing was found";
-    find("findings").replaceChildren(...known.findings.map(([severity, text]) => make("li", { className: severity, textContent: `${severity}: ${text}` })));
+    button.textContent = known.findings.length
+      ? `${formatCount(known.findings.length)} findings`
+      : "Nothing was found";
+    find("findings").replaceChildren(
+      ...known.findings.map(([severity, text]) =>
+        make("li", { className: severity, textContent: `${severity}: ${text}` }),
+      ),
+    );
   } catch (error) {
     button.disabled = false;
     tell(error);
   }
 }
 
-function start() {
+function startPage() {
   find("check").addEventListener("click", check);
   const player = new Player();
   const list = new EpisodeList(async (position) => {
@@ -634,4 +760,4 @@ function start() {
   describe().then(showDistributions).catch(tell);
 }
 
-start();
+startPage();
