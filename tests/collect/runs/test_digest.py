@@ -87,6 +87,11 @@ def computed(size: int) -> Costly:
     return costly
 
 
+def printed(space: gymnasium.Space[Any]) -> gymnasium.Space[Any]:
+    assert repr(space)
+    return space
+
+
 @functools.lru_cache(maxsize=9)
 def cached(number: int) -> int:
     return number
@@ -116,6 +121,8 @@ SAME: list[tuple[str, Callable[[], Any], Callable[[], Any]]] = [
     ("global generators", lambda: make_function("lambda o: f()", f=random.random),
      lambda: random.random() and make_function("lambda o: f()", f=random.random)),
     ("values that are computed once", lambda: Costly(1), lambda: computed(1)),
+    ("the text of a space", lambda: gymnasium.spaces.Box(0, 1),
+     lambda: printed(gymnasium.spaces.Box(0, 1))),
     ("caches of functions", lambda: make_function("lambda o: f(o)", f=cached),
      lambda: cached(3) and make_function("lambda o: f(o)", f=cached)),
     ("policies", lambda: NoisySum(), lambda: NoisySum()),

@@ -73,15 +73,22 @@ def a_policy_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     write_policy(tmp_path, monkeypatch, fails="True")
 
 
-def write_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, fails: str) -> None:
+def a_policy_of_two_dtypes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_policy(tmp_path, monkeypatch, fails="False", action="numpy.zeros(1, '?l'[self.seed % 2])")
+
+
+def write_policy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, fails: str, action: str = "0"
+) -> None:
     """Write the module ``failing``, whose policy fails in some episodes."""
     (tmp_path / "failing.py").write_text(
+        "import numpy\n"
         "class Policy:\n"
         "    def reset(self, seed):\n"
-        f"        self.fails = {fails}\n"
+        f"        self.seed, self.fails = seed, {fails}\n"
         "    def __call__(self, observation):\n"
         "        if self.fails: raise ValueError('this policy fails')\n"
-        "        return 0\n"
+        f"        return {action}\n"
         "policy = Policy()\n"
     )
     monkeypatch.delitem(sys.modules, "failing", raising=False)
@@ -174,6 +181,16 @@ ERRORS_OF_MINARI: list[tuple[Prepare, str, str]] = [
         "collect CartPole-v1 y-v0 --episodes 6 --resume --policy failing:policy --workers 1 "
         "--max-episode-steps 9",
         "add --same policy",
+    ),
+    (
+        a_policy_of_two_dtypes,
+        "collect Pendulum-v1 y-v0 --episodes 4 --policy failing:policy --workers 1 --seed 1",
+        "--resume; with --episodes 2, it makes",
+    ),
+    (
+        a_policy_of_two_dtypes,
+        "collect Pendulum-v1 y-v0 --episodes 4 --policy failing:policy --workers 1 --seed 1",
+        "`minari show` opens each",
     ),
     (
         a_policy_that_fails,

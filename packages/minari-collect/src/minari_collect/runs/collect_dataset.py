@@ -146,7 +146,8 @@ def collect_dataset(
             be resumed.
         DatasetBusyError: A run of this name is going on.
         DataError: An argument is not what it should be, and nothing was begun; or the arguments
-            do not say how much to collect.
+            do not say how much to collect. Or tasks gave dtypes that no column holds together;
+            the message says where all that is collected lies, and how to get at it.
         SpaceError: A space of the environment cannot be stored, or not in the data format; nothing
             was begun, unless only the workers can make the environment.
         MissingDependencyError: Only cloudpickle can send an argument to workers; nothing was begun.
@@ -229,7 +230,7 @@ def collect_dataset(
             work_folder,
             chosen_format,
         )
-        run.check_format(known)
+        run.check_outputs(known)
         run.drive(executor, count)
         check_failures(schedule, folder, skip_failed=skip_failed)
         outputs = select_outputs(schedule, folder)

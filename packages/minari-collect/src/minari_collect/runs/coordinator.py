@@ -12,6 +12,7 @@ from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass
 
 from minari_collect.executors.processes import ProcessSlots
+from minari_collect.runs.columns import OutputColumns
 from minari_collect.runs.folder import RunFolder
 from minari_collect.runs.progress import ProgressMeter
 from minari_collect.runs.schedule import Range, Schedule
@@ -64,6 +65,7 @@ class CollectRun:
         self._ended: queue.SimpleQueue[Future[TaskResult]] = queue.SimpleQueue()
         self._numbers = itertools.count()
         self._in_flight: dict[Future[TaskResult], tuple[Range, float]] = {}
+        self._columns = OutputColumns(self.folder)
         self._is_format_checked = False
 
     def drive(self, executor: Executor | None, workers: int) -> None:
@@ -87,16 +89,23 @@ class CollectRun:
                 self._work(slots, slots, workers)
         self._report_progress(is_last=True)
 
-    def check_format(self, outputs: Sequence[TaskOutput]) -> None:
-        """Raise as soon as it is known that the dataset's format cannot hold what is collected.
+    def check_outputs(self, outputs: Sequence[TaskOutput]) -> None:
+        """Raise as soon as it is known that no dataset can be made of what is collected.
+
+        Args:
+            outputs: Outputs that were added to the schedule.
 
         Raises:
-            SpaceError: It cannot hold a space; what is complete waits for another format.
+            SpaceError: The format cannot hold a space; what is complete waits for another format.
+            DataError: Outputs have dtypes that no column holds together; the message says where
+                they are.
         """
         if outputs and not self._is_format_checked:
-            output = self.folder.open_output(outputs[0])
-            check_format_holds(self.data_format, output.observation_space, output.action_space)
+            first = self.folder.open_output(outputs[0])
+            check_format_holds(self.data_format, first.observation_space, first.action_space)
             self._is_format_checked = True
+        for output in filter(self.schedule.needs, outputs):
+            self._columns.add(output)
 
     def _work(self, executor: Executor, slots: ProcessSlots | None, limit: int) -> None:
         while self._submit_up_to(limit, executor, may_exit=slots is not None):
@@ -165,12 +174,14 @@ class CollectRun:
         except Exception as error:  # a remote raises errors of its own
             self._lose(wanted, f"its shards did not arrive: {type(error).__name__}: {error}")
         else:
-            self.check_format(outputs)
             self.schedule.add_results(outputs, result.failures, wanted)
+            self.check_outputs(outputs)
 
     def _lose(self, wanted: Range, reason: str) -> None:
         # What it had handed in before is not lost.
-        self.schedule.add_results(self.folder.list_outputs(wanted), ())
+        outputs = self.folder.list_outputs(wanted)
+        self.schedule.add_results(outputs, ())
+        self.check_outputs(outputs)
         reasons = [
             Failure(episode, derive_seeds(self.seed, episode)[0], reason)
             for episode in range(wanted.first, wanted.stop)

@@ -9,7 +9,7 @@ through here, and what differs by chance is left out:
   by the globals that it uses, without their docstrings.
 - Random generators of numpy count by their seeds, however much was drawn from them, and not at all
   where nobody seeded them.
-- What was computed once and is kept (`functools.cached_property`) does not count.
+- What was computed once and is kept (`functools.cached_property`, a Box as text) does not count.
 - What cannot be pickled counts by its type.
 """
 
@@ -36,8 +36,9 @@ from types import (
 from typing import Any
 
 import numpy as np
+from gymnasium.spaces import Box
 
-DIGEST_VERSION = 2
+DIGEST_VERSION = 3
 """Another one for each way to compute digests, because those of others cannot be compared."""
 
 _PLAIN = (bool, int, float, complex, str, range, type(None), type(...), type(NotImplemented))
@@ -61,6 +62,7 @@ _OF_EVERY_CLASS = {
     "__qualname__",
     "__slotnames__",
 }
+_OF_PRINTED_BOXES = {"low_repr", "high_repr"}
 # Of newer Pythons; the first is a line number.
 _OF_NEWER_CLASSES = {"__firstlineno__", "__static_attributes__"}
 # A function with a docstring, in newer Pythons.
@@ -313,5 +315,6 @@ def _drop_cached(kind: type, state: object) -> object:
         key: value
         for key, value in state.items()
         if not isinstance(getattr(kind, str(key), None), cached_property)
+        and not (issubclass(kind, Box) and key in _OF_PRINTED_BOXES)
     }
     return held or None

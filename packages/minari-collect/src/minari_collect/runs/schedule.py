@@ -93,6 +93,15 @@ class Schedule:
         stop = self._find_needed_stop() if self._failures else None
         return [self._failures[e] for e in sorted(self._failures) if stop is None or e < stop]
 
+    def needs(self, output: TaskOutput) -> bool:
+        """Return whether an output will be in the dataset, as far as is known."""
+        if self._outputs.get(output.first) != output:
+            return False  # somebody else was first with its episodes
+        stop = self.total_episodes
+        if stop is None:
+            stop = self._find_needed_stop()
+        return stop is None or output.first < stop
+
     @property
     def is_hopeless(self) -> bool:
         """Whether that many episodes in a row failed that others would fail as well."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from minari_core.episodes.encoding import encode_episodes
 from minari_core.episodes.entries import Episode, check_seed, encode_entries
+from minari_core.episodes.fit import describe_differences, widen_schema
 from minari_core.episodes.reward_metadata import describe_rewards
 from minari_core.episodes.shard_data import ShardData
 
@@ -11,7 +12,9 @@ __all__ = [
     "Episode",
     "ShardData",
     "check_seed",
+    "describe_differences",
     "describe_rewards",
     "encode_entries",
     "encode_episodes",
+    "widen_schema",
 ]

@@ -53,28 +53,42 @@ def check_schema_fits(established: Schema | None, schema: Schema) -> None:
     """
     if established is None:
         return
-    differences = [
-        difference
-        for group in STRICT_GROUPS
-        for difference in _list_differences(established.groups[group], schema.groups[group], group)
-    ]
+    differences = describe_differences(established, schema)
     if differences:
         raise DataError(
-            f"{'; '.join(differences)}; convert it, or create a dataset of its own "
+            f"{differences}; convert it, or create a dataset of its own "
             "(combine_datasets and convert_dataset take widen=True for wider dtypes)"
         )
+
+
+def describe_differences(established: Schema, schema: Schema, among: str = "the dataset") -> str:
+    """Describe how the observations, actions and rewards of two schemas differ.
+
+    Args:
+        established: The columns of what was there before.
+        schema: Other columns.
+        among: What to call what was there before.
+
+    Returns:
+        The differences, joined by semicolons; an empty text if there are none.
+    """
+    return "; ".join(
+        f"{difference} in {among}"
+        for group in STRICT_GROUPS
+        for difference in _list_differences(established.groups[group], schema.groups[group], group)
+    )
 
 
 def _list_differences(known: Column, new: Column, where: str) -> Iterator[str]:
     if isinstance(known, StructColumn) and isinstance(new, StructColumn):
         if known.fields.keys() != new.fields.keys():
-            yield f"{where} has keys {list(new.fields)}, not {list(known.fields)}"
+            yield f"{where} has keys {list(new.fields)}, but {list(known.fields)}"
             return
         for key, column in known.fields.items():
             yield from _list_differences(column, new.fields[key], f"{where}[{key!r}]")
     elif isinstance(known, TupleColumn) and isinstance(new, TupleColumn):
         if len(known.items) != len(new.items):
-            yield f"{where} has {len(new.items)} items, not {len(known.items)}"
+            yield f"{where} has {len(new.items)} items, but {len(known.items)}"
             return
         for index, (one, other) in enumerate(zip(known.items, new.items, strict=True)):
             yield from _list_differences(one, other, f"{where}[{index}]")
@@ -82,10 +96,10 @@ def _list_differences(known: Column, new: Column, where: str) -> Iterator[str]:
         if known != new:
             yield (
                 f"{where} is {new.dtype} of shape {new.shape} a step, but {known.dtype} of shape "
-                f"{known.shape} in the dataset"
+                f"{known.shape}"
             )
     elif known.kind != new.kind:
-        yield f"{where} is {new.kind}, but {known.kind} in the dataset"
+        yield f"{where} is {new.kind}, but {known.kind}"
 
 
 def widen_schema(schema: Schema, other: Schema) -> Schema | None:

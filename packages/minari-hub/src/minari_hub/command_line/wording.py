@@ -32,6 +32,8 @@ _WORDS = tuple(
         (r"\bresume=True\b", "--resume"),
         (r"pass resume=\['(\w+)', '(\w+)'\]", r"add --same \1 --same \2"),
         (r"pass resume=\[?'(\w+)'\]?", r"add --same \1"),
+        (r"\bload_dataset opens\b", "`{program} show` opens"),
+        (r"(?<=with )total_episodes=(\d+)", r"--episodes \1"),
         (r"\bskip_failed=True\b", "--skip-failed"),
         (r"\bremote_path='([^']*)'", r"--remote \1"),
         (r"\btoken='([^']*)'", r"--token \1"),

@@ -248,7 +248,7 @@ class ShardedStorage(Storage):
         return values[0] if len(values) == 1 else join_pieces(values, counts)
 
     def check_casts(self, wider: Schema, first: int = 0) -> None:
-        """Check that wider columns hold all observations and actions; slow, for errors alone.
+        """Check that wider columns hold all observations and actions exactly.
 
         Args:
             wider: The columns.
@@ -260,10 +260,18 @@ class ShardedStorage(Storage):
         for episode in range(len(self.index)):
             rows, steps = self.index.locate(episode)
             try:
-                self._cast_each(wider.groups["observations"], "observations", rows)
-                self._cast_each(wider.groups["actions"], "actions", steps)
+                for group, pieces in (("observations", rows), ("actions", steps)):
+                    self._check_cast(wider.groups[group], group, pieces)
             except DataError as error:
                 raise DataError(f"episode {first + episode}: {error}") from error
+
+    def _check_cast(self, wider: Column, group: str, pieces: list[Piece]) -> None:
+        try:
+            for shard, start, stop in pieces:
+                wider.cast_value(self.shard(shard).read(group, start, stop, copy=False), group)
+        except DataError:
+            self._cast_each(wider, group, pieces)
+            raise
 
     def _cast_each(self, wider: Column, group: str, pieces: list[Piece]) -> None:
         """Cast row by row, so that the error for a number that changes names its step."""
