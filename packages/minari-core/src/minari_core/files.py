@@ -25,7 +25,12 @@ from minari_core.errors import (
 )
 from minari_core.locks import HELD_SUFFIX, FileLock
 
-_NO_MORE_FILES = frozenset({errno.EMFILE, errno.ENFILE})
+_LIMITS = {
+    errno.EMFILE: "as many files are open as may be",
+    errno.ENFILE: "as many files are open as may be",
+    errno.ENOMEM: "as many files are mapped, or as much memory is taken, as may be",
+}
+"""What has run out, which says nothing about the file."""
 
 
 def check_plain(path: str | os.PathLike[str], *, may_be_link: bool = False) -> None:
@@ -74,10 +79,11 @@ def make_read_error(path: Path | str, error: OSError) -> DatasetDamagedError | D
         return DatasetAccessError(
             f"{path} may not be read ({error.strerror}); ask whoever owns it for the right to"
         )
-    if error.errno in _NO_MORE_FILES:
+    limit = _LIMITS.get(error.errno or 0)
+    if limit is not None:
         return DatasetBusyError(
-            f"{path} cannot be opened, because as many files are open as may be "
-            f"({os.strerror(error.errno)}); close some, or let the process open more of them"
+            f"{path} cannot be opened, because {limit} ({error.strerror}); close some, "
+            "or let the process have more of them"
         )
     return DatasetDamagedError(f"{path} cannot be read: {error}")
 
@@ -85,7 +91,7 @@ def make_read_error(path: Path | str, error: OSError) -> DatasetDamagedError | D
 def may_not_read(error: BaseException) -> TypeGuard[OSError]:
     """Return whether the system refused to open a file, which says nothing about what is in it."""
     return isinstance(error, PermissionError) or (
-        isinstance(error, OSError) and error.errno in _NO_MORE_FILES
+        isinstance(error, OSError) and error.errno in _LIMITS
     )
 
 

@@ -35,6 +35,9 @@ from minari_core.json_values import JsonValue
 from minari_core.storage.base import Storage, check_spaces
 from minari_core.storage.metadata_changes import Change, merge_change
 
+MOST_MAPPED = 1 << 14
+"""The most shards that a storage keeps mapped; a process may have some 65,000 maps in all."""
+
 
 @dataclass(frozen=True, slots=True)
 class WholeShards:
@@ -162,6 +165,9 @@ class ShardFolder(ShardedStorage):
         if reader is None:
             entry = self.snapshot.shards[number]
             reader = open_shard(self._folder, entry, self.snapshot.schemas[entry.schema])
+            if len(self._readers) >= MOST_MAPPED:
+                # What others still read stays mapped for as long as they do.
+                self._readers = {}
             self._readers[number] = reader
         return reader
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from minari_core.errors import DatasetDamagedError
 from minari_core.files import check_plain, make_read_error, may_not_read
 from minari_core.formats.shards.compression import CompressedRows
 from minari_core.formats.shards.entry import ShardEntry
+from minari_core.formats.shards.file_map import map_file
 
 
 class ShardReader:
@@ -116,6 +116,7 @@ def open_shard(folder: Path, entry: ShardEntry, schema: Schema) -> ShardReader:
         FileNotFoundError: The file is missing.
         DatasetDamagedError: The file has another size than the manifest says, or an array would
             lie outside it.
+        DatasetBusyError: The process has as many open files or maps as it may have.
     """
     path = folder / entry.file
     try:
@@ -127,7 +128,7 @@ def open_shard(folder: Path, entry: ShardEntry, schema: Schema) -> ShardReader:
                     f"{path} has {found} bytes, not the {entry.nbytes} that its manifest says; "
                     "it is damaged or was cut short"
                 )
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            contents = map_file(file)
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
@@ -136,7 +137,7 @@ def open_shard(folder: Path, entry: ShardEntry, schema: Schema) -> ShardReader:
         if may_not_read(error):
             raise make_read_error(path, error) from error
         raise DatasetDamagedError(f"{path} cannot be mapped: {error}") from error
-    contents, name = memoryview(mapped), str(path)
+    name = str(path)
     arrays = [
         view_array(contents, entry, schema, index, name, f"{name}: {spec.path}")
         for index, spec in enumerate(schema.arrays)

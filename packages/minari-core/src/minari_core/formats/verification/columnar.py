@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -27,6 +26,7 @@ from minari_core.formats.columnar.unknown_finals import find_unknown_finals
 from minari_core.formats.public.files import MAIN_FILE
 from minari_core.formats.shards.entry import ShardEntry
 from minari_core.formats.shards.file_check import compute_checksum
+from minari_core.formats.shards.file_map import map_file
 from minari_core.formats.shards.reader import ShardReader, view_array
 from minari_core.formats.verification.contents import ContentRemarks
 from minari_core.formats.verification.hdf5_structure import find_structure_problems
@@ -154,7 +154,7 @@ class _ShardsCheck:
         if entry.file not in self._whole:
             return []
         with open(self._folder / entry.file, "rb") as file:
-            contents = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            contents = map_file(file)
         schema = self._schema(entry)
         arrays: list[NamedArray] = []
         for index, spec in enumerate(schema.arrays):
