@@ -330,14 +330,13 @@ class TransitionSampler:
         for key, gatherer in self._step_infos.items():
             infos = batch.columns["infos"]
             infos[key] = gatherer.take(selections[_CURRENT], infos[key])
-        adjacent = last is first and not self.options.stack
         for name, next_name, gatherer in self._pairs:
             if name == "observations":
                 outs = batch.observations, batch.next_observations
             else:
                 outs = batch.columns.get(name), batch.columns.get(next_name)
             value, next_value = gatherer.take_pairs(
-                selections[_BEFORE], selections[_AFTER], adjacent=adjacent, outs=outs
+                selections[_BEFORE], selections[_AFTER], outs=outs
             )
             if name == "observations":
                 batch.observations, batch.next_observations = value, next_value

@@ -240,7 +240,7 @@ class SequenceSampler:
         for key, gatherer in self._step_infos.items():
             batch.columns["infos"][key] = gatherer.take(before)
         for name, next_name, gatherer in self._pairs:
-            value, next_value = gatherer.take_pairs(before, after, adjacent=True)
+            value, next_value = gatherer.take_pairs(before, after)
             _put(batch, name, value)
             _put(batch, next_name, next_value)
 

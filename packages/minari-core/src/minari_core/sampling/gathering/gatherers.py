@@ -40,15 +40,12 @@ class Gatherer(ABC):
             SamplingError: ``out`` has another shape, dtype or structure.
         """
 
-    def take_pairs(
-        self, before: Selection, after: Selection, *, adjacent: bool, outs: Pair = (None, None)
-    ) -> Pair:
+    def take_pairs(self, before: Selection, after: Selection, *, outs: Pair = (None, None)) -> Pair:
         """Gather two selections of one shape, of the same episodes.
 
         Args:
             before: Some rows.
             after: Rows near them.
-            adjacent: Whether each of them is the very next row.
             outs: As for `take`, one for each.
         """
         return self.take(before, outs[0]), self.take(after, outs[1])
@@ -121,23 +118,17 @@ class FixedGatherer(Gatherer):
         out[...] = self.take(selection)
         return out
 
-    def take_pairs(
-        self, before: Selection, after: Selection, *, adjacent: bool, outs: Pair = (None, None)
-    ) -> Pair:
+    def take_pairs(self, before: Selection, after: Selection, *, outs: Pair = (None, None)) -> Pair:
         if self._is_decoded:
             # The two rows are mostly in one chunk.
             count = len(before.rows)
             both = self.take(Selection(np.concatenate((before.rows, after.rows))))
             pair: Pair = (both[:count], both[count:])
-        elif self._spanned is not None and adjacent and before.are_whole:
+        elif self._spanned is not None and before.are_whole:
             numbers = before.numbers(self._firsts)
-            one, other = self._spanned.take_pairs(before.rows, numbers)
-            pair = (
-                (one if outs[0] is not None else np.ascontiguousarray(one)),
-                (other if outs[1] is not None else np.ascontiguousarray(other)),
-            )
+            pair = self._spanned.take_both(before.rows, after.rows, numbers)
         else:
-            return super().take_pairs(before, after, adjacent=adjacent, outs=outs)
+            return super().take_pairs(before, after, outs=outs)
         return self._fill(outs[0], pair[0]), self._fill(outs[1], pair[1])
 
     def _fill(self, out: Any, value: Array) -> Any:
@@ -218,15 +209,13 @@ class StructGatherer(Gatherer):
         self._check(out)
         return {key: field.take(selection, out.get(key)) for key, field in self._items}
 
-    def take_pairs(
-        self, before: Selection, after: Selection, *, adjacent: bool, outs: Pair = (None, None)
-    ) -> Pair:
+    def take_pairs(self, before: Selection, after: Selection, *, outs: Pair = (None, None)) -> Pair:
         filled = [{} if out is None else self._check(out) for out in outs]
         one: dict[str, Any] = {}
         other: dict[str, Any] = {}
         for key, field in self._items:
             known = filled[0].get(key), filled[1].get(key)
-            one[key], other[key] = field.take_pairs(before, after, adjacent=adjacent, outs=known)
+            one[key], other[key] = field.take_pairs(before, after, outs=known)
         return one, other
 
     def _check(self, out: Any) -> dict[str, Any]:
@@ -254,13 +243,11 @@ class TupleGatherer(Gatherer):
         pairs = zip(self._items, self._check(out), strict=True)
         return tuple([item.take(selection, filled) for item, filled in pairs])
 
-    def take_pairs(
-        self, before: Selection, after: Selection, *, adjacent: bool, outs: Pair = (None, None)
-    ) -> Pair:
+    def take_pairs(self, before: Selection, after: Selection, *, outs: Pair = (None, None)) -> Pair:
         nothing = (None,) * len(self._items)
         known = zip(*(nothing if out is None else self._check(out) for out in outs), strict=True)
         pairs = [
-            item.take_pairs(before, after, adjacent=adjacent, outs=filled)
+            item.take_pairs(before, after, outs=filled)
             for item, filled in zip(self._items, known, strict=True)
         ]
         return tuple([one for one, _ in pairs]), tuple([other for _, other in pairs])
