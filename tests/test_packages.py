@@ -45,12 +45,12 @@ SHARED_CORE = """
     environments.env_specs environments.own_spaces environments.recovery
     environments.reference_scores
     environments.space_json
-    cache.entries cache.entry cache.settings
+    cache.entries cache.entry cache.opening cache.settings
     columns
     episodes
     storage.base
     formats.registry
-    formats.shards.entry formats.shards.file_check
+    formats.shards.compression formats.shards.entry formats.shards.file_check
     formats.columnar.dataset_folder formats.columnar.episode_index
     formats.columnar.manifest formats.columnar.reading formats.columnar.shard_folder
     formats.public.files formats.public.hdf5.placeholder formats.public.spaces

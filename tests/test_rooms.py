@@ -68,6 +68,7 @@ ORDER = {
         data_collector
         storage
         namespace utils leftovers distributions leaves
+        replay
         checks
         viewer
         command_line.show

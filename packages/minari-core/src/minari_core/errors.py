@@ -31,7 +31,9 @@ Each class is also the built-in that people already catch::
     ├── RemoteUrlError (ValueError)             a URL that names no remote
     ├── UntrustedNameError (ValueError)         a file name that a remote must not choose
     ├── MissingDependencyError (ImportError)    an extra that is not installed
-    └── ViewerError (OSError)                   a page that cannot be served
+    ├── ViewerError (OSError)                   a page that cannot be served
+    ├── ReplayError (RuntimeError)              an episode that cannot be replayed
+    └── RenderError (ValueError)                a video that cannot be written as was asked
 """
 
 from __future__ import annotations
@@ -63,6 +65,8 @@ __all__ = [
     "RemoteObjectExistsError",
     "RemoteObjectNotFoundError",
     "RemoteUrlError",
+    "RenderError",
+    "ReplayError",
     "SamplingError",
     "SpaceError",
     "UnknownSpaceError",
@@ -201,6 +205,14 @@ class MissingDependencyError(MinariError, ImportError):
 
 class ViewerError(MinariError, OSError):
     """The page of a dataset cannot be served, because its port is taken."""
+
+
+class ReplayError(MinariError, RuntimeError):
+    """A recorded episode has no seed, or its environment fails in a replay; the step is named."""
+
+
+class RenderError(MinariError, ValueError):
+    """A video that is there already, of a format that is not known, or without a frame."""
 
 
 _FULL = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import gymnasium
@@ -61,11 +61,46 @@ def recover_environment(
         EnvironmentNotRecoverableError: No environment of this id is registered, and the message
             says what to import; or it cannot be made, or one of its wrappers.
     """
+    chosen = choose_environment(
+        spec,
+        trust_entry_point=trust_entry_point,
+        trust_paths=trust_paths,
+        skip_wrappers=skip_wrappers,
+        replaced=kwargs,
+    )
+    return make_environment(chosen, **kwargs)
+
+
+def choose_environment(
+    spec: EnvSpec,
+    *,
+    trust_entry_point: bool = False,
+    trust_paths: bool = False,
+    skip_wrappers: Collection[str] = (),
+    replaced: Mapping[str, object] | None = None,
+) -> EnvSpec:
+    """Choose what `recover_environment` makes, and make, import or run nothing.
+
+    Args:
+        spec: The spec that was stored.
+        trust_entry_point: As for `recover_environment`.
+        trust_paths: As for `recover_environment`.
+        skip_wrappers: As for `recover_environment`.
+        replaced: The arguments that the caller gives in place of the spec's.
+
+    Returns:
+        A spec that may be made.
+
+    Raises:
+        UntrustedEnvironmentError: The spec names code or files that its registration does not.
+        EnvironmentNotRecoverableError: No environment of this id is registered; or one of its
+            wrappers was recorded without its arguments.
+    """
     spec = _leave_out_wrappers(spec, skip_wrappers)
     if not trust_entry_point:
         registered = _find_registration(spec)
         if not trust_paths:
-            check_paths(spec, registered, replaced=kwargs)
+            check_paths(spec, registered, replaced=replaced or {})
         spec = take_registered_code(spec, registered)
     elif spec.entry_point is None:
         spec = dataclasses.replace(spec, entry_point=_find_registration(spec).entry_point)
@@ -78,6 +113,15 @@ def recover_environment(
             f"whose arguments are not recorded; pass skip_wrappers={format_value(incomplete)} to "
             "leave it out, and wrap the environment yourself"
         )
+    return spec
+
+
+def make_environment(spec: EnvSpec, **kwargs: Any) -> Environment:
+    """Make the environment of a spec that `choose_environment` gave.
+
+    Raises:
+        EnvironmentNotRecoverableError: It cannot be made.
+    """
     try:
         environment: Environment = gymnasium.make(spec, **kwargs)
     except Exception as error:  # whatever the environment, its wrappers and Gymnasium raise

@@ -10,11 +10,10 @@ import gymnasium
 import numpy as np
 
 from minari.checks.finding import Examples, Finding
-from minari.leaves import find_leaves
+from minari.replay.stepping import replay_rows
 from minari_core import EpisodeData, MinariDataset
 
 _MOST_EPISODES = 32
-_TOLERANCE = 1e-5
 _MOST_SHIFTED = 2
 
 
@@ -86,22 +85,17 @@ def find_difference(
         episode: The episode; it has a seed.
         env: The environment.
         deadline: When to stop, by `time.monotonic`.
-        shift: How many steps later than recorded each action is taken.
+        shift: Number of steps by which each action is taken earlier than recorded.
 
     Returns:
-        The first row that differs, from 0; None if none does up to the end, or the deadline.
+        The first row that differs by more than rounding, from 0; None if none does up to the end,
+        or the deadline.
     """
-    observation, _ = env.reset(seed=episode.seed, options=episode.options)
-    rows = len(episode) + episode.final_observation_known
-    for row in range(rows):
-        if not _is_close(_take(episode.observations, row), observation):
+    for row, difference in replay_rows(episode, env, shift):
+        if difference is not None and not difference.is_rounding:
             return row
-        if row + 1 == rows or row == len(episode) or time.monotonic() > deadline:
+        if time.monotonic() > deadline:
             break
-        step = min(max(row + shift, 0), len(episode) - 1)
-        observation, _, terminated, truncated, _ = env.step(_take(episode.actions, step))
-        if (terminated or truncated) and row + 2 < rows:
-            return row + 1
     return None
 
 
@@ -114,24 +108,3 @@ def _is_shifted(
         if reached is None or reached > step + _MOST_SHIFTED + len(episode) // 2:
             return True
     return False
-
-
-def _take(value: Any, row: int) -> Any:
-    """Take one row of a column group, as the environment takes or gives it."""
-    if isinstance(value, dict):
-        return {key: _take(inner, row) for key, inner in value.items()}
-    if isinstance(value, tuple):
-        return tuple(_take(inner, row) for inner in value)
-    return value[row]
-
-
-def _is_close(recorded: Any, replayed: Any) -> bool:
-    pairs = zip(find_leaves(recorded), find_leaves(replayed), strict=False)
-    return all(_is_leaf_close(one, other) for (_, one), (_, other) in pairs)
-
-
-def _is_leaf_close(one: Any, other: Any) -> bool:
-    found, wanted = np.asarray(other), np.asarray(one)
-    if found.dtype.kind not in "biuf" or found.shape != wanted.shape:
-        return repr(one) == repr(other)
-    return bool(np.allclose(found, wanted, rtol=_TOLERANCE, atol=_TOLERANCE, equal_nan=True))

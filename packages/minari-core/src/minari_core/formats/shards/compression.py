@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from itertools import count, pairwise
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, count, pairwise
 from typing import TypeAlias, cast
 
 import numpy as np
@@ -30,21 +30,23 @@ _numbers = count()
 _per_thread = threading.local()
 
 
-def compress_chunks(pieces: Sequence[Array]) -> Iterator[bytes]:
+def compress_chunks(pieces: Iterable[Array]) -> Iterator[bytes]:
     """Compress the rows of several pieces, `ROWS_PER_CHUNK` at a time.
 
     Args:
-        pieces: Arrays of rows of one dtype and shape.
+        pieces: Arrays of rows of one dtype and shape; taken one by one.
 
     Yields:
         One zstd frame a chunk; the last chunk is padded with zeros, as HDF5 requires.
     """
-    if not pieces:
+    pieces = iter(pieces)
+    first = next(pieces, None)
+    if first is None:
         return
     compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True)
-    chunk = np.zeros((ROWS_PER_CHUNK, *pieces[0].shape[1:]), dtype=pieces[0].dtype)
+    chunk = np.zeros((ROWS_PER_CHUNK, *first.shape[1:]), dtype=first.dtype)
     filled = 0
-    for piece in pieces:
+    for piece in chain([first], pieces):
         taken = 0
         rows = np.asarray(piece)
         while taken < len(rows):

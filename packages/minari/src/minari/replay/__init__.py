@@ -1,0 +1,1 @@
+"""Recorded episodes run again in their environment: step by step, and as frames."""
