@@ -413,7 +413,59 @@ def test_workers_neither_repeat_nor_double_batches_that_nobody_seeded(is_shared:
     assert first != second
     assert sorted(first) == sorted(second)
     seeded = WholeEpochs(dataset.batches(8, seed=1), is_shared)
-    assert len(rows_of(seeded, 2)) == walks.TOTAL * (1 if is_shared else 2)
+    assert len(rows_of(seeded, 1)) == walks.TOTAL
+    if is_shared:
+        assert len(rows_of(seeded, 2)) == walks.TOTAL
+    else:
+        with pytest.raises(SamplingError, match="each of the 2 workers .* visits all"):
+            rows_of(seeded, 2)
+
+
+class EachItsEpoch(torch.utils.data.IterableDataset):  # type: ignore[misc]  # torch is skipped
+    """What people write by themselves: each worker makes batches, and visits all of them."""
+
+    def __init__(self, dataset: MinariDataset, is_meant: bool = False, **options: Any) -> None:
+        self.dataset = dataset
+        self.is_meant = is_meant
+        self.options = options
+
+    def __iter__(self) -> Any:
+        worker = torch.utils.data.get_worker_info()
+        options = dict(self.options)
+        if "rank" in options:
+            options.update(rank=worker.id, world_size=worker.num_workers)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            batches = self.dataset.batches(8, **options)
+            visited = list(batches.share(0, 1) if self.is_meant else batches)
+        about = [str(w.message) for w in caught if "DataLoader" in str(w.message)]
+        assert all(w.filename == __file__ for w in caught)
+        yield len(about), np.concatenate([batch.observations for batch in visited])
+
+
+def test_workers_that_each_visit_one_seeded_epoch_are_warned_once() -> None:
+    dataset = walks.of_vectors()
+    dataset.set_seed(3)
+
+    def visit(workers: int = 2, **options: Any) -> tuple[set[int], list[list[Any]]]:
+        data = EachItsEpoch(dataset, **options)
+        found = list(DataLoader(data, None, num_workers=workers, multiprocessing_context="fork"))
+        return {count for count, _ in found}, [rows.tolist() for _, rows in found]
+
+    warned, (first, second) = visit(seed=4)
+    assert warned == {1}
+    assert first == second
+    assert len(first) == walks.TOTAL
+    assert visit(shuffle=False)[0] == {1}
+    assert visit(workers=1, seed=4)[0] == {0}
+    # Orders of their own, shares of one order, and what is said to be meant.
+    warned, (first, second) = visit()
+    assert warned == {0}
+    assert first != second
+    warned, (first, second) = visit(seed=4, rank=0)
+    assert warned == {0}
+    assert len(first) + len(second) == walks.TOTAL
+    assert visit(seed=4, is_meant=True)[0] == {0}
 
 
 @pytest.mark.parametrize("is_set", [False, True])

@@ -9,6 +9,7 @@ import numpy as np
 
 from minari_core.arguments import check_whole_number
 from minari_core.errors import SamplingError
+from minari_core.messages import warn_caller
 from minari_core.random_stream import Process, current_process, find_loader_worker
 from minari_core.sampling.permutation import Permutation
 from minari_core.sampling.rank_index import Positions
@@ -120,7 +121,9 @@ class Batches(Generic[Batch]):
         self._known: tuple[int, int, Positions] | None = None
         self._is_ordered = is_ordered
         self._is_shared = is_shared or not shuffle
-        self._process: Process | None = None if is_ordered else current_process()
+        # Where it was made; of an order that nobody seeded, where that was drawn.
+        self._process: Process | None = current_process()
+        self._visited_in: Process | None = None
 
     @property
     def batches_per_epoch(self) -> int:
@@ -180,10 +183,12 @@ class Batches(Generic[Batch]):
         """Read the next batch.
 
         Raises:
-            SamplingError: Nobody seeded these batches, and they come from another process in the
-                middle of an epoch, or to one of several workers of a ``DataLoader``.
+            SamplingError: These batches come from another process to one of several workers of a
+                ``DataLoader``; or nobody seeded them, and they come in the middle of an epoch.
         """
         self._enter_process()
+        if self._visited_in is not current_process():
+            self._check_visitors()
         if self._batch >= self.batches_per_epoch:
             self._epoch, self._batch = self._epoch + 1, 0
         if self.batches_per_epoch == 0 or (
@@ -238,10 +243,10 @@ class Batches(Generic[Batch]):
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything of batches that somebody seeded; of others, all but their order."""
-        state = self.__dict__.copy()
+        state = {**self.__dict__, "_process": None, "_visited_in": None}
         if not self._is_ordered:
             self._check_between_epochs()
-            state.update(_process=None, _seed=None, _order=None, _known=None, _is_shared=False)
+            state.update(_seed=None, _order=None, _known=None, _is_shared=False)
         return state
 
     def _enter_process(self) -> None:
@@ -258,6 +263,23 @@ class Batches(Generic[Batch]):
         self._check_between_epochs()
         self._seed, self._order, self._known = _draw_seed(), None, None
         self._process, self._is_shared = current_process(), False
+
+    def _check_visitors(self) -> None:
+        """Refuse to visit what each worker of a ``DataLoader`` visits, or warn of it."""
+        worker = find_loader_worker()
+        # What was drawn in a worker is an order of its own.
+        if worker is not None and worker[1] > 1 and self._is_shared:
+            problem = (
+                f"each of the {worker[1]} workers of this DataLoader visits all of these batches; "
+                "iterate over share(worker.id, worker.num_workers) for a part in each, or over "
+                "share(0, 1) if each is to visit all"
+            )
+            if self._process is not current_process():
+                raise SamplingError(problem)
+            # Its seed may be one of this worker's own.
+            if self._world_size == 1:
+                warn_caller(problem)
+        self._visited_in = current_process()
 
     def _check_between_epochs(self) -> None:
         if 0 < self._batch < self.batches_per_epoch:
