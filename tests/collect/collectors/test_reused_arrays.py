@@ -55,6 +55,28 @@ class WithParts(Counter):
         }
 
 
+class ThereAndBack(Counter):
+    """Its episodes end where they begin, in some of them or in all."""
+
+    def __init__(self, length: int = 2, back: int = 99, view_of: Any = None) -> None:
+        super().__init__(length)
+        self.back = back
+        self.resets = 0
+        self.view_of = view_of
+
+    def reset(self, **options: Any) -> Any:
+        self.resets += 1
+        return super().reset(**options)
+
+    def _observation(self) -> Any:
+        is_back = self.count == self.length and self.resets <= self.back
+        values = np.array([self.seed, 0 if is_back else self.count], np.float64)
+        if self.view_of is None:
+            return values
+        np.frombuffer(self.view_of)[:] = values
+        return np.frombuffer(self.view_of)
+
+
 class LaterReusing(Counter):
     """Begins to return one array in its third episode."""
 
@@ -117,6 +139,20 @@ def test_what_begins_later_is_noticed(kind: str) -> None:
 @pytest.mark.parametrize("callback", [StepDataCallback, Own])
 def test_what_never_changes_or_is_alike_by_chance_is_no_reuse(callback: Any) -> None:
     assert warned([WithParts, WithParts], callback) == []
+
+
+@pytest.mark.parametrize("callback", [StepDataCallback, Own])
+def test_episodes_that_end_where_they_begin_are_no_reuse(callback: Any) -> None:
+    # The arrays are seen, or it happens less often than by reuse.
+    assert warned([ThereAndBack] * 2, callback) == []
+    assert warned([lambda: ThereAndBack(3, 1)] * 2, callback, "Async") == []
+    # As far as copies can tell.
+    assert len(warned([ThereAndBack] * 2, callback, "Async")) == 1
+
+
+def test_one_buffer_behind_many_arrays_is_noticed() -> None:
+    (message,) = warned([lambda: ThereAndBack(2, 0, bytearray(16))])
+    assert message.startswith("the last observation of an episode of ")
 
 
 @pytest.mark.parametrize("callback", [StepDataCallback, Own])

@@ -8,7 +8,6 @@ changes, so that it takes more than one look, or the array itself.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -37,8 +36,10 @@ class ReusedArrayCheck:
         """
         self._name = name
         self._sees_arrays = sees_arrays
-        self._has_seen_end = False
-        self._owners: dict[_Key, weakref.ref[npt.NDArray[Any]]] = {}
+        # So many ends were those of the resets after them, and no other has been seen.
+        self._whole_ends = 0
+        self._has_seen_other = False
+        self._known: dict[_Key, npt.NDArray[Any]] = {}
         self._ends: dict[_Key, int] = {}
         self.is_settled = False
         """Whether the warning has been given, so that there is nothing to check any more."""
@@ -55,33 +56,34 @@ class ReusedArrayCheck:
         """
         if self.is_settled:
             return
-        is_first_end, self._has_seen_end = not self._has_seen_end, True
         pairs = _pair_leaves(final, first)
         equal = [pair for pair in pairs if _is_equal(pair[1], pair[2])]
         if not self._sees_arrays and self._ends:
             for path in {path for path, _, _ in pairs} - {path for path, _, _ in equal}:
                 self._ends.pop((env, path), None)
+        if len(equal) < len(pairs):
+            self._has_seen_other = True
         if not equal:
             return
         before = find_before()
         # What has not changed in the last step, either, is not known to be lost.
         lost = [pair for pair in equal if not _is_equal(_get_leaf(before, pair[0]), pair[2])]
-        if is_first_end and lost and len(equal) == len(pairs):
-            self._warn([] if len(lost) == len(pairs) else [path for path, _, _ in lost])
-            return
         sure = [path for path, last, reset in lost if self._is_reused((env, path), last, reset)]
+        if lost and not self._sees_arrays and not self._has_seen_other:
+            # The ends of all environments, as they were up to here.
+            self._whole_ends += 1
+            if self._whole_ends >= _ENOUGH_ENDS:
+                sure = [path for path, _, _ in lost]
         if sure:
-            self._warn(sure)
+            self._warn([] if len(sure) == len(pairs) else sure)
 
     def _is_reused(self, key: _Key, array: npt.NDArray[Any], reset: Any) -> bool:
         """Return whether an array that looks overwritten is one of earlier, or likely to be."""
-        owner = array
-        while isinstance(owner.base, np.ndarray):
-            owner = owner.base
-        known = self._owners.get(key)
-        if (known is not None and known() is owner) or np.may_share_memory(array, reset):
+        known = self._known.get(key)
+        if np.may_share_memory(array, reset) or np.may_share_memory(array, known):
             return True
-        self._owners[key] = weakref.ref(owner)
+        # While it is kept, no other array gets its memory.
+        self._known[key] = array
         self._ends[key] = self._ends.get(key, 0) + 1
         return not self._sees_arrays and self._ends[key] >= _ENOUGH_ENDS
 
