@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
-from itertools import count
+from itertools import chain, count, repeat
 from urllib.parse import parse_qs, urlsplit
 
 from tests.hub.helpers.servers import LoopbackServer
@@ -29,7 +29,8 @@ class EndlessServer(LoopbackServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.way = way
         """``same page``, ``new pages``, ``slow pages``, ``body``, ``packed``, ``packed oddly``,
-        ``crawling``, ``steady``, one of `BESIDE`, or any of these and `` content``, which lists one
+        ``crawling``, ``steady``, ``continue``, ``headers``, ``header``, ``status``, one of
+        `BESIDE`, or any of these and `` content``, which lists one
         file as it should."""
         self.numbers = count()
         self.requests = 0
@@ -52,6 +53,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_beside(*BESIDE[way], 0.2 if pace == "slowly" else 0.0)
         elif way == "steady":
             self._send(self._pace(), 1 << 20, [])
+        elif way == "headers":
+            self._send_raw(chain([b"HTTP/1.1 200 OK\r\n"], repeat(b"x: " + b"x" * 100 + b"\r\n")))
+        elif way == "header":
+            self._send_raw(chain([b"HTTP/1.1 200 OK\r\nx: "], repeat(b"x" * 1000)))
+        elif way == "status":
+            self._send_raw(chain([b"HTTP/1.1 200 "], repeat(b"O" * 1000)))
         elif way == "continue":
             self._send_raw(iter(lambda: b"HTTP/1.1 100 Continue\r\n\r\n" * 100, b""))
         elif way.endswith(("page", "pages")):

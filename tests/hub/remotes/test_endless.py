@@ -84,6 +84,9 @@ def test_objects_without_end_are_an_error(
         ("body", "more than 1,048,576 bytes"),
         ("packed", "more than 1,048,576 bytes"),
         ("packed oddly", "packed as 'gzip, gzip'"),
+        ("headers", "headers without end"),
+        ("header", "a line of more than 65,536 bytes"),
+        ("status", "a line of more than 65,536 bytes"),
     ],
 )
 def test_a_list_without_end_is_an_error(

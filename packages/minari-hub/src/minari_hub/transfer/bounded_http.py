@@ -181,6 +181,15 @@ class _MeasuredResponse(http.client.HTTPResponse):
         super().__init__(sock, debuglevel, method)
         self.fp = _Reader(_Measured(self.fp.detach()))
 
+    def begin(self) -> None:
+        try:
+            super().begin()
+        except http.client.HTTPException as error:
+            # All others have a class of their own. It would be the same at the next try.
+            if type(error) is http.client.HTTPException:
+                raise TooLargeError(f"it sends headers without end: {error}") from error
+            raise
+
 
 class _Connection(HTTPConnection):
     response_class = _MeasuredResponse
