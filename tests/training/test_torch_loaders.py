@@ -417,7 +417,7 @@ def test_workers_neither_repeat_nor_double_batches_that_nobody_seeded(is_shared:
     if is_shared:
         assert len(rows_of(seeded, 2)) == walks.TOTAL
     else:
-        with pytest.raises(SamplingError, match="each of the 2 workers .* visits all"):
+        with pytest.raises(SamplingError, match=r"each of the 2 workers .* visits all"):
             rows_of(seeded, 2)
 
 
