@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from minari_core.columns import AXES, Axis, Schema, schema_from_json
+from minari_core.columns import Schema, schema_from_json
 from minari_core.errors import (
     DatasetDamagedError,
     DatasetNotFoundError,
@@ -24,7 +24,12 @@ from minari_core.errors import (
     MetadataError,
 )
 from minari_core.files import check_plain, make_read_error, replace_file
-from minari_core.formats.shards.entry import FORMAT_VERSION, ShardEntry, read_entry
+from minari_core.formats.shards.entry import (
+    FORMAT_VERSION,
+    Counts,
+    ShardEntries,
+    ShardEntry,
+)
 from minari_core.json_values import JsonObject, JsonValue, to_plain_json
 
 MANIFEST_NAME = "metadata.json"
@@ -35,8 +40,8 @@ SNAPSHOT_KEY = "columnar"
 """The key of the manifest under which the shards are listed; also the name of the format."""
 
 _LARGEST_NBYTES = 1 << 30
-# A column group that is one array has no name but its own.
-_ARRAY_AXES: Mapping[str, Axis] = {**AXES, "episodes/length": "episodes"}
+# So many entries are read at once, so that what is wrong with one is said when it is opened.
+_READ_AT_ONCE = 256
 _TOTALS = ("total_episodes", "total_steps")
 _DESCRIBED = ("observation_space", "action_space")
 """The keys of the metadata that say what values the data has."""
@@ -60,7 +65,7 @@ class Snapshot:
 
     schemas: tuple[Schema, ...] = ()
     """Each schema once."""
-    shards: tuple[ShardEntry, ...] = ()
+    shards: Sequence[ShardEntry] = ()
     """The shards, in the order of their rows."""
     uid: str = ""
     """Random text that tells this dataset from another that later takes its id."""
@@ -71,12 +76,18 @@ class Snapshot:
     @property
     def total_episodes(self) -> int:
         """The number of episodes."""
-        return sum(shard.episodes for shard in self.shards)
+        return sum(episodes for _, _, episodes in self.list_counts())
 
     @property
     def total_steps(self) -> int:
         """The number of steps."""
-        return sum(shard.steps for shard in self.shards)
+        return sum(steps for _, steps, _ in self.list_counts())
+
+    def list_counts(self) -> Sequence[Counts]:
+        """List the numbers of rows, steps and episodes of each shard."""
+        if isinstance(self.shards, ShardEntries):
+            return self.shards.counts
+        return [(shard.rows, shard.steps, shard.episodes) for shard in self.shards]
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +228,8 @@ def read_manifest(
         FormatError: It is of a newer version of the columnar format.
     """
     path = folder / MANIFEST_NAME
-    content = _read_json(path)
+    text = _read_text(path)
+    content = _parse(path, text)
     listing = content.pop(SNAPSHOT_KEY, None)
     if listing is None and content.get("data_format") != SNAPSHOT_KEY:
         return Manifest(content)
@@ -225,14 +237,14 @@ def read_manifest(
         if not isinstance(listing, dict):
             found = str(listing)[:40]
             raise TypeError(f"it does not list the shards; {SNAPSHOT_KEY!r} is {found}")
-        snapshot = _read_snapshot(listing)
-        contradictions = list(_find_contradictions(content, listing, snapshot))
-        if on_contradiction is None:
-            # Whoever reads on compares each array by itself.
-            contradictions += _find_wrong_counts(snapshot)
+        # Whoever reads on nevertheless compares each array by itself.
+        snapshot = _read_snapshot(listing, str(path), check_rows=on_contradiction is None)
+        contradictions = list(_find_contradictions(content, listing, snapshot, text))
     except FormatError as error:
         raise FormatError(f"{path}: {error}") from error
     except (DatasetDamagedError, KeyError, TypeError, ValueError) as error:
+        if str(path) in str(error):
+            raise
         raise DatasetDamagedError(f"{path} is damaged: {error}") from error
     if contradictions and on_contradiction is None:
         raise DatasetDamagedError(f"{path} is damaged: {'; '.join(contradictions)}")
@@ -244,12 +256,17 @@ def read_manifest(
 
 
 def _find_contradictions(
-    content: Mapping[str, JsonValue], listing: Mapping[str, object], snapshot: Snapshot
+    content: Mapping[str, JsonValue],
+    listing: Mapping[str, object],
+    snapshot: Snapshot,
+    text: bytes,
 ) -> Iterator[str]:
     for key, count in zip(_TOTALS, (snapshot.total_episodes, snapshot.total_steps), strict=True):
         if content.get(key) != count:
             yield f"its {key} is {content.get(key)}, but its shards have {count}"
-    if listing["crc32"] != compute_snapshot_checksum(listing):
+    # The text that this package writes need not be written again to be summed up.
+    checksum = listing["crc32"]
+    if checksum != _sum_up_text(text) and checksum != compute_snapshot_checksum(listing):
         yield f"the checksum of {SNAPSHOT_KEY!r} is not that of its text"
     # Earlier releases have not written it.
     described = listing.get(_DESCRIBED_CHECKSUM)
@@ -257,41 +274,28 @@ def _find_contradictions(
         yield f"{', '.join(_DESCRIBED)} are not those that their checksum was made of"
 
 
-def _find_wrong_counts(snapshot: Snapshot) -> Iterator[str]:
-    """Compare the counts of each shard with the rows of its arrays."""
-    counted = [
-        [
-            (index, spec.path, _ARRAY_AXES[spec.path])
-            for index, spec in enumerate(schema.arrays)
-            if spec.path in _ARRAY_AXES
-        ]
-        for schema in snapshot.schemas
-    ]
-    for shard in snapshot.shards:
-        counts = {"rows": shard.rows, "steps": shard.steps, "episodes": shard.episodes}
-        for index, path, axis in counted[shard.schema]:
-            _, rows = shard.arrays[index]
-            if rows != counts[axis]:
-                yield (
-                    f"shard {shard.file} is said to have {counts[axis]} {axis}, but its array "
-                    f"{path!r} has {rows}"
-                )
+def _sum_up_text(text: bytes) -> int:
+    """Compute the checksum of a snapshot whose text ends a manifest, with its own checksum last."""
+    start = text.rfind(b'"columnar":{') + len(b'"columnar":')
+    stop = max(text.rfind(b',"crc32":'), start)
+    return zlib.crc32(b"}", zlib.crc32(memoryview(text)[start:stop]))
 
 
 def read_metadata(folder: Path) -> dict[str, JsonValue]:
     """Read the metadata alone, without building the snapshot; as `read_manifest` otherwise."""
-    content = _read_json(folder / MANIFEST_NAME)
+    path = folder / MANIFEST_NAME
+    content = _parse(path, _read_text(path))
     content.pop(SNAPSHOT_KEY, None)
     return content
 
 
-def _read_json(path: Path) -> JsonObject:
+def _read_text(path: Path) -> bytes:
     try:
         check_plain(path, may_be_link=True)
         with open(path, "rb") as file:
             if os.fstat(file.fileno()).st_size > _LARGEST_NBYTES:
                 raise DatasetDamagedError(f"{path} is larger than {_LARGEST_NBYTES} bytes")
-            text = file.read()
+            return file.read()
     except FileNotFoundError as error:
         found = f"No data found in data path {path.parent}: {path.name} is missing"
         gone = f"The data path {path.parent} doesn't exist, so that it holds no dataset"
@@ -300,6 +304,9 @@ def _read_json(path: Path) -> JsonObject:
         if isinstance(error, DatasetDamagedError):
             raise
         raise make_read_error(path, error) from error
+
+
+def _parse(path: Path, text: bytes) -> JsonObject:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -316,7 +323,7 @@ def _read_json(path: Path) -> JsonObject:
     return content
 
 
-def _read_snapshot(listing: Mapping[str, Any]) -> Snapshot:
+def _read_snapshot(listing: Mapping[str, Any], where: str, *, check_rows: bool) -> Snapshot:
     version = listing["version"]
     if type(version) is not int or version < 1:
         raise ValueError(f"format version {version!r}")
@@ -330,7 +337,7 @@ def _read_snapshot(listing: Mapping[str, Any]) -> Snapshot:
         if not isinstance(listing[key], list):
             raise TypeError(f"{key!r} is not a list")
     schemas = tuple(schema_from_json(schema) for schema in listing["schemas"])
-    array_counts = [len(schema.arrays) for schema in schemas]
-    shards = tuple(read_entry(entry, array_counts) for entry in listing["shards"])
+    entries = ShardEntries(listing["shards"], schemas, where, check_rows=check_rows)
+    shards = tuple(entries) if len(entries) <= _READ_AT_ONCE or not check_rows else entries
     recordings = tuple(str(recording) for recording in listing["recordings"])
     return Snapshot(schemas, shards, str(listing["uid"]), recordings)

@@ -90,7 +90,7 @@ class ShardFolder(ShardedStorage):
         self._folder = folder
         self._manifest = manifest
         self._given_spaces = given_spaces
-        self._counts = [(s.rows, s.steps, s.episodes) for s in manifest.snapshot.shards]
+        self._counts = manifest.snapshot.list_counts()
         self._readers: dict[int, ShardReader] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -177,7 +177,7 @@ class ShardFolder(ShardedStorage):
         if manifest.snapshot.shards[:known] != self.snapshot.shards:
             self._readers = {}
         self._manifest = manifest
-        self._counts = [(s.rows, s.steps, s.episodes) for s in manifest.snapshot.shards]
+        self._counts = manifest.snapshot.list_counts()
         self._forget_index()
 
     def append_episodes(self, episodes: Iterable[Episode]) -> range:
