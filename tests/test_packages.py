@@ -47,7 +47,7 @@ SHARED_CORE = """
     environments.space_json
     cache.entries cache.entry cache.opening cache.settings
     columns
-    episodes
+    episodes episodes.reward_metadata
     storage.base
     formats.registry
     formats.shards.compression formats.shards.entry formats.shards.file_check
@@ -99,6 +99,7 @@ DISTRIBUTIONS = {
     "google_crc32c": "google-crc32c",
     "huggingface_hub": "huggingface-hub",
     "typing_extensions": "typing-extensions",
+    "yaml": "pyyaml",
 }
 every_package = pytest.mark.parametrize("package", PACKAGES)
 every_module = pytest.mark.parametrize("module", sorted(MODULES))

@@ -55,7 +55,7 @@ ORDER = {
         ray leftovers
     """,
     "minari_hub": """
-        _version transfer untrusted
+        _version transfer untrusted cards
         remotes
         datasets
         command_line

@@ -170,6 +170,20 @@ def test_an_upload_converts_where_that_is_asked_for(hub: CommandLine, remote: st
     assert minari.load_dataset("cart/one-v0").storage.data_format == "columnar"
 
 
+def test_an_upload_takes_a_picture_of_one_dataset(
+    hub: CommandLine, remote: str, tmp_path: Path
+) -> None:
+    collect("cart/one-v0")
+    picture, other = tmp_path / "a.gif", tmp_path / "a.txt"
+    picture.write_bytes(b"GIF89a and more")
+    other.write_text("words")
+
+    assert hub("upload", "cart/one-v0", "cart/two-v0", "--preview", str(picture)).code == 2
+    refused = hub("upload", "cart/one-v0", "--preview", str(other))
+    assert (refused.code, "is no picture" in refused.err) == (1, True)
+    assert hub("upload", "cart/one-v0", "--preview", str(picture)).code == 0
+
+
 def test_a_local_dataset_is_replaced_only_when_that_is_confirmed(
     hub: CommandLine, remote: str
 ) -> None:

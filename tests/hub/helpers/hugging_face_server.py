@@ -12,6 +12,8 @@ from threading import Lock
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import yaml
+
 from tests.hub.helpers.servers import LoopbackServer
 
 _PAGE = 3
@@ -146,6 +148,17 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.repositories[repo] = Repository()
             self._json(url)
 
+    def validate(self, body: bytes) -> None:
+        content = json.loads(body)["content"]
+        found = re.match(r"\s*---\r?\n(.*?)^---", content, re.DOTALL | re.MULTILINE)
+        try:
+            said = yaml.safe_load(found[1]) if found else {}
+            problems = [] if isinstance(said, dict) else ["the metadata are no mapping"]
+        except yaml.YAMLError as error:
+            problems = [str(error)]
+        answer = {"errors": [{"message": each} for each in problems], "warnings": []}
+        self._send(400 if problems else 200, json.dumps(answer).encode())
+
     def preupload(self, body: bytes, repo: str, revision: str) -> None:
         def mode(size: int) -> str:
             return "lfs" if size > _LARGEST_REGULAR else "regular"
@@ -243,6 +256,7 @@ _ROUTES: list[tuple[str, Any]] = [
     (rf"POST /api/datasets/{_REPO}/paths-info/(?P<revision>[^/]+)", _Handler.paths_info),
     (rf"GET /datasets/{_REPO}/resolve/(?P<revision>[^/]+)/(?P<path>.*)", _Handler.resolve),
     ("POST /api/repos/create", _Handler.create),
+    ("POST /api/validate-yaml", _Handler.validate),
     (rf"POST /api/datasets/{_REPO}/preupload/(?P<revision>[^/]+)", _Handler.preupload),
     (rf"POST /datasets/{_REPO}.git/info/lfs/objects/batch", _Handler.batch),
     (r"PUT /lfs/(?P<oid>[0-9a-f]+)", _Handler.store),

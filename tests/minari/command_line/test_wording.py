@@ -270,6 +270,7 @@ FOR_PROGRAMS = (
     "total_episodes={}",
     "total_steps={}",
     "metadata={}",
+    'load_dataset("{url}", download=True)',
 )
 
 

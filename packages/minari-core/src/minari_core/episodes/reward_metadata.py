@@ -6,13 +6,14 @@ means something else. An episode that is read remembers which rewards it was rea
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from minari_core.episodes.episode import EpisodeData
+from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
 from minari_core.errors import MinariError
 from minari_core.json_values import JsonValue
 
@@ -40,6 +41,16 @@ def describe_rewards(rewards: npt.ArrayLike) -> dict[str, float]:
 
 
 _KEYS = frozenset(describe_rewards([0.0]))
+
+
+def find_return(episode: EpisodeMetadata) -> float | None:
+    """Return the return that the default callback recorded of an episode; None if it did not."""
+    total, mean = (episode.metadata.get(f"rewards_{name}") for name in ("sum", "mean"))
+    if not isinstance(total, int | float) or not isinstance(mean, int | float):
+        return None
+    # Somebody else's callback may mean a discounted sum, say, by the name.
+    is_sum = math.isclose(total, mean * episode.total_steps, rel_tol=1e-6, abs_tol=1e-9)
+    return float(total) if is_sum else None
 
 
 class _Reader(Protocol):

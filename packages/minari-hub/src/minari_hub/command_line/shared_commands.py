@@ -213,6 +213,15 @@ def upload(
             show_default=False,
         ),
     ] = None,
+    preview: Annotated[
+        Path | None,
+        typer.Option(
+            "--preview",
+            metavar="FILE",
+            help="A picture of an episode, for the card of one dataset on the Hugging Face Hub.",
+            show_default=False,
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
     token: TokenOption = None,
     key_path: Annotated[
@@ -234,6 +243,10 @@ def upload(
             f"{to_one_line(data_format)!r} is not one of {', '.join(list_formats())}",
             param_hint="--data-format",
         )
+    if preview is not None and len(names) > 1:
+        raise typer.BadParameter(
+            "a picture is of one dataset; upload that one by itself", param_hint="--preview"
+        )
     outcomes = Outcomes()
     for name in names:
         with outcomes.attempt(), say_how_to_go_on():
@@ -243,6 +256,7 @@ def upload(
                 token=token or key_path,
                 data_format=data_format,
                 progress=not quiet,
+                preview=preview,
             )
             say(
                 f"{name} is there"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -32,6 +33,9 @@ from minari_core.formats.verification.episode_files import check_episode_files
 from minari_core.local.dataset_id import choose_id, is_url, parse_dataset_id
 from minari_core.local.finding import build_not_found_error
 from minari_core.local.locations import DATA_FOLDER, dataset_folder
+from minari_hub.cards.card import Card
+from minari_hub.cards.describing import describe_dataset
+from minari_hub.cards.picture import check_picture
 from minari_hub.datasets.converting import convert_for_upload
 from minari_hub.datasets.origins import record_origin
 from minari_hub.datasets.progress import explain_interrupt, show_transfer
@@ -55,6 +59,7 @@ def upload_dataset(
     remote_path: RemotePath | None = None,
     data_format: str | None = None,
     progress: bool = True,
+    preview: str | os.PathLike[str] | None = None,
 ) -> None:
     """Upload a local dataset to a remote.
 
@@ -71,9 +76,12 @@ def upload_dataset(
         remote_path: The URL of the remote; None is ``$MINARI_REMOTE``, if that is one URL.
         data_format: The format to publish it in; None is the one it is in.
         progress: Whether to show a progress bar, if there is a terminal.
+        preview: A picture of an episode: a PNG, JPEG, GIF or WebP file of at most 10 MB, for the
+            card that the dataset has on the Hugging Face Hub. Other remotes have no cards.
 
     Raises:
         DatasetIdError: The id is malformed.
+        DataError: The preview is no such file.
         RemoteUrlError: No remote is named, or several are.
         DatasetNotFoundError: There is no such local dataset.
         DatasetExistsError: The remote has a dataset of this id, or a file with other content
@@ -83,6 +91,7 @@ def upload_dataset(
         FormatError: The format is unknown here, so that nobody can say which files belong to it.
         RemoteError: The remote cannot be reached, refuses, or does not have what was sent.
     """
+    picture = None if preview is None else check_picture(Path(preview))
     dataset = _choose_target(choose_id(dataset_name, dataset_id), remote_path, token)
     folder = _find_data(dataset.dataset_id)
     # Before anything is converted or read.
@@ -92,7 +101,7 @@ def upload_dataset(
         explain_interrupt(),
         convert_for_upload(dataset.dataset_id, folder, data_format) as source,
     ):
-        _upload(dataset, source, progress)
+        _upload(dataset, source, progress, picture)
     record_origin(folder.parent, dataset.url)
 
 
@@ -112,17 +121,22 @@ def _find_data(dataset_id: str) -> Path:
     return folder
 
 
-def _upload(dataset: RemoteDataset, folder: Path, progress: bool) -> None:
+def _upload(dataset: RemoteDataset, folder: Path, progress: bool, picture: Path | None) -> None:
     if has_staged_files(read_metadata(folder)):
         open_storage(folder).save()
     # What is sent is what this manifest says, whatever becomes of the dataset meanwhile.
     text, manifest = _read_manifest(folder)
     with _explain_change(folder, text):
-        _send_all(dataset, folder, text, manifest, progress)
+        _send_all(dataset, folder, text, manifest, progress, picture)
 
 
 def _send_all(
-    dataset: RemoteDataset, folder: Path, text: bytes, manifest: Manifest, progress: bool
+    dataset: RemoteDataset,
+    folder: Path,
+    text: bytes,
+    manifest: Manifest,
+    progress: bool,
+    picture: Path | None,
 ) -> None:
     summary = Summary.from_manifest(text, str(folder / MANIFEST_NAME), len(text))
     uploads = _plan_uploads(dataset, folder, manifest)
@@ -139,7 +153,14 @@ def _send_all(
         for some in (uploads[:claiming], uploads[claiming:]):
             sent = [missing[each.name] for each in some if each.name in missing]
             _send(dataset, sent, report)
-    _publish(dataset, text, summary)
+    _publish(
+        dataset,
+        text,
+        summary,
+        lambda: describe_dataset(
+            dataset.dataset_id, dataset.url, folder, summary.metadata, picture
+        ),
+    )
     _logger.info("uploaded %s: %d files, %d bytes", dataset.label, len(uploads), total)
 
 
@@ -214,10 +235,12 @@ def _send(dataset: RemoteDataset, uploads: Sequence[Upload], report: Callable[[i
             raise _build_conflict_error(dataset, each)
 
 
-def _publish(dataset: RemoteDataset, manifest: bytes, summary: Summary) -> None:
+def _publish(
+    dataset: RemoteDataset, manifest: bytes, summary: Summary, describe: Callable[[], Card]
+) -> None:
     name = dataset.prefix + MANIFEST_NAME
     try:
-        dataset.remote.create(name, manifest, summary.to_attachment())
+        dataset.remote.publish(name, manifest, summary.to_attachment(), describe)
     except RemoteObjectExistsError as error:
         found = _list_objects(dataset).get(MANIFEST_NAME)
         if found is not None and not _is_whole_manifest(dataset, found):

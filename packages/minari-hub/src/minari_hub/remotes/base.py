@@ -10,6 +10,7 @@ from threading import Event
 
 from minari_core.formats.columnar.manifest import MANIFEST_NAME
 from minari_core.local.namespaces import NAMESPACE_METADATA
+from minari_hub.cards.card import Card
 from minari_hub.transfer.objects import DatasetEntry, RemoteObject, Upload
 from minari_hub.transfer.partial_file import PartialFile
 
@@ -128,3 +129,23 @@ class Remote(ABC):
         Raises:
             RemoteObjectExistsError: It exists already.
         """
+
+    def publish(
+        self,
+        name: str,
+        manifest: bytes,
+        metadata: Mapping[str, str],
+        describe: Callable[[], Card],
+    ) -> None:
+        """Create a dataset's manifest, and whatever else this remote shows of the dataset.
+
+        Args:
+            name: The name of the manifest.
+            manifest: What it holds.
+            metadata: What to attach to it; see `create`.
+            describe: Returns the dataset's card, for a remote that shows it.
+
+        Raises:
+            RemoteObjectExistsError: The manifest exists already.
+        """
+        self.create(name, manifest, metadata)

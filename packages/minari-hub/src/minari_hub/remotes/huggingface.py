@@ -26,6 +26,11 @@ from minari_core.errors import (
 )
 from minari_core.json_values import JsonObject
 from minari_core.local.dataset_id import parse_dataset_id
+from minari_core.messages import warn_caller
+from minari_hub.cards.card import Card
+from minari_hub.cards.readme import LARGEST as LARGEST_README
+from minari_hub.cards.readme import NAME as README
+from minari_hub.cards.readme import update_readme
 from minari_hub.remotes.base import APPLICATION_DEFAULT, GIVE_TOKEN, MANIFEST_SUFFIX, Remote
 from minari_hub.remotes.huggingface_http import HubSession, StatusError
 from minari_hub.transfer.bounded_http import PASSING_HTTP_ERRORS
@@ -156,12 +161,25 @@ class HuggingFaceRemote(Remote):
 
     def create(self, name: str, content: bytes, metadata: Mapping[str, str]) -> None:
         """Create one file, and list its dataset; see `Remote.create`."""
+        self._create(name, content, None)
+
+    def publish(
+        self,
+        name: str,
+        manifest: bytes,
+        metadata: Mapping[str, str],
+        describe: Callable[[], Card],
+    ) -> None:
+        """Create a manifest, list its dataset, and show its card; see `Remote.publish`."""
+        self._create(name, manifest, describe())
+
+    def _create(self, name: str, content: bytes, card: Card | None) -> None:
         repository, _, path = name.partition("/")
         additions: dict[str, str | bytes] = {path: content}
         faults = Faults()
         try:
             with self._translate_errors(f"create {name!r} on {self.url}", faults):
-                self._commit(repository, additions, f"Add {path}", faults, lists=name)
+                self._commit(repository, additions, f"Add {path}", faults, lists=name, card=card)
         except RemoteObjectExistsError:
             # An earlier try may have succeeded without the answer reaching us.
             if not faults.count or self.read(name, 0, len(content) + 1) != content:
@@ -174,10 +192,13 @@ class HuggingFaceRemote(Remote):
         message: str,
         faults: Faults,
         lists: str = "",
+        card: Card | None = None,
     ) -> None:
         """Add files to a repository in one commit, if none of them is there."""
         keep_trying(
-            lambda: self._commit_once(repository, additions, message, lists), _is_passing, faults
+            lambda: self._commit_once(repository, additions, message, lists, card),
+            _is_passing,
+            faults,
         )
 
     def _commit_once(
@@ -186,6 +207,7 @@ class HuggingFaceRemote(Remote):
         additions: Mapping[str, str | bytes],
         message: str,
         lists: str,
+        card: Card | None,
     ) -> None:
         repo_id = self._repo_id(repository)
         self._api.create_repo(repo_id, exist_ok=True, repo_type=_DATASET)
@@ -199,6 +221,8 @@ class HuggingFaceRemote(Remote):
                 for path, content in additions.items()
             ]
             operations += self._listing_operations(repository, lists, head)
+            if card is not None:
+                operations += self._card_operations(repository, card, head)
             try:
                 self._api.create_commit(
                     repo_id,
@@ -212,7 +236,40 @@ class HuggingFaceRemote(Remote):
                 if _read_status(error) in (409, 412) and attempt < _MOST_TRIES:
                     continue
                 raise
+            except ValueError as error:
+                # The Hub refuses the YAML of a README, such as what somebody wrote there.
+                if card is None or attempt == _MOST_TRIES:
+                    raise
+                warn_caller(f"{self.url}/{repository} shows no card of {card.dataset_id}: {error}")
+                card = None
+                continue
             return
+
+    def _card_operations(
+        self, repository: str, card: Card, head: str
+    ) -> Iterator[CommitOperationAdd]:
+        """Return what shows a dataset on the page of its repository."""
+        name = f"{repository}/{README}"
+        try:
+            content = self._read(name, 0, LARGEST_README + 1, head)
+        except RemoteObjectNotFoundError:
+            content = b""
+        try:
+            if len(content) > LARGEST_README:
+                raise ValueError(f"it has more than {LARGEST_README} bytes")
+            before = content.decode("utf-8-sig")
+        except ValueError as error:
+            warn_caller(f"{self.url}/{name} is left as it is: {error}")
+            return
+        shown = None
+        if card.preview is not None:
+            folder = card.dataset_id.partition("/")[2]
+            shown = f"{folder}{folder and '/'}preview{card.preview.suffix.lower()}"
+            # One that is there was put there by somebody.
+            if not self._session.find_paths(self._api_path(repository), head, [shown]):
+                yield CommitOperationAdd(path_in_repo=shown, path_or_fileobj=str(card.preview))
+        text = update_readme(before, card, shown)
+        yield CommitOperationAdd(path_in_repo=README, path_or_fileobj=text.encode())
 
     def _listing_operations(
         self, repository: str, name: str, head: str

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from minari_core import EpisodeMetadata, MinariDataset
+from minari_core import MinariDataset
 from minari_core.datasets.dataset import get_raw_storage
+from minari_core.episodes.reward_metadata import find_return
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.messages import Progress
 from minari_core.storage.base import Storage
@@ -88,7 +88,7 @@ def _sum_episodes(
 ) -> npt.NDArray[np.float64]:
     """Take the sums that were recorded, or else read every episode."""
     everything = range(storage.total_episodes)
-    recorded = [_find_return(episode) for episode in storage.read_episode_metadata(everything)]
+    recorded = [find_return(episode) for episode in storage.read_episode_metadata(everything)]
     done, total = 0, int(lengths.sum())
     if recorded and None not in recorded:
         progress(total, total)
@@ -99,13 +99,3 @@ def _sum_episodes(
         done += len(episode)
         progress(done, total)
     return np.array(returns, dtype=np.float64)
-
-
-def _find_return(episode: EpisodeMetadata) -> float | None:
-    """Return the return that was recorded, if the default callback has written it."""
-    total, mean = (episode.metadata.get(f"rewards_{name}") for name in ("sum", "mean"))
-    if not isinstance(total, int | float) or not isinstance(mean, int | float):
-        return None
-    # Somebody else's callback may mean a discounted sum, say, by the name.
-    is_sum = math.isclose(total, mean * episode.total_steps, rel_tol=1e-6, abs_tol=1e-9)
-    return float(total) if is_sum else None
