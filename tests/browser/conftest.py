@@ -9,9 +9,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+from gymnasium import spaces
 
 import minari
+from minari import EpisodeBuffer
 from minari.viewer.server import serve
 
 if TYPE_CHECKING:
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 OpenPage = Callable[..., "Page"]
+HOSTILE = "</script><img src=x onerror=alert(1)>"
+LENGTHS = [1, 40, 100, 300, 7]
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +42,46 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[minari.MinariDataset]:
+    """Episodes of images and numbers, one of a single step, and hostile text everywhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINARI_DATASETS_PATH", str(tmp_path_factory.mktemp("datasets")))
+        rng = np.random.default_rng(0)
+        buffers = []
+        for number, steps in enumerate(LENGTHS):
+            state = rng.standard_normal((steps + 1, 17)).cumsum(axis=0)
+            if steps > 10:
+                state[10, 0] = np.nan
+            camera = rng.integers(0, 255, (steps + 1, 48, 64, 3), dtype=np.uint8)
+            buffers.append(
+                EpisodeBuffer(
+                    observations={"camera": camera, "state": state},
+                    actions=rng.standard_normal((steps, 3)).astype(np.float32),
+                    rewards=rng.standard_normal(steps),
+                    terminations=np.arange(steps) == steps - 1,
+                    truncations=np.zeros(steps, dtype=bool),
+                    infos={HOSTILE: [HOSTILE] * (steps + 1)},
+                    seed=number,
+                    options={HOSTILE: HOSTILE},
+                    metadata={"quality": HOSTILE, "score": number},
+                )
+            )
+        yield minari.create_dataset_from_buffers(
+            "tests/page-v0",
+            buffers,
+            observation_space=spaces.Dict(
+                {
+                    "camera": spaces.Box(0, 255, (48, 64, 3), np.uint8),
+                    "state": spaces.Box(-np.inf, np.inf, (17,), np.float64),
+                }
+            ),
+            action_space=spaces.Box(-np.inf, np.inf, (3,), np.float32),
+            description=HOSTILE,
+            author=HOSTILE,
+        )
+
+
 @pytest.fixture
 def open_page(
     browser: Browser, tmp_path: Path, request: pytest.FixtureRequest
@@ -45,8 +90,11 @@ def open_page(
     said: list[str] = []
     with ExitStack() as stack:
 
-        def open_page(dataset: minari.MinariDataset, **options: object) -> Page:
-            address = stack.enter_context(serve(dataset))
+        def open_page(shown: minari.MinariDataset | Path, **options: object) -> Page:
+            if isinstance(shown, Path):
+                address = shown.as_uri()
+            else:
+                address = stack.enter_context(serve(shown))
             options = {"viewport": {"width": 1300, "height": 900}, **options}
             context = browser.new_context(**options)
             stack.callback(context.close)

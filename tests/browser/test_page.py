@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -15,87 +14,15 @@ from gymnasium import spaces
 import minari
 from minari import EpisodeBuffer
 from minari.viewer.server import serve
+from tests.browser.acting import choose, go, pixels, values
+from tests.browser.conftest import HOSTILE
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
     from tests.browser.conftest import OpenPage
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is set to None:minari.MinariWarning")
-HOSTILE = "</script><img src=x onerror=alert(1)>"
-LENGTHS = [1, 40, 100, 300, 7]
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[minari.MinariDataset]:
-    """Episodes of images and numbers, one of a single step, and hostile text everywhere."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MINARI_DATASETS_PATH", str(tmp_path_factory.mktemp("datasets")))
-        rng = np.random.default_rng(0)
-        buffers = []
-        for number, steps in enumerate(LENGTHS):
-            state = rng.standard_normal((steps + 1, 17)).cumsum(axis=0)
-            if steps > 10:
-                state[10, 0] = np.nan
-            camera = rng.integers(0, 255, (steps + 1, 48, 64, 3), dtype=np.uint8)
-            buffers.append(
-                EpisodeBuffer(
-                    observations={"camera": camera, "state": state},
-                    actions=rng.standard_normal((steps, 3)).astype(np.float32),
-                    rewards=rng.standard_normal(steps),
-                    terminations=np.arange(steps) == steps - 1,
-                    truncations=np.zeros(steps, dtype=bool),
-                    infos={HOSTILE: [HOSTILE] * (steps + 1)},
-                    seed=number,
-                    options={HOSTILE: HOSTILE},
-                    metadata={"quality": HOSTILE, "score": number},
-                )
-            )
-        yield minari.create_dataset_from_buffers(
-            "tests/page-v0",
-            buffers,
-            observation_space=spaces.Dict(
-                {
-                    "camera": spaces.Box(0, 255, (48, 64, 3), np.uint8),
-                    "state": spaces.Box(-np.inf, np.inf, (17,), np.float64),
-                }
-            ),
-            action_space=spaces.Box(-np.inf, np.inf, (3,), np.float32),
-            description=HOSTILE,
-            author=HOSTILE,
-        )
-
-
-def choose(page: Page, position: int) -> None:
-    page.locator(".row").nth(position).click()
-    page.wait_for_function(
-        "position => document.querySelector('#title').textContent === `Episode ${position}`",
-        arg=position,
-    )
-
-
-def go(page: Page, step: int) -> None:
-    page.locator("#step").fill(str(step))
-    page.wait_for_function(
-        "step => document.querySelector('#plots').dataset.step === `${step}`", arg=step
-    )
-
-
-def pixels(page: Page, step: int) -> Any:
-    page.wait_for_selector(f"canvas[data-step='{step}']")
-    numbers = page.evaluate(
-        """() => {
-            const canvas = document.querySelector("canvas");
-            const context = canvas.getContext("2d");
-            return [...context.getImageData(0, 0, canvas.width, canvas.height).data];
-        }"""
-    )
-    return np.array(numbers, dtype=np.uint8).reshape(48, 64, 4)
-
-
-def values(page: Page, path: str) -> list[str]:
-    found: list[str] = page.locator(f".plot[data-path='{path}'] .values li").all_inner_texts()
-    return found
 
 
 def test_the_canvas_shows_the_stored_image_at_every_step(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from minari.storage.local import list_local_datasets, load_dataset
     from minari.supported_versions import supported_dataset_versions
     from minari.utils import create_dataset_from_buffers
+    from minari.viewer.page_file import dataset_page
     from minari.viewer.server import DatasetView, view_dataset
     from minari_collect import (
         CollectProgress,
@@ -104,6 +105,7 @@ __all__ = [
     "create_dataset_from_buffers",
     "create_dataset_from_collector_env",
     "create_namespace",
+    "dataset_page",
     "delete_dataset",
     "delete_namespace",
     "discard",
@@ -152,6 +154,7 @@ if not TYPE_CHECKING:
             "minari.storage.local": ("list_local_datasets", "load_dataset"),
             "minari.supported_versions": ("supported_dataset_versions",),
             "minari.utils": ("create_dataset_from_buffers",),
+            "minari.viewer.page_file": ("dataset_page",),
             "minari.viewer.server": ("DatasetView", "view_dataset"),
         },
         modules=(

@@ -10,6 +10,7 @@ from minari.command_line.check import check
 from minari.command_line.collect import collect
 from minari.command_line.convert import convert, import_file
 from minari.command_line.datasets import combine, delete, split
+from minari.command_line.page import page
 from minari.command_line.recover import recover
 from minari.command_line.show.command import show
 from minari.command_line.view import view
@@ -25,7 +26,7 @@ app = build_app(
     versions={"minari": __version__, "minari-collect": collect_version, **VERSIONS},
     leftovers=LEFTOVERS,
 )
-for command in (show, view, check, delete, combine, split, convert, collect, recover):
+for command in (show, view, page, check, delete, combine, split, convert, collect, recover):
     app.command()(command)
 app.command("import")(import_file)
 app.add_typer(cache, name="cache")

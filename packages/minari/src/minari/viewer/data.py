@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,7 +16,8 @@ import numpy.typing as npt
 
 from minari.checks.checking import check_dataset
 from minari.distributions.distribution import compute_distribution
-from minari.leaves import Keys, find_leaves, join_path
+from minari.leaves import find_leaves, join_path
+from minari.viewer.columns import EpisodeColumn, choose_kind, to_text, to_texts
 from minari.viewer.listing import EpisodeList
 from minari_core import EpisodeData, MinariDataset
 from minari_core.columns import AXES
@@ -33,7 +33,6 @@ ROLES = ("observations", "actions", "rewards", "infos", "extras")
 MOST_BUCKETS = 4096
 """The most points of a line that one answer holds."""
 _ELEMENTS_AT_ONCE = 1 << 20
-_SMALLEST_IMAGE = 8
 _MOST_COLUMNS_KEPT = 64
 _MOST_EPISODES_KEPT = 2
 _MOST_SAMPLED = 64
@@ -50,38 +49,6 @@ _SHOWN_APART = frozenset(
     }
 )
 _DISTRIBUTED = frozenset({"observations", "actions", "rewards"})
-
-
-@dataclass(frozen=True, slots=True)
-class EpisodeColumn:
-    """One leaf of what was recorded, such as ``observations/camera``."""
-
-    path: str
-    """Its name on the page."""
-    role: str
-    """The column group it is in."""
-    keys: Keys
-    """The keys and indices that lead to it."""
-    kind: str
-    """``numbers``, ``image`` or ``text``."""
-    shape: tuple[int, ...]
-    """The shape of one row."""
-    dtype: str
-    """The dtype of numbers and images."""
-    rows: int
-    """T, or T + 1."""
-
-    def to_json(self) -> JsonObject:
-        """Return it as plain JSON values."""
-        return {
-            "path": self.path,
-            "role": self.role,
-            "kind": self.kind,
-            "shape": list(self.shape),
-            "dtype": self.dtype,
-            "rows": self.rows,
-            "dims": int(np.prod(self.shape)) if self.kind == "numbers" else 0,
-        }
 
 
 class PageData:
@@ -136,11 +103,26 @@ class PageData:
             "id": entry.id,
             "length": entry.total_steps,
             "seed": None if entry.seed is None else str(entry.seed),
-            "options": None if entry.options is None else _to_text(entry.options),
-            "metadata": {str(key): _to_text(value) for key, value in entry.metadata.items()},
+            "options": None if entry.options is None else to_text(entry.options),
+            "metadata": {str(key): to_text(value) for key, value in entry.metadata.items()},
             "final_observation_known": entry.final_observation_known,
-            "columns": [column.to_json() for column in self._list_columns(position)],
+            "columns": [column.to_json() for column in self.list_columns(position)],
         }
+
+    def find_position(self, name: int) -> int | None:
+        """Return the position of the episode of an id; None if there is none."""
+        found = np.flatnonzero(self._indices == name)
+        return int(found[0]) if len(found) else None
+
+    def list_columns(self, position: int) -> list[EpisodeColumn]:
+        """List the columns of the episode at a position, in the order of the page."""
+        columns = self._columns.get(position)
+        if columns is None:
+            columns = list(self._find_columns(self._get_index(position)))
+            self._columns[position] = columns
+            while len(self._columns) > _MOST_COLUMNS_KEPT:
+                self._columns.popitem(last=False)
+        return columns
 
     def read_series(
         self,
@@ -198,20 +180,31 @@ class PageData:
             By the path of each column a text for each element, or one for a value that is no
             array; images are left out.
         """
-        values: JsonObject = {}
-        for column in self._list_columns(position):
-            if column.kind == "image" or step >= column.rows:
-                continue
-            rows = self._read_rows(column, position, step, step + 1)
-            value = rows[0] if len(rows) else None
-            if column.kind == "numbers":
-                elements: npt.NDArray[Any] = np.ma.asarray(value).reshape(-1)
-                values[column.path] = [
-                    "missing" if each is np.ma.masked else str(each) for each in elements
-                ]
-            else:
-                values[column.path] = [_to_text(value)]
-        return values
+        return {
+            column.path: list(texts)
+            for column in self.list_columns(position)
+            if column.kind != "image" and step < column.rows
+            for texts in self._read_texts(column, position, step, step + 1)
+        }
+
+    def read_texts(
+        self, position: int, path: str, start: int, stop: int, elements: int | None = None
+    ) -> list[list[str]]:
+        """Read the exact values of a column, as texts.
+
+        Args:
+            position: The position of the episode.
+            path: A column of numbers or texts.
+            start: The first row.
+            stop: The last row + 1.
+            elements: The most elements of a row of numbers, from the first on; all if None.
+
+        Returns:
+            For each row a text for each element, or one for a value that is no array.
+        """
+        column = self._get_column(position, path)
+        start, stop = max(start, 0), min(stop, column.rows)
+        return self._read_texts(column, position, start, max(stop, start), elements)
 
     def read_frames(self, position: int, path: str, start: int, stop: int) -> tuple[bytes, int]:
         """Read images as raw bytes, row by row, with 1, 3 or 4 channels last.
@@ -233,7 +226,9 @@ class PageData:
     def describe_distributions(self) -> JsonObject:
         """Describe how lengths and returns are distributed; returns are None while unknown."""
         returns = self.episodes.returns
-        columns = [] if returns is None else list(returns.reshape(len(returns), -1).T)
+        columns: list[Numbers] = []
+        if returns is not None:
+            columns = [returns] if returns.ndim == 1 else list(returns.T)
         distributions = [compute_distribution(column) for column in columns]
         lengths = compute_distribution(self.episodes.lengths)
         return {
@@ -257,7 +252,7 @@ class PageData:
         chosen = np.unique(np.linspace(0, total - 1, min(total, _MOST_SAMPLED)).astype(int))
         blocks: dict[str, list[Numbers]] = {}
         for position in chosen.tolist():
-            for column in self._list_columns(position):
+            for column in self.list_columns(position):
                 if column.kind == "numbers" and column.role in _DISTRIBUTED:
                     dims = max(int(np.prod(column.shape)), 1)
                     rows = min(column.rows, _ELEMENTS_AT_ONCE // (dims * len(chosen)) + 1)
@@ -283,13 +278,14 @@ class PageData:
         """
         with self._reading:
             if start and self._checking is None:
-                self._checking = threading.Thread(target=self._check, daemon=True)
+                self._checking = threading.Thread(target=self.check, daemon=True)
                 self._checking.start()
-        if self._checking is None:
-            return {"state": "idle", "findings": []}
-        return {"state": "running" if self._found is None else "done", "findings": self._found}
+        if self._found is not None:
+            return {"state": "done", "findings": self._found}
+        return {"state": "idle" if self._checking is None else "running", "findings": []}
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Check the content now; `describe_checks` tells what was found."""
         try:
             report = check_dataset(self._dataset, replay_seconds=0)
             self._found = [[each.severity, str(each)] for each in report.findings]
@@ -302,19 +298,10 @@ class PageData:
         return int(self._indices[position])
 
     def _get_column(self, position: int, path: str) -> EpisodeColumn:
-        for column in self._list_columns(position):
+        for column in self.list_columns(position):
             if column.path == path:
                 return column
         raise LookupError(f"episode {position} has no column {path!r}")
-
-    def _list_columns(self, position: int) -> list[EpisodeColumn]:
-        columns = self._columns.get(position)
-        if columns is None:
-            columns = list(self._find_columns(self._get_index(position)))
-            self._columns[position] = columns
-            while len(self._columns) > _MOST_COLUMNS_KEPT:
-                self._columns.popitem(last=False)
-        return columns
 
     def _find_columns(self, index: int) -> Iterator[EpisodeColumn]:
         length = int(self._storage.episode_lengths()[index])
@@ -328,7 +315,7 @@ class PageData:
                 path = join_path(role, keys)
                 if isinstance(leaf, np.ndarray):
                     shape, dtype = leaf.shape[1:], str(leaf.dtype)
-                    kind = _choose_kind(leaf)
+                    kind = choose_kind(leaf)
                 else:
                     shape, dtype, kind = (), "", "text"
                 yield EpisodeColumn(path, role, keys, kind, shape, dtype, rows)
@@ -338,6 +325,17 @@ class PageData:
         for key in column.keys:
             rows = rows[key]
         return rows
+
+    def _read_texts(
+        self,
+        column: EpisodeColumn,
+        position: int,
+        start: int,
+        stop: int,
+        elements: int | None = None,
+    ) -> list[list[str]]:
+        rows = self._read_rows(column, position, start, stop)
+        return [to_texts(row, column.kind, elements) for row in rows]
 
     def _read_group(self, index: int, role: str, start: int, stop: int) -> Any:
         if isinstance(self._storage, ShardedStorage):
@@ -363,24 +361,10 @@ class PageData:
         return np.where(np.isfinite(flat), flat, np.nan)
 
 
-def _choose_kind(leaf: npt.NDArray[Any]) -> str:
-    """Tell images by their dtype and shape, (height, width) or with 1, 3 or 4 channels last."""
-    shape = leaf.shape[1:]
-    is_image = (
-        leaf.dtype == np.uint8
-        and not isinstance(leaf, np.ma.MaskedArray)
-        and (len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4)))
-        and min(shape[:2]) >= _SMALLEST_IMAGE
-    )
-    if is_image:
-        return "image"
-    return "numbers" if leaf.dtype.kind in "biuf" else "text"
-
-
 def _describe_fact(value: JsonValue) -> str:
     if isinstance(value, list):
-        return ", ".join(map(_to_text, value))
-    return _to_text(value)
+        return ", ".join(map(to_text, value))
+    return to_text(value)
 
 
 def _describe_environment(dataset: MinariDataset) -> str | None:
@@ -390,8 +374,3 @@ def _describe_environment(dataset: MinariDataset) -> str | None:
     except MinariError as error:
         return f"its spec cannot be read: {error}"
     return None if spec is None else str(spec.id)
-
-
-def _to_text(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 2000 else f"{text[:2000]}…"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -109,27 +109,34 @@ class EpisodeList:
         """
         chosen = self._select(query)
         shown = chosen[query.start : query.start + min(query.count, MOST_ROWS)]
-        entries = get_raw_storage(self._dataset).read_episode_metadata(
-            self._indices[shown].tolist()
-        )
         return {
+            **self.describe_state(),
             "total": len(chosen),
             "start": query.start,
-            "rows": [
-                self._describe(int(position), entry)
-                for position, entry in zip(shown, entries, strict=True)
-            ],
+            "rows": self.describe_rows(shown.tolist()),
+        }
+
+    def describe_state(self) -> JsonObject:
+        """Describe what is known of the episodes, and how far reading has got."""
+        return {
             "keys": [*self._columns.numbers, *self._columns.texts],
             "progress": self._progress,
             "failure": self._failure,
+            "of": len(self._indices),
         }
+
+    def describe_rows(self, positions: Sequence[int]) -> list[JsonValue]:
+        """Describe some episodes, as rows of the list."""
+        indices = self._indices[np.asarray(positions, dtype=np.int64)].tolist()
+        entries = get_raw_storage(self._dataset).read_episode_metadata(indices)
+        return list(map(self._describe_row, positions, entries))
 
     def find_row(self, query: Query, position: int) -> int | None:
         """Return the row that an episode has in a list; None if it is not in it."""
         found = np.flatnonzero(self._select(query) == position)
         return int(found[0]) if len(found) else None
 
-    def _describe(self, position: int, entry: EpisodeMetadata) -> JsonObject:
+    def _describe_row(self, position: int, entry: EpisodeMetadata) -> JsonObject:
         returns = self._columns.returns
         ends = self._columns.numbers.get("end")
         value: JsonValue = None

@@ -39,27 +39,38 @@ function makeSvg(tag, attributes = {}) {
   return element;
 }
 
-async function ask(path, parameters = {}) {
-  const query = new URLSearchParams(parameters).toString();
-  const response = await fetch(query ? `${path}?${query}` : path);
-  if (!response.ok) {
-    const text = await response.text();
-    let sentence = text;
-    try {
-      sentence = JSON.parse(text).error;
-    } catch {
-      // It is the sentence already.
+/** Where the page's data comes from: its server, or the file that it is in (`embedded.js`). */
+class ServerSource {
+  async ask(path, parameters = {}) {
+    const query = new URLSearchParams(parameters).toString();
+    const response = await fetch(query ? `${path}?${query}` : path);
+    if (!response.ok) {
+      const text = await response.text();
+      let sentence = text;
+      try {
+        sentence = JSON.parse(text).error;
+      } catch {
+        // It is the sentence already.
+      }
+      throw new Error(sentence);
     }
-    throw new Error(sentence);
+    return response;
   }
-  return response;
+
+  async askJson(path, parameters) {
+    const answer = await (await this.ask(path, parameters)).json();
+    if (answer.error) throw new Error(answer.error);
+    return answer;
+  }
+
+  async askBytes(path, parameters) {
+    const response = await this.ask(path, parameters);
+    return { buffer: await response.arrayBuffer(), width: Number(response.headers.get("X-Width")) };
+  }
 }
 
-async function askJson(path, parameters) {
-  const answer = await (await ask(path, parameters)).json();
-  if (answer.error) throw new Error(answer.error);
-  return answer;
-}
+const content = find("content");
+const source = content ? new EmbeddedSource(content) : new ServerSource();
 
 function tell(error) {
   find("notice").textContent = error ? error.message : "";
@@ -126,12 +137,13 @@ class EpisodeList {
       if (version !== this.version) return;
       this.total = answer.total;
       this.keys = answer.keys;
+      const of = answer.of > answer.total ? ` of ${formatCount(answer.of)}` : "";
       const failure = answer.failure ? `; ${answer.failure}` : "";
       const reading =
         answer.progress < 1
           ? `; reading returns and metadata, ${Math.floor(100 * answer.progress)} %`
           : "";
-      find("answer").textContent = `${formatCount(answer.total)} episodes${reading}${failure}`;
+      find("answer").textContent = `${formatCount(answer.total)}${of} episodes${reading}${failure}`;
       if (answer.progress < 1)
         setTimeout(() => version === this.version && this.reload(false), 500);
     } catch (error) {
@@ -157,7 +169,7 @@ class EpisodeList {
 
   async load(page, version) {
     this.pages.set(page, null);
-    const answer = await askJson("/episodes", {
+    const answer = await source.askJson("/episodes", {
       ...this.query,
       start: page * ROWS_AT_ONCE,
       count: ROWS_AT_ONCE,
@@ -221,9 +233,9 @@ class EpisodeList {
     event.preventDefault();
     event.stopPropagation();
     try {
-      const { row } = await askJson("/row", { ...this.query, position: this.chosen });
+      const { row } = await source.askJson("/row", { ...this.query, position: this.chosen });
       const next = Math.min(Math.max((row ?? -1) + step, 0), this.total - 1);
-      const { rows } = await askJson("/episodes", { ...this.query, start: next, count: 1 });
+      const { rows } = await source.askJson("/episodes", { ...this.query, start: next, count: 1 });
       if (rows.length) this.show(rows[0].position);
     } catch (error) {
       tell(error);
@@ -246,7 +258,13 @@ class Plot {
     this.values = make("ul", { className: "values" });
     const shape = column.shape.length ? ` (${column.shape.join(" × ")})` : "";
     this.range = make("small");
-    const heading = make("h3", {}, `${column.path}${shape} ${column.dtype} `, this.range);
+    const stored = column.shape.reduce((product, length) => product * length, 1);
+    const left =
+      column.kind === "numbers" && stored > column.dims
+        ? `the first ${column.dims} of ${stored} elements, `
+        : "";
+    const title = `${column.path}${shape} ${column.dtype} `;
+    const heading = make("h3", {}, title, make("small", { textContent: left }), this.range);
     this.element = make("div", { className: "plot" }, heading, this.svg, this.values);
     this.element.dataset.path = column.path;
     this.cursor = makeSvg("line", { class: "cursor", y1: 0, y2: HEIGHT });
@@ -307,7 +325,7 @@ class Plot {
   async load() {
     const { episode, column } = this;
     const [first, last, elements] = [episode.first, episode.last, this.dims];
-    const response = await ask("/series", {
+    const { buffer, width } = await source.askBytes("/series", {
       position: episode.position,
       column: column.path,
       start: first,
@@ -315,8 +333,6 @@ class Plot {
       buckets: WIDTH,
       elements,
     });
-    const width = Number(response.headers.get("X-Width"));
-    const numbers = new Float64Array(await response.arrayBuffer());
     if (
       episode.isGone ||
       first !== episode.first ||
@@ -324,7 +340,7 @@ class Plot {
       elements !== this.dims
     )
       return;
-    this.drawSeries(numbers, first, width);
+    this.drawSeries(new Float64Array(buffer), first, width);
   }
 
   drawSeries(numbers, first, width) {
@@ -430,28 +446,24 @@ class Screen {
     this.canvas.dataset.path = column.path;
     this.context = this.canvas.getContext("2d");
     this.image = this.context.createImageData(width, height);
-    this.element = make(
-      "figure",
-      {},
-      this.canvas,
-      make("figcaption", { textContent: column.path }),
-    );
+    this.caption = make("figcaption");
+    this.element = make("figure", {}, this.canvas, this.caption);
   }
 
   fetchChunk(number) {
     const start = number * FRAMES_AT_ONCE;
     if (start >= this.column.rows || this.chunks.has(number)) return;
     const { episode, column } = this;
-    const loading = ask("/frames", {
-      position: episode.position,
-      column: column.path,
-      start,
-      count: FRAMES_AT_ONCE,
-    })
-      .then((response) => response.arrayBuffer())
-      .then((bytes) => {
+    const loading = source
+      .askBytes("/frames", {
+        position: episode.position,
+        column: column.path,
+        start,
+        count: FRAMES_AT_ONCE,
+      })
+      .then(({ buffer }) => {
         if (this.chunks.get(number) !== loading) return;
-        this.chunks.set(number, new Uint8Array(bytes));
+        this.chunks.set(number, new Uint8Array(buffer));
         this.draw();
       })
       .catch((error) => {
@@ -467,15 +479,20 @@ class Screen {
 
   /** Whether the frame of the present step is on the canvas. */
   draw() {
-    const step = Math.min(this.episode.step, this.column.rows - 1);
-    const number = Math.floor(step / FRAMES_AT_ONCE);
+    // A page in one file may have every second frame only, or every third.
+    const { rows, stride = 1 } = this.column;
+    const row = Math.min(Math.floor(this.episode.step / stride), rows - 1);
+    const number = Math.floor(row / FRAMES_AT_ONCE);
     this.fetchChunk(number);
     this.fetchChunk(number + 1);
+    const every = stride > 1 ? `, every ${stride} steps` : "";
+    const isMissing = this.episode.step >= (rows - 1) * stride + stride;
+    this.caption.textContent = `${this.column.path}${every}${isMissing ? ", no image of this step" : ""}`;
     const chunk = this.chunks.get(number);
     if (!(chunk instanceof Uint8Array)) return false;
     const [height, width, channels = 1] = this.column.shape;
     const pixels = this.image.data;
-    let from = (step % FRAMES_AT_ONCE) * height * width * channels;
+    let from = (row % FRAMES_AT_ONCE) * height * width * channels;
     for (let to = 0; to < pixels.length; to += 4, from += channels) {
       pixels[to] = chunk[from];
       pixels[to + 1] = chunk[channels > 1 ? from + 1 : from];
@@ -483,7 +500,7 @@ class Screen {
       pixels[to + 3] = channels === 4 ? chunk[from + 3] : 255;
     }
     this.context.putImageData(this.image, 0, 0);
-    this.canvas.dataset.step = step;
+    this.canvas.dataset.step = row * stride;
     return true;
   }
 }
@@ -509,8 +526,11 @@ class Episode {
   show() {
     const { description } = this;
     find("title").textContent = `Episode ${description.id}`;
+    const { steps = this.length } = description;
     const facts = [
-      `${formatCount(this.length)} steps`,
+      steps > this.length
+        ? `the first ${formatCount(this.length)} of ${formatCount(steps)} steps`
+        : `${formatCount(steps)} steps`,
       description.seed === null ? "no seed" : `seed ${description.seed}`,
     ];
     if (description.options !== null) facts.push(`options ${description.options}`);
@@ -566,7 +586,7 @@ class Episode {
       let step = null;
       while (step !== this.step && !this.isGone) {
         step = this.step;
-        const values = await askJson("/values", { position: this.position, step });
+        const values = await source.askJson("/values", { position: this.position, step });
         if (this.isGone) return;
         for (const plot of this.plots) plot.showValues(values[plot.column.path]);
         find("plots").dataset.step = step;
@@ -677,7 +697,7 @@ function drawDistribution(name, distribution) {
 }
 
 async function describe() {
-  const dataset = await askJson("/dataset");
+  const dataset = await source.askJson("/dataset");
   document.title = `${dataset.id} – Minari`;
   find("id").textContent = dataset.id;
   find("totals").textContent =
@@ -686,7 +706,7 @@ async function describe() {
     ["environment", dataset.environment ?? "none"],
     ["observations", dataset.observation_space],
     ["actions", dataset.action_space],
-    ["folder", dataset.location],
+    ...(dataset.location ? [["folder", dataset.location]] : []),
     ...dataset.facts,
   ];
   for (const [name, value] of facts)
@@ -700,8 +720,8 @@ async function describe() {
 async function showDistributions() {
   const add = (name, distribution) =>
     find("distributions").append(drawDistribution(name, distribution));
-  const { columns, episodes } = await askJson("/columns");
-  let known = await askJson("/distributions");
+  const { columns, episodes } = await source.askJson("/columns");
+  let known = await source.askJson("/distributions");
   add("length", known.lengths);
   for (const [path, elements] of Object.entries(columns)) {
     elements.forEach((each, index) => add(elements.length > 1 ? `${path} ${index}` : path, each));
@@ -711,7 +731,7 @@ async function showDistributions() {
   );
   for (let tries = 0; known.returns === null && tries < 600; tries++) {
     await new Promise((resume) => setTimeout(resume, 500));
-    known = await askJson("/distributions");
+    known = await source.askJson("/distributions");
   }
   (known.returns ?? []).forEach((each, index, all) => {
     find("distributions").prepend(
@@ -720,15 +740,22 @@ async function showDistributions() {
   });
 }
 
+/** Show what was found before the page was written to a file, if anything was looked for. */
+async function showFindings() {
+  const { state } = await source.askJson("/checks");
+  if (state === "done") check();
+  else find("checks").hidden = true;
+}
+
 async function check() {
   const button = find("check");
   button.disabled = true;
   try {
-    let known = await askJson("/checks", { start: true });
+    let known = await source.askJson("/checks", { start: true });
     while (known.state === "running") {
       button.textContent = "Checking\u2026";
       await new Promise((resume) => setTimeout(resume, 300));
-      known = await askJson("/checks");
+      known = await source.askJson("/checks");
     }
     button.textContent = known.findings.length
       ? `${formatCount(known.findings.length)} findings`
@@ -745,18 +772,19 @@ async function check() {
 }
 
 function startPage() {
-  find("check").addEventListener("click", check);
+  if (content) showFindings();
+  else find("check").addEventListener("click", check);
   const player = new Player();
   const list = new EpisodeList(async (position) => {
     try {
-      const description = await askJson("/episode", { position });
+      const description = await source.askJson("/episode", { position });
       tell(null);
       if (list.chosen === position) player.choose(new Episode(description));
     } catch (error) {
       tell(error);
     }
   });
-  list.reload(true).then(() => list.total && list.show(0));
+  list.reload(true).then(() => list.total && list.show(list.pages.get(0)[0].position));
   describe().then(showDistributions).catch(tell);
 }
 

@@ -1,0 +1,51 @@
+"""``minari page``: the page of a dataset in one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from minari.viewer.page_file import dataset_page
+from minari_core import load_dataset
+from minari_core.files import replace_file, wrap_write_errors
+from minari_hub.command_line.options import complete_local_ids
+from minari_hub.command_line.terminal import say
+
+
+def page(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID",
+            help="The id of a local dataset, or the path of its folder.",
+            autocompletion=complete_local_ids,
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The HTML file to write.")
+    ],
+    episodes: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--episode",
+            metavar="EPISODE",
+            min=0,
+            help="The id of a further episode to put in; may be given again.",
+            show_default=False,
+        ),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Check the data, too, and show what was found.")
+    ] = False,
+) -> None:
+    """Write the page of a dataset to one HTML file.
+
+    The file shows what view shows, without a server or a network, of the episodes with the
+    largest, the median and the smallest return. What is in the file already is replaced.
+    """
+    text = dataset_page(load_dataset(name), episodes=episodes or (), check=check)
+    with wrap_write_errors(output):
+        replace_file(output, text.encode())
+    say(f"wrote {output}")
