@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 import uuid
 from collections.abc import Callable, Iterator
@@ -154,6 +155,33 @@ def replace_file(target: Path, text: bytes) -> None:
         sync_folder(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def link_or_copy(source: Path, target: Path) -> bool:
+    """Hard-link a file, or copy it where the file system has no links; never half a file.
+
+    Args:
+        source: The file.
+        target: Its new name; what a killed process has left there is replaced.
+
+    Returns:
+        Whether the file was linked rather than copied.
+    """
+    try:
+        os.link(source, target)
+        return True
+    except FileExistsError:
+        if os.path.samefile(source, target):
+            return True
+        target.unlink()
+    except OSError:
+        pass
+    try:
+        shutil.copyfile(source, target)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+    return False
 
 
 def sync_file(path: Path) -> None:

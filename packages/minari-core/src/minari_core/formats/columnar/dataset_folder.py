@@ -129,7 +129,12 @@ class ColumnarStorage(ShardFolder):
             self._use_manifest(self._read_current())
             start = self.snapshot if keep else replace(self.snapshot, shards=(), schemas=())
             transaction = Transaction(
-                self._folder, start, durable=True, widening=self._widening, is_published=True
+                self._folder,
+                start,
+                durable=True,
+                widening=self._widening,
+                is_published=True,
+                kept_apart=self._kept_apart,
             )
             try:
                 yield transaction
@@ -142,8 +147,10 @@ class ColumnarStorage(ShardFolder):
                 transaction.discard()
                 raise
             self._use_manifest(manifest)
-            if not keep or transaction.replaced or not self._is_swept:
+            if not keep or not self._is_swept:
                 self._sweep()
+            else:
+                self._remove(transaction.replaced)
 
     def _sweep(self) -> None:
         """Remove the files that killed processes have left: shards that no manifest lists.

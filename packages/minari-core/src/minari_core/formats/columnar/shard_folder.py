@@ -92,6 +92,8 @@ class ShardFolder(ShardedStorage):
         self._given_spaces = given_spaces
         self._counts = manifest.snapshot.list_counts()
         self._readers: dict[int, ShardReader] = {}
+        # Files of shards that could not be joined with others.
+        self._kept_apart: set[str] = set()
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle what it was opened with, and nothing that was read."""
@@ -173,9 +175,9 @@ class ShardFolder(ShardedStorage):
 
     def _use_manifest(self, manifest: Manifest) -> None:
         """Replace the manifest by another one of the same dataset."""
-        known = len(self._counts)
-        if manifest.snapshot.shards[:known] != self.snapshot.shards:
-            self._readers = {}
+        pairs = enumerate(zip(manifest.snapshot.shards, self.snapshot.shards, strict=False))
+        same = next((number for number, (new, old) in pairs if new != old), len(self._counts))
+        self._readers = {n: reader for n, reader in self._readers.items() if n < same}
         self._manifest = manifest
         self._counts = manifest.snapshot.list_counts()
         self._forget_index()
@@ -365,14 +367,14 @@ class ShardFolder(ShardedStorage):
             transaction.discard()
             raise
         replaced = transaction.replaced if keep else self.snapshot.shards
-        named = {shard.file for shard in transaction.snapshot.shards}
         self._use_manifest(replace(self._manifest, snapshot=transaction.snapshot))
-        self._remove(shard for shard in replaced if shard.file not in named)
+        self._remove(replaced)
 
     def _finish(self, transaction: Transaction) -> None:
         try:
             transaction.finish()
         except DataError:
+            transaction.link_waiting()
             # Read as recordings are, the episode with the number that no dtype holds says so.
             added = Manifest({}, transaction.snapshot)
             whole = ShardFolder(self._folder, added, keeps_dtypes=True)
@@ -381,7 +383,11 @@ class ShardFolder(ShardedStorage):
             raise
 
     def _remove(self, shards: Iterable[ShardEntry]) -> None:
+        """Delete the files of shards that are no longer listed."""
+        listed = {shard.file for shard in self.snapshot.shards}
         for shard in shards:
+            if shard.file in listed:
+                continue
             # Windows does not remove what a process has mapped; it is swept up the next time.
             with suppress(OSError):
                 (self._folder / shard.file).unlink(missing_ok=True)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from enum import Enum
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,21 +13,22 @@ from minari_core.columns import Schema
 from minari_core.episodes.episode import EpisodeMetadata
 from minari_core.episodes.fit import STRICT_GROUPS, check_schema_fits, widen_schema
 from minari_core.episodes.shard_data import ShardData
-from minari_core.errors import DatasetWriteError
-from minari_core.files import sync_file
+from minari_core.errors import DatasetWriteError, MinariError
+from minari_core.files import link_or_copy, sync_file
 from minari_core.formats.columnar.episode_entry import encode_entries_anew
 from minari_core.formats.columnar.manifest import Snapshot
+from minari_core.formats.columnar.small_shards import find_runs
 from minari_core.formats.shards.entries_apart import leave_entries_out, make_entries_shard
 from minari_core.formats.shards.entry import ShardEntry
+from minari_core.formats.shards.file_check import read_shard
 from minari_core.formats.shards.joining import find_joinable_runs, join_shards, widen_shard
+from minari_core.formats.shards.levels import choose_joins, choose_runs
 from minari_core.formats.shards.reader import ShardReader, open_shard
 from minari_core.messages import warn_caller
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
-_SMALL_SHARD_NBYTES = 1 << 20
-_MOST_SMALL_SHARDS = 16
 _MOST_ENTRIES = 1 << 16
 RECORDINGS_KEPT = 64
 """How many recordings a dataset remembers to have been committed to it."""
@@ -73,6 +71,7 @@ class Transaction:
         durable: bool,
         widening: Widening = Widening.REFUSED,
         is_published: bool = False,
+        kept_apart: set[str] | None = None,
     ) -> None:
         """Begin a transaction.
 
@@ -82,7 +81,10 @@ class Transaction:
             durable: Flush added shards to the disk, so that they survive a power cut.
             widening: What happens to shards with another dtype.
             is_published: Whether the folder is a dataset, whose shards are not widened unsaid.
+            kept_apart: The files of shards that could not be joined; others are added.
         """
+        self._kept_apart = set() if kept_apart is None else kept_apart
+        self._is_durable = durable
         self._widening = widening
         self._widest: Schema | None = None
         self._is_published = is_published
@@ -93,7 +95,11 @@ class Transaction:
         self._recordings = list(snapshot.recordings)
         self._schemas = list(snapshot.schemas)
         self._shards = list(snapshot.shards)
+        self._added = 0
         self._files = {shard.file for shard in snapshot.shards}
+        # Where shards lie that are linked at the end, unless they are joined before.
+        self._waiting: dict[str, Path] = {}
+        self._unflushed: set[str] = set()
         self._episodes = snapshot.total_episodes
         self._created: list[Path] = []
         # Flushing a shard takes as long as writing it, so the next one is written meanwhile.
@@ -137,32 +143,22 @@ class Transaction:
         self._append(entry)
 
     def link_range(self, source: ShardSource, first: int, stop: int) -> None:
-        """Link shards ``first`` to ``stop - 1`` of another folder; join them where many are small.
+        """Link shards ``first`` to ``stop - 1`` of another folder.
 
         Raises:
             DataError: They do not fit the shards before them.
-            DatasetWriteError: The file system refused.
         """
-        shards = source.snapshot.shards[first:stop]
-        is_small = [shard.nbytes < _SMALL_SHARD_NBYTES for shard in shards]
-        if sum(is_small) <= _MOST_SMALL_SHARDS:
-            is_small = [False] * len(shards)
-        for small, run in groupby(range(len(shards)), key=is_small.__getitem__):
-            if small:
-                self.join(source, [first + index for index in run])
-            else:
-                for index in run:
-                    self._link(source, shards[index])
+        for entry in source.snapshot.shards[first:stop]:
+            self._link(source, entry)
 
     def link_all(self, source: ShardSource) -> None:
-        """Link all shards of another folder as they are, however small.
+        """Link all shards of another folder, whose writers have flushed them to the disk.
 
-        Their writers have flushed them to the disk. The name that a link adds survives a power cut
-        together with the manifest, when the folder is flushed.
+        The name that a link adds survives a power cut together with the manifest, when the folder
+        is flushed.
 
         Raises:
             DataError: They do not fit the shards before them.
-            DatasetWriteError: The file system refused.
         """
         for entry in source.snapshot.shards:
             self._link(source, entry, is_flushed=True)
@@ -182,16 +178,11 @@ class Transaction:
 
     def _link(self, source: ShardSource, entry: ShardEntry, *, is_flushed: bool = False) -> None:
         number = self._schema_index(source.snapshot.schemas[entry.schema])
-        target = self._folder / entry.file
         # A dataset that is combined with itself has the shard already.
         if entry.file not in self._files:
-            try:
-                is_linked = _link_or_copy(source.data_path / entry.file, target)
-                self._created.append(target)
-                if not (is_linked and is_flushed):
-                    self._flush(target)
-            except OSError as error:
-                raise DatasetWriteError(f"could not put {target} in place: {error}") from error
+            self._waiting[entry.file] = source.data_path
+            if not is_flushed:
+                self._unflushed.add(entry.file)
         self._append(replace(entry, schema=number))
 
     def adopt(self, snapshot: Snapshot) -> None:
@@ -234,7 +225,7 @@ class Transaction:
         self._drop_unused_schemas()
 
     def finish(self) -> None:
-        """Wait until all added shards are flushed to the disk, if they have to be.
+        """Join small shards, link the others, and wait until all is flushed that has to be.
 
         Raises:
             DataError: A column cannot be widened without changing a number.
@@ -242,6 +233,9 @@ class Transaction:
         """
         if self._widening is Widening.NOW:
             self._widen_shards()
+        if self._is_durable and self._added:
+            self._join_small_shards()
+        self.link_waiting()
         try:
             for flushed in self._flushed:
                 flushed.result()
@@ -251,6 +245,59 @@ class Transaction:
             ) from error
         if self._flusher is not None:
             self._flusher.shutdown()
+
+    def link_waiting(self) -> None:
+        """Link the shards of other folders that are to be linked.
+
+        Raises:
+            DatasetWriteError: The file system refused.
+        """
+        for file in dict.fromkeys(shard.file for shard in self._shards):
+            source = self._waiting.pop(file, None)
+            if source is None:
+                continue
+            target = self._folder / file
+            try:
+                is_linked = link_or_copy(source / file, target)
+                self._created.append(target)
+                if not is_linked or file in self._unflushed:
+                    self._flush(target)
+            except OSError as error:
+                raise DatasetWriteError(f"could not put {target} in place: {error}") from error
+
+    def _join_small_shards(self) -> None:
+        choose = choose_joins if self._is_published else choose_runs
+        for run in find_runs(self._shards, self._schemas, self._added, choose, self._kept_apart):
+            self._try_to_join(run)
+        self._drop_unused_schemas()
+
+    def _try_to_join(self, numbers: range) -> None:
+        """Join shards that follow one another; if that fails, keep them apart from now on.
+
+        What is added is committed without it, and nothing is made of a damaged shard that looks
+        sound.
+        """
+        from minari_core.formats.shards.writer import write_shard
+
+        shards = self._shards[numbers.start : numbers.stop]
+        try:
+            readers = [
+                read_shard(self._locate(shard), shard, self._schemas[shard.schema])
+                for shard in shards
+            ]
+            data = join_shards(readers, encode_entries_anew)
+            joined = write_shard(self._folder, data, self._add_schema(data.schema))
+            self._created.append(self._folder / joined.file)
+            sync_file(self._folder / joined.file)
+        except (MinariError, OSError):
+            self._kept_apart.update(shard.file for shard in shards)
+            return
+        self._shards[numbers.start : numbers.stop] = [joined]
+        self.replaced += shards
+
+    def _locate(self, shard: ShardEntry) -> Path:
+        """Return the folder that the file of a shard lies in."""
+        return self._waiting.get(shard.file, self._folder)
 
     def discard(self) -> None:
         """Delete the files that were added."""
@@ -266,6 +313,7 @@ class Transaction:
 
     def _append(self, entry: ShardEntry) -> None:
         self._shards.append(entry)
+        self._added += 1
         self._files.add(entry.file)
         self._episodes += entry.episodes
 
@@ -313,7 +361,7 @@ class Transaction:
             self._warn_widened(list(narrow), wider)
         new: dict[ShardEntry, ShardEntry] = {}
         for shard in narrow:
-            reader = open_shard(self._folder, shard, self._schemas[shard.schema])
+            reader = open_shard(self._locate(shard), shard, self._schemas[shard.schema])
             data = widen_shard(join_shards([reader], encode_entries_anew), wider[shard.schema])
             number = self._add_schema(data.schema)
             new[shard] = write_shard(self._folder, data, number, self._flush)
@@ -347,27 +395,3 @@ def _flusher() -> ThreadPoolExecutor:
     from concurrent.futures import ThreadPoolExecutor  # slow to import, for writers only
 
     return ThreadPoolExecutor(1)
-
-
-def _link_or_copy(source: Path, target: Path) -> bool:
-    """Hard-link a shard, or copy it where the file system has no links; never half a file.
-
-    Returns:
-        Whether the shard was linked rather than copied.
-    """
-    try:
-        os.link(source, target)
-        return True
-    except FileExistsError:
-        # A process that died before a manifest listed it has left it.
-        if os.path.samefile(source, target):
-            return True
-        target.unlink()
-    except OSError:
-        pass
-    try:
-        shutil.copyfile(source, target)
-    except BaseException:
-        target.unlink(missing_ok=True)
-        raise
-    return False

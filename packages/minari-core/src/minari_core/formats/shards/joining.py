@@ -23,7 +23,7 @@ def find_joinable_runs(schemas: Sequence[Schema]) -> Iterator[range]:
     """
     first = 0
     for index, schema in enumerate(schemas):
-        if any(
+        if schema is not schemas[first] and any(
             name != ENTRIES and column != schemas[first].groups[name]
             for name, column in schema.groups.items()
         ):
