@@ -70,6 +70,10 @@ def _operations() -> Iterator[Operation]:
         yield Operation(f"forced download of {each}", partial(uploaded, True), _force_download)
     two = partial(_two, "columnar")
     yield Operation("checkpoint that widens a column", two, _add_wider, records=True)
+    seven = _seven_checkpoints
+    yield Operation("checkpoint that joins shards", seven, partial(_add, "columnar"), records=True)
+    yield Operation("add buffers and join shards", seven, partial(_add_buffers, "columnar"))
+    yield Operation("collect and join shards", two, _collect_many, again=_collect_many_again)
     yield Operation("compact", two, lambda: minari.load_dataset("tt/a-v0").compact())
     yield Operation("keep statistics", two, lambda: minari.load_dataset("tt/a-v0").statistics())
     yield Operation("discard", _left_behind, _discard)
@@ -90,6 +94,14 @@ def _two(data_format: str) -> None:
     checkpoint("tt/a-v0", range(2, 3), data_format)
     checkpoint("tt/a-v0", range(3, 4), data_format)
     create("tt/b-v0", range(10, 12), data_format)
+
+
+def _seven_checkpoints() -> None:
+    """``tt/a-v0``, whose next checkpoint joins all its shards, and ``tt/b-v0``."""
+    create("tt/a-v0", range(1), "columnar")
+    for seed in range(1, 7):
+        checkpoint("tt/a-v0", range(seed, seed + 1), "columnar")
+    create("tt/b-v0", range(10, 12), "columnar")
 
 
 def _record(data_format: str) -> None:
@@ -232,11 +244,20 @@ def _force_download() -> None:
     minari.download_dataset("tt/a-v0", True, remote_path=_remote(), progress=False)
 
 
-def _collect(resume: bool = False) -> None:
+def _collect_many(resume: bool = False) -> None:
+    """Collect so many small shards that they are joined when they are published."""
+    _collect(resume, total_episodes=18)
+
+
+def _collect_many_again() -> None:
+    _collect_many(resume=True)
+
+
+def _collect(resume: bool = False, total_episodes: int = 4) -> None:
     minari.collect_dataset(
         "tt/new-v0",
         "EarlierRelease/Rover-v0",
-        total_episodes=4,
+        total_episodes=total_episodes,
         episodes_per_task=1,
         workers=1,
         seed=3,

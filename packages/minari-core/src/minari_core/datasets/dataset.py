@@ -83,7 +83,8 @@ class MinariDataset(DescribedDataset, TrainingMethods):
                 "'data' folder of a dataset"
             )
         self._storage = data if isinstance(data, Storage) else open_storage(Path(data))
-        self._indices: range | Indices = range(self._storage.total_episodes)
+        self._known_episodes = self._storage.total_episodes
+        self._indices: range | Indices = range(self._known_episodes)
         self._is_whole = episode_indices is None
         if episode_indices is not None:
             self._indices = self._check_indices(episode_indices)
@@ -380,8 +381,9 @@ class MinariDataset(DescribedDataset, TrainingMethods):
 
     def _append(self, added: range) -> None:
         self._samplers = {}
+        self._known_episodes = self._storage.total_episodes
         if self._is_whole:
-            self._indices = range(self._storage.total_episodes)
+            self._indices = range(self._known_episodes)
         else:
             self._indices = np.append(self.episode_indices, np.array(added, dtype=np.int64))
 

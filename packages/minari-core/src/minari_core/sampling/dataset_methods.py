@@ -39,6 +39,7 @@ class TrainingMethods:
 
     _storage: Storage
     _indices: range | Positions
+    _known_episodes: int
     _stream: RandomStream
     _samplers: dict[Hashable, Any]
 
@@ -295,7 +296,7 @@ class TrainingMethods:
         if is_whole and self._indices == range(storage.total_episodes):
             found = load_statistics(storage, names, self._fingerprint())
         else:
-            found = compute_statistics(storage, self._indices, names)
+            found = storage.read_current(lambda: compute_statistics(storage, self._indices, names))
         for path, leaf in found.items():
             if leaf.nonfinite.any():
                 warn_caller(
@@ -306,7 +307,9 @@ class TrainingMethods:
 
     def newer_episodes(self) -> int:
         """Count the episodes that others have added since this object was made; it lacks them."""
-        return self._storage.newer_episodes()
+        # What was joined meanwhile is read from newer shards, which may hold others' episodes.
+        taken_in = self._storage.total_episodes - self._known_episodes
+        return taken_in + self._storage.newer_episodes()
 
     def transition_sampler(
         self,
@@ -338,8 +341,9 @@ class TrainingMethods:
 
     def _transition_sampler(self, options: TransitionOptions) -> TransitionSampler:
         def make() -> TransitionSampler:
-            return TransitionSampler(
-                self._find_columns(), self._indices, options, self._steps(options)
+            storage = self._find_columns()
+            return storage.read_current(
+                lambda: TransitionSampler(storage, self._indices, options, self._steps(options))
             )
 
         return self._remember(options, make)
@@ -353,7 +357,9 @@ class TrainingMethods:
     def _sequence_sampler(self, options: SequenceOptions) -> SequenceSampler:
         def make() -> SequenceSampler:
             storage = self._find_columns()
-            return SequenceSampler(storage, self._indices, options, self._steps(options))
+            return storage.read_current(
+                lambda: SequenceSampler(storage, self._indices, options, self._steps(options))
+            )
 
         return self._remember(options, make)
 

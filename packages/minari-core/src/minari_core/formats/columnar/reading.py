@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,7 @@ from minari_core.storage.base import Storage, check_episode_index
 
 _GROUPS_WITH_KEYS = ("infos", "extras")
 _ENTRIES_READ_AT_ONCE = 1024
+_Read = TypeVar("_Read")
 
 
 class ShardedStorage(Storage):
@@ -70,13 +72,30 @@ class ShardedStorage(Storage):
     def index(self) -> EpisodeIndex:
         """The index of the episodes; built at first use."""
         if self._index is None:
+            self._index = self.read_current(self._read_index)
+        return self._index
+
+    def read_current(self, read: Callable[[], _Read]) -> _Read:
+        """Read from shards; as often as others join these meanwhile, from those that there are.
+
+        Episodes, rows and steps keep their numbers through that, which shards do not.
+
+        Args:
+            read: Reads what does not depend on numbers of shards that were found before.
+
+        Raises:
+            DatasetChangedError: The dataset was rewritten in another way.
+        """
+        while True:
+            before = self._index
             try:
-                self._index = self._read_index()
+                found = read()
             except DatasetChangedError:
                 if not self.refresh():
                     raise
-                self._index = self._read_index()
-        return self._index
+            else:
+                if before is None or self._index is before:
+                    return found
 
     def _read_index(self) -> EpisodeIndex:
         counts = self.shard_counts()
@@ -105,15 +124,18 @@ class ShardedStorage(Storage):
         Returns:
             The steps, counted through all shards, in ascending order.
         """
-        index = self.index
-        if self._early_ends is None or self._early_ends[0] is not index:
-            flags = [
-                (int(first), self.shard(number).array(name))
-                for name in FLAGS
-                for number, first in enumerate(index.find_first_rows("steps")[:-1])
-            ]
-            self._early_ends = index, find_early_ends(index.starts, flags)
+        if self._early_ends is None or self._early_ends[0] is not self.index:
+            self._early_ends = self.read_current(self._find_early_ends)
         return self._early_ends[1]
+
+    def _find_early_ends(self) -> tuple[EpisodeIndex, npt.NDArray[np.int64]]:
+        index = self.index
+        flags = [
+            (int(first), self.shard(number).array(name))
+            for name in FLAGS
+            for number, first in enumerate(index.find_first_rows("steps")[:-1])
+        ]
+        return index, find_early_ends(index.starts, flags)
 
     def episode_lengths(self) -> npt.NDArray[np.int64]:
         """Return the number of steps of each episode, shape (total_episodes,); read-only."""
@@ -123,16 +145,10 @@ class ShardedStorage(Storage):
         """Read episodes in the order of their indices; see `Storage.read_episodes`."""
         for episode in indices:
             number = check_episode_index(episode, len(self.index))
-            try:
-                read = self._read_episode(self.index, number, copy)
-            except DatasetChangedError:
-                if not self.refresh():
-                    raise
-                # The shards were joined meanwhile; episodes keep their numbers through that.
-                read = self._read_episode(self.index, number, copy)
-            yield read
+            yield self.read_current(partial(self._read_episode, number, copy))
 
-    def _read_episode(self, index: EpisodeIndex, number: int, copy: bool) -> EpisodeData:
+    def _read_episode(self, number: int, copy: bool) -> EpisodeData:
+        index = self.index
         rows, steps = index.locate(number)
         shard, entry = index.entry(number)
         is_unknown = index.unknown_finals is not None and bool(index.unknown_finals[number])
@@ -180,12 +196,9 @@ class ShardedStorage(Storage):
     ) -> object:
         """Read some rows of one column group of an episode; see `Storage.read_rows`."""
         number = check_episode_index(index, len(self.index))
-        try:
-            return self._read(group, self._locate_rows(number, group, start, stop), copy)
-        except DatasetChangedError:
-            if not self.refresh():
-                raise
-            return self._read(group, self._locate_rows(number, group, start, stop), copy)
+        return self.read_current(
+            lambda: self._read(group, self._locate_rows(number, group, start, stop), copy)
+        )
 
     def _locate_rows(self, number: int, group: str, start: int, stop: int) -> list[Piece]:
         rows, steps = self.index.locate(number)

@@ -19,7 +19,14 @@ from minari_core.episodes import Episode
 from minari_core.episodes.fit import check_shapes
 from minari_core.episodes.shard_data import ShardData
 from minari_core.episodes.stream import encode_each_dtype, encode_shards
-from minari_core.errors import DataError, DatasetDamagedError, SpaceError, UnknownSpaceError
+from minari_core.errors import (
+    DataError,
+    DatasetChangedError,
+    DatasetDamagedError,
+    DatasetWriteError,
+    SpaceError,
+    UnknownSpaceError,
+)
 from minari_core.formats.columnar.manifest import (
     Manifest,
     Snapshot,
@@ -252,6 +259,16 @@ class ShardFolder(ShardedStorage):
             return super().append_storage(source, indices)
         check_spaces(self, source)
         chosen = np.arange(source.total_episodes) if indices is None else np.asarray(indices)
+        while True:
+            try:
+                return self._append_selection(source, chosen)
+            except (DatasetChangedError, DatasetWriteError) as error:
+                # Somebody may have joined shards of the source, whose files are gone.
+                is_gone = isinstance(error.__cause__, FileNotFoundError)
+                if not is_gone or not source.refresh():
+                    raise
+
+    def _append_selection(self, source: ShardFolder, chosen: npt.NDArray[np.int64]) -> range:
         with self._open_transaction() as transaction:
             if source.is_recording:
                 transaction.note_recording(source.snapshot.uid)
