@@ -1,10 +1,13 @@
-"""How long importing takes, in fresh processes."""
+"""How long importing takes, and what a command line does before any command, in fresh processes."""
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 
-from measure import LIMIT, PUBLIC, Work, in_fresh_process, in_turns, median, ratio
+from measure import LIMIT, PUBLIC, Work, in_fresh_process, in_turns, median, ratio, timed
 from report import NOTHING, Figure, milliseconds
 from setting import Setting
 
@@ -16,9 +19,18 @@ _MOST = {
     "import minari": 1.1,
     "from minari import DataCollectorV0, load_dataset": 1.1,
 }
+# Words of which the last is completed, for a shell.
+_COMPLETED = {"minari <Tab>": "minari ", "minari show <Tab>": "minari show "}
+_VERSIONS = {"minari --version": "minari", "minari-hub --version": "minari_hub"}
+_MOST_FOR_A_COMMAND_LINE = 1.3
 
 
 def measure(setting: Setting) -> list[Figure]:
+    """What is imported, and command lines that are asked for no dataset's data."""
+    return [*_measure_imports(setting), *_measure_command_lines(setting)]
+
+
+def _measure_imports(setting: Setting) -> list[Figure]:
     """Each package, and what most programs use of it, beside the libraries that it reads with."""
     works: dict[str, Work] = {
         LIMIT: lambda: seconds_to_import(_LIBRARIES),
@@ -52,6 +64,54 @@ def measure(setting: Setting) -> list[Figure]:
             )
         )
     return figures
+
+
+def _measure_command_lines(setting: Setting) -> list[Figure]:
+    """Whole processes, beside one that imports nothing but the library of command lines."""
+    with setting.datasets():
+        works: dict[str, Work] = {LIMIT: lambda: _seconds_to_run(["-c", "import typer"], {})}
+        for name, module in _VERSIONS.items():
+            works[name] = _runner(["-m", module, "--version"], {})
+        for name, words in _COMPLETED.items():
+            completion = {
+                "_MINARI_COMPLETE": "complete_bash",
+                "COMP_WORDS": words,
+                "COMP_CWORD": str(words.count(" ")),
+            }
+            works[name] = _runner(["-m", "minari"], completion)
+        times = in_turns(works, setting.rounds(21))
+    figures = []
+    for name in works:
+        if name != LIMIT:
+            slower = ratio(times, name)
+            figures.append(
+                Figure(
+                    work=name,
+                    minari=milliseconds(median(times, name)),
+                    limit=f'{milliseconds(median(times, LIMIT))} (python -c "import typer")',
+                    compared=f"{slower:.2f} ×",
+                    target=f"{_MOST_FOR_A_COMMAND_LINE} ×",
+                    reached=slower <= _MOST_FOR_A_COMMAND_LINE,
+                    values={"minari": median(times, name), LIMIT: median(times, LIMIT)},
+                )
+            )
+    return figures
+
+
+def _runner(arguments: Sequence[str], environment: Mapping[str, str]) -> Work:
+    return lambda: _seconds_to_run(arguments, environment)
+
+
+def _seconds_to_run(arguments: Sequence[str], environment: Mapping[str, str]) -> float:
+    """How long a whole process takes."""
+    return timed(
+        lambda: subprocess.run(
+            [sys.executable, *arguments],
+            env={**os.environ, **environment},
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+    )
 
 
 def seconds_to_import(statement: str, *, python: str = sys.executable) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 from gymnasium import spaces
 
 import minari
-from minari_core.formats.public.files import MAIN_FILE
+from minari_core.files import MAIN_FILE
 from minari_core.local.locations import datasets_root, staging_root
 from minari_core.local.namespaces import NAMESPACE_METADATA
 

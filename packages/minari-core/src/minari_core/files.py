@@ -26,6 +26,12 @@ from minari_core.errors import (
 )
 from minari_core.locks import HELD_SUFFIX, FileLock
 
+MANIFEST_NAME = "metadata.json"
+"""The file with the metadata of a dataset, in its folder."""
+
+MAIN_FILE = "main_data.hdf5"
+"""The file with all episodes of a dataset in the format ``"hdf5"``."""
+
 _LIMITS = {
     errno.EMFILE: "as many files are open as may be",
     errno.ENFILE: "as many files are open as may be",
@@ -67,6 +73,14 @@ def may_be(path: str | os.PathLike[str], is_kind: Callable[[int], bool]) -> bool
         return False
     except OSError as error:
         return error.errno != errno.ENAMETOOLONG
+
+
+def holds_dataset(folder: Path) -> bool:
+    """Return whether a ``data`` folder looks like that of a dataset, in whatever format.
+
+    A folder that may not be read counts as one: opening it then raises the error that says so.
+    """
+    return may_be(folder / MANIFEST_NAME, stat.S_ISREG) or may_be(folder / MAIN_FILE, stat.S_ISREG)
 
 
 def make_read_error(path: Path | str, error: OSError) -> DatasetDamagedError | DatasetBusyError:

@@ -12,11 +12,9 @@ from __future__ import annotations
 
 import atexit
 import errno
-import hashlib
 import json
 import os
 import platform
-import random
 import sys
 import time
 import uuid
@@ -375,6 +373,8 @@ def _lock(path: Path) -> int:
     Raises:
         OSError: The file system refused, or has no locks.
     """
+    import random
+
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
     end = time.monotonic() + _LOOK_SECONDS
     try:
@@ -447,6 +447,7 @@ def _remove_left(held: Path, gone: Collection[Holder]) -> bool:
     # Of several processes that saw it, all of them on this machine, one at a time looks again:
     # another may have created its own since. A name without a file is the only lock that needs
     # no file system, and only Linux has those; on others it is removed on request.
+    import hashlib
     import socket
 
     with suppress(OSError), ExitStack() as stack:

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeAlias
 
-import numpy as np
-
 # contextlib runs the end of a transaction.
 _OWN_PACKAGES = frozenset(
     {"minari", "minari_core", "minari_collect", "minari_hub", "gymnasium", "contextlib"}
@@ -103,6 +101,8 @@ def advise_array(value: object) -> str:
 
 def outline(value: object) -> str:
     """Write the shapes and dtypes of arrays, alone or in lists, dicts and tuples."""
+    import numpy as np  # most messages are of no array, and some programs have none
+
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key}: {outline(leaf)}" for key, leaf in value.items()) + "}"
     if isinstance(value, tuple):

@@ -17,9 +17,9 @@ from minari_core.episodes import Episode
 from minari_core.episodes.episode import EpisodeBuffer, EpisodeData, EpisodeMetadata
 from minari_core.episodes.new_episodes import prepare_new_episodes
 from minari_core.errors import DataError, DatasetExistsError, DatasetWriteError, SpaceError
+from minari_core.files import holds_dataset
 from minari_core.formats.registry import (
     check_format,
-    holds_dataset,
     list_formats,
     new_storage,
     open_storage,

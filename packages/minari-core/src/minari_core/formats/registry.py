@@ -13,9 +13,9 @@ from gymnasium.spaces import Space
 
 from minari_core.environments.given_spaces import NONE_GIVEN, GivenSpaces
 from minari_core.errors import FormatError
-from minari_core.files import may_be
-from minari_core.formats.columnar.manifest import MANIFEST_NAME, get_data_format, read_metadata
-from minari_core.formats.public.files import MAIN_FILE, OWN_KEY
+from minari_core.files import MAIN_FILE, MANIFEST_NAME, may_be
+from minari_core.formats.columnar.manifest import get_data_format, read_metadata
+from minari_core.formats.public.files import OWN_KEY
 from minari_core.json_values import JsonValue
 from minari_core.storage.base import Storage
 
@@ -123,14 +123,6 @@ def load_check(folder: Path, metadata: Mapping[str, JsonValue]) -> object:
         FormatError: Its format is unknown here.
     """
     return _load(_find_format(folder, metadata).check)
-
-
-def holds_dataset(folder: Path) -> bool:
-    """Return whether a ``data`` folder looks like that of a dataset, in whatever format.
-
-    A folder that may not be read counts as one: opening it then raises the error that says so.
-    """
-    return may_be(folder / MANIFEST_NAME, stat.S_ISREG) or may_be(folder / MAIN_FILE, stat.S_ISREG)
 
 
 def read_dataset_metadata(folder: Path) -> dict[str, JsonValue]:

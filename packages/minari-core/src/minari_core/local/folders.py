@@ -10,8 +10,7 @@ from heapq import heappop, heappush
 from pathlib import Path
 
 from minari_core.errors import DatasetBusyError
-from minari_core.files import make_read_error, may_be
-from minari_core.formats.registry import holds_dataset
+from minari_core.files import holds_dataset, make_read_error, may_be
 from minari_core.local.dataset_id import MOST_PARTS
 from minari_core.local.locations import DATA_FOLDER
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TypeGuard
 
 from minari_core.errors import DatasetNotFoundError
-from minari_core.files import may_be
-from minari_core.formats.registry import holds_dataset
+from minari_core.files import holds_dataset, may_be
 from minari_core.local.dataset_id import parse_dataset_id
 
 ROOT_VARIABLE = "MINARI_DATASETS_PATH"

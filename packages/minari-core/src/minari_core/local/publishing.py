@@ -14,8 +14,8 @@ from minari_core.errors import (
     DatasetWriteError,
     MinariError,
 )
-from minari_core.files import sync_folder
-from minari_core.formats.registry import DEFAULT_FORMAT, holds_dataset, new_storage
+from minari_core.files import holds_dataset, sync_folder
+from minari_core.formats.registry import DEFAULT_FORMAT, new_storage
 from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import parse_dataset_id
 from minari_core.local.folders import remove_folder

@@ -8,7 +8,6 @@ lies there because a process was killed in that instant.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import platform
@@ -18,8 +17,7 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from minari_core.errors import DatasetNotFoundError, DatasetWriteError
-from minari_core.files import lock_dataset
-from minari_core.formats.registry import holds_dataset
+from minari_core.files import holds_dataset, lock_dataset
 from minari_core.local.folders import walk_folders
 from minari_core.local.locations import DATA_FOLDER, dataset_folder, staging_root
 from minari_core.local.staging import hold_staging_folder
@@ -179,6 +177,8 @@ def _lock_aside() -> Iterator[None]:
 
 def _exchange(one: Path, other: Path) -> bool:
     """Exchange the names of two folders in one step; return False where the system cannot."""
+    import ctypes
+
     names = os.fsencode(one), os.fsencode(other)
     try:
         library = ctypes.CDLL(None, use_errno=True)

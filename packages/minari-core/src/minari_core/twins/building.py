@@ -18,13 +18,9 @@ from minari_core.episodes.fit import check_schema_fits, check_shapes, widen_sche
 from minari_core.episodes.shard_data import ShardData
 from minari_core.episodes.stream import TARGET_SHARD_NBYTES, encode_each_dtype, encode_shards
 from minari_core.errors import DataError
+from minari_core.files import MANIFEST_NAME
 from minari_core.formats.columnar.dataset_folder import ColumnarStorage
-from minari_core.formats.columnar.manifest import (
-    MANIFEST_NAME,
-    Manifest,
-    Snapshot,
-    encode_manifest,
-)
+from minari_core.formats.columnar.manifest import Manifest, Snapshot, encode_manifest
 from minari_core.formats.columnar.memory import MemoryStorage
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.formats.shards.entry import ShardEntry

@@ -11,12 +11,8 @@ from pathlib import Path
 
 from minari_core.environments.space_json import space_to_json
 from minari_core.errors import SpaceError
-from minari_core.files import LOCK_FILES, make_read_error
-from minari_core.formats.columnar.manifest import (
-    MANIFEST_NAME,
-    STATISTICS_NAME,
-    read_metadata,
-)
+from minari_core.files import LOCK_FILES, MANIFEST_NAME, make_read_error
+from minari_core.formats.columnar.manifest import STATISTICS_NAME, read_metadata
 from minari_core.formats.public.files import OWN_KEY
 from minari_core.formats.registry import read_dataset_metadata
 from minari_core.json_values import JsonValue

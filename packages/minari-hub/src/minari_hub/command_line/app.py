@@ -3,46 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
 from minari_core import __version__ as core_version
-from minari_core.local.leftovers.listing import LeftoverFinder
 from minari_hub._version import __version__ as hub_version
 from minari_hub.command_line.exit_codes import run
-from minari_hub.command_line.leftovers import add_leftovers_command
-from minari_hub.command_line.shared_commands import REMOTE, add_shared_commands
-from minari_hub.datasets.leftovers import LEFTOVERS
+from minari_hub.command_line.lazy_commands import Declaration, make_group_class
+from minari_hub.command_line.leftovers import make_leftovers_command
+from minari_hub.command_line.shared_commands import REMOTE, make_shared_commands
+
+if TYPE_CHECKING:
+    from minari_core.local.leftovers.listing import LeftoverFinder
 
 VERSIONS = {"minari-hub": hub_version, "minari-core": core_version}
 """The versions of the packages that ``minari-hub`` is made of."""
 
 
 def build_app(
-    help_text: str,
-    *,
-    default_place: str,
-    versions: Mapping[str, str],
-    leftovers: LeftoverFinder,
+    help_text: str, *, commands: Mapping[str, Declaration], versions: Mapping[str, str]
 ) -> typer.Typer:
-    """Build a command line with the commands that all have.
+    """Build a command line.
 
     Args:
         help_text: What it is for.
-        default_place: What ``list`` lists by default.
+        commands: What declares each command, by its name, in the order of the help.
         versions: What ``--version`` shows: versions by the names of packages.
-        leftovers: Finds what the packages leave when they are killed.
     """
     app = typer.Typer(
+        cls=make_group_class(commands),
         help=help_text,
         no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    add_shared_commands(app, default_place=default_place)
-    add_leftovers_command(app, leftovers)
 
     def show_versions(wanted: bool) -> None:
         if wanted:
@@ -58,6 +54,7 @@ def build_app(
 
     @app.callback()
     def options(
+        context: typer.Context,
         version: bool = typer.Option(
             False,
             "--version",
@@ -68,15 +65,27 @@ def build_app(
         ),
     ) -> None:
         """Take the options of all commands."""
+        from minari_hub.command_line.retries import print_retries
+
+        context.with_resource(print_retries())
 
     return app
 
 
+def find_leftovers() -> LeftoverFinder:
+    """Return what finds the leftovers of this package and of minari-core."""
+    from minari_hub.datasets.leftovers import LEFTOVERS
+
+    return LEFTOVERS
+
+
 app = build_app(
     "List, download, upload and verify Minari datasets.",
-    default_place=REMOTE,
+    commands={
+        **make_shared_commands(default_place=REMOTE),
+        "leftovers": make_leftovers_command(find_leftovers),
+    },
     versions=VERSIONS,
-    leftovers=LEFTOVERS,
 )
 
 

@@ -14,10 +14,7 @@ code  meaning
 from __future__ import annotations
 
 import io
-import logging
-import math
 import sys
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,9 +34,6 @@ from minari_core.errors import (
 )
 from minari_hub.command_line.terminal import say
 from minari_hub.command_line.wording import PROGRAM, translate_advice
-from minari_hub.transfer.retrying import RETRIES
-
-_SECONDS_BETWEEN_RETRIES = 2.0
 
 
 class ExitCode(IntEnum):
@@ -130,7 +124,7 @@ def run(app: typer.Typer, program: str, arguments: list[str] | None = None) -> N
             stream.reconfigure(errors="backslashreplace")
     name = PROGRAM.set(program)
     try:
-        with _print_warnings_in_one_line(), _print_retries():
+        with _print_warnings_in_one_line():
             app(args=arguments, prog_name=program)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
@@ -139,32 +133,6 @@ def run(app: typer.Typer, program: str, arguments: list[str] | None = None) -> N
     finally:
         PROGRAM.reset(name)
     sys.exit(ExitCode.OK)
-
-
-class _RetryPrinter(logging.Handler):
-    """Prints why a request is retried, now and then: many may fail together."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.INFO)
-        self._last = -math.inf
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if time.monotonic() - self._last >= _SECONDS_BETWEEN_RETRIES:
-            self._last = time.monotonic()
-            say(record.getMessage(), style="dim")
-
-
-@contextmanager
-def _print_retries() -> Iterator[None]:
-    """Print that requests are retried, so that no wait is silent."""
-    printer, level = _RetryPrinter(), RETRIES.level
-    RETRIES.addHandler(printer)
-    RETRIES.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        RETRIES.removeHandler(printer)
-        RETRIES.setLevel(level)
 
 
 @contextmanager

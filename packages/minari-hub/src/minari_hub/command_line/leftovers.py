@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from minari_core import Leftover
-from minari_core.local.leftovers.listing import LeftoverFinder
-from minari_hub.command_line.dataset_table import TableColumn, fit_table
 from minari_hub.command_line.options import JsonOption, YesOption
 from minari_hub.command_line.terminal import (
     confirm,
@@ -24,16 +21,18 @@ from minari_hub.command_line.terminal import (
 )
 from minari_hub.command_line.wording import PROGRAM, translate_advice
 
+if TYPE_CHECKING:
+    from minari_core import Leftover
+    from minari_core.local.leftovers.listing import LeftoverFinder
 
-def add_leftovers_command(app: typer.Typer, finder: LeftoverFinder) -> None:
-    """Register the command.
+
+def make_leftovers_command(make_finder: Callable[[], LeftoverFinder]) -> Callable[..., None]:
+    """Make the command of a program.
 
     Args:
-        app: The command line.
-        finder: Finds what its packages leave.
+        make_finder: Returns what finds the leftovers of the program's packages.
     """
 
-    @app.command()
     def leftovers(
         ids: Annotated[
             list[str] | None,
@@ -54,6 +53,7 @@ def add_leftovers_command(app: typer.Typer, finder: LeftoverFinder) -> None:
         Recordings, runs, downloads, uploads, half made and half deleted datasets, locks and
         temporary files. What a living process has is not listed.
         """
+        finder = make_finder()
         found = finder.list_leftovers()
         if ids:
             known = {each.id for each in found}
@@ -79,6 +79,8 @@ def add_leftovers_command(app: typer.Typer, finder: LeftoverFinder) -> None:
         if as_json:
             write_json([_to_json(each) for each in removed])
 
+    return leftovers
+
 
 def _show(found: Sequence[Leftover], *, as_json: bool) -> None:
     if as_json:
@@ -87,6 +89,8 @@ def _show(found: Sequence[Leftover], *, as_json: bool) -> None:
     if not found:
         say("nothing is left behind")
         return
+    from minari_hub.command_line.dataset_table import TableColumn, fit_table
+
     console = make_output_console()
     columns = [
         TableColumn("Leftover", tuple(to_one_line(each.id) for each in found)),

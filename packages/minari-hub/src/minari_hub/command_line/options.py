@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from typing import Annotated, TypeAlias
 
 import typer
 
-from minari_core import list_local_datasets
-
 
 def complete_local_ids(incomplete: str) -> Iterator[str]:
     """Complete the id of a local dataset, for the shell."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield from list_local_datasets(prefix=incomplete)
+    from minari_core.errors import MinariError
+    from minari_core.local.dataset_id import parse_dataset_id
+    from minari_core.local.finding import list_local_ids
+
+    try:
+        ids = list_local_ids()
+    except MinariError:  # nothing is said while a word is typed
+        return
+    yield from sorted((each for each in ids if each.startswith(incomplete)), key=parse_dataset_id)
 
 
 LocalIds: TypeAlias = Annotated[

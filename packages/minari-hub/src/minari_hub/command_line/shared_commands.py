@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from minari_core import VerificationProblem, VerificationReport, list_local_datasets, verify_dataset
+import minari_core
 from minari_core.errors import DatasetIdError, FormatError, MinariError, MissingDependencyError
-from minari_core.formats.columnar.manifest import MANIFEST_NAME
-from minari_core.formats.registry import list_formats
-from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import is_url
-from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root
-from minari_core.local.replacing import holds_local_dataset
-from minari_hub.command_line.dataset_table import print_datasets
 from minari_hub.command_line.exit_codes import ExitCode, Outcomes, say_how_to_go_on
 from minari_hub.command_line.options import (
     JsonOption,
@@ -40,26 +34,21 @@ from minari_hub.command_line.terminal import (
     write_json,
 )
 from minari_hub.command_line.wording import translate_advice
-from minari_hub.datasets.download import download_copy
-from minari_hub.datasets.listing import list_remote_datasets
-from minari_hub.datasets.remote_dataset import locate
-from minari_hub.datasets.upload import upload_dataset
-from minari_hub.datasets.verifying import verify_remote_dataset
-from minari_hub.remotes.setting import RemoteSetting
-from minari_hub.remotes.urls import parse_dataset_url
+
+if TYPE_CHECKING:
+    from minari_core import VerificationReport
+    from minari_core.json_values import JsonValue
 
 LOCAL, REMOTE = "local", "remote"
 
 
-def add_shared_commands(app: typer.Typer, *, default_place: str) -> None:
-    """Register the commands.
+def make_shared_commands(*, default_place: str) -> dict[str, Callable[..., None]]:
+    """Make the commands, by their names.
 
     Args:
-        app: The command line.
         default_place: What ``list`` lists by default, `LOCAL` or `REMOTE`.
     """
 
-    @app.command("list")
     def list_datasets(
         context: typer.Context,
         place: Annotated[
@@ -93,6 +82,8 @@ def add_shared_commands(app: typer.Typer, *, default_place: str) -> None:
 
         Of several remotes the first that has an id counts, and the table says which that is.
         """
+        from minari_core.local.locations import datasets_root
+
         if everything and (latest or compatible):
             raise typer.BadParameter(
                 "--all does not go with --latest or --compatible", param_hint="--all"
@@ -105,13 +96,16 @@ def add_shared_commands(app: typer.Typer, *, default_place: str) -> None:
         sizes: dict[str, int] = {}
         remotes: dict[str, str] = {}
         if place == LOCAL:
-            datasets = list_local_datasets(
+            datasets = minari_core.list_local_datasets(
                 latest_version=latest, compatible_minari_version=compatible, prefix=prefix
             )
             where = str(datasets_root())
             if not as_json:
                 sizes = {dataset_id: measure_local_size(dataset_id) for dataset_id in datasets}
         elif place == REMOTE or is_url(place):
+            from minari_hub.datasets.listing import list_remote_datasets
+            from minari_hub.remotes.setting import RemoteSetting
+
             path = remote if place == REMOTE else [place]
             datasets = list_remote_datasets(
                 remote_path=path,
@@ -131,9 +125,12 @@ def add_shared_commands(app: typer.Typer, *, default_place: str) -> None:
             )
         show_datasets(datasets, sizes, remotes, where, as_json=as_json)
 
-    app.command("download")(download)
-    app.command("upload")(upload)
-    app.command("verify")(verify)
+    return {
+        "list": list_datasets,
+        "download": download,
+        "upload": upload,
+        "verify": verify,
+    }
 
 
 def show_datasets(
@@ -158,6 +155,8 @@ def show_datasets(
     elif not datasets:
         say(f"no dataset in {where}")
     else:
+        from minari_hub.command_line.dataset_table import print_datasets
+
         print_datasets(datasets, sizes, remotes, make_output_console())
         counts = Counter(remotes.values()) or {where: len(datasets)}
         found = [f"{format_count(count, 'dataset')} in {url}" for url, count in counts.items()]
@@ -184,6 +183,9 @@ def download(
     An interrupted download resumes where it was; every file is checked. A copy that is here is left
     as it is, and another local dataset of the id is an error.
     """
+    from minari_core.local.locations import datasets_root
+    from minari_hub.datasets.download import download_copy
+
     _refuse_two_remotes(names, remote)
     replaced = [name for name in names if _is_taken(name, token)] if force else []
     if replaced:
@@ -235,6 +237,10 @@ def upload(
 
     Nothing on the remote is ever replaced, and nobody sees half a dataset.
     """
+    from minari_core.formats.registry import list_formats
+    from minari_hub.datasets.upload import upload_dataset
+    from minari_hub.remotes.setting import RemoteSetting
+
     _refuse_two_remotes(names, remote)
     if token is not None and key_path is not None:
         raise typer.BadParameter("--token says the same; give one", param_hint="--key-path")
@@ -284,6 +290,8 @@ def verify(
     Sizes, checksums, arrays and counts are compared, and every problem is printed. The exit code
     is 1 if there is any. Of a remote dataset every object is fetched, and nothing is kept.
     """
+    from minari_hub.datasets.verifying import verify_remote_dataset
+
     _refuse_two_remotes(names, remote)
     reports: list[VerificationReport] = []
     outcomes = Outcomes()
@@ -297,7 +305,7 @@ def verify(
                             name, remote_path=remote, token=token, progress=progress
                         )
                     else:
-                        report = verify_dataset(name, progress=progress)
+                        report = minari_core.verify_dataset(name, progress=progress)
             except (FormatError, MissingDependencyError) as error:
                 reports.append(_report_unreadable(name, is_remote, error))
                 raise
@@ -313,7 +321,10 @@ def verify(
 
 def _report_unreadable(name: str, is_remote: bool, error: MinariError) -> VerificationReport:
     """Report a dataset that nothing here can read."""
-    return VerificationReport(
+    from minari_core.files import MANIFEST_NAME
+    from minari_core.local.locations import DATA_FOLDER, dataset_folder
+
+    return minari_core.VerificationReport(
         dataset_id=name,
         data_path=name if is_remote else str(dataset_folder(name) / DATA_FOLDER),
         data_format="",
@@ -321,7 +332,7 @@ def _report_unreadable(name: str, is_remote: bool, error: MinariError) -> Verifi
         total_episodes=0,
         total_steps=0,
         nbytes=0,
-        problems=(VerificationProblem(MANIFEST_NAME, str(error)),),
+        problems=(minari_core.VerificationProblem(MANIFEST_NAME, str(error)),),
         remarks=(),
     )
 
@@ -362,6 +373,10 @@ def _refuse_two_remotes(names: list[str], remote: list[str] | None) -> None:
 
 def _is_taken(name: str, token: str | None) -> bool:
     """Return whether the id that a download gives to a dataset is, or may be, a local one's."""
+    from minari_core.local.replacing import holds_local_dataset
+    from minari_hub.datasets.remote_dataset import locate
+    from minari_hub.remotes.urls import parse_dataset_url
+
     with suppress(DatasetIdError):
         ids = [each.dataset_id for each in parse_dataset_url(name)] if is_url(name) else [name]
         here = [each for each in ids if holds_local_dataset(each)]
@@ -373,6 +388,8 @@ def _is_taken(name: str, token: str | None) -> bool:
 
 def measure_local_size(dataset_id: str) -> int:
     """Return the bytes that a local dataset's files have."""
+    from minari_core.local.locations import DATA_FOLDER, dataset_folder
+
     return measure_files(dataset_folder(dataset_id) / DATA_FOLDER)
 
 

@@ -1,31 +1,25 @@
 """Write to a terminal, a file or a pipe.
 
 Results go to stdout, everything else to stderr. Whatever a dataset or a remote says is shown
-with its control characters spelled out, so that it cannot steer the terminal.
+with its control characters spelled out, so that it cannot steer the terminal. What draws
+is imported when something is drawn: a shell that completes a word waits for this module.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import ProgressColumn
 
 # A pipe has no width: there, a line is a line.
 _WIDTH_OF_A_PIPE = 4096
@@ -64,6 +58,8 @@ def make_message_console() -> Console:
 
 
 def _make_console(*, stderr: bool) -> Console:
+    from rich.console import Console
+
     console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _WIDTH_OF_A_PIPE
@@ -72,6 +68,8 @@ def _make_console(*, stderr: bool) -> Console:
 
 def say(message: object, *, style: str = "") -> None:
     """Print a message to stderr in one line, which a terminal may fold."""
+    from rich.text import Text
+
     make_message_console().print(Text(to_one_line(message), style=style), soft_wrap=True)
 
 
@@ -80,6 +78,8 @@ def write_json(value: object) -> None:
 
     JSON has no infinite numbers and no NaN, though the metadata of a dataset may; they become null.
     """
+    import json
+
     # As for a table, nobody reads a stdout that is closed.
     typer.echo(json.dumps(_with_finite_numbers(value), indent=2, allow_nan=False))
 
@@ -132,6 +132,8 @@ def show_byte_progress(what: str) -> Iterator[Callable[[int, int], None]]:
     Yields:
         A function that takes the bytes done, and all bytes.
     """
+    from rich.progress import DownloadColumn
+
     with _show_progress(what, DownloadColumn(binary_units=True)) as report:
         yield report
 
@@ -139,6 +141,8 @@ def show_byte_progress(what: str) -> Iterator[Callable[[int, int], None]]:
 @contextmanager
 def show_step_progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """Show a progress bar of anything else, as `show_byte_progress` does."""
+    from rich.progress import MofNCompleteColumn
+
     with _show_progress(what, MofNCompleteColumn()) as report:
         yield report
 
@@ -149,6 +153,8 @@ def _show_progress(what: str, counts: ProgressColumn) -> Iterator[Callable[[int,
     if not console.is_terminal:
         yield lambda done, total: None
         return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), counts)
     with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
         task = progress.add_task(to_one_line(what), total=None)

@@ -16,13 +16,9 @@ from minari_core.errors import (
     MinariError,
     RemoteError,
 )
+from minari_core.files import MANIFEST_NAME
 from minari_core.formats.columnar.dataset_folder import ColumnarStorage
-from minari_core.formats.columnar.manifest import (
-    MANIFEST_NAME,
-    Snapshot,
-    read_manifest,
-    read_metadata,
-)
+from minari_core.formats.columnar.manifest import Snapshot, read_manifest, read_metadata
 from minari_core.formats.public.files import is_beyond_last_episode
 from minari_core.formats.shards.file_check import check_shard
 from minari_core.formats.verification.episode_files import check_episode_files

@@ -19,8 +19,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from minari_core.errors import MinariError, RemoteError, RemoteObjectNotFoundError
-from minari_core.files import replace_file
-from minari_core.formats.columnar.manifest import MANIFEST_NAME, SNAPSHOT_KEY
+from minari_core.files import MANIFEST_NAME, replace_file
+from minari_core.formats.columnar.manifest import SNAPSHOT_KEY
 from minari_core.formats.public.files import OWN_KEY
 from minari_core.json_values import JsonObject
 from minari_core.local.locations import DATA_FOLDER, dataset_folder

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TypeVar
 
 from minari_core.errors import DatasetIdError, DatasetNotFoundError, RemoteObjectNotFoundError
-from minari_core.formats.columnar.manifest import MANIFEST_NAME
+from minari_core.files import MANIFEST_NAME
 from minari_core.local.dataset_id import is_url, parse_dataset_id
 from minari_core.local.finding import suggest_ids
 from minari_core.local.locations import DATA_FOLDER

@@ -21,8 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from minari_core.errors import DatasetBusyError
-from minari_core.files import make_folder, sync_folder
-from minari_core.formats.columnar.manifest import MANIFEST_NAME
+from minari_core.files import MANIFEST_NAME, make_folder, sync_folder
 from minari_core.local.locations import DATA_FOLDER, staging_root
 from minari_core.locks import FileLock
 from minari_hub.transfer.objects import RemoteObject

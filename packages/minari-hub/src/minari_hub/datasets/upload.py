@@ -18,9 +18,9 @@ from minari_core.errors import (
     RemoteError,
     RemoteObjectExistsError,
 )
+from minari_core.files import MANIFEST_NAME
 from minari_core.formats.columnar.dataset_folder import ColumnarStorage
 from minari_core.formats.columnar.manifest import (
-    MANIFEST_NAME,
     Manifest,
     get_data_format,
     read_manifest,

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from minari_core import VerificationProblem, VerificationReport
 from minari_core.errors import DatasetWriteError, MinariError, UntrustedNameError
+from minari_core.files import MAIN_FILE, MANIFEST_NAME
 from minari_core.formats.columnar.dataset_folder import ColumnarStorage
-from minari_core.formats.columnar.manifest import MANIFEST_NAME, get_data_format, read_manifest
-from minari_core.formats.public.files import MAIN_FILE, belongs_to_dataset
+from minari_core.formats.columnar.manifest import get_data_format, read_manifest
+from minari_core.formats.public.files import belongs_to_dataset
 from minari_core.formats.verification.folder import verify_folder
 from minari_core.local.dataset_id import choose_id
 from minari_core.local.staging import hold_staging_folder

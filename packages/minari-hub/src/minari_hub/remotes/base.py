@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import Event
 
-from minari_core.formats.columnar.manifest import MANIFEST_NAME
+from minari_core.files import MANIFEST_NAME
 from minari_core.local.namespaces import NAMESPACE_METADATA
 from minari_hub.cards.card import Card
 from minari_hub.transfer.objects import DatasetEntry, RemoteObject, Upload

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from minari._version import __version__
 from minari.command_line.cache import cache
@@ -14,22 +14,43 @@ from minari.command_line.page import page
 from minari.command_line.recover import recover
 from minari.command_line.show.command import show
 from minari.command_line.view import view
-from minari.leftovers import LEFTOVERS
 from minari_collect._version import __version__ as collect_version
 from minari_hub.command_line.app import VERSIONS, build_app
 from minari_hub.command_line.exit_codes import run
-from minari_hub.command_line.shared_commands import LOCAL
+from minari_hub.command_line.leftovers import make_leftovers_command
+from minari_hub.command_line.shared_commands import LOCAL, make_shared_commands
+
+if TYPE_CHECKING:
+    from minari_core.local.leftovers.listing import LeftoverFinder
+
+
+def find_leftovers() -> LeftoverFinder:
+    """Return what finds the leftovers of all packages."""
+    from minari.leftovers import LEFTOVERS
+
+    return LEFTOVERS
+
 
 app = build_app(
     "Work with datasets of offline reinforcement learning.",
-    default_place=LOCAL,
+    commands={
+        **make_shared_commands(default_place=LOCAL),
+        "leftovers": make_leftovers_command(find_leftovers),
+        "show": show,
+        "view": view,
+        "page": page,
+        "check": check,
+        "delete": delete,
+        "combine": combine,
+        "split": split,
+        "convert": convert,
+        "collect": collect,
+        "recover": recover,
+        "import": import_file,
+        "cache": cache,
+    },
     versions={"minari": __version__, "minari-collect": collect_version, **VERSIONS},
-    leftovers=LEFTOVERS,
 )
-for command in (show, view, page, check, delete, combine, split, convert, collect, recover):
-    app.command()(command)
-app.command("import")(import_file)
-app.add_typer(cache, name="cache")
 
 
 def main() -> NoReturn:

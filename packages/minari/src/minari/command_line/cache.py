@@ -5,14 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from minari_core.cache.entries import find_entries, list_entries, pin_entry, remove_entry
-from minari_core.cache.entry import CacheEntry
-from minari_core.cache.settings import cache_limit, cache_root
-from minari_hub.command_line.dataset_table import TableColumn, fit_table
 from minari_hub.command_line.exit_codes import Outcomes
 from minari_hub.command_line.options import JsonOption, YesOption
 from minari_hub.command_line.terminal import (
@@ -26,6 +22,9 @@ from minari_hub.command_line.terminal import (
     write_json,
 )
 
+if TYPE_CHECKING:
+    from minari_core.cache.entry import CacheEntry
+
 cache = typer.Typer(
     help="List, pin or clear the cache.",
     rich_markup_mode=None,
@@ -33,6 +32,8 @@ cache = typer.Typer(
 
 
 def _complete_ids(incomplete: str) -> Iterator[str]:
+    from minari_core.cache.entries import list_entries
+
     yield from (entry.id for entry in list_entries() if entry.id.startswith(incomplete))
 
 
@@ -49,6 +50,8 @@ def list_cache(context: typer.Context, as_json: JsonOption = False) -> None:
     Columns of datasets whose formats are read an episode at a time, for instance. Its size is
     bounded by $MINARI_CACHE_SIZE; what was used least recently makes room.
     """
+    from minari_core.cache.entries import list_entries
+
     if context.invoked_subcommand is None:
         _show(list_entries(), as_json=as_json)
 
@@ -67,6 +70,8 @@ def clear(
     as_json: JsonOption = False,
 ) -> None:
     """Remove items; they are made again when they are needed."""
+    from minari_core.cache.entries import find_entries, list_entries, remove_entry
+
     if ids:
         found = find_entries(ids)
         for entry in found:
@@ -93,6 +98,8 @@ def clear(
 @cache.command()
 def pin(ids: EntryIds) -> None:
     """Keep items until they are unpinned, however long they are not used."""
+    from minari_core.cache.entries import find_entries, pin_entry
+
     for entry in find_entries(ids):
         pin_entry(entry)
         say(f"{entry.id} is pinned")
@@ -101,12 +108,17 @@ def pin(ids: EntryIds) -> None:
 @cache.command()
 def unpin(ids: EntryIds) -> None:
     """Let items make room again for others."""
+    from minari_core.cache.entries import find_entries, pin_entry
+
     for entry in find_entries(ids):
         pin_entry(entry, is_pinned=False)
         say(f"{entry.id} is not pinned")
 
 
 def _show(found: Sequence[CacheEntry], *, as_json: bool) -> None:
+    from minari_core.cache.settings import cache_limit, cache_root
+    from minari_hub.command_line.dataset_table import TableColumn, fit_table
+
     if as_json:
         write_json([_to_json(entry) for entry in found])
         return

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from minari.checks.checking import CheckReport, check_dataset
-from minari_core import load_dataset
+import minari_core
 from minari_hub.command_line.exit_codes import ExitCode
 from minari_hub.command_line.options import JsonOption, complete_local_ids
 from minari_hub.command_line.terminal import (
@@ -19,6 +18,9 @@ from minari_hub.command_line.terminal import (
     write_json,
 )
 from minari_hub.command_line.wording import translate_advice
+
+if TYPE_CHECKING:
+    from minari.checks.checking import CheckReport
 
 
 def check(
@@ -56,8 +58,10 @@ def check(
     contradict, episodes without an end, equal episodes, images of one colour; and whether a replay
     leads to what was recorded. The exit code is 1 if there is a warning; notes may be meant so.
     """
-    dataset = load_dataset(name)
-    other = None if against is None else load_dataset(against)
+    from minari.checks.checking import check_dataset
+
+    dataset = minari_core.load_dataset(name)
+    other = None if against is None else minari_core.load_dataset(against)
     with show_step_progress("reading steps") as progress:
         report = check_dataset(dataset, against=other, replay_seconds=seconds, progress=progress)
     if as_json:

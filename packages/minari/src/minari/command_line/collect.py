@@ -8,11 +8,8 @@ from typing import Annotated
 
 import typer
 
+import minari_collect
 from minari.command_line.datasets import DataFormatOption
-from minari_collect import collect_dataset
-from minari_collect.runs.collect_dataset import default_work_dir
-from minari_collect.runs.folder import RunFolder
-from minari_collect.workers.policies import load_policy
 from minari_hub.command_line.terminal import format_amount, format_count, say
 
 
@@ -69,12 +66,14 @@ def collect(
     With a seed, the dataset does not depend on the number of processes. Ctrl-C keeps what is
     complete, for --resume.
     """
+    from minari_collect.workers.policies import load_policy
+
     if (episodes is None) == (steps is None):
         raise typer.BadParameter("give one of --episodes and --steps")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        made = collect_dataset(
+        made = minari_collect.collect_dataset(
             name,
             env,
             None if policy is None else load_policy(policy),
@@ -101,6 +100,9 @@ def collect(
 
 def _say_what_is_kept(name: str) -> None:
     """Say after Ctrl-C what is complete."""
+    from minari_collect.runs.collect_dataset import default_work_dir
+    from minari_collect.runs.folder import RunFolder
+
     outputs = RunFolder(default_work_dir(name)).list_outputs()
     if not outputs:
         say("stopped; no episodes were complete yet, and nothing is kept")

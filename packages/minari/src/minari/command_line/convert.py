@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import minari_core
 from minari.command_line.datasets import DataFormatOption, WidenOption
-from minari_core import MinariDataset, convert_dataset, import_flat_hdf5, load_dataset
 from minari_hub.command_line.options import complete_local_ids
 from minari_hub.command_line.terminal import format_count, say, show_step_progress
+
+if TYPE_CHECKING:
+    from minari_core import MinariDataset
 
 
 def convert(
@@ -36,8 +39,8 @@ def convert(
     Formats are columnar, hdf5, arrow and parquet. Nothing is lost, except with --jpeg.
     """
     with show_step_progress("Episodes") as progress:
-        made = convert_dataset(
-            load_dataset(source),
+        made = minari_core.convert_dataset(
+            minari_core.load_dataset(source),
             name,
             data_format=data_format,
             jpeg_encoding=jpeg,
@@ -79,7 +82,7 @@ def import_file(
     """
     if step_info and no_step_infos:
         raise typer.BadParameter("give --step-info or --no-step-infos, not both")
-    made = import_flat_hdf5(
+    made = minari_core.import_flat_hdf5(
         path,
         name,
         env=env,

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from fractions import Fraction
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from minari_core import MinariDataset, combine_datasets, delete_dataset, load_dataset, split_dataset
+import minari_core
 from minari_core.errors import DatasetIdError, SamplingError
 from minari_core.local.dataset_id import parse_dataset_id
-from minari_core.local.finding import build_not_found_error
-from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root
-from minari_core.local.publishing import check_id_is_free
 from minari_hub.command_line.options import LocalIds, YesOption, complete_local_ids
 from minari_hub.command_line.shared_commands import measure_local_size
 from minari_hub.command_line.terminal import (
@@ -26,8 +21,13 @@ from minari_hub.command_line.terminal import (
     to_one_line,
 )
 
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from minari_core import MinariDataset
+
 # `Fraction` takes more, and of an exponent it makes as many digits.
-_FRACTION = re.compile(r"\d*\.\d+|\d+\.|\d*\.?\d+%|\d+\.%", re.ASCII)
+_FRACTION = r"\d*\.\d+|\d+\.|\d*\.?\d+%|\d+\.%"
 _LONGEST_SIZE = 50
 
 DataFormatOption = Annotated[
@@ -48,6 +48,9 @@ def delete(names: LocalIds, yes: YesOption = False) -> None:
 
     Datasets that were combined from them keep their data.
     """
+    from minari_core.local.finding import build_not_found_error
+    from minari_core.local.locations import DATA_FOLDER, dataset_folder, datasets_root
+
     chosen = list(dict.fromkeys(names))
     nbytes = 0
     for name in chosen:
@@ -60,7 +63,7 @@ def delete(names: LocalIds, yes: YesOption = False) -> None:
             say(name)
     confirm(f"Delete {what} ({format_size(nbytes)}) from {datasets_root()}", yes=yes)
     for name in chosen:
-        delete_dataset(name)
+        minari_core.delete_dataset(name)
         say(f"Dataset {name} deleted!")
 
 
@@ -78,8 +81,8 @@ def combine(
     It has all their episodes, one dataset after the other. What is on disk is linked and not
     copied where that is possible; the sources can be deleted without harm.
     """
-    datasets = [load_dataset(source) for source in names]
-    _say_made(combine_datasets(datasets, name, data_format=data_format, widen=widen))
+    datasets = [minari_core.load_dataset(source) for source in names]
+    _say_made(minari_core.combine_datasets(datasets, name, data_format=data_format, widen=widen))
 
 
 def split(
@@ -117,9 +120,11 @@ def split(
 
     Each part becomes a new dataset, the source stays as it is. No episode is in two parts.
     """
-    dataset = load_dataset(source)
+    from minari_core.local.publishing import check_id_is_free
+
+    dataset = minari_core.load_dataset(source)
     try:
-        parts = split_dataset(dataset, _parse_sizes(sizes), seed)
+        parts = minari_core.split_dataset(dataset, _parse_sizes(sizes), seed)
     except SamplingError as error:
         raise typer.BadParameter(str(error), param_hint="SIZE") from error
     if not all(map(len, parts)):
@@ -141,14 +146,14 @@ def split(
     made: list[str] = []
     try:
         for new_id, part in zip(new_ids, parts, strict=True):
-            made.append(combine_datasets([part], new_id, data_format=data_format).id)
+            made.append(minari_core.combine_datasets([part], new_id, data_format=data_format).id)
     except BaseException:
         # All parts or none.
         for new_id in made:
-            delete_dataset(new_id)
+            minari_core.delete_dataset(new_id)
         raise
     for new_id in made:
-        _say_made(load_dataset(new_id))
+        _say_made(minari_core.load_dataset(new_id))
 
 
 def _parse_sizes(sizes: Sequence[str]) -> list[int] | list[Fraction]:
@@ -159,9 +164,12 @@ def _parse_sizes(sizes: Sequence[str]) -> list[int] | list[Fraction]:
 
 
 def _parse_fraction(size: str) -> Fraction:
+    import re
+    from fractions import Fraction
+
     text = size.strip()
     value = Fraction(-1)
-    if len(text) <= _LONGEST_SIZE and _FRACTION.fullmatch(text):
+    if len(text) <= _LONGEST_SIZE and re.fullmatch(_FRACTION, text, re.ASCII):
         value = Fraction(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     if not 0 < value <= 1:
         raise typer.BadParameter(

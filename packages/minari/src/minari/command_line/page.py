@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-from minari.viewer.page_file import dataset_page
-from minari_core import load_dataset
-from minari_core.files import replace_file, wrap_write_errors
+import minari_core
 from minari_hub.command_line.options import complete_local_ids
 from minari_hub.command_line.terminal import say
 
@@ -45,7 +43,10 @@ def page(
     The file shows what view shows, without a server or a network, of the episodes with the
     largest, the median and the smallest return. What is in the file already is replaced.
     """
-    text = dataset_page(load_dataset(name), episodes=episodes or (), check=check)
+    from minari.viewer.page_file import dataset_page
+    from minari_core.files import replace_file, wrap_write_errors
+
+    text = dataset_page(minari_core.load_dataset(name), episodes=episodes or (), check=check)
     with wrap_write_errors(output):
         replace_file(output, text.encode())
     say(f"wrote {output}")

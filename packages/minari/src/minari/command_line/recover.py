@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import minari_collect
-from minari_collect import RecoverableRecording
-from minari_core.json_values import JsonObject
-from minari_hub.command_line.dataset_table import TableColumn, fit_table
 from minari_hub.command_line.options import JsonOption, YesOption
 from minari_hub.command_line.terminal import (
     confirm,
@@ -20,6 +17,10 @@ from minari_hub.command_line.terminal import (
     to_one_line,
     write_json,
 )
+
+if TYPE_CHECKING:
+    from minari_collect import RecoverableRecording
+    from minari_core.json_values import JsonObject
 
 
 def recover(
@@ -88,6 +89,8 @@ def _print_recordings(recordings: list[RecoverableRecording], *, as_json: bool) 
     if not recordings:
         say("there is nothing to recover")
         return
+    from minari_hub.command_line.dataset_table import TableColumn, fit_table
+
     console = make_output_console()
     columns = [
         TableColumn("Recording", tuple(to_one_line(each.id) for each in recordings)),

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import threading
-import webbrowser
 from typing import Annotated
 from urllib.parse import urlsplit
 
 import typer
 
-from minari.viewer.server import serve
-from minari_core import load_dataset
+import minari_core
 from minari_hub.command_line.options import complete_local_ids
 from minari_hub.command_line.terminal import say
 
@@ -37,7 +35,9 @@ def view(
     A page with its episodes, which can be sorted, filtered, plotted and played. It is served on
     this machine only, until Ctrl-C.
     """
-    with serve(load_dataset(name), port) as address:
+    from minari.viewer.server import serve
+
+    with serve(minari_core.load_dataset(name), port) as address:
         try:
             _wait_for_interrupt(address, opens_browser=not no_browser)
         except KeyboardInterrupt:
@@ -48,6 +48,8 @@ def _wait_for_interrupt(address: str, *, opens_browser: bool) -> None:
     # To stdout, for scripts as well.
     typer.echo(address)
     if opens_browser:
+        import webbrowser
+
         webbrowser.open(address)
     else:
         port = urlsplit(address).port

@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 
 from minari_core import EpisodeBuffer, create_dataset_from_buffers, verify_dataset
-from minari_core.formats.public.files import MAIN_FILE
+from minari_core.files import MAIN_FILE
 
 
 def test_its_keys_say_how_to_convert_the_dataset(datasets_root: Path) -> None:

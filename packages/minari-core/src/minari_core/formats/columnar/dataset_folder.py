@@ -10,9 +10,8 @@ from pathlib import Path
 
 from minari_core.environments.given_spaces import NONE_GIVEN, GivenSpaces
 from minari_core.errors import DatasetChangedError, DatasetDamagedError, DatasetWriteError
-from minari_core.files import lock_dataset, sync_folder
+from minari_core.files import MANIFEST_NAME, lock_dataset, sync_folder
 from minari_core.formats.columnar.manifest import (
-    MANIFEST_NAME,
     Manifest,
     Snapshot,
     check_updatable,

@@ -23,7 +23,7 @@ from minari_core.errors import (
     FormatError,
     MetadataError,
 )
-from minari_core.files import check_plain, make_read_error, replace_file
+from minari_core.files import MANIFEST_NAME, check_plain, make_read_error, replace_file
 from minari_core.formats.shards.entry import (
     FORMAT_VERSION,
     Counts,
@@ -32,9 +32,8 @@ from minari_core.formats.shards.entry import (
 )
 from minari_core.json_values import JsonObject, JsonValue, to_plain_json
 
-MANIFEST_NAME = "metadata.json"
 STATISTICS_NAME = ".statistics.json"
-"""The name of the file beside it that caches the statistics of columns."""
+"""The name of the file beside the manifest that caches the statistics of columns."""
 
 SNAPSHOT_KEY = "columnar"
 """The key of the manifest under which the shards are listed; also the name of the format."""

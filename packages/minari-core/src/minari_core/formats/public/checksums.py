@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from minari_core.errors import DatasetDamagedError
-from minari_core.formats.columnar.manifest import MANIFEST_NAME
+from minari_core.files import MANIFEST_NAME
 from minari_core.formats.public.files import OWN_KEY, count_episodes
 
 _DIGITS = 16

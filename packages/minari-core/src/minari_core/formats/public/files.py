@@ -11,12 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from minari_core.errors import DatasetDamagedError
-from minari_core.files import make_read_error
-from minari_core.formats.columnar.manifest import MANIFEST_NAME, get_data_format
+from minari_core.files import MANIFEST_NAME, make_read_error
+from minari_core.formats.columnar.manifest import get_data_format
 from minari_core.json_values import JsonValue
-
-MAIN_FILE = "main_data.hdf5"
-"""The file with all episodes of a dataset in the format ``"hdf5"``."""
 
 EPISODE_METADATA = "metadata.json"
 """The file with the metadata of an episode, in the folder of the episode."""

@@ -34,7 +34,7 @@ from minari_core.errors import (
     SpaceError,
     UnknownSpaceError,
 )
-from minari_core.formats.columnar.manifest import MANIFEST_NAME
+from minari_core.files import MANIFEST_NAME
 from minari_core.formats.columnar.transaction import RECORDINGS_KEPT
 from minari_core.formats.public.checksums import (
     EpisodeChecksums,

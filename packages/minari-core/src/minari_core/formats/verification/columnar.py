@@ -13,17 +13,10 @@ from minari_core.columns import AXES, Schema, StoredArray
 from minari_core.columns.base import NamedArray
 from minari_core.episodes.fit import check_schema_fits
 from minari_core.errors import DatasetChangedError, DatasetDamagedError
-from minari_core.files import LOCK_FILES, check_plain
+from minari_core.files import LOCK_FILES, MAIN_FILE, MANIFEST_NAME, check_plain
 from minari_core.formats.columnar.early_ends import FLAGS, find_early_ends
-from minari_core.formats.columnar.manifest import (
-    MANIFEST_NAME,
-    STATISTICS_NAME,
-    Manifest,
-    Snapshot,
-    read_manifest,
-)
+from minari_core.formats.columnar.manifest import STATISTICS_NAME, Manifest, Snapshot, read_manifest
 from minari_core.formats.columnar.unknown_finals import find_unknown_finals
-from minari_core.formats.public.files import MAIN_FILE
 from minari_core.formats.shards.entry import ShardEntry
 from minari_core.formats.shards.file_check import compute_checksum
 from minari_core.formats.shards.file_map import map_file

@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from minari_core.errors import DatasetDamagedError
-from minari_core.files import make_read_error, may_not_read
+from minari_core.files import MAIN_FILE, make_read_error, may_not_read
 from minari_core.formats.columnar.manifest import get_data_format
 from minari_core.formats.public.files import (
     EPISODE_METADATA,
     FILE_FORMAT,
     FOLDER_FORMATS,
-    MAIN_FILE,
     count_episodes,
     is_episode_data,
 )

@@ -16,7 +16,8 @@ from minari_core.errors import (
     FormatError,
     UnknownSpaceError,
 )
-from minari_core.formats.columnar.manifest import MANIFEST_NAME, Manifest, read_manifest
+from minari_core.files import MANIFEST_NAME
+from minari_core.formats.columnar.manifest import Manifest, read_manifest
 from minari_core.formats.registry import load_check, read_dataset_metadata
 from minari_core.formats.verification.report import (
     Check,

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from minari_core.errors import DatasetBusyError, MinariError
-from minari_core.formats.columnar.manifest import MANIFEST_NAME, Manifest
+from minari_core.files import MANIFEST_NAME
+from minari_core.formats.columnar.manifest import Manifest
 from minari_core.formats.public.checksums import (
     EpisodeChecksums,
     count_checksums,

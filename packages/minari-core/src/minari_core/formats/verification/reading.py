@@ -12,7 +12,8 @@ from gymnasium import spaces
 from minari_core.columns import has_fixed_values
 from minari_core.episodes.episode import EpisodeData
 from minari_core.errors import DatasetBusyError, FormatError
-from minari_core.formats.columnar.manifest import MANIFEST_NAME, Manifest
+from minari_core.files import MANIFEST_NAME
+from minari_core.formats.columnar.manifest import Manifest
 from minari_core.formats.registry import open_storage
 from minari_core.formats.verification.contents import ContentRemarks
 from minari_core.formats.verification.report import Findings, format_error

@@ -11,10 +11,10 @@ from functools import partial
 from pathlib import Path
 
 from minari_core.errors import DatasetBusyError, MinariError
-from minari_core.files import LOCK_FILES, LOCK_NAME, lock_dataset
+from minari_core.files import LOCK_FILES, LOCK_NAME, MAIN_FILE, MANIFEST_NAME, lock_dataset
 from minari_core.formats.columnar.dataset_folder import ColumnarStorage
-from minari_core.formats.columnar.manifest import MANIFEST_NAME, get_data_format, read_manifest
-from minari_core.formats.public.files import MAIN_FILE, STAGE_PREFIX
+from minari_core.formats.columnar.manifest import get_data_format, read_manifest
+from minari_core.formats.public.files import STAGE_PREFIX
 from minari_core.formats.registry import open_storage
 from minari_core.local.folders import walk_folders
 from minari_core.local.leftovers.leftover import (

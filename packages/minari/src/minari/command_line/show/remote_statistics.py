@@ -11,8 +11,9 @@ import numpy.typing as npt
 from minari.distributions.returns import EpisodeStatistics, sum_runs
 from minari_core.columns import ArraySpec
 from minari_core.errors import DatasetDamagedError, MetadataError
+from minari_core.files import MANIFEST_NAME
 from minari_core.formats.columnar.episode_index import EpisodeIndex
-from minari_core.formats.columnar.manifest import MANIFEST_NAME, Snapshot, read_manifest
+from minari_core.formats.columnar.manifest import Snapshot, read_manifest
 from minari_core.formats.shards.entry import ShardEntry
 from minari_hub.datasets.remote_dataset import LARGEST_LISTED_MANIFEST, RemoteDataset
 from minari_hub.transfer.threads import map_many

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from h5py import h5f, h5g, h5p
 
-from minari_core.files import sync_file, sync_folder
-from minari_core.formats.public.files import MAIN_FILE
+from minari_core.files import MAIN_FILE, sync_file, sync_folder
 
 _INCREMENT = 4096
 _KEY = (

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from minari_core.errors import DatasetDamagedError, DatasetNotFoundError
-from minari_core.files import name_damage
-from minari_core.formats.public.files import MAIN_FILE
+from minari_core.files import MAIN_FILE, name_damage
 from minari_core.formats.public.hdf5.file import Hdf5File
 
 _COUNTS = ("total_episodes", "total_steps")

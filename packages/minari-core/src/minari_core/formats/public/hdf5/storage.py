@@ -16,12 +16,11 @@ from minari_core.columns import Array
 from minari_core.environments.given_spaces import GivenSpaces
 from minari_core.episodes.episode import EpisodeData
 from minari_core.errors import DatasetDamagedError
-from minari_core.files import name_damage, sync_file
-from minari_core.formats.columnar.manifest import MANIFEST_NAME
+from minari_core.files import MAIN_FILE, MANIFEST_NAME, name_damage, sync_file
 from minari_core.formats.public.attributes import Attributes
 from minari_core.formats.public.checksums import EpisodeChecksums
 from minari_core.formats.public.episode_writer import EpisodeWriter, MetadataWriter
-from minari_core.formats.public.files import FILE_FORMAT, MAIN_FILE, parse_episode_number
+from minari_core.formats.public.files import FILE_FORMAT, parse_episode_number
 from minari_core.formats.public.hdf5.checksums import (
     compute_attribute_checksums,
     compute_contents_checksum,

@@ -16,14 +16,14 @@ from gymnasium import spaces
 
 from minari_core.episodes.episode import EpisodeData
 from minari_core.errors import DataError, DatasetWriteError
-from minari_core.files import sync_file, sync_folder
+from minari_core.files import MAIN_FILE, sync_file, sync_folder
 from minari_core.formats.public.attributes import Attributes, is_of_key, replace_attributes
 from minari_core.formats.public.episode_writer import (
     EpisodeWriter,
     MetadataWriter,
     name_temporary_file,
 )
-from minari_core.formats.public.files import MAIN_FILE, OWN_KEY
+from minari_core.formats.public.files import OWN_KEY
 from minari_core.formats.public.hdf5.checksums import create_guarded_group
 from minari_core.formats.public.hdf5.writable_file import WritableFile
 from minari_core.formats.public.jpeg import encode_jpegs

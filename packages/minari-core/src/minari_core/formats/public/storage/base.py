@@ -19,9 +19,8 @@ from minari_core.episodes.fit import check_schema_fits, check_shapes, widen_sche
 from minari_core.episodes.shard_data import ShardData
 from minari_core.episodes.stream import encode_shards
 from minari_core.errors import DataError, DatasetDamagedError
-from minari_core.files import wrap_write_errors
+from minari_core.files import MANIFEST_NAME, wrap_write_errors
 from minari_core.formats.columnar.episode_entry import normalize_entry
-from minari_core.formats.columnar.manifest import MANIFEST_NAME
 from minari_core.formats.columnar.memory import MemoryStorage
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.formats.public.attributes import encode_change

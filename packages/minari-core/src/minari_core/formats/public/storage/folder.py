@@ -18,16 +18,22 @@ from minari_core.columns import Schema
 from minari_core.environments.given_spaces import NONE_GIVEN, GivenSpaces
 from minari_core.environments.space_json import is_same_space
 from minari_core.errors import DatasetDamagedError, DatasetNotFoundError
-from minari_core.files import LOCK_FILES, lock_dataset, sync_folder, wrap_write_errors
-from minari_core.formats.columnar.manifest import (
+from minari_core.files import (
+    LOCK_FILES,
+    MAIN_FILE,
     MANIFEST_NAME,
+    lock_dataset,
+    sync_folder,
+    wrap_write_errors,
+)
+from minari_core.formats.columnar.manifest import (
     check_updatable,
     normalize_metadata,
     read_metadata,
     replace_manifest,
 )
 from minari_core.formats.public.checksums import EpisodeChecksums, check_seal, get_checksums
-from minari_core.formats.public.files import MAIN_FILE, OWN_KEY, STAGE_PREFIX
+from minari_core.formats.public.files import OWN_KEY, STAGE_PREFIX
 from minari_core.formats.public.metadata_file import PublicManifest, create_manifest, parse_manifest
 from minari_core.formats.public.spaces import check_holdable
 from minari_core.json_values import JsonValue
