@@ -43,12 +43,12 @@ ARROWS = {
 SHARED_CORE = """
     errors lazy_names messages arguments files json_values locks
     environments.env_specs environments.own_spaces environments.recovery
-    environments.reference_scores
+    environments.reference_scores leaves
     environments.space_json
     cache.entries cache.entry cache.opening cache.settings
     columns
     episodes episodes.reward_metadata
-    storage.base
+    storage.base storage.copied_metadata
     formats.registry
     formats.shards.compression formats.shards.entry formats.shards.file_check
     formats.columnar.dataset_folder formats.columnar.episode_index
@@ -57,7 +57,7 @@ SHARED_CORE = """
     formats.verification.episode_files formats.verification.folder
     local.dataset_id local.finding local.leftovers.leftover local.leftovers.listing
     local.locations local.namespaces local.publishing local.replacing local.staging
-    datasets.card datasets.converting datasets.creation datasets.dataset datasets.details
+    datasets.card datasets.creation datasets.dataset datasets.details
     datasets.local datasets.public_storage datasets.source
     testing.expectations
 """

@@ -22,7 +22,7 @@ ORDER = {
     "minari_core": """
         _version errors lazy_names
         messages
-        json_values locks arguments
+        json_values locks arguments leaves
         files
         random_stream cache
         environments
@@ -41,6 +41,7 @@ ORDER = {
         twins
         sampling.gathering
         sampling
+        tables
         datasets
         datasets.flat integrations
         testing torch jax
@@ -67,7 +68,7 @@ ORDER = {
         data_collector.callbacks
         data_collector
         storage
-        namespace utils leftovers distributions leaves
+        namespace utils leftovers distributions
         replay
         checks
         viewer

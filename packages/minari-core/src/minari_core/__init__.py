@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from minari_core.datasets.creation import create_dataset_from_buffers
     from minari_core.datasets.dataset import MinariDataset, MinariDatasetSpec
     from minari_core.datasets.details import DatasetDetails
-    from minari_core.datasets.flat import create_dataset_from_arrays, import_flat_hdf5
+    from minari_core.datasets.flat import (
+        create_dataset_from_arrays,
+        create_dataset_from_table,
+        import_flat_hdf5,
+    )
     from minari_core.datasets.local import delete_dataset, list_local_datasets, load_dataset
     from minari_core.datasets.scores import get_normalized_score
     from minari_core.datasets.source import EpisodeSource
@@ -50,6 +54,7 @@ __all__ = [
     "convert_dataset",
     "create_dataset_from_arrays",
     "create_dataset_from_buffers",
+    "create_dataset_from_table",
     "create_namespace",
     "delete_dataset",
     "delete_namespace",
@@ -76,7 +81,11 @@ if not TYPE_CHECKING:
             "minari_core.datasets.creation": ("create_dataset_from_buffers",),
             "minari_core.datasets.dataset": ("MinariDataset", "MinariDatasetSpec"),
             "minari_core.datasets.details": ("DatasetDetails",),
-            "minari_core.datasets.flat": ("create_dataset_from_arrays", "import_flat_hdf5"),
+            "minari_core.datasets.flat": (
+                "create_dataset_from_arrays",
+                "create_dataset_from_table",
+                "import_flat_hdf5",
+            ),
             "minari_core.datasets.local": ("delete_dataset", "list_local_datasets", "load_dataset"),
             "minari_core.datasets.scores": ("get_normalized_score",),
             "minari_core.datasets.source": ("EpisodeSource",),

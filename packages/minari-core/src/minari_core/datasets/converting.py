@@ -5,24 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from minari_core._version import __version__
 from minari_core.datasets.dataset import MinariDataset, get_raw_storage
 from minari_core.datasets.local import as_dataset
-from minari_core.environments.space_json import space_to_json
 from minari_core.episodes.episode import EpisodeData
 from minari_core.errors import FormatError
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.formats.registry import check_format, list_formats, open_storage
-from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import choose_id
 from minari_core.local.publishing import check_id_is_free, publish
 from minari_core.messages import Progress
 from minari_core.storage.base import Storage
-
-# They describe the old storage, or are counted anew.
-_NOT_COPIED = frozenset(
-    {"dataset_id", "data_format", "total_episodes", "total_steps", "dataset_size", "jpeg_encoding"}
-)
+from minari_core.storage.copied_metadata import metadata_for_copy
 
 
 def convert_dataset(
@@ -106,26 +99,6 @@ def allow_widening(storage: Storage) -> None:
             "convert the new dataset"
         )
     storage.allow_widening()
-
-
-def metadata_for_copy(source: Storage) -> dict[str, JsonValue]:
-    """Return the metadata of a dataset for a copy of it in whatever format.
-
-    Args:
-        source: The dataset's storage.
-
-    Returns:
-        Its metadata without what describes one storage: its id, its totals, and how it stores
-        images.
-    """
-    metadata: dict[str, JsonValue] = {
-        key: value for key, value in source.metadata.items() if key not in _NOT_COPIED
-    }
-    metadata["minari_version"] = __version__
-    for name in ("observation_space", "action_space"):
-        if name not in source.given_spaces:
-            metadata[name] = space_to_json(getattr(source, name), name)
-    return metadata
 
 
 def _count_episodes(

@@ -19,12 +19,14 @@ from minari_core.episodes import Episode
 from minari_core.episodes.new_episodes import prepare_new_episodes
 from minari_core.errors import DataError, SpaceError
 from minari_core.formats.registry import check_format
+from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import choose_id
 from minari_core.local.publishing import check_id_is_free, publish
 from minari_core.sampling.gathering.info_rows import (
     STEP_INFOS,
     check_step_infos,
     list_infos,
+    read_step_infos,
     watch_step_infos,
 )
 from minari_core.storage.base import Storage
@@ -86,21 +88,46 @@ def create_dataset_from_buffers(
     new_id = choose_id(dataset_name, dataset_id)
     check_id_is_free(new_id)
     chosen_format = check_format(data_format)
-    observations, actions = _find_spaces(env, observation_space, action_space)
+    observations, actions = find_spaces(env, observation_space, action_space)
     metadata = card.metadata(find_env_spec(env), observations, actions)
     marked = check_step_infos(step_infos)
     if jpeg_encoding:
         metadata["jpeg_encoding"] = True
     if marked:
         metadata[STEP_INFOS] = list(marked)
-    episodes = prepare_new_episodes(watch_step_infos(buffer, marked), observations)
+    return publish_episodes(new_id, metadata, chosen_format, buffer, observations, marked)
+
+
+def publish_episodes(
+    dataset_id: str,
+    metadata: Mapping[str, JsonValue],
+    data_format: str,
+    buffer: Iterable[Episode | Mapping[str, Any]],
+    observation_space: spaces.Space[Any],
+    step_infos: Sequence[str],
+) -> MinariDataset:
+    """Create a dataset of metadata that is complete, and of episodes of a caller.
+
+    Args:
+        dataset_id: The id of the new dataset.
+        metadata: Its metadata.
+        data_format: How to store the data.
+        buffer: The episodes, as `create_dataset_from_buffers` takes them.
+        observation_space: The space of the observations.
+        step_infos: The infos that the caller said belong to steps, which must be there.
+
+    Raises:
+        DataError: As `create_dataset_from_buffers` does; so are the other errors.
+    """
+    marked = read_step_infos(metadata)
+    episodes = prepare_new_episodes(watch_step_infos(buffer, marked), observation_space)
 
     def fill(storage: Storage) -> None:
         storage.append_episodes(episodes)
-        if marked and storage.total_episodes:
-            check_step_infos(marked, list_infos(storage))
+        if step_infos and storage.total_episodes:
+            check_step_infos(step_infos, list_infos(storage))
 
-    return MinariDataset(publish(new_id, metadata, chosen_format, fill))
+    return MinariDataset(publish(dataset_id, metadata, data_format, fill))
 
 
 def create_dataset_from_source(
@@ -147,11 +174,16 @@ def create_dataset_from_source(
     return MinariDataset(folder)
 
 
-def _find_spaces(
+def find_spaces(
     env: str | gymnasium.Env[Any, Any] | EnvSpec | None,
     observation_space: spaces.Space[Any] | None,
     action_space: spaces.Space[Any] | None,
 ) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
+    """Return the spaces: those that are given, else the environment's.
+
+    Raises:
+        SpaceError: One is neither given nor known from an environment.
+    """
     if observation_space is not None and action_space is not None:
         return observation_space, action_space
     if env is None:

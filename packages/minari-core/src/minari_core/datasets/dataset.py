@@ -38,6 +38,7 @@ from minari_core.sampling.gathering.info_rows import (
     watch_step_infos,
 )
 from minari_core.storage.base import Storage
+from minari_core.tables.dataset_methods import TableMethods
 
 _MOST_BELIEVED = 1 << 24
 _View = TypeVar("_View", bound="MinariDataset")
@@ -45,7 +46,7 @@ _View = TypeVar("_View", bound="MinariDataset")
 __all__ = ["MinariDataset", "MinariDatasetSpec", "check_dataset", "get_raw_storage"]
 
 
-class MinariDataset(DescribedDataset, TrainingMethods):
+class MinariDataset(DescribedDataset, TrainingMethods, TableMethods):
     """Episodes of a stored dataset: all of them, or some in a chosen order.
 
     A filtered, sliced or split dataset is a view: it copies no data, has the episodes of its own

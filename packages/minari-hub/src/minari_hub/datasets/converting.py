@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from minari_core.datasets.converting import metadata_for_copy
 from minari_core.errors import DatasetExistsError
 from minari_core.files import MANIFEST_NAME
 from minari_core.formats.columnar.manifest import read_metadata
 from minari_core.formats.registry import check_format, new_storage, open_storage
 from minari_core.local.locations import DATA_FOLDER, staging_root
 from minari_core.locks import FileLock
+from minari_core.storage.copied_metadata import metadata_for_copy
 
 UPLOAD_PREFIX = "upload-"
 """How the names of the folders of converted data begin."""

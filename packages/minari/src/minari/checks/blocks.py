@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minari.leaves import find_leaves, join_path
 from minari_core import EpisodeData, MinariDataset
+from minari_core.leaves import find_leaves, join_path
 from minari_core.messages import Progress
 
 _STEPS_A_BLOCK = 4096

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from minari.checks.blocks import EpisodeBlock
 from minari.checks.finding import Check, Examples, Finding
-from minari.leaves import find_leaves
 from minari_core import EpisodeData
+from minari_core.leaves import find_leaves
 
 
 class EndCheck(Check):

@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 from minari.checks.blocks import EpisodeBlock
 from minari.checks.finding import Check, Examples, Finding
-from minari.leaves import Keys, join_path
+from minari_core.leaves import Keys, join_path
 
 
 class SpaceCheck(Check):

@@ -9,8 +9,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from minari.leaves import join_path
 from minari_core import EpisodeData
+from minari_core.leaves import join_path
 
 _TOLERANCE = 1e-5
 _GROUP = "observations"

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minari.leaves import Keys
 from minari_core.json_values import JsonObject
+from minari_core.leaves import Keys
 
 _SMALLEST_IMAGE = 8
 _MOST_CHARACTERS = 2000

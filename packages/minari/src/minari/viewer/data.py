@@ -16,7 +16,6 @@ import numpy.typing as npt
 
 from minari.checks.checking import check_dataset
 from minari.distributions.distribution import compute_distribution
-from minari.leaves import find_leaves, join_path
 from minari.viewer.columns import EpisodeColumn, choose_kind, to_text, to_texts
 from minari.viewer.listing import EpisodeList
 from minari_core import EpisodeData, MinariDataset
@@ -25,6 +24,7 @@ from minari_core.datasets.dataset import get_raw_storage
 from minari_core.errors import MinariError
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.json_values import JsonObject, JsonValue
+from minari_core.leaves import find_leaves, join_path
 from minari_core.storage.base import slice_rows
 
 Numbers: TypeAlias = npt.NDArray[np.float64]

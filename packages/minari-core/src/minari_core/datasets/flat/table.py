@@ -1,0 +1,163 @@
+"""Create a dataset of tables, such as `MinariDataset.to_arrow` gives."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
+from typing_extensions import Unpack
+
+from minari_core.datasets.card import DatasetCard
+from minari_core.datasets.creation import find_spaces, publish_episodes
+from minari_core.datasets.dataset import MinariDataset
+from minari_core.datasets.details import DatasetDetails, check_details, list_details
+from minari_core.datasets.flat.episodes import infer_space
+from minari_core.environments.env_specs import env_spec_from_json, find_env_spec
+from minari_core.environments.space_json import space_from_json
+from minari_core.errors import DataError
+from minari_core.formats.columnar.manifest import normalize_metadata
+from minari_core.formats.registry import check_format
+from minari_core.json_values import JsonValue
+from minari_core.local.dataset_id import choose_id
+from minari_core.local.publishing import check_id_is_free
+from minari_core.sampling.gathering.info_rows import (
+    STEP_INFOS,
+    check_step_infos,
+    read_step_infos,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+    from minari_core.tables.source import TableSource
+
+    Table: TypeAlias = pa.Table | pd.DataFrame | pl.DataFrame | str | os.PathLike[str]
+
+_SAID = (
+    "algorithm_name",
+    "author",
+    "author_email",
+    "code_permalink",
+    "description",
+    "requirements",
+)
+
+
+@list_details
+def create_dataset_from_table(
+    dataset_name: str | None = None,
+    steps: Table | None = None,
+    episodes: Table | None = None,
+    *,
+    dataset_id: str | None = None,
+    env: str | gymnasium.Env[Any, Any] | EnvSpec | None = None,
+    observation_space: spaces.Space[Any] | None = None,
+    action_space: spaces.Space[Any] | None = None,
+    step_infos: Sequence[str] | None = None,
+    data_format: str | None = None,
+    **details: Unpack[DatasetDetails],
+) -> MinariDataset:
+    """Create a dataset of a table of steps, and if there is one of a table of episodes.
+
+    The tables are those that `MinariDataset.to_arrow`, `to_pandas` and `to_polars` give, or any
+    with such columns. The rows of an episode lie one after another, in the order of its steps.
+    The final observation of an episode is that of the table of episodes, or the last
+    ``next_observation``; else nobody knows it.
+
+    Args:
+        dataset_name: The id of the new dataset.
+        steps: A `pyarrow.Table`, a data frame of pandas or polars, or the path of a Parquet file,
+            which is read piece by piece. It has ``episode_id``, ``observation`` and ``action``
+            (or ``observation.camera``, … of Dict spaces, ``observation.0``, … of vectors in
+            pandas), ``reward`` and ``terminated``, and may have ``truncated``, ``step``,
+            ``next_observation``, ``info.*`` and ``extra.*``. Without ``truncated``, an episode
+            that is not terminated at its last row is truncated there.
+        episodes: Such a table with ``episode_id``, and any of ``seed``, ``options``, ``metadata``,
+            ``final_observation``, ``reset_info.*`` and ``reset_extra.*``.
+        dataset_id: Another name of ``dataset_name``.
+        env: The environment that the data comes from; what the table says if None.
+        observation_space: The space of the observations; if None, what the table says, else the
+            environment's, else the widest that the dtype allows.
+        action_space: The space of the actions; likewise, but whole numbers are choices.
+        step_infos: The infos whose row says something about the step, not about what it
+            returned; see `create_dataset_from_buffers`. What the table says if None.
+        data_format: How to store the data; ``"columnar"`` if None.
+        **details: What is said about the dataset, as keywords; see `DatasetDetails`. What the
+            table says stays where nothing else is said.
+
+    Returns:
+        The new dataset.
+
+    Raises:
+        DataError: A column is missing, or the rows are no episodes; the message names episode and
+            column. Nothing is left behind.
+        DatasetNotFoundError: There is no such file.
+        DatasetDamagedError: It is no Parquet file.
+        DatasetExistsError: The id is taken.
+        MissingDependencyError: pyarrow, or for images Pillow, is not installed.
+        TypeError: A keyword is neither a parameter nor one of `DatasetDetails`.
+    """
+    from minari_core.tables.assembling import iterate_episodes
+    from minari_core.tables.source import open_table
+
+    check_details(details)
+    new_id = choose_id(dataset_name, dataset_id)
+    check_id_is_free(new_id)
+    chosen_format = check_format(data_format)
+    if steps is None:
+        raise DataError("steps is not given; give a table of one row a step")
+    source = open_table(steps)
+    said = source.description
+    spec = find_env_spec(env)
+    if env is None and isinstance(said.get("env_spec"), str):
+        spec = env_spec_from_json(str(said["env_spec"]))
+    observations = observation_space or _read_space(said, "observation_space")
+    actions = action_space or _read_space(said, "action_space")
+    if env is not None:
+        observations, actions = find_spaces(env, observations, actions)
+    observations = observations or _infer_space(source, "observation")
+    actions = actions or _infer_space(source, "action")
+    known: dict[str, Any] = {name: said[name] for name in _SAID if name in said}
+    card = DatasetCard(**{**known, **details})
+    metadata = normalize_metadata({**said, **card.metadata(spec, observations, actions)})
+    if step_infos is not None:
+        metadata[STEP_INFOS] = list(check_step_infos(step_infos))
+    buffers = iterate_episodes(
+        source.iterate_columns(),
+        None if episodes is None else open_table(episodes).read_columns(),
+        observations,
+        actions,
+        read_step_infos(metadata),
+    )
+    named = () if step_infos is None else step_infos
+    return publish_episodes(new_id, metadata, chosen_format, buffers, observations, named)
+
+
+def _read_space(said: Mapping[str, JsonValue], name: str) -> spaces.Space[Any] | None:
+    text = said.get(name)
+    return space_from_json(text, name) if isinstance(text, str) else None
+
+
+def _infer_space(source: TableSource, name: str) -> spaces.Space[Any]:
+    """Return the widest space that the values of an observation or action can come from."""
+    from minari_core.tables.structure import nest_by_names
+
+    column = nest_by_names(source.read_columns(name), name)
+    if column is None:
+        raise DataError(f"the table has no column {name!r}")
+    return infer_space(_as_arrays(column, name), discrete=name == "action")
+
+
+def _as_arrays(column: Any, name: str) -> Any:
+    if isinstance(column, dict):
+        return {key: _as_arrays(part, f"{name}.{key}") for key, part in column.items()}
+    if not isinstance(column, np.ndarray):
+        raise DataError(f"column {name!r} is no column of numbers; give {name}_space")
+    return column

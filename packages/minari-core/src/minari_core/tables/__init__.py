@@ -1,0 +1,1 @@
+"""Steps and episodes as tables: Arrow, data frames, Parquet files, and back."""
