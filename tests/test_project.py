@@ -153,8 +153,8 @@ def test_the_hooks_before_a_commit_are_those_of_the_check() -> None:
     hooks = (REPOSITORY / ".pre-commit-config.yaml").read_text(encoding="utf-8")
     scripts = WORKSPACE.partition("[tool.hatch.envs.default.scripts]")[2]
     (check,) = re.findall(r"\A.*?^check = (\[\n.*?^\])$", scripts, re.M | re.S)
-    checked = {command.split()[0] for command in ast.literal_eval(check)}
+    checked = {command.removeprefix("hatch run ").split()[0] for command in ast.literal_eval(check)}
 
-    tools = re.findall(r"^ +entry: hatch run (\w+)", hooks, re.M)
-    assert set(tools) == {"ruff", "mypy", "codespell"}
+    tools = re.findall(r"^ +entry: hatch run ([\w-]+)", hooks, re.M)
+    assert set(tools) == {"ruff", "mypy", "codespell", "lint-page"}
     assert set(tools) <= checked
