@@ -112,6 +112,7 @@ def test_every_python_block_of_a_document_runs_in_order(document: Path, tmp_path
     namespace: dict[str, object] = {"__name__": "__main__"}
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
         for block in filter(has_its_extras, python_blocks(document)):
             if prepare := preparations.pop(block.heading, None):
                 prepare(tmp_path, patch)

@@ -1,4 +1,4 @@
-"""The page on coming from the public Minari is true to its last block."""
+"""The pages on coming from other libraries are true to their last block."""
 
 from __future__ import annotations
 
@@ -8,16 +8,24 @@ import pytest
 
 from tests.helpers.markdown import python_blocks, run_block
 
-PAGE = Path(__file__).parents[2] / "docs" / "migrating.md"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_every_block_of_the_page_runs_in_order(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("page", "extras"),
+    [
+        ("migrating", set()),
+        ("coming_from/torchrl", {"torch", "torchrl"}),
+        ("coming_from/d3rlpy", {"d3rlpy"}),
+    ],
+)
+def test_every_block_of_a_page_runs_in_order(
+    page: str, extras: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    blocks = python_blocks(PAGE)
-    assert {extra for block in blocks for extra in block.needs} == {"torchrl", "d3rlpy"}
+    blocks = python_blocks(DOCS / f"{page}.md")
+    assert {extra for block in blocks for extra in block.needs} == extras
 
     namespace: dict[str, object] = {"__name__": "__main__"}
     for block in blocks:
