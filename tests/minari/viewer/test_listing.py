@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,33 @@ def test_texts_and_ends_are_filtered_by_their_words(datasets_root: Path) -> None
     assert found("end=neither") == [1, 5, 7]
     assert found("", sort="quality")[:5] == [0, 2, 4, 6, 8]
     assert found("", sort="quality", descending=True)[:5] == [1, 3, 5, 7, 9]
+
+
+@pytest.mark.parametrize("data_format", FORMATS)
+def test_seeds_are_told_apart_exactly_however_large_they_are(
+    data_format: str, datasets_root: Path
+) -> None:
+    seeds = [2**53, 2**53 + 1, None, 2**63 + 1, 2**63, 7]
+    buffers = [replace(buffer(number, 1), seed=seed) for number, seed in enumerate(seeds)]
+    dataset = minari.create_dataset_from_buffers(
+        "tests/seeds-v0",
+        buffers,
+        observation_space=spaces.Box(-1, 1, (1,), np.float64),
+        action_space=spaces.Discrete(2),
+        data_format=data_format,
+    )
+    listing = known(dataset)
+
+    def found(conditions: str, **how: Any) -> list[int]:
+        return positions(listing.answer(Query(conditions=conditions, **how)))
+
+    assert found(f"seed={2**53 + 1}") == [1]
+    assert found(f"seed>{2**53}") == [1, 3, 4]
+    assert found(f"seed<={2**63} seed>=7.5") == [0, 1, 4]
+    assert found("seed!=7") == [0, 1, 2, 3, 4]
+    assert found("seed<inf seed>-inf") == [0, 1, 3, 4, 5]
+    assert found("", sort="seed") == [5, 0, 1, 4, 3, 2]
+    assert found("", sort="seed", descending=True) == [3, 4, 1, 0, 5, 2]
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,6 @@ class PageData:
         """
         self._dataset = dataset
         self._storage = get_raw_storage(dataset)
-        self._indices = dataset.episode_indices
         self._columns: OrderedDict[int, list[EpisodeColumn]] = OrderedDict()
         self._kept: OrderedDict[int, EpisodeData] = OrderedDict()
         self._reading = threading.Lock()
@@ -70,6 +69,7 @@ class PageData:
         self._found: list[JsonValue] | None = None
         self.episodes = EpisodeList(dataset)
         """The list of the episodes."""
+        self._indices = self.episodes.indices
 
     def describe(self) -> JsonObject:
         """Describe the dataset: what it says of itself, and how to load it."""

@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from minari.distributions.returns import compute_statistics
+from minari.viewer.list_columns import ColumnBuilder, ListColumn, Mask, Order
 from minari_core import EpisodeMetadata, MinariDataset
 from minari_core.datasets.dataset import get_raw_storage
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.json_values import JsonObject, JsonValue
+from minari_core.storage.base import Storage
+
+_Value = TypeVar("_Value", bound=np.generic)
 
 MOST_ROWS = 500
 """The most rows that one answer holds."""
 _CONDITION = re.compile(r"(?P<key>[^\s<>=!]+)\s*(?P<sign><=|>=|!=|=|<|>)\s*(?P<value>[^\s<>=!]\S*)")
-_SIGNS: Mapping[str, Callable[[npt.NDArray[np.float64], float], npt.NDArray[np.bool_]]] = {
-    "<": np.less,
-    "<=": np.less_equal,
-    ">": np.greater,
-    ">=": np.greater_equal,
-    "=": np.equal,
-    "!=": np.not_equal,
-}
 _ENTRIES_AT_ONCE = 1 << 14
+_MOST_ORDERS = 6
+_ENTRIES = "episodes"
 _ENDS = ("neither", "terminated", "truncated", "both")
+_FLAGS = {"true": "1", "false": "0"}
 
 
 class QueryError(ValueError):
@@ -51,15 +53,6 @@ class Query:
     """The number of rows."""
 
 
-@dataclass(slots=True)
-class _Columns:
-    """The known properties of all episodes, each of shape (episodes,)."""
-
-    numbers: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
-    returns: npt.NDArray[np.float64] | None = None
-    texts: dict[str, npt.NDArray[np.object_]] = field(default_factory=dict)
-
-
 class EpisodeList:
     """The episodes of a dataset or view, by their positions in it from 0.
 
@@ -74,15 +67,18 @@ class EpisodeList:
             dataset: A dataset or view.
         """
         self._dataset = dataset
-        self._indices = dataset.episode_indices
-        self.lengths = get_raw_storage(dataset).episode_lengths()[self._indices]
+        self._storage = get_raw_storage(dataset)
+        self.indices = dataset.episode_indices
+        """The index of each episode in the stored dataset, shape (episodes,)."""
+        self._is_ascending = bool(np.all(self.indices[:-1] < self.indices[1:]))
+        self.lengths = self._select_stored(self._storage.episode_lengths())
         """The steps of each episode, shape (episodes,)."""
-        self._columns = _Columns(
-            {"id": self._indices.astype(np.float64), "length": self.lengths.astype(np.float64)}
-        )
+        self.returns: npt.NDArray[np.float64] | None = None
+        """The returns, shape (episodes,) or (episodes, k); None while they are unknown."""
+        self._columns = {"id": ListColumn(self.indices), "length": ListColumn(self.lengths)}
         self._progress = 0.0
         self._failure: str | None = None
-        self._orders: dict[tuple[str, bool], npt.NDArray[np.int64]] = {}
+        self._orders: OrderedDict[tuple[str, bool], Order] = OrderedDict()
         self._reading = threading.Thread(target=self._read, name="minari-view", daemon=True)
 
     def start(self) -> None:
@@ -92,11 +88,6 @@ class EpisodeList:
     def wait(self) -> None:
         """Wait until everything is known that can be."""
         self._reading.join()
-
-    @property
-    def returns(self) -> npt.NDArray[np.float64] | None:
-        """The returns, shape (episodes,) or (episodes, k); None while they are unknown."""
-        return self._columns.returns
 
     def answer(self, query: Query) -> JsonObject:
         """List some episodes.
@@ -119,16 +110,16 @@ class EpisodeList:
     def describe_state(self) -> JsonObject:
         """Describe what is known of the episodes, and how far reading has got."""
         return {
-            "keys": [*self._columns.numbers, *self._columns.texts],
+            "keys": list(self._columns),
             "progress": self._progress,
             "failure": self._failure,
-            "of": len(self._indices),
+            "of": len(self.indices),
         }
 
     def describe_rows(self, positions: Sequence[int]) -> list[JsonValue]:
         """Describe some episodes, as rows of the list."""
-        indices = self._indices[np.asarray(positions, dtype=np.int64)].tolist()
-        entries = get_raw_storage(self._dataset).read_episode_metadata(indices)
+        indices = self.indices[np.asarray(positions, dtype=np.int64)].tolist()
+        entries = self._storage.read_episode_metadata(indices)
         return list(map(self._describe_row, positions, entries))
 
     def find_row(self, query: Query, position: int) -> int | None:
@@ -137,8 +128,8 @@ class EpisodeList:
         return int(found[0]) if len(found) else None
 
     def _describe_row(self, position: int, entry: EpisodeMetadata) -> JsonObject:
-        returns = self._columns.returns
-        ends = self._columns.numbers.get("end")
+        returns = self.returns
+        ends = self._columns.get("end")
         value: JsonValue = None
         if returns is not None:
             row = returns[position]
@@ -149,11 +140,11 @@ class EpisodeList:
             "length": entry.total_steps,
             "return": value,
             "seed": None if entry.seed is None else str(entry.seed),
-            "end": None if ends is None else _ENDS[int(ends[position])],
+            "end": None if ends is None else _ENDS[int(ends.values[position])],
             "metadata": {str(key): str(each) for key, each in entry.metadata.items()},
         }
 
-    def _select(self, query: Query) -> npt.NDArray[np.int64]:
+    def _select(self, query: Query) -> Order:
         order = self._sort(query.sort, query.descending)
         if not query.conditions.strip():
             return order
@@ -168,46 +159,40 @@ class EpisodeList:
             )
         return order[mask[order]]
 
-    def _test(self, key: str, sign: str, value: str) -> npt.NDArray[np.bool_]:
-        texts = self._columns.texts.get(key)
-        if texts is not None:
+    def _test(self, key: str, sign: str, value: str) -> Mask:
+        column = self._get_column(key)
+        if column.texts is not None:
             if sign not in ("=", "!="):
                 raise QueryError(f"{key} is text, which is equal to a value or not; use = or !=")
-            equal: npt.NDArray[np.bool_] = texts == value
+            equal = column.equals(value)
             return equal if sign == "=" else ~equal
-        numbers = self._get_numbers(key)
+        number = _FLAGS.get(value.lower(), value)
         if key == "end" and value in _ENDS:
-            value = str(_ENDS.index(value))
+            number = str(_ENDS.index(value))
         try:
-            limit = float(value)
-        except ValueError:
+            return column.compare(sign, Decimal(number))
+        except InvalidOperation:
             raise QueryError(f"{key} is a number, and {value!r} is none") from None
-        return _SIGNS[sign](numbers, limit)
 
-    def _get_numbers(self, key: str) -> npt.NDArray[np.float64]:
-        if key in self._columns.numbers:
-            return self._columns.numbers[key]
+    def _get_column(self, key: str) -> ListColumn:
+        if key in self._columns:
+            return self._columns[key]
         if self._reading.is_alive():
             raise QueryError(f"{key} is being read; ask again when it is")
-        known = ", ".join([*self._columns.numbers, *self._columns.texts])
+        known = ", ".join(self._columns)
         raise QueryError(f"episodes have no {key!r} to sort or filter by; they have {known}")
 
-    def _sort(self, key: str, descending: bool) -> npt.NDArray[np.int64]:
-        known = self._orders.get((key, descending))
-        if known is not None:
-            return known
-        if key in self._columns.texts:
-            # Their ranks, because text has no negative.
-            texts = self._columns.texts[key].astype(str)
-            values = np.unique(texts, return_inverse=True)[1].ravel().astype(np.float64)
-        else:
-            values = self._get_numbers(key)
-        if key == "id" and not descending and np.all(np.diff(self._indices) > 0):
-            order = np.arange(len(values))
-        else:
-            # Equal ones stay in the order of the dataset, and NaN is last in either order.
-            order = np.argsort(-values if descending else values, kind="stable")
-        self._orders[key, descending] = order
+    def _sort(self, key: str, descending: bool) -> Order:
+        order = self._orders.get((key, descending))
+        if order is None:
+            column = self._get_column(key)
+            if key == "id" and not descending and self._is_ascending:
+                order = np.arange(len(self.indices), dtype=np.int32)
+            else:
+                order = column.sort(descending=descending)
+            self._orders[key, descending] = order
+            while len(self._orders) > _MOST_ORDERS:
+                self._orders.popitem(last=False)
         return order
 
     def _read(self) -> None:
@@ -223,62 +208,84 @@ class EpisodeList:
         """Read returns and ends, with all rewards and flags of the stored dataset."""
 
         def note(done: int, total: int) -> None:
-            self._progress = 0.5 * done / max(total, 1)
+            self._progress = 0.8 * done / max(total, 1)
 
-        found = compute_statistics(self._dataset, note)
-        if found.returns is not None:
-            self._columns.returns = found.returns[self._indices]
-            first = self._columns.returns
-            self._columns.numbers["return"] = first if first.ndim == 1 else first[:, 0]
-        self._columns.numbers["end"] = _read_ends(self._dataset)[self._indices]
-
-    def _iterate_metadata(self) -> Iterator[EpisodeMetadata]:
-        """Read the metadata in pieces, since a million indices in a list are much memory."""
-        for start in range(0, len(self._indices), _ENTRIES_AT_ONCE):
-            piece = self._indices[start : start + _ENTRIES_AT_ONCE]
-            yield from get_raw_storage(self._dataset).read_episode_metadata(piece.tolist())
+        found = compute_statistics(self._dataset, note).returns
+        if found is not None:
+            returns = self._select_stored(found)
+            first = returns if returns.ndim == 1 else np.ascontiguousarray(returns[:, 0])
+            self._columns["return"] = ListColumn(first)
+            self._sort("return", True)
+            self.returns = returns
+        self._columns["end"] = ListColumn(self._select_stored(_read_ends(self._storage)))
 
     def _read_metadata(self) -> None:
-        total = len(self._indices)
-        values: dict[str, list[object]] = {}
-        for position, entry in enumerate(self._iterate_metadata()):
-            for key, value in {"seed": entry.seed, **entry.metadata}.items():
-                if isinstance(value, bool | int | float | str | None):
-                    column = values.setdefault(key, [])
-                    column.extend([None] * (position - len(column)))
-                    column.append(value)
-            self._progress = 0.5 + 0.5 * position / total
-        for key, column in values.items():
-            column.extend([None] * (total - len(column)))
-            if any(isinstance(value, str) for value in column):
-                texts = np.array(["" if value is None else str(value) for value in column], object)
-                self._columns.texts[key] = texts
-            elif key not in self._columns.numbers:
-                self._columns.numbers[key] = np.array(
-                    [np.nan if value is None else float(value) for value in column]  # type: ignore[arg-type]  # a number
+        total = self._storage.total_episodes
+        builders: dict[str, ColumnBuilder] = {}
+        for start, fields in _read_entries(self._storage):
+            for key, values in fields.items():
+                builders.setdefault(key, ColumnBuilder(total)).add(start, values)
+            self._progress = 0.8 + 0.2 * start / total
+        for key, builder in builders.items():
+            column = builder.build()
+            if column is not None and key not in self._columns:
+                missing = column.missing
+                self._columns[key] = replace(
+                    column,
+                    values=self._select_stored(column.values),
+                    missing=None if missing is None else self._select_stored(missing),
                 )
 
+    def _select_stored(self, values: npt.NDArray[_Value]) -> npt.NDArray[_Value]:
+        """Select what belongs to this list of something that all stored episodes have."""
+        is_whole = self._is_ascending and len(self.indices) == len(values)
+        return values if is_whole else values[self.indices]
 
-def _read_ends(dataset: MinariDataset) -> npt.NDArray[np.float64]:
+
+def _read_entries(storage: Storage) -> Iterator[tuple[int, Mapping[str, object]]]:
+    """Read seeds and metadata.
+
+    Yields:
+        The first of some stored episodes, and their values by key, as a `ColumnBuilder` takes them.
+    """
+    start = 0
+    if isinstance(storage, ShardedStorage):
+        for number, (_, _, episodes) in enumerate(storage.shard_counts()):
+            for first in range(0, episodes, _ENTRIES_AT_ONCE):
+                last = min(first + _ENTRIES_AT_ONCE, episodes)
+                read = storage.shard(number).read(_ENTRIES, first, last, copy=False)
+                metadata = read.get("metadata", {})
+                fields = dict(metadata) if isinstance(metadata, Mapping) else {}
+                yield start + first, {**fields, "seed": read.get("seed")}
+            start += episodes
+        return
+    for start in range(0, storage.total_episodes, _ENTRIES_AT_ONCE):
+        stop = min(start + _ENTRIES_AT_ONCE, storage.total_episodes)
+        entries = list(storage.read_episode_metadata(range(start, stop)))
+        keys = dict.fromkeys(key for entry in entries for key in entry.metadata)
+        by_key = {key: [entry.metadata.get(key) for entry in entries] for key in keys}
+        yield start, {**by_key, "seed": [entry.seed for entry in entries]}
+
+
+def _read_ends(storage: Storage) -> npt.NDArray[np.int8]:
     """Read how each stored episode ended: an index of `_ENDS`, shape (stored episodes,)."""
-    storage = get_raw_storage(dataset)
     if isinstance(storage, ShardedStorage):
         last = storage.index.starts[1:] - 1
-        found = np.zeros(len(last))
+        found = np.zeros(len(last), np.int8)
         start = 0
         for number, (_, steps, _) in enumerate(storage.shard_counts()):
             readers = storage.shard(number).readers(copy=False)
             inside = slice(*np.searchsorted(last, (start, start + steps)).tolist())
-            for name, value in (("terminations", 1.0), ("truncations", 2.0)):
+            for name, value in (("terminations", 1), ("truncations", 2)):
                 flags = np.asarray(readers[name](0, steps), dtype=bool)
-                found[inside] += value * flags[last[inside] - start]
+                found[inside] += np.int8(value) * flags[last[inside] - start]
             start += steps
         return found
     ends = [
-        float(episode.terminations[-1]) + 2.0 * float(episode.truncations[-1])
+        int(episode.terminations[-1]) + 2 * int(episode.truncations[-1])
         for episode in storage.read_episodes(range(storage.total_episodes), copy=False)
     ]
-    return np.array(ends, dtype=np.float64)
+    return np.array(ends, dtype=np.int8)
 
 
 def _plain(number: object) -> JsonValue:

@@ -4,6 +4,7 @@
 // does from a dataset. The content is JSON, deflated, in base64; so are chunks of frames.
 
 const CONDITION = /([^\s<>=!]+)\s*(<=|>=|!=|=|<|>)\s*([^\s<>=!]\S*)/g;
+const FLAGS = { true: 1, false: 0, inf: Infinity, "-inf": -Infinity };
 const WHOLE = /^-?\d+$/;
 
 async function inflate(text) {
@@ -19,7 +20,7 @@ function compare(one, other) {
     const difference = BigInt(one) - BigInt(other);
     return difference < 0n ? -1 : Number(difference > 0n);
   }
-  const [a, b] = [Number(one), Number(other)];
+  const [a, b] = [one, other].map((text) => Number(FLAGS[text.toLowerCase()] ?? text));
   if (Number.isNaN(a) && Number.isNaN(b)) return one < other ? -1 : Number(one > other);
   return a < b ? -1 : a > b ? 1 : a - b;
 }
@@ -73,10 +74,11 @@ globalThis.EmbeddedSource = class {
     return { buffer: await this.readFrames(column, parameters.start / FRAMES_AT_ONCE) };
   }
 
+  /** The value as text; null where there is none. */
   valueOf(row, key) {
     if (key === "return" && Array.isArray(row.return)) return String(row.return[0]);
-    if (key in row && key !== "metadata") return String(row[key] ?? "");
-    return row.metadata[key] ?? "";
+    const value = key in row && key !== "metadata" ? row[key] : row.metadata[key];
+    return value === undefined || value === null ? null : String(value);
   }
 
   select(rows, { sort, descending, conditions }) {
@@ -96,13 +98,18 @@ globalThis.EmbeddedSource = class {
     let chosen = rows;
     for (const [, key, sign, value] of conditions.matchAll(CONDITION)) {
       check(key);
-      chosen = chosen.filter((row) => SIGNS[sign](compare(this.valueOf(row, key), value)));
+      chosen = chosen.filter((row) => {
+        const own = this.valueOf(row, key);
+        // What is missing is unequal to everything.
+        return SIGNS[sign](own === null ? NaN : compare(own, value));
+      });
     }
     const sign = descending ? -1 : 1;
     return chosen.toSorted((one, other) => {
       const [a, b] = [this.valueOf(one, sort), this.valueOf(other, sort)];
       // What is unknown is last in either order.
-      if (a === "" || b === "") return Number(a === "") - Number(b === "");
+      const [isLast, isFirst] = [a, b].map((each) => each === null || each === "nan");
+      if (isLast || isFirst) return Number(isLast) - Number(isFirst);
       return sign * compare(a, b) || 0;
     });
   }
