@@ -18,7 +18,13 @@ import pytest
 import minari
 import minari_core
 from minari_core.local.locations import dataset_folder, datasets_root, staging_root
-from minari_hub import download_dataset, ensure_downloaded, upload_dataset
+from minari_hub import (
+    download_dataset,
+    ensure_downloaded,
+    list_remote_datasets,
+    upload_dataset,
+)
+from minari_hub.datasets import remote_dataset
 from tests.hub.helpers.datasets import (
     collect,
     files_of,
@@ -207,6 +213,22 @@ def test_a_dataset_that_is_not_there_is_an_error_that_names_what_is(bucket: Buck
     with pytest.raises(minari.DatasetNotFoundError, match="list_remote_datasets"):
         download_dataset("other-v1", remote_path=bucket.url)
     assert is_intact()
+
+
+def test_an_advice_is_given_where_it_takes_no_time(
+    remote_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collect("x-v0")
+    upload_dataset("x-v0", remote_path=remote_url)
+    with pytest.raises(minari.DatasetNotFoundError, match=r"did you mean x-v0\?$"):
+        download_dataset("a/x-v0", remote_path=remote_url)
+
+    # As if all of a disk were looked through.
+    monkeypatch.setattr(remote_dataset, "_SUGGESTION_SECONDS", 0.0)
+    with pytest.raises(minari.DatasetNotFoundError, match=r"list_remote_datasets.* shows which"):
+        download_dataset("a/x-v0", remote_path=remote_url)
+    # What is not for the advice alone takes its time.
+    assert list(list_remote_datasets(remote_url)) == ["x-v0"]
 
 
 def test_data_of_the_public_minari_arrive_as_files(remote_url: str, bucket: Bucket) -> None:

@@ -17,6 +17,7 @@ from minari_core.local.replacing import holds_local_dataset
 from minari_hub.remotes.base import Remote
 from minari_hub.remotes.setting import RemotePath, RemoteSetting, open_remote
 from minari_hub.remotes.urls import Address, normalize_dataset_url, parse_dataset_url
+from minari_hub.transfer.bounds import limit_listings
 from minari_hub.transfer.objects import RemoteObject
 from minari_hub.untrusted.summary import Summary
 
@@ -25,7 +26,9 @@ Answer = TypeVar("Answer")
 LARGEST_MANIFEST = 256 << 20
 """The most bytes that the manifest of a dataset may have."""
 
-_MOST_ENTRIES = 10_000  # that a suggestion is chosen among
+# What is not there is like something that is soon found, or like nothing.
+_MOST_ENTRIES = 10_000
+_SUGGESTION_SECONDS = 2.0
 
 LARGEST_LISTED_MANIFEST = 16 << 20
 """The most bytes of a manifest that are read only to show what it says."""
@@ -91,19 +94,24 @@ class RemoteDataset:
     def build_not_found_error(self) -> DatasetNotFoundError:
         """Return the error that it is not there, which names its versions, or what is like it."""
         unversioned = parse_dataset_id(self.dataset_id).unversioned
-        hint, problem = "", f"Couldn't find any version for dataset {unversioned}"
-        with suppress(OSError, ValueError):
-            entries = islice(self.remote.datasets(f"{unversioned}-v"), _MOST_ENTRIES)
-            hint = suggest_ids(self.dataset_id, [each.dataset_id for each in entries])
-            if hint:
-                problem = f"The dataset version, {self.dataset_id}, doesn't exist"
-            else:
-                entries = islice(self.remote.datasets(), _MOST_ENTRIES)
-                hint = suggest_ids(self.dataset_id, [each.dataset_id for each in entries])
+        problem = f"Couldn't find any version for dataset {unversioned}"
+        hint = self._suggest_ids(f"{unversioned}-v")
+        if hint:
+            problem = f"The dataset version, {self.dataset_id}, doesn't exist"
+        else:
+            hint = self._suggest_ids("")
         return DatasetNotFoundError(
             f"{problem} in {self.remote.label}. {self.remote.url}: "
             f"{hint or f'list_remote_datasets({self.remote.url!r}) shows which there are'}"
         )
+
+    def _suggest_ids(self, prefix: str) -> str:
+        """Say which ids with a prefix may be meant, among those that are soon found."""
+        found: list[str] = []
+        with suppress(OSError, ValueError), limit_listings(_SUGGESTION_SECONDS):
+            for entry in islice(self.remote.datasets(prefix), _MOST_ENTRIES):
+                found.append(entry.dataset_id)
+        return suggest_ids(self.dataset_id, found)
 
 
 def ask_for_dataset(

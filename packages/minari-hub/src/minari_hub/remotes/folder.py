@@ -22,7 +22,7 @@ from minari_core.errors import (
 )
 from minari_hub.remotes.base import UNFINISHED, Remote, name_unfinished
 from minari_hub.transfer import bounds
-from minari_hub.transfer.bounds import bound_listing, build_folders_error
+from minari_hub.transfer.bounds import ListingClock, bound_listing, build_folders_error
 from minari_hub.transfer.objects import RemoteObject, Upload
 from minari_hub.transfer.partial_file import PartialFile
 from minari_hub.transfer.threads import run_many
@@ -100,10 +100,11 @@ class FolderRemote(Remote):
 
     def _walk(self, folder: str, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
         """List the files below a folder, one folder after the other."""
-        waiting = [folder]
+        waiting, clock = [folder], ListingClock(self.url)
         for _ in range(bounds.MOST_FOLDERS):
             if not waiting:
                 return
+            clock.note_page()
             folder = waiting.pop()
             for entry in self._list_children(folder):
                 name = f"{folder}/{entry.name}" if folder else entry.name

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from threading import Thread
 from typing import Generic, TypeVar
 
@@ -32,6 +34,8 @@ EXPECTED_RATE = 64 << 10
 
 LEAST_RATE = 100
 """The least bytes a second that anything must come at."""
+
+_longest_listing: ContextVar[float | None] = ContextVar("longest listing", default=None)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -73,6 +77,16 @@ def _build_too_many_error(url: str, verb: str, most: int, what: str) -> RemoteEr
     )
 
 
+@contextmanager
+def limit_listings(seconds: float) -> Iterator[None]:
+    """Let no listing that begins meanwhile take longer, because it is for an advice alone."""
+    token = _longest_listing.set(seconds)
+    try:
+        yield
+    finally:
+        _longest_listing.reset(token)
+
+
 class ListingClock:
     """The time that a listing takes, which must come to an end however it is spent."""
 
@@ -85,6 +99,7 @@ class ListingClock:
         self._url = url
         self._started = time.monotonic()
         self._pages = 0
+        self._limit = _longest_listing.get()
 
     def note_page(self) -> None:
         """Note that a page has come: one of a list, or the list of one folder.
@@ -94,7 +109,9 @@ class ListingClock:
         """
         self._pages += 1
         seconds = time.monotonic() - self._started
-        most = LONGEST_LISTING + self._pages * SECONDS_PER_PAGE
+        most = self._limit
+        if most is None:
+            most = LONGEST_LISTING + self._pages * SECONDS_PER_PAGE
         if seconds > most:
             raise RemoteError(
                 f"could not list {self._url}: it has sent {self._pages:,} pages in {seconds:.0f} s "
