@@ -23,6 +23,7 @@ from minari_core import (
 from minari_core.errors import (
     DatasetIdError,
     DatasetNotFoundError,
+    DatasetWriteError,
     MinariError,
 )
 from minari_core.testing import simple_episode
@@ -31,6 +32,7 @@ from tests.core.helpers.numbered import (
     create,
     ids,
 )
+from tests.core.helpers.refusing import without_descriptors
 
 pytestmark = pytest.mark.filterwarnings("ignore::minari_core.MinariWarning")
 
@@ -236,3 +238,50 @@ def test_a_deleted_dataset_takes_no_episodes_and_does_not_come_back(
     with pytest.raises(DatasetNotFoundError, match="was deleted, or moved"):
         dataset.storage.update_metadata({"author": "Eve"})
     assert not (datasets_root / "tests" / "numbers-v0").exists()
+
+
+needs_limits = pytest.mark.skipif(not hasattr(os, "fork"), reason="limits of files are POSIX")
+
+
+@needs_limits
+@pytest.mark.parametrize("data_format", ["columnar", "hdf5", "arrow", "parquet"])
+def test_a_creation_that_can_open_no_more_files_leaves_nothing(
+    data_format: str, datasets_root: Path
+) -> None:
+    create("tests/warm-v0", data_format=data_format)
+    told: list[str] = []
+    for free in range(9):
+        with without_descriptors(free):
+            try:
+                create("tests/a-v0", data_format=data_format)
+                break
+            except DatasetWriteError as error:
+                told.append(str(error))
+        assert not list((datasets_root / ".staging").glob("*"))
+    assert len(told) >= 3
+    assert "as many files are open as may be" in told[0]
+    assert ids(load_dataset("tests/a-v0")) == ids(load_dataset("tests/warm-v0"))
+
+
+@needs_limits
+def test_a_deletion_that_can_open_no_more_files_deletes_nothing(datasets_root: Path) -> None:
+    create("tests/a-v0")
+    before = files_below(datasets_root)
+    told: list[str] = []
+    for free in range(9):
+        with without_descriptors(free):
+            try:
+                delete_dataset("tests/a-v0")
+                break
+            except DatasetWriteError as error:
+                told.append(str(error))
+        assert files_below(datasets_root) == before
+    assert len(told) >= 2
+    for message in told:
+        assert message.startswith("dataset 'tests/a-v0' could not be deleted")
+        assert "as many files are open as may be" in message
+    assert {path.name for path in files_below(datasets_root)} == {"namespace_metadata.json"}
+
+
+def files_below(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*") if path.is_file()}

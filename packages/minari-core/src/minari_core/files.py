@@ -94,13 +94,35 @@ def make_read_error(path: Path | str, error: OSError) -> DatasetDamagedError | D
         return DatasetAccessError(
             f"{path} may not be read ({error.strerror}); ask whoever owns it for the right to"
         )
-    limit = _LIMITS.get(error.errno or 0)
-    if limit is not None:
-        return DatasetBusyError(
-            f"{path} cannot be opened, because {limit} ({error.strerror}); close some, "
-            "or let the process have more of them"
-        )
+    limit = _describe_limit(error)
+    if limit:
+        return DatasetBusyError(f"{path} cannot be opened, because {limit}")
     return DatasetDamagedError(f"{path} cannot be read: {error}")
+
+
+def make_write_error(said: str, error: OSError, more: str = "") -> DatasetWriteError:
+    """Return the error of something that the file system refused.
+
+    Args:
+        said: What could not be done.
+        error: What the system said.
+        more: What else to say, after a semicolon.
+    """
+    limit = _describe_limit(error)
+    reason = f", because {limit}" if limit else f": {error}"
+    return DatasetWriteError(f"{said}{reason}{more and f'; {more}'}")
+
+
+def is_out_of_descriptors(error: BaseException) -> bool:
+    """Return whether the system refused because as many files are open as may be."""
+    return isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)
+
+
+def _describe_limit(error: OSError) -> str:
+    limit = _LIMITS.get(error.errno or 0)
+    if limit is None:
+        return ""
+    return f"{limit} ({error.strerror}); close some, or let the process have more of them"
 
 
 def may_not_read(error: BaseException) -> TypeGuard[OSError]:
@@ -150,7 +172,7 @@ def wrap_write_errors(path: Path) -> Iterator[None]:
     except MinariError:
         raise
     except OSError as error:
-        raise DatasetWriteError(f"{path} could not be written: {error}") from error
+        raise make_write_error(f"{path} could not be written", error) from error
 
 
 def replace_file(target: Path, text: bytes) -> None:

@@ -16,10 +16,10 @@ from minari_core.environments.space_json import is_same_space
 from minari_core.errors import (
     DatasetDamagedError,
     DatasetNotFoundError,
-    DatasetWriteError,
     MinariError,
     SpaceError,
 )
+from minari_core.files import make_write_error
 from minari_core.formats.columnar.manifest import read_manifest
 from minari_core.formats.public.metadata_file import list_recordings
 from minari_core.formats.registry import open_storage, read_dataset_metadata
@@ -190,17 +190,19 @@ def delete_dataset(dataset_name: str | None = None, *, dataset_id: str | None = 
     put_back()
     if not look_until_found(lambda: has_data_folder(folder)):
         raise build_not_found_error(wanted)
-    with hold_staging_folder("delete-") as trash:
-        try:
+    trash: Path | None = None
+    try:
+        with hold_staging_folder("delete-") as trash:
             trash.parent.mkdir(parents=True, exist_ok=True)
             discard_replaced(wanted)
-            os.rename(folder, trash)
+            # Removing it takes a descriptor, which is there if this one is.
+            with os.scandir(trash.parent):
+                os.rename(folder, trash)
             remove_folder(trash)
-        except OSError as error:
-            left = f"; what is left of it is in {trash}" if os.path.lexists(trash) else ""
-            raise DatasetWriteError(
-                f"dataset {wanted!r} could not be deleted: {error}{left}"
-            ) from error
+    except OSError as error:
+        is_left = trash is not None and os.path.lexists(trash)
+        left = f"what is left of it is in {trash}" if is_left else ""
+        raise make_write_error(f"dataset {wanted!r} could not be deleted", error, left) from error
 
 
 def find_committed_recordings() -> dict[str, str]:

@@ -10,7 +10,7 @@ from heapq import heappop, heappush
 from pathlib import Path
 
 from minari_core.errors import DatasetBusyError
-from minari_core.files import holds_dataset, make_read_error, may_be
+from minari_core.files import holds_dataset, is_out_of_descriptors, make_read_error, may_be
 from minari_core.local.dataset_id import MOST_PARTS
 from minari_core.local.locations import DATA_FOLDER
 
@@ -83,5 +83,21 @@ def remove_folder(folder: Path) -> None:
     """
     if folder.is_symlink():
         folder.unlink()
-    else:
+        return
+    try:
         shutil.rmtree(folder)
+    except OSError as error:
+        if not is_out_of_descriptors(error):
+            raise
+        _remove_with_one_descriptor(folder)
+
+
+def _remove_with_one_descriptor(folder: Path) -> None:
+    with os.scandir(folder) as entries:
+        inside = list(entries)
+    for entry in inside:
+        if entry.is_dir(follow_symlinks=False):
+            _remove_with_one_descriptor(Path(entry.path))
+        else:
+            os.unlink(entry)
+    folder.rmdir()

@@ -14,7 +14,13 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from minari_core.errors import DatasetBusyError, DatasetWriteError, MinariError
-from minari_core.files import LOCK_FILES, LOCK_NAME, make_folder
+from minari_core.files import (
+    LOCK_FILES,
+    LOCK_NAME,
+    is_out_of_descriptors,
+    make_folder,
+    make_write_error,
+)
 from minari_core.local.folders import remove_folder
 from minari_core.local.locations import staging_root
 from minari_core.locks import FileLock, Holder, is_free, locate_held, read_holders
@@ -32,16 +38,27 @@ def hold_staging_folder(prefix: str) -> Iterator[Path]:
 
     Args:
         prefix: How its name begins, which says what it is for.
+
+    Raises:
+        DatasetWriteError: As many files are open as may be; nothing was made.
     """
     folder = staging_root() / f"{prefix}{uuid.uuid4().hex}"
     lock = FileLock(folder.with_suffix(LOCK_SUFFIX))
-    # Where it cannot be locked, as on a full disk, its age protects it.
-    with suppress(OSError):
+    spare = ExitStack()
+    try:
         make_folder(folder.parent)
         lock.acquire()
+        # Removing the folder takes a descriptor, also if all others are taken by then.
+        spare.enter_context(os.scandir(folder.parent))
+    except OSError as error:
+        # Where it cannot be locked otherwise, as on a full disk, its age protects it.
+        if is_out_of_descriptors(error):
+            lock.release(remove=True)
+            raise make_write_error(f"{folder} could not be made", error) from error
     try:
         yield folder
     finally:
+        spare.close()
         with suppress(OSError):
             remove_folder(folder)
         # What could not be removed is seen at once to have nobody.
