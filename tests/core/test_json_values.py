@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+import re
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 
-from minari_core.errors import DataError
+from minari_core.errors import DataError, MinariError
 from minari_core.json_values import from_json_text, to_json_text
 from minari_core.testing.expectations import expect_same
 from tests.core.helpers.info_strategies import json_values
+from tests.core.helpers.numbered import create
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*whoever uses the dataset")
 
 
 @given(json_values)
@@ -110,3 +117,30 @@ def _fields(steps: int) -> dict[str, Any]:
         "terminations": zeros.astype(bool),
         "truncations": zeros.astype(bool),
     }
+
+
+@pytest.mark.parametrize(
+    ("value", "advice"),
+    [
+        (datetime.datetime(2026, 11, 27, 20), "give its .isoformat()"),
+        (datetime.date(2026, 11, 27), "give its .isoformat()"),
+        (datetime.time(20, 30), "give its .isoformat()"),
+        (datetime.timedelta(hours=1), "give its .total_seconds()"),
+        (np.datetime64("2026-11-27"), "give its .astype(str)"),
+        (np.zeros(2, "m8[s]"), "give its .astype(str)"),
+        (Path("folder"), "give str() of it"),
+    ],
+)
+def test_of_what_json_cannot_say_it_is_said_what_to_give(value: Any, advice: str) -> None:
+    dataset = create()
+    refusals: tuple[Callable[[], object], ...] = (
+        lambda: create("tests/other-v0", description=value),
+        lambda: dataset.storage.update_metadata({"made": value}),
+        lambda: dataset.storage.update_metadata({"all": [{"made": value}]}),
+        lambda: dataset.storage.update_episode_metadata([{"made": value}], [0]),
+        lambda: dataset.storage.update_episode_metadata([{"made": [1, value]}], [0]),
+        lambda: to_json_text([value], "options"),
+    )
+    for refused in refusals:
+        with pytest.raises(MinariError, match=re.escape(advice)):
+            refused()

@@ -20,7 +20,7 @@ from typing import TypeAlias, TypeGuard
 import numpy as np
 
 from minari_core.errors import DataError
-from minari_core.messages import format_value
+from minari_core.messages import advise_text, format_value
 
 JsonValue: TypeAlias = (
     bool | int | float | str | list["JsonValue"] | Mapping[str, "JsonValue"] | None
@@ -80,7 +80,7 @@ def to_plain_json(value: object, where: str) -> object:
     Raises:
         DataError: Something in it is not JSON.
     """
-    if isinstance(value, np.generic | np.ndarray):
+    if isinstance(value, np.generic | np.ndarray) and value.dtype.kind not in "mM":
         value = value.tolist()
     if value is None or isinstance(value, bool | int | str):
         return value
@@ -96,7 +96,8 @@ def to_plain_json(value: object, where: str) -> object:
     if isinstance(value, list | tuple | set | frozenset):
         items = sorted(value, key=repr) if isinstance(value, set | frozenset) else value
         return [to_plain_json(item, f"{where}[{index}]") for index, item in enumerate(items)]
-    raise DataError(f"{where}: {type(value).__name__} {format_value(value)} is not JSON")
+    said = f"{where}: {type(value).__name__} {format_value(value)} is not JSON"
+    raise DataError(f"{said}{advise_text(value)}")
 
 
 def _mark(value: object, where: str, depth: int) -> object:
@@ -130,7 +131,8 @@ def _mark(value: object, where: str, depth: int) -> object:
             for key, item in value.items()
         ]
         return {"$dict": pairs}
-    raise DataError(f"{where}: {type(value).__name__} {format_value(value)} cannot be kept as JSON")
+    said = f"{where}: {type(value).__name__} {format_value(value)} cannot be kept as JSON"
+    raise DataError(f"{said}{advise_text(value)}")
 
 
 def _mark_array(value: object, where: str) -> object:
@@ -141,7 +143,9 @@ def _mark_array(value: object, where: str) -> object:
         return _mark(str(array[()]), where, 0)
     kind, itemsize = array.dtype.kind, array.dtype.itemsize
     if kind not in _ARRAY_KINDS or itemsize > _LARGEST_ITEM_NBYTES.get(kind, 8):
-        raise DataError(f"{where}: an array of dtype {array.dtype} cannot be kept as JSON")
+        raise DataError(
+            f"{where}: an array of dtype {array.dtype} cannot be kept as JSON{advise_text(array)}"
+        )
     if kind == "U" and itemsize * max(array.size, 1) > _LARGEST_TEXT_ARRAY_NBYTES:
         raise DataError(
             f"{where}: an array of text with {array.nbytes} bytes is too large for JSON"

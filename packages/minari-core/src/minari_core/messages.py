@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import PurePath
 from typing import TypeAlias
 
 # contextlib runs the end of a transaction.
@@ -97,6 +99,19 @@ def advise_array(value: object) -> str:
     needs_detaching = getattr(value, "requires_grad", False) is True
     advice = "; give its .detach().numpy()" if needs_detaching else "; give its .numpy()"
     return f"{advice}, or its .item()" if getattr(value, "shape", None) == () else advice
+
+
+def advise_text(value: object) -> str:
+    """Say how a date, a time or a path becomes text; nothing of other values."""
+    # The type itself: an object may raise anything when it is asked for an attribute.
+    kind = type(value)
+    if issubclass(kind, np.generic | np.ndarray) and np.asarray(value).dtype.kind in "mM":
+        return "; give its .astype(str)"
+    if issubclass(kind, datetime.date | datetime.time):
+        return "; give its .isoformat()"
+    if issubclass(kind, datetime.timedelta):
+        return "; give its .total_seconds()"
+    return "; give str() of it" if issubclass(kind, PurePath) else ""
 
 
 def outline(value: object) -> str:

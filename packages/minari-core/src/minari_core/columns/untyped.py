@@ -32,7 +32,7 @@ from minari_core.columns.nested import MaskedColumn, StructColumn
 from minari_core.columns.variable import BytesColumn, JsonColumn, RaggedColumn, TextColumn
 from minari_core.errors import DataError
 from minari_core.json_values import is_plain_key, to_json_text
-from minari_core.messages import format_value
+from minari_core.messages import advise_text, format_value
 
 _IMMUTABLE = frozenset({float, int, bool, complex, str, bytes, type(None)})
 # A schema is read back recursively, so what is nested deeper is kept as JSON.
@@ -54,8 +54,8 @@ def _explain_refusal(value: object) -> str:
     if issubclass(kind, np.ma.MaskedArray):
         return "an array of which only a part is masked"
     if issubclass(kind, np.ndarray):
-        return f"an array of {format_value(np.asarray(value).dtype)}"
-    return f"a value of type {kind.__name__}"
+        return f"an array of {format_value(np.asarray(value).dtype)}{advise_text(value)}"
+    return f"a value of type {kind.__name__}{advise_text(value)}"
 
 
 def freeze(value: object, within: tuple[int, ...] = ()) -> object:
@@ -267,7 +267,8 @@ def _keep_json(values: Sequence[object], where: str, dropped: dict[str, str]) ->
             kept.append(value)
         except DataError as error:
             inside = _find_unstorable(value)
-            dropped.setdefault(where, inside.reason if inside else str(error))
+            told = str(error).removeprefix(f"{where}: ")
+            dropped.setdefault(where, inside.reason if inside else told)
             kept.append(None)
     return kept
 

@@ -30,7 +30,7 @@ from minari_core.environments.space_json import space_to_json
 from minari_core.errors import MetadataError
 from minari_core.formats.columnar.manifest import normalize_metadata
 from minari_core.json_values import JsonValue
-from minari_core.messages import format_value, warn_caller
+from minari_core.messages import advise_text, format_value, warn_caller
 
 _WORTH_SAYING = ("algorithm_name", "author", "author_email", "code_permalink")
 
@@ -168,7 +168,7 @@ def _write_spec(spec: EnvSpec | None, key: str) -> str | None:
 
 def _check_text(name: str, value: object) -> str | None:
     if value is not None and not isinstance(value, str):
-        raise MetadataError(f"{name} is {value!r}, not text")
+        raise MetadataError(f"{name} is {value!r}, not text{advise_text(value)}")
     return value
 
 

@@ -108,8 +108,8 @@ def _check_kept(number: int, change: Change) -> None:
     except DataError as error:
         raise MetadataError(f"episode {number}: {error}") from error
     if dropped:
-        told = "; ".join(f"{name} is {reason}" for name, reason in dropped.items())
+        told = "; ".join(f"{name} ({reason})" for name, reason in dropped.items())
         raise MetadataError(
-            f"episode {number}: {told}, which metadata cannot hold; give text, numbers, booleans, "
+            f"episode {number}: metadata cannot hold {told}; give text, numbers, booleans, "
             "arrays of numbers, lists or dicts"
         )

@@ -122,7 +122,7 @@ def normalize_metadata(metadata: Mapping[str, object]) -> dict[str, JsonValue]:
             checked[key] = json.loads(json.dumps(to_plain_json(value, key), allow_nan=False))
         except (ValueError, RecursionError) as error:
             raise MetadataError(
-                f"metadata {error}; give text, numbers, booleans, lists or dicts"
+                f"metadata {error}; metadata are text, numbers, booleans, lists or dicts"
             ) from error
     return checked
 
