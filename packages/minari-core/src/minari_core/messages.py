@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import PurePath
 from typing import TypeAlias
 
 # contextlib runs the end of a transaction.
@@ -103,6 +101,12 @@ def advise_array(value: object) -> str:
 
 def advise_text(value: object) -> str:
     """Say how a date, a time or a path becomes text; nothing of other values."""
+    # Few messages need these.
+    import datetime
+    from pathlib import PurePath
+
+    import numpy as np
+
     # The type itself: an object may raise anything when it is asked for an attribute.
     kind = type(value)
     if issubclass(kind, np.generic | np.ndarray) and np.asarray(value).dtype.kind in "mM":
