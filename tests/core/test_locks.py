@@ -23,7 +23,14 @@ from minari_core import locks
 from minari_core.errors import DatasetBusyError
 from minari_core.files import LOCK_NAME, lock_dataset
 from minari_core.local.staging import look_abandoned
-from minari_core.locks import FileLock, is_free, locate_held, read_holder, read_holders
+from minari_core.locks import (
+    FileLock,
+    identify_self,
+    is_free,
+    locate_held,
+    read_holder,
+    read_holders,
+)
 
 posix = pytest.mark.skipif(os.name != "posix", reason="Windows locks every file")
 linux = pytest.mark.skipif(
@@ -436,3 +443,13 @@ def test_what_is_taken_up_while_it_is_looked_at_is_not_left(tmp_path: Path) -> N
     with pytest.raises(DatasetBusyError, match="in use by another process"), look():
         assert other.acquire()
     other.release()
+
+
+@linux
+def test_a_holder_says_when_its_process_started() -> None:
+    own = identify_self()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as later:
+        other = Path(f"/proc/{later.pid}/stat").read_text().rpartition(")")[2].split()[19]
+        later.communicate(b"\n")
+    # In ticks since the start of the system.
+    assert 0 < int(own.started) < int(other)

@@ -102,6 +102,16 @@ def test_a_storage_has_the_methods_that_it_had(data_format: str) -> None:
     assert len(minari.MinariDataset(storage.data_path)) == 4
 
 
+def test_the_environment_that_the_spaces_of_a_storage_are_taken_from_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[object] = []
+    kind = type(gymnasium.make("CartPole-v1").unwrapped)
+    monkeypatch.setattr(kind, "close", lambda env: closed.append(env))
+    MinariStorage.new(tmp_path / "data", env_spec=gymnasium.spec("CartPole-v1"))
+    assert len(closed) == 1
+
+
 def test_a_storage_is_made_and_read_by_its_folder(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     made = MinariStorage.new(folder, env_spec=gymnasium.spec("CartPole-v1"))

@@ -17,6 +17,7 @@ from minari_core import (
 )
 from minari_core.datasets.dataset import get_raw_storage
 from minari_core.errors import (
+    DatasetExistsError,
     IncompatibleDatasetsError,
 )
 from minari_core.testing import simple_episode
@@ -79,6 +80,15 @@ def test_what_cannot_be_combined_is_refused_by_what_differs(datasets_root: Path)
     with pytest.raises(IncompatibleDatasetsError, match="nothing"):
         combine_datasets([], "tests/all-v0")
     assert not (datasets_root / "tests" / "all-v0").exists()
+
+
+def test_an_id_that_is_taken_is_refused_before_anything_is_read() -> None:
+    first = create()
+    other = create("tests/other-v0")
+    shard = next(Path(str(other.spec.data_path)).glob("*.h5"))
+    shard.unlink()
+    with pytest.raises(DatasetExistsError, match="tests/numbers-v0"):
+        combine_datasets([first, other], "tests/numbers-v0", data_format="hdf5")
 
 
 def test_datasets_to_combine_may_come_from_an_iterator() -> None:

@@ -241,6 +241,14 @@ def test_a_path_that_only_the_data_names_is_not_passed_on_unless_it_is_trusted(
         del gymnasium.registry[id]
 
 
+def test_only_the_values_under_a_name_of_files_are_files(argued: str) -> None:
+    with pytest.raises(EnvironmentNotRecoverableError) as raised:
+        recover_environment(EnvSpec(argued, kwargs={"pair": {"left": {"right": 1}}}))
+    assert not isinstance(raised.value, UntrustedEnvironmentError)
+    with pytest.raises(UntrustedEnvironmentError, match="'left'"):
+        recover_environment(EnvSpec(argued, kwargs={"pair": {"xml_file": {"right": "left"}}}))
+
+
 def test_text_that_is_no_path_is_passed_on(argued: str) -> None:
     texts = [
         "",

@@ -53,12 +53,19 @@ class TakingPart(MemoryStorage):
         return range(first, self.total_episodes)
 
 
+class Keeping(MemoryStorage):
+    def update_episode_metadata(self, metadatas: Any, episode_indices: Any = None) -> None:
+        kept = [{k: v for k, v in each.items() if v is not None} for each in metadatas]
+        super().update_episode_metadata(kept, episode_indices)
+
+
 PROMISES: dict[type[MemoryStorage], str] = {
     Sorting: "test_episodes_are_read_in_the_order_of_their_indices",
     Sharing: "test_copies_can_be_written_to",
     Forgetting: "test_what_is_said_of_an_episode_comes_back",
     Wrapping: "test_an_index_outside_is_refused",
     Miscounting: "test_an_empty_storage_has_nothing",
+    Keeping: "test_none_takes_a_value_away",
     TakingPart: "test_an_append_that_fails_adds_nothing",
 }
 

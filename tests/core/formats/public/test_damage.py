@@ -235,6 +235,16 @@ def test_a_seed_that_is_no_whole_number_is_told(tmp_path: Path, seed: float) -> 
         list(load_dataset("damaged-v0").storage.read_episode_metadata([1]))
 
 
+@pytest.mark.parametrize("name", ["actions", "rewards"])
+@pytest.mark.parametrize("value", [np.array([b"1", b"2", b"3"]), np.float64(1)])
+def test_what_is_no_array_of_numbers_is_told(tmp_path: Path, name: str, value: Any) -> None:
+    with h5py.File(stored(tmp_path, "hdf5") / "main_data.hdf5", "a") as file:
+        del file[f"episode_1/{name}"]
+        file[f"episode_1/{name}"] = value
+    with pytest.raises(DatasetDamagedError, match=rf"{name} (is|are) .*of shape \("):
+        list(load_dataset("damaged-v0"))
+
+
 @pytest.mark.parametrize("data_format", ["hdf5", "arrow"])
 @pytest.mark.parametrize("steps", [3.5, 3.0, "3", True])
 def test_a_length_that_is_no_whole_number_is_found(

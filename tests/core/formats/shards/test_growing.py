@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +11,27 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from minari_core import DataError, EpisodeBuffer
+from minari_core import DataError, DatasetWriteError, EpisodeBuffer
 from minari_core.episodes.shard_data import ShardData
 from minari_core.episodes.stream import encode_shards
 from minari_core.formats.shards.reader import open_shard
-from minari_core.formats.shards.writer import GrowingShard
+from minari_core.formats.shards.writer import GrowingShard, write_shard
 
 SPACE: spaces.Tuple[Any] = spaces.Tuple(
     [spaces.Box(-9, 9, (2,), np.float32), spaces.Box(0, 9, (0,), np.int64)]
 )
 STEPS = (3, 1, 4)
+
+
+def test_a_shard_that_cannot_be_made_is_an_error_that_names_it(tmp_path: Path) -> None:
+    data = next(parts())
+    writes: tuple[Callable[[], object], ...] = (
+        lambda: write_shard(tmp_path / "gone", data, 0),
+        lambda: GrowingShard(tmp_path / "gone", data.schema, (1, 1, 1)),
+    )
+    for write in writes:
+        with pytest.raises(DatasetWriteError, match=r"could not write shard .*gone"):
+            write()
 
 
 def parts() -> Iterator[ShardData]:

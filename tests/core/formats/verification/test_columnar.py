@@ -600,7 +600,7 @@ def other_schema(file: h5py.File) -> None:
         (external_link, "rewards", "external link to '/secret' in '/etc/passwd'"),
         (soft_link, "rewards", "soft link to '/actions'"),
         (external_group, "observations/speed", "external link to '/observations'"),
-        (external_storage, "rewards", "stored outside"),
+        (external_storage, "rewards", "stored outside, in b'/etc/hostname'"),
         (extra_array, "observations/planted", "not in the manifest"),
         (extra_link, "infos/planted", "external link to '/' in '/etc/passwd'"),
         (circle, "observations/again", "not in the manifest"),

@@ -61,8 +61,12 @@ def problems() -> list[tuple[str, str | None, int | None, str]]:
 
 @pytest.mark.parametrize("data_format", FORMATS)
 def test_a_sound_dataset_has_no_problem(tmp_path: Path, data_format: str) -> None:
-    stored(tmp_path, data_format)
+    data = stored(tmp_path, data_format)
     assert problems() == []
+    files = [each for each in data.rglob("*") if each.is_file() and each.name != "metadata.json"]
+    report = verify_dataset("public-v0")
+    assert report.files == len(files)
+    assert report.nbytes == sum(each.stat().st_size for each in files)
 
 
 @pytest.mark.parametrize(
