@@ -15,6 +15,7 @@ from gymnasium import spaces
 
 import minari
 from minari import EpisodeBuffer
+from minari.replay.replaying import Trust
 from minari.viewer.server import serve
 
 if TYPE_CHECKING:
@@ -90,11 +91,13 @@ def open_page(
     said: list[str] = []
     with ExitStack() as stack:
 
-        def open_page(shown: minari.MinariDataset | Path, **options: object) -> Page:
+        def open_page(
+            shown: minari.MinariDataset | Path, trust: Trust | None = None, **options: object
+        ) -> Page:
             if isinstance(shown, Path):
                 address = shown.as_uri()
             else:
-                address = stack.enter_context(serve(shown))
+                address = stack.enter_context(serve(shown, trust=trust))
             options = {"viewport": {"width": 1300, "height": 900}, **options}
             context = browser.new_context(**options)
             stack.callback(context.close)

@@ -86,7 +86,7 @@ def register() -> Iterator[None]:
     try:
         yield
     finally:
-        del gym.registry[NAME]
+        gym.registry.pop(NAME, None)
 
 
 def record(

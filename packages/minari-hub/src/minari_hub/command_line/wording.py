@@ -46,6 +46,9 @@ _WORDS = (
     (r"give observation_space and action_space, or another env\b", "give another --env"),
     (r"the environment, the policy or a step_data_callback\b", "the environment or the policy"),
     (r", or None\b", ", or leave it out"),
+    (r"\b([Pp]ass|give) trust_entry_point=True\b", r"\1 --trust-entry-point"),
+    (r"\b([Pp]ass|give) trust_paths=True\b", r"\1 --trust-paths"),
+    (r"\bskip_wrappers=\[?'([^']*)'\]? to leave it out", r"--skip-wrapper \1 to leave it out"),
     (r"\bstep_infos=\(\)", "--no-step-infos"),
     (r"\bstep_infos names\b", "--step-info names"),
     (

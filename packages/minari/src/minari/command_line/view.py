@@ -9,8 +9,14 @@ from urllib.parse import urlsplit
 import typer
 
 import minari_core
+from minari.command_line.trust import (
+    SkipWrapperOption,
+    TrustEntryPointOption,
+    TrustPathsOption,
+)
 from minari_hub.command_line.options import complete_local_ids
 from minari_hub.command_line.terminal import say
+from minari_hub.command_line.wording import translate_advice
 
 
 def view(
@@ -29,15 +35,20 @@ def view(
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Print the address, and open nothing.")
     ] = False,
+    trust_entry_point: TrustEntryPointOption = False,
+    trust_paths: TrustPathsOption = False,
+    skip_wrapper: SkipWrapperOption = None,
 ) -> None:
     """Show a dataset in the browser.
 
-    A page with its episodes, which can be sorted, filtered, plotted and played. It is served on
-    this machine only, until Ctrl-C.
+    A page with its episodes, which can be sorted, filtered, plotted and played; those without
+    images by a replay in their environment. It is served on this machine only, until Ctrl-C.
     """
+    from minari.replay.replaying import Trust
     from minari.viewer.server import serve
 
-    with serve(minari_core.load_dataset(name), port) as address:
+    trust = Trust(trust_entry_point, trust_paths, skip_wrapper or ())
+    with serve(minari_core.load_dataset(name), port, trust, translate_advice) as address:
         try:
             _wait_for_interrupt(address, opens_browser=not no_browser)
         except KeyboardInterrupt:

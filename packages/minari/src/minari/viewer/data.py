@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,8 +16,10 @@ import numpy.typing as npt
 
 from minari.checks.checking import check_dataset
 from minari.distributions.distribution import compute_distribution
+from minari.replay.replaying import Trust
 from minari.viewer.columns import EpisodeColumn, choose_kind, to_text, to_texts
 from minari.viewer.listing import EpisodeList
+from minari.viewer.replays import EpisodeReplays
 from minari_core import EpisodeData, MinariDataset
 from minari_core.columns import AXES
 from minari_core.datasets.dataset import get_raw_storage
@@ -30,11 +32,14 @@ from minari_core.storage.base import slice_rows
 Numbers: TypeAlias = npt.NDArray[np.float64]
 ROLES = ("observations", "actions", "rewards", "infos", "extras")
 """The column groups that the page plots, in its order; how an episode ended is in the list."""
+REPLAY = "replay"
+"""The column of the frames of a replay, which is none of the dataset's."""
 MOST_BUCKETS = 4096
 """The most points of a line that one answer holds."""
 _ELEMENTS_AT_ONCE = 1 << 20
 _MOST_COLUMNS_KEPT = 64
 _MOST_EPISODES_KEPT = 2
+_MOST_FRAME_NBYTES = 1 << 25
 _MOST_SAMPLED = 64
 _MOST_ELEMENTS = 256
 _SHOWN_APART = frozenset(
@@ -54,11 +59,18 @@ _DISTRIBUTED = frozenset({"observations", "actions", "rewards"})
 class PageData:
     """The data of the page of one dataset or view; positions of episodes count from 0 in it."""
 
-    def __init__(self, dataset: MinariDataset) -> None:
+    def __init__(
+        self,
+        dataset: MinariDataset,
+        trust: Trust | None = None,
+        words: Callable[[object], str] = str,
+    ) -> None:
         """Read what the list of episodes needs at once.
 
         Args:
             dataset: A dataset or view.
+            trust: What of its environment spec is run by replays; what is registered if None.
+            words: Says what an error advises in the words of whoever sees the page.
         """
         self._dataset = dataset
         self._storage = get_raw_storage(dataset)
@@ -70,6 +82,8 @@ class PageData:
         self.episodes = EpisodeList(dataset)
         """The list of the episodes."""
         self._indices = self.episodes.indices
+        self.replays = EpisodeReplays(dataset, trust or Trust(), words)
+        """The replays that were asked for."""
 
     def describe(self) -> JsonObject:
         """Describe the dataset: what it says of itself, and how to load it."""
@@ -206,20 +220,32 @@ class PageData:
         start, stop = max(start, 0), min(stop, column.rows)
         return self._read_texts(column, position, start, max(stop, start), elements)
 
+    def describe_replay(
+        self, position: int, *, start: bool = False, cancel: bool = False
+    ) -> JsonObject:
+        """Describe the replay of an episode; see `EpisodeReplays.describe`."""
+        (entry,) = self._storage.read_episode_metadata([self._get_index(position)])
+        return self.replays.describe(entry.id, entry.seed, start=start, cancel=cancel)
+
     def read_frames(self, position: int, path: str, start: int, stop: int) -> tuple[bytes, int]:
         """Read images as raw bytes, row by row, with 1, 3 or 4 channels last.
 
         Args:
             position: The position of the episode.
-            path: A column of images.
+            path: A column of images, or `REPLAY`.
             start: The first row.
-            stop: The last row + 1.
+            stop: The last row + 1; where that is much, fewer rows are read.
 
         Returns:
             The bytes of the frames one after another, and the number of frames.
         """
+        if path == REPLAY:
+            replay = self.replays.get(self._get_index(position))
+            stop = min(stop, len(replay), start + _count_frames(replay.shape[1:]))
+            frames = replay.read(start, max(stop, start))
+            return frames.tobytes(), len(frames)
         column = self._get_column(position, path)
-        start, stop = max(start, 0), min(stop, column.rows)
+        stop = min(stop, column.rows, start + _count_frames(column.shape))
         rows = np.asarray(self._read_rows(column, position, start, max(stop, start)))
         return np.ascontiguousarray(rows).tobytes(), len(rows)
 
@@ -359,6 +385,11 @@ class PageData:
         numbers = np.ma.filled(np.ma.asarray(rows).astype(np.float64), np.nan)
         flat: Numbers = numbers.reshape(len(rows), int(np.prod(column.shape)))
         return np.where(np.isfinite(flat), flat, np.nan)
+
+
+def _count_frames(shape: tuple[int, ...]) -> int:
+    """Return how many frames one answer holds at the most."""
+    return max(_MOST_FRAME_NBYTES // max(int(np.prod(shape)), 1), 1)
 
 
 def _describe_fact(value: JsonValue) -> str:

@@ -11,6 +11,7 @@ request                                 answer
 ``/series?position=…&column=…``         a column of numbers, thinned out, as float64
 ``/values?position=…&step=…``           the exact values at a step, as JSON
 ``/frames?position=…&column=…``         images, as their raw bytes
+``/replay?position=…&start=true``       a replay, whose frames are the column ``replay``, as JSON
 ``/distributions``, ``/columns``        how numbers are distributed, as JSON
 ``/checks?start=true``                  what the checks of the content have found, as JSON
 ======================================  ==========================================================
@@ -116,6 +117,13 @@ class Protocol:
                 self._data.read_values(given.number("position"), given.number("step"))
             ),
             "/frames": self._send_frames,
+            "/replay": lambda given: _send_json(
+                self._data.describe_replay(
+                    given.number("position"),
+                    start=given.text("start", "") == "true",
+                    cancel=given.text("cancel", "") == "true",
+                )
+            ),
             "/distributions": lambda _: _send_json(self._data.describe_distributions()),
             "/columns": lambda _: _send_json(self._data.describe_columns()),
             "/checks": lambda given: _send_json(
@@ -151,10 +159,10 @@ class Protocol:
     def _answer(self, method: str, target: str, headers: Mapping[str, str]) -> Response:
         if headers.get("host") not in self._hosts:
             raise _RequestError(421, "this server answers at 127.0.0.1 only")
-        self._refuse_strangers(headers)
+        path, _, query = target.partition("?")
+        self._refuse_strangers(path, headers)
         if method != "GET":
             raise _RequestError(405, "only GET is answered")
-        path, _, query = target.partition("?")
         given = _Parameters(parse_qs(query, keep_blank_values=True))
         token = given.text("token", "")
         if path == "/" and token:
@@ -171,13 +179,14 @@ class Protocol:
             raise _RequestError(404, "there is nothing here")
         return answer(given)
 
-    def _refuse_strangers(self, headers: Mapping[str, str]) -> None:
-        """Refuse what a page of another server asks for."""
+    def _refuse_strangers(self, path: str, headers: Mapping[str, str]) -> None:
+        """Refuse what a page of another server asks for; it may link to the page alone."""
         origin = headers.get("origin")
         site = headers.get("sec-fetch-site", "none")
-        is_navigation = headers.get("sec-fetch-mode") == "navigate"
+        # What begins checks or a replay must not be begun by a link or a frame of elsewhere.
+        is_link = path == "/" and headers.get("sec-fetch-mode") == "navigate"
         is_foreign = origin is not None and origin not in {f"http://{host}" for host in self._hosts}
-        if is_foreign or (site not in ("none", "same-origin") and not is_navigation):
+        if is_foreign or (site not in ("none", "same-origin") and not is_link):
             raise _RequestError(403, "another page has no business here")
 
     def _take_token(self, token: str) -> Response:

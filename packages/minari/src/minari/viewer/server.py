@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from minari.replay.replaying import Trust
 from minari.viewer.data import PageData
 from minari.viewer.protocol import Protocol
 from minari_core import MinariDataset
@@ -50,12 +51,19 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve(dataset: MinariDataset, port: int = 0) -> Iterator[str]:
+def serve(
+    dataset: MinariDataset,
+    port: int = 0,
+    trust: Trust | None = None,
+    words: Callable[[object], str] = str,
+) -> Iterator[str]:
     """Serve the page of a dataset while the block runs.
 
     Args:
         dataset: A dataset or view.
         port: The port; any that is free if 0.
+        trust: What of the dataset's environment spec is run by replays; what is registered if None.
+        words: Says what an error advises in the words of whoever sees the page.
 
     Yields:
         The address to open, with the token that it needs.
@@ -70,7 +78,7 @@ def serve(dataset: MinariDataset, port: int = 0) -> Iterator[str]:
         raise ViewerError(
             f"port {port} cannot be used ({error}); give another one, or 0 for any that is free"
         ) from error
-    data = PageData(dataset)
+    data = PageData(dataset, trust, words)
     server.protocol = Protocol(data, server.server_port)
     thread = threading.Thread(target=server.serve_forever, name="minari-view", daemon=True)
     thread.start()
@@ -81,15 +89,23 @@ def serve(dataset: MinariDataset, port: int = 0) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+        data.replays.close()
 
 
 def view_dataset(
-    dataset: MinariDataset, *, port: int = 0, open_browser: bool = True
+    dataset: MinariDataset,
+    *,
+    port: int = 0,
+    open_browser: bool = True,
+    trust_entry_point: bool = False,
+    trust_paths: bool = False,
+    skip_wrappers: Collection[str] = (),
 ) -> DatasetView:
     """Show a dataset on a page in the browser.
 
-    The page lists the episodes and plays them. It is served on this machine only, until the
-    returned object is closed or the process ends.
+    The page lists the episodes and plays them. Those without images are replayed in their
+    environment when somebody asks for it, if that environment is registered here. The page is
+    served on this machine only, until the returned object is closed or the process ends.
 
     Args:
         dataset: A dataset or view.
@@ -97,6 +113,9 @@ def view_dataset(
         open_browser: Open the page in the browser. If False, open `DatasetView.address` by hand;
             from another machine through a tunnel, as ``ssh -L 8000:127.0.0.1:8000 HOST`` makes it
             for port 8000.
+        trust_entry_point: As for `MinariDataset.recover_environment`, in replays.
+        trust_paths: The same.
+        skip_wrappers: The same.
 
     Returns:
         What has the address, and is closed to stop serving.
@@ -109,7 +128,7 @@ def view_dataset(
         >>> with minari.view_dataset(dataset, open_browser=False) as view:  # doctest: +SKIP
         ...     print(view.address)
     """
-    view = DatasetView(dataset, port)
+    view = DatasetView(dataset, port, Trust(trust_entry_point, trust_paths, skip_wrappers))
     if open_browser:
         webbrowser.open(view.address)
     return view
@@ -118,10 +137,10 @@ def view_dataset(
 class DatasetView:
     """The page of a dataset, which is served until this is closed."""
 
-    def __init__(self, dataset: MinariDataset, port: int = 0) -> None:
+    def __init__(self, dataset: MinariDataset, port: int = 0, trust: Trust | None = None) -> None:
         """Begin to serve; see `view_dataset`."""
         self._serving = ExitStack()
-        self.address = self._serving.enter_context(serve(dataset, port))
+        self.address = self._serving.enter_context(serve(dataset, port, trust))
         """The address to open, with the token that it needs."""
 
     def __repr__(self) -> str:

@@ -5,6 +5,7 @@
 const ROW_HEIGHT = 24;
 const ROWS_AT_ONCE = 100;
 const FRAMES_AT_ONCE = 32;
+const CHUNK_BYTES = 8e6;
 const CHUNKS_KEPT = 12;
 const SHOWN_DIMS = 8;
 const WIDTH = 1000;
@@ -439,7 +440,10 @@ class Screen {
     this.episode = episode;
     this.column = column;
     this.chunks = new Map();
-    const [height, width] = column.shape;
+    const [height, width, channels = 1] = column.shape;
+    const most = Math.floor(CHUNK_BYTES / (height * width * channels));
+    // A page in one file has them in chunks of a fixed number.
+    this.count = content ? FRAMES_AT_ONCE : Math.max(1, Math.min(FRAMES_AT_ONCE, most));
     this.canvas = make("canvas", { width, height });
     const scale = Math.max(1, Math.min(4, Math.floor(320 / Math.max(width, height))));
     this.canvas.style.width = `${width * scale}px`;
@@ -451,7 +455,7 @@ class Screen {
   }
 
   fetchChunk(number) {
-    const start = number * FRAMES_AT_ONCE;
+    const start = number * this.count;
     if (start >= this.column.rows || this.chunks.has(number)) return;
     const { episode, column } = this;
     const loading = source
@@ -459,7 +463,7 @@ class Screen {
         position: episode.position,
         column: column.path,
         start,
-        count: FRAMES_AT_ONCE,
+        count: this.count,
       })
       .then(({ buffer }) => {
         if (this.chunks.get(number) !== loading) return;
@@ -480,19 +484,25 @@ class Screen {
   /** Whether the frame of the present step is on the canvas. */
   draw() {
     // A page in one file may have every second frame only, or every third.
-    const { rows, stride = 1 } = this.column;
+    const { rows, stride = 1, isReplay } = this.column;
+    const every = stride > 1 ? `, every ${stride} steps` : "";
+    const isMissing = this.episode.step >= rows * stride;
+    this.caption.textContent = `${this.column.path}${every}${isMissing ? ", no image of this step" : ""}`;
+    if (isReplay && isMissing) {
+      // From here on a replay would show something else than what was recorded.
+      this.context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+      this.canvas.dataset.step = "none";
+      return true;
+    }
     const row = Math.min(Math.floor(this.episode.step / stride), rows - 1);
-    const number = Math.floor(row / FRAMES_AT_ONCE);
+    const number = Math.floor(row / this.count);
     this.fetchChunk(number);
     this.fetchChunk(number + 1);
-    const every = stride > 1 ? `, every ${stride} steps` : "";
-    const isMissing = this.episode.step >= (rows - 1) * stride + stride;
-    this.caption.textContent = `${this.column.path}${every}${isMissing ? ", no image of this step" : ""}`;
     const chunk = this.chunks.get(number);
     if (!(chunk instanceof Uint8Array)) return false;
     const [height, width, channels = 1] = this.column.shape;
     const pixels = this.image.data;
-    let from = (row % FRAMES_AT_ONCE) * height * width * channels;
+    let from = (row % this.count) * height * width * channels;
     for (let to = 0; to < pixels.length; to += 4, from += channels) {
       pixels[to] = chunk[from];
       pixels[to + 1] = chunk[channels > 1 ? from + 1 : from];
@@ -502,6 +512,43 @@ class Screen {
     this.context.putImageData(this.image, 0, 0);
     this.canvas.dataset.step = row * stride;
     return true;
+  }
+}
+
+/** A replay, which the server makes when it is asked for; then it is played as images are. */
+class Replay {
+  constructor(episode) {
+    this.episode = episode;
+    this.button = make("button", { type: "button", hidden: true });
+    this.text = make("span", { role: "status" });
+    this.element = make("p", { className: "replay" }, this.button, this.text);
+    this.button.addEventListener("click", () =>
+      this.ask({ [this.state === "running" ? "cancel" : "start"]: true }),
+    );
+  }
+
+  async ask(wish = {}) {
+    clearTimeout(this.timer);
+    try {
+      const known = await source.askJson("/replay", { position: this.episode.position, ...wish });
+      if (this.episode.isGone || this.state === "done") return;
+      this.show(known);
+      if (known.state === "running") this.timer = setTimeout(() => this.ask(), 300);
+    } catch (error) {
+      tell(error);
+    }
+  }
+
+  show({ state, text, done, total, shape }) {
+    this.state = state;
+    const isRunning = state === "running";
+    this.button.hidden = state === "impossible" || state === "done";
+    this.button.textContent = isRunning ? "Cancel" : "Replay";
+    const share = total ? `, ${Math.floor((100 * done) / total)} %` : "";
+    this.text.textContent = isRunning ? `replaying in the environment${share}` : text;
+    if (state !== "done" || !shape[0]) return;
+    const [rows, ...rest] = shape;
+    this.episode.addScreen({ path: "replay", shape: rest, rows, isReplay: true });
   }
 }
 
@@ -521,6 +568,14 @@ class Episode {
     this.plots = description.columns
       .filter((column) => column.kind !== "image")
       .map((column) => new Plot(this, column));
+    this.replay = this.screens.length || content ? null : new Replay(this);
+  }
+
+  addScreen(column) {
+    const screen = new Screen(this, column);
+    this.screens.push(screen);
+    find("screens").prepend(screen.element);
+    screen.draw();
   }
 
   show() {
@@ -537,8 +592,11 @@ class Episode {
     if (!description.final_observation_known) facts.push("final observation unknown");
     for (const [key, value] of Object.entries(description.metadata)) facts.push(`${key} ${value}`);
     find("facts").textContent = facts.join(" · ");
-    find("player").hidden = !this.screens.length;
     find("screens").replaceChildren(...this.screens.map((screen) => screen.element));
+    if (this.replay) {
+      find("screens").append(this.replay.element);
+      this.replay.ask();
+    }
     find("plots").replaceChildren(...this.plots.map((plot) => plot.element));
     find("step").max = this.length;
     this.filterColumns();
