@@ -12,7 +12,10 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from zlib import decompress
+
+from gallery import write_gallery
 
 import minari
 import minari_collect
@@ -28,6 +31,9 @@ PACKAGES = (minari, minari_collect, minari_core, minari_hub)
 
 def main() -> None:
     stage_pages()
+    with TemporaryDirectory() as folder:
+        os.environ |= {"MINARI_DATASETS_PATH": folder, "MINARI_CACHE_PATH": f"{folder}/.cache"}
+        write_gallery(PAGES / "gallery")
     subprocess.run(
         [Path(sys.executable).with_name("zensical"), "build", "--strict", "--clean"],
         cwd=STAGE,

@@ -87,6 +87,31 @@ def test_every_page_fits_its_screen_and_asks_no_other_host(
     context.close()
 
 
+def test_each_dataset_of_the_gallery_is_shown_by_a_file_alone(
+    site: Path, address: str, browser: Browser
+) -> None:
+    shown = sorted({*(site / "gallery").glob("*.html")} - {site / "gallery" / "index.html"})
+    assert len(shown) == 10
+    overview = (site / "gallery" / "index.html").read_text(encoding="utf-8")
+    page = browser.new_page(viewport=PHONE)
+    said: list[str] = []
+    asked: set[str] = set()
+    page.on("console", lambda message: said.append(f"{page.url}: {message.text}"))
+    page.on("pageerror", lambda error: said.append(f"{page.url}: {error}"))
+    page.on("request", lambda request: asked.add(urlsplit(request.url).scheme))
+
+    for file in shown:
+        assert f"{file.stem}.html" in overview
+        assert (site / "gallery" / f"{file.stem}.png").stat().st_size > 500
+        page.goto(file.as_uri())
+        page.wait_for_selector("#plots[data-step]")
+        assert f"gallery/{file.stem}-v0" in page.title()
+
+    assert asked <= {"file", "blob", "data"}
+    assert said == []
+    page.close()
+
+
 def test_a_name_is_found_by_the_search(address: str, browser: Browser) -> None:
     page = browser.new_page()
     page.goto(f"{address}/")
