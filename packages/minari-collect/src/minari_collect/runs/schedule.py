@@ -5,15 +5,22 @@ It knows no executor and no file, so a run of a thousand workers can be played t
 
 from __future__ import annotations
 
+import math
 from bisect import bisect
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from minari_collect.runs.lengths import EpisodeLengths
 from minari_collect.workers.messages import Failure, TaskOutput
 
 _TASKS_PER_WORKER = 8
 _MOST_EPISODES = 10_000
+# Of a number of steps, a worker has first one task to learn from, and then others, of which the
+# last are smaller; together these are about as many as the tasks of a number of episodes.
+_LARGE_TASKS_PER_WORKER = 5
+_EPISODES_TO_LEARN_FROM = 16
+_TOLERATED = 0.01
 _HOPELESS_FAILURES = 20
 # A worker whose disk is full comes back for more long before the others have finished.
 _WORKERS_PER_ATTEMPT = 4
@@ -77,10 +84,20 @@ class Schedule:
         # The first episode that is missing, and the steps up to there.
         self._prefix = (0, 0)
         self._failed_in_a_row = 0
-        self.steps = 0
+        self._lengths = EpisodeLengths()
+        # The episodes that are given out and not collected, and the steps of those before the next.
+        self._open = 0
+        self._steps_before = 0
+
+    @property
+    def steps(self) -> int:
         """Number of collected steps."""
-        self.episodes = 0
+        return self._lengths.steps
+
+    @property
+    def episodes(self) -> int:
         """Number of collected episodes."""
+        return self._lengths.episodes
 
     @property
     def outputs(self) -> list[TaskOutput]:
@@ -124,15 +141,16 @@ class Schedule:
             again = self._again.popleft()
             if any(episode not in self._settled for episode in range(again.first, again.stop)):
                 return again
-        if in_flight and self.total_steps is not None and self.steps >= self.total_steps:
-            # Only what is being collected is missing, so anything more would be too much.
-            return None
         while self._next in self._outputs:
+            self._steps_before += self._outputs[self._next].steps
             self._next = self._outputs[self._next].stop
         if self.total_episodes is not None and self._next >= self.total_episodes:
             return None
         first = self._next
-        stop = first + self._choose_size()
+        size = self._choose_size(in_flight)
+        if size == 0:
+            return None
+        stop = first + size
         if self.total_episodes is not None:
             stop = min(stop, self.total_episodes)
         # An output that an earlier run has left is not collected again.
@@ -141,6 +159,7 @@ class Schedule:
         if self._left:
             stop = min(stop, self._left[-1])
         self._next = stop
+        self._open += stop - first
         return Range(first, stop)
 
     def add_results(
@@ -164,8 +183,10 @@ class Schedule:
                 continue
             self._firsts.insert(index, output.first)
             self._outputs[output.first] = output
-            self.steps += output.steps
-            self.episodes += output.stop - output.first
+            self._lengths.add(output.stop - output.first, output.steps)
+            if output.first < self._next:
+                self._open -= output.stop - output.first
+                self._steps_before += output.steps
             self._failed_in_a_row = 0
             tried = range(output.first, output.stop)
             self._settled.update(e for e in self._attempts if e in tried)
@@ -222,6 +243,7 @@ class Schedule:
         if attempts < self._max_attempts * _WORKERS_PER_ATTEMPT:
             return True
         self._failures[failure.episode] = failure
+        self._open -= failure.episode < self._next
         self._settled.add(failure.episode)
         self._failed_in_a_row += 1
         return False
@@ -252,18 +274,45 @@ class Schedule:
                 return output.stop
         return None
 
-    def _choose_size(self) -> int:
+    def _choose_size(self, in_flight: int) -> int:
+        """Choose how many episodes the next task has; 0 to wait for what is being collected."""
+        if self.total_steps is not None:
+            return self._choose_size_of_steps(self.total_steps, in_flight)
         if self._size is not None:
             return self._size
-        tasks = self._workers * _TASKS_PER_WORKER
-        if self.total_episodes is not None:
-            size = -(-self.total_episodes // tasks)
-        elif self.episodes == 0 or self.total_steps is None:
-            size = 1
-        else:
-            left = max(self.total_steps - self.steps, 0) * self.episodes / max(self.steps, 1)
-            size = int(left / tasks) + 1
+        size = -(-(self.total_episodes or 0) // (self._workers * _TASKS_PER_WORKER))
         return max(self._num_envs, min(size, _MOST_EPISODES))
+
+    def _choose_size_of_steps(self, total: int, in_flight: int) -> int:
+        """Choose the size of a task where the number of episodes follows from their lengths.
+
+        Tasks have one size, which is chosen when each worker has ended an episode, and the last
+        ones are smaller: so much is given out that what all of it has beyond the total is hardly
+        more than a hundredth, or an episode for each worker.
+        """
+        lengths, is_busy = self._lengths, in_flight >= self._workers
+        if lengths.episodes < self._workers:
+            # Those that end first are the short ones.
+            return 0 if is_busy else self._size or self._num_envs
+        mean = lengths.mean
+        under_way = lengths.estimate_waiting(self._open, in_flight)
+        size = self._size or min(
+            math.ceil(total / (mean * self._workers * _LARGE_TASKS_PER_WORKER)), _MOST_EPISODES
+        )
+        if lengths.episodes < self._workers * _EPISODES_TO_LEARN_FROM:
+            if is_busy:
+                return 0
+            factor = 4 if lengths.episodes < _EPISODES_TO_LEARN_FROM else _EPISODES_TO_LEARN_FROM
+            size = min(size, max(1, lengths.episodes * factor - self._open))
+            mean, under_way = 2 * mean, 2 * under_way
+        size = max(size, self._num_envs)
+        left = total - self._steps_before - under_way
+        if is_busy and left < self._workers * size * mean:
+            return 0
+        tolerated = max(_TOLERATED * total, (in_flight + 1) * mean)
+        fitting = lengths.count_fitting(left + tolerated, self._open)
+        chosen = max(0, min(size, math.ceil(left / mean), fitting))
+        return chosen if in_flight else max(chosen, 1)
 
 
 def _group_ranges(episodes: Sequence[int]) -> list[Range]:
