@@ -14,6 +14,7 @@ import warnings
 from dataclasses import asdict
 from pathlib import Path
 
+import checkpoints
 import collecting
 import hub
 import imports
@@ -30,6 +31,7 @@ from setting import Setting, folder_to_measure_in
 
 _TOPICS = {
     "collecting": collecting.measure,
+    "checkpoints": checkpoints.measure,
     "writing": writing.measure,
     "reading": reading.measure,
     "public-formats": public_formats.measure,

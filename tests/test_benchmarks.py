@@ -24,6 +24,13 @@ def test_the_command_measures_a_topic_and_writes_its_figures(tmp_path: Path) -> 
     assert all(figure["values"]["minari"] > 0 for figure in measured)
 
 
+def test_checkpoints_are_measured(tmp_path: Path) -> None:
+    measured = _measured("checkpoints", tmp_path)
+    works = "\n".join(figure["work"] for figure in measured)
+    for what in ("around the 50th", "around the 10th", "shards", "written again", "pause", "joins"):
+        assert what in works
+
+
 def test_reading_the_public_layout_is_measured(tmp_path: Path) -> None:
     measured = _measured("public-formats", tmp_path)
     assert [figure["reached"] for figure in measured] == [None, None]

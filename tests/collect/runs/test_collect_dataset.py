@@ -388,6 +388,8 @@ def test_a_thousand_unreliable_workers_lose_and_double_nothing() -> None:
     assert [episode.seed for episode in dataset] == [derive_seeds(8, k)[0] for k in range(1000)]
     assert unreliable.calls > 1000
     assert not verify_dataset("tests/thousand-v0").problems
+    # The small shards of the workers are joined.
+    assert len(list(Path(str(dataset.spec.data_path)).glob("shard-*.h5"))) == 1
 
 
 def test_parts_of_an_earlier_run_that_overlap_are_counted_once(

@@ -228,10 +228,10 @@ class ShardFolder(ShardedStorage):
         return range(first, transaction.total_episodes)
 
     def append_linked(self, sources: Iterable[ShardFolder]) -> range:
-        """Add all episodes of other folders, all or none; every shard is linked as it is.
+        """Add all episodes of other folders, all or none; shards are linked.
 
-        Nothing of their data is read, however small the shards are, so that shards of many
-        writers become one dataset for the price of their names.
+        So shards of many writers become one dataset for the price of their names. Only small
+        ones are written once more, where there are many: they are joined.
 
         Args:
             sources: The folders, in the order of their episodes; their writers have flushed the
