@@ -86,6 +86,8 @@ class StructColumn(Column):
         readers = [
             (key, column.bind(arrays, rows, copy=copy)) for key, column in self.fields.items()
         ]
+        if not readers:
+            return lambda start, stop: {}
         return lambda start, stop: {key: read(start, stop) for key, read in readers}
 
     def problems(

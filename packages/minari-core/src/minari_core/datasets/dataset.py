@@ -302,7 +302,7 @@ class MinariDataset(DescribedDataset, TrainingMethods, TableMethods):
                 f"0 to {len(self)}"
             )
         drawn = self._stream.generator.choice(len(self), size=n_episodes, replace=False)
-        return list(self._read(int(self._indices[index]) for index in drawn))
+        return list(self._read([int(self._indices[index]) for index in drawn.tolist()]))
 
     def filter_episodes(
         self: _View,

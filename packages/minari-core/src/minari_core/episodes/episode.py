@@ -19,7 +19,7 @@ _STEP_KEYS = ("observation", "action", "reward", "terminated", "truncated")
 
 
 # Without slots, since programs take it apart by `vars`.
-@dataclass(frozen=True, repr=False, eq=False)
+@dataclass(frozen=True, init=False, repr=False, eq=False)
 class EpisodeData:
     """The data of one episode of T steps.
 
@@ -52,6 +52,35 @@ class EpisodeData:
     """The return value of the episode metadata callback."""
     extras: dict[str, Any] = field(default_factory=dict)
     """T+1 rows of each further column that a step callback returned."""
+
+    def __init__(
+        self,
+        id: int,
+        observations: Any,
+        actions: Any,
+        rewards: npt.NDArray[np.float64],
+        terminations: npt.NDArray[np.bool_],
+        truncations: npt.NDArray[np.bool_],
+        infos: dict[str, Any] | None = None,
+        seed: int | None = None,
+        options: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+        extras: dict[str, Any] | None = None,
+    ) -> None:
+        # What a frozen dataclass has in this place takes three times as long, and as long as
+        # reading a short episode.
+        fields = self.__dict__
+        fields["id"] = id
+        fields["observations"] = observations
+        fields["actions"] = actions
+        fields["rewards"] = rewards
+        fields["terminations"] = terminations
+        fields["truncations"] = truncations
+        fields["infos"] = {} if infos is None else infos
+        fields["seed"] = seed
+        fields["options"] = options
+        fields["metadata"] = {} if metadata is None else metadata
+        fields["extras"] = {} if extras is None else extras
 
     @property
     def final_observation_known(self) -> bool:

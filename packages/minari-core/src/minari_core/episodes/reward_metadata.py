@@ -98,7 +98,7 @@ def remember_storage(
         always: Note it in all of them.
     """
     for episode in episodes:
-        if always or not _KEYS.isdisjoint(episode.metadata):
+        if always or (episode.metadata and not _KEYS.isdisjoint(episode.metadata)):
             metadata = ReadMetadata(episode.metadata)
             metadata.number, metadata.storage = episode.id, storage
             # It is nobody else's yet, and `dataclasses.replace` takes longer than reading it.

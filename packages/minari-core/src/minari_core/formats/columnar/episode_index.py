@@ -121,6 +121,36 @@ class EpisodeIndex:
         """
         return self.locate_run(episode, episode)
 
+    def locate_whole(
+        self, episodes: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int64], ...] | None:
+        """Return where many episodes lie, if none of them lies in more than one shard.
+
+        Args:
+            episodes: Their indices, shape (n,).
+
+        Returns:
+            The shard of each, its first row, its first step and its entry there, and its number
+            of steps, each of shape (n,); None if one lies in several shards.
+        """
+        first_rows, first_steps, first_entries = self._borders.values()
+        steps, stops = self.starts.take(episodes), self.starts.take(episodes + 1)
+        rows = steps + episodes
+        shards = first_rows.searchsorted(rows, side="right") - 1
+        following = shards + 1
+        bases = first_steps.take(shards)
+        is_whole = (
+            (stops + episodes < first_rows.take(following))
+            & (bases <= steps)
+            & (stops <= first_steps.take(following))
+            & (first_entries.take(shards) <= episodes)
+            & (episodes < first_entries.take(following))
+        )
+        if not is_whole.all():
+            return None
+        entries = episodes - first_entries.take(shards)
+        return shards, rows - first_rows.take(shards), steps - bases, entries, stops - steps
+
     def locate_run(self, first: int, last: int) -> tuple[list[Piece], list[Piece]]:
         """Return the rows and the steps of consecutive episodes, as `locate` does for one."""
         start, stop = int(self.starts[first]), int(self.starts[last + 1])

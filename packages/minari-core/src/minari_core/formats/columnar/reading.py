@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import groupby
+from itertools import groupby, repeat
 from typing import Any, TypeVar
 
 import numpy as np
@@ -26,12 +26,15 @@ from minari_core.errors import DataError, DatasetChangedError, DatasetDamagedErr
 from minari_core.formats.columnar.early_ends import FLAGS, find_early_ends
 from minari_core.formats.columnar.episode_entry import decode_entry
 from minari_core.formats.columnar.episode_index import EpisodeIndex, Piece
+from minari_core.formats.columnar.episode_reading import bind_episodes
 from minari_core.formats.columnar.unknown_finals import find_unknown_finals, may_have_unknown_finals
 from minari_core.formats.shards.reader import ShardReader
 from minari_core.storage.base import Storage, check_episode_index
 
 _GROUPS_WITH_KEYS = ("infos", "extras")
 _ENTRIES_READ_AT_ONCE = 1024
+_FEWEST_LOCATED_AT_ONCE = 4
+_MOST_LOCATED_AT_ONCE = 1024
 _Read = TypeVar("_Read")
 
 
@@ -143,9 +146,59 @@ class ShardedStorage(Storage):
 
     def read_episodes(self, indices: Iterable[int], *, copy: bool = True) -> Iterator[EpisodeData]:
         """Read episodes in the order of their indices; see `Storage.read_episodes`."""
-        for episode in indices:
-            number = check_episode_index(episode, len(self.index))
-            yield self.read_current(partial(self._read_episode, number, copy))
+        if isinstance(indices, np.ndarray):
+            indices = indices.tolist()
+        if not isinstance(indices, Sequence) or len(indices) < _FEWEST_LOCATED_AT_ONCE:
+            # Which episode an iterator asks for next may depend on those that were read.
+            yield from (self._read_one(episode, copy) for episode in indices)
+            return
+        for start in range(0, len(indices), _MOST_LOCATED_AT_ONCE):
+            yield from self._read_many(indices[start : start + _MOST_LOCATED_AT_ONCE], copy)
+
+    def _read_many(self, indices: Sequence[int], copy: bool) -> Iterator[EpisodeData]:
+        """Read episodes that are located all at once, if each lies in one shard, as nearly all."""
+        index, located = self.index, self._locate_many(indices)
+        count = 0
+        opened: int | None = None
+        for number, shard, *where in located:
+            if shard != opened:
+                if self._index is not index:
+                    break  # shards were added or joined meanwhile, and have other numbers
+                try:
+                    reader = self.shard(shard)
+                    read = bind_episodes(reader, reader, copy=copy)
+                except DatasetChangedError:
+                    break
+                opened = shard
+            yield read(number, *where)
+            count += 1
+        for number in indices[count:]:
+            yield self._read_one(number, copy)
+
+    def _locate_many(
+        self, indices: Sequence[int]
+    ) -> Iterable[tuple[int, int, int, int, int, int, bool]]:
+        """Return the index of each episode, its shard, and what its reader is given.
+
+        Returns:
+            Nothing if they are to be looked at one by one.
+        """
+        index = self.index
+        if set(map(type, indices)) != {int} or not self._has_same_columns():
+            return ()
+        if min(indices) < 0 or max(indices) >= len(index):
+            return ()
+        numbers = np.array(indices, dtype=np.int64)
+        located = index.locate_whole(numbers)
+        if located is None:
+            return ()
+        unknown = index.unknown_finals
+        are_unknown = repeat(False) if unknown is None else unknown.take(numbers).tolist()
+        return zip(indices, *(column.tolist() for column in located), are_unknown, strict=False)
+
+    def _read_one(self, episode: int, copy: bool) -> EpisodeData:
+        number = check_episode_index(episode, len(self.index))
+        return self.read_current(partial(self._read_episode, number, copy))
 
     def _read_episode(self, number: int, copy: bool) -> EpisodeData:
         index = self.index
@@ -169,27 +222,10 @@ class ShardedStorage(Storage):
             except DataError as error:
                 raise DataError(f"episode {number}: {error}") from error
         # Nearly all episodes lie in one shard, so there is nothing to concatenate.
-        _, row, row_stop = rows[0]
-        _, step, step_stop = steps[0]
-        reader = self.shard(rows[0][0])
-        readers = reader.readers(copy=copy)
+        (holder, row, _), (_, step, step_stop) = rows[0], steps[0]
         # An entry that was changed lies in a shard after that of the rows.
-        ends_here = shard == rows[0][0]
-        entries = readers if ends_here else self.shard(shard).readers(copy=copy)
-        try:
-            return EpisodeData(
-                number,
-                readers["observations"](row, row_stop - is_unknown),
-                readers["actions"](step, step_stop),
-                readers["rewards"](step, step_stop),
-                readers["terminations"](step, step_stop),
-                readers["truncations"](step, step_stop),
-                readers["infos"](row, row_stop),
-                *decode_entry(entries["episodes"](entry, entry + 1), 0),
-                readers["extras"](row, row_stop),
-            )
-        except DatasetDamagedError as error:
-            raise DatasetDamagedError(f"episode {number} in {reader.name}: {error}") from error
+        read = bind_episodes(self.shard(holder), self.shard(shard), copy=copy)
+        return read(number, row, step, entry, step_stop - step, is_unknown)
 
     def read_rows(
         self, index: int, group: str, start: int, stop: int, *, copy: bool = True
