@@ -97,3 +97,48 @@ def test_a_key_that_json_would_change_is_left_out_with_a_warning() -> None:
     assert isinstance(infos_column, StructColumn)
     assert list(infos_column.fields) == ["😀", "\ud83d"]
     assert len(dropped) == 1
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        np.zeros((3, 2), np.float32),
+        np.zeros((3, 2), ">f8"),
+        np.zeros((3, 3)),
+        np.zeros((2, 2)),
+        np.zeros(3),
+        np.zeros(()),
+        np.ma.MaskedArray(np.zeros((3, 2)), mask=[[1, 0], [0, 0], [0, 0]]),
+        [[0.0, 0.0], [0.0, 0.0]],
+        np.array([["a", "b"]] * 3),
+    ],
+    ids=["dtype", "byte-order", "shape", "rows", "dimensions", "scalar", "masked", "list", "text"],
+)
+def test_short_arrays_that_differ_are_not_joined(second: Any) -> None:
+    first = np.zeros((3, 2))
+    with pytest.raises(DataError, match="episode 1: observations"):
+        encode_episodes(
+            [_two_steps(first), _two_steps(second)],
+            gym_spaces.Box(-1, 1, (2,), np.float64),
+            gym_spaces.Discrete(2),
+            {},
+        )
+
+
+def test_short_arrays_become_one_piece_with_their_values() -> None:
+    rows = [np.full((3, 2), float(number)) for number in range(50)]
+    space = gym_spaces.Box(-np.inf, np.inf, (2,), np.float64)
+    data = encode_episodes(list(map(_two_steps, rows)), space, gym_spaces.Discrete(2), {})
+    (joined,) = data.pieces[0]
+    assert np.array_equal(joined, np.concatenate(rows))
+    assert (data.rows, data.steps, data.episodes) == (150, 100, 50)
+
+
+def _two_steps(observations: Any) -> EpisodeBuffer:
+    return EpisodeBuffer(
+        observations=observations,
+        actions=np.zeros(2, np.int64),
+        rewards=np.zeros(2),
+        terminations=np.array([False, True]),
+        truncations=np.zeros(2, bool),
+    )

@@ -413,8 +413,12 @@ def _is_open(descriptor: int, path: Path) -> bool:
 def _sign(path: Path) -> None:
     # Opened and closed for that alone, for some network file systems send it at a close.
     with open(path, "r+b", buffering=0) as file:
-        if os.fstat(file.fileno()).st_nlink == 1:
-            file.truncate()
+        found = os.fstat(file.fileno())
+        if found.st_nlink == 1:
+            if found.st_size:
+                # Not an empty one: ext4 sends what was truncated to the disk when it is closed, and
+                # whoever removes the file waits for that.
+                file.truncate()
             file.write(_read_own_signature())
 
 

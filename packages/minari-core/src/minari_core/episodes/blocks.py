@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 from gymnasium import spaces
@@ -25,9 +25,25 @@ from minari_core.messages import advise_array
 Encoded: TypeAlias = tuple[Column, list[list[Array]]]
 """A column, and for each of its arrays the pieces that it is joined from."""
 
+_LARGEST_SHORT_NBYTES = 1 << 14
+_MOST_JOINED_NBYTES = 1 << 26
+
+
+class JoinedBlocks(NamedTuple):
+    """Short arrays that were joined into one."""
+
+    array: Array
+    """All rows."""
+    counts: list[int]
+    """The number of rows of each."""
+
 
 def encode_blocks(
-    space: spaces.Space[object], blocks: Sequence[object], counts: Sequence[int], where: str
+    space: spaces.Space[object],
+    blocks: Sequence[object],
+    counts: Sequence[int],
+    where: str,
+    joined: JoinedBlocks | None = None,
 ) -> Encoded:
     """Encode one block of rows an episode, structured like the space.
 
@@ -36,6 +52,7 @@ def encode_blocks(
         blocks: For each episode the rows: an array, a list of values, or a dict or tuple of them.
         counts: The number of rows that each episode must have.
         where: The column's name for error messages.
+        joined: What `join_short` makes of the blocks, if that is known.
     """
     if isinstance(space, spaces.Dict):
         dicts = [_transpose_dict(block, space, where, i) for i, block in enumerate(blocks)]
@@ -55,7 +72,7 @@ def encode_blocks(
             pieces for _, part in items for pieces in part
         ]
     if has_fixed_values(space):
-        return _encode_fixed(space, blocks, counts, where)
+        return _encode_fixed(space, blocks, counts, where, joined)
     values: list[object] = []
     for index, block in enumerate(blocks):
         rows = _as_list(block, where, index)
@@ -65,11 +82,50 @@ def encode_blocks(
     return column, [[array] for array in column.encode(values, where)]
 
 
-def as_uniform_arrays(blocks: Sequence[object], counts: Sequence[int]) -> list[Array] | None:
+def join_short(blocks: Sequence[object]) -> JoinedBlocks | None:
+    """Join blocks if they are short arrays of numbers, of one dtype and one shape of a row.
+
+    One look at each of them is all that their episodes cost then. What is long, or would take
+    much memory twice, is better written from where it is.
+
+    Returns:
+        The rows of all blocks; None if they are not alike, or not to be joined.
+    """
+    if set(map(type, blocks)) != {np.ndarray}:
+        return None
+    arrays = cast("list[Array]", blocks)
+    first = arrays[0]
+    if first.dtype.kind not in "biufc" or first.ndim == 0:
+        return None
+    try:
+        counts = list(map(len, arrays))
+        nbytes = sum(counts) * first[:1].nbytes
+        if nbytes > min(len(arrays) * _LARGEST_SHORT_NBYTES, _MOST_JOINED_NBYTES):
+            return None
+        # numpy refuses what differs in shape, and in dtype where nothing may be cast.
+        return JoinedBlocks(np.concatenate(arrays, dtype=first.dtype, casting="no"), counts)
+    except (TypeError, ValueError):
+        return None
+
+
+def as_uniform_arrays(
+    blocks: Sequence[object], counts: Sequence[int], joined: JoinedBlocks | None = None
+) -> list[Array] | None:
     """Return the blocks if they are arrays of one dtype and shape with the right row counts.
 
     A set of all types and shapes is quicker to make than a check of each block.
+
+    Args:
+        blocks: The blocks.
+        counts: The number of rows that each must have.
+        joined: What `join_short` makes of them, if that is known.
+
+    Returns:
+        The blocks, as one array if they are short; None if they differ.
     """
+    joined = joined or join_short(blocks)
+    if joined is not None:
+        return [joined.array] if joined.counts == list(counts) else None
     if set(map(type, blocks)) != {np.ndarray}:
         return None
     arrays = cast("list[Array]", list(blocks))
@@ -130,9 +186,13 @@ def _transpose_tuple(
 
 
 def _encode_fixed(
-    space: spaces.Space[object], blocks: Sequence[object], counts: Sequence[int], where: str
+    space: spaces.Space[object],
+    blocks: Sequence[object],
+    counts: Sequence[int],
+    where: str,
+    joined: JoinedBlocks | None,
 ) -> Encoded:
-    arrays = as_uniform_arrays(blocks, counts)
+    arrays = as_uniform_arrays(blocks, counts, joined)
     if arrays is None:
         arrays = _check_arrays(space, blocks, counts, where)
     dtype, shape = arrays[0].dtype, arrays[0].shape[1:]

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from minari_core.columns import Array, FixedColumn, Schema
 from minari_core.columns.fixed import as_numeric_array
 from minari_core.episodes.blocks import Encoded, as_uniform_arrays, check_row_count, encode_blocks
-from minari_core.episodes.entries import Episode, count_steps, encode_entries
+from minari_core.episodes.entries import Episode, EpisodeTable, count_steps, encode_entries
 from minari_core.episodes.final_observation import (
     FINAL_OBSERVATION,
     add_placeholder,
@@ -42,32 +42,22 @@ def encode_episodes(
         DataError: An episode's columns disagree in length, dtype or shape; the message names
             the episode (counted from 0 in ``episodes``) and the column.
     """
-    lengths = count_steps(episodes)
+    table = episodes if isinstance(episodes, EpisodeTable) else EpisodeTable(episodes)
+    lengths = count_steps(table)
     rows = [length + 1 for length in lengths]
     groups: dict[str, Encoded] = {
-        "observations": encode_blocks(
-            observation_space,
-            _list_observations(episodes, observation_space, lengths),
-            rows,
-            "observations",
-        ),
-        "actions": encode_blocks(
-            action_space, [episode.actions for episode in episodes], lengths, "actions"
-        ),
-        "rewards": _encode_rewards([episode.rewards for episode in episodes], lengths),
-        "terminations": _encode_flags(
-            [episode.terminations for episode in episodes], lengths, "terminations"
-        ),
-        "truncations": _encode_flags(
-            [episode.truncations for episode in episodes], lengths, "truncations"
-        ),
-        "infos": encode_infos([episode.infos for episode in episodes], rows, "infos", dropped),
-        "extras": encode_infos([episode.extras for episode in episodes], rows, "extras", dropped),
+        "observations": _encode_observations(table, observation_space, rows),
+        "actions": encode_blocks(action_space, table.list_field("actions"), lengths, "actions"),
+        "rewards": _encode_rewards(table, lengths),
+        "terminations": _encode_flags(table, lengths, "terminations"),
+        "truncations": _encode_flags(table, lengths, "truncations"),
+        "infos": encode_infos(table.list_field("infos"), rows, "infos", dropped),
+        "extras": encode_infos(table.list_field("extras"), rows, "extras", dropped),
         "episodes": encode_entries(
             lengths,
-            [episode.seed for episode in episodes],
-            [episode.options for episode in episodes],
-            [episode.metadata for episode in episodes],
+            table.list_field("seed"),
+            table.list_field("options"),
+            table.list_field("metadata"),
             dropped,
         ),
     }
@@ -80,21 +70,25 @@ def encode_episodes(
     )
 
 
-def _list_observations(
-    episodes: Sequence[Episode], space: spaces.Space[object], lengths: Sequence[int]
-) -> list[object]:
-    """List the T+1 observations of each episode; the last one may be a placeholder."""
-    blocks: list[object] = [episode.observations for episode in episodes]
-    for index, episode in enumerate(episodes):
+def _encode_observations(
+    episodes: EpisodeTable, space: spaces.Space[object], rows: Sequence[int]
+) -> Encoded:
+    """Encode the T+1 observations of each episode; the last one may be a placeholder."""
+    name = "observations"
+    blocks: list[object] = episodes.list_field(name)
+    joined = episodes.join_field(name)
+    for index, metadata in enumerate(episodes.list_field("metadata")):
         # Asking first for the key keeps this cheap for all the others.
-        metadata = episode.metadata
         if metadata and FINAL_OBSERVATION in metadata and not is_final_observation_known(metadata):
-            blocks[index] = add_placeholder(space, blocks[index], lengths[index], index)
-    return blocks
+            if blocks is episodes.list_field(name):
+                blocks, joined = list(blocks), None
+            blocks[index] = add_placeholder(space, blocks[index], rows[index] - 1, index)
+    return encode_blocks(space, blocks, rows, name, joined)
 
 
-def _encode_rewards(blocks: Sequence[object], counts: Sequence[int]) -> Encoded:
-    ready = as_uniform_arrays(blocks, counts)
+def _encode_rewards(episodes: EpisodeTable, counts: Sequence[int]) -> Encoded:
+    blocks = episodes.list_field("rewards")
+    ready = as_uniform_arrays(blocks, counts, episodes.join_field("rewards"))
     if ready is not None and ready[0].dtype == _REWARD_DTYPE:
         return FixedColumn(_REWARD_DTYPE, ready[0].shape[1:]), [ready]
     pieces: list[Array] = []
@@ -114,8 +108,9 @@ def _encode_rewards(blocks: Sequence[object], counts: Sequence[int]) -> Encoded:
     return FixedColumn(_REWARD_DTYPE, pieces[0].shape[1:]), [pieces]
 
 
-def _encode_flags(blocks: Sequence[object], counts: Sequence[int], where: str) -> Encoded:
-    ready = as_uniform_arrays(blocks, counts)
+def _encode_flags(episodes: EpisodeTable, counts: Sequence[int], where: str) -> Encoded:
+    blocks = episodes.list_field(where)
+    ready = as_uniform_arrays(blocks, counts, episodes.join_field(where))
     if ready is not None and ready[0].dtype == _FLAG_DTYPE and ready[0].ndim == 1:
         return FixedColumn(_FLAG_DTYPE), [ready]
     pieces: list[Array] = []

@@ -1,15 +1,16 @@
-"""Encode the entries of episodes: length, seed, options and metadata."""
+"""Many episodes at once, and the encoding of their entries: length, seed, options, metadata."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
+from typing import Any, TypeAlias, overload
 
 import numpy as np
 
 from minari_core.columns import Array, Column, FixedColumn, JsonColumn, MaskedColumn, StructColumn
 from minari_core.columns.untyped import encode_dynamic, freeze
-from minari_core.episodes.blocks import Encoded
+from minari_core.episodes.blocks import Encoded, JoinedBlocks, join_short
 from minari_core.episodes.episode import EpisodeBuffer, EpisodeData
 from minari_core.episodes.reward_metadata import ReadMetadata
 from minari_core.errors import DataError
@@ -19,6 +20,56 @@ Episode: TypeAlias = EpisodeBuffer | EpisodeData
 _LENGTH_DTYPE = np.dtype("<i8")
 _SEED_DTYPE = np.dtype("<u8")
 _DICTS = ("infos", "extras", "options", "metadata")
+
+
+class EpisodeTable(Sequence[Episode]):
+    """Episodes in memory, of which each field is listed and looked at once for all.
+
+    Whoever prepares, counts and encodes them shares what was found.
+    """
+
+    __slots__ = ("_episodes", "_joined", "_lists")
+
+    def __init__(self, episodes: Sequence[Episode]) -> None:
+        """Take the episodes; they are not validated."""
+        self._episodes = episodes
+        self._lists: dict[str, list[Any]] = {}
+        self._joined: dict[str, JoinedBlocks | None] = {}
+
+    @overload
+    def __getitem__(self, index: int) -> Episode: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Episode]: ...
+
+    def __getitem__(self, index: int | slice) -> Episode | Sequence[Episode]:
+        """One episode, or some."""
+        return self._episodes[index]
+
+    def __len__(self) -> int:
+        """The number of episodes."""
+        return len(self._episodes)
+
+    def __iter__(self) -> Iterator[Episode]:
+        """All episodes."""
+        return iter(self._episodes)
+
+    def are_known(self) -> bool:
+        """Return whether there are episodes, and each is of a type that has all fields."""
+        kinds = set(map(type, self._episodes))
+        return bool(kinds) and kinds <= {EpisodeBuffer, EpisodeData}
+
+    def list_field(self, name: str) -> list[Any]:
+        """Return a field of each episode."""
+        if name not in self._lists:
+            self._lists[name] = list(map(attrgetter(name), self._episodes))
+        return self._lists[name]
+
+    def join_field(self, name: str) -> JoinedBlocks | None:
+        """Join the arrays of a field; see `join_short`."""
+        if name not in self._joined:
+            self._joined[name] = join_short(self.list_field(name))
+        return self._joined[name]
 
 
 def encode_entries(
@@ -44,11 +95,11 @@ def encode_entries(
     lost: dict[str, str] = {} if dropped is None else dropped
     fields: dict[str, Column] = {"length": FixedColumn(_LENGTH_DTYPE)}
     arrays: list[Array] = [np.array(lengths, dtype=_LENGTH_DTYPE)]
-    if any(seed is not None for seed in seeds):
+    if seeds.count(None) < len(seeds):
         fields["seed"] = MaskedColumn(FixedColumn(_SEED_DTYPE))
         present = np.array([seed is not None for seed in seeds])
         arrays += [present, np.array([seed or 0 for seed in seeds], dtype=_SEED_DTYPE)]
-    if any(option is not None for option in options):
+    if options.count(None) < len(options):
         column = MaskedColumn(JsonColumn())
         fields["options"] = column
         arrays += column.encode(options, "options")
@@ -80,22 +131,21 @@ def check_seed(seed: int | None) -> None:
         raise DataError(f"seed {seed} is not between 0 and 2**64 - 1, so it cannot be recorded")
 
 
-def count_steps(episodes: Sequence[Episode]) -> list[int]:
+def count_steps(episodes: EpisodeTable) -> list[int]:
     """Validate episodes, and return the number of steps of each.
 
     A set of all types is quicker to make than a check of each episode, and is all that nearly
     every batch needs.
     """
-    kinds = set(map(type, episodes))
-    dicts_or_none = (dict, ReadMetadata, type(None))
-    if kinds <= {EpisodeBuffer, EpisodeData} and all(
-        {type(getattr(episode, name)) for episode in episodes} <= set(dicts_or_none)
-        for name in _DICTS
+    dicts_or_none = {dict, ReadMetadata, type(None)}
+    if episodes.are_known() and all(
+        set(map(type, episodes.list_field(name))) <= dicts_or_none for name in _DICTS
     ):
-        seeds = [episode.seed for episode in episodes if episode.seed is not None]
-        rewards = [episode.rewards for episode in episodes]
+        seeds = [seed for seed in episodes.list_field("seed") if seed is not None]
+        rewards = episodes.list_field("rewards")
         if set(map(type, seeds)) <= {int} and set(map(type, rewards)) <= {np.ndarray, list}:
-            lengths = [len(episode) for episode in episodes]
+            joined = episodes.join_field("rewards")
+            lengths = joined.counts if joined else [len(episode) for episode in episodes]
             if min(lengths) > 0 and (not seeds or (min(seeds) >= 0 and max(seeds) < 2**64)):
                 return lengths
     return [_check_episode(episode, index) for index, episode in enumerate(episodes)]

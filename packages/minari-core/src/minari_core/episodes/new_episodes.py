@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from minari_core.episodes.entries import Episode
+from minari_core.episodes.entries import Episode, EpisodeTable
 from minari_core.episodes.episode import EpisodeBuffer, EpisodeData
 from minari_core.episodes.final_observation import FINAL_OBSERVATION, count_rows
 from minari_core.episodes.reward_metadata import renew_reward_metadata
@@ -39,30 +39,33 @@ def prepare_new_episodes(
         DataError: An episode goes on after a termination or truncation, or a dict has a key that no
             episode has; when it is taken.
     """
-    if isinstance(episodes, Sequence) and _are_ready(episodes, observation_space):
-        return episodes
+    if isinstance(episodes, Sequence):
+        table = EpisodeTable(episodes)
+        if _are_ready(table, observation_space):
+            return table
     prepared = _prepare_all(episodes, observation_space)
     # What is in memory anyway is written in one go.
     return list(prepared) if isinstance(episodes, Sequence) else prepared
 
 
-def _are_ready(episodes: Sequence[Any], space: spaces.Space[Any]) -> bool:
+def _are_ready(episodes: EpisodeTable, space: spaces.Space[Any]) -> bool:
     """Return whether episodes have nothing to prepare, as nearly all have, by one look at all."""
-    if not episodes or not set(map(type, episodes)) <= {EpisodeBuffer, EpisodeData}:
-        return False
-    if any(episode.metadata for episode in episodes):
+    if not episodes.are_known() or any(episodes.list_field("metadata")):
         return False
     lengths: list[int] = []
     for name in ("terminations", "truncations"):
-        flags = [getattr(episode, name) for episode in episodes]
-        if set(map(type, flags)) != {np.ndarray} or {array.ndim for array in flags} != {1}:
+        joined = episodes.join_field(name)
+        if joined is None or joined.array.ndim != 1 or min(joined.counts) == 0:
             return False
-        joined, lengths = np.concatenate(flags), [len(array) for array in flags]
-        if min(lengths) == 0:
+        flags, lengths = joined
+        if np.count_nonzero(flags) != np.count_nonzero(flags[np.cumsum(lengths) - 1]):
             return False
-        if np.count_nonzero(joined) != np.count_nonzero(joined[np.cumsum(lengths) - 1]):
-            return False
-    rows = [count_rows(space, episode.observations) for episode in episodes]
+    joined = episodes.join_field("observations")
+    rows: Sequence[int | None] = (
+        joined.counts
+        if joined is not None
+        else [count_rows(space, block) for block in episodes.list_field("observations")]
+    )
     return not any(map(operator.eq, rows, lengths))
 
 

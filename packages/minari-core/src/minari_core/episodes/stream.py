@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium import spaces
 
 from minari_core.episodes import Episode, encode_episodes
+from minari_core.episodes.entries import EpisodeTable
 from minari_core.episodes.episode import EpisodeBuffer, EpisodeData
 from minari_core.episodes.shard_data import ShardData
 from minari_core.errors import DataError
@@ -51,6 +52,10 @@ def encode_shards(
                 raise
             raise DataError(f"{error} (counted from the episode that is number {first})") from error
 
+    if isinstance(episodes, EpisodeTable) and _are_few(episodes, target_nbytes):
+        yield encode(episodes, 0)
+        warn_dropped(dropped)
+        return
     batch: list[Episode] = []
     waiting = step_nbytes = 0.0
     first = 0
@@ -73,6 +78,17 @@ def encode_shards(
     if batch:
         yield encode(batch, first)
     warn_dropped(dropped)
+
+
+def _are_few(episodes: EpisodeTable, target_nbytes: int) -> bool:
+    """Return whether episodes of short arrays in memory are no more than one shard holds."""
+    rewards = episodes.join_field("rewards") if episodes.are_known() else None
+    if rewards is None:
+        return False
+    count = len(episodes)
+    looked_at = [episodes[1 << power] for power in range(count.bit_length()) if 1 << power < count]
+    largest = max(_estimate_step_nbytes(each, False) for each in (episodes[0], *looked_at))
+    return rewards.array.size * largest < target_nbytes
 
 
 def encode_each_dtype(

@@ -14,7 +14,7 @@ from minari_core.errors import (
     DatasetWriteError,
     MinariError,
 )
-from minari_core.files import holds_dataset, sync_folder
+from minari_core.files import holds_dataset, sync_file, sync_folder
 from minari_core.formats.registry import DEFAULT_FORMAT, new_storage
 from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import parse_dataset_id
@@ -105,21 +105,29 @@ def publish(
     check_public_listing(dataset_id, data_format)
     target = dataset_folder(dataset_id)
     _remove_abandoned()
-    with hold_staging_folder("create-") as staged:
+    from concurrent.futures import ThreadPoolExecutor  # only who writes
+
+    with hold_staging_folder("create-") as staged, ThreadPoolExecutor(1) as beside:
         data = staged / DATA_FOLDER
         with _wrap_os_errors(dataset_id):
             data.mkdir(parents=True)
         named = {**metadata, "dataset_id": dataset_id}
         storage = new_storage(data, named, data_format, given_spaces)
+        flushed = []
+        if data_format == DEFAULT_FORMAT:
+            from minari_core.formats.public.hdf5.placeholder import (
+                write_placeholder,  # only who writes
+            )
+
+            with _wrap_os_errors(dataset_id):
+                # Flushing this small file takes as long as writing many episodes.
+                flushed.append(beside.submit(sync_file, write_placeholder(data)))
         fill(storage)
         with _wrap_os_errors(dataset_id):
+            for each in flushed:
+                each.result()
+            # The last that is written, so that one flush of the folder is of all names in it.
             storage.save()
-            if data_format == DEFAULT_FORMAT:
-                from minari_core.formats.public.hdf5.placeholder import (
-                    write_placeholder,  # only who writes
-                )
-
-                write_placeholder(data)
             sync_folder(staged)
             _rename_into_place(dataset_id, staged, target)
     return target / DATA_FOLDER

@@ -16,7 +16,7 @@ from minari_core.errors import (
     MinariError,
     RemoteError,
 )
-from minari_core.files import MANIFEST_NAME
+from minari_core.files import MANIFEST_NAME, sync_file, sync_folder
 from minari_core.formats.columnar.dataset_folder import ColumnarStorage
 from minari_core.formats.columnar.manifest import Snapshot, read_manifest, read_metadata
 from minari_core.formats.public.files import is_beyond_last_episode
@@ -278,7 +278,8 @@ def _download(dataset: RemoteDataset, staging: StagingArea, replaces: bool, prog
             write_placeholder,  # listing needs no HDF5
         )
 
-        write_placeholder(staging.data)
+        sync_file(write_placeholder(staging.data))
+        sync_folder(staging.data)
     namespaces = fetch_new_namespaces(
         dataset.remote, parse_dataset_id(dataset.dataset_id).namespace
     )

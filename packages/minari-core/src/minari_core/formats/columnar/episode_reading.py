@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from minari_core.columns import StructColumn
 from minari_core.episodes.episode import EpisodeData
 from minari_core.errors import DatasetDamagedError
-from minari_core.formats.columnar.episode_entry import Entry, decode_entry
+from minari_core.formats.columnar.episode_entry import decode_entry
 from minari_core.formats.shards.entries_apart import ENTRIES
 from minari_core.formats.shards.reader import ShardReader
 
@@ -16,7 +16,9 @@ EpisodeReader: TypeAlias = "Callable[[int, int, int, int, int, bool], EpisodeDat
 """Reads an episode by its index, its first row, first step and entry in the shard, its number of
 steps, and whether its last row is a placeholder."""
 
-_EntryReader: TypeAlias = "Callable[[int], Entry | tuple[None, None, None]]"
+_EntryReader: TypeAlias = (
+    "Callable[[int], tuple[int | None, dict[str, Any] | None, dict[str, Any] | None]]"
+)
 
 
 def bind_episodes(shard: ShardReader, entries: ShardReader, *, copy: bool) -> EpisodeReader:

@@ -26,7 +26,7 @@ from minari_core.errors import DataError, DatasetChangedError, DatasetDamagedErr
 from minari_core.formats.columnar.early_ends import FLAGS, find_early_ends
 from minari_core.formats.columnar.episode_entry import decode_entry
 from minari_core.formats.columnar.episode_index import EpisodeIndex, Piece
-from minari_core.formats.columnar.episode_reading import bind_episodes
+from minari_core.formats.columnar.episode_reading import EpisodeReader, bind_episodes
 from minari_core.formats.columnar.unknown_finals import find_unknown_finals, may_have_unknown_finals
 from minari_core.formats.shards.reader import ShardReader
 from minari_core.storage.base import Storage, check_episode_index
@@ -158,19 +158,18 @@ class ShardedStorage(Storage):
     def _read_many(self, indices: Sequence[int], copy: bool) -> Iterator[EpisodeData]:
         """Read episodes that are located all at once, if each lies in one shard, as nearly all."""
         index, located = self.index, self._locate_many(indices)
-        count = 0
-        opened: int | None = None
-        for number, shard, *where in located:
-            if shard != opened:
+        count = opened = 0
+        read: EpisodeReader | None = None
+        for number, shard, row, step, entry, length, is_unknown in located:
+            if read is None or shard != opened:
                 if self._index is not index:
                     break  # shards were added or joined meanwhile, and have other numbers
                 try:
                     reader = self.shard(shard)
-                    read = bind_episodes(reader, reader, copy=copy)
+                    read, opened = bind_episodes(reader, reader, copy=copy), shard
                 except DatasetChangedError:
                     break
-                opened = shard
-            yield read(number, *where)
+            yield read(number, row, step, entry, length, is_unknown)
             count += 1
         for number in indices[count:]:
             yield self._read_one(number, copy)

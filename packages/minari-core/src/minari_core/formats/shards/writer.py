@@ -278,6 +278,9 @@ def _batch_pieces(
     other = {piece.dtype for piece in pieces} - {dtype}
     if other:
         raise DataError(f"pieces of {other.pop()} for an array of {dtype}")
+    if len(pieces) == 1:
+        yield [_view_bytes(pieces[0])]
+        return
     total = sum(map(len, pieces))
     row_nbytes = pieces[0].nbytes // max(len(pieces[0]), 1) if len(pieces) else 0
     if total * row_nbytes < len(pieces) * _SMALLEST_PIECE or not hasattr(os, "writev"):

@@ -52,8 +52,9 @@ def watch_step_infos(episodes: Iterable[_Item], marked: Collection[str]) -> Iter
         The episodes.
     """
     if isinstance(episodes, Sequence):
-        for _ in _watch(episodes, marked):
-            pass
+        if any(issubclass(kind, EpisodeData) for kind in set(map(type, episodes))):
+            for _ in _watch(episodes, marked):
+                pass
         return episodes
     return _watch(episodes, marked)
 

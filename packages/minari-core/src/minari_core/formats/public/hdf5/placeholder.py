@@ -11,7 +11,7 @@ from pathlib import Path
 
 from h5py import h5f, h5g, h5p
 
-from minari_core.files import MAIN_FILE, sync_file, sync_folder
+from minari_core.files import MAIN_FILE
 
 _INCREMENT = 4096
 _KEY = (
@@ -20,11 +20,14 @@ _KEY = (
 )
 
 
-def write_placeholder(folder: Path) -> None:
-    """Write the placeholder.
+def write_placeholder(folder: Path) -> Path:
+    """Write the placeholder; neither the file nor its name is flushed to the disk yet.
 
     Args:
         folder: The ``data`` folder of a new columnar dataset.
+
+    Returns:
+        The file.
 
     Raises:
         OSError: The file system refused.
@@ -39,5 +42,4 @@ def write_placeholder(folder: Path) -> None:
     image = file.get_file_image()
     file.close()
     path.write_bytes(image)
-    sync_file(path)
-    sync_folder(folder)
+    return path
