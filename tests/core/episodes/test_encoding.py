@@ -108,7 +108,7 @@ def test_a_key_that_json_would_change_is_left_out_with_a_warning() -> None:
         np.zeros((2, 2)),
         np.zeros(3),
         np.zeros(()),
-        np.ma.MaskedArray(np.zeros((3, 2)), mask=[[1, 0], [0, 0], [0, 0]]),
+        np.ma.MaskedArray(np.zeros((3, 2)), mask=np.eye(3, 2, dtype=bool)),
         [[0.0, 0.0], [0.0, 0.0]],
         np.array([["a", "b"]] * 3),
     ],

@@ -14,7 +14,8 @@ from gymnasium import spaces
 
 from minari_core import EpisodeBuffer, MinariError, create_dataset_from_buffers, load_dataset
 from minari_core.datasets.dataset import get_raw_storage
-from minari_core.formats.public.hdf5.mapped_file import Hdf5Map, UnusualFileError
+from minari_core.formats.public.hdf5.mapped_file import Hdf5Map
+from minari_core.formats.public.hdf5.parts import UnusualFileError
 from minari_core.testing.expectations import expect_same_episode, find_arrays
 
 pytestmark = pytest.mark.filterwarnings("ignore::minari_core.MinariWarning")
@@ -45,6 +46,14 @@ def write(group: Any, tree: Any, chunks: str) -> None:
             group.create_dataset(name, data=value, chunks=value.shape)
         elif chunks == "many":
             group.create_dataset(name, data=value, chunks=tuple(-(-n // 2) for n in value.shape))
+        elif chunks == "scattered":
+            half = tuple(-(-n // 2) for n in value.shape)
+            # Without a cache, each chunk lies behind the one that was written before.
+            stored = group.create_dataset(
+                name, value.shape, value.dtype, chunks=half, rdcc_nbytes=0
+            )
+            for row in reversed(range(len(value))):
+                stored[row] = value[row]
         elif chunks == "tiny":
             group.create_dataset(
                 name, data=value, chunks=(1,) * value.ndim, maxshape=(None,) * value.ndim
@@ -74,7 +83,7 @@ def expect_same(found: Any, wanted: Any) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
-@pytest.mark.parametrize("chunks", ["none", "one", "many", "tiny"])
+@pytest.mark.parametrize("chunks", ["none", "one", "many", "scattered", "tiny"])
 @pytest.mark.parametrize("track_order", [False, True])
 @pytest.mark.parametrize("seed", range(6))
 def test_plain_trees_are_read_as_the_library_reads_them(

@@ -107,6 +107,9 @@ def nest_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Turn names such as ``options/low`` into nested dicts, numbers into Python's own."""
     found: dict[str, Any] = {}
     for key, value in attributes.items():
+        if "/" not in key:
+            found[key] = value.item() if isinstance(value, np.generic) else value
+            continue
         *parents, last = key.split("/")
         holder = found
         for parent in parents:

@@ -41,6 +41,7 @@ def batch_indices(
     largest = int(min(max(_BATCH_NBYTES / nbytes, 1), _LARGEST_BATCH))
     size = 1
     batch: list[int] = []
+    known: set[int] = set()
     for index in indices:
         try:
             number = check_episode_index(index, total_episodes)
@@ -48,14 +49,15 @@ def batch_indices(
             if batch:
                 yield batch
             raise
-        if number in batch:
+        if number in known:
             # A file that is open may give as much as it holds, and once.
             yield batch
-            batch = []
+            batch, known = [], set()
         batch.append(number)
+        known.add(number)
         if len(batch) == size:
             yield batch
-            batch, size = [], min(size * 2, largest)
+            batch, known, size = [], set(), min(size * 2, largest)
     if batch:
         yield batch
 

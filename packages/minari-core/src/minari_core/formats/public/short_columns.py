@@ -39,6 +39,8 @@ def complete_episode(episode: EpisodeData, space: spaces.Space[Any]) -> EpisodeD
     elif not episode.final_observation_known:
         episode = replace(episode, observations=remove_placeholder(episode.observations))
     columns = (episode.infos, episode.extras)
+    if not any(columns):
+        return episode
     infos, extras = (_add_missing_rows(values, steps) for values in columns)
     if infos is columns[0] and extras is columns[1]:
         return episode

@@ -18,7 +18,8 @@ from minari_core.formats.public.hdf5.claims import (
     find_largest_heap,
     read_row_lengths,
 )
-from minari_core.formats.public.hdf5.mapped_file import Attributes, Hdf5Map, Tree, UnusualFileError
+from minari_core.formats.public.hdf5.mapped_file import Attributes, Hdf5Map, Tree
+from minari_core.formats.public.hdf5.parts import UnusualFileError
 from minari_core.formats.public.limits import (
     FREE_NBYTES,
     MOST_PACKED,
@@ -126,16 +127,12 @@ class Hdf5File:
         self, number: int, *, copy: bool = True
     ) -> tuple[Tree, Attributes | None] | None:
         """Read an episode by `Hdf5Map.read`; None if only the HDF5 library can read it."""
-        name = f"episode_{number}".encode()
-        links = self.root.links
-        if self._map is None or not links.exists(name):
-            return None
-        link = links.get_info(name)
-        if link.type != h5l.TYPE_HARD:
+        if self._map is None:
             return None
         try:
-            return self._map.read(link.u, copy=copy)
-        except UnusualFileError:
+            link = self.root.links.get_info(f"episode_{number}".encode())
+            return self._map.read(link.u, copy=copy) if link.type == h5l.TYPE_HARD else None
+        except (KeyError, UnusualFileError):
             return None
 
     def _open_linked(self, target: bytes, inside: bytes, where: str) -> Any:

@@ -12,29 +12,52 @@ also finds the words for what is damaged.
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from functools import lru_cache
 from math import prod
 from struct import Struct
 from struct import error as StructError  # noqa: N812  # it is an exception
 from typing import Any, TypeAlias
 
 import numpy as np
-from h5py import h5t
+
+from minari_core.formats.public.hdf5.parts import (
+    ATTRIBUTE,
+    ATTRIBUTE_INFO,
+    ATTRIBUTE_SIZES,
+    CONTINUATION,
+    DATASPACE,
+    DATATYPE,
+    EXTERNAL,
+    FILTERS,
+    LAYOUT,
+    LINK,
+    LINK_INFO,
+    SYMBOL_TABLE,
+    Form,
+    Grid,
+    Message,
+    UnusualFileError,
+    decode_attribute_head,
+    decode_dtype,
+    decode_shape,
+    describe_form,
+    lay_grid,
+    make_layout_struct,
+    make_struct,
+)
 
 Tree: TypeAlias = "dict[str, np.ndarray[Any, Any] | Tree]"
 Attributes: TypeAlias = dict[str, Any]
 
 _UNDEFINED = 2**64 - 1
-_DATASPACE, _LINK_INFO, _DATATYPE, _EXTERNAL, _LINK, _LAYOUT = 0x1, 0x2, 0x3, 0x7, 0x6, 0x8
-_FILTERS, _ATTRIBUTE, _CONTINUATION, _SYMBOL_TABLE, _ATTRIBUTE_INFO = 0xB, 0xC, 0x10, 0x11, 0x15
 _SHARED = 0x2
-_V1_MESSAGE, _V2_MESSAGE = Struct("<HHB3x"), Struct("<BHB")
+_V1_HEADER = Struct("<B7xI4x")
 _PAIR, _ONE, _NODE = Struct("<QQ"), Struct("<Q"), Struct("<4sBBHQQ")
-_SYMBOLS, _SYMBOL = Struct("<4sHH"), Struct("<QQI")
-_ATTRIBUTE_SIZES = Struct("<BBHHH")
+_SYMBOLS = Struct("<4sHH")
 _DEEPEST, _DEEPEST_INDEX, _MOST_STEPS = 16, 4, 1 << 17
+_MOST_FORMS, _LARGEST_NAMES, _LARGEST_HEAD = 64, 1 << 16, 1 << 12
+_MOST_CHUNKS, _MOST_KEPT_CHUNKS = 1 << 14, 1 << 8
 _DAMAGE = (
     StructError,
     LookupError,
@@ -44,13 +67,6 @@ _DAMAGE = (
     MemoryError,
     RuntimeError,
 )
-
-Message: TypeAlias = tuple[int, int, int]
-"""The type of a message, and the address and size of its contents."""
-
-
-class UnusualFileError(Exception):
-    """Something is not of the simple kind that is decoded here."""
 
 
 class Hdf5Map:
@@ -65,7 +81,10 @@ class Hdf5Map:
         """
         self.content = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
         self._steps = self._nbytes = 0
+        self._most_steps = min(_MOST_STEPS, len(self.content))
         self._copies = True
+        self._forms: dict[tuple[int, bytes], list[Form]] = {}
+        self._names: dict[tuple[bytes, tuple[int, ...]], list[str]] = {}
 
     def close(self) -> None:
         """Unmap the file, once nothing views it any more."""
@@ -98,22 +117,22 @@ class Hdf5Map:
         tree: Tree = {}
         attributes: Attributes | None = {}
         for kind, start, _ in self._messages(address):
-            if kind == _LINK:
+            if kind == LINK:
                 name, target = self._link(start)
                 tree[name] = self._thing(target, depth - 1)
-            elif kind == _ATTRIBUTE:
+            elif kind == ATTRIBUTE:
                 if attributes is not None:
                     attributes = self._with_attribute(attributes, start)
-            elif kind == _LINK_INFO:
+            elif kind == LINK_INFO:
                 following = start + (10 if self.content[start + 1] & 1 else 2)
                 self._expect(
                     _ONE.unpack_from(self.content, following)[0] == _UNDEFINED, "many links"
                 )
-            elif kind == _ATTRIBUTE_INFO:
+            elif kind == ATTRIBUTE_INFO:
                 following = start + (4 if self.content[start + 1] & 1 else 2)
                 if _ONE.unpack_from(self.content, following)[0] != _UNDEFINED:
                     attributes = None
-            elif kind == _SYMBOL_TABLE:
+            elif kind == SYMBOL_TABLE:
                 for name, target in self._symbols(*_PAIR.unpack_from(self.content, start)):
                     tree[name] = self._thing(target, depth - 1)
         # As the library gives them; in some headers they are in the order of their making.
@@ -125,50 +144,66 @@ class Hdf5Map:
         dtype: np.dtype[Any] | None = None
         layout: int | None = None
         for kind, start, size in self._messages(address):
-            if kind == _DATATYPE:
-                dtype = _dtype(self.content[start : start + size])
-            elif kind == _DATASPACE:
-                shape = _shape(self.content[start : start + size])
-            elif kind == _LAYOUT:
+            if kind == DATATYPE:
+                dtype = decode_dtype(self.content[start : start + size])
+            elif kind == DATASPACE:
+                shape = decode_shape(self.content[start : start + size])
+            elif kind == LAYOUT:
                 layout = start
-            else:
-                self._expect(kind not in (_FILTERS, _EXTERNAL), "filters or other files")
+            elif kind in (FILTERS, EXTERNAL):
+                raise UnusualFileError("filters or other files")
         if layout is None:
             return self._group(address, depth)[0]
         if shape is None or dtype is None:
             raise UnusualFileError("a dataset without a shape or a type")
         return self._array(layout, shape, dtype)
 
-    def _messages(self, address: int) -> Iterator[Message]:
-        """The messages of an object's header, those of its continuations included."""
+    def _messages(self, address: int) -> Sequence[Message]:
+        """The messages of an object's header that are decoded, those of continuations included."""
         content = self.content
-        if content[address : address + 4] == b"OHDR":
+        version, length = _V1_HEADER.unpack_from(content, address)
+        if version == 1:
+            start, frame, prefix = address + _V1_HEADER.size, 0, "HHB3x"
+        else:
+            self._expect(content[address : address + 5] == b"OHDR\2", "a header's version")
             flags = content[address + 5]
-            self._expect(content[address + 4] == 2, "a header's version")
             start = address + 6 + (16 if flags & 0x20 else 0) + (4 if flags & 0x10 else 0)
             width = 1 << (flags & 3)
-            end = int.from_bytes(content[start : start + width], "little")
-            blocks = [(start + width, start + width + end)]
-            form, extra, frame = _V2_MESSAGE, 2 if flags & 4 else 0, 4
-        else:
-            self._expect(content[address] == 1, "a header's version")
-            length = int.from_bytes(content[address + 8 : address + 12], "little")
-            blocks = [(address + 16, address + 16 + length)]
-            form, extra, frame = _V1_MESSAGE, 0, 0
-        for position, end in blocks:  # it grows meanwhile
-            while position + form.size <= end:
-                self._step()
-                kind, size, flags = form.unpack_from(content, position)
-                position += form.size + extra
-                if flags & _SHARED:
-                    raise UnusualFileError("a shared message")
-                if kind == _CONTINUATION:
-                    self._expect(len(blocks) < _DEEPEST, "a long header")
-                    offset, length = _PAIR.unpack_from(content, position)
-                    blocks.append((offset + frame, offset + length - frame))
-                elif kind:
-                    yield kind, position, size
-                position += size
+            length = int.from_bytes(content[start : start + width], "little")
+            start, frame, prefix = start + width, 4, "BHB2x" if flags & 4 else "BHB"
+        messages = self._read_block(start, length, prefix)
+        blocks = 1
+        for kind, position, _ in messages:  # it grows meanwhile
+            if kind == CONTINUATION:
+                blocks += 1
+                self._expect(blocks < _DEEPEST, "a long header")
+                offset, length = _PAIR.unpack_from(content, position)
+                messages += self._read_block(offset + frame, length - 2 * frame, prefix)
+        return messages
+
+    def _read_block(self, start: int, length: int, prefix: str) -> list[Message]:
+        """Return the messages of one block of a header."""
+        content = self.content
+        beginning = length, content[start : start + 8]
+        known = self._forms.get(beginning, ())
+        for form in known:
+            if form.prefixes.unpack_from(content, start) == form.expected:
+                self._step(len(form.expected))
+                return [(kind, start + offset, size) for kind, offset, size in form.messages]
+        head = Struct(f"<{prefix}")
+        messages: list[Message] = []
+        position = 0
+        while position + head.size <= length:
+            self._step()
+            kind, size, flags = head.unpack_from(content, start + position)
+            if flags & _SHARED:
+                raise UnusualFileError("a shared message")
+            messages.append((kind, position + head.size, size))
+            position += head.size + size
+        form = describe_form(content, start, messages, prefix)
+        if len(self._forms) < _MOST_FORMS and len(known) < _MOST_FORMS:
+            self._forms[beginning] = [*known, form]
+        return [(kind, start + offset, size) for kind, offset, size in form.messages]
 
     def _link(self, start: int) -> tuple[str, int]:
         content = self.content
@@ -188,16 +223,26 @@ class Hdf5Map:
         """The links of a group of the older kind."""
         content = self.content
         self._expect(content[heap : heap + 4] == b"HEAP", "names")
-        names = _ONE.unpack_from(content, heap + 24)[0]
+        nbytes, names = (
+            _ONE.unpack_from(content, heap + 8)[0],
+            _ONE.unpack_from(content, heap + 24)[0],
+        )
+        self._expect(nbytes <= _LARGEST_NAMES, "many names")
+        text = content[names : names + nbytes]
         for table in self._tables(tree, _DEEPEST):
             signature, _, count = _SYMBOLS.unpack_from(content, table)
             self._expect(signature == b"SNOD", "a table of symbols")
-            for position in range(table + 8, table + 8 + 40 * count, 40):
-                offset, target, cached = _SYMBOL.unpack_from(content, position)
-                # A link to another place has no header, and says so here.
-                self._expect(cached != 2 and target != _UNDEFINED, "a link to another place")
-                end = content.find(b"\0", names + offset)
-                yield content[names + offset : end].decode("utf-8"), target
+            values = make_struct("QQI20x", count).unpack_from(content, table + _SYMBOLS.size)
+            offsets, targets, cached = values[::3], values[1::3], values[2::3]
+            # A link to another place has no header, and says so here.
+            self._expect(2 not in cached and _UNDEFINED not in targets, "a link to another place")
+            found = self._names.get((text, offsets))
+            if found is None:
+                ends = [text.index(b"\0", offset) for offset in offsets]
+                found = [text[o:e].decode("utf-8") for o, e in zip(offsets, ends, strict=True)]
+                if len(self._names) < _MOST_FORMS:
+                    self._names[text, offsets] = found
+            yield from zip(found, targets, strict=True)
 
     def _tables(self, address: int, depth: int) -> Iterator[int]:
         self._step()
@@ -215,107 +260,105 @@ class Hdf5Map:
             name, value = self._attribute(start)
         except UnusualFileError:
             return None
-        return {**attributes, name: value}
+        attributes[name] = value
+        return attributes
 
     def _attribute(self, start: int) -> tuple[str, Any]:
         content = self.content
-        version, flags, *sizes = _ATTRIBUTE_SIZES.unpack_from(content, start)
-        self._expect(version in (1, 3) and (version == 1 or not flags), "an attribute's version")
-        position = start + (8 if version == 1 else 9)
-        parts: list[bytes] = []
-        for size in sizes:
-            parts.append(content[position : position + size])
-            position += -(-size // 8) * 8 if version == 1 else size
-        name, kind, space = parts
-        shape, dtype = _shape(space), _dtype(kind)
-        value = np.frombuffer(content, dtype, prod(shape), position).reshape(shape)
-        return name.rstrip(b"\0").decode("utf-8"), value.copy() if shape else value[()]
+        version, _, *sizes = ATTRIBUTE_SIZES.unpack_from(content, start)
+        if version == 1:
+            value = start + 8 + sum([-(-size // 8) * 8 for size in sizes])
+        else:
+            value = start + 9 + sum(sizes)
+        self._expect(value - start <= _LARGEST_HEAD, "a long attribute")
+        name, shape, dtype = decode_attribute_head(content[start:value])
+        if not shape:
+            return name, np.frombuffer(content, dtype, 1, value)[0]
+        return name, np.frombuffer(content, dtype, prod(shape), value).reshape(shape).copy()
 
     def _array(
         self, layout: int, shape: tuple[int, ...], dtype: np.dtype[Any]
     ) -> np.ndarray[Any, Any]:
-        content = self.content
+        content, rank = self.content, len(shape)
         version, kind = content[layout], content[layout + 1]
-        self._expect(version == 3, "a layout's version")
+        self._expect(version == 3 and kind in (1, 2), "a layout's version")
         count = prod(shape)
         self._nbytes += count * dtype.itemsize
         self._expect(self._nbytes <= len(content), "arrays larger than the file")
         if kind == 1:
-            offset, nbytes = _PAIR.unpack_from(content, layout + 2)
-            self._expect(offset != _UNDEFINED and nbytes == count * dtype.itemsize, "no data")
-            view = np.frombuffer(content, dtype, count, offset).reshape(shape)
-            return view.copy() if self._copies else view
-        rank = len(shape)
-        self._expect(kind == 2 and rank > 0 and content[layout + 2] == rank + 1, "its layout")
-        tree = _ONE.unpack_from(content, layout + 3)[0]
-        sizes = np.frombuffer(content, "<u4", rank, layout + 11).tolist()
-        self._expect(all(sizes), "empty chunks")
-        missing = prod(-(-length // size) for length, size in zip(shape, sizes, strict=True))
+            address, nbytes = _PAIR.unpack_from(content, layout + 2)
+            self._expect(address != _UNDEFINED and nbytes == count * dtype.itemsize, "no data")
+            return self._view(address, shape, dtype, count)
+        self._expect(rank > 0 and content[layout + 2] == rank + 1, "its layout")
+        tree, *sizes = make_layout_struct(rank).unpack_from(content, layout + 3)
+        grid = self._grid(shape, tuple(sizes), dtype.itemsize)
+        keys, addresses = self._chunks(tree, grid, _DEEPEST_INDEX)
+        # Each in its place, and none is missing.
+        if keys != grid.keys:
+            raise UnusualFileError("a chunk too many, or in no place")
+        if grid.is_one:
+            return self._view(addresses[0], shape, dtype, count)
         per_chunk = prod(sizes)
-        chunk_nbytes = per_chunk * dtype.itemsize
-        self._expect(missing * chunk_nbytes <= len(content), "chunks that are not there")
+        nbytes = per_chunk * dtype.itemsize
+        if addresses == tuple(range(addresses[0], addresses[-1] + 1, nbytes)):
+            # One behind the other, as a program leaves them that writes nothing else meanwhile.
+            flat = np.frombuffer(content, dtype, per_chunk * len(addresses), addresses[0])
+            whole = flat.reshape(grid.blocks).transpose(grid.axes).reshape(grid.padded)[grid.inside]
+            return whole.copy() if self._copies or not whole.flags.c_contiguous else whole
         found = np.empty(shape, dtype)
-        last: list[int] = []
-        for nbytes, corner, offset in self._chunks(tree, rank, _DEEPEST_INDEX):
-            missing -= 1
-            # One after the other, and each in a place of its own: so all places have one.
-            if nbytes != chunk_nbytes or missing < 0 or corner <= last:
-                raise UnusualFileError("a chunk too many")
-            if any(c % size or c >= n for c, size, n in zip(corner, sizes, shape, strict=True)):
-                raise UnusualFileError("a chunk in no place")
-            last = corner
-            chunk = np.frombuffer(content, dtype, per_chunk, offset).reshape(sizes)
-            target = found[
-                tuple([slice(c, c + size) for c, size in zip(corner, sizes, strict=True)])
-            ]
-            if target.shape != chunk.shape:
-                chunk = chunk[tuple(map(slice, target.shape))]
-            target[...] = chunk
-        self._expect(missing == 0, "chunks that are not there")
+        for address, target, source in zip(addresses, grid.targets, grid.sources, strict=True):
+            chunk = np.frombuffer(content, dtype, per_chunk, address).reshape(sizes)
+            found[target] = chunk[source]
         return found
 
-    def _chunks(self, address: int, rank: int, depth: int) -> Iterator[tuple[int, list[int], int]]:
-        """Yield the size, the corner and the address of each chunk below a node."""
+    def _view(
+        self, address: int, shape: tuple[int, ...], dtype: np.dtype[Any], count: int
+    ) -> np.ndarray[Any, Any]:
+        view = np.frombuffer(self.content, dtype, count, address).reshape(shape)
+        return view.copy() if self._copies else view
+
+    def _grid(self, shape: tuple[int, ...], sizes: tuple[int, ...], itemsize: int) -> Grid:
+        self._expect(0 not in sizes, "empty chunks")
+        if sizes == shape:
+            return lay_grid(shape, sizes, itemsize)
+        count = prod([-(-length // size) for length, size in zip(shape, sizes, strict=True)])
+        self._expect(count * prod(sizes) * itemsize <= len(self.content), "missing chunks")
+        self._expect(count <= _MOST_CHUNKS, "many chunks")
+        # What is large is not kept.
+        lay = lay_grid if count <= _MOST_KEPT_CHUNKS else lay_grid.__wrapped__
+        return lay(shape, sizes, itemsize)
+
+    def _chunks(
+        self, address: int, grid: Grid, depth: int
+    ) -> tuple[tuple[bytes, ...], tuple[int, ...]]:
+        """Return the keys and the addresses of the chunks below a node."""
         self._step()
+        if not grid.keys:
+            return (), ()
         self._expect(address != _UNDEFINED and depth > 0, "no chunks")
         signature, kind, level, entries, _, _ = _NODE.unpack_from(self.content, address)
         self._expect(signature == b"TREE" and kind == 1, "an index of chunks")
-        entry = Struct(f"<II{rank + 1}QQ")
-        position = address + _NODE.size
-        for _ in range(entries):
-            nbytes, mask, *corner, child = entry.unpack_from(self.content, position)
-            position += entry.size
-            if level:
-                yield from self._chunks(child, rank, depth - 1)
-            elif mask:
-                raise UnusualFileError("filters that were left out")
-            else:
-                # The last coordinate counts the bytes of an element, and is always 0.
-                yield nbytes, corner[:rank], child
+        self._expect(entries <= len(grid.keys), "a chunk too many")
+        is_all = entries == len(grid.keys)
+        entry = grid.entries if is_all else make_struct(f"{len(grid.keys[0])}sQ", entries)
+        values = entry.unpack_from(self.content, address + _NODE.size)
+        if not level:
+            return values[::2], values[1::2]
+        keys: tuple[bytes, ...] = ()
+        addresses: tuple[int, ...] = ()
+        for child in values[1::2]:
+            some, there = self._chunks(child, grid, depth - 1)
+            keys, addresses = keys + some, addresses + there
+            self._expect(len(keys) <= len(grid.keys), "a chunk too many")
+        return keys, addresses
 
-    def _step(self) -> None:
+    def _step(self, count: int = 1) -> None:
         """Count what is looked at: the same places may be linked to from many."""
-        self._steps += 1
-        self._expect(self._steps < min(_MOST_STEPS, len(self.content)), "a large group")
+        self._steps += count
+        if self._steps >= self._most_steps:
+            raise UnusualFileError("a large group")
 
     @staticmethod
     def _expect(holds: bool, what: str) -> None:
         if not holds:
             raise UnusualFileError(what)
-
-
-@lru_cache(maxsize=1024)
-def _dtype(message: bytes) -> np.dtype[Any]:
-    """Return the dtype that a message encodes, decoded by the library."""
-    dtype: np.dtype[Any] = h5t.decode(b"\x03\x00" + message).dtype
-    if dtype.kind not in "biufc":
-        raise UnusualFileError(f"values of type {dtype}")
-    return dtype
-
-
-@lru_cache(maxsize=4096)
-def _shape(message: bytes) -> tuple[int, ...]:
-    version, rank = message[0], message[1]
-    if version not in (1, 2) or (version == 2 and message[3] > 1):
-        raise UnusualFileError("a dataspace without values")
-    return tuple(np.frombuffer(message, "<u8", rank, 8 if version == 1 else 4).tolist())

@@ -109,23 +109,22 @@ class EpisodeReader:
         if attributes is None:
             attributes = self._file.read_attributes(self._file.episode(number))
         infos, own = tree.pop("infos", {}), tree.pop(OWN_KEY, None)
-        observations, actions, *flat = (tree.pop(name, None) for name in _COLUMNS)
+        observations, actions, *flat = [tree.pop(name, None) for name in _COLUMNS]
         steps = len(flat[0]) if isinstance(flat[0], np.ndarray) and flat[0].ndim else -1
-        numbers = [array for array in flat if isinstance(array, np.ndarray) and len(array) == steps]
+        numbers: list[Array] = []
+        for array in flat:
+            if not isinstance(array, np.ndarray) or array.shape[:1] != (steps,):
+                return None
+            if array.dtype.kind not in "biuf" or (numbers and array.ndim > 1):
+                return None
+            numbers.append(array)
         of_observations, of_actions = self._spaces
         given = observations
         observations = _plain_value(given, of_observations, steps + 1)
         if observations is None:
             observations = _plain_value(given, of_observations, steps)
         actions = _plain_value(actions, of_actions, steps)
-        if (
-            len(numbers) < len(flat)
-            or any(array.dtype.kind not in "biuf" for array in numbers)
-            or any(array.ndim > 1 for array in numbers[1:])
-            or isinstance(infos, np.ndarray)
-            or observations is None
-            or actions is None
-        ):
+        if isinstance(infos, np.ndarray) or observations is None or actions is None:
             return None
         seed, options, metadata = decode_attributes(attributes)
         extras: dict[str, Any] = {}
@@ -136,7 +135,8 @@ class EpisodeReader:
             extras, entry = restore_sidecar(*sidecar, steps + 1, infos, copy=True)
             if entry is not None:
                 seed, options, metadata = entry
-        extras.update(sorted(tree.items()))
+        if tree:
+            extras.update(sorted(tree.items()))
         return EpisodeData(
             number,
             observations,

@@ -56,8 +56,11 @@ class Hdf5Storage(PublicStorage):
         with self._open() as file:
             reader = self._reader(file)
             for number in numbers:
-                with name_damage(self._name(number)):
+                try:
                     episodes.append(reader.read(number, copy=copy))
+                except Exception:
+                    with name_damage(self._name(number)):
+                        raise
         yield from episodes
 
     def _read_attributes(self, numbers: Sequence[int]) -> Iterator[tuple[Attributes, Any]]:

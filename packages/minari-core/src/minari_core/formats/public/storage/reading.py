@@ -135,12 +135,16 @@ class PublicReader(PublicFolder):
         self, indices: Iterable[int], *, is_frozen: bool = False, are_views: bool = False
     ) -> Iterator[EpisodeData]:
         infos, extras = self._manifest.infos, self._manifest.extras
+        has_keys = bool(infos.fields or extras.fields)
         for numbers in self._batch(indices):
             with self._tell_if_replaced():
                 for stored in self._read(numbers, copy=not are_views):
                     episode = complete_episode(stored, self.observation_space)
                     if is_frozen:
                         _freeze(episode)
+                    if not has_keys and not episode.infos and not episode.extras:
+                        yield episode
+                        continue
                     rows = len(episode) + 1
                     self._check_missing(episode, rows)
                     yield replace(
