@@ -68,9 +68,9 @@ ORDER = {
         data_collector.callbacks
         data_collector
         storage
-        namespace utils leftovers distributions
+        namespace utils leftovers distributions images
         replay
-        checks
+        checks rendering
         viewer
         command_line.show
         command_line

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from minari.data_collector import DataCollector
     from minari.dataset.step_data import StepData
     from minari.leftovers import list_leftovers, remove_leftovers
+    from minari.rendering.rendering import EpisodeVideo, render_episode
     from minari.storage.local import list_local_datasets, load_dataset
     from minari.supported_versions import supported_dataset_versions
     from minari.utils import create_dataset_from_buffers
@@ -86,6 +87,7 @@ __all__ = [
     "EpisodeData",
     "EpisodeMetadata",
     "EpisodeMetadataCallback",
+    "EpisodeVideo",
     "Finding",
     "Leftover",
     "MinariDataset",
@@ -125,6 +127,7 @@ __all__ = [
     "recover",
     "recover_recording",
     "remove_leftovers",
+    "render_episode",
     "split_dataset",
     "supported_dataset_versions",
     "update_namespace_metadata",
@@ -153,6 +156,7 @@ if not TYPE_CHECKING:
             "minari.data_collector": ("DataCollector",),
             "minari.leftovers": ("list_leftovers", "remove_leftovers"),
             "minari.dataset.step_data": ("StepData",),
+            "minari.rendering.rendering": ("EpisodeVideo", "render_episode"),
             "minari.storage.local": ("list_local_datasets", "load_dataset"),
             "minari.supported_versions": ("supported_dataset_versions",),
             "minari.utils": ("create_dataset_from_buffers",),

@@ -47,6 +47,8 @@ _WORDS = (
     (r"the environment, the policy or a step_data_callback\b", "the environment or the policy"),
     (r", or None\b", ", or leave it out"),
     (r"\b([Pp]ass|give) trust_entry_point=True\b", r"\1 --trust-entry-point"),
+    (r"\bpass overwrite=True\b", "give --yes"),
+    (r"(?<=give )fps\b", "--fps"),
     (r"\b([Pp]ass|give) trust_paths=True\b", r"\1 --trust-paths"),
     (r"\bskip_wrappers=\[?'([^']*)'\]? to leave it out", r"--skip-wrapper \1 to leave it out"),
     (r"\bstep_infos=\(\)", "--no-step-infos"),

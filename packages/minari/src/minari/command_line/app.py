@@ -12,6 +12,7 @@ from minari.command_line.convert import convert, import_file
 from minari.command_line.datasets import combine, delete, split
 from minari.command_line.page import page
 from minari.command_line.recover import recover
+from minari.command_line.render import render
 from minari.command_line.show.command import show
 from minari.command_line.view import view
 from minari_collect._version import __version__ as collect_version
@@ -39,6 +40,7 @@ app = build_app(
         "show": show,
         "view": view,
         "page": page,
+        "render": render,
         "check": check,
         "delete": delete,
         "combine": combine,

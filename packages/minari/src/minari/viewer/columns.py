@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from minari.images import is_image
 from minari_core.json_values import JsonObject
 from minari_core.leaves import Keys
 
-_SMALLEST_IMAGE = 8
 _MOST_CHARACTERS = 2000
 
 
@@ -53,15 +53,8 @@ class EpisodeColumn:
 
 
 def choose_kind(leaf: npt.NDArray[Any]) -> str:
-    """Tell images by their dtype and shape, (height, width) or with 1, 3 or 4 channels last."""
-    shape = leaf.shape[1:]
-    is_image = (
-        leaf.dtype == np.uint8
-        and not isinstance(leaf, np.ma.MaskedArray)
-        and (len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4)))
-        and min(shape[:2]) >= _SMALLEST_IMAGE
-    )
-    if is_image:
+    """Tell images from numbers, and numbers from text."""
+    if is_image(leaf):
         return "image"
     return "numbers" if leaf.dtype.kind in "biuf" else "text"
 
