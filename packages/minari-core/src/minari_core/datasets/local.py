@@ -21,7 +21,6 @@ from minari_core.errors import (
 )
 from minari_core.files import make_write_error
 from minari_core.formats.columnar.manifest import read_manifest
-from minari_core.formats.public.metadata_file import list_recordings
 from minari_core.formats.registry import open_storage, read_dataset_metadata
 from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import (
@@ -207,6 +206,8 @@ def delete_dataset(dataset_name: str | None = None, *, dataset_id: str | None = 
 
 def find_committed_recordings() -> dict[str, str]:
     """Map each recording whose episodes are in a local dataset to the id of that dataset."""
+    from minari_core.formats.public.metadata_file import list_recordings
+
     committed: dict[str, str] = {}
     for dataset_id in list_local_ids():
         try:

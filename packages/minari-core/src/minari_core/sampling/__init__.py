@@ -1,12 +1,20 @@
-"""Read for training: transitions, windows and batches, straight out of the flat columns."""
+"""Read for training: transitions, windows and batches, straight out of the flat columns.
+
+Its names are loaded on first use, because opening a dataset needs none of them.
+"""
 
 from __future__ import annotations
 
-from minari_core.sampling.batches import Batches
-from minari_core.sampling.options import SequenceOptions, TransitionOptions
-from minari_core.sampling.statistics import ColumnStatistics, Normalizer
-from minari_core.sampling.transitions import TransitionBatch, TransitionSampler
-from minari_core.sampling.windows import SequenceBatch, SequenceSampler
+from typing import TYPE_CHECKING
+
+from minari_core.lazy_names import load_lazily
+
+if TYPE_CHECKING:
+    from minari_core.sampling.batches import Batches
+    from minari_core.sampling.options import SequenceOptions, TransitionOptions
+    from minari_core.sampling.statistics import ColumnStatistics, Normalizer
+    from minari_core.sampling.transitions import TransitionBatch, TransitionSampler
+    from minari_core.sampling.windows import SequenceBatch, SequenceSampler
 
 __all__ = [
     "Batches",
@@ -19,3 +27,15 @@ __all__ = [
     "TransitionOptions",
     "TransitionSampler",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = load_lazily(
+        __name__,
+        {
+            "minari_core.sampling.batches": ("Batches",),
+            "minari_core.sampling.options": ("SequenceOptions", "TransitionOptions"),
+            "minari_core.sampling.statistics": ("ColumnStatistics", "Normalizer"),
+            "minari_core.sampling.transitions": ("TransitionBatch", "TransitionSampler"),
+            "minari_core.sampling.windows": ("SequenceBatch", "SequenceSampler"),
+        },
+    )

@@ -1,33 +1,37 @@
-"""The methods of a dataset that training uses."""
+"""The methods of a dataset that training uses; what they call is loaded when one is used."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy.typing as npt
 
+from minari_core import sampling
 from minari_core.errors import SamplingError
-from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.messages import warn_caller
 from minari_core.random_stream import RandomStream, find_loader_worker
-from minari_core.sampling.batches import Batches
 from minari_core.sampling.gathering.info_rows import STEP_INFOS, read_step_infos
-from minari_core.sampling.goals import Goals
-from minari_core.sampling.options import (
-    Padding,
-    SequenceOptions,
-    TransitionOptions,
-    normalize_columns,
-)
 from minari_core.sampling.rank_index import Positions
-from minari_core.sampling.statistics import ColumnStatistics, compute_statistics, load_statistics
-from minari_core.sampling.steps import EpisodeSteps
-from minari_core.sampling.transitions import TransitionBatch, TransitionSampler
-from minari_core.sampling.weights import EpisodeWeights
-from minari_core.sampling.windows import SequenceBatch, SequenceSampler
 from minari_core.storage.base import Storage
+
+if TYPE_CHECKING:
+    from minari_core.formats.columnar.reading import ShardedStorage
+    from minari_core.sampling import (
+        Batches,
+        ColumnStatistics,
+        SequenceBatch,
+        SequenceOptions,
+        SequenceSampler,
+        TransitionBatch,
+        TransitionOptions,
+        TransitionSampler,
+    )
+    from minari_core.sampling.goals import Goals
+    from minari_core.sampling.options import Padding
+    from minari_core.sampling.steps import EpisodeSteps
+    from minari_core.sampling.weights import EpisodeWeights
 
 _MOST_REMEMBERED = 16
 
@@ -45,6 +49,8 @@ class TrainingMethods:
 
     def _find_columns(self) -> ShardedStorage:
         """Return the storage that holds the columns of these episodes, under the same indices."""
+        from minari_core.formats.columnar.reading import ShardedStorage
+
         if isinstance(self._storage, ShardedStorage):
             return self._storage
         from minari_core.twins.finding import find_columns  # only for formats of whole episodes
@@ -100,13 +106,13 @@ class TrainingMethods:
         """
         # Making and hashing options takes as long as gathering a column, so what is asked for
         # again and again is known by its arguments.
-        names = normalize_columns(columns)
+        names = _normalize_columns(columns)
         kinds = (type(n_step), type(stack))  # 1.0 equals 1, and is refused
         unknown = bool(include_unknown_final)
         key = (names, n_step, discount, stack, goals, goal_discount, goal_column, unknown, kinds)
         sampler = self._find_sampler(key)
         if sampler is None:
-            options = TransitionOptions(
+            options = sampling.TransitionOptions(
                 columns=names,
                 n_step=n_step,
                 discount=discount,
@@ -155,9 +161,9 @@ class TrainingMethods:
             SamplingError: A number is out of its range, a column does not exist, weights do not
                 fit, or every episode is shorter than a window without padding.
         """
-        options = SequenceOptions(
+        options = sampling.SequenceOptions(
             length=length,
-            columns=normalize_columns(columns),
+            columns=_normalize_columns(columns),
             padding=padding,
             returns_to_go=returns_to_go,
             discount=discount,
@@ -167,7 +173,7 @@ class TrainingMethods:
         shares = None
         if weights is not None and not _is_uniform(weights):
             counts, starts = sampler.steps.join_parts(sampler.counts, sampler.starts)
-            shares = EpisodeWeights(weights, counts, starts)
+            shares = _weigh_episodes(weights, counts, starts)
         return sampler.sample(self._stream.generator, batch_size, shares)
 
     def batches(
@@ -233,8 +239,8 @@ class TrainingMethods:
                 kind = "windows; give length too" if length is None else "transitions, not windows"
                 raise SamplingError(f"{name}={given!r} is of {kind}")
         if length is None:
-            transition_options = TransitionOptions(
-                columns=normalize_columns(columns),
+            transition_options = sampling.TransitionOptions(
+                columns=_normalize_columns(columns),
                 n_step=n_step,
                 discount=0.99 if discount is None else discount,
                 stack=stack,
@@ -242,9 +248,9 @@ class TrainingMethods:
             )
             sampler = self._transition_sampler(transition_options)
         else:
-            sequence_options = SequenceOptions(
+            sequence_options = sampling.SequenceOptions(
                 length=length,
-                columns=normalize_columns(columns),
+                columns=_normalize_columns(columns),
                 padding=padding,
                 returns_to_go=returns_to_go,
                 discount=1.0 if discount is None else discount,
@@ -254,11 +260,11 @@ class TrainingMethods:
         shares: EpisodeWeights | None = None
         if weights is not None and not _is_uniform(weights):
             counts, starts = sampler.steps.counts, sampler.steps.view_starts
-            if isinstance(sampler, SequenceSampler):
+            if isinstance(sampler, sampling.SequenceSampler):
                 counts, starts = sampler.counts, sampler.starts
-            shares = EpisodeWeights(weights, *sampler.steps.join_parts(counts, starts))
+            shares = _weigh_episodes(weights, *sampler.steps.join_parts(counts, starts))
         is_drawn = seed is None and self._stream.is_seeded
-        return Batches(
+        return sampling.Batches(
             sampler,
             batch_size,
             seed=int(self._stream.generator.integers(2**63)) if is_drawn else seed,
@@ -290,8 +296,10 @@ class TrainingMethods:
         Raises:
             SamplingError: A column does not exist, or there are no episodes.
         """
+        from minari_core.sampling.statistics import compute_statistics, load_statistics
+
         storage = self._find_columns()
-        names = normalize_columns(columns) or ()
+        names = _normalize_columns(columns) or ()
         is_whole = isinstance(self._indices, range) and len(self._indices) > 0
         if is_whole and self._indices == range(storage.total_episodes):
             found = load_statistics(storage, names, self._fingerprint())
@@ -330,8 +338,8 @@ class TrainingMethods:
             include_unknown_final: As for `sample_transitions`.
         """
         return self._transition_sampler(
-            TransitionOptions(
-                columns=normalize_columns(columns),
+            sampling.TransitionOptions(
+                columns=_normalize_columns(columns),
                 n_step=n_step,
                 discount=discount,
                 stack=stack,
@@ -343,7 +351,9 @@ class TrainingMethods:
         def make() -> TransitionSampler:
             storage = self._find_columns()
             return storage.read_current(
-                lambda: TransitionSampler(storage, self._indices, options, self._steps(options))
+                lambda: sampling.TransitionSampler(
+                    storage, self._indices, options, self._steps(options)
+                )
             )
 
         return self._remember(options, make)
@@ -358,12 +368,16 @@ class TrainingMethods:
         def make() -> SequenceSampler:
             storage = self._find_columns()
             return storage.read_current(
-                lambda: SequenceSampler(storage, self._indices, options, self._steps(options))
+                lambda: sampling.SequenceSampler(
+                    storage, self._indices, options, self._steps(options)
+                )
             )
 
         return self._remember(options, make)
 
     def _steps(self, options: TransitionOptions | SequenceOptions) -> EpisodeSteps:
+        from minari_core.sampling.steps import EpisodeSteps
+
         columns, layout = self._find_columns(), options.layout
         return self._remember(
             ("steps", columns.index, *layout.values()),
@@ -381,9 +395,9 @@ class TrainingMethods:
             # These depend on the dataset alone; numbers of the caller's may have changed.
             return self._remember(
                 ("weights", weights, sampler.options.include_unknown_final),
-                lambda: EpisodeWeights(weights, counts, starts),
+                lambda: _weigh_episodes(weights, counts, starts),
             )
-        return EpisodeWeights(weights, counts, starts)
+        return _weigh_episodes(weights, counts, starts)
 
     def _remember(self, key: Hashable, make: Callable[[], Made]) -> Made:
         """Return what was made for a key before, or make it; the oldest of many is forgotten."""
@@ -412,5 +426,30 @@ class TrainingMethods:
         return digest.hexdigest()[:32]
 
 
+def _weigh_episodes(
+    weights: str | npt.ArrayLike, counts: Positions, starts: Positions
+) -> EpisodeWeights:
+    from minari_core.sampling.weights import EpisodeWeights
+
+    return EpisodeWeights(weights, counts, starts)
+
+
 def _is_uniform(weights: str | npt.ArrayLike) -> bool:
     return isinstance(weights, str) and weights == "transitions"
+
+
+def _normalize_columns(columns: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Return the names of columns as options keep them.
+
+    Raises:
+        SamplingError: It is a single text, or empty, or not all items are text.
+    """
+    if columns is None:
+        return None
+    try:
+        names = () if isinstance(columns, str) else tuple(columns)
+    except TypeError:
+        names = ()
+    if not names or not all(isinstance(name, str) for name in names):
+        raise SamplingError(f"columns is {columns!r}, not a list of names")
+    return names

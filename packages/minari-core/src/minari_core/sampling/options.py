@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Literal, TypeAlias
 
@@ -112,23 +112,6 @@ class SequenceOptions:
     def layout(self) -> Mapping[str, bool]:
         """The arguments of `EpisodeSteps`."""
         return {"include_unknown_final": self.include_unknown_final, "cut_at_ends": True}
-
-
-def normalize_columns(columns: Sequence[str] | None) -> tuple[str, ...] | None:
-    """Return the names of columns as options keep them.
-
-    Raises:
-        SamplingError: It is a single text, or empty, or not all items are text.
-    """
-    if columns is None:
-        return None
-    try:
-        names = () if isinstance(columns, str) else tuple(columns)
-    except TypeError:
-        names = ()
-    if not names or not all(isinstance(name, str) for name in names):
-        raise SamplingError(f"columns is {columns!r}, not a list of names")
-    return names
 
 
 def _write_options(options: TransitionOptions | SequenceOptions) -> str:
