@@ -10,6 +10,9 @@ from minari_core.episodes import ShardData
 Beginning: TypeAlias = tuple[int | None, Mapping[str, object] | None]
 """Seed and options of a reset."""
 
+NO_BEGINNING: Beginning = (None, None)
+"""Those of an episode that its environment has begun itself."""
+
 Describe: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """Makes the metadata of an episode."""
 

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from gymnasium import spaces
 
-from minari_collect.recording.sinks import Beginning, Describe, LaneSink
+from minari_collect.recording.sinks import NO_BEGINNING, Beginning, Describe, LaneSink
 from minari_collect.recording.vector_writer import VectorWriter
 from minari_collect.vector_buffers.rows import Flags, Indices, VectorRows, make_plain_cells
 from minari_collect.vector_buffers.segments import Segments, find_segments
@@ -169,7 +169,9 @@ class VectorRecorder:
         if row:
             self._end_at(row - 1, mask)
             # The row holds the last observation of what has just ended.
-            for env in envs[self._held.ends[row - 1, envs] & (self._start[envs] < row)].tolist():
+            for env in envs[
+                self._held.find_ends(row - 1)[envs] & (self._start[envs] < row)
+            ].tolist():
                 cell = row * self._envs + env
                 if cell not in self._held.final_numbers:
                     self._held.add_final_cell(cell)
@@ -232,14 +234,11 @@ class VectorRecorder:
         flags = self._held.flags
         flags[0, step] = terminations
         flags[1, step] = truncations
-        ends: Flags = flags[2, step]
-        np.logical_or(flags[0, step], flags[1, step], ends)
         if forced is not None:
-            flags[1, step] |= forced & ~ends
-            ends |= forced
+            flags[1, step] |= forced & ~flags[0, step]
         # A new step has no other flag.
         if resets is not None:
-            flags[3, step] = resets
+            flags[2, step] = resets
         if infos is not None:
             self._infos.write(row, infos)
         if extras is not None:
@@ -248,7 +247,7 @@ class VectorRecorder:
             self._add_finals(row, finals)
         self._rows = row + 1
         if self._max_episodes is not None:
-            self._ended += int(np.count_nonzero(ends))
+            self._ended += int(np.count_nonzero(self._held.find_ends(step)))
 
     def _add_finals(self, row: int, finals: Sequence[Final]) -> None:
         """Keep the last observations of the episodes that end before a row; all or none."""
@@ -314,8 +313,7 @@ class VectorRecorder:
     def _end_at(self, step: int, mask: Flags) -> None:
         """End the episodes of some environments with a step, if it is not their end anyway."""
         held = self._held
-        going_on = mask & ~held.gaps[step] & ~held.ends[step] & (self._start <= step)
-        held.ends[step] |= going_on
+        going_on = mask & ~held.gaps[step] & ~held.find_ends(step) & (self._start <= step)
         held.truncations[step] |= going_on
         held.cuts[step] |= going_on
         self._ended += int(np.count_nonzero(going_on))
@@ -323,7 +321,7 @@ class VectorRecorder:
     def _note_beginnings(self, row: int, beginnings: Sequence[Beginning], envs: Indices) -> None:
         for beginning, env in zip(beginnings, envs.tolist(), strict=True):
             cell = row * self._envs + env
-            if beginning == (None, None):
+            if beginning == NO_BEGINNING:
                 self._beginnings.pop(cell, None)
             else:
                 self._beginnings[cell] = beginning
@@ -344,8 +342,9 @@ class VectorRecorder:
 
     def _find_segments(self) -> Segments:
         steps = max(self._rows - 1, 0)
-        ends, gaps, cuts = (flags[:steps] for flags in self._held.flags[2:])
-        return find_segments(ends & ~gaps, gaps, cuts, self._start)
+        held, up_to = self._held, slice(steps)
+        gaps = held.gaps[up_to]
+        return find_segments(held.find_ends(up_to) & ~gaps, gaps, held.cuts[up_to], self._start)
 
     def _write(self, *, keep_tails: bool) -> None:
         """Write whole episodes, and the tails of those that go on if they fill the buffer.
@@ -377,12 +376,13 @@ class VectorRecorder:
     def _write_whole(self, episodes: Segments) -> None:
         if not len(episodes):
             return
-        first = zip(episodes.first.tolist(), episodes.envs.tolist(), strict=True)
-        self._writer.write_whole(episodes, [self._get_beginning(row, env) for row, env in first])
+        cells = (episodes.first * self._envs + episodes.envs).tolist()
+        beginnings = self._beginnings
+        self._writer.write_whole(episodes, [beginnings.get(cell, NO_BEGINNING) for cell in cells])
         self._start[episodes.envs] = np.maximum(self._start[episodes.envs], episodes.last + 1)
 
     def _get_beginning(self, row: int, env: int) -> Beginning:
-        return self._beginnings.get(row * self._envs + env, (None, None))
+        return self._beginnings.get(row * self._envs + env, NO_BEGINNING)
 
     def _move_to_front(self, first: int) -> None:
         """Move the rows from one on to the front."""

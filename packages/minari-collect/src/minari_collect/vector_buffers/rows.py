@@ -54,23 +54,28 @@ class VectorRows:
         self.extras = VectorInfoBuffer("extras", num_envs)
         self.final_numbers: dict[int, int] = {}
         """The number of the final value of each cell that has one."""
-        self._set_flags(np.zeros((5, capacity, num_envs), dtype=bool))
+        self._set_flags(np.zeros((4, capacity, num_envs), dtype=bool))
 
     def _set_flags(self, flags: Flags) -> None:
         self.flags = flags
-        """Terminations, truncations, ends, gaps and cuts, shape (5, rows, envs)."""
-        self.terminations, self.truncations, self.ends, self.gaps, self.cuts = flags
+        """Terminations, truncations, gaps and cuts, shape (4, rows, envs)."""
+        self.terminations, self.truncations, self.gaps, self.cuts = flags
 
     @property
     def row_nbytes(self) -> int:
         """Approximate size of a row in bytes; 0 before the first value."""
         return self.observations.row_nbytes + self.actions.row_nbytes
 
+    def find_ends(self, steps: int | slice) -> Flags:
+        """Find which episodes end with a step, or with each of several."""
+        ends: Flags = self.terminations[steps] | self.truncations[steps]
+        return ends
+
     def grow(self, capacity: int) -> None:
         """Make room for more rows, keeping those that are there."""
         for buffer in (self.observations, self.actions, self.rewards):
             buffer.grow(capacity)
-        flags = np.zeros((5, capacity, self.num_envs), dtype=bool)
+        flags = np.zeros((4, capacity, self.num_envs), dtype=bool)
         flags[:, : self.capacity] = self.flags
         self._set_flags(flags)
         self.capacity = capacity
@@ -80,11 +85,11 @@ class VectorRows:
         for buffer in (self.observations, self.actions, self.rewards, self.infos, self.extras):
             buffer.move(start, stop)
         self.flags[:, : stop - start] = self.flags[:, start:stop].copy()
-        self.flags[3:, stop - start :] = False
+        self.flags[2:, stop - start :] = False
 
     def clear(self) -> None:
         """Drop all rows and final values."""
-        self.flags[3:] = False
+        self.flags[2:] = False
         self.keep_finals({})
         for buffer in (self.infos, self.extras):
             buffer.move(0, 0)
