@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
@@ -41,12 +42,19 @@ if TYPE_CHECKING:
 
 LOCAL, REMOTE = "local", "remote"
 
+DrawPreview: TypeAlias = Callable[[str, Path], Path | None]
+"""Draws a picture of a local dataset, by its id, into a folder, and returns it if there is one."""
 
-def make_shared_commands(*, default_place: str) -> dict[str, Callable[..., None]]:
+
+def make_shared_commands(
+    *, default_place: str, draw_preview: DrawPreview | None = None
+) -> dict[str, Callable[..., None]]:
     """Make the commands, by their names.
 
     Args:
         default_place: What ``list`` lists by default, `LOCAL` or `REMOTE`.
+        draw_preview: Draws a picture of a local dataset into a folder, if it can, for the cards
+            of datasets that are uploaded without one.
     """
 
     def list_datasets(
@@ -128,7 +136,7 @@ def make_shared_commands(*, default_place: str) -> dict[str, Callable[..., None]
     return {
         "list": list_datasets,
         "download": download,
-        "upload": upload,
+        "upload": make_upload_command(draw_preview),
         "verify": verify,
     }
 
@@ -203,73 +211,94 @@ def download(
     outcomes.exit_if_any_failed()
 
 
-def upload(
-    names: LocalIds,
-    remote: RemoteOption = None,
-    data_format: Annotated[
-        str | None,
-        typer.Option(
-            "--data-format",
-            metavar="FORMAT",
-            help="The format to publish in, such as hdf5; the local dataset stays as it is.",
-            show_default=False,
-        ),
-    ] = None,
-    preview: Annotated[
-        Path | None,
-        typer.Option(
-            "--preview",
-            metavar="FILE",
-            help="A picture of an episode, for the card of one dataset on the Hugging Face Hub.",
-            show_default=False,
-        ),
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
-    token: TokenOption = None,
-    key_path: Annotated[
-        str | None,
-        typer.Option(
-            "--key-path", metavar="TOKEN", help="Another name of --token.", show_default=False
-        ),
-    ] = None,
-) -> None:
-    """Upload local datasets to a remote.
+def make_upload_command(draw_preview: DrawPreview | None) -> Callable[..., None]:
+    """Make the command ``upload``; see `make_shared_commands`."""
 
-    Nothing on the remote is ever replaced, and nobody sees half a dataset.
-    """
-    from minari_core.formats.registry import list_formats
-    from minari_hub.datasets.upload import upload_dataset
-    from minari_hub.remotes.setting import RemoteSetting
+    def draw(name: str, remote: list[str] | None, token: str | None, folder: Path) -> Path | None:
+        from minari_hub.datasets.remote_dataset import locate
+        from minari_hub.remotes.setting import RemoteSetting
 
-    _refuse_two_remotes(names, remote)
-    if token is not None and key_path is not None:
-        raise typer.BadParameter("--token says the same; give one", param_hint="--key-path")
-    if data_format is not None and data_format not in list_formats():
-        raise typer.BadParameter(
-            f"{to_one_line(data_format)!r} is not one of {', '.join(list_formats())}",
-            param_hint="--data-format",
-        )
-    if preview is not None and len(names) > 1:
-        raise typer.BadParameter(
-            "a picture is of one dataset; upload that one by itself", param_hint="--preview"
-        )
-    outcomes = Outcomes()
-    for name in names:
-        with outcomes.attempt(), say_how_to_go_on():
-            upload_dataset(
-                name,
-                remote_path=remote,
-                token=token or key_path,
-                data_format=data_format,
-                progress=not quiet,
-                preview=preview,
+        if draw_preview is None:
+            return None
+        # What is wrong with a dataset or a remote, the upload says.
+        with suppress(MinariError, OSError):
+            urls = (name,) if is_url(name) else RemoteSetting.parse(remote, token).urls
+            if all(url.startswith("hf://") for url in urls):
+                is_id = not is_url(name)
+                dataset_id = name if is_id else locate(name, token, local=True).dataset_id
+                return draw_preview(dataset_id, folder)
+        return None
+
+    def upload(
+        names: LocalIds,
+        remote: RemoteOption = None,
+        data_format: Annotated[
+            str | None,
+            typer.Option(
+                "--data-format",
+                metavar="FORMAT",
+                help="The format to publish in, such as hdf5; the local dataset stays as it is.",
+                show_default=False,
+            ),
+        ] = None,
+        preview: Annotated[
+            Path | None,
+            typer.Option(
+                "--preview",
+                metavar="FILE",
+                help="A picture of an episode for the page of one dataset on the Hugging Face Hub.",
+                show_default=False,
+            ),
+        ] = None,
+        quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+        token: TokenOption = None,
+        key_path: Annotated[
+            str | None,
+            typer.Option(
+                "--key-path", metavar="TOKEN", help="Another name of --token.", show_default=False
+            ),
+        ] = None,
+    ) -> None:
+        """Upload local datasets to a remote.
+
+        Nothing on the remote is ever replaced, and nobody sees half a dataset.
+        """
+        from minari_core.formats.registry import list_formats
+        from minari_hub.datasets.upload import upload_dataset
+        from minari_hub.remotes.setting import RemoteSetting
+
+        _refuse_two_remotes(names, remote)
+        if token is not None and key_path is not None:
+            raise typer.BadParameter("--token says the same; give one", param_hint="--key-path")
+        if data_format is not None and data_format not in list_formats():
+            raise typer.BadParameter(
+                f"{to_one_line(data_format)!r} is not one of {', '.join(list_formats())}",
+                param_hint="--data-format",
             )
-            say(
-                f"{name} is there"
-                if is_url(name)
-                else f"{name} is on {RemoteSetting.parse(remote, token)}"
+        if preview is not None and len(names) > 1:
+            raise typer.BadParameter(
+                "a picture is of one dataset; upload that one by itself", param_hint="--preview"
             )
-    outcomes.exit_if_any_failed()
+        outcomes = Outcomes()
+        for name in names:
+            with outcomes.attempt(), say_how_to_go_on():
+                with TemporaryDirectory() as folder:
+                    upload_dataset(
+                        name,
+                        remote_path=remote,
+                        token=token or key_path,
+                        data_format=data_format,
+                        progress=not quiet,
+                        preview=preview or draw(name, remote, token or key_path, Path(folder)),
+                    )
+                say(
+                    f"{name} is there"
+                    if is_url(name)
+                    else f"{name} is on {RemoteSetting.parse(remote, token)}"
+                )
+        outcomes.exit_if_any_failed()
+
+    return upload
 
 
 def verify(

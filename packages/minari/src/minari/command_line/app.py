@@ -11,6 +11,7 @@ from minari.command_line.collect import collect
 from minari.command_line.convert import convert, import_file
 from minari.command_line.datasets import combine, delete, split
 from minari.command_line.page import page
+from minari.command_line.preview import draw_preview
 from minari.command_line.recover import recover
 from minari.command_line.render import render
 from minari.command_line.show.command import show
@@ -35,7 +36,7 @@ def find_leftovers() -> LeftoverFinder:
 app = build_app(
     "Work with datasets of offline reinforcement learning.",
     commands={
-        **make_shared_commands(default_place=LOCAL),
+        **make_shared_commands(default_place=LOCAL, draw_preview=draw_preview),
         "leftovers": make_leftovers_command(find_leftovers),
         "show": show,
         "view": view,

@@ -21,7 +21,7 @@ from minari_core.cache.opening import open_entry
 from minari_core.cache.settings import cache_limit
 from minari_core.environments.env_specs import env_spec_to_json
 from minari_core.environments.recovery import check_requirements, choose_environment
-from minari_core.errors import EnvironmentNotRecoverableError, ReplayError
+from minari_core.errors import CacheError, EnvironmentNotRecoverableError, ReplayError
 from minari_core.messages import Progress
 
 CACHE_KIND = "replays"
@@ -123,6 +123,32 @@ def find_replay(
     return replay
 
 
+def find_cached_replay(dataset: MinariDataset, episode: EpisodeData) -> Replay | None:
+    """Find the replay of an episode if it is in the cache; nothing is run.
+
+    Args:
+        dataset: The dataset or view of the episode.
+        episode: The episode.
+    """
+    installed = _describe_installed()
+
+    def refuse(folder: Path) -> None:
+        raise ReplayError("it is not in the cache")
+
+    try:
+        check_seed(episode.id, episode.seed)
+        replay, _ = open_entry(
+            CACHE_KIND,
+            _make_key(choose_spec(dataset, Trust()), episode),
+            f"{dataset.id}, episode {episode.id}",
+            refuse,
+            lambda folder: Replay(folder, installed),
+        )
+    except (CacheError, EnvironmentNotRecoverableError, ReplayError):
+        return None
+    return replay
+
+
 def _make_key(spec: EnvSpec, episode: EpisodeData) -> str:
     entry_point: object = spec.entry_point
     if callable(entry_point):
@@ -130,7 +156,8 @@ def _make_key(spec: EnvSpec, episode: EpisodeData) -> str:
     named = replace(spec, entry_point=str(entry_point), vector_entry_point=None)
     digest = hashlib.sha256(env_spec_to_json(named).encode())
     recorded = (episode.seed, episode.options, episode.actions, episode.observations)
-    digest.update(pickle.dumps((_VERSION, *recorded), protocol=5))
+    # From protocol 5 on, arrays that may not be written to are pickled in another way.
+    digest.update(pickle.dumps((_VERSION, *recorded), protocol=4))
     return digest.hexdigest()[:32]
 
 
