@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gymnasium import spaces
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import minari_core
 from minari_core import DatasetWriteError, EpisodeBuffer, MinariDataset, verify_dataset
@@ -220,3 +222,82 @@ def test_few_files_are_open_at_once() -> None:
         assert len(minari_core.combine_datasets(parts, "all-v0")) == 80
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+
+
+def with_keys(number: int, keys: int) -> EpisodeBuffer:
+    """An episode with some of these infos, by the bits of a number."""
+    steps = number % 3 + 1
+    rows = range(steps + 1)
+    late = {"late": np.ones(steps + 1)} if keys & 1 else {}
+    known: list[tuple[str, object]] = [
+        ("scalar", np.arange(steps + 1) + number),
+        ("vector", np.ones((steps + 1, 3), np.float32) * number),
+        ("word", ["word" * (row % 2) for row in rows]),
+        ("some", [None if row % 2 else row * 0.5 for row in rows]),
+        ("ragged", [np.arange(row) for row in rows]),
+        ("deep", {"flag": np.ones(steps + 1, bool)} | late),
+        ("empty", np.zeros((steps + 1, 0))),
+    ]
+    return EpisodeBuffer(
+        observations=np.full((steps + 1, 2), float(number)),
+        actions=np.zeros(steps, np.int64),
+        rewards=np.full(steps, float(number)),
+        terminations=np.zeros(steps, bool),
+        truncations=np.arange(steps) == steps - 1,
+        infos={key: value for bit, (key, value) in enumerate(known) if keys >> bit & 1},
+    )
+
+
+def plain(value: object) -> object:
+    """A value with its types, dtypes and masks, to be compared."""
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, np.ma.MaskedArray):
+        return "masked", str(value.dtype), value.filled(0).tolist(), value.mask.tolist()
+    if isinstance(value, np.ndarray):
+        return str(value.dtype), value.shape, value.tolist()
+    if isinstance(value, list | tuple):
+        return type(value).__name__, [plain(inner) for inner in value]
+    return value
+
+
+@settings(
+    max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
+@given(keys=st.lists(st.integers(0, 127), min_size=8, max_size=12))
+def test_infos_that_come_and_go_are_joined_and_read_as_before(keys: list[int]) -> None:
+    space = spaces.Box(-999, 999, (2,), np.float64)
+    datasets: list[MinariDataset] = []
+    for name, choose in (("joined", None), ("apart", lambda sizes, added: [])):
+        with pytest.MonkeyPatch.context() as patch:
+            if choose is not None:
+                patch.setattr("minari_core.formats.columnar.transaction.choose_joins", choose)
+            episodes = [with_keys(number, bits) for number, bits in enumerate(keys)]
+            created = minari_core.create_dataset_from_buffers(
+                f"{name}-v0",
+                episodes[:1],
+                observation_space=space,
+                action_space=spaces.Discrete(2),
+                author="a",
+            )
+            for each in episodes[1:]:
+                created.update_dataset_from_buffer([each])
+        datasets.append(minari_core.load_dataset(f"{name}-v0"))
+    try:
+        joined, apart = datasets
+        assert len(files(apart)) == len(keys)
+        assert [plain(data.infos) for data in joined] == [plain(data.infos) for data in apart]
+        if any(keys):
+            for dataset in datasets:
+                dataset.set_seed(1)
+            drawn = [dataset.sample_transitions(40, columns=["infos"]) for dataset in datasets]
+            assert plain(drawn[0].columns) == plain(drawn[1].columns)
+        assert verify_dataset("joined-v0").ok
+        if not any(bits & 64 for bits in keys):
+            assert len(files(joined)) < len(keys)
+            joined.compact()
+            assert len(files(joined)) == 1
+            assert [plain(data.infos) for data in joined] == [plain(data.infos) for data in apart]
+    finally:
+        for dataset in datasets:
+            minari_core.delete_dataset(dataset.spec.dataset_id)

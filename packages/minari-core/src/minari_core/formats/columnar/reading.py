@@ -28,10 +28,10 @@ from minari_core.formats.columnar.episode_entry import decode_entry
 from minari_core.formats.columnar.episode_index import EpisodeIndex, Piece
 from minari_core.formats.columnar.episode_reading import EpisodeReader, bind_episodes
 from minari_core.formats.columnar.unknown_finals import find_unknown_finals, may_have_unknown_finals
+from minari_core.formats.shards.joining import GROUPS_WITH_KEYS
 from minari_core.formats.shards.reader import ShardReader
 from minari_core.storage.base import Storage, check_episode_index
 
-_GROUPS_WITH_KEYS = ("infos", "extras")
 _ENTRIES_READ_AT_ONCE = 1024
 _FEWEST_LOCATED_AT_ONCE = 4
 _MOST_LOCATED_AT_ONCE = 1024
@@ -281,7 +281,7 @@ class ShardedStorage(Storage):
         values = []
         for shard, start, stop in pieces:
             value = self.shard(shard).read(group, start, stop, copy=copy)
-            if group in _GROUPS_WITH_KEYS and len(self.schemas()) > 1:
+            if group in GROUPS_WITH_KEYS and len(self.schemas()) > 1:
                 value = fill_missing_keys(value, self._union(group), stop - start)
             values.append(value)
         if group in STRICT_GROUPS and len(self.schemas()) > 1:
@@ -351,7 +351,7 @@ class ShardedStorage(Storage):
         if self._unions is None:
             self._unions = {
                 name: merge_columns([schema.groups[name] for schema in self.schemas()])
-                for name in _GROUPS_WITH_KEYS
+                for name in GROUPS_WITH_KEYS
             }
         return self._unions[group]
 

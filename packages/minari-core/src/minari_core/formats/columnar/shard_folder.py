@@ -346,7 +346,7 @@ class ShardFolder(ShardedStorage):
     def compact(self) -> None:
         """Join all shards that can be joined; episodes keep their indices.
 
-        Shards stay apart only where a column of steps appears that the shards before them lack.
+        Shards stay apart only where an info has another dtype than in the shards before them.
         """
         with self._open_transaction(keep=False) as transaction:
             transaction.join(self, range(len(self.snapshot.shards)))

@@ -13,6 +13,10 @@ from minari_core.episodes.blocks import Encoded
 from minari_core.episodes.shard_data import ShardData
 from minari_core.formats.shards.entries_apart import ENTRIES
 from minari_core.formats.shards.reader import ShardReader
+from minari_core.formats.shards.unions import find_union, fit_arrays
+
+GROUPS_WITH_KEYS = ("infos", "extras")
+"""The column groups whose keys may differ from shard to shard."""
 
 
 def find_joinable_runs(schemas: Sequence[Schema]) -> Iterator[range]:
@@ -22,13 +26,21 @@ def find_joinable_runs(schemas: Sequence[Schema]) -> Iterator[range]:
         schemas: The schema of each shard.
     """
     first = 0
+    united: dict[str, Column] = {}
+    seen: set[int] = set()
     for index, schema in enumerate(schemas):
-        if schema is not schemas[first] and any(
-            name != ENTRIES and column != schemas[first].groups[name]
+        if id(schema) in seen:
+            continue
+        groups = {
+            name: _find_union(name, united.get(name, column), column)
             for name, column in schema.groups.items()
-        ):
+        }
+        if None in groups.values():
             yield range(first, index)
-            first = index
+            first, seen = index, set()
+            groups = {**schema.groups}
+        united = {name: column for name, column in groups.items() if column is not None}
+        seen.add(id(schema))
     if first < len(schemas):
         yield range(first, len(schemas))
 
@@ -38,7 +50,8 @@ def join_shards(
 ) -> ShardData:
     """Concatenate the contents of several shards.
 
-    The pieces are views of the shards, so that only offsets are held in memory.
+    The pieces are views of the shards, so that only offsets are held in memory, and the rows of
+    keys that a shard does not have.
 
     Args:
         shards: Shards of one of the runs of `find_joinable_runs`.
@@ -50,13 +63,20 @@ def join_shards(
     pieces: list[Sequence[Array]] = []
     for name in shards[0].schema.groups:
         members = with_entries if name == ENTRIES else shards
-        column = groups[name] = members[0].schema.groups[name]
-        if any(shard.schema.groups[name] != column for shard in members):
+        columns = [shard.schema.groups[name] for shard in members]
+        column = columns[0]
+        if name == ENTRIES and any(other != column for other in columns):
             groups[name], encoded = encode(members)
             pieces += encoded
             continue
+        for other in columns:
+            column = _find_union(name, column, other) or column
+        groups[name] = column
         specs = [spec for spec in column.arrays(name) if not spec.derived]
-        arrays_by_shard = [shard.list_arrays(name) for shard in members]
+        arrays_by_shard = [
+            fit_arrays(of_shard, column, shard.list_arrays(name), shard.counts[0])
+            for of_shard, shard in zip(columns, members, strict=True)
+        ]
         for spec, arrays in zip(specs, zip(*arrays_by_shard, strict=True), strict=True):
             if spec.offsets:
                 pieces.append(_join_offsets(arrays))
@@ -64,6 +84,13 @@ def join_shards(
                 pieces.append([piece for array in arrays for piece in _split_pieces(array)])
     rows, steps, episodes = (sum(c) for c in zip(*(shard.counts for shard in shards), strict=True))
     return ShardData(Schema(groups), pieces, rows, steps, episodes)
+
+
+def _find_union(name: str, one: Column, other: Column) -> Column | None:
+    """Find the column of a group that holds the rows of both; None if there is none."""
+    if name == ENTRIES or one == other:
+        return one
+    return find_union(one, other) if name in GROUPS_WITH_KEYS else None
 
 
 def widen_shard(data: ShardData, schema: Schema) -> ShardData:
