@@ -9,8 +9,9 @@ Positions = npt.NDArray[np.int64]
 
 _WORD_BITS = 6
 _ONE = np.uint64(1)
-_TWO = np.uint64(2)
 _BIT = np.uint64(63)
+# For each bit of a word, the bits up to it: looking one up takes less than computing it.
+_UP_TO = (np.uint64(2) << np.arange(64, dtype=np.uint64)) - _ONE
 
 
 class RankIndex:
@@ -55,8 +56,7 @@ class RankIndex:
             positions: From 0 to ``total - 1``, of any shape.
         """
         words = positions >> _WORD_BITS
-        below = (_TWO << (positions.view(np.uint64) & _BIT)) - _ONE
-        bits = self._words.take(words) & below
+        bits = self._words.take(words) & _UP_TO.take(positions & 63)
         return self._counts.take(words) + _population_count(bits)
 
 

@@ -222,9 +222,11 @@ class SequenceSampler:
         shards: ShardsOfSteps,
         padded: npt.NDArray[np.bool_] | None,
     ) -> None:
-        of_steps = Selection(window, shards)
+        are_runs = self._whole is not None
+        of_steps = Selection(window, shards, are_runs=are_runs)
         rows = window + shift[:, None]
-        before, after = Selection(rows, shards), Selection(rows + 1, shards)
+        before = Selection(rows, shards, are_runs=are_runs)
+        after = Selection(rows + 1, shards, are_runs=are_runs)
         for name, gatherer in self._gatherers.items():
             if name in self._paired:
                 continue

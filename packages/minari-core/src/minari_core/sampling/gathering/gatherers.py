@@ -17,6 +17,8 @@ from minari_core.sampling.gathering.spanning import SpannedArrays, can_span
 
 Pair: TypeAlias = tuple[Any, Any]
 
+_LARGEST_RUN_NBYTES = 1 << 13
+
 
 class Gatherer(ABC):
     """Rows of one column. Thread-safe: it holds no position."""
@@ -80,6 +82,7 @@ class FixedGatherer(Gatherer):
         self._segments = list(segments)
         self._firsts = firsts
         self._whole: Array | None = None
+        self._runs: tuple[int, Array | None] = 0, None
         self._spanned: SpannedArrays | None = None
         self._is_decoded = any(isinstance(segment, CompressedRows) for segment in segments)
         self.gains_from_pairs = self._is_decoded
@@ -100,7 +103,11 @@ class FixedGatherer(Gatherer):
         rows, whole = selection.rows, self._whole
         if out is None:
             if whole is not None:
-                return whole.take(rows, axis=0)
+                runs = self._find_runs(whole, rows.shape[1]) if selection.are_runs else None
+                if runs is None:
+                    return whole.take(rows, axis=0)
+                taken: Array = runs[rows[:, 0]].view(self.dtype)
+                return taken.reshape(*rows.shape, *self.row_shape)
             if self._spanned is not None:
                 return self._spanned.take(rows, selection.numbers(self._firsts))
             return self._take_grouped(
@@ -117,6 +124,17 @@ class FixedGatherer(Gatherer):
             return self._take_grouped(selection, out)
         out[...] = self.take(selection)
         return out
+
+    def _find_runs(self, whole: Array, length: int) -> Array | None:
+        """Return an array with a run of rows, as one element, at each row; None if it is large."""
+        if self._runs[0] != length:
+            nbytes = whole[:1].nbytes
+            runs: Array | None = None
+            if 0 < length <= len(whole) and 0 < length * nbytes <= _LARGEST_RUN_NBYTES:
+                shape, dtype = (len(whole) - length + 1,), np.dtype(f"V{length * nbytes}")
+                runs = np.ndarray(shape, dtype, whole.data, strides=(nbytes,))
+            self._runs = length, runs
+        return self._runs[1]
 
     def take_pairs(self, before: Selection, after: Selection, *, outs: Pair = (None, None)) -> Pair:
         if self._is_decoded:

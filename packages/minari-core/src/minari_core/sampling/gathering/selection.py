@@ -25,16 +25,20 @@ class Selection:
     Many columns share one, so that the shards are looked up once.
     """
 
-    __slots__ = ("_groups", "_numbers", "_of_episodes", "rows")
+    __slots__ = ("_groups", "_numbers", "_of_episodes", "are_runs", "rows")
 
-    def __init__(self, rows: Rows, of_episodes: ShardNumbers | None = None) -> None:
+    def __init__(
+        self, rows: Rows, of_episodes: ShardNumbers | None = None, *, are_runs: bool = False
+    ) -> None:
         """Select rows.
 
         Args:
             rows: Indices of rows, counted through all shards, of shape (B, …).
             of_episodes: The shards of the B episodes that they belong to, if that is known.
+            are_runs: Whether they are of shape (B, L), each L of them one behind the other.
         """
         self.rows = rows
+        self.are_runs = are_runs
         self._of_episodes = of_episodes
         self._numbers: Rows | None = None
         self._groups: list[tuple[int, Rows, Rows]] | None = None
