@@ -28,7 +28,7 @@ from measure import (
     size_of_folder,
     timed,
 )
-from peer import PUBLIC_MINARI, PYAV, Peer
+from peer import LANCE, PUBLIC_MINARI, PYAV, Peer
 from report import NOTHING, Figure, megabytes, milliseconds
 from setting import Setting
 from workloads import ABOUT
@@ -42,7 +42,8 @@ _BATCH_SIZE = 32
 _STACK = 4
 _MOST_FOR_STACK = 1.5
 _COUNT = 5
-_HDF5, _VIDEO, _SINGLE = "hdf5", "video", "single"
+_HDF5, _VIDEO, _LANCE, _SINGLE = "hdf5", "video", "lance", "single"
+_OTHERS = {_VIDEO: f"AV1 video, {PYAV.title}", _LANCE: f"{LANCE.title}, lossless"}
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ def _measured(setting: Setting, recording: Recording) -> list[Figure]:
             _HDF5: raw.stat().st_size,
         }
         asked: dict[str, Peer] = {}
-        for name, contender in ((PUBLIC, PUBLIC_MINARI), (_VIDEO, PYAV)):
+        for name, contender in ((PUBLIC, PUBLIC_MINARI), (_VIDEO, PYAV), (_LANCE, LANCE)):
             peer = setting.against(contender)
             written = None
             if peer is not None:
@@ -235,7 +236,7 @@ def _rate(work: str, times: Times) -> Figure:
         minari=_frames(rates[MINARI]),
         limit=f"{_frames(rates[_HDF5])} (raw HDF5)",
         public=_frames(rates.get(PUBLIC)),
-        others=_as_video(_frames(rates.get(_VIDEO))),
+        others=_beside({name: _frames(rates.get(name)) for name in _OTHERS}),
         values=rates,
     )
 
@@ -247,7 +248,7 @@ def _size(work: str, recording: Recording, sizes: dict[str, float]) -> Figure:
         limit=f"{megabytes(sizes[_HDF5])} (raw HDF5)",
         compared=f"packed {recording.frames.nbytes / sizes[MINARI]:.0f} ×",
         public=megabytes(sizes.get(PUBLIC)) + (" (JPEG)" if PUBLIC in sizes else ""),
-        others=_as_video(megabytes(sizes.get(_VIDEO))),
+        others=_beside({name: megabytes(sizes.get(name)) for name in _OTHERS}),
         values=dict(sizes),
     )
 
@@ -265,8 +266,9 @@ def _stack(work: str, times: Times) -> Figure:
     )
 
 
-def _as_video(text: str) -> str:
-    return text if text == NOTHING else f"{text} (AV1 video, {PYAV.title})"
+def _beside(texts: dict[str, str]) -> str:
+    told = [f"{text} ({_OTHERS[name]})" for name, text in texts.items() if text != NOTHING]
+    return ", ".join(told) or NOTHING
 
 
 def _frames(rate: float | None) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import frames
 import large_datasets
 import numpy as np
-from measure import LIMIT, MINARI, Times, Work, in_turns, median, ratio, repeated
-from peer import D3RLPY, TORCHRL, Contender
-from report import NOTHING, Figure, microseconds
+from gymnasium import spaces
+from measure import LIMIT, MINARI, Times, Work, in_turns, median, ratio, repeated, timed
+from peer import D3RLPY, LANCE, TORCHRL, Contender
+from report import NOTHING, Figure, microseconds, milliseconds
 from saved import Columns, save_columns
 from setting import Setting
 from workloads import Workload, long_episodes
@@ -23,6 +26,9 @@ _BATCH_SIZE = 256
 _WINDOWS, _LENGTH = 64, 20
 # Who is slow does fewer in a round.
 _COUNT, _PEER_COUNT = 200, 20
+_MOST_TRANSITIONS, _MOST_WINDOWS = 1.15, 1.2
+_LARGE_BATCH, _LEAST_BY_THREADS = 4096, 1.5
+_OTHER_ROWS = ((4, np.float64, 500), (111, np.float64, 100), (376, np.float32, 100))
 
 
 @dataclass(frozen=True)
@@ -48,17 +54,24 @@ _OF_TRANSITIONS = (
     _Rival(TORCHRL, f"LazyMemmapStorage, sample({_BATCH_SIZE})", "transitions", _SAMPLE, 6),
     _Rival(TORCHRL, "the same in one thread", "transitions", {**_SAMPLE, "threads": 1}),
     _Rival(D3RLPY, f"sample_transition_batch({_BATCH_SIZE})", "transitions", _SAMPLE, 6),
+    _Rival(LANCE, f"take({_BATCH_SIZE}) from disk", "transitions", _SAMPLE),
 )
 _OF_WINDOWS = (
     _Rival(TORCHRL, "SliceSampler", "windows", _SLICES, 4),
     _Rival(TORCHRL, "the same in one thread", "windows", {**_SLICES, "threads": 1}),
     _Rival(D3RLPY, f"sample_trajectory_batch({_WINDOWS}, {_LENGTH})", "windows", _SLICES, 4),
+    _Rival(LANCE, f"take({_WINDOWS} × {_LENGTH}) from disk", "windows", _SLICES),
 )
 
 
 def measure(setting: Setting) -> list[Figure]:
     """Transitions and windows, large and many-parted datasets, and images."""
-    return [*_small_batches(setting), *large_datasets.measure(setting), *frames.measure(setting)]
+    return [
+        *_small_batches(setting),
+        *_other_rows(setting),
+        *large_datasets.measure(setting),
+        *frames.measure(setting),
+    ]
 
 
 class ByHand:
@@ -107,13 +120,13 @@ def _small_batches(setting: Setting) -> list[Figure]:
         dataset.set_seed(1)
         saved = root / "saved"
         save_columns({**by_hand.columns, "episodes": by_hand.episodes}, saved)
-        ready = [one for one in (TORCHRL, D3RLPY) if _is_ready(setting, one, saved)]
+        ready = [one for one in (TORCHRL, D3RLPY, LANCE) if _is_ready(setting, one, saved)]
         return [
             *_compared(
                 setting,
                 f"sample_transitions({_BATCH_SIZE}) of 17 float64 + 6 float32",
                 lambda: dataset.sample_transitions(_BATCH_SIZE),
-                (by_hand.transitions, 1.3),
+                (by_hand.transitions, _MOST_TRANSITIONS),
                 _OF_TRANSITIONS,
                 ready,
             ),
@@ -121,11 +134,109 @@ def _small_batches(setting: Setting) -> list[Figure]:
                 setting,
                 f"sample_sequences({_WINDOWS}, {_LENGTH}) of the same",
                 lambda: dataset.sample_sequences(_WINDOWS, _LENGTH),
-                (by_hand.windows, 1.5),
+                (by_hand.windows, _MOST_WINDOWS),
                 _OF_WINDOWS,
                 ready,
             ),
+            _epoch(setting, dataset, by_hand, LANCE in ready),
+            _in_threads(setting, dataset),
         ]
+
+
+def _other_rows(setting: Setting) -> list[Figure]:
+    """The same beside numpy by hand, with rows of other widths."""
+    figures: list[Figure] = []
+    for width, dtype, episodes in _OTHER_ROWS:
+        space = spaces.Box(-np.inf, np.inf, (width,), dtype)
+        workload = replace(
+            long_episodes(quick=setting.quick),
+            name=f"rows{width}",
+            episodes=10 if setting.quick else episodes,
+            observation_space=space,
+        )
+        by_hand = ByHand(workload)
+        with setting.datasets():
+            write(workload, buffers_of(workload, workload.columns()), "bench/rows-v0")
+            dataset = minari.load_dataset("bench/rows-v0")
+            dataset.set_seed(1)
+            rows = f"{width} {np.dtype(dtype).name}"
+            figures += _compared(
+                setting,
+                f"sample_transitions({_BATCH_SIZE}) of rows of {rows}",
+                partial(dataset.sample_transitions, _BATCH_SIZE),
+                (by_hand.transitions, _MOST_TRANSITIONS),
+            )
+            figures += _compared(
+                setting,
+                f"sample_sequences({_WINDOWS}, {_LENGTH}) of rows of {rows}",
+                partial(dataset.sample_sequences, _WINDOWS, _LENGTH),
+                (by_hand.windows, _MOST_WINDOWS),
+            )
+    return figures
+
+
+def _epoch(
+    setting: Setting, dataset: minari.MinariDataset, by_hand: ByHand, with_lance: bool
+) -> Figure:
+    """All steps in order, in batches."""
+
+    def ours() -> None:
+        for _ in dataset.batches(_BATCH_SIZE, shuffle=False):
+            pass
+
+    def copies() -> None:
+        for start in range(0, len(by_hand.episodes), _BATCH_SIZE):
+            for column in by_hand.columns.values():
+                column[start : start + _BATCH_SIZE].copy()
+
+    works: dict[str, Work] = {LIMIT: lambda: timed(copies), MINARI: lambda: timed(ours)}
+    lance = setting.against(LANCE) if with_lance else None
+    if lance is not None:
+        works[LANCE.name] = lambda: lance.seconds("epoch", batch_size=_BATCH_SIZE)
+    times = in_turns(works, setting.rounds(7), at_most={LANCE.name: 3})
+    theirs = median(times, LANCE.name)
+    return Figure(
+        work=f"an epoch of {len(by_hand.episodes):,} steps in order, batches({_BATCH_SIZE})",
+        minari=milliseconds(median(times, MINARI)),
+        limit=f"{milliseconds(median(times, LIMIT))} (copies of slices)",
+        compared=f"{ratio(times):.2f} ×",
+        others=NOTHING if theirs is None else f"{milliseconds(theirs)} ({LANCE.title}, to_batches)",
+        values={name: median(times, name) for name in times},
+    )
+
+
+def _in_threads(setting: Setting, dataset: minari.MinariDataset) -> Figure:
+    """Large batches by two threads at once, beside as many by one."""
+    samplers = [dataset.transition_sampler() for _ in range(2)]
+    generators = [np.random.default_rng(number) for number in range(2)]
+    count = 2 if setting.quick else 40
+
+    def sample(number: int, batches: int) -> None:
+        for _ in range(batches):
+            samplers[number].sample(generators[number], _LARGE_BATCH)
+
+    with ThreadPoolExecutor(2) as pool:
+
+        def both() -> None:
+            for each in [pool.submit(sample, number, count) for number in range(2)]:
+                each.result()
+
+        works: dict[str, Work] = {
+            LIMIT: lambda: timed(lambda: sample(0, 2 * count)) / (2 * count),
+            MINARI: lambda: timed(both) / (2 * count),
+        }
+        times = in_turns(works, setting.rounds(15))
+    faster = 1 / ratio(times)
+    return Figure(
+        work=f"sample_transitions({_LARGE_BATCH:,}) by two threads",
+        minari=microseconds(median(times, MINARI)),
+        limit=f"{microseconds(median(times, LIMIT))} (one thread)",
+        compared=f"{faster:.2f} × as fast",
+        target=f"{_LEAST_BY_THREADS} × as fast",
+        reached=faster >= _LEAST_BY_THREADS,
+        values={name: median(times, name) for name in times} | {"faster": faster},
+        obstacle="Two threads must have two idle processors for this.",
+    )
 
 
 def _is_ready(setting: Setting, contender: Contender, saved: Path) -> bool:
@@ -154,8 +265,8 @@ def _compared(
     what: str,
     ours: Callable[[], object],
     limit: tuple[Callable[[], object], float],
-    rivals: Sequence[_Rival],
-    ready: Sequence[Contender],
+    rivals: Sequence[_Rival] = (),
+    ready: Sequence[Contender] = (),
 ) -> list[Figure]:
     """A line beside numpy by hand, and one beside each peer."""
     by_hand, most = limit
