@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from minari.checks.finding import Finding
     from minari.data_collector import DataCollector
     from minari.dataset.step_data import StepData
+    from minari.interchange.exchange import export_dataset, import_dataset
+    from minari.interchange.layout import Loss
     from minari.leftovers import list_leftovers, remove_leftovers
     from minari.rendering.rendering import EpisodeVideo, render_episode
     from minari.storage.local import list_local_datasets, load_dataset
@@ -90,6 +92,7 @@ __all__ = [
     "EpisodeVideo",
     "Finding",
     "Leftover",
+    "Loss",
     "MinariDataset",
     "MinariDatasetSpec",
     "MinariWarning",
@@ -115,8 +118,10 @@ __all__ = [
     "discard",
     "discard_recording",
     "download_dataset",
+    "export_dataset",
     "get_namespace_metadata",
     "get_normalized_score",
+    "import_dataset",
     "import_flat_hdf5",
     "list_leftovers",
     "list_local_datasets",
@@ -152,6 +157,8 @@ if not TYPE_CHECKING:
             ),
             "minari.checks.checking": ("CheckReport", "check_dataset"),
             "minari.checks.finding": ("Finding",),
+            "minari.interchange.exchange": ("export_dataset", "import_dataset"),
+            "minari.interchange.layout": ("Loss",),
             # Instead of core's.
             "minari.data_collector": ("DataCollector",),
             "minari.leftovers": ("list_leftovers", "remove_leftovers"),

@@ -1,0 +1,37 @@
+"""The layouts that there are, each imported when it is used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+from minari.interchange.layout import Layout
+from minari_core.errors import FormatError
+
+# In the order in which a path is looked at.
+_MODULES = {
+    "parquet": "minari.interchange.parquet",
+}
+
+
+def list_layouts() -> list[Layout]:
+    """List all layouts."""
+    return [find_layout(name) for name in _MODULES]
+
+
+def find_layout(name: str) -> Layout:
+    """Return the layout of a name.
+
+    Raises:
+        FormatError: There is none; the message lists those that there are.
+    """
+    if name not in _MODULES:
+        raise FormatError(f"there is no layout {name!r}; there is {', '.join(sorted(_MODULES))}")
+    layout: Layout = import_module(_MODULES[name]).LAYOUT
+    return layout
+
+
+def recognize_layout(path: Path) -> Layout | None:
+    """Return the first layout that a file or folder has, by a look at its names."""
+    readable = (layout for layout in list_layouts() if layout.read is not None)
+    return next((layout for layout in readable if layout.recognize(path)), None)

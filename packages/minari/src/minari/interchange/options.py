@@ -1,0 +1,91 @@
+"""The options of a layout: the keyword-only parameters of what reads or writes it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, get_args, get_origin, get_type_hints
+
+from minari_core.errors import DataError
+
+
+def check_options(function: Callable[..., object], given: Mapping[str, object], name: str) -> None:
+    """Refuse options that a layout does not have, and ask for those that it must be given.
+
+    Args:
+        function: What reads or writes the layout.
+        given: The options.
+        name: The layout's name, for the message.
+
+    Raises:
+        TypeError: There is no such option, or one is missing; the message lists what there is.
+    """
+    problem = _find_problem(function, given, name)
+    if problem is not None:
+        raise TypeError(problem)
+
+
+def parse_options(
+    function: Callable[..., object], texts: Mapping[str, str], name: str
+) -> dict[str, object]:
+    """Read options of a command line by the annotations of the parameters.
+
+    Args:
+        function: What reads or writes the layout.
+        texts: The values as text; lists are separated by commas.
+        name: The layout's name, for the message.
+
+    Raises:
+        DataError: There is no such option, one is missing, or a value is not of its type.
+    """
+    problem = _find_problem(function, texts, name)
+    if problem is not None:
+        raise DataError(problem)
+    hints = get_type_hints(function)
+    return {
+        option: _parse(text, hints[option], f"option {option!r} of {name}")
+        for option, text in texts.items()
+    }
+
+
+def _find_problem(function: Callable[..., object], given: Collection[str], name: str) -> str | None:
+    known = _list_options(function)
+    for option in given:
+        if option not in known:
+            return f"unexpected option {option!r} of {name}; it has {', '.join(known) or 'none'}"
+    for option, parameter in known.items():
+        if parameter.default is inspect.Parameter.empty and option not in given:
+            return f"{name} needs the option {option!r}, which nothing in the data says"
+    return None
+
+
+def _list_options(function: Callable[..., object]) -> dict[str, inspect.Parameter]:
+    parameters = inspect.signature(function).parameters
+    return {
+        option: parameter
+        for option, parameter in parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+
+
+def _parse(text: str, hint: Any, where: str) -> object:
+    kinds = get_args(hint) if get_origin(hint) not in (None, list, tuple) else (hint,)
+    plain = [kind for kind in kinds if kind is not type(None)]
+    for kind in plain:
+        if kind is bool:
+            if text.lower() in ("true", "yes", "1", "false", "no", "0"):
+                return text.lower() in ("true", "yes", "1")
+        elif kind in (int, float):
+            try:
+                return kind(text)
+            except ValueError:
+                continue
+        elif get_origin(kind) in (list, tuple) or getattr(kind, "__name__", "") == "Sequence":
+            return [part.strip() for part in text.split(",") if part.strip()]
+        elif isinstance(kind, str):  # one of some words
+            if text == kind:
+                return text
+        else:
+            return text
+    wanted = [repr(k) if isinstance(k, str) else getattr(k, "__name__", str(k)) for k in plain]
+    raise DataError(f"{where} is {text!r}, not {' or '.join(wanted)}")

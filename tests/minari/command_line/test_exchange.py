@@ -1,0 +1,80 @@
+"""``minari import`` and ``export``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import minari
+from minari.command_line.app import app
+from minari_core.testing.expectations import expect_same_episode
+from tests.helpers.command_line import CommandLine, collect
+
+pytestmark = pytest.mark.filterwarnings("ignore::minari.MinariWarning")
+
+
+@pytest.fixture
+def command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> CommandLine:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "root"))
+    return CommandLine(app, "minari", capsys, monkeypatch)
+
+
+def test_what_is_exported_is_recognized_and_imported_again(
+    command: CommandLine, tmp_path: Path
+) -> None:
+    dataset = collect("cart/random-v0")
+    path = tmp_path / "tables"
+
+    written = command("export", "cart/random-v0", str(path), "--as", "parquet", "--json")
+    read = command("import", str(path), "cart/again-v0", "--json", "--author", "Ada")
+
+    assert json.loads(written.out) == {"path": str(path), "losses": []}
+    assert json.loads(read.out) == {
+        "id": "cart/again-v0",
+        "total_episodes": 5,
+        "total_steps": dataset.total_steps,
+        "losses": [],
+    }
+    again = minari.load_dataset("cart/again-v0")
+    assert again.metadata["author"] == ["Ada"]
+    for episode, copy in zip(dataset, again, strict=True):
+        expect_same_episode(episode, copy)
+
+
+def test_what_is_there_is_replaced_only_on_the_users_word(
+    command: CommandLine, tmp_path: Path
+) -> None:
+    collect("cart/random-v0")
+    path = tmp_path / "tables"
+    path.write_text("mine")
+
+    asked = command("export", "cart/random-v0", str(path), "--as", "parquet")
+    assert asked.code != 0
+    assert path.read_text() == "mine"
+    assert command("export", "cart/random-v0", str(path), "--as", "parquet", "--yes").code == 0
+    assert path.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--as", "nope"], "there is no layout 'nope'; there is"),
+        (["--as", "parquet", "--option", "colour=red"], "unexpected option 'colour'"),
+        (["--as", "parquet", "--option", "colour"], "'colour' is not NAME=VALUE"),
+        (["--as", "parquet", "-o", "as_json=maybe"], "'as_json' of parquet is 'maybe', not bool"),
+    ],
+)
+def test_layouts_and_options_that_there_are_not_are_named(
+    command: CommandLine, tmp_path: Path, options: list[str], message: str
+) -> None:
+    collect("cart/random-v0")
+
+    done = command("export", "cart/random-v0", str(tmp_path / "out"), *options)
+
+    assert done.code != 0
+    assert message in " ".join(done.err.split())
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,30 @@
+"""Folders of Parquet files."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import gymnasium
+import pytest
+
+import minari
+from minari import MinariDataset
+from tests.minari.interchange.conformance import LayoutConformance
+
+pytestmark = pytest.mark.filterwarnings("ignore::minari_core.MinariWarning")
+
+
+class TestParquet(LayoutConformance):
+    layout: ClassVar[str] = "parquet"
+    file_name: ClassVar[str] = "pendulum"
+
+    def make_dataset(self) -> MinariDataset:
+        env = minari.DataCollectorV0(gymnasium.make("Pendulum-v1"), record_infos=True)
+        env.action_space.seed(0)
+        for seed in range(3):
+            env.reset(seed=seed)
+            for _ in range(200):
+                env.step(env.action_space.sample())
+        dataset = minari.create_dataset_from_collector_env("pendulum/random-v0", env)
+        env.close()
+        return dataset
