@@ -57,6 +57,8 @@ SHARED_CORE = """
     formats.verification.episode_files formats.verification.folder
     local.dataset_id local.finding local.leftovers.leftover local.leftovers.listing
     local.locations local.namespaces local.publishing local.replacing local.staging
+    metadata.parents metadata.splits
+    tables.contents tables.parquet
     datasets.card datasets.creation datasets.dataset datasets.details
     datasets.local datasets.public_storage datasets.source
     testing.expectations

@@ -24,7 +24,7 @@ ORDER = {
         messages
         json_values locks arguments leaves
         files
-        random_stream cache
+        random_stream cache metadata
         environments
         columns
         episodes
@@ -69,7 +69,7 @@ ORDER = {
         data_collector
         storage
         namespace utils leftovers distributions images
-        replay
+        replay interchange
         checks rendering
         viewer
         command_line.show

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -18,6 +19,7 @@ from minari_core.datasets.details import (
 )
 from minari_core.environments.env_specs import (
     drop_unstorable_arguments,
+    env_spec_from_json,
     env_spec_to_json,
     find_env_spec,
 )
@@ -31,8 +33,40 @@ from minari_core.errors import MetadataError
 from minari_core.formats.columnar.manifest import normalize_metadata
 from minari_core.json_values import JsonValue
 from minari_core.messages import advise_text, format_value, warn_caller
+from minari_core.metadata.publication import PUBLICATION_KEYS, check_publication
 
 _WORTH_SAYING = ("algorithm_name", "author", "author_email", "code_permalink")
+
+
+_SAID = (*_WORTH_SAYING, "description", "requirements", *PUBLICATION_KEYS)
+
+
+def merge_metadata(
+    said: Mapping[str, JsonValue],
+    details: DatasetDetails,
+    env_spec: EnvSpec | None,
+    observation_space: spaces.Space[object],
+    action_space: spaces.Space[object],
+) -> dict[str, JsonValue]:
+    """Return the metadata of a dataset of which files of another kind say something already.
+
+    Args:
+        said: Keys of metadata; the spaces among them are passed over.
+        details: What the creator of the dataset says, which goes before.
+        env_spec: The environment that the data comes from; what is said if None.
+        observation_space: The space of the observations.
+        action_space: The space of the actions.
+
+    Raises:
+        MetadataError: A value is not JSON, or of the wrong type.
+        SpaceError: A space cannot be written as JSON.
+        EnvironmentNotRecoverableError: The environment spec that is said is none.
+    """
+    text = said.get("env_spec")
+    spec = env_spec_from_json(text) if env_spec is None and isinstance(text, str) else env_spec
+    known: dict[str, Any] = {name: said[name] for name in _SAID if name in said}
+    card = DatasetCard(**{**known, **details})
+    return normalize_metadata({**said, **card.metadata(spec, observation_space, action_space)})
 
 
 class DatasetCard:
@@ -77,16 +111,30 @@ class DatasetCard:
             "observation_space": space_to_json(observation_space, "observation_space"),
             "action_space": space_to_json(action_space, "action_space"),
         }
-        for name in ("algorithm_name", "code_permalink", "description"):
-            metadata[name] = _check_text(name, details.get(name))
-        for name in ("author", "author_email", "requirements"):
-            metadata[name] = _check_texts(name, details.get(name))
+        metadata.update(self.said())
         eval_spec = find_env_spec(self._details.get("eval_env"), "eval_env")
         metadata["env_spec"] = _write_spec(env_spec, "env_spec")
         metadata["eval_env_spec"] = _write_spec(eval_spec, "eval_env_spec")
         metadata.update(self._scores(eval_spec or env_spec))
         return normalize_metadata(
             {key: value for key, value in metadata.items() if value is not None}
+        )
+
+    def said(self) -> dict[str, JsonValue]:
+        """Return what is said in words, as metadata; what is not said is left out.
+
+        Raises:
+            MetadataError: A value is of the wrong type.
+        """
+        details: Mapping[str, object] = self._details
+        words: dict[str, object] = {}
+        for name in ("algorithm_name", "code_permalink", "description"):
+            words[name] = _check_text(name, details.get(name))
+        for name in ("author", "author_email", "requirements"):
+            words[name] = _check_texts(name, details.get(name))
+        words.update(check_publication(details))
+        return normalize_metadata(
+            {name: value for name, value in words.items() if value is not None}
         )
 
     def _scores(self, spec: EnvSpec | None) -> Mapping[str, object]:

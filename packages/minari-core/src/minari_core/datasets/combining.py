@@ -12,7 +12,12 @@ import numpy as np
 from minari_core._version import __version__
 from minari_core.arguments import check_whole_number
 from minari_core.datasets.converting import allow_widening
-from minari_core.datasets.dataset import MinariDataset, check_dataset, get_raw_storage
+from minari_core.datasets.dataset import (
+    MinariDataset,
+    check_dataset,
+    describe_as_parent,
+    get_raw_storage,
+)
 from minari_core.environments.env_specs import env_spec_to_json
 from minari_core.environments.recovery import merge_env_specs
 from minari_core.errors import IncompatibleDatasetsError, SamplingError
@@ -21,6 +26,8 @@ from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import choose_id
 from minari_core.local.publishing import check_id_is_free, publish
 from minari_core.messages import format_value
+from minari_core.metadata.parents import PARENTS
+from minari_core.metadata.splits import SPLITS, cut_splits, join_splits, read_splits
 from minari_core.random_stream import RandomStream
 from minari_core.sampling.gathering.info_rows import STEP_INFOS, list_infos, read_step_infos
 from minari_core.storage.base import Storage, has_same_space, show_space
@@ -88,7 +95,10 @@ def combine_datasets(
         "action_space": first.metadata["action_space"],
         "combined_datasets": [dataset.id for dataset in datasets],
         **_merge_metadata(datasets),
+        PARENTS: [describe_as_parent(dataset, "combine", {}) for dataset in datasets],
     }
+    if splits := join_splits([(_read_cut_splits(dataset), len(dataset)) for dataset in datasets]):
+        metadata[SPLITS] = splits
     if step_infos := _merge_step_infos(datasets):
         metadata[STEP_INFOS] = list(step_infos)
     if spec is not None:
@@ -192,6 +202,11 @@ def _round_fractions(sizes: Sequence[float | Fraction], total: int) -> list[int]
     return counts
 
 
+def _read_cut_splits(dataset: MinariDataset) -> dict[str, JsonValue]:
+    splits = read_splits(dataset.metadata, get_raw_storage(dataset).total_episodes)
+    return cut_splits(splits, dataset.episode_indices.tolist()) if splits else {}
+
+
 def _merge_step_infos(datasets: Sequence[MinariDataset]) -> list[str]:
     """Return the infos that belong to steps.
 
@@ -216,7 +231,7 @@ def _merge_metadata(datasets: Sequence[MinariDataset]) -> dict[str, JsonValue]:
     """Merge metadata: people and requirements are joined, the rest is taken where all agree."""
     shared: dict[str, JsonValue] = {}
     cards = [dataset.metadata for dataset in datasets]
-    for key in ("author", "author_email", "requirements"):
+    for key in ("author", "author_email", "requirements", "tags"):
         items: dict[str, None] = {}
         for metadata in cards:
             value = metadata.get(key, [])
@@ -228,6 +243,9 @@ def _merge_metadata(datasets: Sequence[MinariDataset]) -> dict[str, JsonValue]:
         "algorithm_name",
         "code_permalink",
         "description",
+        "license",
+        "citation",
+        "doi",
         "eval_env_spec",
         "ref_min_score",
         "ref_max_score",

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from minari_core.datasets.dataset import MinariDataset, get_raw_storage
+from minari_core.datasets.dataset import MinariDataset, describe_as_parent, get_raw_storage
 from minari_core.datasets.local import as_dataset
 from minari_core.episodes.episode import EpisodeData
 from minari_core.errors import FormatError
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.formats.registry import check_format, list_formats, open_storage
+from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import choose_id
 from minari_core.local.publishing import check_id_is_free, publish
 from minari_core.messages import Progress
+from minari_core.metadata.parents import PARENTS
 from minari_core.storage.base import Storage
 from minari_core.storage.copied_metadata import metadata_for_copy
 
@@ -67,10 +69,12 @@ def convert_dataset(
         )
     dataset = as_dataset(dataset)
     source = get_raw_storage(dataset)
-    metadata = metadata_for_copy(source)
+    indices = dataset.episode_indices.tolist()
+    metadata = metadata_for_copy(source, indices)
+    arguments: dict[str, JsonValue] = {"data_format": chosen_format}
+    metadata[PARENTS] = [describe_as_parent(dataset, "convert", arguments)]
     if jpeg_encoding:
         metadata["jpeg_encoding"] = True
-    indices = dataset.episode_indices.tolist()
 
     def fill(storage: Storage) -> None:
         if widen:

@@ -104,7 +104,7 @@ def publish_episodes(
     data_format: str,
     buffer: Iterable[Episode | Mapping[str, Any]],
     observation_space: spaces.Space[Any],
-    step_infos: Sequence[str],
+    step_infos: Sequence[str] = (),
 ) -> MinariDataset:
     """Create a dataset of metadata that is complete, and of episodes of a caller.
 

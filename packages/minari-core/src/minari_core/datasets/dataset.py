@@ -29,7 +29,10 @@ from minari_core.errors import (
     SamplingError,
 )
 from minari_core.formats.registry import open_storage
+from minari_core.json_values import JsonValue
 from minari_core.messages import format_value, make_html_table
+from minari_core.metadata.parents import describe_parent
+from minari_core.metadata.splits import SPLITS, encode_splits, read_splits
 from minari_core.random_stream import RandomStream
 from minari_core.sampling.dataset_methods import TrainingMethods
 from minari_core.sampling.gathering.info_rows import (
@@ -213,6 +216,45 @@ class MinariDataset(DescribedDataset, TrainingMethods, TableMethods):
         view._stream = self._stream.spawn()
         view._samplers = {}
         return view
+
+    @property
+    def splits(self: _View) -> dict[str, _View]:
+        """The named sets of episodes that the dataset has, as views; of a view, its own episodes.
+
+        Raises:
+            DatasetDamagedError: What is stored are no ranges of episodes.
+        """
+        indices = self.episode_indices
+        found = read_splits(self._storage.metadata, self._storage.total_episodes)
+        return {name: self._view(indices[np.isin(indices, split)]) for name, split in found.items()}
+
+    def set_splits(self, splits: Mapping[str, MinariDataset | Iterable[int]]) -> None:
+        """Store named sets of episodes, in place of those that there are.
+
+        Adding episodes and compacting leave them as they are; copies of some episodes keep what is
+        left of them.
+
+        Args:
+            splits: For each name a view of this dataset, or the stored indices of its episodes.
+
+        Raises:
+            IncompatibleDatasetsError: A view is of another dataset.
+            MetadataError: An index is no stored episode, or a name is no text.
+            DatasetWriteError: The file system refused; nothing has changed.
+        """
+        members: dict[str, Iterable[int]] = {}
+        for name, given in splits.items():
+            if isinstance(given, MinariDataset):
+                if given._storage is not self._storage and (
+                    not self._storage.uid or given._storage.uid != self._storage.uid
+                ):
+                    raise IncompatibleDatasetsError(
+                        f"split {name!r} is of dataset {given.id!r}, not of {self.id!r}"
+                    )
+                given = given.episode_indices.tolist()
+            members[name] = given
+        encoded = encode_splits(members, self._storage.total_episodes)
+        self._storage.update_metadata({SPLITS: encoded})
 
     def shards(self, n: int) -> list[MinariDataset]:
         """Cut the dataset into views of about the same number of steps, one for each reader.
@@ -407,6 +449,17 @@ def check_dataset(given: object) -> None:
         raise IncompatibleDatasetsError(
             f"{format_value(given)} is no dataset; give one as load_dataset opens it"
         )
+
+
+def describe_as_parent(
+    dataset: MinariDataset, operation: str, arguments: Mapping[str, JsonValue]
+) -> JsonValue:
+    """Describe a dataset or view that another dataset is made of; see `describe_parent`."""
+    storage = dataset._storage
+    indices = dataset.episode_indices.tolist()
+    return describe_parent(
+        dataset.id, storage.uid, storage.total_episodes, indices, operation, arguments
+    )
 
 
 def get_raw_storage(dataset: MinariDataset) -> Storage:

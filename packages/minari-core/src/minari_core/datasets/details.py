@@ -4,7 +4,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypedDict, TypeVar, cast
 
 import gymnasium
 from gymnasium.envs.registration import EnvSpec
@@ -34,6 +34,11 @@ class DatasetDetails(TypedDict, total=False):
             ``ref_max_score``.
         num_episodes_average_score: The number of episodes over which a mean return is taken.
         requirements: What must be installed to make the environment, as pip writes it.
+        license: What others may do with the data: an SPDX identifier where there is one, as
+            ``"CC-BY-4.0"``.
+        citation: How to cite it, as BibTeX or text.
+        doi: Its digital object identifier, as ``"10.5281/zenodo.1234567"``.
+        tags: Words that it is found by.
     """
 
     algorithm_name: str | None
@@ -47,6 +52,10 @@ class DatasetDetails(TypedDict, total=False):
     expert_policy: Policy | None
     num_episodes_average_score: int
     requirements: Iterable[str] | None
+    license: str | None
+    citation: str | None
+    doi: str | None
+    tags: str | Iterable[str] | None
 
 
 DEFAULT_SCORE_EPISODES = 100
@@ -65,6 +74,16 @@ def check_details(details: Mapping[str, object]) -> None:
                 f"unexpected keyword argument {name!r}; what describes a dataset is "
                 f"{', '.join(DatasetDetails.__annotations__)}"
             )
+
+
+def split_details(
+    keywords: Mapping[str, Any],
+) -> tuple[DatasetDetails, dict[str, Any]]:
+    """Split keywords into those of `DatasetDetails` and all others."""
+    names = DatasetDetails.__annotations__
+    details = {name: value for name, value in keywords.items() if name in names}
+    others = {name: value for name, value in keywords.items() if name not in names}
+    return cast(DatasetDetails, details), others
 
 
 def list_details(function: _Creator) -> _Creator:

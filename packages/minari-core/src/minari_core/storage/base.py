@@ -85,6 +85,11 @@ class Storage(ABC):
         return NONE_GIVEN
 
     @property
+    def uid(self) -> str:
+        """What tells the dataset from all others, whatever its id; empty if nothing does."""
+        return ""
+
+    @property
     @abstractmethod
     def total_episodes(self) -> int:
         """The number of episodes."""

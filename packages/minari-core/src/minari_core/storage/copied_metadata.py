@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from minari_core._version import __version__
 from minari_core.environments.space_json import space_to_json
 from minari_core.json_values import JsonValue
+from minari_core.metadata.splits import SPLITS, cut_splits, read_splits
 from minari_core.storage.base import Storage
 
 # They describe the old storage, or are counted anew.
@@ -13,15 +16,18 @@ _NOT_COPIED = frozenset(
 )
 
 
-def metadata_for_copy(source: Storage) -> dict[str, JsonValue]:
+def metadata_for_copy(
+    source: Storage, indices: Sequence[int] | None = None
+) -> dict[str, JsonValue]:
     """Return the metadata of a dataset for a copy of it in whatever format.
 
     Args:
         source: The dataset's storage.
+        indices: The indices of the episodes that are copied, in order; all of them if None.
 
     Returns:
         Its metadata without what describes one storage: its id, its totals, and how it stores
-        images.
+        images. Splits are those of the copied episodes.
     """
     metadata: dict[str, JsonValue] = {
         key: value for key, value in source.metadata.items() if key not in _NOT_COPIED
@@ -30,4 +36,6 @@ def metadata_for_copy(source: Storage) -> dict[str, JsonValue]:
     for name in ("observation_space", "action_space"):
         if name not in source.given_spaces:
             metadata[name] = space_to_json(getattr(source, name), name)
+    if indices is not None and SPLITS in metadata:
+        metadata[SPLITS] = cut_splits(read_splits(source.metadata, source.total_episodes), indices)
     return metadata

@@ -54,7 +54,11 @@ def iterate_tables(
         DataError: A column cannot be one of a table; the message names it.
         MissingDependencyError: Pillow, which encodes images, is not installed.
     """
-    said = {"rows": rows, "next_observations": next_observations, **metadata_for_copy(storage)}
+    said = {
+        "rows": rows,
+        "next_observations": next_observations,
+        **metadata_for_copy(storage, indices),
+    }
     metadata = {TABLE_KEY: json.dumps(said).encode()}
     chunks = iterate_columns(storage, indices, rows, next_observations=next_observations)
     return unite_tables(make_table(columns, metadata, as_json=as_json) for columns in chunks)

@@ -8,8 +8,10 @@ from minari._version import __version__
 from minari.command_line.cache import cache
 from minari.command_line.check import check
 from minari.command_line.collect import collect
-from minari.command_line.convert import convert, import_file
+from minari.command_line.convert import convert
 from minari.command_line.datasets import combine, delete, split
+from minari.command_line.edit import edit
+from minari.command_line.exchange import export, import_file
 from minari.command_line.page import page
 from minari.command_line.preview import draw_preview
 from minari.command_line.recover import recover
@@ -43,6 +45,7 @@ app = build_app(
         "page": page,
         "render": render,
         "check": check,
+        "edit": edit,
         "delete": delete,
         "combine": combine,
         "split": split,
@@ -50,6 +53,7 @@ app = build_app(
         "collect": collect,
         "recover": recover,
         "import": import_file,
+        "export": export,
         "cache": cache,
     },
     versions={"minari": __version__, "minari-collect": collect_version, **VERSIONS},

@@ -19,9 +19,9 @@ from minari_core.datasets.flat.episodes import (
     FlatColumns,
     count_rows,
     find_episode_ends,
-    infer_space,
     split_episodes,
 )
+from minari_core.environments.inferred_spaces import infer_space
 from minari_core.errors import DataError
 from minari_core.messages import warn_caller
 from minari_core.sampling.gathering.info_rows import D4RL_STEP_INFOS, check_step_infos

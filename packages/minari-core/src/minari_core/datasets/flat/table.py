@@ -3,51 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import gymnasium
-import numpy as np
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 from typing_extensions import Unpack
 
-from minari_core.datasets.card import DatasetCard
+from minari_core.datasets.card import merge_metadata
 from minari_core.datasets.creation import find_spaces, publish_episodes
 from minari_core.datasets.dataset import MinariDataset
 from minari_core.datasets.details import DatasetDetails, check_details, list_details
-from minari_core.datasets.flat.episodes import infer_space
-from minari_core.environments.env_specs import env_spec_from_json, find_env_spec
-from minari_core.environments.space_json import space_from_json
+from minari_core.environments.env_specs import find_env_spec
 from minari_core.errors import DataError
-from minari_core.formats.columnar.manifest import normalize_metadata
 from minari_core.formats.registry import check_format
-from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import choose_id
 from minari_core.local.publishing import check_id_is_free
-from minari_core.sampling.gathering.info_rows import (
-    STEP_INFOS,
-    check_step_infos,
-    read_step_infos,
-)
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     import pyarrow as pa
 
-    from minari_core.tables.source import TableSource
-
     Table: TypeAlias = pa.Table | pd.DataFrame | pl.DataFrame | str | os.PathLike[str]
-
-_SAID = (
-    "algorithm_name",
-    "author",
-    "author_email",
-    "code_permalink",
-    "description",
-    "requirements",
-)
 
 
 @list_details
@@ -104,8 +83,7 @@ def create_dataset_from_table(
         MissingDependencyError: pyarrow, or for images Pillow, is not installed.
         TypeError: A keyword is neither a parameter nor one of `DatasetDetails`.
     """
-    from minari_core.tables.assembling import iterate_episodes
-    from minari_core.tables.source import open_table
+    from minari_core.tables.contents import read_contents
 
     check_details(details)
     new_id = choose_id(dataset_name, dataset_id)
@@ -113,51 +91,17 @@ def create_dataset_from_table(
     chosen_format = check_format(data_format)
     if steps is None:
         raise DataError("steps is not given; give a table of one row a step")
-    source = open_table(steps)
-    said = source.description
-    spec = find_env_spec(env)
-    if env is None and isinstance(said.get("env_spec"), str):
-        spec = env_spec_from_json(str(said["env_spec"]))
-    observations = observation_space or _read_space(said, "observation_space")
-    actions = action_space or _read_space(said, "action_space")
-    if env is not None:
-        observations, actions = find_spaces(env, observations, actions)
-    observations = observations or _infer_space(source, "observation")
-    actions = actions or _infer_space(source, "action")
-    known: dict[str, Any] = {name: said[name] for name in _SAID if name in said}
-    card = DatasetCard(**{**known, **details})
-    metadata = normalize_metadata({**said, **card.metadata(spec, observations, actions)})
-    if step_infos is not None:
-        metadata[STEP_INFOS] = list(check_step_infos(step_infos))
-    buffers = iterate_episodes(
-        source.iterate_columns(),
-        None if episodes is None else open_table(episodes).read_columns(),
-        observations,
-        actions,
-        read_step_infos(metadata),
+    if env is not None and (observation_space is None or action_space is None):
+        observation_space, action_space = find_spaces(env, observation_space, action_space)
+    found = read_contents(steps, episodes, observation_space, action_space, step_infos)
+    metadata = merge_metadata(
+        found.metadata,
+        details,
+        find_env_spec(env),
+        found.observation_space,
+        found.action_space,
     )
     named = () if step_infos is None else step_infos
-    return publish_episodes(new_id, metadata, chosen_format, buffers, observations, named)
-
-
-def _read_space(said: Mapping[str, JsonValue], name: str) -> spaces.Space[Any] | None:
-    text = said.get(name)
-    return space_from_json(text, name) if isinstance(text, str) else None
-
-
-def _infer_space(source: TableSource, name: str) -> spaces.Space[Any]:
-    """Return the widest space that the values of an observation or action can come from."""
-    from minari_core.tables.structure import nest_by_names
-
-    column = nest_by_names(source.read_columns(name), name)
-    if column is None:
-        raise DataError(f"the table has no column {name!r}")
-    return infer_space(_as_arrays(column, name), discrete=name == "action")
-
-
-def _as_arrays(column: Any, name: str) -> Any:
-    if isinstance(column, dict):
-        return {key: _as_arrays(part, f"{name}.{key}") for key, part in column.items()}
-    if not isinstance(column, np.ndarray):
-        raise DataError(f"column {name!r} is no column of numbers; give {name}_space")
-    return column
+    return publish_episodes(
+        new_id, metadata, chosen_format, found.episodes, found.observation_space, named
+    )

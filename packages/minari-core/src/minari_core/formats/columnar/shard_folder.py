@@ -111,6 +111,11 @@ class ShardFolder(ShardedStorage):
         self._widening = Widening.NOW
 
     @property
+    def uid(self) -> str:
+        """What tells the dataset from all others, whatever its id."""
+        return self.snapshot.uid
+
+    @property
     def snapshot(self) -> Snapshot:
         """The shards and their schemas."""
         return self._manifest.snapshot

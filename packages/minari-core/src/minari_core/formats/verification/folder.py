@@ -27,6 +27,7 @@ from minari_core.formats.verification.report import (
     format_error,
 )
 from minari_core.messages import Progress
+from minari_core.metadata.splits import read_splits
 
 
 def verify_folder(dataset_id: str, folder: Path, progress: Progress) -> VerificationReport:
@@ -106,6 +107,11 @@ def _check_metadata(dataset_id: str, manifest: Manifest, findings: Findings) -> 
             findings.remarks.append(VerificationProblem(MANIFEST_NAME, message, key))
         except Exception as error:
             findings.add(MANIFEST_NAME, f"its {key} cannot be read: {format_error(error)}")
+    try:
+        total = manifest.snapshot.total_episodes or _total(manifest, "total_episodes")
+        read_splits(metadata, total)
+    except DatasetDamagedError as error:
+        findings.add(MANIFEST_NAME, format_error(error))
 
 
 def _measure_files(folder: Path) -> dict[str, int]:

@@ -15,10 +15,11 @@ from minari.distributions.distribution import Distribution, compute_distribution
 from minari.distributions.returns import EpisodeStatistics
 from minari_core.environments.env_specs import env_spec_from_json
 from minari_core.environments.space_json import space_from_json
-from minari_core.errors import MinariError
+from minari_core.errors import DatasetDamagedError, MinariError
 from minari_core.formats.columnar.manifest import get_data_format
 from minari_core.formats.registry import DEFAULT_FORMAT
 from minari_core.json_values import JsonObject, JsonValue
+from minari_core.metadata.splits import read_splits
 from minari_hub.command_line.dataset_table import join_names
 from minari_hub.command_line.terminal import format_size, to_one_line
 from minari_hub.command_line.wording import translate_advice
@@ -45,6 +46,12 @@ _SHOWN_APART = frozenset(
         "ref_min_score",
         "ref_max_score",
         "num_episodes_average_score",
+        "license",
+        "citation",
+        "doi",
+        "tags",
+        "splits",
+        "parents",
         # The bookkeeping of the public formats, which says nothing of the data.
         "minari_core",
     }
@@ -145,6 +152,12 @@ def _list_facts(summary: Summary) -> list[tuple[str, str]]:
         ("Author", join_names(metadata.get("author"))),
         ("E-mail", join_names(metadata.get("author_email"))),
         ("Code", str(metadata.get("code_permalink") or "")),
+        ("License", str(metadata.get("license") or "")),
+        ("DOI", str(metadata.get("doi") or "")),
+        ("Cite as", str(metadata.get("citation") or "")),
+        ("Tags", join_names(metadata.get("tags"))),
+        ("Splits", _format_splits(metadata)),
+        ("Made of", _format_parents(metadata.get("parents"))),
         ("Combined from", join_names(metadata.get("combined_datasets"))),
         ("Reference", "" if highest is None else f"random {lowest}, expert {highest}"),
         ("Written by", _format_version(metadata)),
@@ -152,6 +165,24 @@ def _list_facts(summary: Summary) -> list[tuple[str, str]]:
     further = ((key, value) for key, value in metadata.items() if key not in _SHOWN_APART)
     facts += [(key, str(value)) for key, value in further]
     return [(name, text) for name, text in facts if text]
+
+
+def _format_splits(metadata: Mapping[str, JsonValue]) -> str:
+    total = metadata.get("total_episodes")
+    try:
+        splits = read_splits(metadata, total if isinstance(total, int) else 0)
+    except DatasetDamagedError as error:
+        return f"cannot be read: {error}"
+    return ", ".join(f"{name} ({len(indices):,})" for name, indices in splits.items())
+
+
+def _format_parents(parents: JsonValue | None) -> str:
+    listed = parents if isinstance(parents, list) else []
+    found = [parent for parent in listed if isinstance(parent, Mapping)]
+    texts = [
+        f"{parent.get('id') or parent.get('file')}, {parent.get('operation')}" for parent in found
+    ]
+    return "; ".join(dict.fromkeys(texts))
 
 
 def _format_version(metadata: Mapping[str, JsonValue]) -> str:

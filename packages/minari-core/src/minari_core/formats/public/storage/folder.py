@@ -116,6 +116,11 @@ class PublicFolder(Storage):
         return _make_unsaved, (type(self), self._folder, self._manifest)
 
     @property
+    def uid(self) -> str:
+        """What tells the dataset from all others; empty if the public Minari wrote it."""
+        return self._manifest.uid
+
+    @property
     def metadata(self) -> Mapping[str, JsonValue]:
         """The metadata of the dataset, as plain JSON values."""
         return self._manifest.metadata_with_counts
