@@ -1,4 +1,4 @@
-"""``minari import`` and ``export``: datasets in the layouts of other libraries."""
+"""``minari convert``, ``import`` and ``export``: datasets in other formats and layouts."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import minari_core
-from minari.command_line.datasets import DataFormatOption
+from minari.command_line.datasets import DataFormatOption, WidenOption
 from minari_hub.command_line.options import JsonOption, YesOption, complete_local_ids
-from minari_hub.command_line.terminal import confirm, format_count, say, to_one_line, write_json
+from minari_hub.command_line.terminal import (
+    confirm,
+    format_count,
+    say,
+    show_step_progress,
+    to_one_line,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from minari.interchange.layout import Layout, Loss
@@ -28,6 +35,40 @@ OptionOption = Annotated[
         "--option", "-o", metavar="NAME=VALUE", help="An option of the layout.", show_default=False
     ),
 ]
+
+
+def convert(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", help="The dataset to convert.", autocompletion=complete_local_ids
+        ),
+    ],
+    name: Annotated[str, typer.Argument(metavar="NEW_ID", help="The id of the new dataset.")],
+    data_format: DataFormatOption = None,
+    jpeg: Annotated[
+        bool,
+        typer.Option(
+            "--jpeg",
+            help="Store images as JPEG, which loses detail; in hdf5, arrow and parquet alone.",
+        ),
+    ] = False,
+    widen: WidenOption = False,
+) -> None:
+    """Convert a dataset to another format, as a new one.
+
+    Formats are columnar, hdf5, arrow and parquet. Nothing is lost, except with --jpeg.
+    """
+    with show_step_progress("Episodes") as progress:
+        made = minari_core.convert_dataset(
+            minari_core.load_dataset(source),
+            name,
+            data_format=data_format,
+            jpeg_encoding=jpeg,
+            widen=widen,
+            progress=progress,
+        )
+    _say_made(made, [], as_json=False)
 
 
 def import_file(
