@@ -8,8 +8,7 @@ from minari._version import __version__
 from minari.command_line.cache import cache
 from minari.command_line.check import check
 from minari.command_line.collect import collect
-from minari.command_line.datasets import combine, delete, split
-from minari.command_line.edit import edit
+from minari.command_line.datasets import combine, delete, edit, split
 from minari.command_line.exchange import convert, export, import_file
 from minari.command_line.page import page
 from minari.command_line.preview import draw_preview
