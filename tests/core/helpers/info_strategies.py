@@ -114,6 +114,8 @@ def canonical(value: Any, *, empty_dicts: bool = False) -> Any:
     if isinstance(value, np.ndarray):
         if value.ndim == 0:
             return canonical(value[()])
+        if value.ndim == 1 and value.dtype == np.uint8 and not np.ma.isMaskedArray(value):
+            return [_BYTES[item] for item in value.tolist()]  # images have many
         return [canonical(item) for item in value]
     if isinstance(value, bool | np.bool_):
         return ("truth", bool(value))
@@ -137,6 +139,9 @@ def canonical(value: Any, *, empty_dicts: bool = False) -> Any:
         present = {key: part for key, part in parts.items() if part is not None}
         return present if present or empty_dicts else None
     return value
+
+
+_BYTES = [canonical(number) for number in range(256)]
 
 
 def may_be_left_out(value: Any) -> bool:

@@ -342,7 +342,12 @@ def expect_row(value: Any, place: tuple[int, ...], wanted: Any, where: str) -> N
 
 def expect_info(value: Any, place: tuple[int, ...], wanted: Any, where: str) -> None:
     """Fail unless a row of infos is what was recorded, as the rules for infos allow."""
-    found = canonical(row_at(value, *place))
+    row = row_at(value, *place)
+    with contextlib.suppress(AssertionError):
+        # What is the same to the bit is the same by any rule, and found so in less time.
+        expect_same(row, wanted)
+        return
+    found = canonical(row)
     assert found == canonical(wanted), f"{where} at {place}: {found} is not {canonical(wanted)}"
 
 
