@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gymnasium import spaces as gym_spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -245,3 +246,23 @@ def test_a_value_that_no_json_holds_is_left_out_and_named() -> None:
     assert column.bind(iter(arrays), 3, copy=True)(0, 3) == [["a", 1], None, "d"]
     assert list(dropped) == ["infos['note']"]
     assert "object" in dropped["infos['note']"]
+
+
+@pytest.mark.parametrize(
+    ("element", "value"),
+    [
+        (gym_spaces.Dict({"x": gym_spaces.Discrete(3)}), (0, 1)),
+        (gym_spaces.Dict({"x": gym_spaces.Discrete(3)}), {"y": np.arange(2)}),
+        (gym_spaces.Tuple([gym_spaces.Discrete(3)]), {"x": np.arange(2)}),
+        (gym_spaces.Tuple([gym_spaces.Discrete(3)]), (np.arange(2), np.arange(2))),
+        (gym_spaces.Discrete(3), {"x": np.arange(2)}),
+        (gym_spaces.Discrete(3), np.int64(1)),
+    ],
+    ids=str,
+)
+def test_a_stack_of_another_structure_is_refused(
+    element: gym_spaces.Space[Any], value: object
+) -> None:
+    column = choose_column(gym_spaces.Sequence(element, stack=True), [])
+    with pytest.raises(DataError, match=r"^observations: .* is not stacked as its space says"):
+        column.encode([value], "observations")

@@ -59,6 +59,12 @@ class Keeping(MemoryStorage):
         super().update_episode_metadata(kept, episode_indices)
 
 
+class Mixing(MemoryStorage):
+    def compact(self) -> None:
+        super().compact()
+        self.update_episode_metadata([{"grade": 5}], [0])
+
+
 PROMISES: dict[type[MemoryStorage], str] = {
     Sorting: "test_episodes_are_read_in_the_order_of_their_indices",
     Sharing: "test_copies_can_be_written_to",
@@ -66,6 +72,7 @@ PROMISES: dict[type[MemoryStorage], str] = {
     Wrapping: "test_an_index_outside_is_refused",
     Miscounting: "test_an_empty_storage_has_nothing",
     Keeping: "test_none_takes_a_value_away",
+    Mixing: "test_episodes_are_added_and_compacted_after_a_change",
     TakingPart: "test_an_append_that_fails_adds_nothing",
 }
 
