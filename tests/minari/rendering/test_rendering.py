@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,13 +19,22 @@ from gymnasium import spaces
 
 import minari
 from minari import EpisodeBuffer
+from minari_core.cache.entries import list_entries
 from tests.helpers.command_line import CommandLine
 from tests.minari.command_line.conftest import cli  # noqa: F401  # the fixture
+from tests.minari.replay.test_replaying import is_gone
 from tests.minari.replay.toys import FAULTY_STEP, NAME, STEPS, frame, record, register
 
 image = pytest.importorskip("PIL.Image")
 pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None:minari.MinariWarning")
 Frames = npt.NDArray[np.uint8]
+# Where the tests run in a shell's background SIGINT is ignored, which children inherit.
+PROGRAM = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from minari.command_line.app import main
+main()
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -228,3 +241,27 @@ def test_the_command_says_what_is_wrong_in_its_own_words(
         "render", "tests/toy-v0", "1", "-o", str(tmp_path / "b.webp"), "--trust-entry-point"
     )
     assert (trusted.code, list_names(tmp_path)) == (1, ["a.webp", "b.webp"])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+def test_ctrl_c_leaves_no_process_and_no_file(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    record(fault="hang", told=str(told))
+    command = ["render", "tests/toy-v0", "0", "-o", str(tmp_path / "a.webp")]
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *command, "--trust-entry-point", "--trust-paths"],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[3],
+    )
+    while not (told.exists() and told.read_text(encoding="utf-8")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert is_gone(int(told.read_text(encoding="utf-8")))
+    assert list_names(tmp_path) == ["told"]
+    assert list_entries() == []

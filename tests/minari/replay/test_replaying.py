@@ -238,6 +238,6 @@ def test_mujoco_that_cannot_render_says_what_to_install(monkeypatch: pytest.Monk
     collector.close()
     # EGL finds no device of this number.
     monkeypatch.setenv("MUJOCO_EGL_DEVICE_ID", "99")
-    monkeypatch.setenv("PYOPENGL_PLATFORM", "")
+    monkeypatch.setenv("MUJOCO_GL", "egl")
     with pytest.raises(minari.ReplayError, match=r"MuJoCo cannot render here \(egl: .*libegl1"):
         find_replay(dataset, dataset[0])

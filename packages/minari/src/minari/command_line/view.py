@@ -56,13 +56,7 @@ def view(
 
 
 def _wait_for_interrupt(address: str, *, opens_browser: bool) -> None:
-    # To stdout, for scripts as well.
-    typer.echo(address)
-    if opens_browser:
-        import webbrowser
-
-        webbrowser.open(address)
-    else:
+    if not opens_browser:
         port = urlsplit(address).port
         say(
             f"from another machine: ssh -L {port}:127.0.0.1:{port} HOST, with this machine for "
@@ -70,4 +64,10 @@ def _wait_for_interrupt(address: str, *, opens_browser: bool) -> None:
             style="dim",
         )
     say("Ctrl-C ends it", style="dim")
+    # Last, for scripts that go on when they have it; so to stdout.
+    typer.echo(address)
+    if opens_browser:
+        import webbrowser
+
+        webbrowser.open(address)
     threading.Event().wait()
