@@ -272,3 +272,40 @@ def test_episodes_that_are_stored_again_without_the_mark_of_their_infos_are_warn
         load_dataset("b-v0").update_dataset_from_buffer(relabelled)
     kept = create_dataset_from_buffers("c-v0", relabelled, step_infos=["effort"], **of, **described)
     kept.update_dataset_from_buffer(list(marked))
+
+
+def test_further_columns_are_infos_of_steps_and_text_is_metadata(tmp_path: Path) -> None:
+    path = write(tmp_path / "safe.hdf5", {**columns(), "costs": np.arange(7.0)})
+    with h5py.File(path, "a") as file:
+        file["metadata/policy/weight"] = np.zeros((2, 2))
+        file["words"] = "no column"
+
+    with pytest.warns(MinariWarning, match="left out") as warned:
+        dataset = import_flat_hdf5(path, "safe-v0")
+
+    said = " ".join(str(warning.message) for warning in warned)
+    assert "metadata/policy/weight" in said
+    assert "words" in said
+    assert dataset.metadata["source_metadata"] == {"algorithm": "SAC"}
+    assert dataset.metadata["step_infos"] == ["costs"]
+    (batch,) = dataset.batches(7, columns=["rewards", "infos/costs"], shuffle=False)
+    assert batch.columns["infos/costs"].tolist() == batch.rewards.tolist()
+
+
+def test_the_last_row_of_an_episode_may_be_its_final_observation() -> None:
+    given = columns()
+    del given["next_observations"], given["timeouts"]
+
+    dataset = create_dataset_from_arrays("a-v0", **given, final_rows=True)
+
+    first, *_ = dataset
+    rows = int(np.flatnonzero(TERMINALS)[0]) + 1
+    assert len(first) == rows - 1
+    assert first.final_observation_known
+    assert first.observations.tolist() == given["observations"][:rows].tolist()
+    assert first.actions.tolist() == given["actions"][: rows - 1].tolist()
+    assert first.terminations.tolist() == [False] * (rows - 2) + [True]
+    with pytest.raises(DataError, match="has one row, its final observation"):
+        create_dataset_from_arrays("b-v0", **{**given, "terminals": np.ones(7)}, final_rows=True)
+    with pytest.raises(DataError, match="give one of them"):
+        create_dataset_from_arrays("b-v0", **columns(), final_rows=True)

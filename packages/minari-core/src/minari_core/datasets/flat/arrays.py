@@ -12,7 +12,8 @@ from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 from typing_extensions import Unpack
 
-from minari_core.datasets.creation import create_dataset_from_buffers
+from minari_core.datasets.card import merge_metadata
+from minari_core.datasets.creation import find_spaces, publish_episodes
 from minari_core.datasets.dataset import MinariDataset
 from minari_core.datasets.details import DatasetDetails, check_details, list_details
 from minari_core.datasets.flat.episodes import (
@@ -21,10 +22,15 @@ from minari_core.datasets.flat.episodes import (
     find_episode_ends,
     split_episodes,
 )
+from minari_core.environments.env_specs import find_env_spec
 from minari_core.environments.inferred_spaces import infer_space
 from minari_core.errors import DataError
+from minari_core.formats.registry import check_format
+from minari_core.json_values import JsonValue
+from minari_core.local.dataset_id import choose_id
+from minari_core.local.publishing import check_id_is_free
 from minari_core.messages import warn_caller
-from minari_core.sampling.gathering.info_rows import D4RL_STEP_INFOS, check_step_infos
+from minari_core.sampling.gathering.info_rows import D4RL_STEP_INFOS, STEP_INFOS, check_step_infos
 
 
 @list_details
@@ -37,6 +43,7 @@ def create_dataset_from_arrays(
     terminals: npt.ArrayLike,
     timeouts: npt.ArrayLike | None = None,
     next_observations: Any = None,
+    final_rows: bool = False,
     infos: Mapping[str, Any] | None = None,
     step_infos: Sequence[str] | None = None,
     max_episode_steps: int | None = None,
@@ -64,6 +71,8 @@ def create_dataset_from_arrays(
         terminals: Shape (N,), whether the step terminated its episode.
         timeouts: Shape (N,), whether the step truncated its episode.
         next_observations: N rows, the observations after the actions.
+        final_rows: Whether the last row of each episode holds its final observation and no step,
+            so that its action and reward are passed over, as in OGBench's files.
         infos: Further columns of N rows; row ``i`` belongs to observation ``i``.
         step_infos: The infos whose row ``i`` belongs to observation ``i`` and action ``i``, such
             as a log-probability of the action, so that samplers give it with that step. If None,
@@ -97,7 +106,13 @@ def create_dataset_from_arrays(
         terminals=ended,
         next_observations=None if next_observations is None else _as_arrays(next_observations),
         infos={} if infos is None else _as_arrays(infos),
+        final_rows=final_rows,
     )
+    if final_rows and next_observations is not None:
+        raise DataError(
+            "next_observations say what the last row of an episode led to, and final_rows that it "
+            "led to nothing; give one of them"
+        )
     return create_dataset_from_columns(
         columns,
         dataset_name,
@@ -121,8 +136,15 @@ def create_dataset_from_columns(
     data_format: str | None,
     details: DatasetDetails,
     step_infos: Sequence[str] | None,
+    said: Mapping[str, JsonValue] | None = None,
 ) -> MinariDataset:
-    """Create a dataset of flat columns; see `create_dataset_from_arrays`."""
+    """Create a dataset of flat columns, of which metadata may say more than the keywords do.
+
+    See `create_dataset_from_arrays`.
+    """
+    new_id = choose_id(dataset_name, dataset_id)
+    check_id_is_free(new_id)
+    chosen_format = check_format(data_format)
     steps = len(columns.terminals)
     for name in ("observations", "actions", "rewards", "next_observations", "infos"):
         column = getattr(columns, name)
@@ -133,7 +155,7 @@ def create_dataset_from_columns(
             what = "columns of different lengths" if found < 0 else f"{found} rows"
             raise DataError(f"{name} has {what}, but terminals has {steps}")
     ended = int(np.count_nonzero(columns.terminals))
-    if columns.next_observations is None and ended:
+    if columns.next_observations is None and ended and not columns.final_rows:
         warn_caller(
             f"nobody knows what the last action of an episode led to, because there are no next "
             f"observations: samplers leave {len(columns.ends)} last steps out, {ended} of which "
@@ -142,17 +164,13 @@ def create_dataset_from_columns(
     if env is None:
         observation_space = observation_space or infer_space(columns.observations, discrete=False)
         action_space = action_space or infer_space(columns.actions, discrete=True)
-    return create_dataset_from_buffers(
-        dataset_name,
-        split_episodes(columns),
-        env,
-        dataset_id=dataset_id,
-        observation_space=observation_space,
-        action_space=action_space,
-        step_infos=_choose_step_infos(columns.infos, step_infos),
-        data_format=data_format,
-        **details,
-    )
+    observations, actions = find_spaces(env, observation_space, action_space)
+    marked = [*_choose_step_infos(columns.infos, step_infos), *columns.further]
+    metadata = merge_metadata(said or {}, details, find_env_spec(env), observations, actions)
+    if marked:
+        metadata[STEP_INFOS] = list(marked)
+    episodes = split_episodes(columns)
+    return publish_episodes(new_id, metadata, chosen_format, episodes, observations, marked)
 
 
 def _choose_step_infos(infos: Mapping[str, Any], given: Sequence[str] | None) -> Sequence[str]:

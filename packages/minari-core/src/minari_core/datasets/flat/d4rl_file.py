@@ -17,9 +17,12 @@ from minari_core.datasets.details import DatasetDetails, check_details, list_det
 from minari_core.datasets.flat.arrays import create_dataset_from_columns
 from minari_core.datasets.flat.episodes import FlatColumns, find_episode_ends
 from minari_core.errors import DataError, DatasetDamagedError, DatasetNotFoundError, MinariError
+from minari_core.formats.columnar.manifest import normalize_metadata
+from minari_core.json_values import JsonValue
 from minari_core.messages import warn_caller
 
 _REQUIRED = ("observations", "actions", "rewards", "terminals")
+_LONGEST_TEXT = 1 << 16
 _KNOWN = (*_REQUIRED, "timeouts", "next_observations", "infos")
 
 
@@ -40,8 +43,10 @@ def import_flat_hdf5(
     """Create a dataset of an HDF5 file with one dataset a column, such as D4RL's.
 
     The file has ``observations``, ``actions``, ``rewards`` and ``terminals``, and may have
-    ``timeouts``, ``next_observations`` and a group ``infos``. It is read an episode at a time.
-    Where episodes end, and what their last observation is: see `create_dataset_from_arrays`.
+    ``timeouts``, ``next_observations`` and a group ``infos``. Further columns of as many rows, such
+    as the ``costs`` of DSRL's files, become infos of steps; text and numbers in a group
+    ``metadata`` become ``source_metadata`` of the dataset. It is read an episode at a time. Where
+    episodes end, and what their last observation is: see `create_dataset_from_arrays`.
 
     Args:
         path: The file.
@@ -78,6 +83,7 @@ def import_flat_hdf5(
     try:
         with h5py.File(source, "r") as file:
             columns = _read_columns(file, source, max_episode_steps)
+            said = _read_metadata(file, source)
             return create_dataset_from_columns(
                 columns,
                 dataset_name,
@@ -88,6 +94,7 @@ def import_flat_hdf5(
                 data_format,
                 details,
                 step_infos,
+                said,
             )
     except (OSError, RuntimeError, KeyError) as error:
         if isinstance(error, MinariError):
@@ -101,15 +108,18 @@ def _read_columns(file: Any, source: Path, max_episode_steps: int | None) -> Fla
         raise DataError(
             f"{source} has no {', '.join(absent)}; a flat file has {', '.join(_REQUIRED)}"
         )
-    passed_over = sorted(name for name in file if name not in _KNOWN)
-    if passed_over:
-        warn_caller(f"{source}: left out {', '.join(passed_over)}, which are no columns of steps")
     found = {name: _find_column(file, name, source) for name in _KNOWN if name in file}
     timeouts = found["timeouts"][:] if "timeouts" in found else None
     ends, ended = find_episode_ends(found["terminals"][:], timeouts, max_episode_steps)
     infos = found.get("infos", {})
     if not isinstance(infos, Mapping):
         raise DataError(f"{source}: infos is a dataset, not a group")
+    further, passed_over = _find_further_columns(file, source, len(ended))
+    twice = sorted(further.keys() & infos.keys())
+    if twice:
+        raise DataError(f"{source} has a column {twice[0]!r} and an info of the same name")
+    if passed_over:
+        warn_caller(f"{source}: left out {', '.join(passed_over)}, which are no columns of steps")
     return FlatColumns(
         observations=found["observations"],
         actions=found["actions"],
@@ -117,8 +127,61 @@ def _read_columns(file: Any, source: Path, max_episode_steps: int | None) -> Fla
         ends=ends,
         terminals=ended,
         next_observations=found.get("next_observations"),
-        infos=infos,
+        infos={**infos, **further},
+        further=tuple(further),
     )
+
+
+def _read_metadata(file: Any, source: Path) -> dict[str, JsonValue]:
+    """Read the text and the numbers in the group ``metadata``, by their paths in it."""
+    import h5py
+
+    group = file.get("metadata") if _is_plain(file, "metadata") else None
+    if not isinstance(group, h5py.Group):
+        return {}
+    found: dict[str, JsonValue] = {}
+    left_out: list[str] = []
+
+    def read(name: str, item: Any) -> None:
+        if not isinstance(item, h5py.Dataset):
+            return
+        if item.shape != () or item.external or item.is_virtual or item.nbytes > _LONGEST_TEXT:
+            left_out.append(f"metadata/{name}")
+            return
+        value = item[()]
+        text = value.decode(errors="replace") if isinstance(value, bytes) else value
+        found[name] = text if isinstance(text, str) else text.item()
+
+    group.visititems(read)  # which follows no link to another file
+    if left_out:
+        warn_caller(f"{source}: left out {', '.join(left_out)}, which are no text and no number")
+    return {"source_metadata": normalize_metadata(found)} if found else {}
+
+
+def _is_plain(group: Any, name: str) -> bool:
+    import h5py
+
+    return name in group and isinstance(group.get(name, getlink=True), h5py.HardLink)
+
+
+def _find_further_columns(file: Any, source: Path, rows: int) -> tuple[dict[str, Any], list[str]]:
+    """Find columns of steps under names of their own, such as DSRL's ``costs``.
+
+    Returns:
+        The columns, and the names of what is none.
+    """
+    import h5py
+
+    columns: dict[str, Any] = {}
+    others: list[str] = []
+    for name in sorted(set(file) - set(_KNOWN)):
+        found = _find_column(file, name, source) if _is_plain(file, name) else None
+        is_column = isinstance(found, h5py.Dataset) and found.shape[:1] == (rows,)
+        if is_column and found is not None and found.dtype.kind in "biuf":
+            columns[name] = found
+        elif name != "metadata":
+            others.append(name)
+    return columns, others
 
 
 def _find_column(group: Any, name: str, source: Path) -> Any:

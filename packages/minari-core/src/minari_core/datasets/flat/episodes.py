@@ -6,7 +6,7 @@ of ``observations`` is what action ``i`` answered to; ``next_observations`` is w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +36,10 @@ class FlatColumns:
     """The observations after the actions, if they are known."""
     infos: Mapping[str, Any] = field(default_factory=dict)
     """Further columns; row ``i`` belongs to observation ``i``."""
+    further: Sequence[str] = ()
+    """Those infos that belong to steps whatever is said of others, as the costs of steps do."""
+    final_rows: bool = False
+    """Whether the last row of each episode has its final observation, and no step."""
 
 
 def find_episode_ends(
@@ -89,24 +93,28 @@ def split_episodes(columns: FlatColumns) -> Iterator[EpisodeBuffer]:
     start = 0
     for index, end in enumerate(columns.ends.tolist()):
         observations = _slice(columns.observations, start, end)
-        known = columns.next_observations is not None
-        if known:
+        stop = end - 1 if columns.final_rows else end
+        if start == stop:
+            raise DataError(f"episode {index} has one row, its final observation, and so no step")
+        if columns.next_observations is not None:
             following = _slice(columns.next_observations, start, end)
             _check_following(observations, following, index)
             final = _slice(following, end - start - 1, end - start)
             observations = _concatenate(observations, final)
-        terminations = np.zeros(end - start, dtype=np.bool_)
+        terminations = np.zeros(stop - start, dtype=np.bool_)
         terminations[-1] = columns.terminals[end - 1]
-        truncations = np.zeros(end - start, dtype=np.bool_)
+        truncations = np.zeros(stop - start, dtype=np.bool_)
         truncations[-1] = not terminations[-1]
         yield EpisodeBuffer(
             observations=observations,
-            actions=_slice(columns.actions, start, end),
-            rewards=np.asarray(columns.rewards[start:end]),
+            actions=_slice(columns.actions, start, stop),
+            rewards=np.asarray(columns.rewards[start:stop]),
             terminations=terminations,
             truncations=truncations,
             infos=_slice(columns.infos, start, end),
-            metadata={FINAL_OBSERVATION: known},
+            metadata={
+                FINAL_OBSERVATION: columns.final_rows or columns.next_observations is not None
+            },
         )
         start = end
 
