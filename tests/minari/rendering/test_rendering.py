@@ -19,6 +19,7 @@ from gymnasium import spaces
 
 import minari
 from minari import EpisodeBuffer
+from minari.replay.replaying import find_replay
 from minari_core.cache.entries import list_entries
 from tests.helpers.command_line import CommandLine
 from tests.minari.command_line.conftest import cli  # noqa: F401  # the fixture
@@ -197,6 +198,25 @@ def test_a_library_that_is_missing_is_named_with_its_extra(
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(minari.MissingDependencyError, match=r'pip install "minari\[video\]"'):
         minari.render_episode(create(), 0, tmp_path / f"a.{suffix}")
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "webp", "gif"])
+def test_a_replay_that_cannot_be_read_says_so_and_leaves_nothing(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if suffix == "mp4":
+        pytest.importorskip("av")
+    dataset = record()
+    monkeypatch.setattr("minari.rendering.rendering._FRAMES_AT_ONCE", 8)
+    kept = find_replay(dataset, dataset[0])
+    frames = Path(list_entries()[0].path) / "contents" / "frames"
+    content = bytearray(frames.read_bytes())
+    del kept
+    content[-3] ^= 0xFF
+    frames.write_bytes(content)
+    with pytest.raises(minari.DatasetDamagedError, match="frames: chunk 1"):
+        minari.render_episode(dataset, 0, tmp_path / f"a.{suffix}")
+    assert list_names(tmp_path) == []
 
 
 def test_the_command_writes_a_video_and_asks_before_it_replaces_one(

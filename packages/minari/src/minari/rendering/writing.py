@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minari_core.errors import DatasetWriteError, MissingDependencyError, RenderError
+from minari_core.files import wrap_write_errors
 
 Frame: TypeAlias = npt.NDArray[np.uint8]
 Write: TypeAlias = Callable[["Video", BinaryIO], None]
@@ -77,17 +78,14 @@ def write_video(path: Path, video: Video, write: Write, *, overwrite: bool) -> N
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        with open(temporary, "xb") as file:
-            write(video, file)
-            file.flush()
-            os.fsync(file.fileno())
-        if overwrite:
+        with wrap_write_errors(path):
+            with open(temporary, "xb") as file:
+                write(video, file)
+                file.flush()
+                os.fsync(file.fileno())
+            if not overwrite:
+                check_free(path)
             os.replace(temporary, path)
-        else:
-            check_free(path)
-            os.rename(temporary, path)
-    except OSError as error:
-        raise DatasetWriteError(f"{path} could not be written: {error}") from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -64,10 +64,12 @@ def write_frames(
             yield frame[None]
 
     sizes: list[int] = []
+    written = 0
     with open(folder / _FRAMES, "wb") as file:
         for chunk in compress_chunks(stack()):
             sizes.append(len(chunk))
-            if sum(sizes) > most_nbytes:
+            written += len(chunk)
+            if written > most_nbytes:
                 raise CacheError(f"the frames of the replay take more than {most_nbytes} bytes")
             file.write(chunk)
     return shape, sizes
