@@ -87,7 +87,8 @@ def upload_dataset(
         DatasetExistsError: The remote has a dataset of this id, or a file with other content
             where one of this dataset's goes.
         DatasetDamagedError: A local file is not what the manifest says.
-        DatasetChangedError: The dataset was rewritten meanwhile, as by `compact()`.
+        DatasetChangedError: The dataset was rewritten meanwhile, as by `compact()`, or by a
+            checkpoint that joined small shards; upload it again.
         FormatError: The format is unknown here, so that nobody can say which files belong to it.
         RemoteError: The remote cannot be reached, refuses, or does not have what was sent.
     """
