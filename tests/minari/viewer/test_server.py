@@ -82,7 +82,20 @@ def test_a_dataset_may_grow_and_be_compacted_while_it_is_shown(datasets_root: Pa
         dataset.update_dataset_from_buffer(list(dataset))
         dataset.compact()
         assert read(browser, address, "/episode?position=3") == before
-        assert b'"newer_episodes": 4' in read(browser, address, "/dataset")
+        assert read(browser, address, "/newer") == b'{"newer": 4}'
+        assert read(browser, address, "/renew") == b'{"newer": 0}'
+        assert b'"total": 8' in read(browser, address, "/episodes")
+        assert b'"total_episodes": 8' in read(browser, address, "/dataset")
+
+
+def test_a_view_does_not_grow_while_it_is_shown(datasets_root: Path) -> None:
+    dataset = collect("seen/cart-v0", episodes=4)
+    with serve(minari.load_dataset("seen/cart-v0")[:2]) as address:
+        browser = open_page(address)
+        dataset.update_dataset_from_buffer(list(dataset))
+        assert read(browser, address, "/newer") == b'{"newer": 0}'
+        assert read(browser, address, "/renew") == b'{"newer": 0}'
+        assert b'"total": 2' in read(browser, address, "/episodes")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
@@ -99,6 +112,8 @@ def test_the_command_prints_the_address_and_ends_with_ctrl_c(datasets_root: Path
     assert process.stdout is not None
     address = process.stdout.readline().strip()
     assert b"seen/cart-v0" in read(open_page(address), address, "/dataset")
+    assert process.stderr is not None
+    hint = process.stderr.readline()
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     killer.cancel()
@@ -106,7 +121,7 @@ def test_the_command_prints_the_address_and_ends_with_ctrl_c(datasets_root: Path
     assert process.returncode == 0
     assert out == ""
     assert "Traceback" not in err
-    assert f"ssh -L {urlsplit(address).port}:127.0.0.1" in err
+    assert f"ssh -L {urlsplit(address).port}:127.0.0.1" in hint
 
 
 def test_the_command_names_what_is_not_there(datasets_root: Path) -> None:

@@ -12,6 +12,7 @@ request                                 answer
 ``/values?position=…&step=…``           the exact values at a step, as JSON
 ``/frames?position=…&column=…``         images, as their raw bytes
 ``/replay?position=…&start=true``       a replay, whose frames are the column ``replay``, as JSON
+``/newer``, ``/renew``                  how many episodes were added, as JSON, and shows them
 ``/distributions``, ``/columns``        how numbers are distributed, as JSON
 ``/checks?start=true``                  what the checks of the content have found, as JSON
 ======================================  ==========================================================
@@ -124,6 +125,8 @@ class Protocol:
                     cancel=given.text("cancel", "") == "true",
                 )
             ),
+            "/newer": lambda _: _send_json({"newer": self._data.count_newer()}),
+            "/renew": self._renew,
             "/distributions": lambda _: _send_json(self._data.describe_distributions()),
             "/columns": lambda _: _send_json(self._data.describe_columns()),
             "/checks": lambda given: _send_json(
@@ -207,6 +210,13 @@ class Protocol:
             return False
         found = cookies.get(self._cookie)
         return found is not None and hmac.compare_digest(found.value.encode(), self.token.encode())
+
+    def _renew(self, given: _Parameters) -> Response:
+        renewed = self._data.renew()
+        if renewed is not self._data:
+            self._data = renewed
+            renewed.episodes.start()
+        return _send_json({"newer": self._data.count_newer()})
 
     def _find_row(self, given: _Parameters) -> Response:
         row = self._data.episodes.find_row(_read_query(given), given.number("position"))

@@ -111,12 +111,33 @@ class EpisodeList {
       ["length", "steps"],
       ["return", "return"],
       ["end", "ended"],
+      ["seed", "seed"],
     ]) {
       const button = make("button", { type: "button", textContent: label });
       button.dataset.key = key;
       button.addEventListener("click", () => this.order(key));
       find("heads").append(button);
     }
+    find("more").addEventListener("change", () => this.showColumn(find("more").value));
+  }
+
+  /** The last column is the seed, or what the metadata has by some key. */
+  showColumn(key) {
+    const button = find("heads").lastChild;
+    button.dataset.key = key;
+    button.textContent = key;
+    this.draw();
+  }
+
+  offerColumns(keys) {
+    const offered = new Set(["seed", ...keys]);
+    for (const key of ["id", "length", "return", "end"]) offered.delete(key);
+    if (find("more").length === offered.size) return;
+    const { value } = find("more");
+    find("more").replaceChildren(
+      ...[...offered].map((key) => make("option", { value: key, textContent: key })),
+    );
+    find("more").value = offered.has(value) ? value : "seed";
   }
 
   get query() {
@@ -137,7 +158,7 @@ class EpisodeList {
       const answer = await this.load(0, version);
       if (version !== this.version) return;
       this.total = answer.total;
-      this.keys = answer.keys;
+      this.offerColumns(answer.keys);
       const of = answer.of > answer.total ? ` of ${formatCount(answer.of)}` : "";
       const failure = answer.failure ? `; ${answer.failure}` : "";
       const reading =
@@ -192,6 +213,7 @@ class EpisodeList {
     const scroller = find("scroller");
     const first = this.firstRow;
     const count = Math.ceil(scroller.clientHeight / ROW_HEIGHT) + 1;
+    const more = find("heads").lastChild.dataset.key;
     const rows = [];
     for (let row = Math.floor(first); row < Math.min(first + count, this.total); row++) {
       const page = Math.floor(row / ROWS_AT_ONCE);
@@ -208,6 +230,7 @@ class EpisodeList {
           formatCount(episode.length),
           formatNumber(episode.return),
           episode.end ?? "…",
+          more === "seed" ? (episode.seed ?? "none") : (episode.metadata[more] ?? "none"),
         ]) {
           element.append(make("span", { textContent: String(text) }));
         }
@@ -225,7 +248,7 @@ class EpisodeList {
   show(position) {
     this.chosen = position;
     this.draw();
-    this.choose(position);
+    return this.choose(position);
   }
 
   async move(event) {
@@ -601,7 +624,7 @@ class Episode {
     find("step").max = this.length;
     this.filterColumns();
     this.go(0);
-    this.loadPlots();
+    return this.loadPlots();
   }
 
   filterColumns() {
@@ -612,11 +635,13 @@ class Episode {
     }
   }
 
-  loadPlots() {
-    for (const plot of this.plots) {
-      if (plot.column.kind === "numbers") plot.load().catch(tell);
-      else plot.svg.remove();
-    }
+  async loadPlots() {
+    const isDrawn = this.plots.map((plot) => {
+      if (plot.column.kind === "numbers") return plot.load().catch(tell);
+      plot.svg.remove();
+      return null;
+    });
+    await Promise.all(isDrawn);
   }
 
   zoom(first, last) {
@@ -693,7 +718,7 @@ class Player {
     this.pause();
     if (this.episode) this.episode.isGone = true;
     this.episode = episode;
-    episode.show();
+    return episode.show();
   }
 
   play() {
@@ -706,7 +731,8 @@ class Player {
     const advance = (now) => {
       if (!this.isPlaying || this.episode !== episode) return;
       const wait = 1000 / Number(find("rate").value);
-      if (now >= due) {
+      // Clocks of screens tremble, and a frame that waits for the next tick would halve the rate.
+      if (now >= due - 4) {
         const isShown = episode.go(episode.step + 1);
         // Without its frame the clock waits as well.
         due = isShown ? Math.max(due + wait, now - wait) : now + wait;
@@ -746,7 +772,7 @@ function drawDistribution(name, distribution) {
     bar.append(title);
     svg.append(bar);
   });
-  const figures = ["min", "mean", "max", "std"].map(
+  const figures = ["min", "median", "mean", "max", "std"].map(
     (key) => `${key} ${formatNumber(distribution[key])}`,
   );
   if (distribution.not_finite) figures.push(`${formatCount(distribution.not_finite)} not finite`);
@@ -805,6 +831,27 @@ async function showFindings() {
   else find("checks").hidden = true;
 }
 
+/** Say that episodes have been added meanwhile, or that the dataset is gone. */
+async function watch() {
+  if (document.hidden) return;
+  try {
+    const { newer } = await source.askJson("/newer");
+    find("renew").hidden = newer === 0;
+    find("renew").textContent = `Show ${formatCount(newer)} newer episodes`;
+  } catch (error) {
+    tell(error);
+  }
+}
+
+async function renew() {
+  try {
+    await source.askJson("/renew");
+    location.reload();
+  } catch (error) {
+    tell(error);
+  }
+}
+
 async function check() {
   const button = find("check");
   button.disabled = true;
@@ -830,6 +877,7 @@ async function check() {
 }
 
 function startPage() {
+  find("renew").addEventListener("click", renew);
   if (content) showFindings();
   else find("check").addEventListener("click", check);
   const player = new Player();
@@ -837,13 +885,18 @@ function startPage() {
     try {
       const description = await source.askJson("/episode", { position });
       tell(null);
-      if (list.chosen === position) player.choose(new Episode(description));
+      if (list.chosen === position) await player.choose(new Episode(description));
     } catch (error) {
       tell(error);
     }
   });
-  list.reload(true).then(() => list.total && list.show(list.pages.get(0)[0].position));
-  describe().then(showDistributions).catch(tell);
+  // What takes longer follows when the first episode is seen.
+  describe()
+    .then(() => list.reload(true))
+    .then(() => list.total && list.show(list.pages.get(0)[0].position))
+    .then(showDistributions)
+    .catch(tell);
+  if (!content) setInterval(watch, 5000);
 }
 
 startPage();
