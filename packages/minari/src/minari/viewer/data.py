@@ -72,7 +72,7 @@ class PageData:
             trust: What of its environment spec is run by replays; what is registered if None.
             words: Says what an error advises in the words of whoever sees the page.
         """
-        self._dataset = dataset
+        self._dataset, self._trust, self._words = dataset, trust, words
         self._storage = get_raw_storage(dataset)
         self._columns: OrderedDict[int, list[EpisodeColumn]] = OrderedDict()
         self._kept: OrderedDict[int, EpisodeData] = OrderedDict()
@@ -112,7 +112,10 @@ class PageData:
     def renew(self) -> PageData:
         """Return the data of the dataset as it is by now, if it has grown."""
         path = self._storage.data_path
-        return self if path is None or not self.count_newer() else PageData(load_dataset(path))
+        if path is None or not self.count_newer():
+            return self
+        self.replays.close()
+        return PageData(load_dataset(path), self._trust, self._words)
 
     def describe_episode(self, position: int) -> JsonObject:
         """Describe an episode: its seed, options and metadata, and its columns.

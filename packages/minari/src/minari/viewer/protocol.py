@@ -211,6 +211,10 @@ class Protocol:
         found = cookies.get(self._cookie)
         return found is not None and hmac.compare_digest(found.value.encode(), self.token.encode())
 
+    def close(self) -> None:
+        """Give up what is being replayed."""
+        self._data.replays.close()
+
     def _renew(self, given: _Parameters) -> Response:
         renewed = self._data.renew()
         if renewed is not self._data:

@@ -89,7 +89,7 @@ def serve(
         server.shutdown()
         server.server_close()
         thread.join()
-        data.replays.close()
+        server.protocol.close()
 
 
 def view_dataset(
