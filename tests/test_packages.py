@@ -72,6 +72,7 @@ STORAGE_MODULES = frozenset(
         "formats/public/hdf5/claims.py",
         "formats/public/hdf5/file.py",
         "formats/public/hdf5/mapped_file.py",
+        "formats/public/hdf5/new_objects.py",
         "formats/public/hdf5/parts.py",
         "formats/public/hdf5/placeholder.py",
         "formats/public/hdf5/writable_file.py",

@@ -12,21 +12,10 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
-import h5py
 import numpy as np
-from h5py import h5, h5a, h5g, h5p
+from h5py import h5, h5a, h5p
 
 from minari_core.formats.public.hdf5.file import Hdf5File, is_group, names_in
-
-
-def create_guarded_group(file: h5py.File, name: str) -> h5py.Group:
-    """Create a group whose header has a checksum, and whose attributes are numbered.
-
-    By that, attributes that a program has changed are told from those that were damaged.
-    """
-    options = h5p.create(h5p.GROUP_CREATE)
-    options.set_attr_creation_order(h5p.CRT_ORDER_TRACKED)
-    return h5py.Group(h5g.create(file.id, name.encode("utf-8"), gcpl=options))
 
 
 def compute_contents_checksum(file: Hdf5File, number: int) -> int:

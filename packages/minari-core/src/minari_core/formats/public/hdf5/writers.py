@@ -24,7 +24,12 @@ from minari_core.formats.public.episode_writer import (
     name_temporary_file,
 )
 from minari_core.formats.public.files import OWN_KEY
-from minari_core.formats.public.hdf5.checksums import create_guarded_group
+from minari_core.formats.public.hdf5.new_objects import (
+    create_group,
+    create_guarded_group,
+    write_array,
+    write_attribute,
+)
 from minari_core.formats.public.hdf5.writable_file import WritableFile
 from minari_core.formats.public.jpeg import encode_jpegs
 from minari_core.formats.public.sidecar import COLUMNS_NAME, Sidecar
@@ -89,23 +94,23 @@ class Hdf5EpisodeWriter(EpisodeWriter):
     ) -> None:
         group = create_guarded_group(file, f"episode_{number}")
         for name, value in attributes.items():
-            group.attrs[name] = value
+            write_attribute(group, name, value)
         observations, actions = self._spaces
         self._write_value(group, "observations", episode.observations, observations)
         self._write_value(group, "actions", episode.actions, actions)
         for name in ("rewards", "terminations", "truncations"):
-            group.create_dataset(name, data=getattr(episode, name))
-        _write_infos(group.create_group("infos"), infos)
+            write_array(group, name, getattr(episode, name))
+        _write_infos(create_group(group, "infos"), infos)
         if sidecar:
             _write_sidecar(group, sidecar)
 
     def _write_value(self, group: Any, name: str, value: Any, space: spaces.Space[Any]) -> None:
         if isinstance(space, spaces.Dict):
-            inner = group.create_group(name)
+            inner = create_group(group, name)
             for key, subspace in space.spaces.items():
                 self._write_value(inner, key, value[key], subspace)
         elif isinstance(space, spaces.Tuple):
-            inner = group.create_group(name)
+            inner = create_group(group, name)
             for index, subspace in enumerate(space.spaces):
                 self._write_value(inner, f"_index_{index}", value[index], subspace)
         elif isinstance(space, spaces.Text):
@@ -116,7 +121,7 @@ class Hdf5EpisodeWriter(EpisodeWriter):
             rows[:] = frames
             group.create_dataset(name, data=rows, dtype=h5py.vlen_dtype(np.uint8))
         else:
-            group.create_dataset(name, data=value)
+            write_array(group, name, value)
 
     def commit(self) -> None:
         self._file.close()
@@ -220,16 +225,16 @@ def _renew_group(file: h5py.File, name: str, attributes: Attributes) -> None:
     for child in old:
         group[child] = old[child]
     for key, value in attributes.items():
-        group.attrs[key] = value
+        write_attribute(group, key, value)
     del file[before]
 
 
 def _write_sidecar(group: Any, sidecar: Sidecar) -> None:
-    own = group.create_group(OWN_KEY)
+    own = create_group(group, OWN_KEY)
     text = np.frombuffer(sidecar.columns_to_json().encode("utf-8"), dtype=np.uint8)
-    own.create_dataset(COLUMNS_NAME, data=text)
+    write_array(own, COLUMNS_NAME, text)
     for index, array in enumerate(sidecar.arrays):
-        own.create_dataset(str(index), data=array)
+        write_array(own, str(index), array)
 
 
 def _remove_episodes(file: h5py.File, first: int) -> None:
@@ -243,11 +248,11 @@ def _remove_episodes(file: h5py.File, first: int) -> None:
 def _write_infos(group: Any, infos: dict[str, Any]) -> None:
     for key, value in infos.items():
         if isinstance(value, dict):
-            _write_infos(group.create_group(key), value)
+            _write_infos(create_group(group, key), value)
         elif isinstance(value, list):
             _write_text(group, key, value)
         else:
-            group.create_dataset(key, data=value)
+            write_array(group, key, value)
 
 
 def _write_text(group: Any, name: str, rows: list[str]) -> None:
