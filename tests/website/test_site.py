@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).parents[2]
 PHONE = {"width": 390, "height": 844}
+PATIENCE = 120_000  # milliseconds; the machines that run this are shared
 DESKTOP = {"width": 1280, "height": 900}
 IS_DARK = """() => {
     const [red, green, blue] = getComputedStyle(document.body).backgroundColor.match(/\\d+/g);
@@ -65,6 +66,7 @@ def test_every_page_fits_its_screen_and_asks_no_other_host(
     site: Path, address: str, browser: Browser, size: dict[str, int], scheme: str
 ) -> None:
     context = browser.new_context(viewport=size, color_scheme=scheme)
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     said: list[str] = []
     asked: set[str] = set()
@@ -94,6 +96,7 @@ def test_each_dataset_of_the_gallery_is_shown_by_a_file_alone(
     assert len(shown) == 10
     overview = (site / "gallery" / "index.html").read_text(encoding="utf-8")
     page = browser.new_page(viewport=PHONE)
+    page.set_default_timeout(PATIENCE)
     said: list[str] = []
     asked: set[str] = set()
     page.on("console", lambda message: said.append(f"{page.url}: {message.text}"))
@@ -114,6 +117,7 @@ def test_each_dataset_of_the_gallery_is_shown_by_a_file_alone(
 
 def test_a_name_is_found_by_the_search(address: str, browser: Browser) -> None:
     page = browser.new_page()
+    page.set_default_timeout(PATIENCE)
     page.goto(f"{address}/")
     page.get_by_role("button", name="Search").first.click()
     page.get_by_role("combobox").or_(page.get_by_role("textbox")).first.fill("sample_transitions")
