@@ -85,7 +85,7 @@ def _measure_list(browser: Browser, count: int) -> list[Figure]:
         _create(name, (_make_episode(1 + number % 3, number) for number in range(count)))
     starts, jumps, sorts, memory = [], [], [], 0.0
     for number in range(_ROUNDS):
-        with _serve(name) as (process, address, started), _open(browser) as page:
+        with _open(browser) as page, _serve(name) as (process, address, started):
             _goto(page, address)
             starts.append(page.evaluate("() => window.drawn") / 1e3 - started)
             if number:

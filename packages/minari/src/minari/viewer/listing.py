@@ -27,7 +27,7 @@ MOST_ROWS = 500
 """The most rows that one answer holds."""
 _CONDITION = re.compile(r"(?P<key>[^\s<>=!]+)\s*(?P<sign><=|>=|!=|=|<|>)\s*(?P<value>[^\s<>=!]\S*)")
 _ENTRIES_AT_ONCE = 1 << 14
-_MOST_ORDERS = 6
+_MOST_ORDERS = 4
 _ENTRIES = "episodes"
 _ENDS = ("neither", "terminated", "truncated", "both")
 _FLAGS = {"true": "1", "false": "0"}

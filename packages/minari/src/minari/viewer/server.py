@@ -30,6 +30,9 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
     # A browser that opens a connection and says nothing is not waited for.
     timeout = 60
+    # Headers and body leave together; apart, the second waits 40 ms for the first to be received.
+    wbufsize = -1
+    disable_nagle_algorithm = True
 
     def _respond(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
