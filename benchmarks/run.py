@@ -1,17 +1,18 @@
 """Measure everything that is promised, beside its bare limit, the public Minari and other peers.
 
-python benchmarks/run.py                    # all topics
-python benchmarks/run.py --only reading     # one of them
+python benchmarks/run.py                          # all topics
+python benchmarks/run.py reading                  # one of them
+python benchmarks/run.py reading --json run.json  # keeps its figures beside those of other topics
+python benchmarks/run.py --load run.json --write-results
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
+import traceback
 import warnings
-from dataclasses import asdict
 from pathlib import Path
 
 import checkpoints
@@ -25,8 +26,10 @@ import public_sampling
 import reading
 import sampling
 import scaling
+import unit_costs
 import writing
-from report import Figure, machine, not_reached, results, table
+from report import machine, not_reached, results, table
+from saved_run import Part, Saved
 from setting import Setting, folder_to_measure_in
 
 _TOPICS = {
@@ -42,59 +45,93 @@ _TOPICS = {
     "imports": imports.measure,
     "sampling": sampling.measure,
     "scaling": scaling.measure,
+    "costs": unit_costs.measure,
 }
 _RESULTS = Path(__file__).with_name("RESULTS.md")
 
 
 def main() -> int:
-    """Run the topics that are asked for and print their table."""
+    """Run the topics that are asked for, or take a saved run, and print and write its figures."""
     options = _options()
     warnings.simplefilter("ignore")
+    saved = Saved.read(options.load) if options.load else _run(options)
+    figures, complaints = saved.figures(_TOPICS), saved.complaints()
+    print(f"\n{table(figures)}\n\n{not_reached(figures)}")
+    for complaint in complaints:
+        print(complaint)
+    for topic, part in saved.topics.items():
+        print(f"{topic} took {part.seconds / 60:.1f} minutes")
+    if options.write_results:
+        minutes = sum(part.seconds for part in saved.topics.values()) / 60
+        _RESULTS.write_text(results(figures, complaints, saved.machine, minutes), encoding="utf-8")
+        print(f"wrote {_RESULTS}")
+    if options.write_results or options.write_costs:
+        unit_costs.write_page(saved.figures(["costs"]))
+        print(f"wrote {unit_costs.PAGE}")
+    return int(any(part.failed for part in saved.topics.values()))
+
+
+def _run(options: argparse.Namespace) -> Saved:
+    """Measure topics; one that fails is told of, and ends no other."""
     with folder_to_measure_in(options.root) as root:
-        described = machine(root.parent)
-        for name, value in described.items():
+        saved = Saved(machine(root.parent))
+        for name, value in saved.machine.items():
             print(f"{name}: {value}")
         print(flush=True)
         setting = Setting(root, options.quick, with_peers=not options.without_peers)
-        start = time.perf_counter()
-        figures: list[Figure] = []
         for topic in options.only or _TOPICS:
             print(f"measuring {topic} …", flush=True)
-            for figure in _TOPICS[topic](setting):
-                print(f"  {figure.work}: {figure.minari}, {figure.compared}", flush=True)
-                figures.append(figure)
-        minutes = (time.perf_counter() - start) / 60
-        described["peers"] = setting.close()
-    print(f"\n{table(figures)}\n\n{not_reached(figures)}")
-    complaints = list(dict.fromkeys(setting.complaints))
-    for complaint in complaints:
-        print(complaint)
-    print(f"peers: {described['peers']}")
-    print(f"took {minutes:.1f} minutes")
+            part = saved.topics[topic] = Part()
+            start = time.perf_counter()
+            try:
+                for figure in _TOPICS[topic](setting):
+                    print(f"  {figure.work}: {figure.minari}, {figure.compared}", flush=True)
+                    part.figures.append(figure)
+            except Exception as error:
+                traceback.print_exc()
+                part.failed = True
+                part.complaints.append(f"{topic} failed: {type(error).__name__}: {error}")
+            part.seconds = time.perf_counter() - start
+            part.complaints += setting.take_complaints()
+            if options.json:
+                saved.write(options.json)
+        saved.machine["peers"] = setting.close()
     if options.json:
-        text = json.dumps({"machine": described, "figures": [asdict(one) for one in figures]})
-        options.json.write_text(text, encoding="utf-8")
-    if options.write_results:
-        _RESULTS.write_text(results(figures, complaints, described, minutes), encoding="utf-8")
-        print(f"wrote {_RESULTS}")
-    return 0
+        saved.write(options.json)
+    return saved
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument(
-        "--only", action="append", choices=_TOPICS, help="a topic; can be given several times"
+        "topics", nargs="*", metavar="TOPIC", help=f"a topic: {', '.join(_TOPICS)}; all if none"
     )
+    parser.add_argument("--only", action="append", choices=_TOPICS, help="the same as TOPIC")
     parser.add_argument("--quick", action="store_true", help="small data, to see that it works")
     parser.add_argument("--without-peers", action="store_true", help="leave out whoever is not us")
     parser.add_argument("--root", type=Path, help="a folder on the disk to measure on")
-    parser.add_argument("--json", type=Path, help="a file for the figures as JSON")
     parser.add_argument(
-        "--write-results", action="store_true", help=f"write {_RESULTS.name}; not with --quick"
+        "--json", type=Path, help="save the figures, after each topic; topics saved there stay"
+    )
+    parser.add_argument("--load", type=Path, help="measure nothing, and take what --json saved")
+    parser.add_argument(
+        "--write-results",
+        action="store_true",
+        help=f"write {_RESULTS.name} and {unit_costs.PAGE.name}; needs every topic, not --quick",
+    )
+    parser.add_argument(
+        "--write-costs", action="store_true", help=f"write {unit_costs.PAGE.name}; needs costs"
     )
     options = parser.parse_args()
-    if options.write_results and (options.quick or options.only or options.without_peers):
+    options.only = [*options.topics, *(options.only or ())]
+    if unknown := set(options.only) - set(_TOPICS):
+        parser.error(f"no such topic: {', '.join(unknown)}; there are {', '.join(_TOPICS)}")
+    measured = set(Saved.read(options.load).topics if options.load else options.only or _TOPICS)
+    is_small = options.quick or options.without_peers
+    if options.write_results and (is_small or measured != set(_TOPICS)):
         parser.error("--write-results needs the whole run")
+    if options.write_costs and (options.quick or "costs" not in measured):
+        parser.error("--write-costs needs the topic costs, and not --quick")
     return options
 
 

@@ -83,6 +83,11 @@ class Setting:
             peer.close()
         return ", ".join(contender.title for contender, _ in running) or "none"
 
+    def take_complaints(self) -> list[str]:
+        """What could not be done since this was asked last."""
+        complaints, self.complaints = self.complaints, []
+        return complaints
+
     def rounds(self, full: int) -> int:
         """How many rounds to run."""
         return 2 if self.quick else full

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import os
@@ -53,6 +54,50 @@ def test_sampling_is_measured_also_from_large_datasets_and_of_images(tmp_path: P
     assert ("Atari frames" in works) == (importlib.util.find_spec("ale_py") is not None)
 
 
+def test_the_page_on_scaling_has_the_costs_that_the_command_measures(tmp_path: Path) -> None:
+    pytest.importorskip("mujoco")
+    unit_costs = _load_unit_costs()
+    page = tmp_path / "scaling.md"
+    text = unit_costs.PAGE.read_text(encoding="utf-8")
+    page.write_text(text, encoding="utf-8")
+
+    figures = _figures(_measured("costs", tmp_path))
+    unit_costs.write_page(figures, page)
+
+    written = page.read_text(encoding="utf-8")
+    for mark in (unit_costs.UNITS, unit_costs.DERIVED):
+        rows = unit_costs.read_table(written, mark)
+        assert list(rows) == list(unit_costs.read_table(text, mark))
+        assert all(rows.values())
+    units = unit_costs.read_table(written, unit_costs.UNITS)
+    assert units == {figure.work: figure.minari for figure in figures}
+
+
+def test_the_page_on_scaling_and_the_results_do_not_contradict_each_other() -> None:
+    unit_costs = _load_unit_costs()
+    page = unit_costs.read_table(unit_costs.PAGE.read_text(encoding="utf-8"), unit_costs.UNITS)
+    lines = (BENCHMARKS / "RESULTS.md").read_text(encoding="utf-8").splitlines()
+    cells = [[cell.strip() for cell in line.split("|")[1:3]] for line in lines if "|" in line]
+    results = {work: figure for work, figure in cells if work in page}
+
+    assert results == {work: page[work] for work in results}
+
+
+def test_a_run_is_saved_topic_by_topic(tmp_path: Path) -> None:
+    saved = tmp_path / "figures.json"
+    for topic in ("imports", "reading"):
+        _measured(topic, tmp_path)
+
+    finished = _run(COMMAND, "--load", saved)
+
+    assert finished.returncode == 0, finished.stderr
+    for what in ("import minari_core", "fresh arrays", "imports took"):
+        assert what in finished.stdout
+    refused = _run(COMMAND, "--load", saved, "--write-results")
+    assert refused.returncode == 2
+    assert "needs the whole run" in refused.stderr
+
+
 def test_results_are_written_by_whole_runs_only(tmp_path: Path) -> None:
     finished = _run(COMMAND, "--quick", "--write-results")
     assert finished.returncode == 2
@@ -89,6 +134,20 @@ def test_two_versions_are_measured_in_turns(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def _load_unit_costs() -> Any:
+    """The module, which the benchmarks import by its name alone."""
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        return importlib.import_module("unit_costs")
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+
+
+def _figures(measured: list[dict[str, Any]]) -> list[Any]:
+    report = sys.modules["report"]
+    return [report.Figure(**figure) for figure in measured]
+
+
 def _run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     # The children must find the packages, also where these are not installed.
     path = os.pathsep.join(entry for entry in sys.path if entry)
@@ -106,10 +165,12 @@ def _measured(topic: str, tmp_path: Path) -> list[dict[str, Any]]:
     figures = tmp_path / "figures.json"
     finished = _run(
         COMMAND,
-        *("--quick", "--without-peers", "--only", topic),
+        *(topic, "--quick", "--without-peers"),
         *("--root", str(tmp_path), "--json", str(figures)),
     )
     assert finished.returncode == 0, finished.stderr
     assert "| what" in finished.stdout
-    measured: list[dict[str, Any]] = json.loads(figures.read_text(encoding="utf-8"))["figures"]
+    measured: list[dict[str, Any]] = json.loads(figures.read_text(encoding="utf-8"))["topics"][
+        topic
+    ]["figures"]
     return measured
