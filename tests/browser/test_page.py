@@ -166,6 +166,36 @@ def test_episodes_are_sorted_and_filtered(
     assert "no condition" in page.locator("#answer").inner_text()
 
 
+def test_the_last_column_of_the_list_is_chosen_and_sorted_by(
+    open_page: OpenPage, dataset: minari.MinariDataset
+) -> None:
+    page = open_page(dataset)
+    page.wait_for_selector("#more option[value='score']", state="attached")
+    page.get_by_label("also show").select_option("score")
+    assert page.locator(".row span:last-child").all_inner_texts() == ["0", "1", "2", "3", "4"]
+    page.get_by_role("button", name="score").click()
+    page.wait_for_function("() => document.querySelector('.row span').textContent === '4'")
+    assert page.locator(".row span:last-child").all_inner_texts() == ["4", "3", "2", "1", "0"]
+
+
+def test_newer_episodes_are_told_and_shown_when_asked_for(
+    open_page: OpenPage, datasets_root: Path
+) -> None:
+    buffer = EpisodeBuffer(
+        observations=[0, 0], actions=[1], rewards=[2.0], terminations=[True], truncations=[False]
+    )
+    dataset = minari.create_dataset_from_buffers(
+        "tests/grown-v0",
+        [buffer],
+        observation_space=spaces.Discrete(2),
+        action_space=spaces.Discrete(2),
+    )
+    page = open_page(minari.load_dataset("tests/grown-v0"))
+    dataset.update_dataset_from_buffer([buffer, buffer])
+    page.get_by_role("button", name="Show 2 newer episodes").click()
+    page.wait_for_function("() => document.querySelectorAll('.row').length === 3")
+
+
 def test_columns_are_filtered_by_name(open_page: OpenPage, dataset: minari.MinariDataset) -> None:
     page = open_page(dataset)
     page.locator("#columns").fill("reward act")
