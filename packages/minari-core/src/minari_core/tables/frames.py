@@ -45,7 +45,8 @@ def make_frame(columns: Columns) -> pd.DataFrame:
             twice = names.intersection(part.columns)
             if twice:
                 raise DataError(
-                    f"two columns of a data frame would be called {min(twice)!r}; take to_arrow()"
+                    f"two columns of a data frame would be called {min(twice)!r}; "
+                    "an Arrow table keeps them apart"
                 )
             names.update(part.columns)
             parts.append(part)

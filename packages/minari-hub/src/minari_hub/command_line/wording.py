@@ -51,7 +51,9 @@ _WORDS = (
     (r"(?<=give )fps\b", "--fps"),
     (r"\b([Pp]ass|give) trust_paths=True\b", r"\1 --trust-paths"),
     (r"\bskip_wrappers=\[?'([^']*)'\]? to leave it out", r"--skip-wrapper \1 to leave it out"),
+    (r"\bas_json=True\b", "--option as_json=true"),
     (r"\bstep_infos=\(\)", "--no-step-infos"),
+    (r"(?<=to\s)data_format='([^']*)'", r"--data-format \1"),
     (r"\bstep_infos names\b", "--step-info names"),
     (
         r"register a function that reads it by [\w.]+\('[^']*'\), or give .* as \S+=",
