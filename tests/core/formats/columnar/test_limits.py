@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from minari_core.formats.columnar import shard_folder
+from minari_core.formats.shards import reader as shard_readers
 from tests.core.helpers.many_shards import create_of_single_episodes
 
 resource = pytest.importorskip("resource", reason="limits of open files are of POSIX")
@@ -89,7 +89,7 @@ def test_a_process_that_may_map_no_more_is_told_so() -> None:
 
 
 def test_views_outlive_that_their_shards_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shard_folder, "MOST_MAPPED", 3)
+    monkeypatch.setattr(shard_readers, "MOST_MAPPED", 3)
     dataset = create_of_single_episodes("tests/many-v0", 20)
     episodes = list(dataset.iterate_episodes(copy=False))
     for episode in episodes:

@@ -365,6 +365,7 @@ class EpisodeRecorder:
             rows=row_stop - first,
             steps=step_stop - len(gaps),
             episodes=len(finished),
+            has_whole_episodes=unfinished is None and not any(e.spilled_steps for e in finished),
         )
         # Before it is written: a warning may be an error, and then nothing has happened yet.
         warnings = self._warnings

@@ -31,7 +31,12 @@ def encode_episodes(
 
 
 def assemble_shard(
-    groups: Mapping[str, ColumnGroup], *, rows: int, steps: int, episodes: int
+    groups: Mapping[str, ColumnGroup],
+    *,
+    rows: int,
+    steps: int,
+    episodes: int,
+    has_whole_episodes: bool,
 ) -> ShardData:
     """Assemble a shard.
 
@@ -40,6 +45,7 @@ def assemble_shard(
         rows: The number of observations.
         steps: The number of steps.
         episodes: The number of episodes that end in it.
+        has_whole_episodes: Whether each step is of an episode that lies in it as a whole.
     """
     return ShardData(
         schema=Schema({name: column for name, (column, _) in groups.items()}),
@@ -47,4 +53,5 @@ def assemble_shard(
         rows=rows,
         steps=steps,
         episodes=episodes,
+        has_whole_episodes=has_whole_episodes,
     )

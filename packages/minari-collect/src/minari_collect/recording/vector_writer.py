@@ -114,7 +114,12 @@ class VectorWriter:
             dropped, held.infos.encoder.dropped, held.extras.encoder.dropped
         )
         return assemble_shard(
-            groups, rows=len(rows.cells), steps=len(steps.cells), episodes=len(episodes)
+            groups,
+            rows=len(rows.cells),
+            steps=len(steps.cells),
+            episodes=len(episodes),
+            # Pieces of one episode are written one by one.
+            has_whole_episodes=len(steps.cells) == int(lengths.sum()),
         )
 
     def _encode_entries(

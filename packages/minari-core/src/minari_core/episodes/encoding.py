@@ -67,6 +67,7 @@ def encode_episodes(
         rows=sum(rows),
         steps=sum(lengths),
         episodes=len(episodes),
+        has_whole_episodes=True,
     )
 
 

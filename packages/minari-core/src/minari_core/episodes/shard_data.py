@@ -26,6 +26,8 @@ class ShardData:
     """Rows of actions, rewards and flags."""
     episodes: int
     """Entries of episodes."""
+    has_whole_episodes: bool = False
+    """Whether it is known that each of its steps is of an episode that lies in it as a whole."""
 
     @property
     def nbytes(self) -> int:

@@ -14,7 +14,12 @@ from gymnasium.spaces import Space
 from minari_core.environments.given_spaces import NONE_GIVEN, GivenSpaces
 from minari_core.errors import FormatError
 from minari_core.files import MAIN_FILE, MANIFEST_NAME, may_be
-from minari_core.formats.columnar.manifest import get_data_format, read_metadata
+from minari_core.formats.columnar.manifest import (
+    Manifest,
+    get_data_format,
+    read_manifest,
+    read_metadata,
+)
 from minari_core.formats.public.files import OWN_KEY
 from minari_core.json_values import JsonValue
 from minari_core.storage.base import Storage
@@ -157,9 +162,16 @@ def open_storage(folder: Path, given_spaces: GivenSpaces = NONE_GIVEN) -> Storag
         FormatError: Its format, or the version of it, cannot be read by what is installed.
         MissingDependencyError: Its format needs a package that is not installed.
     """
-    metadata = {} if _is_without_manifest(folder) else read_metadata(folder)
-    storage_class: StorageClass = _load(_find_format(folder, metadata).storage)
-    return storage_class.open(folder, given_spaces)
+    manifest = Manifest({}) if _is_without_manifest(folder) else read_manifest(folder)
+    storage_class = _load(_find_format(folder, manifest.metadata).storage)
+    # A manifest that lists ten thousand shards is not parsed twice.
+    is_read = get_data_format(manifest.metadata) == DEFAULT_FORMAT
+    opened: Storage = (
+        storage_class(folder, manifest, given_spaces)
+        if is_read
+        else storage_class.open(folder, given_spaces)
+    )
+    return opened
 
 
 def new_storage(

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         TransitionSampler,
     )
     from minari_core.sampling.goals import Goals
+    from minari_core.sampling.large_steps import LargeSteps
     from minari_core.sampling.options import Padding
     from minari_core.sampling.steps import EpisodeSteps
     from minari_core.sampling.weights import EpisodeWeights
@@ -259,10 +260,11 @@ class TrainingMethods:
             sampler = self._sequence_sampler(sequence_options)
         shares: EpisodeWeights | None = None
         if weights is not None and not _is_uniform(weights):
-            counts, starts = sampler.steps.counts, sampler.steps.view_starts
+            steps = self._steps(sampler.options)
+            counts, starts = steps.counts, steps.view_starts
             if isinstance(sampler, sampling.SequenceSampler):
                 counts, starts = sampler.counts, sampler.starts
-            shares = _weigh_episodes(weights, *sampler.steps.join_parts(counts, starts))
+            shares = _weigh_episodes(weights, *steps.join_parts(counts, starts))
         is_drawn = seed is None and self._stream.is_seeded
         return sampling.Batches(
             sampler,
@@ -352,7 +354,7 @@ class TrainingMethods:
             storage = self._find_columns()
             return storage.read_current(
                 lambda: sampling.TransitionSampler(
-                    storage, self._indices, options, self._steps(options)
+                    storage, self._indices, options, self._transition_steps(options)
                 )
             )
 
@@ -380,16 +382,24 @@ class TrainingMethods:
 
         columns, layout = self._find_columns(), options.layout
         return self._remember(
-            ("steps", columns.index, *layout.values()),
+            ("steps", columns.borders, *layout.values()),
             lambda: EpisodeSteps(columns, self._indices, **layout),
         )
+
+    def _transition_steps(self, options: TransitionOptions) -> EpisodeSteps | LargeSteps:
+        from minari_core.sampling.large_steps import LargeSteps, are_large
+
+        columns = self._find_columns()
+        if any(options.layout.values()) or not are_large(columns, self._indices):
+            return self._steps(options)
+        return self._remember(("large steps", columns.borders), lambda: LargeSteps(columns))
 
     def _transition_weights(
         self, weights: str | npt.ArrayLike, sampler: TransitionSampler
     ) -> EpisodeWeights | None:
         if _is_uniform(weights):
             return None
-        steps = sampler.steps
+        steps = self._steps(sampler.options)
         counts, starts = steps.join_parts(steps.counts, steps.view_starts)
         if isinstance(weights, str):
             # These depend on the dataset alone; numbers of the caller's may have changed.

@@ -9,6 +9,7 @@ from minari_core.arguments import check_whole_number
 from minari_core.errors import SamplingError
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.sampling.gathering.selection import ShardNumbers
+from minari_core.sampling.large_steps import LargeSteps
 from minari_core.sampling.rank_index import Positions, RankIndex
 from minari_core.sampling.weights import EpisodeWeights
 
@@ -100,7 +101,7 @@ class EpisodeSteps:
             """The first step of each episode, counted through those that are sampled."""
         else:
             self.view_starts = np.cumsum(self.counts) - self.counts
-        self._firsts = index.find_first_rows("rows"), index.find_first_rows("steps")
+        self._firsts = storage.borders["rows"], storage.borders["steps"]
         self._shards: tuple[Positions | None] | None = None
 
     def _cut(self, early: Positions) -> npt.NDArray[np.bool_]:
@@ -160,8 +161,12 @@ class EpisodeSteps:
         steps = self.first_steps.take(indices) + self.known_lengths.take(indices)
         return self.rows(indices, steps)
 
-    def shards(self) -> Positions | None:
-        """Return the shard of each episode, shape (episodes,); None if one lies in several."""
+    def find_shards(self, indices: Positions) -> Positions | None:
+        """Return the shard of each of some episodes of the view; None if one lies in several."""
+        shards = self._find_all_shards()
+        return None if shards is None else shards.take(indices)
+
+    def _find_all_shards(self) -> Positions | None:
         if self._shards is None:
             last_steps = self.first_steps + self.lengths - 1
             found = [
@@ -183,7 +188,7 @@ class ShardsOfSteps(ShardNumbers):
 
     __slots__ = ("_indices", "_known", "_steps")
 
-    def __init__(self, steps: EpisodeSteps, indices: Positions) -> None:
+    def __init__(self, steps: EpisodeSteps | LargeSteps, indices: Positions) -> None:
         """Take the indices of the episodes in the view."""
         self._steps = steps
         self._indices = indices
@@ -192,9 +197,7 @@ class ShardsOfSteps(ShardNumbers):
     def numbers(self) -> Positions | None:
         """Return the shard of each episode, shape (B,); None if an episode lies in several."""
         if self._known is None:
-            shards = self._steps.shards()
-            if shards is not None:
-                self._known = shards.take(self._indices)
+            self._known = self._steps.find_shards(self._indices)
         return self._known
 
 

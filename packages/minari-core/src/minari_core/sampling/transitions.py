@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minari_core.errors import SamplingError
+from minari_core.errors import DatasetChangedError, SamplingError
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.messages import list_outlines, make_html_table, outline_fields
 from minari_core.sampling.gathering.binding import bind_step_infos, find_gatherer
@@ -17,6 +17,7 @@ from minari_core.sampling.gathering.hiding import bare_arrays, hide_rows
 from minari_core.sampling.gathering.info_rows import is_of_current_row, read_step_infos
 from minari_core.sampling.gathering.selection import Selection
 from minari_core.sampling.goals import choose_goal_rows
+from minari_core.sampling.large_steps import LargeSteps, are_large
 from minari_core.sampling.options import BATCH_FIELDS, TransitionOptions
 from minari_core.sampling.rank_index import Positions
 from minari_core.sampling.steps import (
@@ -52,7 +53,7 @@ _WHERE = {
 class BatchOrigin:
     """The origin of the transitions of a batch; ids are looked up only on request."""
 
-    steps: EpisodeSteps
+    steps: EpisodeSteps | LargeSteps
     """The steps of the view."""
     indices: Positions
     """The index of each transition's episode in the view."""
@@ -135,7 +136,7 @@ class TransitionSampler:
         storage: ShardedStorage,
         episodes: Positions | range,
         options: TransitionOptions,
-        steps: EpisodeSteps | None = None,
+        steps: EpisodeSteps | LargeSteps | None = None,
     ) -> None:
         """Bind the columns.
 
@@ -148,10 +149,26 @@ class TransitionSampler:
         Raises:
             SamplingError: There is no column of a name.
         """
-        self.steps = EpisodeSteps(storage, episodes, **options.layout) if steps is None else steps
-        """The steps of the view."""
+        self._storage = storage
+        self._episodes = episodes
         self.options = options
         """The options of each transition."""
+        self._bind(steps)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle what was given, and nothing that was read."""
+        return type(self), (self._storage, self._episodes, self.options)
+
+    def _bind(self, steps: EpisodeSteps | LargeSteps | None) -> None:
+        storage, options = self._storage, self.options
+        if steps is None:
+            layout = options.layout
+            is_large = not any(layout.values()) and are_large(storage, self._episodes)
+            steps = (
+                LargeSteps(storage) if is_large else EpisodeSteps(storage, self._episodes, **layout)
+            )
+        self.steps = steps
+        """The steps of the view."""
         names = BATCH_FIELDS if options.columns is None else tuple(dict.fromkeys(options.columns))
         bound = {name: find_gatherer(storage, name) for name in names}
         marked = read_step_infos(storage.metadata)
@@ -235,6 +252,22 @@ class TransitionSampler:
         return self._read(check_positions(positions, self.steps.total), generator, out)
 
     def _read(
+        self,
+        positions: Positions,
+        generator: np.random.Generator | None,
+        out: TransitionBatch | None,
+    ) -> TransitionBatch:
+        try:
+            return self._read_bound(positions, generator, out)
+        except DatasetChangedError:
+            # One of many shards was joined with others before it was opened; steps keep their
+            # numbers through that.
+            if not self._storage.refresh():
+                raise
+            self._storage.read_current(lambda: self._bind(None))
+            return self._read_bound(positions, generator, out)
+
+    def _read_bound(
         self,
         positions: Positions,
         generator: np.random.Generator | None,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minari_core.errors import SamplingError
+from minari_core.errors import DatasetChangedError, SamplingError
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.messages import list_outlines, make_html_table, outline_fields
 from minari_core.sampling.gathering.binding import bind_step_infos, find_gatherer
@@ -109,10 +109,22 @@ class SequenceSampler:
             SamplingError: There is no column of a name, or every episode is shorter than a
                 window that is not padded.
         """
-        self.steps = EpisodeSteps(storage, episodes, **options.layout) if steps is None else steps
-        """The steps of the view."""
+        self._storage = storage
+        self._episodes = episodes
         self.options = options
         """The options of each window."""
+        self._bind(steps)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle what was given, and nothing that was read."""
+        return type(self), (self._storage, self._episodes, self.options)
+
+    def _bind(self, steps: EpisodeSteps | None) -> None:
+        storage, options = self._storage, self.options
+        if steps is None:
+            steps = EpisodeSteps(storage, self._episodes, **options.layout)
+        self.steps = steps
+        """The steps of the view."""
         defaults = tuple(name for name in BATCH_FIELDS if name != "next_observations")
         names = defaults if options.columns is None else tuple(dict.fromkeys(options.columns))
         self._gatherers = {name: find_gatherer(storage, name) for name in names}
@@ -178,6 +190,16 @@ class SequenceSampler:
         return self._read(check_positions(positions, len(self)))
 
     def _read(self, positions: Positions) -> SequenceBatch:
+        try:
+            return self._read_bound(positions)
+        except DatasetChangedError:
+            # As for transitions.
+            if not self._storage.refresh():
+                raise
+            self._storage.read_current(lambda: self._bind(None))
+            return self._read_bound(positions)
+
+    def _read_bound(self, positions: Positions) -> SequenceBatch:
         steps, length = self.steps, self.options.length
         if self._whole is not None:
             positions = positions + self._skipped.take(self._whole.runs(positions))

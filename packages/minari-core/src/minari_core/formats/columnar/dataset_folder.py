@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from minari_core.environments.given_spaces import NONE_GIVEN, GivenSpaces
@@ -21,7 +22,7 @@ from minari_core.formats.columnar.manifest import (
 )
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.formats.columnar.transaction import Transaction
-from minari_core.formats.shards.reader import ShardReader
+from minari_core.formats.shards.reader import ShardReader, open_shard
 from minari_core.json_values import JsonValue
 from minari_core.storage.base import check_not_replaced
 
@@ -68,25 +69,8 @@ class ColumnarStorage(ShardFolder):
         """Pickle as the folder, and the spaces that were given."""
         return _reopen, (type(self), self._folder, self._given_spaces)
 
-    def shard(self, number: int) -> ShardReader:
-        """Return the reader of a shard; see `ShardFolder.shard`.
-
-        Raises:
-            DatasetChangedError: The shard was removed when the dataset was rewritten meanwhile.
-            DatasetDamagedError: The shard is missing, or damaged.
-        """
-        try:
-            return super().shard(number)
-        except FileNotFoundError as error:
-            entry = self.snapshot.shards[number]
-            if entry not in read_manifest(self._folder).snapshot.shards:
-                raise DatasetChangedError(
-                    f"{self._folder}: shard {entry.file} was replaced while this object was in "
-                    "use; load the dataset again"
-                ) from error
-            raise DatasetDamagedError(
-                f"{self._folder / entry.file} is missing, though its manifest names it"
-            ) from error
+    def _make_opener(self, snapshot: Snapshot) -> Callable[[int], ShardReader]:
+        return partial(_open_published, self._folder, snapshot)
 
     def refresh(self) -> bool:
         """Load the episodes that other processes added, and return whether there were any.
@@ -164,6 +148,27 @@ class ColumnarStorage(ShardFolder):
                 with suppress(OSError):
                     path.unlink()
         self._is_swept = True
+
+
+def _open_published(folder: Path, snapshot: Snapshot, number: int) -> ShardReader:
+    """Open a shard of a dataset.
+
+    Raises:
+        DatasetChangedError: The shard was removed when the dataset was rewritten meanwhile.
+        DatasetDamagedError: The shard is missing, or damaged.
+    """
+    entry = snapshot.shards[number]
+    try:
+        return open_shard(folder, entry, snapshot.schemas[entry.schema])
+    except FileNotFoundError as error:
+        if entry not in read_manifest(folder).snapshot.shards:
+            raise DatasetChangedError(
+                f"{folder}: shard {entry.file} was replaced while this object was in use; load "
+                "the dataset again"
+            ) from error
+        raise DatasetDamagedError(
+            f"{folder / entry.file} is missing, though its manifest names it"
+        ) from error
 
 
 def _reopen(

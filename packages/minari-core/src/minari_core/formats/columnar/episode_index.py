@@ -15,6 +15,40 @@ from minari_core.errors import DatasetDamagedError
 Piece = tuple[int, int, int]
 """The index of a shard, and the first and last + 1 row in that shard."""
 
+# Sums below this, and twice as much, are counted in 63 bits.
+_MOST_ROWS = 1 << 62
+
+
+class ShardBorders:
+    """The first row, step and episode of each shard, and the numbers of all; always of one state.
+
+    A storage makes another object whenever its shards change.
+    """
+
+    __slots__ = ("_firsts",)
+
+    def __init__(self, counts: Sequence[tuple[int, int, int]]) -> None:
+        """Add up the rows, steps and episodes of each shard.
+
+        Raises:
+            DatasetDamagedError: They are more than any disk holds.
+        """
+        firsts = np.zeros((3, len(counts) + 1), dtype=np.int64)
+        if any(sum(column) >= _MOST_ROWS for column in zip(*counts, strict=True)):
+            raise DatasetDamagedError("its shards are said to have more rows than any disk holds")
+        if counts:
+            np.cumsum(np.array(counts).T, axis=1, out=firsts[:, 1:])
+        firsts.flags.writeable = False
+        self._firsts: dict[Axis, npt.NDArray[np.int64]] = {
+            "rows": firsts[0],
+            "steps": firsts[1],
+            "episodes": firsts[2],
+        }
+
+    def __getitem__(self, axis: Axis) -> npt.NDArray[np.int64]:
+        """Return those of an axis, shape (shards + 1,)."""
+        return self._firsts[axis]
+
 
 class EpisodeIndex:
     """Map an episode to its rows in the shards.
@@ -51,6 +85,7 @@ class EpisodeIndex:
         Raises:
             DatasetDamagedError: The lengths do not add up to the rows of the shards.
         """
+        self._borders = ShardBorders(counts)
         self._first_rows = list(accumulate((rows for rows, _, _ in counts), initial=0))
         self._first_steps = list(accumulate((steps for _, steps, _ in counts), initial=0))
         self._first_episodes = list(accumulate((number for _, _, number in counts), initial=0))
@@ -73,19 +108,6 @@ class EpisodeIndex:
         self.unknown_finals = unknown_finals
         """Whether the last row of each episode is a placeholder, because its final observation is
         not known, shape (episodes,); None if none is."""
-        self._borders: dict[Axis, npt.NDArray[np.int64]] = {
-            "rows": np.array(self._first_rows),
-            "steps": np.array(self._first_steps),
-            "episodes": np.array(self._first_episodes),
-        }
-
-    def find_first_rows(self, axis: Axis) -> npt.NDArray[np.int64]:
-        """Return the first row, step or episode of each shard, and the total at the end.
-
-        Returns:
-            Shape (shards + 1,); always the same object for an axis.
-        """
-        return self._borders[axis]
 
     def __len__(self) -> int:
         """The number of episodes."""
@@ -133,7 +155,9 @@ class EpisodeIndex:
             The shard of each, its first row, its first step and its entry there, and its number
             of steps, each of shape (n,); None if one lies in several shards.
         """
-        first_rows, first_steps, first_entries = self._borders.values()
+        borders = self._borders
+        first_rows, first_steps = borders["rows"], borders["steps"]
+        first_entries = borders["episodes"]
         steps, stops = self.starts.take(episodes), self.starts.take(episodes + 1)
         rows = steps + episodes
         shards = first_rows.searchsorted(rows, side="right") - 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,7 +20,7 @@ from minari_core.episodes.shard_data import ShardData
 from minari_core.episodes.stream import encode_shards
 from minari_core.formats.columnar.manifest import check_updatable, normalize_metadata
 from minari_core.formats.columnar.reading import ShardedStorage
-from minari_core.formats.shards.reader import ShardReader
+from minari_core.formats.shards.reader import OpenShards, ShardReader
 from minari_core.json_values import JsonValue
 from minari_core.storage.metadata_changes import Change, merge_change
 
@@ -46,12 +47,26 @@ class MemoryStorage(ShardedStorage):
         self._observation_space = observation_space
         self._action_space = action_space
         self._metadata = normalize_metadata({"dataset_id": "memory-v0", **(metadata or {})})
-        self._shards: tuple[ShardData, ...] = ()
-        self._readers: dict[int, ShardReader] = {}
+        self._use_shards(())
 
     def __getstate__(self) -> dict[str, object]:
         """Pickle everything but the readers and the index."""
-        return {**self.__dict__, "_readers": {}, "_index": None, "_early_ends": None}
+        return {
+            **self.__dict__,
+            "_open_shards": None,
+            "_index": None,
+            "_borders": None,
+            "_early_ends": None,
+        }
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        """Open the shards anew."""
+        self.__dict__.update(state)
+        self._use_shards(self._shards)
+
+    def _use_shards(self, shards: tuple[ShardData, ...]) -> None:
+        self._shards = shards
+        self._open_shards = OpenShards(partial(_open_shard, shards))
 
     @property
     def metadata(self) -> Mapping[str, JsonValue]:
@@ -93,14 +108,10 @@ class MemoryStorage(ShardedStorage):
         """Return the schema of each shard."""
         return [shard.schema for shard in self._shards]
 
-    def shard(self, number: int) -> ShardReader:
-        """Return the reader of a shard."""
-        if number not in self._readers:
-            data = self._shards[number]
-            arrays = [pieces[0] for pieces in data.pieces]
-            counts = (data.rows, data.steps, data.episodes)
-            self._readers[number] = ShardReader(f"shard {number}", data.schema, arrays, counts)
-        return self._readers[number]
+    @property
+    def open_shards(self) -> OpenShards:
+        """The readers of the shards."""
+        return self._open_shards
 
     def add(self, shards: Iterable[ShardData]) -> range:
         """Add shards whose episodes are whole, all or none."""
@@ -114,7 +125,7 @@ class MemoryStorage(ShardedStorage):
             for (array,) in whole:
                 array.flags.writeable = False
             added.append(ShardData(data.schema, whole, data.rows, data.steps, data.episodes))
-        self._shards += tuple(added)
+        self._use_shards((*self._shards, *added))
         self._forget_index()
         return range(first, self.total_episodes)
 
@@ -148,11 +159,11 @@ class MemoryStorage(ShardedStorage):
                 episodes[number], seed=entry.seed, options=entry.options, metadata=entry.metadata
             )
         before = self._shards
-        self._shards, self._readers = (), {}
+        self._use_shards(())
         try:
             self.append_episodes(episodes)
         except BaseException:
-            self._shards, self._readers = before, {}
+            self._use_shards(before)
             raise
 
     def fingerprint(self) -> str:
@@ -165,3 +176,10 @@ class MemoryStorage(ShardedStorage):
 
     def save(self) -> None:
         """Do nothing: there is nothing to outlive the process."""
+
+
+def _open_shard(shards: Sequence[ShardData], number: int) -> ShardReader:
+    data = shards[number]
+    arrays = [pieces[0] for pieces in data.pieces]
+    counts = (data.rows, data.steps, data.episodes)
+    return ShardReader(f"shard {number}", data.schema, arrays, counts)

@@ -25,11 +25,11 @@ from minari_core.episodes.fit import STRICT_GROUPS
 from minari_core.errors import DataError, DatasetChangedError, DatasetDamagedError
 from minari_core.formats.columnar.early_ends import FLAGS, find_early_ends
 from minari_core.formats.columnar.episode_entry import decode_entry
-from minari_core.formats.columnar.episode_index import EpisodeIndex, Piece
+from minari_core.formats.columnar.episode_index import EpisodeIndex, Piece, ShardBorders
 from minari_core.formats.columnar.episode_reading import EpisodeReader, bind_episodes
 from minari_core.formats.columnar.unknown_finals import find_unknown_finals, may_have_unknown_finals
 from minari_core.formats.shards.joining import GROUPS_WITH_KEYS
-from minari_core.formats.shards.reader import ShardReader
+from minari_core.formats.shards.reader import OpenShards, ShardReader
 from minari_core.storage.base import Storage, check_episode_index
 
 _ENTRIES_READ_AT_ONCE = 1024
@@ -44,6 +44,7 @@ class ShardedStorage(Storage):
     def __init__(self) -> None:
         """Start without reading anything."""
         self._index: EpisodeIndex | None = None
+        self._borders: ShardBorders | None = None
         self._early_ends: tuple[EpisodeIndex, npt.NDArray[np.int64]] | None = None
         self._unions: dict[str, StructColumn] | None = None
         self._wider: dict[str, Column | None] = {}
@@ -53,9 +54,14 @@ class ShardedStorage(Storage):
     def shard_counts(self) -> Sequence[tuple[int, int, int]]:
         """Return the rows, steps and episodes of each shard."""
 
+    @property
     @abstractmethod
+    def open_shards(self) -> OpenShards:
+        """The readers of the shards by their indices; it refers to no storage."""
+
     def shard(self, number: int) -> ShardReader:
         """Return the reader of a shard."""
+        return self.open_shards[number]
 
     @abstractmethod
     def schemas(self) -> Sequence[Schema]:
@@ -70,6 +76,13 @@ class ShardedStorage(Storage):
     def total_steps(self) -> int:
         """The number of steps of all episodes."""
         return sum(steps for _, steps, _ in self.shard_counts())
+
+    @property
+    def borders(self) -> ShardBorders:
+        """The first row, step and episode of each shard; nothing of these is read for it."""
+        if self._borders is None:
+            self._borders = ShardBorders(self.shard_counts())
+        return self._borders
 
     @property
     def index(self) -> EpisodeIndex:
@@ -136,7 +149,7 @@ class ShardedStorage(Storage):
         flags = [
             (int(first), self.shard(number).array(name))
             for name in FLAGS
-            for number, first in enumerate(index.find_first_rows("steps")[:-1])
+            for number, first in enumerate(self.borders["steps"][:-1])
         ]
         return index, find_early_ends(index.starts, flags)
 
@@ -358,6 +371,7 @@ class ShardedStorage(Storage):
     def _forget_index(self) -> None:
         """Rebuild the index at its next use, because shards were added."""
         self._index = None
+        self._borders = None
         self._unions = None
         self._wider = {}
         self._same_columns = None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -37,13 +37,10 @@ from minari_core.formats.columnar.manifest import (
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.formats.columnar.transaction import Transaction, Widening
 from minari_core.formats.shards.entry import ShardEntry
-from minari_core.formats.shards.reader import ShardReader, open_shard
+from minari_core.formats.shards.reader import OpenShards, ShardReader, open_shard
 from minari_core.json_values import JsonValue
 from minari_core.storage.base import Storage, check_spaces
 from minari_core.storage.metadata_changes import Change, merge_change
-
-MOST_MAPPED = 1 << 14
-"""The most shards that a storage keeps mapped; a process may have some 65,000 maps in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +95,7 @@ class ShardFolder(ShardedStorage):
         self._manifest = manifest
         self._given_spaces = given_spaces
         self._counts = manifest.snapshot.list_counts()
-        self._readers: dict[int, ShardReader] = {}
+        self._open_shards = OpenShards(self._make_opener(manifest.snapshot))
         # Files of shards that could not be joined with others.
         self._kept_apart: set[str] = set()
 
@@ -173,23 +170,21 @@ class ShardFolder(ShardedStorage):
         """Return every schema that a shard has."""
         return self.snapshot.schemas
 
-    def shard(self, number: int) -> ShardReader:
-        """Return the reader of a shard; its file is mapped at first use."""
-        reader = self._readers.get(number)
-        if reader is None:
-            entry = self.snapshot.shards[number]
-            reader = open_shard(self._folder, entry, self.snapshot.schemas[entry.schema])
-            if len(self._readers) >= MOST_MAPPED:
-                # What others still read stays mapped for as long as they do.
-                self._readers = {}
-            self._readers[number] = reader
-        return reader
+    @property
+    def open_shards(self) -> OpenShards:
+        """The readers of the shards; a file is mapped at first use."""
+        return self._open_shards
+
+    def _make_opener(self, snapshot: Snapshot) -> Callable[[int], ShardReader]:
+        """Return what opens a shard of a snapshot by its index, and refers to no storage."""
+        return partial(_open_listed, self._folder, snapshot)
 
     def _use_manifest(self, manifest: Manifest) -> None:
         """Replace the manifest by another one of the same dataset."""
         pairs = enumerate(zip(manifest.snapshot.shards, self.snapshot.shards, strict=False))
         same = next((number for number, (new, old) in pairs if new != old), len(self._counts))
-        self._readers = {n: reader for n, reader in self._readers.items() if n < same}
+        known = {n: reader for n, reader in self._open_shards.list_open().items() if n < same}
+        self._open_shards = OpenShards(self._make_opener(manifest.snapshot), known)
         self._manifest = manifest
         self._counts = manifest.snapshot.list_counts()
         self._forget_index()
@@ -340,7 +335,7 @@ class ShardFolder(ShardedStorage):
     def _merge_metadata(self, changes: Mapping[int, Change]) -> None:
         with self._open_transaction() as transaction:
             numbers = {self.index.entry(episode)[0] for episode in changes}
-            firsts = self.index.find_first_rows("episodes")
+            firsts = self.borders["episodes"]
             # From the last on, so that the numbers of those before stay.
             for number in sorted(numbers, reverse=True):
                 stored = self.read_episode_metadata(range(firsts[number], firsts[number + 1]))
@@ -413,6 +408,11 @@ class ShardFolder(ShardedStorage):
             # Windows does not remove what a process has mapped; it is swept up the next time.
             with suppress(OSError):
                 (self._folder / shard.file).unlink(missing_ok=True)
+
+
+def _open_listed(folder: Path, snapshot: Snapshot, number: int) -> ShardReader:
+    entry = snapshot.shards[number]
+    return open_shard(folder, entry, snapshot.schemas[entry.schema])
 
 
 def _counts_up(indices: npt.NDArray[np.int64], size: int) -> bool:

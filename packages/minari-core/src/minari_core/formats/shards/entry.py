@@ -14,6 +14,9 @@ from minari_core.json_values import JsonObject
 FORMAT_VERSION = 1
 """The newest version of the columnar format that this package reads, and the one it writes."""
 
+LENGTHS = "episodes/length"
+"""The path of the array that says how many steps each episode has."""
+
 NO_OFFSET = -1
 """Stands for the offset of an array that is stored in chunks."""
 
@@ -21,7 +24,7 @@ Counts: TypeAlias = tuple[int, int, int]
 """The numbers of rows, steps and episodes of a shard."""
 
 # A column group that is one array has no name but its own.
-_ARRAY_AXES: Mapping[str, Axis] = {**AXES, "episodes/length": "episodes"}
+_ARRAY_AXES: Mapping[str, Axis] = {**AXES, LENGTHS: "episodes"}
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 

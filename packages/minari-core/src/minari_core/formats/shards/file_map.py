@@ -38,6 +38,20 @@ def map_file(file: BinaryIO) -> memoryview:
     return np.asarray(mapped).data
 
 
+def expect_random_reads(contents: memoryview) -> None:
+    """Tell the system that bytes of a map are read here and there.
+
+    It reads some megabytes more than it is asked for else, which is well where a file is read from
+    end to end, or read so often that all of it is soon in memory.
+
+    Args:
+        contents: What `map_file` returned.
+    """
+    if sys.platform == "linux":
+        address = np.frombuffer(contents, np.uint8).__array_interface__["data"][0]
+        _load_library().madvise(address, len(contents), mmap.MADV_RANDOM)  # advice may be ignored
+
+
 class _Map:
     """Mapped memory that numpy sees as an array of bytes, whose base this object is."""
 
@@ -77,5 +91,6 @@ def _load_library() -> ctypes.CDLL:
         ctypes.c_int,
         ctypes.c_long,
     ]
+    library.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
     library.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
     return library

@@ -83,7 +83,8 @@ def join_shards(
             else:
                 pieces.append([piece for array in arrays for piece in _split_pieces(array)])
     rows, steps, episodes = (sum(c) for c in zip(*(shard.counts for shard in shards), strict=True))
-    return ShardData(Schema(groups), pieces, rows, steps, episodes)
+    is_whole = all(shard.has_whole_episodes for shard in shards if shard.counts[1])
+    return ShardData(Schema(groups), pieces, rows, steps, episodes, has_whole_episodes=is_whole)
 
 
 def _find_union(name: str, one: Column, other: Column) -> Column | None:

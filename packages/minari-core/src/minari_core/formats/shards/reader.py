@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,11 @@ from minari_core.errors import DatasetDamagedError
 from minari_core.files import check_plain, make_read_error, may_not_read
 from minari_core.formats.shards.compression import CompressedRows
 from minari_core.formats.shards.entry import ShardEntry
-from minari_core.formats.shards.file_map import map_file
+from minari_core.formats.shards.file_map import expect_random_reads, map_file
+from minari_core.formats.shards.trailer import EpisodeStarts, read_episode_starts
+
+MOST_MAPPED = 1 << 14
+"""The most shards that a storage keeps mapped; a process may have some 65,000 maps in all."""
 
 
 class ShardReader:
@@ -23,7 +27,7 @@ class ShardReader:
     Thread-safe: it holds no position, and its arrays are never written to.
     """
 
-    __slots__ = ("_arrays", "_counts", "_readers", "name", "schema")
+    __slots__ = ("_arrays", "_contents", "_counts", "_readers", "name", "schema")
 
     def __init__(
         self,
@@ -31,6 +35,7 @@ class ShardReader:
         schema: Schema,
         arrays: Sequence[StoredArray],
         counts: tuple[int, int, int],
+        contents: memoryview | None = None,
     ) -> None:
         """Read from the arrays of a shard.
 
@@ -39,11 +44,13 @@ class ShardReader:
             schema: Its columns.
             arrays: One for each array of the schema that is not derived.
             counts: The number of its rows, steps and episodes.
+            contents: All bytes of its file, if it has one.
         """
         self.schema = schema
         self.name = name
         """The name of the shard for error messages."""
         self._arrays = arrays
+        self._contents = contents
         self._counts = dict(zip(("rows", "steps", "episodes"), counts, strict=True))
         self._readers: dict[bool, dict[str, Reader]] = {}
 
@@ -56,6 +63,28 @@ class ShardReader:
             for spec, array in zip(specs, self._arrays, strict=True)
             if spec.path == path or spec.path.startswith(inside)
         ]
+
+    def read_episode_starts(self) -> EpisodeStarts | None:
+        """Read the index of its episodes; None if it has none, or some may lie in other shards too.
+
+        Raises:
+            DatasetDamagedError: The index is damaged; the message names the shard.
+        """
+        _, steps, episodes = self.counts
+        if self._contents is None:
+            return None
+        index = read_episode_starts(self._contents, episodes, self.name)
+        return index if index is not None and index.starts[-1] == steps else None
+
+    def expect_random_reads(self) -> None:
+        """Tell the system that rows here and there are read, and not those behind them."""
+        if self._contents is not None:
+            expect_random_reads(self._contents)
+
+    @property
+    def has_whole_episodes(self) -> bool:
+        """Whether it is known that no episode of it lies in other shards, too."""
+        return self.read_episode_starts() is not None
 
     @property
     def counts(self) -> tuple[int, int, int]:
@@ -104,6 +133,47 @@ class ShardReader:
         return self._readers[copy]
 
 
+class OpenShards:
+    """The readers of shards, opened at first use, at most `MOST_MAPPED` of them at once.
+
+    What is read from a shard stays mapped for as long as anybody holds it. Thread-safe: two
+    threads that need the same shard may both open it, and both read the same.
+    """
+
+    __slots__ = ("_open", "_readers", "era")
+
+    def __init__(
+        self,
+        open_shard: Callable[[int], ShardReader],
+        known: Mapping[int, ShardReader] | None = None,
+    ) -> None:
+        """Start with those that are open already.
+
+        Args:
+            open_shard: Opens a shard by its index.
+            known: The readers of some by their indices.
+        """
+        self._open = open_shard
+        self._readers: dict[int, ShardReader] = dict(known or {})
+        self.era = 0
+        """Counts how often all were forgotten; whoever holds what was read before lets it go."""
+
+    def __getitem__(self, number: int) -> ShardReader:
+        """Return the reader of a shard."""
+        reader = self._readers.get(number)
+        if reader is None:
+            reader = self._open(number)
+            if len(self._readers) >= MOST_MAPPED:
+                self._readers = {}
+                self.era += 1
+            self._readers[number] = reader
+        return reader
+
+    def list_open(self) -> Mapping[int, ShardReader]:
+        """List the readers of those that are open, by their indices."""
+        return dict(self._readers)
+
+
 def open_shard(folder: Path, entry: ShardEntry, schema: Schema) -> ShardReader:
     """Map a shard's file, without HDF5 and without leaving a file open.
 
@@ -143,7 +213,8 @@ def open_shard(folder: Path, entry: ShardEntry, schema: Schema) -> ShardReader:
         for index, spec in enumerate(schema.arrays)
         if not spec.derived
     ]
-    return ShardReader(name, schema, arrays, (entry.rows, entry.steps, entry.episodes))
+    counts = entry.rows, entry.steps, entry.episodes
+    return ShardReader(name, schema, arrays, counts, contents)
 
 
 def view_array(

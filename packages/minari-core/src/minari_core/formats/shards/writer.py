@@ -25,8 +25,9 @@ from minari_core.columns import AXES, Array, ArraySpec, Schema
 from minari_core.episodes.shard_data import ShardData
 from minari_core.errors import DataError, DatasetWriteError
 from minari_core.formats.shards.compression import ZSTD_FILTER, ZSTD_LEVEL, compress_chunks
-from minari_core.formats.shards.entry import FORMAT_VERSION, NO_OFFSET, ShardEntry
+from minari_core.formats.shards.entry import FORMAT_VERSION, LENGTHS, NO_OFFSET, ShardEntry
 from minari_core.formats.shards.file_check import compute_checksum
+from minari_core.formats.shards.trailer import encode_trailer
 
 ALIGNMENT = 64
 """Every array starts at a multiple of this, for vector instructions and direct reads."""
@@ -76,6 +77,7 @@ def write_shard(
         with open(path, "r+b", buffering=0) as file:
             for array in placed:
                 _write_pieces(file, array)
+            _write_trailer(file, data)
             if on_written is not None:
                 on_written(path)
             nbytes, checksum = os.fstat(file.fileno()).st_size, 0
@@ -291,6 +293,20 @@ def _batch_pieces(
         return
     for start in range(0, len(pieces), _PIECES_A_CALL):
         yield [_view_bytes(piece) for piece in pieces[start : start + _PIECES_A_CALL]]
+
+
+def _write_trailer(file: FileIO, data: ShardData) -> None:
+    """Write the index of the episodes, if they are all whole."""
+    specs = [spec for spec in data.schema.arrays if not spec.derived]
+    pieces = [
+        pieces for spec, pieces in zip(specs, data.pieces, strict=True) if spec.path == LENGTHS
+    ]
+    if not data.has_whole_episodes or not pieces:
+        return
+    lengths = np.concatenate(pieces[0]).astype(np.int64)
+    if (len(lengths), int(lengths.sum())) == (data.episodes, data.steps):
+        nbytes = file.seek(0, os.SEEK_END)
+        _write_all(file, [memoryview(encode_trailer(nbytes, lengths))])
 
 
 def _write_all(file: FileIO, blocks: list[memoryview]) -> None:

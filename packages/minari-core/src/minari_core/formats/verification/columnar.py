@@ -17,16 +17,16 @@ from minari_core.files import LOCK_FILES, MAIN_FILE, MANIFEST_NAME, check_plain
 from minari_core.formats.columnar.early_ends import FLAGS, find_early_ends
 from minari_core.formats.columnar.manifest import STATISTICS_NAME, Manifest, Snapshot, read_manifest
 from minari_core.formats.columnar.unknown_finals import find_unknown_finals
-from minari_core.formats.shards.entry import ShardEntry
+from minari_core.formats.shards.entry import LENGTHS, ShardEntry
 from minari_core.formats.shards.file_check import compute_checksum
 from minari_core.formats.shards.file_map import map_file
 from minari_core.formats.shards.reader import ShardReader, view_array
+from minari_core.formats.shards.trailer import read_episode_starts
 from minari_core.formats.verification.contents import ContentRemarks
 from minari_core.formats.verification.hdf5_structure import find_structure_problems
 from minari_core.formats.verification.report import Findings, VerificationProblem
 from minari_core.messages import Progress
 
-_LENGTHS = "episodes/length"
 _SHARD_FILES = "shard-*.h5"
 _OWN_FILES = (MANIFEST_NAME, *LOCK_FILES, MAIN_FILE, STATISTICS_NAME)
 # What `replace_file` is about to rename, or was killed before.
@@ -86,6 +86,7 @@ class _ShardsCheck:
             with self._findings.catch_errors(entry.file):
                 self._check_shard(number, entry, starts)
         if starts is not None:
+            self._check_trailers(starts)
             self._remark(starts)
 
     def _schema(self, entry: ShardEntry) -> Schema:
@@ -159,6 +160,23 @@ class _ShardsCheck:
             arrays.append((spec, array))
         return arrays
 
+    def _check_trailers(self, starts: npt.NDArray[np.int64]) -> None:
+        """Check the index of the episodes in the trailer of each shard that has one.
+
+        Args:
+            starts: The first row of each episode, and the end of the last one.
+        """
+        stop = 0
+        for entry in self._snapshot.shards:
+            first, stop = stop, stop + entry.episodes
+            with self._findings.catch_errors(entry.file):
+                if entry.file in self._intact:
+                    with open(self._folder / entry.file, "rb") as file:
+                        index = read_episode_starts(map_file(file), entry.episodes, "it")
+                    if index is not None and not index.fits(np.diff(starts[first : stop + 1])):
+                        text = "the index in its trailer does not fit the lengths of its episodes"
+                        self._add(entry.file, text, LENGTHS)
+
     def _check_lengths(self) -> npt.NDArray[np.int64] | None:
         """Check that the lengths of the episodes add up to the rows of the shards.
 
@@ -173,7 +191,7 @@ class _ShardsCheck:
             rows += entry.rows
             steps += entry.steps
             episodes += entry.episodes
-            lengths = next((array for spec, array in arrays if spec.path == _LENGTHS), None)
+            lengths = next((array for spec, array in arrays if spec.path == LENGTHS), None)
             if (
                 not isinstance(lengths, np.ndarray)
                 or lengths.shape != (entry.episodes,)
@@ -181,13 +199,13 @@ class _ShardsCheck:
             ):
                 sound = False
                 if arrays and entry.episodes:
-                    self._add(entry.file, "the lengths of its episodes are missing", _LENGTHS)
+                    self._add(entry.file, "the lengths of its episodes are missing", LENGTHS)
                 continue
             for index in np.flatnonzero(np.less(lengths, 1)).tolist():
                 self._add(
                     entry.file,
                     f"an episode has {lengths[index]} steps",
-                    _LENGTHS,
+                    LENGTHS,
                     episodes - entry.episodes + index,
                 )
                 sound = False
@@ -200,7 +218,7 @@ class _ShardsCheck:
                     f"the episodes up to its last one have {lengths_sum} steps and "
                     f"{lengths_sum + episodes} rows of observations, but the shards up to it hold "
                     f"{steps} and {rows}",
-                    _LENGTHS,
+                    LENGTHS,
                 )
                 sound = False
         if sound and (lengths_sum != steps or lengths_sum + episodes != rows):

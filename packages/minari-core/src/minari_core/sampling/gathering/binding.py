@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -23,7 +24,7 @@ from minari_core.columns import (
 from minari_core.columns.base import escape_key
 from minari_core.columns.joining import split_rows
 from minari_core.errors import DatasetDamagedError, SamplingError
-from minari_core.formats.columnar.episode_index import EpisodeIndex
+from minari_core.formats.columnar.episode_index import ShardBorders
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.formats.shards.reader import ShardReader
 from minari_core.sampling.gathering.gatherers import (
@@ -35,6 +36,7 @@ from minari_core.sampling.gathering.gatherers import (
     ValueGatherer,
 )
 from minari_core.sampling.gathering.info_rows import GROUPS
+from minari_core.sampling.gathering.segments import Segments
 
 ASSEMBLED_NBYTES = 64 << 20
 """The most bytes of columns in many shards that are concatenated in memory, for each storage."""
@@ -65,8 +67,8 @@ def find_gatherer(storage: ShardedStorage, name: str) -> Gatherer:
         names = _list_names(storage, stored) or "no columns"
         raise SamplingError(f"there is no column {name!r}; {group} has {names}")
     cache = _caches.get(storage)
-    if cache is None or cache.index is not storage.index:
-        cache = _caches[storage] = _GathererCache(storage.index)
+    if cache is None or cache.borders is not storage.borders:
+        cache = _caches[storage] = _GathererCache(storage.borders)
     return cache.gatherer(storage, stored, keys)
 
 
@@ -85,8 +87,8 @@ class _GathererCache:
     It holds no reference to the storage, which would never be freed otherwise.
     """
 
-    def __init__(self, index: EpisodeIndex) -> None:
-        self.index = index
+    def __init__(self, borders: ShardBorders) -> None:
+        self.borders = borders
         self._gatherers: dict[str, Gatherer] = {}
         self._assembled = 0
 
@@ -130,44 +132,60 @@ class _GathererCache:
         columns: Sequence[Column],
     ) -> Gatherer | None:
         """Gather rows of arrays; return None where the dtype of the column changes a number."""
-        firsts = self.index.find_first_rows(AXES[group])
-        values: list[StoredArray | None] = []
-        present: list[StoredArray | None] = []
-        for number, count in enumerate(np.diff(firsts).tolist()):
-            shard = storage.shard(number)
-            bare = _find_array(shard, path, count)
-            value = bare if bare is not None else _find_array(shard, f"{path}/value", count)
-            values.append(value)
-            flags = _find_array(shard, f"{path}/present", count) if bare is None else None
-            present.append(np.full(count, bare is not None) if flags is None else flags)
-        dtypes = {item.dtype for item in _list_fixed(columns)}
-        if len(dtypes) > 1 and not all(
-            value is None or _casts_exactly(value, column.dtype) for value in values
+        firsts = self.borders[AXES[group]]
+        shards = storage.open_shards
+        values = Segments(shards, partial(_find_values, path), firsts)
+        fixed = _list_fixed(columns)
+        if len({item.dtype for item in fixed}) > 1 and not all(
+            value is None or _casts_exactly(value, column.dtype)
+            for value in map(values.__getitem__, range(len(values)))
         ):
             return None
-        has_gaps = any(value is None for value in values)
-        gathered = FixedGatherer(values, firsts, column, self._may_assemble)
-        if has_gaps or any(isinstance(item, MaskedColumn) for item in columns):
-            flag = FixedColumn(np.dtype(bool))
-            return MaskedGatherer(
-                FixedGatherer(present, firsts, flag, self._may_assemble), gathered
-            )
-        return gathered
+        has_gaps = len(columns) < len(storage.schemas())
+        gathered = FixedGatherer(
+            values,
+            column,
+            self._may_assemble,
+            is_plain=not has_gaps
+            and all(item.dtype == column.dtype and not item.compressed for item in fixed),
+            is_decoded=any(item.compressed for item in fixed),
+        )
+        if not has_gaps and not any(isinstance(item, MaskedColumn) for item in columns):
+            return gathered
+        flag = FixedColumn(np.dtype(bool))
+        is_plain = not has_gaps and all(isinstance(item, MaskedColumn) for item in columns)
+        present = FixedGatherer(
+            Segments(shards, partial(_find_flags, path), firsts),
+            flag,
+            self._may_assemble,
+            is_plain=is_plain,
+            is_decoded=False,
+        )
+        return MaskedGatherer(present, gathered)
 
     def _value_gatherer(
         self, storage: ShardedStorage, group: str, keys: Sequence[str]
     ) -> ValueGatherer:
-        firsts = self.index.find_first_rows(AXES[group])
-        shards = [storage.shard(number) for number in range(len(firsts) - 1)]
-        counts = np.diff(firsts).tolist()
-        readers = [
-            _make_row_reader(shard, group, keys, count)
-            for shard, count in zip(shards, counts, strict=True)
-        ]
-        return ValueGatherer(readers, firsts)
+        firsts = self.borders[AXES[group]]
+        find = partial(_make_row_reader, group, tuple(keys))
+        return ValueGatherer(Segments(storage.open_shards, find, firsts))
 
 
 _caches: WeakKeyDictionary[ShardedStorage, _GathererCache] = WeakKeyDictionary()
+
+
+def _find_values(path: str, shard: ShardReader, count: int) -> StoredArray | None:
+    """Find the values of a column in a shard; None if it has no such column."""
+    value = _find_array(shard, path, count)
+    return value if value is not None else _find_array(shard, f"{path}/value", count)
+
+
+def _find_flags(path: str, shard: ShardReader, count: int) -> StoredArray:
+    """Find the flags that say which rows of a column have a value; if there are none, all do."""
+    bare = _find_array(shard, path, count)
+    flags = _find_array(shard, f"{path}/present", count) if bare is None else None
+    # A shard without the column has no value in any row.
+    return np.broadcast_to(np.bool_(bare is not None), count) if flags is None else flags
 
 
 def _find_array(shard: ShardReader, path: str, count: int) -> StoredArray | None:
@@ -182,7 +200,7 @@ def _find_array(shard: ShardReader, path: str, count: int) -> StoredArray | None
 
 
 def _make_row_reader(
-    shard: ShardReader, group: str, keys: Sequence[str], count: int
+    group: str, keys: Sequence[str], shard: ShardReader, count: int
 ) -> Callable[[int], object]:
     """Return a reader of single rows of a column, which gives None where there is no column."""
     column = _descend(shard.schema.groups[group], keys)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from minari_core.columns import Array, FixedColumn, StoredArray
 from minari_core.columns.base import escape_key
 from minari_core.errors import SamplingError
 from minari_core.formats.shards.compression import CompressedRows, decode_rows
+from minari_core.sampling.gathering.segments import Segments
 from minari_core.sampling.gathering.selection import Rows, Selection
 from minari_core.sampling.gathering.spanning import SpannedArrays, can_span
 
@@ -62,41 +64,47 @@ class FixedGatherer(Gatherer):
 
     def __init__(
         self,
-        segments: Sequence[StoredArray | None],
-        firsts: Rows,
+        segments: Segments[StoredArray | None],
         column: FixedColumn,
         may_assemble: Callable[[int], bool],
+        *,
+        is_plain: bool,
+        is_decoded: bool,
     ) -> None:
         """Take the arrays of one column.
 
         Args:
             segments: The array of each shard; None where a shard does not have the column.
-            firsts: The first row of each shard, and the number of all.
             column: Their dtype and shape.
             may_assemble: Returns whether this many bytes may be copied into memory, as one array.
+            is_plain: Whether each shard has an array of that dtype, and none is compressed.
+            is_decoded: Whether any is compressed.
         """
         self.dtype = column.dtype
         """The type of an element."""
         self.row_shape = column.shape
         """The shape of a row."""
-        self._segments = list(segments)
-        self._firsts = firsts
+        self._segments = segments
+        self._firsts = segments.firsts
         self._whole: Array | None = None
         self._runs: tuple[int, Array | None] = 0, None
         self._spanned: SpannedArrays | None = None
-        self._is_decoded = any(isinstance(segment, CompressedRows) for segment in segments)
-        self.gains_from_pairs = self._is_decoded
-        plain = [segment for segment in self._segments if isinstance(segment, np.ndarray)]
-        if len(plain) < len(self._segments) or any(item.dtype != self.dtype for item in plain):
+        self._is_decoded = is_decoded
+        self.gains_from_pairs = is_decoded
+        if not is_plain:
             return
-        # Those without rows hold entries of episodes alone.
-        filled = [segment for segment in plain if len(segment)] or plain[:1]
+        arrays = cast("Segments[Array]", segments)
+        filled = segments.filled.tolist()
+        row_nbytes = math.prod(self.row_shape) * self.dtype.itemsize
         if len(filled) == 1:
-            self._whole = filled[0]
-        elif may_assemble(sum(segment.nbytes for segment in plain)):
-            self._whole = np.concatenate(plain, dtype=self.dtype)
-        elif can_span(plain):
-            self._spanned = SpannedArrays(plain, firsts)
+            self._whole = arrays[filled[0]]
+        elif may_assemble(int(self._firsts[-1]) * row_nbytes):
+            pieces = [arrays[number] for number in filled] or [
+                np.empty((0, *self.row_shape), self.dtype)
+            ]
+            self._whole = np.concatenate(pieces, dtype=self.dtype)
+        elif can_span(column):
+            self._spanned = SpannedArrays(arrays, column)
             self.gains_from_pairs = True
 
     def take(self, selection: Selection, out: Any = None) -> Any:
@@ -283,10 +291,10 @@ class TupleGatherer(Gatherer):
 class ValueGatherer(Gatherer):
     """Rows of text, sequences, graphs and whatever else has no fixed shape, as nested lists."""
 
-    def __init__(self, readers: Sequence[Callable[[int], object]], firsts: Rows) -> None:
-        """Take the reader of single rows of each shard, and the first row of each."""
-        self._readers = list(readers)
-        self._firsts = firsts
+    def __init__(self, readers: Segments[Callable[[int], object]]) -> None:
+        """Take the reader of single rows of each shard."""
+        self._readers = readers
+        self._firsts = readers.firsts
 
     def take(self, selection: Selection, out: Any = None) -> Any:
         rows = selection.rows

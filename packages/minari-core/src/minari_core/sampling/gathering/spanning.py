@@ -2,48 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from minari_core.columns import Array
+from minari_core.columns import Array, FixedColumn
+from minari_core.sampling.gathering.segments import Segments
 
-# numpy counts the bytes of an array in 63 bits, and addresses have 47.
+# numpy counts the bytes of an array in 63 bits, and addresses have 48.
 _LARGEST_ROW_NBYTES = 1 << 14
+_ADDRESSES = 1 << 48
+# No array begins at 0, which stands for none.
+_ORIGIN = 1 << 12
+_UNKNOWN = np.iinfo(np.int64).min
 
 
 class SpannedArrays:
     """Arrays of rows of one dtype and shape that lie anywhere in memory.
 
     Asking each of a thousand mapped shards for its one or two rows of a batch takes a thousand
-    calls. Here one array of single rows begins at every byte from the lowest array to the highest,
-    so that a row of any of them is an element of it, and one call gathers from all. Nothing ever
-    looks at an element that is not a row: what lies between the arrays may not even be mapped.
+    calls. Here one array of single rows begins at every byte of the address space, so that a row
+    of any shard is an element of it, and one call gathers from all. Nothing ever looks at an
+    element that is not a row: what lies between the arrays may not even be mapped.
     """
 
-    __slots__ = ("_bases", "_dtype", "_kept", "_nbytes", "_rows", "_shape")
+    __slots__ = ("_count", "_dtype", "_nbytes", "_rows", "_segments", "_shape", "_table")
 
-    def __init__(self, arrays: Sequence[Array], firsts: npt.NDArray[np.int64]) -> None:
-        """Span arrays for which `can_span` is true.
+    def __init__(self, segments: Segments[Array], column: FixedColumn) -> None:
+        """Span the arrays of a column for which `can_span` is true.
 
         Args:
-            arrays: The arrays; they are kept alive, and must never move.
-            firsts: The index of the first row of each.
+            segments: The array of each shard, which are contiguous and must never move.
+            column: Their dtype and shape.
         """
-        self._kept = list(arrays)
-        self._dtype = arrays[0].dtype
-        self._shape = arrays[0].shape[1:]
-        self._nbytes = _row_nbytes(arrays[0])
-        addresses = np.array([array.ctypes.data for array in arrays], dtype=np.int64)
-        filled = [index for index, array in enumerate(arrays) if len(array)]
-        ends = addresses + np.array([array.nbytes for array in arrays])
-        lowest = int(addresses[filled].min())
-        nbytes = int(ends[filled].max()) - lowest
-        # Where row 0 would lie if all rows lay as those of the array do.
-        self._bases = addresses - lowest - firsts[: len(arrays)] * self._nbytes
-        self._rows = _elements(lowest, nbytes, self._nbytes)
+        self._segments = segments
+        self._dtype = column.dtype
+        self._shape = column.shape
+        self._nbytes = _row_nbytes(column)
+        self._rows: Array = np.asarray(_AddressSpace(self._nbytes))
+        self._count = len(segments.filled)
+        self._table = _Table(segments.era, len(segments))
 
     def take(self, rows: npt.NDArray[np.int64], numbers: npt.NDArray[np.int64]) -> Array:
         """Gather rows.
@@ -55,10 +54,11 @@ class SpannedArrays:
         Returns:
             A fresh array of shape (*rows.shape, *row).
         """
-        offsets = rows * self._nbytes
-        offsets += self._bases.take(numbers)
-        taken: Array = self._rows[offsets.reshape(-1)].view(self._dtype)
-        return taken.reshape(*rows.shape, *self._shape)
+        table, bases = self._locate(numbers)
+        bases = bases + rows * self._nbytes
+        taken = self._gather(bases)
+        del table  # until here, nothing may be unmapped
+        return taken
 
     def take_both(
         self,
@@ -76,45 +76,69 @@ class SpannedArrays:
         Returns:
             The two halves of a fresh array.
         """
+        table, bases = self._locate(numbers)
         offsets = np.empty((2, *rows.shape), dtype=np.int64)
-        bases = self._bases.take(numbers)
         for half, wanted in zip(offsets, (rows, others), strict=True):
             np.multiply(wanted, self._nbytes, out=half)
             half += bases
-        taken: Array = self._rows[offsets.reshape(-1)].view(self._dtype)
-        one, other = taken.reshape(*offsets.shape, *self._shape)
+        one, other = self._gather(offsets)
+        del table  # as above
         return one, other
 
+    def _gather(self, offsets: npt.NDArray[np.int64]) -> Array:
+        taken: Array = self._rows[offsets.reshape(-1)].view(self._dtype)
+        return taken.reshape(*offsets.shape, *self._shape)
 
-def can_span(arrays: Sequence[Array]) -> bool:
-    """Return whether `SpannedArrays` takes these: alike, contiguous, their rows not large."""
-    first = arrays[0]
-    return 0 < _row_nbytes(first) <= _LARGEST_ROW_NBYTES and all(
-        array.dtype == first.dtype
-        and array.shape[1:] == first.shape[1:]
-        and array.flags.c_contiguous
-        for array in arrays
-    )
+    def _locate(self, numbers: npt.NDArray[np.int64]) -> tuple[_Table, npt.NDArray[np.int64]]:
+        """Return where row 0 would lie if all rows lay as those of each of some arrays do.
+
+        Returns:
+            What keeps these arrays where they are, and their bases, of the shape of ``numbers``.
+        """
+        table, segments = self._table, self._segments
+        if table.era != segments.era:
+            table = self._table = _Table(segments.era, len(segments))
+        bases = table.bases.take(numbers)
+        if len(table.kept) < self._count and (missing := bases == _UNKNOWN).any():
+            for number in np.unique(numbers[missing]).tolist():
+                array = table.kept[number] = segments[number]
+                address = array.__array_interface__["data"][0]
+                table.bases[number] = address - _ORIGIN - segments.firsts[number] * self._nbytes
+            bases = table.bases.take(numbers)
+        return table, bases
 
 
-def _row_nbytes(array: Array) -> int:
-    return int(np.prod(array.shape[1:], dtype=np.int64)) * array.dtype.itemsize
+class _Table:
+    """The arrays that were found since the storage last forgot its shards.
+
+    Whoever gathers holds it, so that nothing is unmapped meanwhile, whatever other threads do.
+    """
+
+    __slots__ = ("bases", "era", "kept")
+
+    def __init__(self, era: int, count: int) -> None:
+        self.era = era
+        self.kept: dict[int, Array] = {}
+        self.bases = np.full(count, _UNKNOWN)
 
 
-def _elements(address: int, nbytes: int, size: int) -> Array:
-    """Return an array with an element at each byte where a whole one fits in."""
-    elements: Array = np.asarray(_Memory(address, max(nbytes - size + 1, 0), size))
-    return elements
+def can_span(column: FixedColumn) -> bool:
+    """Return whether `SpannedArrays` takes the arrays of a column: their rows are not large."""
+    return not column.compressed and 0 < _row_nbytes(column) <= _LARGEST_ROW_NBYTES
 
 
-class _Memory:
-    """A stretch of memory that numpy sees as an array with an element at each byte."""
+def _row_nbytes(column: FixedColumn) -> int:
+    return int(np.prod(column.shape, dtype=np.int64)) * column.dtype.itemsize
 
-    def __init__(self, address: int, elements: int, nbytes: int) -> None:
+
+class _AddressSpace:
+    """All memory, which numpy sees as an array with an element at each byte."""
+
+    def __init__(self, nbytes: int) -> None:
         self.__array_interface__: dict[str, Any] = {
-            "data": (address, True),
+            "data": (_ORIGIN, True),
             "typestr": f"|V{nbytes}",
-            "shape": (elements,),
+            "shape": (_ADDRESSES - _ORIGIN - nbytes,),
             "strides": (1,),
             "version": 3,
         }
