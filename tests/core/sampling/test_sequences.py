@@ -64,6 +64,11 @@ def expect_windows(
             assert batch.time_steps[at] == (step if inside else 0)
             expect_row(batch.observations, at, episode.observations[nearest], "observations")
             expect_row(batch.actions, at, episode.actions[nearest], "actions")
+            if nearest + 1 < end:
+                following = episode.actions[nearest + 1]
+                expect_row(batch.columns["next_actions"], at, following, "next_actions")
+            else:
+                expect_unknown(batch.columns["next_actions"], at, "next_actions")
             if nearest + 1 > episode.known_steps:
                 expect_unknown(batch.next_observations, at, "next_observations")
             else:
@@ -105,7 +110,7 @@ def test_windows_are_those_of_the_episodes(
     wanted = windows(recorded, indices, length, padding, unknown)
     options: dict[str, Any] = {
         "include_unknown_final": unknown,
-        "columns": [*ALL, "infos"],
+        "columns": [*ALL, "infos", "next_actions"],
         "padding": padding,
         "returns_to_go": True,
         "discount": discount,

@@ -39,6 +39,7 @@ def expect_transitions(
     discount: float = 0.99,
     stack: int = 0,
     include_unknown_final: bool = False,
+    columns: list[str] | None = None,
 ) -> None:
     """Fail unless a batch has the transitions of some episodes and steps."""
     assert len(batch) == len(wanted)
@@ -52,6 +53,13 @@ def expect_transitions(
         expect_row(batch.actions, (place,), episode.actions[step], "actions")
         expect_row(batch.terminations, (place,), np.bool_(episode.terminations[last]), "terminated")
         expect_row(batch.truncations, (place,), np.bool_(episode.truncations[last]), "truncated")
+        if columns is not None and "next_actions" in columns:
+            _, end = episode.part_of(step, everything=True)
+            if last + 1 < end:
+                following = episode.actions[last + 1]
+                expect_row(batch.columns["next_actions"], (place,), following, "next actions")
+            else:
+                expect_unknown(batch.columns["next_actions"], (place,), "next actions")
         for name, value, row in (
             ("observations", batch.observations, step),
             ("next_observations", batch.next_observations, last + 1),
@@ -86,6 +94,7 @@ def test_transitions_are_those_of_the_episodes(
         "discount": data.draw(st.sampled_from([0.0, 0.5, 0.99, 1.0])),
         "stack": data.draw(st.sampled_from([0, 0, 1, 2, 4])),
         "include_unknown_final": data.draw(st.booleans()),
+        "columns": data.draw(st.sampled_from([None, [*PARTS, "next_actions"]])),
     }
     with stored(recorded, on_disk=on_disk, assembled=assembled) as dataset:
         view = dataset[chosen]
@@ -144,7 +153,7 @@ def test_a_batch_is_filled_again_in_its_own_arrays(
     options: dict[str, Any] = {
         "n_step": data.draw(st.sampled_from([1, 3])),
         "stack": data.draw(st.sampled_from([0, 2])),
-        "columns": [*PARTS, "infos", "extras"],
+        "columns": [*PARTS, "infos", "extras", "next_actions"],
         "include_unknown_final": True,
     }
     with stored(recorded, on_disk=on_disk, assembled=assembled) as dataset:
@@ -156,7 +165,6 @@ def test_a_batch_is_filled_again_in_its_own_arrays(
         for path, array in _arrays(again).items():
             assert np.shares_memory(array, before[path]) or array.size == 0, path
         wanted = list(zip(batch.episode_ids.tolist(), batch.time_steps.tolist(), strict=True))
-        del options["columns"]
         expect_transitions(batch, recorded, wanted, **options)
         for place, (index, step) in enumerate(wanted):
             wanted_info = recorded.info(index, step)

@@ -83,7 +83,8 @@ class TrainingMethods:
                 ``infos/x_position`` or ``observations/camera``. An info is that which the step
                 returned, or the one beside it if the dataset's metadata lists it in
                 ``step_infos``; ``current_infos/…`` is always that before the step, and
-                ``returned_infos/…`` that after it.
+                ``returned_infos/…`` that after it. ``next_actions`` are the actions of the next
+                observations, in masked arrays: none follows the last step of an episode.
             weights: ``None`` or ``"transitions"``: all transitions are equally likely;
                 ``"episodes"``: all episodes are; or a weight for each episode.
             n_step: The number of steps whose rewards are summed, fewer at the end of the episode;

@@ -71,7 +71,10 @@ class TransitionOptions:
     @property
     def layout(self) -> Mapping[str, bool]:
         """The arguments of `EpisodeSteps`; where a step is all that is read, ends do not matter."""
-        cuts = self.n_step > 1 or self.stack > 1 or self.goals is not None
+        reaches_on = self.goals is not None or any(
+            name.partition("/")[0] == "next_actions" for name in self.columns or ()
+        )
+        cuts = self.n_step > 1 or self.stack > 1 or reaches_on
         return {"include_unknown_final": self.include_unknown_final, "cut_at_ends": cuts}
 
 

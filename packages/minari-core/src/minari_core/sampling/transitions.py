@@ -25,6 +25,7 @@ from minari_core.sampling.steps import (
     ShardsOfSteps,
     check_positions,
     draw_positions,
+    find_following,
 )
 from minari_core.sampling.weights import EpisodeWeights
 
@@ -84,7 +85,9 @@ class TransitionBatch:
     """Whether the last of the steps truncated its episode; the value is bootstrapped then."""
     columns: dict[str, Any] = field(default_factory=dict)
     """Further columns by the names that were asked for; of infos and extras the row after the
-    step, as `step` returned it, but of step infos and ``current_infos`` the one before it."""
+    step, as `step` returned it, but of step infos and ``current_infos`` the one before it.
+    ``next_actions`` are the actions of the steps that follow, masked (None in lists) where the
+    episode ends."""
     discounts: Any = None
     """With ``n_step`` above 1, beside rewards or next observations: the discount of the value of
     `next_observations`, float64 of shape (B,); 0 where the last step terminated its episode."""
@@ -171,6 +174,12 @@ class TransitionSampler:
         """The steps of the view."""
         names = BATCH_FIELDS if options.columns is None else tuple(dict.fromkeys(options.columns))
         bound = {name: find_gatherer(storage, name) for name in names}
+        self._column_names = tuple(name for name in bound if name not in BATCH_FIELDS)
+        self._next_actions = [
+            (name, bound.pop(name))
+            for name in self._column_names
+            if name.partition("/")[0] == "next_actions"
+        ]
         marked = read_step_infos(storage.metadata)
         self._unread = tuple(name for name in BATCH_FIELDS if name not in names)
         self._goals = find_gatherer(storage, options.goal_column) if options.goals else None
@@ -199,7 +208,6 @@ class TransitionSampler:
         self._step_infos = bind_step_infos(storage, marked) if "infos" in bound else {}
         self._fields = [item for item in single if item[0] in BATCH_FIELDS]
         self._columns = [item for item in single if item[0] not in BATCH_FIELDS]
-        self._column_names = tuple(name for name in bound if name not in BATCH_FIELDS)
         self._reads_returned = any(where == _RETURNED for _, _, where in single)
         self._reads_current = bool(self._step_infos) or any(row == _CURRENT for _, _, row in single)
         # What of a batch may be of a row that stands for an observation that nobody knows.
@@ -287,6 +295,12 @@ class TransitionSampler:
         shards = ShardsOfSteps(steps, indices)
         observed = self._stack_rows(indices, rows, next_rows)
         self._read_columns(batch, shards, observed, rows, first, last)
+        if self._next_actions:
+            following, is_last = find_following(steps, indices, last)
+            selection = Selection(following, shards)
+            for name, gatherer in self._next_actions:
+                value = gatherer.take(selection, bare_arrays(batch.columns.get(name)))
+                batch.columns[name] = hide_rows(value, is_last)
         if self._is_hiding:
             self._hide_unknown(batch, indices, observed[1])
         if self._goals is not None and self.options.goals is not None:

@@ -23,6 +23,7 @@ from minari_core.sampling.steps import (
     ShardsOfSteps,
     check_positions,
     draw_positions,
+    find_following,
 )
 from minari_core.sampling.weights import EpisodeWeights
 
@@ -54,7 +55,8 @@ class SequenceBatch:
     """Whether each step truncated its episode."""
     columns: dict[str, Any] = field(default_factory=dict)
     """Further columns by the names that were asked for; of infos and extras the rows after the
-    steps."""
+    steps. ``next_actions`` are the actions of the steps that follow, masked (None in lists) where
+    the episode ends."""
     mask: Any = None
     """True for the steps of the episode and False for padding, bool of shape (B, L)."""
     time_steps: Any = None
@@ -128,6 +130,11 @@ class SequenceSampler:
         defaults = tuple(name for name in BATCH_FIELDS if name != "next_observations")
         names = defaults if options.columns is None else tuple(dict.fromkeys(options.columns))
         self._gatherers = {name: find_gatherer(storage, name) for name in names}
+        self._next_actions = [
+            (name, self._gatherers.pop(name))
+            for name in names
+            if name.partition("/")[0] == "next_actions"
+        ]
         marked = read_step_infos(storage.metadata)
         self._current = {name for name in names if is_of_current_row(name, marked)}
         self._step_infos = bind_step_infos(storage, marked) if "infos" in names else {}
@@ -221,7 +228,13 @@ class SequenceSampler:
         begun = steps.episode_starts.take(indices)
         batch.time_steps = window - begun[:, None]
         shift = steps.rows(indices, first) - first
-        self._read_columns(batch, window, shift, ShardsOfSteps(steps, indices), padded)
+        shards = ShardsOfSteps(steps, indices)
+        self._read_columns(batch, window, shift, shards, padded)
+        if self._next_actions:
+            following, is_last = find_following(steps, indices, window)
+            selection = Selection(following, shards)
+            for name, gatherer in self._next_actions:
+                batch.columns[name] = hide_rows(gatherer.take(selection), is_last)
         if self._is_hiding:
             hidden = window + shift[:, None] + 1 > steps.last_known_rows(indices)[:, None]
             for name in self._gatherers:

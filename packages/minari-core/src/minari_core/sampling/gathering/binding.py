@@ -51,8 +51,7 @@ def find_gatherer(storage: ShardedStorage, name: str) -> Gatherer:
         storage: The storage of the column.
         name: A column group, such as ``observations``, or a column inside it, such as
             ``infos/x_position`` or ``observations/camera``; ``/`` in a key is written ``%2F``.
-            ``next_observations`` is another name of ``observations``, and infos and extras
-            have the others of `GROUPS`.
+            ``next_observations`` is another name of ``observations``; `GROUPS` has the others.
 
     Raises:
         SamplingError: There is no such column; the message says which there are.

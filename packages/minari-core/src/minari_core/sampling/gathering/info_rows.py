@@ -27,6 +27,7 @@ _Item = TypeVar("_Item")
 
 GROUPS = {
     "next_observations": "observations",
+    "next_actions": "actions",
     "current_infos": "infos",
     "returned_infos": "infos",
     "current_extras": "extras",
