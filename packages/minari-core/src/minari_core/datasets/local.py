@@ -225,10 +225,11 @@ def _read_from(dataset_id: str, read: Callable[[Path], Result]) -> Result:
     Raises:
         DatasetNotFoundError: There is no such dataset.
     """
+    data = dataset_folder(dataset_id) / DATA_FOLDER
     for _ in range(_MOST_LOOKS):
+        with suppress(DatasetNotFoundError):
+            return read(data)
+        # One that is just replaced may be away for an instant.
         if not holds_local_dataset(dataset_id):
             break
-        # One that is just replaced may be away for an instant.
-        with suppress(DatasetNotFoundError):
-            return read(dataset_folder(dataset_id) / DATA_FOLDER)
     raise build_not_found_error(dataset_id)

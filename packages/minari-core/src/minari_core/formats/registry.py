@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from gymnasium.spaces import Space
 
 from minari_core.environments.given_spaces import NONE_GIVEN, GivenSpaces
-from minari_core.errors import FormatError
+from minari_core.errors import DatasetNotFoundError, FormatError
 from minari_core.files import MAIN_FILE, MANIFEST_NAME, may_be
 from minari_core.formats.columnar.manifest import (
     Manifest,
@@ -140,11 +140,14 @@ def read_dataset_metadata(folder: Path) -> dict[str, JsonValue]:
         DatasetNotFoundError: The folder holds no dataset.
         DatasetDamagedError: Its metadata is malformed.
     """
-    if _is_without_manifest(folder):
+    try:
+        metadata = read_metadata(folder)
+    except DatasetNotFoundError:
+        if not _is_without_manifest(folder):
+            raise
         from minari_core.formats.public.hdf5.root_attributes import read_root_metadata
 
         return read_root_metadata(folder)
-    metadata = read_metadata(folder)
     metadata.pop(OWN_KEY, None)
     return metadata
 

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from minari_core.errors import DatasetIdError
 from minari_core.messages import format_value
@@ -82,6 +83,12 @@ def parse_dataset_id(dataset_id: str) -> DatasetId:
         DatasetId(namespace='D4RL/door', name='human', version=2)
     """
     _check_text(dataset_id)
+    return _parse(str(dataset_id))
+
+
+@lru_cache(maxsize=1 << 16)
+def _parse(dataset_id: str) -> DatasetId:
+    """Split an id; a list of all datasets asks for each several times."""
     parts = dataset_id.split("/")
     if is_url(dataset_id):
         raise DatasetIdError(

@@ -54,13 +54,20 @@ def list_local_datasets(
     for dataset_id, metadata in found.items():
         metadata.setdefault("jpeg_encoding", False)
         if "dataset_size" not in metadata:
-            nbytes = 0
-            # Others may compact or delete it meanwhile.
-            with suppress(OSError):
-                files = (dataset_folder(dataset_id) / DATA_FOLDER).rglob("*")
-                nbytes = sum(path.stat().st_size for path in files if path.is_file())
+            nbytes = _measure(dataset_folder(dataset_id) / DATA_FOLDER)
             metadata["dataset_size"] = round(nbytes / 1e6, 1)
     return found
+
+
+def _measure(folder: str | os.PathLike[str]) -> int:
+    """Return the size in bytes of all files in a folder; others may remove some meanwhile."""
+    nbytes = 0
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(OSError):
+                is_folder = entry.is_dir(follow_symlinks=False)
+                nbytes += _measure(entry.path) if is_folder else entry.stat().st_size
+    return nbytes
 
 
 def load_dataset(
