@@ -53,6 +53,7 @@ ORDER = {
         collectors
         workers
         runs
+        evaluation
         ray leftovers
     """,
     "minari_hub": """

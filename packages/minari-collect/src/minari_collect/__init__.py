@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from minari_collect.collectors.creation import create_dataset_from_collector_env
     from minari_collect.collectors.single import DataCollectorV0
     from minari_collect.collectors.vector import VectorDataCollector
+    from minari_collect.evaluation.evaluate import evaluate
+    from minari_collect.evaluation.result import Evaluation
     from minari_collect.runs.collect_dataset import collect_dataset
     from minari_collect.runs.progress import CollectProgress
     from minari_collect.staging.interrupted import RecoverableRecording
@@ -27,6 +29,7 @@ __all__ = [
     "CollectProgress",
     "DataCollectorV0",
     "EpisodeMetadataCallback",
+    "Evaluation",
     "RecoverableRecording",
     "StepDataCallback",
     "VectorDataCollector",
@@ -35,6 +38,7 @@ __all__ = [
     "create_dataset_from_collector_env",
     "discard",
     "discard_recording",
+    "evaluate",
     "list_recoverable",
     "recover",
     "recover_recording",
@@ -48,6 +52,8 @@ if not TYPE_CHECKING:
             "minari_collect.collectors.creation": ("create_dataset_from_collector_env",),
             "minari_collect.collectors.single": ("DataCollectorV0",),
             "minari_collect.collectors.vector": ("VectorDataCollector",),
+            "minari_collect.evaluation.evaluate": ("evaluate",),
+            "minari_collect.evaluation.result": ("Evaluation",),
             "minari_collect.runs.collect_dataset": ("collect_dataset",),
             "minari_collect.runs.progress": ("CollectProgress",),
             "minari_collect.staging.interrupted": ("RecoverableRecording",),
