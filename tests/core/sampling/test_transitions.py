@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minari_core import SamplingError
-from minari_core.sampling import TransitionBatch, TransitionOptions
+from minari_core.sampling import SequenceOptions, TransitionBatch, TransitionOptions
 from minari_core.sampling.goals import Goals
 from tests.core.helpers.recorded import (
     IMAGE,
@@ -40,6 +40,8 @@ def expect_transitions(
     stack: int = 0,
     include_unknown_final: bool = False,
     columns: list[str] | None = None,
+    returns_to_go: bool = False,
+    reward_scale: float = 1.0,
 ) -> None:
     """Fail unless a batch has the transitions of some episodes and steps."""
     assert len(batch) == len(wanted)
@@ -53,6 +55,14 @@ def expect_transitions(
         expect_row(batch.actions, (place,), episode.actions[step], "actions")
         expect_row(batch.terminations, (place,), np.bool_(episode.terminations[last]), "terminated")
         expect_row(batch.truncations, (place,), np.bool_(episode.truncations[last]), "truncated")
+        if returns_to_go:
+            _, end = episode.part_of(step, everything=True)
+            to_go: Any = 0.0
+            for ahead in range(step, end):
+                to_go = to_go + discount ** (ahead - step) * episode.rewards[ahead] * reward_scale
+            np.testing.assert_allclose(batch.returns_to_go[place], to_go, rtol=1e-9, atol=1e-12)
+        else:
+            assert batch.returns_to_go is None
         if columns is not None and "next_actions" in columns:
             _, end = episode.part_of(step, everything=True)
             if last + 1 < end:
@@ -72,12 +82,13 @@ def expect_transitions(
                 else:
                     expect_row(value, at, episode.observations[wanted_row], name)
         if n_step == 1:
-            expect_row(batch.rewards, (place,), episode.rewards[step], "rewards")
+            expect_row(batch.rewards, (place,), episode.rewards[step] * reward_scale, "rewards")
             assert batch.discounts is None
         else:
             summed: Any = 0.0
             for ahead in range(step, last + 1):
                 summed = summed + discount ** (ahead - step) * episode.rewards[ahead]
+            summed = summed * reward_scale
             np.testing.assert_allclose(batch.rewards[place], summed, rtol=1e-12, atol=1e-12)
             counts_on = 0.0 if episode.terminations[last] else discount ** (last - step + 1)
             assert batch.discounts[place] == pytest.approx(counts_on, rel=1e-12)
@@ -95,6 +106,8 @@ def test_transitions_are_those_of_the_episodes(
         "stack": data.draw(st.sampled_from([0, 0, 1, 2, 4])),
         "include_unknown_final": data.draw(st.booleans()),
         "columns": data.draw(st.sampled_from([None, [*PARTS, "next_actions"]])),
+        "returns_to_go": data.draw(st.booleans()),
+        "reward_scale": data.draw(st.sampled_from([1.0, 0.25])),
     }
     with stored(recorded, on_disk=on_disk, assembled=assembled) as dataset:
         view = dataset[chosen]
@@ -154,6 +167,8 @@ def test_a_batch_is_filled_again_in_its_own_arrays(
         "n_step": data.draw(st.sampled_from([1, 3])),
         "stack": data.draw(st.sampled_from([0, 2])),
         "columns": [*PARTS, "infos", "extras", "next_actions"],
+        "returns_to_go": True,
+        "reward_scale": 2.0,
         "include_unknown_final": True,
     }
     with stored(recorded, on_disk=on_disk, assembled=assembled) as dataset:
@@ -184,7 +199,7 @@ def _arrays(batch: TransitionBatch) -> dict[str, Any]:
         elif isinstance(value, np.ndarray):
             found[path] = np.asarray(value)
 
-    for name in (*PARTS, "discounts", "goals", "columns"):
+    for name in (*PARTS, "discounts", "goals", "returns_to_go", "columns"):
         walk(name, getattr(batch, name))
     return found
 
@@ -243,9 +258,10 @@ def test_rows_of_a_column_that_a_shard_lacks_are_zero_under_the_mask() -> None:
 
 def test_a_batch_that_is_filled_again_keeps_nothing_that_was_not_asked_for() -> None:
     with stored(record(VECTOR, VECTOR, [5, 9], 0), on_disk=False) as dataset:
-        batch = dataset.sample_transitions(4, n_step=3, goals="final")
+        batch = dataset.sample_transitions(4, n_step=3, goals="final", returns_to_go=True)
         batch = dataset.sample_transitions(4, columns=["actions", "infos/always"], out=batch)
         assert batch.observations is batch.rewards is batch.discounts is batch.goals is None
+        assert batch.returns_to_go is None
         assert set(batch.columns) == {"infos/always"}
         batch = dataset.sample_transitions(4, columns=["actions"], out=batch)
         assert batch.columns == {}
@@ -343,6 +359,57 @@ def test_a_reward_that_is_not_finite_stays_in_its_own_episode() -> None:
         window = dataset.batches(4, shuffle=False, length=4, padding="after", returns_to_go=True)
         returns = next(window).returns_to_go
         assert np.isfinite(returns[:, 0]).tolist() == [True, True, False, True]
+
+
+@pytest.mark.parametrize("discount", [0.0, 0.99, 1.0])
+def test_returns_to_go_of_transitions_reach_to_the_end_of_long_episodes(discount: float) -> None:
+    lengths = [1, 700, 32, 33, 64, 31]
+    recorded = record(VECTOR, VECTOR, lengths, 0, cuts=4)
+    wanted = []
+    for episode in recorded.episodes:
+        to_go = [0.0]
+        for reward in reversed(episode.rewards):
+            to_go.append(float(reward) + discount * to_go[-1])
+        wanted += to_go[:0:-1]
+    with stored(recorded, on_disk=False, assembled=False) as dataset:
+        for view, first in ((dataset, 0), (dataset[1:], 1)):
+            (batch,) = view.batches(
+                1000, shuffle=False, returns_to_go=True, discount=discount, columns=["actions"]
+            )
+            np.testing.assert_allclose(batch.returns_to_go, wanted[first:], rtol=1e-9, atol=1e-12)
+            assert batch.rewards is None
+
+
+def test_rewards_are_scaled_by_the_range_of_the_returns_of_the_view() -> None:
+    recorded = record(VECTOR, VECTOR, [5, 1, 40, 9], 0)
+    options: dict[str, Any] = {"shuffle": False, "reward_scale": "return_range"}
+    with stored(recorded, on_disk=False) as dataset:
+        for view, chosen in ((dataset, [0, 1, 2, 3]), (dataset[[2, 0]], [2, 0])):
+            rewards = [recorded.episodes[index].rewards for index in chosen]
+            returns = [sum(part) for part in rewards]
+            scale = 1000 / (max(returns) - min(returns))
+            (batch,) = view.batches(100, **options)
+            np.testing.assert_allclose(batch.rewards, np.concatenate(rewards) * scale)
+            (batch,) = view.batches(100, **options, length=40, padding="after", returns_to_go=True)
+            starts = batch.time_steps[:, 0] == 0
+            np.testing.assert_allclose(batch.returns_to_go[starts, 0], np.array(returns) * scale)
+            at = batch.mask
+            np.testing.assert_allclose(batch.rewards[:, 0], np.concatenate(rewards) * scale)
+            assert np.all(batch.rewards[~at] == 0)
+    vectors = record(VECTOR, VECTOR, [5, 4], 0, reward_shape=(2,))
+    with (
+        stored(vectors, on_disk=False) as dataset,
+        pytest.raises(SamplingError, match=r"rewards have the shape \(2,\); give a number"),
+    ):
+        dataset.sample_transitions(2, reward_scale="return_range")
+
+
+def test_states_of_earlier_releases_are_resumed_by_options_that_came_later() -> None:
+    for options in (TransitionOptions(), SequenceOptions(length=2)):
+        assert "reward_scale" not in repr(options)
+    assert "returns_to_go" not in repr(TransitionOptions())
+    assert "returns_to_go=False" in repr(SequenceOptions(length=2))
+    assert "returns_to_go=True" in repr(TransitionOptions(returns_to_go=True))
 
 
 def test_weights_are_the_shares_of_episodes() -> None:

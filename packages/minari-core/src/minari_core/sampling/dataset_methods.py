@@ -30,11 +30,12 @@ if TYPE_CHECKING:
     )
     from minari_core.sampling.goals import Goals
     from minari_core.sampling.large_steps import LargeSteps
-    from minari_core.sampling.options import Padding
+    from minari_core.sampling.options import Padding, RewardScale
     from minari_core.sampling.steps import EpisodeSteps
     from minari_core.sampling.weights import EpisodeWeights
 
 _MOST_REMEMBERED = 16
+_UNSCALED = 1.0
 
 Made = TypeVar("Made")
 
@@ -71,6 +72,8 @@ class TrainingMethods:
         goal_discount: float = 0.99,
         goal_column: str = "observations",
         include_unknown_final: bool = False,
+        returns_to_go: bool = False,
+        reward_scale: RewardScale = _UNSCALED,
         out: TransitionBatch | None = None,
     ) -> TransitionBatch:
         """Sample transitions uniformly, or by weights, with replacement.
@@ -89,7 +92,7 @@ class TrainingMethods:
                 ``"episodes"``: all episodes are; or a weight for each episode.
             n_step: The number of steps whose rewards are summed, fewer at the end of the episode;
                 the next observations and the flags are then those after the last of them.
-            discount: The discount of n-step returns.
+            discount: The discount of n-step returns and returns-to-go.
             stack: The number of frames to stack as an observation; before the beginning of the
                 episode the first frame is repeated. 0 for no axis of frames.
             goals: Also return goals for hindsight experience replay (HER, Andrychowicz et al.,
@@ -100,6 +103,11 @@ class TrainingMethods:
             goal_column: The column of goals, such as ``observations/achieved_goal``.
             include_unknown_final: Also sample the last steps of episodes whose final observation
                 is not known. Next observations (and goals) are masked arrays then.
+            returns_to_go: Also return the discounted sum of rewards from each step to the end of
+                the episode.
+            reward_scale: The factor of rewards and of their sums. ``"return_range"`` takes 1000
+                divided by the range of the undiscounted returns of these episodes, as IQL does
+                (Kostrikov et al., 2022).
             out: A batch of an earlier call with the same arguments, whose arrays are filled again.
 
         Raises:
@@ -111,7 +119,19 @@ class TrainingMethods:
         names = _normalize_columns(columns)
         kinds = (type(n_step), type(stack))  # 1.0 equals 1, and is refused
         unknown = bool(include_unknown_final)
-        key = (names, n_step, discount, stack, goals, goal_discount, goal_column, unknown, kinds)
+        key: Hashable = (
+            names,
+            n_step,
+            discount,
+            stack,
+            goals,
+            goal_discount,
+            goal_column,
+            unknown,
+            kinds,
+        )
+        if returns_to_go or reward_scale is not _UNSCALED:
+            key = (key, bool(returns_to_go), reward_scale, type(reward_scale))
         sampler = self._find_sampler(key)
         if sampler is None:
             options = sampling.TransitionOptions(
@@ -123,6 +143,8 @@ class TrainingMethods:
                 goal_discount=goal_discount,
                 goal_column=goal_column,
                 include_unknown_final=unknown,
+                returns_to_go=bool(returns_to_go),
+                reward_scale=reward_scale,
             )
             sampler = self._transition_sampler(options)
             self._remember(key, lambda: sampler)
@@ -140,6 +162,7 @@ class TrainingMethods:
         returns_to_go: bool = False,
         discount: float = 1.0,
         include_unknown_final: bool = False,
+        reward_scale: RewardScale = _UNSCALED,
     ) -> SequenceBatch:
         """Sample windows of consecutive steps uniformly, or by weights, with replacement.
 
@@ -158,6 +181,7 @@ class TrainingMethods:
             discount: The discount of returns-to-go.
             include_unknown_final: Also the last steps of episodes whose final observation is not
                 known, which else are in no window; returns-to-go have their rewards anyway.
+            reward_scale: As for `sample_transitions`.
 
         Raises:
             SamplingError: A number is out of its range, a column does not exist, weights do not
@@ -170,6 +194,7 @@ class TrainingMethods:
             returns_to_go=returns_to_go,
             discount=discount,
             include_unknown_final=bool(include_unknown_final),
+            reward_scale=reward_scale,
         )
         sampler = self._sequence_sampler(options)
         shares = None
@@ -197,6 +222,7 @@ class TrainingMethods:
         stack: int = 0,
         returns_to_go: bool = False,
         include_unknown_final: bool = False,
+        reward_scale: RewardScale = _UNSCALED,
     ) -> Batches[Any]:
         """Visit each transition, or each window, exactly once an epoch.
 
@@ -223,8 +249,9 @@ class TrainingMethods:
             n_step: As for `sample_transitions`.
             discount: As for `sample_transitions` (0.99 if None) and `sample_sequences` (1).
             stack: As for `sample_transitions`.
-            returns_to_go: As for `sample_sequences`.
+            returns_to_go: As for `sample_transitions` and `sample_sequences`.
             include_unknown_final: As for `sample_transitions` and `sample_sequences`.
+            reward_scale: As for `sample_transitions` and `sample_sequences`.
 
         Returns:
             An iterator of `TransitionBatch` or `SequenceBatch`; its `Batches.state_dict` and
@@ -234,7 +261,7 @@ class TrainingMethods:
             SamplingError: As `sample_transitions` and `sample_sequences`.
         """
         sampler: TransitionSampler | SequenceSampler
-        only_windows = {"padding": padding, "returns_to_go": returns_to_go or None}
+        only_windows = {"padding": padding}
         only_transitions = {"n_step": None if n_step == 1 else n_step, "stack": stack or None}
         for name, given in (only_windows if length is None else only_transitions).items():
             if given is not None:
@@ -247,6 +274,8 @@ class TrainingMethods:
                 discount=0.99 if discount is None else discount,
                 stack=stack,
                 include_unknown_final=bool(include_unknown_final),
+                returns_to_go=bool(returns_to_go),
+                reward_scale=reward_scale,
             )
             sampler = self._transition_sampler(transition_options)
         else:
@@ -257,6 +286,7 @@ class TrainingMethods:
                 returns_to_go=returns_to_go,
                 discount=1.0 if discount is None else discount,
                 include_unknown_final=bool(include_unknown_final),
+                reward_scale=reward_scale,
             )
             sampler = self._sequence_sampler(sequence_options)
         shares: EpisodeWeights | None = None
@@ -330,15 +360,19 @@ class TrainingMethods:
         discount: float = 0.99,
         stack: int = 0,
         include_unknown_final: bool = False,
+        returns_to_go: bool = False,
+        reward_scale: RewardScale = _UNSCALED,
     ) -> TransitionSampler:
         """Make a reader of transitions by their positions, from 0 to its length less one.
 
         Args:
             columns: The columns to read, as for `sample_transitions`.
             n_step: The number of steps whose rewards are summed.
-            discount: The discount of n-step returns.
+            discount: The discount of n-step returns and returns-to-go.
             stack: The number of frames to stack.
             include_unknown_final: As for `sample_transitions`.
+            returns_to_go: As for `sample_transitions`.
+            reward_scale: As for `sample_transitions`.
         """
         return self._transition_sampler(
             sampling.TransitionOptions(
@@ -347,6 +381,8 @@ class TrainingMethods:
                 discount=discount,
                 stack=stack,
                 include_unknown_final=bool(include_unknown_final),
+                returns_to_go=bool(returns_to_go),
+                reward_scale=reward_scale,
             )
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from math import isfinite
 from typing import Literal, TypeAlias
 
 from minari_core.arguments import check_fraction, check_whole_number
@@ -11,6 +12,7 @@ from minari_core.errors import SamplingError
 from minari_core.sampling.goals import Goals, check_goals
 
 Padding: TypeAlias = Literal["after", "before"]
+RewardScale: TypeAlias = float | Literal["return_range"]
 
 BATCH_FIELDS = (
     "observations",
@@ -23,7 +25,8 @@ BATCH_FIELDS = (
 """The fields of a batch of transitions, which are read unless other columns are asked for."""
 
 # The text of options is in states that earlier releases have saved, which had fewer of them.
-_LATER = ("include_unknown_final",)
+_LATER = ("include_unknown_final", "reward_scale")
+_LATER_OF_TRANSITIONS = (*_LATER, "returns_to_go")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +38,7 @@ class TransitionOptions:
     n_step: int = 1
     """The number of steps over which rewards are summed."""
     discount: float = 0.99
-    """The discount of n-step returns."""
+    """The discount of n-step returns and of returns-to-go."""
     stack: int = 0
     """The number of frames to stack; 0 for no axis of frames."""
     goals: Goals | None = None
@@ -46,6 +49,10 @@ class TransitionOptions:
     """The column that goals are taken from."""
     include_unknown_final: bool = False
     """Whether to also read the steps whose next observation nobody knows."""
+    returns_to_go: bool = False
+    """Whether to compute returns-to-go."""
+    reward_scale: RewardScale = 1.0
+    """The factor of rewards and of their sums."""
 
     def __post_init__(self) -> None:
         """Validate the values.
@@ -54,6 +61,7 @@ class TransitionOptions:
             SamplingError: A value is out of its range.
         """
         # Numbers are kept as Python's own: the text of options is in the state of batches.
+        object.__setattr__(self, "reward_scale", _check_reward_scale(self.reward_scale))
         for name, smallest in (("n_step", 1), ("stack", 0)):
             object.__setattr__(self, name, check_whole_number(name, getattr(self, name), smallest))
         for name in ("discount", "goal_discount"):
@@ -71,10 +79,15 @@ class TransitionOptions:
     @property
     def layout(self) -> Mapping[str, bool]:
         """The arguments of `EpisodeSteps`; where a step is all that is read, ends do not matter."""
-        reaches_on = self.goals is not None or any(
-            name.partition("/")[0] == "next_actions" for name in self.columns or ()
+        reaches_on = any(name.partition("/")[0] == "next_actions" for name in self.columns or ())
+        cuts = (
+            self.n_step > 1
+            or self.stack > 1
+            or self.goals is not None
+            or self.returns_to_go
+            or self.reward_scale == "return_range"
+            or reaches_on
         )
-        cuts = self.n_step > 1 or self.stack > 1 or reaches_on
         return {"include_unknown_final": self.include_unknown_final, "cut_at_ends": cuts}
 
 
@@ -94,6 +107,8 @@ class SequenceOptions:
     """The discount of returns-to-go."""
     include_unknown_final: bool = False
     """Whether to also read the steps whose next observation nobody knows."""
+    reward_scale: RewardScale = 1.0
+    """The factor of rewards and of returns-to-go."""
 
     def __post_init__(self) -> None:
         """Validate the values.
@@ -102,6 +117,7 @@ class SequenceOptions:
             SamplingError: A value is out of its range.
         """
         # Numbers are kept as Python's own: the text of options is in the state of batches.
+        object.__setattr__(self, "reward_scale", _check_reward_scale(self.reward_scale))
         object.__setattr__(self, "length", check_whole_number("length", self.length, 1))
         object.__setattr__(self, "discount", check_fraction("discount", self.discount))
         if self.padding not in (None, "after", "before"):
@@ -117,10 +133,26 @@ class SequenceOptions:
         return {"include_unknown_final": self.include_unknown_final, "cut_at_ends": True}
 
 
+def _check_reward_scale(value: object) -> RewardScale:
+    if isinstance(value, str) and value == "return_range":
+        return "return_range"
+    if not isinstance(value, bool | str):
+        try:
+            scale = float(value)  # type: ignore[arg-type]  # anything may come from a caller
+        except (TypeError, ValueError):
+            scale = 0.0
+        if isfinite(scale) and scale > 0:
+            return scale
+    raise SamplingError(
+        f"reward_scale is {value!r}, neither a finite number above 0 nor 'return_range'"
+    )
+
+
 def _write_options(options: TransitionOptions | SequenceOptions) -> str:
+    later = _LATER_OF_TRANSITIONS if isinstance(options, TransitionOptions) else _LATER
     shown = [
         f"{item.name}={getattr(options, item.name)!r}"
         for item in fields(options)
-        if item.name not in _LATER or getattr(options, item.name) != item.default
+        if item.name not in later or getattr(options, item.name) != item.default
     ]
     return f"{type(options).__name__}({', '.join(shown)})"

@@ -8,8 +8,11 @@ import numpy.typing as npt
 from minari_core.arguments import check_whole_number
 from minari_core.errors import SamplingError
 from minari_core.formats.columnar.reading import ShardedStorage
+from minari_core.sampling.gathering.gatherers import Gatherer
+from minari_core.sampling.gathering.returns import ReturnsToGo, find_reward_scale
 from minari_core.sampling.gathering.selection import ShardNumbers
 from minari_core.sampling.large_steps import LargeSteps
+from minari_core.sampling.options import SequenceOptions, TransitionOptions
 from minari_core.sampling.rank_index import Positions, RankIndex
 from minari_core.sampling.weights import EpisodeWeights
 
@@ -199,6 +202,24 @@ class ShardsOfSteps(ShardNumbers):
         if self._known is None:
             self._known = self._steps.find_shards(self._indices)
         return self._known
+
+
+def bind_returns(
+    options: TransitionOptions | SequenceOptions,
+    rewards: Gatherer,
+    steps: EpisodeSteps | LargeSteps,
+) -> tuple[ReturnsToGo | None, float]:
+    """Return the returns-to-go that options ask for, if any, and the factor of rewards."""
+    if isinstance(steps, LargeSteps):
+        # Options that reach beyond a step are never given these.
+        return None, float(options.reward_scale)
+    episodes = steps.first_steps, steps.lengths
+    scale = options.reward_scale
+    if scale == "return_range":
+        scale = find_reward_scale(rewards, *episodes)
+    if not options.returns_to_go:
+        return None, scale
+    return ReturnsToGo(rewards, *episodes, options.discount), scale
 
 
 def find_following(

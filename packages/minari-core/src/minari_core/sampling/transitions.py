@@ -15,6 +15,7 @@ from minari_core.sampling.gathering.binding import bind_step_infos, find_gathere
 from minari_core.sampling.gathering.gatherers import Gatherer, fill_again
 from minari_core.sampling.gathering.hiding import bare_arrays, hide_rows
 from minari_core.sampling.gathering.info_rows import is_of_current_row, read_step_infos
+from minari_core.sampling.gathering.returns import ReturnsToGo
 from minari_core.sampling.gathering.selection import Selection
 from minari_core.sampling.goals import choose_goal_rows
 from minari_core.sampling.large_steps import LargeSteps, are_large
@@ -23,6 +24,7 @@ from minari_core.sampling.rank_index import Positions
 from minari_core.sampling.steps import (
     EpisodeSteps,
     ShardsOfSteps,
+    bind_returns,
     check_positions,
     draw_positions,
     find_following,
@@ -75,7 +77,8 @@ class TransitionBatch:
     actions: Any = None
     """The actions of the steps."""
     rewards: Any = None
-    """The rewards, float64; with ``n_step``, the discounted sums of up to n of them."""
+    """The rewards, float64; with ``n_step``, the discounted sums of up to n of them. Like
+    `returns_to_go`, they are multiplied by ``reward_scale``."""
     next_observations: Any = None
     """The observations after the steps, or after up to n of them. With ``include_unknown_final``
     and episodes whose final observation is not known, masked arrays (None in lists)."""
@@ -93,6 +96,9 @@ class TransitionBatch:
     `next_observations`, float64 of shape (B,); 0 where the last step terminated its episode."""
     goals: Any = None
     """With ``goals``: observations from the same episodes, after the steps."""
+    returns_to_go: Any = None
+    """If asked for: the discounted sum of the rewards from each step to the end of its episode,
+    float64."""
     origin: BatchOrigin | None = None
     """The origin of the transitions; `episode_ids` and `time_steps` show it."""
 
@@ -190,6 +196,11 @@ class TransitionSampler:
             self._rewards = bound.pop("rewards", None)
             if self._rewards is not None or "next_observations" in bound:
                 self._terminations = find_gatherer(storage, "terminations")
+        self._returns: ReturnsToGo | None = None
+        self._scale = 1.0
+        if options.returns_to_go or options.reward_scale != 1:
+            rewards = find_gatherer(storage, "rewards")
+            self._returns, self._scale = bind_returns(options, rewards, self.steps)
         self._pairs = [
             (name, f"next_{name}", gatherer)
             for name, gatherer in bound.items()
@@ -295,6 +306,12 @@ class TransitionSampler:
         shards = ShardsOfSteps(steps, indices)
         observed = self._stack_rows(indices, rows, next_rows)
         self._read_columns(batch, shards, observed, rows, first, last)
+        if self._scale != 1 and batch.rewards is not None:
+            batch.rewards *= self._scale
+        if self._returns is not None:
+            returns = self._returns.read(indices, first) * self._scale
+            known = batch.returns_to_go
+            batch.returns_to_go = returns if known is None else fill_again(known, returns)
         if self._next_actions:
             following, is_last = find_following(steps, indices, last)
             selection = Selection(following, shards)
@@ -331,6 +348,8 @@ class TransitionSampler:
             out.discounts = None
         if self._goals is None:
             out.goals = None
+        if self._returns is None:
+            out.returns_to_go = None
         if self._is_hiding:
             out.next_observations = bare_arrays(out.next_observations)
             out.goals = bare_arrays(out.goals) if self._hides_goals else out.goals

@@ -15,19 +15,20 @@ from minari_core.sampling.gathering.binding import bind_step_infos, find_gathere
 from minari_core.sampling.gathering.gatherers import Gatherer
 from minari_core.sampling.gathering.hiding import hide_rows
 from minari_core.sampling.gathering.info_rows import is_of_current_row, read_step_infos
+from minari_core.sampling.gathering.returns import ReturnsToGo
 from minari_core.sampling.gathering.selection import Selection
 from minari_core.sampling.options import BATCH_FIELDS, SequenceOptions
 from minari_core.sampling.rank_index import Positions, RankIndex
 from minari_core.sampling.steps import (
     EpisodeSteps,
     ShardsOfSteps,
+    bind_returns,
     check_positions,
     draw_positions,
     find_following,
 )
 from minari_core.sampling.weights import EpisodeWeights
 
-_REWARDS_AT_ONCE = 1 << 14
 _OF_STEPS = ("actions", "rewards", "terminations", "truncations")
 
 
@@ -45,7 +46,7 @@ class SequenceBatch:
     actions: Any = None
     """The actions."""
     rewards: Any = None
-    """The rewards, float64."""
+    """The rewards, float64. Like `returns_to_go`, they are multiplied by ``reward_scale``."""
     next_observations: Any = None
     """The observations after the steps. With ``include_unknown_final`` and episodes whose final
     observation is not known, masked arrays (None in lists)."""
@@ -144,7 +145,12 @@ class SequenceSampler:
             if gatherer.gains_from_pairs and self._gatherers.get(f"next_{name}") is gatherer
         ]
         self._paired = {name for pair in self._pairs for name in pair[:2]}
-        self._rewards = find_gatherer(storage, "rewards") if options.returns_to_go else None
+        self._rewards: Gatherer | None = None
+        self._returns: ReturnsToGo | None = None
+        self._scale = 1.0
+        if options.returns_to_go or options.reward_scale != 1:
+            self._rewards = find_gatherer(storage, "rewards")
+            self._returns, self._scale = bind_returns(options, self._rewards, self.steps)
         self._is_hiding = self.steps.counts is not self.steps.known_lengths
         self.counts = self.steps.counts
         """The number of windows of each episode of the view, shape (episodes,)."""
@@ -242,9 +248,13 @@ class SequenceSampler:
                     batch.next_observations = hide_rows(batch.next_observations, hidden)
                 elif name.startswith("next_observations/"):
                     batch.columns[name] = hide_rows(batch.columns[name], hidden)
-        if self._rewards is not None:
-            last = first + steps.lengths.take(indices) - 1
-            batch.returns_to_go = self._returns_to_go(self._rewards, window, last, padded)
+        if self._scale != 1 and batch.rewards is not None:
+            batch.rewards *= self._scale
+        if self._rewards is not None and self._returns is not None:
+            rewards = self._rewards.take(Selection(window))
+            going_on = self._returns.read(indices, window[:, -1] + 1)
+            batch.returns_to_go = self._sum_to_go(rewards, going_on, padded)
+            batch.returns_to_go *= self._scale
         if padded is not None:
             batch.time_steps[padded] = 0
         return batch
@@ -281,21 +291,22 @@ class SequenceSampler:
             _put(batch, name, value)
             _put(batch, next_name, next_value)
 
-    def _returns_to_go(
+    def _sum_to_go(
         self,
-        gatherer: Gatherer,
-        window: Positions,
-        last: Positions,
+        rewards: npt.NDArray[np.float64],
+        going_on: npt.NDArray[np.float64],
         padded: npt.NDArray[np.bool_] | None,
     ) -> npt.NDArray[np.float64]:
-        """Sum the discounted rewards to the end of the episode (Chen et al., 2021, section 3)."""
+        """Sum discounted rewards backwards through windows (Chen et al., 2021, section 3).
+
+        Args:
+            rewards: Those of the windows.
+            going_on: The sums of what follows each window.
+            padded: Which steps are padding, if any are.
+        """
         discount = self.options.discount
-        rewards: npt.NDArray[np.float64] = gatherer.take(Selection(window))
         if padded is not None:
             rewards[padded] = 0
-        # What follows each window is summed first; then the sums run backwards through it.
-        going_on = np.zeros_like(rewards[:, 0])
-        self._add_following(going_on, gatherer, window[:, -1] + 1, last + 1)
         returns = np.empty_like(rewards)
         for step in range(self.options.length - 1, -1, -1):
             summed = rewards[:, step] + discount * going_on
@@ -307,27 +318,6 @@ class SequenceSampler:
         if padded is not None:
             returns[padded] = 0
         return returns
-
-    def _add_following(
-        self,
-        total: npt.NDArray[np.float64],
-        gatherer: Gatherer,
-        begins: Positions,
-        ends: Positions,
-    ) -> None:
-        """Add the discounted sum of the rewards of each of some runs of steps; some are empty."""
-        discount = self.options.discount
-        counts = np.maximum(ends - begins, 0)
-        # All runs are read together, a block of their steps at a time.
-        block = max(1, _REWARDS_AT_ONCE // len(begins))
-        for start in range(0, int(counts.max()), block):
-            open_runs = np.flatnonzero(counts > start)
-            offsets = np.arange(start, min(start + block, int(counts.max())))
-            wanted = begins[open_runs, None] + offsets
-            inside = offsets < counts[open_runs, None]
-            rewards = gatherer.take(Selection(np.minimum(wanted, ends[open_runs, None] - 1)))
-            rewards[~inside] = 0
-            total[open_runs] += np.einsum("bn...,n->b...", rewards, discount**offsets)
 
 
 def _put(batch: SequenceBatch, name: str, value: Any) -> None:
