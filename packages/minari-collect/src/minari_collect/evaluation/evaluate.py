@@ -98,8 +98,8 @@ def evaluate(
 
     Example:
         >>> evaluation = evaluate(lambda obs: int(obs[2] > 0), "CartPole-v1", 5, seeds=1)
-        >>> evaluation.returns.shape, evaluation.mean_return == evaluation.lengths.mean()
-        ((5,), True)
+        >>> bool((evaluation.returns == evaluation.lengths).all()), len(evaluation.seeds)
+        (True, 5)
     """
     card = DatasetCard(**details)
     if details and dataset_name is None:
