@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from minari_core import SamplingError
 from minari_core.sampling import SequenceOptions, TransitionBatch, TransitionOptions
-from minari_core.sampling.goals import Goals
+from minari_core.sampling.options import Goals
 from tests.core.helpers.recorded import (
     IMAGE,
     VECTOR,
@@ -278,6 +278,72 @@ def test_what_is_sampled_is_the_callers_to_change() -> None:
             sampler = dataset.transition_sampler()
             everything = recorded.view([0, 1])
             expect_transitions(sampler.read(np.arange(14)), recorded, everything)
+
+
+STRATEGIES = ["future", "uniform", "geometric", "final", "current", "random"]
+
+
+@given(
+    recordings(vector_rewards=False),
+    st.data(),
+    st.one_of(
+        st.sampled_from(STRATEGIES),
+        st.dictionaries(st.sampled_from(STRATEGIES), st.sampled_from([0.5, 2]), min_size=1),
+    ),
+    st.booleans(),
+)
+@settings(max_examples=80)
+def test_goals_are_the_observations_that_their_episodes_and_time_steps_say(
+    recorded: Recorded, data: st.DataObject, goals: Any, assembled: bool
+) -> None:
+    chosen, indices = data.draw(views(len(recorded.episodes)))
+    names = [goals] if isinstance(goals, str) else list(goals)
+    with stored(recorded, on_disk=False, assembled=assembled) as dataset:
+        batch = dataset[chosen].sample_transitions(
+            20, goals=goals, goal_discount=0.7, include_unknown_final=True
+        )
+        places = (
+            batch.episode_ids,
+            batch.time_steps,
+            batch.goal_episode_ids,
+            batch.goal_time_steps,
+        )
+        for place, (index, step, goal_index, goal_step) in enumerate(
+            zip(*(numbers.tolist() for numbers in places if numbers is not None), strict=True)
+        ):
+            episode, other = recorded.episodes[index], recorded.episodes[goal_index]
+            _, stop = episode.part_of(step)
+            allowed = {
+                "current": (goal_index, goal_step) == (index, step),
+                "random": goal_index in indices and 1 <= goal_step <= len(other),
+                "final": goal_index == index and goal_step == max(stop, step + 1),
+            }
+            later = goal_index == index and step < goal_step <= max(stop, step + 1)
+            assert any(allowed.get(name, later) for name in names)
+            if goal_step > other.known_steps:
+                expect_unknown(batch.goals, (place,), "goals")
+            else:
+                expect_row(batch.goals, (place,), other.observations[goal_step], "goals")
+
+
+def test_strategies_of_goals_are_drawn_by_their_weights() -> None:
+    recorded = record(VECTOR, VECTOR, [1, 6, 3], 0)
+    drawn = 20_000
+    with stored(recorded, on_disk=False) as dataset:
+        dataset.set_seed(4)
+        assert dataset.sample_transitions(5).goal_time_steps is None
+        batch = dataset.sample_transitions(drawn, goals={"current": 1, "random": 0, "future": 3})
+        share = np.mean(batch.goal_time_steps == batch.time_steps)
+        assert abs(share - 0.25) <= 5 * np.sqrt(0.25 * 0.75 / drawn)
+        batch = dataset.sample_transitions(drawn, goals="random")
+        found = np.zeros((3, 7))
+        assert batch.goal_episode_ids is not None
+        assert batch.goal_time_steps is not None
+        np.add.at(found, (batch.goal_episode_ids, batch.goal_time_steps), 1 / drawn)
+        wanted = np.zeros((3, 7))
+        for index, length in enumerate((1, 6, 3)):
+            wanted[index, 1 : length + 1] = 0.1
+        assert np.all(np.abs(found - wanted) <= 5 * np.sqrt(wanted * 0.9 / drawn))
 
 
 @given(

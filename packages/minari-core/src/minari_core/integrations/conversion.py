@@ -12,7 +12,7 @@ from minari_core.sampling.transitions import TransitionBatch
 from minari_core.sampling.windows import SequenceBatch
 
 # A batch of transitions looks these up instead of holding them.
-_LOOKED_UP = ("episode_ids", "time_steps")
+_LOOKED_UP = ("episode_ids", "time_steps", "goal_episode_ids", "goal_time_steps")
 
 
 def convert_batch(value: Any, convert: Callable[[Any], Any]) -> Any:
@@ -28,7 +28,7 @@ def convert_batch(value: Any, convert: Callable[[Any], Any]) -> Any:
     """
     if isinstance(value, TransitionBatch | SequenceBatch):
         names = [item.name for item in fields(value) if item.name != "origin"]
-        values = {name: getattr(value, name) for name in dict.fromkeys([*names, *_LOOKED_UP])}
+        values = {name: getattr(value, name, None) for name in dict.fromkeys([*names, *_LOOKED_UP])}
         given = {name: item for name, item in values.items() if not _is_nothing(item)}
         return {name: convert_batch(item, convert) for name, item in given.items()}
     if isinstance(value, np.ma.MaskedArray):

@@ -108,8 +108,8 @@ class TransitionDataset(Dataset[Any]):
 
         Args:
             dataset: The dataset or view.
-            **options: ``columns``, ``n_step``, ``discount`` and ``stack``, as for
-                `MinariDataset.batches`.
+            **options: ``columns``, ``n_step``, ``discount``, ``stack``, ``returns_to_go`` and
+                ``reward_scale``, as for `MinariDataset.batches`.
 
         Raises:
             SamplingError: A number is out of its range, or a column does not exist.
@@ -168,7 +168,7 @@ class BatchDataset(IterableDataset[Any]):
             rank: The rank of this process; that of `torch.distributed` if it is initialised.
             world_size: The number of processes; likewise.
             **options: ``shuffle, drop_last, weights, length, padding, columns, n_step, discount,
-                stack`` and ``returns_to_go``, as for `MinariDataset.batches`.
+                stack, returns_to_go`` and ``reward_scale``, as for `MinariDataset.batches`.
 
         Raises:
             SamplingError: As for `MinariDataset.batches`, or there is an option ``epochs``.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy.typing as npt
@@ -28,9 +28,8 @@ if TYPE_CHECKING:
         TransitionOptions,
         TransitionSampler,
     )
-    from minari_core.sampling.goals import Goals
     from minari_core.sampling.large_steps import LargeSteps
-    from minari_core.sampling.options import Padding, RewardScale
+    from minari_core.sampling.options import GoalMixture, Goals, Padding, RewardScale
     from minari_core.sampling.steps import EpisodeSteps
     from minari_core.sampling.weights import EpisodeWeights
 
@@ -68,7 +67,7 @@ class TrainingMethods:
         n_step: int = 1,
         discount: float = 0.99,
         stack: int = 0,
-        goals: Goals | None = None,
+        goals: Goals | Mapping[Goals, float] | None = None,
         goal_discount: float = 0.99,
         goal_column: str = "observations",
         include_unknown_final: bool = False,
@@ -98,7 +97,9 @@ class TrainingMethods:
             goals: Also return goals for hindsight experience replay (HER, Andrychowicz et al.,
                 2017): observations from after the step in the same episode. ``"future"`` (or
                 ``"uniform"``, the same) gives each of them the same chance, ``"geometric"``
-                prefers near ones, and ``"final"`` takes the last.
+                prefers near ones, and ``"final"`` takes the last. ``"current"`` takes the one
+                before the step, ``"random"`` one after any step of the dataset or view. A dict
+                of strategies and weights draws one of them for each transition.
             goal_discount: With geometric goals, the chance of going one step further.
             goal_column: The column of goals, such as ``observations/achieved_goal``.
             include_unknown_final: Also sample the last steps of episodes whose final observation
@@ -119,12 +120,19 @@ class TrainingMethods:
         names = _normalize_columns(columns)
         kinds = (type(n_step), type(stack))  # 1.0 equals 1, and is refused
         unknown = bool(include_unknown_final)
+        strategy: Goals | GoalMixture | None
+        if goals is None or isinstance(goals, str):
+            strategy = goals
+        else:
+            from minari_core.sampling.options import normalize_goals
+
+            strategy = normalize_goals(goals)
         key: Hashable = (
             names,
             n_step,
             discount,
             stack,
-            goals,
+            strategy,
             goal_discount,
             goal_column,
             unknown,
@@ -139,7 +147,7 @@ class TrainingMethods:
                 n_step=n_step,
                 discount=discount,
                 stack=stack,
-                goals=goals,
+                goals=strategy,
                 goal_discount=goal_discount,
                 goal_column=goal_column,
                 include_unknown_final=unknown,

@@ -1,31 +1,74 @@
-"""Goals for hindsight experience replay (HER), from the future of a transition's own episode.
+"""Goals for hindsight experience replay (HER): observations to relabel transitions with.
 
 Relabelling a transition with a goal that was reached later in its episode is the strategy "future"
-of Andrychowicz et al. (2017, "Hindsight experience replay", section 4.5).
+of Andrychowicz et al. (2017, "Hindsight experience replay", section 4.5); "final" and "random" are
+from there, too.
 """
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import cast
 
 import numpy as np
 
 from minari_core.errors import SamplingError
+from minari_core.sampling.large_steps import LargeSteps
+from minari_core.sampling.options import GoalMixture, Goals
 from minari_core.sampling.rank_index import Positions
+from minari_core.sampling.steps import EpisodeSteps
 
-Goals: TypeAlias = Literal["future", "uniform", "geometric", "final"]
 
+def choose_goals(
+    goals: Goals | GoalMixture,
+    discount: float,
+    steps: EpisodeSteps | LargeSteps,
+    indices: Positions,
+    first: Positions,
+    generator: np.random.Generator | None,
+) -> tuple[Positions, Positions]:
+    """Choose a goal for each transition: the episode that it is from, and its row.
 
-def check_goals(goals: object) -> None:
-    """Validate the strategy that goals are chosen by.
+    Args:
+        goals: ``"current"`` takes the observation before the step, and ``"random"`` that after
+            any step of the view, each with the same chance; see `choose_goal_rows` for the others.
+            Of several, each transition draws one by their weights.
+        discount: See `choose_goal_rows`.
+        steps: The steps of the view.
+        indices: The index in the view of each transition's episode, shape (B,).
+        first: The step of each transition, counted through the storage, shape (B,).
+        generator: Where randomness comes from.
+
+    Returns:
+        The index in the view of each goal's episode, and its row; the indices that were given
+        where all goals are from the episodes of their transitions.
 
     Raises:
-        SamplingError: It is none.
+        SamplingError: The goals are random, and there is no generator.
     """
-    if goals not in (None, "future", "uniform", "geometric", "final"):
-        raise SamplingError(
-            f"goals is {goals!r}; give 'future' (or 'uniform', the same), 'geometric' or 'final'"
+    rows = steps.rows(indices, first)
+    if goals == "current":
+        return indices, rows
+    if generator is None and goals != "final":
+        kind = goals if isinstance(goals, str) else "mixed"
+        raise SamplingError(f"{kind} goals are random, but no generator is given")
+    if goals == "random":
+        drawn = cast("np.random.Generator", generator).integers(0, steps.total, len(rows))
+        found, led_there = steps.locate(drawn)
+        return found, steps.rows(found, led_there) + 1
+    if isinstance(goals, str):
+        # After a step that led to nobody knows what, the goal is not known either.
+        ahead = steps.first_steps.take(indices) + steps.known_lengths.take(indices) - first
+        return indices, choose_goal_rows(goals, discount, rows, np.maximum(ahead, 1), generator)
+    borders = np.cumsum([weight for _, weight in goals])
+    share = cast("np.random.Generator", generator).random(len(rows)) * borders[-1]
+    chosen = np.searchsorted(borders[:-1], share, side="right")
+    goal_indices = indices.copy()
+    for number, (name, _) in enumerate(goals):
+        at = np.flatnonzero(chosen == number)
+        goal_indices[at], rows[at] = choose_goals(
+            name, discount, steps, indices[at], first[at], generator
         )
+    return goal_indices, rows
 
 
 def choose_goal_rows(

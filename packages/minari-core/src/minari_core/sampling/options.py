@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from math import isfinite
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast, get_args
 
 from minari_core.arguments import check_fraction, check_whole_number
 from minari_core.errors import SamplingError
-from minari_core.sampling.goals import Goals, check_goals
 
 Padding: TypeAlias = Literal["after", "before"]
+Goals: TypeAlias = Literal["future", "uniform", "geometric", "final", "current", "random"]
+GoalMixture: TypeAlias = tuple[tuple[Goals, float], ...]
+"""Strategies and their weights."""
 RewardScale: TypeAlias = float | Literal["return_range"]
 
 BATCH_FIELDS = (
@@ -41,8 +43,9 @@ class TransitionOptions:
     """The discount of n-step returns and of returns-to-go."""
     stack: int = 0
     """The number of frames to stack; 0 for no axis of frames."""
-    goals: Goals | None = None
-    """The strategy to choose goals by; ``"future"`` becomes its older name ``"uniform"``."""
+    goals: Goals | GoalMixture | None = None
+    """The strategy to choose goals by, or several with their weights; ``"future"`` becomes its
+    older name ``"uniform"``."""
     goal_discount: float = 0.99
     """With geometric goals, the chance of going one step further."""
     goal_column: str = "observations"
@@ -68,9 +71,7 @@ class TransitionOptions:
             object.__setattr__(self, name, check_fraction(name, getattr(self, name)))
         if self.goal_discount == 1:
             raise SamplingError("goal_discount is 1, not below 1; give goals='future'")
-        check_goals(self.goals)
-        if self.goals == "future":
-            object.__setattr__(self, "goals", "uniform")
+        object.__setattr__(self, "goals", normalize_goals(self.goals))
 
     def __repr__(self) -> str:
         """Every option; of those that came later only what is not the default."""
@@ -131,6 +132,38 @@ class SequenceOptions:
     def layout(self) -> Mapping[str, bool]:
         """The arguments of `EpisodeSteps`."""
         return {"include_unknown_final": self.include_unknown_final, "cut_at_ends": True}
+
+
+def normalize_goals(goals: object) -> Goals | GoalMixture | None:
+    """Return the strategy that goals are chosen by, or several with weights, as options keep them.
+
+    Raises:
+        SamplingError: It is none.
+    """
+    if goals is None or isinstance(goals, str):
+        return None if goals is None else _check_name(goals)
+    given = goals.items() if isinstance(goals, Mapping) else goals
+    try:
+        pairs = [(name, float(weight)) for name, weight in given]  # type: ignore[attr-defined]  # anything may come from a caller
+    except (TypeError, ValueError):
+        pairs = []
+    weights = [weight for _, weight in pairs]
+    if not isfinite(sum(weights)) or min(weights, default=0) < 0 or sum(weights) == 0:
+        raise SamplingError(
+            f"goals is {goals!r}; give a strategy, or a dict of strategies and weights that "
+            "are finite, not negative, and not all 0"
+        )
+    return tuple((_check_name(name), weight) for name, weight in pairs)
+
+
+def _check_name(name: object) -> Goals:
+    """Return a strategy by its name; ``"future"`` becomes its older name."""
+    if not isinstance(name, str) or name not in get_args(Goals):
+        raise SamplingError(
+            f"goals is {name!r}; give 'future' (or 'uniform', the same), 'geometric', 'final', "
+            "'current' or 'random'"
+        )
+    return cast("Goals", "uniform" if name == "future" else name)
 
 
 def _check_reward_scale(value: object) -> RewardScale:

@@ -17,7 +17,7 @@ from minari_core.sampling.gathering.hiding import bare_arrays, hide_rows
 from minari_core.sampling.gathering.info_rows import is_of_current_row, read_step_infos
 from minari_core.sampling.gathering.returns import ReturnsToGo
 from minari_core.sampling.gathering.selection import Selection
-from minari_core.sampling.goals import choose_goal_rows
+from minari_core.sampling.goals import choose_goals
 from minari_core.sampling.large_steps import LargeSteps, are_large
 from minari_core.sampling.options import BATCH_FIELDS, TransitionOptions
 from minari_core.sampling.rank_index import Positions
@@ -62,6 +62,10 @@ class BatchOrigin:
     """The index of each transition's episode in the view."""
     first: Positions
     """The step of each transition, counted through the storage."""
+    goal_indices: Positions | None = None
+    """The index of each goal's episode in the view."""
+    goal_rows: Positions | None = None
+    """The row of each goal."""
 
 
 @dataclass(slots=True, repr=False)
@@ -95,7 +99,8 @@ class TransitionBatch:
     """With ``n_step`` above 1, beside rewards or next observations: the discount of the value of
     `next_observations`, float64 of shape (B,); 0 where the last step terminated its episode."""
     goals: Any = None
-    """With ``goals``: observations from the same episodes, after the steps."""
+    """With ``goals``: observations that were reached; `goal_episode_ids` and `goal_time_steps`
+    show where."""
     returns_to_go: Any = None
     """If asked for: the discounted sum of the rewards from each step to the end of its episode,
     float64."""
@@ -113,6 +118,26 @@ class TransitionBatch:
         """The number of each step in its episode, int64 of shape (B,)."""
         origin = self._get_origin()
         return origin.first - origin.steps.episode_starts.take(origin.indices)
+
+    @property
+    def goal_episode_ids(self) -> Positions | None:
+        """The stored index of the episode of each goal, int64 of shape (B,); None without goals."""
+        origin = self._get_origin()
+        return (
+            None if origin.goal_indices is None else origin.steps.episodes.take(origin.goal_indices)
+        )
+
+    @property
+    def goal_time_steps(self) -> Positions | None:
+        """The number of each goal's row in its episode, int64 of shape (B,); None without goals.
+
+        The observation before step t is row t, so the last of an episode of T steps is row T.
+        """
+        origin = self._get_origin()
+        if origin.goal_rows is None or origin.goal_indices is None:
+            return None
+        starts = origin.steps.episode_starts.take(origin.goal_indices)
+        return origin.goal_rows - origin.steps.rows(origin.goal_indices, starts)
 
     def __repr__(self) -> str:
         """Shapes and dtypes instead of values."""
@@ -321,16 +346,16 @@ class TransitionSampler:
         if self._is_hiding:
             self._hide_unknown(batch, indices, observed[1])
         if self._goals is not None and self.options.goals is not None:
-            ahead = steps.first_steps.take(indices) + steps.known_lengths.take(indices) - first
-            if self._is_hiding:
-                # After a step that led to nobody knows what, the goal is not known either.
-                ahead = np.maximum(ahead, 1)
             goals, discount = self.options.goals, self.options.goal_discount
-            goal_rows = choose_goal_rows(goals, discount, rows, ahead, generator)
-            batch.goals = self._goals.take(Selection(goal_rows, shards), batch.goals)
+            chosen = choose_goals(goals, discount, steps, indices, first, generator)
+            if chosen[0] is not indices:
+                shards = ShardsOfSteps(steps, chosen[0])
+            batch.goals = self._goals.take(Selection(chosen[1], shards), batch.goals)
             if self._is_hiding and self._hides_goals:
-                batch.goals = hide_rows(batch.goals, goal_rows > steps.last_known_rows(indices))
-        batch.origin = BatchOrigin(steps, indices, first)
+                batch.goals = hide_rows(batch.goals, chosen[1] > steps.last_known_rows(chosen[0]))
+            batch.origin = BatchOrigin(steps, indices, first, *chosen)
+        else:
+            batch.origin = BatchOrigin(steps, indices, first)
         return batch
 
     def _clear(self, out: TransitionBatch) -> TransitionBatch:
