@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -330,10 +331,11 @@ def test_what_is_added_meanwhile_does_not_disturb_an_upload(
     [(DATA_SENT, 1), (r"GET .*/o\?", 3)],
     ids=["while files go", "before they are compared"],
 )
-def test_an_upload_of_a_dataset_that_is_compacted_meanwhile_says_so_and_can_be_repeated(
+def test_an_upload_of_a_dataset_that_is_compacted_meanwhile_sends_what_it_was(
     bucket: Bucket, proxy: FaultProxy, where: str, times: int
 ) -> None:
     dataset = make_shards("x-v0", shards=24, steps=20)
+    before = files_of("x-v0")
     seen = 0
 
     def compact(answer: Answer) -> Answer:
@@ -344,6 +346,27 @@ def test_an_upload_of_a_dataset_that_is_compacted_meanwhile_says_so_and_can_be_r
         return answer
 
     proxy.faults = [Fault(where, compact)]
+    upload_dataset("x-v0", remote_path=bucket.url)
+
+    assert seen >= times
+    assert files_of("x-v0") != before
+    assert remote_files(bucket, "x-v0") == before
+
+
+def test_an_upload_where_files_have_one_name_says_that_the_dataset_was_rewritten(
+    bucket: Bucket, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*names: object) -> None:
+        raise PermissionError(errno.EPERM, "this file system has no hard links")
+
+    dataset = make_shards("x-v0", shards=24, steps=20)
+    monkeypatch.setattr(os, "link", refuse)
+
+    def compact(answer: Answer) -> Answer:
+        dataset.compact()
+        return answer
+
+    proxy.faults = [Fault(DATA_SENT, compact, times=1)]
     with pytest.raises(minari.DatasetChangedError, match="was rewritten while it was uploaded"):
         upload_dataset("x-v0", remote_path=bucket.url)
     assert "x-v0/data/metadata.json" not in bucket.names()
@@ -353,6 +376,36 @@ def test_an_upload_of_a_dataset_that_is_compacted_meanwhile_says_so_and_can_be_r
     minari.delete_dataset("x-v0")
     minari.download_dataset("x-v0", remote_path=bucket.url)
     assert len(minari.load_dataset("x-v0")) == 24
+
+
+def test_uploads_send_whole_datasets_while_a_process_adds_to_them(tmp_path: Path) -> None:
+    make_shards("x-v0", shards=2, steps=20)
+    before = set(files_of("x-v0"))
+    program = (
+        "import minari\n"
+        "dataset = minari.load_dataset('x-v0')\n"
+        "episode = dataset[0]\n"
+        "while True: dataset.update_dataset_from_buffer([episode])\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program]) as adding:
+        try:
+            # Eight small shards become one, whose files are removed then.
+            while before & set(files_of("x-v0")) != {"metadata.json"}:
+                assert adding.poll() is None
+                time.sleep(0.01)
+            for number in range(8):
+                upload_dataset("x-v0", remote_path=(tmp_path / f"remote{number}").as_uri())
+            assert adding.poll() is None
+        finally:
+            adding.kill()
+    lengths = []
+    for number in range(8):
+        minari.delete_dataset("x-v0")
+        minari.download_dataset("x-v0", remote_path=(tmp_path / f"remote{number}").as_uri())
+        assert minari.verify_dataset("x-v0").ok
+        lengths.append(len(minari.load_dataset("x-v0")))
+    assert lengths == sorted(lengths)
+    assert lengths[0] >= 8
 
 
 def test_an_upload_names_the_files_of_the_manifest_that_it_publishes(

@@ -20,6 +20,9 @@ from minari_core.storage.copied_metadata import metadata_for_copy
 UPLOAD_PREFIX = "upload-"
 """How the names of the folders of converted data begin."""
 
+LINKS_PREFIX = f"{UPLOAD_PREFIX}links-"
+"""How the names of the folders begin in which shards have second names while they are sent."""
+
 _CHECK_SECONDS = 60.0
 _logger = logging.getLogger(__name__)
 

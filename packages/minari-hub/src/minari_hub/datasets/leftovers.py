@@ -9,7 +9,7 @@ from minari_core.formats.columnar.manifest import get_data_format, read_metadata
 from minari_core.local.leftovers.leftover import StagedKind, Worth
 from minari_core.local.leftovers.listing import LeftoverFinder
 from minari_core.local.locations import DATA_FOLDER
-from minari_hub.datasets.converting import UPLOAD_PREFIX
+from minari_hub.datasets.converting import LINKS_PREFIX, UPLOAD_PREFIX
 from minari_hub.datasets.staging import DOWNLOAD_PREFIX, StagingArea
 
 
@@ -37,6 +37,7 @@ def _describe_upload(folder: Path) -> Worth:
 
 KINDS = (
     StagedKind("download", DOWNLOAD_PREFIX, _describe_download),
+    StagedKind("upload", LINKS_PREFIX, lambda folder: Worth()),
     StagedKind("upload", UPLOAD_PREFIX, _describe_upload),
 )
 """What this package leaves in the staging area."""

@@ -6,8 +6,8 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 
@@ -33,10 +33,11 @@ from minari_core.formats.verification.episode_files import check_episode_files
 from minari_core.local.dataset_id import choose_id, is_url, parse_dataset_id
 from minari_core.local.finding import build_not_found_error
 from minari_core.local.locations import DATA_FOLDER, dataset_folder
+from minari_core.local.staging import hold_staging_folder
 from minari_hub.cards.card import Card
 from minari_hub.cards.describing import describe_dataset
 from minari_hub.cards.picture import check_picture
-from minari_hub.datasets.converting import convert_for_upload
+from minari_hub.datasets.converting import LINKS_PREFIX, convert_for_upload
 from minari_hub.datasets.origins import record_origin
 from minari_hub.datasets.progress import explain_interrupt, show_transfer
 from minari_hub.datasets.remote_dataset import LARGEST_MANIFEST, RemoteDataset, locate
@@ -66,7 +67,7 @@ def upload_dataset(
     Nothing that is on the remote is ever replaced. The manifest goes last, after all other
     files were checked to have arrived, so that nobody sees half a dataset. When the process is
     killed, the next call sends only what is missing. What is added to the dataset meanwhile is
-    not sent.
+    not sent, and whoever joins its shards meanwhile, as each checkpoint may, disturbs nothing.
 
     Args:
         dataset_name: Its id, or the full URL that it shall have, such as
@@ -87,8 +88,8 @@ def upload_dataset(
         DatasetExistsError: The remote has a dataset of this id, or a file with other content
             where one of this dataset's goes.
         DatasetDamagedError: A local file is not what the manifest says.
-        DatasetChangedError: The dataset was rewritten meanwhile, as by `compact()`, or by a
-            checkpoint that joined small shards; upload it again.
+        DatasetChangedError: The dataset was rewritten meanwhile, and its format, or a file system
+            without hard links, keeps nothing of what it was; upload it again.
         FormatError: The format is unknown here, so that nobody can say which files belong to it.
         RemoteError: The remote cannot be reached, refuses, or does not have what was sent.
     """
@@ -125,22 +126,16 @@ def _find_data(dataset_id: str) -> Path:
 def _upload(dataset: RemoteDataset, folder: Path, progress: bool, picture: Path | None) -> None:
     if has_staged_files(read_metadata(folder)):
         open_storage(folder).save()
-    # What is sent is what this manifest says, whatever becomes of the dataset meanwhile.
-    text, manifest = _read_manifest(folder)
-    with _explain_change(folder, text):
-        _send_all(dataset, folder, text, manifest, progress, picture)
+    with _hold_data(folder) as held, _explain_change(folder, held.text):
+        _send_all(dataset, folder, held, progress, picture)
 
 
 def _send_all(
-    dataset: RemoteDataset,
-    folder: Path,
-    text: bytes,
-    manifest: Manifest,
-    progress: bool,
-    picture: Path | None,
+    dataset: RemoteDataset, folder: Path, held: _HeldData, progress: bool, picture: Path | None
 ) -> None:
+    text = held.text
     summary = Summary.from_manifest(text, str(folder / MANIFEST_NAME), len(text))
-    uploads = _plan_uploads(dataset, folder, manifest)
+    uploads = _plan_uploads(dataset, folder, held)
     there = _list_objects(dataset)
     _check_is_new(dataset, there)
     missing = _select_missing(dataset, uploads, there)
@@ -159,7 +154,7 @@ def _send_all(
         text,
         summary,
         lambda: describe_dataset(
-            dataset.dataset_id, dataset.url, folder, summary.metadata, picture
+            dataset.dataset_id, dataset.url, held.folder, summary.metadata, picture
         ),
     )
     _logger.info("uploaded %s: %d files, %d bytes", dataset.label, len(uploads), total)
@@ -183,6 +178,53 @@ def _select_missing(
                 raise _build_conflict_error(dataset, upload)
             missing[upload.name] = replace(upload, replaces_beginning=True)
     return missing
+
+
+@dataclass(frozen=True, slots=True)
+class _HeldData:
+    """What is sent, whatever becomes of the dataset meanwhile."""
+
+    text: bytes
+    """The manifest."""
+    manifest: Manifest
+    """What it says."""
+    folder: Path
+    """The folder that the files are in."""
+
+
+@contextmanager
+def _hold_data(folder: Path) -> Iterator[_HeldData]:
+    """Hold what a dataset is now, for as long as it is sent.
+
+    Shards never change, but whoever joins them, or rewrites the dataset, removes their files. So
+    they have second names in a folder of their own until the block ends, where the file system
+    lets them.
+    """
+    with hold_staging_folder(LINKS_PREFIX) as staged:
+        held = staged / DATA_FOLDER
+        text, manifest = _read_manifest(folder)
+        while not (is_held := _link_shards(folder, manifest, held)):
+            if _has_manifest(folder, text):
+                break
+            text, manifest = _read_manifest(folder)
+        if is_held:
+            (held / MANIFEST_NAME).write_bytes(text)
+        yield _HeldData(text, manifest, held if is_held else folder)
+
+
+def _link_shards(folder: Path, manifest: Manifest, held: Path) -> bool:
+    """Give the shards of a dataset second names; whether all have one."""
+    if manifest.metadata.get("data_format") != ColumnarStorage.data_format:
+        return False
+    try:
+        held.mkdir(parents=True, exist_ok=True)
+        # The last ones are joined first.
+        for file in dict.fromkeys(shard.file for shard in reversed(manifest.snapshot.shards)):
+            with suppress(FileExistsError):
+                os.link(folder / file, held / file)
+    except OSError:
+        return False
+    return True
 
 
 def _read_manifest(folder: Path) -> tuple[bytes, Manifest]:
@@ -285,12 +327,13 @@ def _is_whole_manifest(dataset: RemoteDataset, found: RemoteObject) -> bool:
     return True
 
 
-def _plan_uploads(dataset: RemoteDataset, folder: Path, manifest: Manifest) -> Sequence[Upload]:
+def _plan_uploads(dataset: RemoteDataset, folder: Path, held: _HeldData) -> Sequence[Upload]:
     """List the files to upload before the manifest, one that only this dataset has first."""
+    manifest = held.manifest
     if manifest.metadata.get("data_format") == ColumnarStorage.data_format:
         shards = {shard.file: shard for shard in manifest.snapshot.shards}
         for shard in shards.values():
-            check_shard(folder, shard, str(folder))
+            check_shard(held.folder, shard, str(folder))
         names = list(shards)
     else:
         check_format(get_data_format(manifest.metadata))
@@ -298,7 +341,7 @@ def _plan_uploads(dataset: RemoteDataset, folder: Path, manifest: Manifest) -> S
         check_episode_files(folder, manifest.metadata, str(folder))
     uploads: list[Upload] = []
     for name in check_names(names):
-        path = folder / name
+        path = held.folder / name
         uploads.append(Upload(path, dataset.prefix + name, path.stat().st_size))
     return uploads
 
@@ -323,7 +366,7 @@ def _is_beginning(dataset: RemoteDataset, upload: Upload, found: RemoteObject) -
 
 def _build_conflict_error(dataset: RemoteDataset, upload: Upload) -> DatasetExistsError:
     return DatasetExistsError(
-        f"{upload.name!r} exists on {dataset.remote.url} with another content than {upload.path}, "
+        f"{upload.name!r} exists on {dataset.remote.url} with another content than the local one, "
         "though no manifest names it there; it may be what another upload left: remove it, or "
         "publish under the next version"
     )
