@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +29,8 @@ from minari_core.errors import (
 )
 from minari_core.files import LOCK_NAME
 from minari_core.formats.columnar.manifest import STATISTICS_NAME, compute_snapshot_checksum
+from minari_core.formats.shards.file_check import compute_checksum
+from minari_core.formats.verification import columnar
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None:minari_core.MinariWarning")
 
@@ -270,6 +274,84 @@ def test_a_missing_shard_is_told_and_the_rest_is_checked_too(stored: Stored) -> 
         stored.shard(2).name,
     ]
     assert report.problems[0].message == "it is missing"
+
+
+@pytest.mark.parametrize("where", ["before", "while files are read", "after"])
+def test_a_dataset_whose_shards_are_joined_meanwhile_is_verified_as_it_was(
+    stored: Stored, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    other = load_dataset(DATASET_ID)
+    shards = len(other.storage.snapshot.shards)
+    asked = 0
+
+    def join(function: Callable[..., Any], call: int) -> Callable[..., Any]:
+        def act(*arguments: Any) -> Any:
+            nonlocal asked
+            asked += 1
+            if asked == call:
+                other.compact()
+            return function(*arguments)
+
+        return act
+
+    name, call = {
+        "before": ("check_plain", 1),
+        "while files are read": ("compute_checksum", 2),
+        "after": ("find_structure_problems", 1),
+    }[where]
+    monkeypatch.setattr(columnar, name, join(getattr(columnar, name), call))
+    report = verify()
+
+    assert asked >= call
+    assert told(report) == []
+    assert report.remarks == ()
+    assert report.total_episodes == 9
+    # What was joined before anything was looked at is looked at as it is now.
+    assert report.files == (1 if where == "before" else shards)
+
+
+def test_a_damaged_shard_is_told_although_its_file_is_removed_meanwhile(
+    stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shard = stored.shard(1)
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+
+    def remove(file: Any) -> tuple[int, int]:
+        shard.unlink(missing_ok=True)
+        return compute_checksum(file)
+
+    monkeypatch.setattr("minari_core.formats.verification.columnar.compute_checksum", remove)
+    report = verify()
+
+    assert not shard.exists()
+    assert {problem.file for problem in report.problems} == {shard.name}
+    assert "its CRC-32 is" in report.problems[0].message
+
+
+def test_a_dataset_that_a_process_adds_to_is_sound_whenever_it_is_looked_at(
+    stored: Stored,
+) -> None:
+    first = stored.shard(0)
+    program = (
+        "import minari_core\n"
+        f"dataset = minari_core.load_dataset({DATASET_ID!r})\n"
+        "episode = dataset[0]\n"
+        "while True: dataset.update_dataset_from_buffer([episode])\n"
+    )
+    episodes: list[int] = []
+    with subprocess.Popen([sys.executable, "-c", program]) as adding:
+        try:
+            # Eight small shards become one, whose files are removed then.
+            while first.exists() or len(episodes) < 10:
+                report = verify()
+                assert told(report) == []
+                assert adding.poll() is None
+                episodes.append(report.total_episodes)
+        finally:
+            adding.kill()
+    assert episodes == sorted(episodes)
 
 
 def test_swapped_shards_are_told_apart(stored: Stored) -> None:

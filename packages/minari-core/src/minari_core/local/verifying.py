@@ -29,7 +29,8 @@ def verify_dataset(
     the checksums that this project writes beside them. Where the type of a space is unknown,
     episodes are compared with their checksums alone.
 
-    Damage is reported and never raised.
+    Damage is reported and never raised. A columnar dataset is looked at as it was when this began,
+    while others add to it, or join its shards.
 
     Args:
         dataset_name: The dataset's id.
@@ -40,7 +41,7 @@ def verify_dataset(
         DatasetIdError: The id is malformed.
         DatasetNotFoundError: There is no such dataset.
         DatasetBusyError: Another program holds one of its HDF5 files open for writing.
-        DatasetChangedError: Another process rewrote the dataset meanwhile; verify it again.
+        DatasetChangedError: Others rewrote the dataset again and again meanwhile.
         FormatError: The dataset is of a format, or a version of it, that is unknown here.
 
     Example:

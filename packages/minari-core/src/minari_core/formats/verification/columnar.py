@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +16,7 @@ import numpy.typing as npt
 from minari_core.columns import AXES, Schema, StoredArray
 from minari_core.columns.base import NamedArray
 from minari_core.episodes.fit import check_schema_fits
-from minari_core.errors import DatasetChangedError, DatasetDamagedError
+from minari_core.errors import DatasetChangedError, DatasetDamagedError, MinariError
 from minari_core.files import LOCK_FILES, MAIN_FILE, MANIFEST_NAME, check_plain
 from minari_core.formats.columnar.early_ends import FLAGS, find_early_ends
 from minari_core.formats.columnar.manifest import STATISTICS_NAME, Manifest, Snapshot, read_manifest
@@ -24,7 +28,7 @@ from minari_core.formats.shards.reader import ShardReader, view_array
 from minari_core.formats.shards.trailer import read_episode_starts
 from minari_core.formats.verification.contents import ContentRemarks
 from minari_core.formats.verification.hdf5_structure import find_structure_problems
-from minari_core.formats.verification.report import Findings, VerificationProblem
+from minari_core.formats.verification.report import Findings, VerificationProblem, raise_if_busy
 from minari_core.messages import Progress
 
 _SHARD_FILES = "shard-*.h5"
@@ -37,11 +41,18 @@ def check_columnar_dataset(
     folder: Path, manifest: Manifest, progress: Progress, findings: Findings
 ) -> None:
     """Check the shards of a columnar dataset; see `Check`."""
-    _ShardsCheck(folder, manifest.snapshot, progress, findings).run()
-    known = {*_OWN_FILES, *(shard.file for shard in manifest.snapshot.shards)}
-    for path in sorted(folder.iterdir()):
+    snapshot = manifest.snapshot
+    files = _map_files(folder, snapshot)
+    _ShardsCheck(folder, snapshot, files, progress, findings).run()
+    paths = sorted(folder.iterdir())
+    known = {*_OWN_FILES, *(shard.file for shard in snapshot.shards)}
+    with suppress(MinariError):  # others may have added to it since
+        known.update(shard.file for shard in read_manifest(folder).snapshot.shards)
+    for path in paths:
         if path.name in known or path.name.startswith(_TEMPORARY_FILES):
             continue
+        if not os.path.lexists(path):
+            continue  # joined with others meanwhile
         kind = "was left by a process that died, or is being added just now"
         if not path.match(_SHARD_FILES):
             kind = "is no part of the dataset"
@@ -49,14 +60,58 @@ def check_columnar_dataset(
         findings.remarks.append(VerificationProblem(path.name, message))
 
 
+def _map_files(folder: Path, snapshot: Snapshot) -> dict[str, memoryview]:
+    """Map the file of every shard, unless that fails.
+
+    What is mapped is there until the end, although others may join shards and remove their files.
+
+    Raises:
+        DatasetChangedError: They have done so before all were mapped.
+        DatasetBusyError: The process has as many open files or maps as it may have.
+    """
+    files: dict[str, memoryview] = {}
+    # The last ones are joined first.
+    for entry in reversed(snapshot.shards):
+        if entry.file in files:
+            continue
+        path = folder / entry.file
+        try:
+            check_plain(path)
+            with open(path, "rb") as file:
+                files[entry.file] = map_file(file)
+        except FileNotFoundError as error:
+            if _is_replaced(folder, entry):
+                raise DatasetChangedError(
+                    f"{folder} was rewritten while it was verified; verify it again"
+                ) from error
+        except (OSError, ValueError, DatasetDamagedError) as error:
+            # What else is wrong with the file is told when it is checked.
+            raise_if_busy(entry.file, error)
+    return files
+
+
+def _is_replaced(folder: Path, entry: ShardEntry) -> bool:
+    """Return whether the manifest has another shard by now."""
+    try:
+        return entry not in read_manifest(folder).snapshot.shards
+    except MinariError:
+        return False
+
+
 class _ShardsCheck:
     """The check of the shards that a manifest lists."""
 
     def __init__(
-        self, folder: Path, snapshot: Snapshot, progress: Progress, findings: Findings
+        self,
+        folder: Path,
+        snapshot: Snapshot,
+        files: Mapping[str, memoryview],
+        progress: Progress,
+        findings: Findings,
     ) -> None:
         self._folder = folder
         self._snapshot = snapshot
+        self._files = files
         self._progress = progress
         self._findings = findings
         self._add = findings.add
@@ -115,16 +170,16 @@ class _ShardsCheck:
 
     def _check_file(self, entry: ShardEntry, known: Mapping[tuple[int, int], str]) -> None:
         path = self._folder / entry.file
+        contents = self._files.get(entry.file)
         try:
             check_plain(path)
+            # Not from the map: a disk that fails ends the process that reads one.
             with open(path, "rb") as file:
                 nbytes, checksum = compute_checksum(file)
         except FileNotFoundError as error:
-            if entry not in read_manifest(self._folder).snapshot.shards:
-                raise DatasetChangedError(
-                    f"{self._folder} was rewritten while it was verified; verify it again"
-                ) from error
-            raise DatasetDamagedError("it is missing") from error
+            if contents is None:
+                raise DatasetDamagedError("it is missing") from error
+            nbytes, checksum = len(contents), zlib.crc32(contents)
         other = known.get((nbytes, checksum))
         # What was recorded twice gives two shards that are alike.
         is_right = (nbytes, checksum) == (entry.nbytes, entry.crc32)
@@ -145,10 +200,9 @@ class _ShardsCheck:
 
     def _view_arrays(self, entry: ShardEntry) -> list[NamedArray]:
         """View the arrays of a shard where the manifest locates them; none without its file."""
-        if entry.file not in self._whole:
+        contents = self._files.get(entry.file)
+        if contents is None or entry.file not in self._whole:
             return []
-        with open(self._folder / entry.file, "rb") as file:
-            contents = map_file(file)
         schema = self._schema(entry)
         arrays: list[NamedArray] = []
         for index, spec in enumerate(schema.arrays):
@@ -170,9 +224,9 @@ class _ShardsCheck:
         for entry in self._snapshot.shards:
             first, stop = stop, stop + entry.episodes
             with self._findings.catch_errors(entry.file):
-                if entry.file in self._intact:
-                    with open(self._folder / entry.file, "rb") as file:
-                        index = read_episode_starts(map_file(file), entry.episodes, "it")
+                contents = self._files.get(entry.file)
+                if contents is not None and entry.file in self._intact:
+                    index = read_episode_starts(contents, entry.episodes, "it")
                     if index is not None and not index.fits(np.diff(starts[first : stop + 1])):
                         text = "the index in its trailer does not fit the lengths of its episodes"
                         self._add(entry.file, text, LENGTHS)
@@ -251,7 +305,12 @@ class _ShardsCheck:
         # The HDF5 library is not safe to be given damaged files.
         if entry.file not in self._intact:
             return
-        for path, message in find_structure_problems(self._folder / entry.file, entry, schema):
+        try:
+            problems = list(find_structure_problems(self._folder / entry.file, entry, schema))
+        except FileNotFoundError:  # joined with others meanwhile
+            copied = BytesIO(self._files[entry.file])
+            problems = list(find_structure_problems(copied, entry, schema))
+        for path, message in problems:
             self._add(entry.file, message, path)
 
     def _remark(self, starts: npt.NDArray[np.int64]) -> None:

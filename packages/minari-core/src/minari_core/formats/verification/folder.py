@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -11,6 +12,7 @@ from minari_core.environments.env_specs import env_spec_from_json
 from minari_core.environments.space_json import space_from_json
 from minari_core.errors import (
     DatasetBusyError,
+    DatasetChangedError,
     DatasetDamagedError,
     DatasetNotFoundError,
     FormatError,
@@ -29,6 +31,9 @@ from minari_core.formats.verification.report import (
 from minari_core.messages import Progress
 from minari_core.metadata.splits import read_splits
 
+# Whoever adds to the dataset hardly ever joins shards in the moment in which they are opened.
+_MOST_TRIES = 10
+
 
 def verify_folder(dataset_id: str, folder: Path, progress: Progress) -> VerificationReport:
     """Verify a dataset.
@@ -40,9 +45,16 @@ def verify_folder(dataset_id: str, folder: Path, progress: Progress) -> Verifica
 
     Raises:
         DatasetBusyError: Another program holds an HDF5 file open for writing.
-        DatasetChangedError: Another process rewrote the dataset meanwhile.
+        DatasetChangedError: Others rewrote the dataset again and again meanwhile.
         FormatError: The dataset is of a format, or a version of it, that is unknown here.
     """
+    for _ in range(_MOST_TRIES - 1):
+        with suppress(DatasetChangedError):
+            return _verify_current(dataset_id, folder, progress)
+    return _verify_current(dataset_id, folder, progress)
+
+
+def _verify_current(dataset_id: str, folder: Path, progress: Progress) -> VerificationReport:
     findings = Findings()
     manifest = Manifest({})
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from io import BytesIO
 from pathlib import Path
 
 import h5py
@@ -22,24 +23,29 @@ from minari_core.formats.shards.entry import ShardEntry
 
 
 def find_structure_problems(
-    path: Path, entry: ShardEntry, schema: Schema
+    source: Path | BytesIO, entry: ShardEntry, schema: Schema
 ) -> Iterator[tuple[str | None, str]]:
     """Find what is wrong with the HDF5 structure of a shard.
 
     Only objects that the schema names are opened, so a file cannot send this in circles.
 
     Args:
-        path: A file whose checksum is the manifest's: the HDF5 library is not safe to be given
-            damaged files.
+        source: A file, or its contents, whose checksum is the manifest's: the HDF5 library is not
+            safe to be given damaged files.
         entry: The entry of the shard in the manifest.
         schema: The schema that the entry names.
 
     Yields:
         The HDF5 path of a column, or None for the whole file; and what is wrong with it.
+
+    Raises:
+        FileNotFoundError: There is no such file.
     """
     try:
         # A shard never changes, so it needs no lock; network file systems often have none.
-        file = h5py.File(path, "r", locking=False)
+        file = h5py.File(source, "r", locking=False)
+    except FileNotFoundError:
+        raise
     except (OSError, RuntimeError) as error:
         if may_not_read(error):
             raise
