@@ -39,7 +39,7 @@ ORDER = {
         local
         local.leftovers
         twins
-        sampling.gathering
+        sampling.gathering sampling.orders
         sampling
         tables
         datasets

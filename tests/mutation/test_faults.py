@@ -145,7 +145,7 @@ def test_a_map_of_lines_is_made_by_running_tests(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_fault_is_put_into_a_copy_and_noticed() -> None:
-    module = ROOT / "packages/minari-core/src/minari_core/sampling/rank_index.py"
+    module = ROOT / "packages/minari-core/src/minari_core/sampling/orders/rank_index.py"
     before = module.read_bytes(), module.stat().st_mtime_ns
     finished = subprocess.run(
         [

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from minari_core import SamplingError
 from minari_core.sampling import Batches
-from minari_core.sampling.rank_index import Positions
+from minari_core.sampling.orders.rank_index import Positions
 from tests.core.helpers.recorded import VECTOR, record, stored
 
 

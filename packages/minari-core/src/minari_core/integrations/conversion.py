@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minari_core.sampling.transitions import TransitionBatch
+from minari_core.sampling.transition_batch import TransitionBatch
 from minari_core.sampling.windows import SequenceBatch
 
 # A batch of transitions looks these up instead of holding them.

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from minari_core.sampling.batches import Batches
     from minari_core.sampling.options import SequenceOptions, TransitionOptions
     from minari_core.sampling.statistics import ColumnStatistics, Normalizer
-    from minari_core.sampling.transitions import TransitionBatch, TransitionSampler
+    from minari_core.sampling.transition_batch import TransitionBatch
+    from minari_core.sampling.transitions import TransitionSampler
     from minari_core.sampling.windows import SequenceBatch, SequenceSampler
 
 __all__ = [
@@ -35,7 +36,8 @@ if not TYPE_CHECKING:
             "minari_core.sampling.batches": ("Batches",),
             "minari_core.sampling.options": ("SequenceOptions", "TransitionOptions"),
             "minari_core.sampling.statistics": ("ColumnStatistics", "Normalizer"),
-            "minari_core.sampling.transitions": ("TransitionBatch", "TransitionSampler"),
+            "minari_core.sampling.transition_batch": ("TransitionBatch",),
+            "minari_core.sampling.transitions": ("TransitionSampler",),
             "minari_core.sampling.windows": ("SequenceBatch", "SequenceSampler"),
         },
     )

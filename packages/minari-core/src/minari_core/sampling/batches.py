@@ -11,10 +11,10 @@ from minari_core.arguments import check_whole_number
 from minari_core.errors import SamplingError
 from minari_core.messages import warn_caller
 from minari_core.random_stream import Process, current_process, find_loader_worker
-from minari_core.sampling.permutation import Permutation
-from minari_core.sampling.rank_index import Positions
+from minari_core.sampling.orders.permutation import Permutation
+from minari_core.sampling.orders.rank_index import Positions
+from minari_core.sampling.orders.weights import EpisodeWeights, WeightedOrder
 from minari_core.sampling.steps import EMPTY
-from minari_core.sampling.weights import EpisodeWeights, WeightedOrder
 
 Batch = TypeVar("Batch", covariant=True)
 

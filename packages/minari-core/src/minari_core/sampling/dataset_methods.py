@@ -13,7 +13,7 @@ from minari_core.errors import SamplingError
 from minari_core.messages import warn_caller
 from minari_core.random_stream import RandomStream, find_loader_worker
 from minari_core.sampling.gathering.info_rows import STEP_INFOS, read_step_infos
-from minari_core.sampling.rank_index import Positions
+from minari_core.sampling.orders.rank_index import Positions
 from minari_core.storage.base import Storage
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     )
     from minari_core.sampling.large_steps import LargeSteps
     from minari_core.sampling.options import GoalMixture, Goals, Padding, RewardScale
+    from minari_core.sampling.orders.weights import EpisodeWeights
     from minari_core.sampling.steps import EpisodeSteps
-    from minari_core.sampling.weights import EpisodeWeights
 
 _MOST_REMEMBERED = 16
 _UNSCALED = 1.0
@@ -484,7 +484,7 @@ class TrainingMethods:
 def _weigh_episodes(
     weights: str | npt.ArrayLike, counts: Positions, starts: Positions
 ) -> EpisodeWeights:
-    from minari_core.sampling.weights import EpisodeWeights
+    from minari_core.sampling.orders.weights import EpisodeWeights
 
     return EpisodeWeights(weights, counts, starts)
 

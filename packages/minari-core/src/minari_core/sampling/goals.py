@@ -14,7 +14,7 @@ import numpy as np
 from minari_core.errors import SamplingError
 from minari_core.sampling.large_steps import LargeSteps
 from minari_core.sampling.options import GoalMixture, Goals
-from minari_core.sampling.rank_index import Positions
+from minari_core.sampling.orders.rank_index import Positions
 from minari_core.sampling.steps import EpisodeSteps
 
 

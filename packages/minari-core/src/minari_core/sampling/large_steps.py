@@ -8,7 +8,7 @@ from minari_core.errors import DatasetDamagedError
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.formats.columnar.unknown_finals import may_have_unknown_finals
 from minari_core.formats.shards.entry import LENGTHS
-from minari_core.sampling.rank_index import Positions
+from minari_core.sampling.orders.rank_index import Positions
 
 MOST_INDEXED_STEPS = 1 << 27
 """The most steps of which each is indexed, which takes a quarter byte a step."""

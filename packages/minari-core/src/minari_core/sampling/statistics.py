@@ -23,7 +23,7 @@ from minari_core.sampling.gathering.binding import find_gatherer
 from minari_core.sampling.gathering.gatherers import FixedGatherer, MaskedGatherer
 from minari_core.sampling.gathering.info_rows import GROUPS
 from minari_core.sampling.gathering.selection import Selection
-from minari_core.sampling.rank_index import Positions, RankIndex
+from minari_core.sampling.orders.rank_index import Positions, RankIndex
 from minari_core.sampling.steps import EpisodeSteps
 
 # Raised whenever the same data has other statistics; caches of other versions are not believed.

@@ -13,8 +13,8 @@ from minari_core.sampling.gathering.returns import ReturnsToGo, find_reward_scal
 from minari_core.sampling.gathering.selection import ShardNumbers
 from minari_core.sampling.large_steps import LargeSteps
 from minari_core.sampling.options import SequenceOptions, TransitionOptions
-from minari_core.sampling.rank_index import Positions, RankIndex
-from minari_core.sampling.weights import EpisodeWeights
+from minari_core.sampling.orders.rank_index import Positions, RankIndex
+from minari_core.sampling.orders.weights import EpisodeWeights
 
 EMPTY = (
     "the dataset or view is empty, or each of its episodes has one step, whose next observation "

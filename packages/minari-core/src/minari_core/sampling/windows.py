@@ -18,7 +18,8 @@ from minari_core.sampling.gathering.info_rows import is_of_current_row, read_ste
 from minari_core.sampling.gathering.returns import ReturnsToGo
 from minari_core.sampling.gathering.selection import Selection
 from minari_core.sampling.options import BATCH_FIELDS, SequenceOptions
-from minari_core.sampling.rank_index import Positions, RankIndex
+from minari_core.sampling.orders.rank_index import Positions, RankIndex
+from minari_core.sampling.orders.weights import EpisodeWeights
 from minari_core.sampling.steps import (
     EpisodeSteps,
     ShardsOfSteps,
@@ -27,7 +28,6 @@ from minari_core.sampling.steps import (
     draw_positions,
     find_following,
 )
-from minari_core.sampling.weights import EpisodeWeights
 
 _OF_STEPS = ("actions", "rewards", "terminations", "truncations")
 

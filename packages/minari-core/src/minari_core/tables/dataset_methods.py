@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from minari_core.errors import MissingDependencyError
-from minari_core.sampling.rank_index import Positions
+from minari_core.sampling.orders.rank_index import Positions
 from minari_core.storage.base import Storage
 from minari_core.tables.rows import Rows, gather_columns
 

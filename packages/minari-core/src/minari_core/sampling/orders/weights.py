@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minari_core.errors import SamplingError
-from minari_core.sampling.rank_index import Positions
+from minari_core.sampling.orders.rank_index import Positions
 
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _FIRST_MULTIPLIER = np.uint64(0xBF58476D1CE4E5B9)

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minari_core.sampling.permutation import Permutation
+from minari_core.sampling.orders.permutation import Permutation
 
 sizes = st.integers(1, 60)
 

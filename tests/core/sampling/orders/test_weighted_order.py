@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minari_core import SamplingError
-from minari_core.sampling.weights import EpisodeWeights, WeightedOrder
+from minari_core.sampling.orders.weights import EpisodeWeights, WeightedOrder
 from tests.core.helpers.recorded import VECTOR, record, stored
 
 LENGTHS = [1, 10, 3, 6]

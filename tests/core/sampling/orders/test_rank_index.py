@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minari_core.sampling import rank_index
+from minari_core.sampling.orders import rank_index
 
 
 def without_bitwise_count() -> ModuleType:
