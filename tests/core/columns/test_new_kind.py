@@ -135,8 +135,12 @@ def test_damage_to_a_registered_kind_is_found_with_its_episode() -> None:
     folder = make_dataset().storage.data_path
     assert folder is not None
     (shard,) = folder.glob("*.h5")
-    with h5py.File(shard, "r+") as file:
-        file["observations/ordinals"][5] = -1
+    with h5py.File(shard) as file:
+        ordinals = file["observations/ordinals"]
+        offset, dtype = ordinals.id.get_offset(), ordinals.dtype
+    with shard.open("r+b") as damaged:
+        damaged.seek(offset + 5 * dtype.itemsize)
+        damaged.write(np.array(-1, dtype=dtype).tobytes())
 
     problems = minari_core.verify_dataset("tests/days-v0").problems
 
