@@ -100,12 +100,12 @@ def make_read_error(path: Path | str, error: OSError) -> DatasetDamagedError | D
     return DatasetDamagedError(f"{path} cannot be read: {error}")
 
 
-def make_write_error(said: str, error: OSError, more: str = "") -> DatasetWriteError:
+def make_write_error(said: str, error: Exception, more: str = "") -> DatasetWriteError:
     """Return the error of something that the file system refused.
 
     Args:
         said: What could not be done.
-        error: What the system said.
+        error: What the system said, or h5py of it.
         more: What else to say, after a semicolon.
     """
     limit = _describe_limit(error)
@@ -118,11 +118,13 @@ def is_out_of_descriptors(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)
 
 
-def _describe_limit(error: OSError) -> str:
-    limit = _LIMITS.get(error.errno or 0)
+def _describe_limit(error: Exception) -> str:
+    number = (error.errno if isinstance(error, OSError) else None) or 0
+    limit = _LIMITS.get(number)
     if limit is None:
         return ""
-    return f"{limit} ({error.strerror}); close some, or let the process have more of them"
+    # HDF5 says more, and nothing that helps.
+    return f"{limit} ({os.strerror(number)}); close some, or let the process have more of them"
 
 
 def may_not_read(error: BaseException) -> TypeGuard[OSError]:

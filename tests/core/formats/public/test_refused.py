@@ -121,14 +121,15 @@ def test_a_dataset_that_no_more_files_can_be_opened_for_is_not_created(
         combine_datasets([dataset], f"made-{uuid.uuid4().hex}-v0")
 
     create()
-    for free in range(6):
+    for free in range(8):
         before = list_local_datasets().keys()
         with without_descriptors(free):
             try:
                 create()
                 continue
-            except (DatasetBusyError, DatasetWriteError):
-                pass
+            except (DatasetBusyError, DatasetWriteError) as error:
+                said = str(error)
+        assert "as many files are open as may be (Too many open files); close some" in said
         assert list_local_datasets().keys() == before
     create()
     assert not list_leftovers()

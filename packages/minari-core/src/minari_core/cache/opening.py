@@ -24,9 +24,9 @@ from minari_core.errors import (
     CacheError,
     DatasetBusyError,
     DatasetDamagedError,
-    DatasetWriteError,
     MinariError,
 )
+from minari_core.files import make_write_error
 
 Opened = TypeVar("Opened")
 
@@ -86,8 +86,8 @@ def open_entry(
         except OSError as error:
             if isinstance(error, MinariError):
                 raise
-            raise DatasetWriteError(
-                f"{folder} could not be written: {error}; nothing was left behind"
+            raise make_write_error(
+                f"{folder} could not be written", error, "nothing was left behind"
             ) from error
         opened = _open_marked(folder, open_contents)
         seconds = time.perf_counter() - start

@@ -11,10 +11,9 @@ from minari_core.environments.given_spaces import NONE_GIVEN, GivenSpaces
 from minari_core.errors import (
     DatasetExistsError,
     DatasetIdError,
-    DatasetWriteError,
     MinariError,
 )
-from minari_core.files import holds_dataset, sync_file, sync_folder
+from minari_core.files import holds_dataset, make_write_error, sync_file, sync_folder
 from minari_core.formats.registry import DEFAULT_FORMAT, new_storage
 from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import parse_dataset_id
@@ -169,6 +168,6 @@ def _wrap_os_errors(dataset_id: str) -> Iterator[None]:
     except OSError as error:
         if isinstance(error, MinariError):
             raise
-        raise DatasetWriteError(
-            f"dataset {dataset_id!r} could not be written: {error}; nothing was left behind"
+        raise make_write_error(
+            f"dataset {dataset_id!r} could not be written", error, "nothing was left behind"
         ) from error

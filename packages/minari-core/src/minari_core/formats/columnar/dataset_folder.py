@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from minari_core.environments.given_spaces import NONE_GIVEN, GivenSpaces
-from minari_core.errors import DatasetChangedError, DatasetDamagedError, DatasetWriteError
-from minari_core.files import MANIFEST_NAME, lock_dataset, sync_folder
+from minari_core.errors import DatasetChangedError, DatasetDamagedError
+from minari_core.files import MANIFEST_NAME, lock_dataset, make_write_error, sync_folder
 from minari_core.formats.columnar.manifest import (
     Manifest,
     Snapshot,
@@ -183,4 +183,4 @@ def _as_write_error(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DatasetWriteError(f"{folder} could not be flushed to the disk: {error}") from error
+        raise make_write_error(f"{folder} could not be flushed to the disk", error) from error

@@ -19,11 +19,16 @@ from minari_core.columns import Schema, schema_from_json
 from minari_core.errors import (
     DatasetDamagedError,
     DatasetNotFoundError,
-    DatasetWriteError,
     FormatError,
     MetadataError,
 )
-from minari_core.files import MANIFEST_NAME, check_plain, make_read_error, replace_file
+from minari_core.files import (
+    MANIFEST_NAME,
+    check_plain,
+    make_read_error,
+    make_write_error,
+    replace_file,
+)
 from minari_core.formats.shards.entry import (
     FORMAT_VERSION,
     Counts,
@@ -176,7 +181,7 @@ def replace_manifest(folder: Path, text: bytes) -> None:
         if before is not None and target.read_bytes() != before:
             with suppress(OSError):
                 replace_file(target, before)
-        raise DatasetWriteError(f"could not write {target}: {error}") from error
+        raise make_write_error(f"could not write {target}", error) from error
 
 
 def encode_manifest(manifest: Manifest) -> bytes:

@@ -13,8 +13,8 @@ from minari_core.columns import Schema
 from minari_core.episodes.episode import EpisodeMetadata
 from minari_core.episodes.fit import STRICT_GROUPS, check_schema_fits, widen_schema
 from minari_core.episodes.shard_data import ShardData
-from minari_core.errors import DatasetWriteError, MinariError
-from minari_core.files import link_or_copy, sync_file
+from minari_core.errors import MinariError
+from minari_core.files import link_or_copy, make_write_error, sync_file
 from minari_core.formats.columnar.episode_entry import encode_entries_anew
 from minari_core.formats.columnar.manifest import Snapshot
 from minari_core.formats.columnar.small_shards import find_runs
@@ -240,8 +240,8 @@ class Transaction:
             for flushed in self._flushed:
                 flushed.result()
         except OSError as error:
-            raise DatasetWriteError(
-                f"could not flush shards in {self._folder} to the disk: {error}"
+            raise make_write_error(
+                f"could not flush shards in {self._folder} to the disk", error
             ) from error
         if self._flusher is not None:
             self._flusher.shutdown()
@@ -263,7 +263,7 @@ class Transaction:
                 if not is_linked or file in self._unflushed:
                     self._flush(target)
             except OSError as error:
-                raise DatasetWriteError(f"could not put {target} in place: {error}") from error
+                raise make_write_error(f"could not put {target} in place", error) from error
 
     def _join_small_shards(self) -> None:
         choose = choose_joins if self._is_published else choose_runs

@@ -23,7 +23,8 @@ import numpy as np
 
 from minari_core.columns import AXES, Array, ArraySpec, Schema
 from minari_core.episodes.shard_data import ShardData
-from minari_core.errors import DataError, DatasetWriteError
+from minari_core.errors import DataError
+from minari_core.files import make_write_error
 from minari_core.formats.shards.compression import ZSTD_FILTER, ZSTD_LEVEL, compress_chunks
 from minari_core.formats.shards.entry import FORMAT_VERSION, LENGTHS, NO_OFFSET, ShardEntry
 from minari_core.formats.shards.file_check import compute_checksum
@@ -176,9 +177,10 @@ def _as_write_error(path: Path) -> Iterator[None]:
     except BaseException as error:
         path.unlink(missing_ok=True)
         if isinstance(error, OSError | RuntimeError):  # h5py gives either for a full disk
-            raise DatasetWriteError(
-                f"could not write shard {path}: {error}; nothing of it is kept on disk, and "
-                "trying again is safe"
+            raise make_write_error(
+                f"could not write shard {path}",
+                error,
+                "nothing of it is kept on disk, and trying again is safe",
             ) from error
         raise
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import h5py
 
-from minari_core.errors import DatasetWriteError, MinariError
+from minari_core.errors import MinariError
+from minari_core.files import make_write_error
 
 
 class WritableFile:
@@ -34,7 +35,7 @@ class WritableFile:
         try:
             self._disk = _Disk(path, is_new=is_new)
         except OSError as error:
-            raise DatasetWriteError(f"{path} cannot be opened: {error}") from error
+            raise make_write_error(f"{path} cannot be opened", error) from error
         self._thread = ThreadPoolExecutor(1)
         self._file: h5py.File | None = None
         self._is_closed = False
@@ -84,12 +85,12 @@ class WritableFile:
             raise
         except Exception as error:
             self._raise_refusal()
-            raise DatasetWriteError(f"{self._path} cannot be written: {error}") from error
+            raise make_write_error(f"{self._path} cannot be written", error) from error
 
     def _raise_refusal(self) -> None:
         refusal = self._disk.refusal
         if refusal is not None:
-            raise DatasetWriteError(f"{self._path} cannot be written: {refusal}") from refusal
+            raise make_write_error(f"{self._path} cannot be written", refusal) from refusal
 
 
 class _Disk:
