@@ -78,6 +78,25 @@ def test_where_a_replay_goes_elsewhere_there_is_no_frame(open_page: OpenPage) ->
     assert not pixels(page).any()
 
 
+def test_a_page_in_one_file_plays_a_replay_that_was_made_before(
+    open_page: OpenPage, tmp_path: Path
+) -> None:
+    path = tmp_path / "page.html"
+    path.write_text(minari.dataset_page(record(fault="random"), replay=True), encoding="utf-8")
+    gym.registry.pop("ReplayToy-v0")
+    page = open_page(path, offline=True)
+    page.wait_for_selector("canvas[data-path='replay'][data-step='0']")
+    assert "at step 6 observations differs by 1" in page.locator(".replay").inner_text()
+    assert page.locator(".replay button:visible").count() == 0
+    for step in (1, FAULTY_STEP, 3):
+        go(page, step)
+        page.wait_for_selector(f"canvas[data-step='{step}']")
+        assert np.array_equal(pixels(page)[:, :, :3], frame(step)), f"step {step}"
+    go(page, FAULTY_STEP + 1)
+    page.wait_for_selector("canvas[data-step='none']")
+    assert not pixels(page).any()
+
+
 def test_a_replay_is_cancelled_and_another_episode_says_why_there_is_none(
     open_page: OpenPage, tmp_path: Path
 ) -> None:

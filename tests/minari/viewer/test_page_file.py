@@ -16,12 +16,15 @@ from gymnasium import spaces
 
 import minari
 from minari import EpisodeBuffer
+from minari.replay.replaying import find_replay
 from minari.viewer import page_file
 from minari.viewer.data import PageData
+from minari_core.cache.entries import list_entries
 from tests.helpers.command_line import in_process
+from tests.minari.replay import toys
 from tests.minari.viewer.test_data import create
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*is set to None:minari.MinariWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None:minari.MinariWarning")
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 
 
@@ -188,3 +191,70 @@ def test_the_command_writes_the_file_or_names_what_is_wrong(
     done = in_process("minari", "page", "tests/returns-v0", "-o", str(path), "--episode", "9")
     assert done.code != 0
     assert "no episode 9" in done.err
+
+
+def read_replay(page: str, position: int) -> tuple[Any, Any]:
+    """What is said of a replay in the file, and its frames."""
+    replay = read_content(page)["episodes"][str(position)]["description"]["replay"]
+    block = np.frombuffer(read_block(page, f"frames-{replay['first_chunk']}"), dtype=np.uint8)
+    return replay, np.cumsum(block.reshape(replay["shape"]), axis=0, dtype=np.uint8)
+
+
+def test_replays_in_the_cache_are_in_the_file_and_others_if_they_are_asked_for(
+    datasets_root: Path,
+) -> None:
+    with toys.register():
+        dataset = toys.record()
+        assert "replay" not in read_content(minari.dataset_page(dataset))["episodes"]["0"]
+        assert list_entries() == []
+
+        find_replay(dataset, dataset[1])
+        page = minari.dataset_page(dataset[1:])
+        replay, frames = read_replay(page, 0)
+        assert replay["text"] == "every observation is exactly the recorded one"
+        assert np.array_equal(frames, [toys.frame(step) for step in range(toys.STEPS + 1)])
+        assert len(list_entries()) == 1
+
+        noted: list[tuple[int, int]] = []
+        page = minari.dataset_page(
+            dataset,
+            episodes=[0, 1],
+            replay=True,
+            progress=lambda done, total: noted.append((done, total)),
+        )
+        assert len(list_entries()) == 2
+        assert {read_replay(page, position)[0]["state"] for position in (0, 1)} == {"done"}
+        assert noted[-1] == (toys.STEPS + 1, 2 * (toys.STEPS + 1))
+
+
+def test_the_file_has_no_frame_of_a_replay_that_went_elsewhere(
+    datasets_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with toys.register():
+        dataset = toys.record(fault="random")
+        replay, frames = read_replay(minari.dataset_page(dataset, replay=True), 0)
+        assert "at step 6 observations differs by 1" in replay["text"]
+        assert np.array_equal(frames, [toys.frame(step) for step in range(toys.FAULTY_STEP + 1)])
+
+        # Of every second frame the last one stands for no step after it.
+        size = len(page_file._encode_chunk(lambda row: toys.frame(row).tobytes(), range(6)))
+        monkeypatch.setattr(page_file, "_MOST_IMAGES", 2 * (size - 1))
+        replay, _ = read_replay(minari.dataset_page(dataset), 0)
+        assert (replay["stride"], replay["until"], replay["shape"][0]) == (2, 6, 3)
+
+
+def test_nothing_is_replayed_that_is_not_trusted_or_has_no_seed(
+    datasets_root: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "page.html"
+    with toys.register():
+        dataset = toys.record(seeds=(None, 3))
+        with pytest.raises(minari.ReplayError, match="episode 0 was recorded without a seed"):
+            minari.dataset_page(dataset, episodes=[0], replay=True)
+        command = ("minari", "page", str(dataset.id), "-o", str(path), "--replay")
+        assert in_process(*command).code != 0
+        assert not path.exists()
+    done = in_process(*command)
+    assert done.code != 0
+    assert "--trust-entry-point" in done.err
+    assert list_entries() == []

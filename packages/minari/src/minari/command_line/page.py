@@ -8,8 +8,13 @@ from typing import Annotated
 import typer
 
 import minari_core
+from minari.command_line.trust import (
+    SkipWrapperOption,
+    TrustEntryPointOption,
+    TrustPathsOption,
+)
 from minari_hub.command_line.options import complete_local_ids
-from minari_hub.command_line.terminal import say
+from minari_hub.command_line.terminal import say, show_step_progress
 
 
 def page(
@@ -37,16 +42,34 @@ def page(
     check: Annotated[
         bool, typer.Option("--check", help="Check the data, too, and show what was found.")
     ] = False,
+    replay: Annotated[
+        bool,
+        typer.Option("--replay", help="Replay the episodes in it that have no images, too."),
+    ] = False,
+    trust_entry_point: TrustEntryPointOption = False,
+    trust_paths: TrustPathsOption = False,
+    skip_wrapper: SkipWrapperOption = None,
 ) -> None:
     """Write the page of a dataset to one HTML file.
 
     The file shows what view shows, without a server or a network, of the episodes with the
-    largest, the median and the smallest return. What is in the file already is replaced.
+    largest, the median and the smallest return, with their images or their replays in the cache.
+    What is in the file already is replaced.
     """
     from minari.viewer.page_file import dataset_page
     from minari_core.files import replace_file, wrap_write_errors
 
-    text = dataset_page(minari_core.load_dataset(name), episodes=episodes or (), check=check)
+    with show_step_progress("replayed observations") as progress:
+        text = dataset_page(
+            minari_core.load_dataset(name),
+            episodes=episodes or (),
+            check=check,
+            replay=replay,
+            trust_entry_point=trust_entry_point,
+            trust_paths=trust_paths,
+            skip_wrappers=skip_wrapper or (),
+            progress=progress,
+        )
     with wrap_write_errors(output):
         replace_file(output, text.encode())
     say(f"wrote {output}")

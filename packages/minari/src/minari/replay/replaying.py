@@ -123,12 +123,15 @@ def find_replay(
     return replay
 
 
-def find_cached_replay(dataset: MinariDataset, episode: EpisodeData) -> Replay | None:
+def find_cached_replay(
+    dataset: MinariDataset, episode: EpisodeData, trust: Trust | None = None
+) -> Replay | None:
     """Find the replay of an episode if it is in the cache; nothing is run.
 
     Args:
         dataset: The dataset or view of the episode.
         episode: The episode.
+        trust: As it was made with; what is registered here if None.
     """
     installed = _describe_installed()
 
@@ -139,7 +142,7 @@ def find_cached_replay(dataset: MinariDataset, episode: EpisodeData) -> Replay |
         check_seed(episode.id, episode.seed)
         replay, _ = open_entry(
             CACHE_KIND,
-            _make_key(choose_spec(dataset, Trust()), episode),
+            _make_key(choose_spec(dataset, trust or Trust()), episode),
             f"{dataset.id}, episode {episode.id}",
             refuse,
             lambda folder: Replay(folder, installed),

@@ -9,11 +9,15 @@ import json
 import math
 import zlib
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 
+from minari.replay.frames import Replay
+from minari.replay.replaying import Trust, choose_spec, find_cached_replay, find_replay
 from minari.viewer.columns import EpisodeColumn
 from minari.viewer.data import PageData
 from minari.viewer.protocol import read_page_file
@@ -21,14 +25,17 @@ from minari_core import MinariDataset
 from minari_core.datasets.dataset import check_dataset
 from minari_core.errors import EpisodeIndexError
 from minari_core.json_values import JsonObject, JsonValue
+from minari_core.messages import Progress
+
+_ReadImage: TypeAlias = Callable[[int], bytes]
 
 _MOST_CONTENT = 900_000
 _MOST_IMAGES = 24_000_000
 _MOST_VALUES = 400_000
 _VALUES_OF_TEXT = 8
 _ELEMENTS = (256, 64, 16, 8)
-_CHUNK_FRAMES = 32
-"""As many as the page asks for at once."""
+_CHUNK_FRAMES, _CHUNK_NBYTES = 32, 8_000_000
+"""As many as the page asks for at once: fewer of large ones."""
 _POLICY = (
     "default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; "
     "img-src data: blob:; base-uri 'none'; form-action 'none'"
@@ -36,37 +43,64 @@ _POLICY = (
 
 
 def dataset_page(
-    dataset: MinariDataset, *, episodes: Sequence[int] = (), check: bool = False
+    dataset: MinariDataset,
+    *,
+    episodes: Sequence[int] = (),
+    check: bool = False,
+    replay: bool = False,
+    trust_entry_point: bool = False,
+    trust_paths: bool = False,
+    skip_wrappers: Collection[str] = (),
+    progress: Progress | None = None,
 ) -> str:
     """Return the page that `view_dataset` shows as one HTML file, with some episodes inside.
 
     The file needs no server and no network. It has the episodes with the largest, the median and
-    the smallest return, with their images. Besides the images it is at most 1 MB large: where the
-    episodes do not fit, elements of wide rows are left out, and then their last steps. Of many
-    images every k-th is kept. The page says what is left out.
+    the smallest return, with their images; those without images have the frames of their replay
+    if it is in the cache, up to the step from which on it is not what was recorded. Besides the
+    images it is at most 1 MB large: where the episodes do not fit, elements of wide rows are left
+    out, and then their last steps. Of many images every k-th is kept. The page says what is left
+    out.
 
     Args:
         dataset: A dataset or view.
         episodes: The ids of further episodes.
         check: Check the data, as `check_dataset` does without a replay, and show what was found.
+        replay: Replay the episodes without images whose replay is not in the cache; else nothing
+            is run.
+        trust_entry_point: As for `MinariDataset.recover_environment`, in replays.
+        trust_paths: The same.
+        skip_wrappers: The same.
+        progress: Called with the observations that were replayed, and all.
 
     Returns:
         The HTML, to be written as UTF-8.
 
     Raises:
+        CacheError: The cache is too small for a replay, or cannot be written.
+        EnvironmentNotRecoverableError: Episodes are to be replayed, and the environment cannot be
+            made here, or may not be run.
         EpisodeIndexError: The dataset has no episode of such an id.
         IncompatibleDatasetsError: It is no dataset.
+        ReplayError: An episode to be replayed has no seed; or its environment fails, or has no
+            frames.
 
     Example:
         >>> Path("page.html").write_text(minari.dataset_page(dataset))  # doctest: +SKIP
     """
     check_dataset(dataset)
-    data = PageData(dataset)
+    trust = Trust(trust_entry_point, trust_paths, skip_wrappers)
+    if replay:
+        # What cannot be run is told before anything is read.
+        choose_spec(dataset, trust)
+    data = PageData(dataset, trust)
     data.episodes.start()
     data.episodes.wait()
+    positions = choose_episodes(data, episodes)
+    note = progress or (lambda done, total: None)
+    replays = _find_replays(dataset, data, positions, trust, note, make=replay)
     if check:
         data.check()
-    positions = choose_episodes(data, episodes)
     content: JsonObject = {
         "answers": {
             # The file may be given away, and where the dataset lies is nobody else's business.
@@ -78,9 +112,12 @@ def dataset_page(
         "list": data.episodes.describe_state(),
         "rows": data.episodes.describe_rows(positions),
     }
-    share = _choose_share(data, positions, content)
+    share = _choose_share(data, positions, replays, content)
     images: list[str] = []
-    described = [_describe_episode(data, position, share, images) for position in positions]
+    described = [
+        _describe_episode(data, position, replays.get(position), share, images)
+        for position in positions
+    ]
     content["episodes"] = _add_texts(data, share, positions, described)
     return _fill_in(_deflate_json(content), images, str(dataset.id))
 
@@ -115,6 +152,37 @@ def choose_episodes(data: PageData, ids: Sequence[int] = ()) -> list[int]:
     return sorted(chosen)
 
 
+def _find_replays(
+    dataset: MinariDataset,
+    data: PageData,
+    positions: Sequence[int],
+    trust: Trust,
+    progress: Progress,
+    *,
+    make: bool,
+) -> dict[int, Replay]:
+    """Find the replays of episodes without images in the cache, or make them, by positions."""
+    blind = [
+        position
+        for position in positions
+        if all(column.kind != "image" for column in data.list_columns(position))
+    ]
+    found: dict[int, Replay] = {}
+    done, total = 0, sum(int(data.episodes.lengths[position]) + 1 for position in blind)
+
+    def note(more: int, _: int) -> None:
+        progress(done + more, total)
+
+    for position in blind:
+        (episode,) = dataset.iterate_episodes([int(data.episodes.indices[position])])
+        if make:
+            found[position] = find_replay(dataset, episode, trust, progress=note)
+        elif (cached := find_cached_replay(dataset, episode, trust)) is not None:
+            found[position] = cached
+        done += len(episode) + 1
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class _Share:
     """The part of each episode that is in the file."""
@@ -124,7 +192,7 @@ class _Share:
     steps: int
     """The most steps."""
     image_bytes: int
-    """The most bytes of one column of images."""
+    """The most bytes of one column of images, or of one replay."""
 
     def cut(self, column: EpisodeColumn, length: int) -> int:
         """Return the rows of a column that are in the file."""
@@ -132,12 +200,17 @@ class _Share:
         return min(column.rows, steps + (column.rows > length))
 
 
-def _choose_share(data: PageData, positions: Sequence[int], content: JsonObject) -> _Share:
+def _choose_share(
+    data: PageData,
+    positions: Sequence[int],
+    replays: Mapping[int, Replay],
+    content: JsonObject,
+) -> _Share:
     """Choose as much as fits beside what is there already."""
     columns = [data.list_columns(position) for position in positions]
     lengths = [int(data.episodes.lengths[position]) for position in positions]
     number = sum(column.kind == "image" for each in columns for column in each)
-    image_bytes = _MOST_IMAGES // max(number, 1)
+    image_bytes = _MOST_IMAGES // max(number + len(replays), 1)
     limit = _MOST_VALUES
 
     def count(elements: int, steps: int) -> int:
@@ -157,7 +230,10 @@ def _choose_share(data: PageData, positions: Sequence[int], content: JsonObject)
             steps = bisect_right(range(longest + 1), limit, key=lambda each: count(elements, each))
             steps = max(steps - 1, 1)
         share = _Share(elements, steps, image_bytes)
-        described = [_describe_episode(data, position, share, None) for position in positions]
+        described = [
+            _describe_episode(data, position, replays.get(position), share, None)
+            for position in positions
+        ]
         filled = {**content, "episodes": _add_texts(data, share, positions, described)}
         size = len(_deflate_json(filled))
         if size <= _MOST_CONTENT or steps == 1:
@@ -172,25 +248,41 @@ def _count_values(column: EpisodeColumn, elements: int) -> int:
 
 
 def _describe_episode(
-    data: PageData, position: int, share: _Share, images: list[str] | None
+    data: PageData, position: int, replay: Replay | None, share: _Share, images: list[str] | None
 ) -> JsonObject:
     """Describe an episode, and append its images; None if they do not matter yet."""
     described = data.describe_episode(position)
     length = int(data.episodes.lengths[position])
     columns: list[JsonValue] = []
     for column in data.list_columns(position):
-        plain = replace(column, rows=share.cut(column, length)).to_json()
-        if column.kind == "image" and images is not None:
-            rows = range(share.cut(column, length))
-            stride, chunks = _encode_images(data, position, column, rows, share.image_bytes)
-            plain["rows"] = len(rows[::stride])
-            plain["stride"] = stride
-            plain["first_chunk"] = len(images)
-            images.extend(chunks)
+        rows = share.cut(column, length)
+        plain = replace(column, rows=rows).to_json()
+        if column.kind == "image":
+            read = partial(_read_image, data, position, column)
+            plain |= _add_images(read, column.shape, rows, share.image_bytes, images)
         elif column.kind == "numbers":
             plain["dims"] = min(column.dims, share.elements)
         columns.append(plain)
-    return {**described, "columns": columns, "length": min(length, share.steps), "steps": length}
+    described |= {"columns": columns, "length": min(length, share.steps), "steps": length}
+    if replay is not None:
+        rows = min(len(replay), share.steps + (len(replay) > length))
+        shape = replay.shape[1:]
+        added = _add_images(partial(_read_frame, replay), shape, rows, share.image_bytes, images)
+        described["replay"] = {
+            "state": "done",
+            "text": replay.describe(),
+            **added,
+            "shape": [added.get("rows", rows), *shape],
+        }
+    return described
+
+
+def _read_image(data: PageData, position: int, column: EpisodeColumn, row: int) -> bytes:
+    return data.read_frames(position, column.path, row, row + 1)[0]
+
+
+def _read_frame(replay: Replay, row: int) -> bytes:
+    return replay.read(row, row + 1).tobytes()
 
 
 def _add_texts(
@@ -209,34 +301,50 @@ def _add_texts(
     return episodes
 
 
-def _encode_images(
-    data: PageData, position: int, column: EpisodeColumn, rows: range, most: int
-) -> tuple[int, list[str]]:
+def _add_images(
+    read: _ReadImage, shape: tuple[int, ...], rows: int, most: int, images: list[str] | None
+) -> JsonObject:
+    """Append the chunks of images, and describe them; None if they do not matter yet."""
+    if images is None or not rows:
+        return {}
+    stride, chunks = _encode_images(read, math.prod(shape), range(rows), most)
+    first_chunk = len(images)
+    images.extend(chunks)
+    kept = len(range(0, rows, stride))
+    return {"rows": kept, "stride": stride, "until": rows, "first_chunk": first_chunk}
+
+
+def _encode_images(read: _ReadImage, nbytes: int, rows: range, most: int) -> tuple[int, list[str]]:
     """Encode every k-th image, for the smallest k with which they are small enough.
+
+    Args:
+        read: Reads an image.
+        nbytes: The bytes of one.
+        rows: All of them.
+        most: The most bytes of all chunks.
 
     Returns:
         k, and the chunks.
     """
-    chunks = -(-len(rows) // _CHUNK_FRAMES)
+    at_once = max(min(_CHUNK_FRAMES, _CHUNK_NBYTES // max(nbytes, 1)), 1)
     stride = 1
-    first = _encode_chunk(data, position, column, rows[:_CHUNK_FRAMES])
-    size = len(first) * chunks
+    size = len(_encode_chunk(read, rows[:at_once])) * -(-len(rows) // at_once)
     while True:
         stride = min(math.ceil(stride * max(size / most, 1)), max(len(rows), 1))
         kept = rows[::stride]
         encoded = [
-            _encode_chunk(data, position, column, kept[start : start + _CHUNK_FRAMES])
-            for start in range(0, len(kept), _CHUNK_FRAMES)
+            _encode_chunk(read, kept[start : start + at_once])
+            for start in range(0, len(kept), at_once)
         ]
         size = sum(map(len, encoded))
         if size <= most or len(kept) <= 1:
             return stride, encoded
 
 
-def _encode_chunk(data: PageData, position: int, column: EpisodeColumn, rows: range) -> str:
+def _encode_chunk(read: _ReadImage, rows: range) -> str:
     """Encode images by their differences from one to the next, which are mostly 0, deflated."""
-    frames = [data.read_frames(position, column.path, row, row + 1)[0] for row in rows]
-    flat = np.frombuffer(b"".join(frames), dtype=np.uint8).reshape(len(frames), -1)
+    frames = b"".join(map(read, rows))
+    flat = np.frombuffer(frames, dtype=np.uint8).reshape(len(rows), -1)
     return _deflate(np.diff(flat, axis=0, prepend=np.uint8(0)).tobytes())
 
 

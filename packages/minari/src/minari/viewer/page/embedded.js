@@ -63,15 +63,17 @@ globalThis.EmbeddedSource = class {
       return { row: row < 0 ? null : row };
     }
     if (path === "/episode") return content.episodes[parameters.position].description;
+    if (path === "/replay") return content.episodes[parameters.position].description.replay;
     if (path === "/values") return this.readValues(content, parameters);
     return content.answers[path];
   }
 
   async askBytes(path, parameters) {
     const { description, texts } = (await this.content).episodes[parameters.position];
-    const column = description.columns.find((each) => each.path === parameters.column);
+    const column =
+      description.columns.find((each) => each.path === parameters.column) ?? description.replay;
     if (path === "/series") return this.readSeries(column, texts[column.path], parameters);
-    return { buffer: await this.readFrames(column, parameters.start / FRAMES_AT_ONCE) };
+    return { buffer: await this.readFrames(column, parameters.start / parameters.count) };
   }
 
   /** The value as text; null where there is none. */
@@ -147,7 +149,8 @@ globalThis.EmbeddedSource = class {
   /** Each frame is stored as its difference from the one before it, in bytes that wrap. */
   async readFrames(column, chunk) {
     const bytes = await inflate(find(`frames-${column.first_chunk + chunk}`).textContent);
-    const size = column.shape.reduce((product, length) => product * length, 1);
+    // The shape of a replay begins with the number of its frames.
+    const size = column.shape.slice(-3).reduce((product, length) => product * length, 1);
     for (let index = size; index < bytes.length; index++) bytes[index] += bytes[index - size];
     return bytes.buffer;
   }

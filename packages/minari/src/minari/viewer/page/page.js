@@ -465,8 +465,8 @@ class Screen {
     this.chunks = new Map();
     const [height, width, channels = 1] = column.shape;
     const most = Math.floor(CHUNK_BYTES / (height * width * channels));
-    // A page in one file has them in chunks of a fixed number.
-    this.count = content ? FRAMES_AT_ONCE : Math.max(1, Math.min(FRAMES_AT_ONCE, most));
+    // A page in one file has them in the same chunks.
+    this.count = Math.max(1, Math.min(FRAMES_AT_ONCE, most));
     this.canvas = make("canvas", { width, height });
     const scale = Math.max(1, Math.min(4, Math.floor(320 / Math.max(width, height))));
     this.canvas.style.width = `${width * scale}px`;
@@ -507,9 +507,9 @@ class Screen {
   /** Whether the frame of the present step is on the canvas. */
   draw() {
     // A page in one file may have every second frame only, or every third.
-    const { rows, stride = 1, isReplay } = this.column;
+    const { rows, stride = 1, until = rows, isReplay } = this.column;
     const every = stride > 1 ? `, every ${stride} steps` : "";
-    const isMissing = this.episode.step >= rows * stride;
+    const isMissing = this.episode.step >= until;
     this.caption.textContent = `${this.column.path}${every}${isMissing ? ", no image of this step" : ""}`;
     if (isReplay && isMissing) {
       // From here on a replay would show something else than what was recorded.
@@ -562,7 +562,7 @@ class Replay {
     }
   }
 
-  show({ state, text, done, total, shape }) {
+  show({ state, text, done, total, shape, ...column }) {
     this.state = state;
     const isRunning = state === "running";
     this.button.hidden = state === "impossible" || state === "done";
@@ -571,7 +571,7 @@ class Replay {
     this.text.textContent = isRunning ? `replaying in the environment${share}` : text;
     if (state !== "done" || !shape[0]) return;
     const [rows, ...rest] = shape;
-    this.episode.addScreen({ path: "replay", shape: rest, rows, isReplay: true });
+    this.episode.addScreen({ ...column, path: "replay", shape: rest, rows, isReplay: true });
   }
 }
 
@@ -591,7 +591,9 @@ class Episode {
     this.plots = description.columns
       .filter((column) => column.kind !== "image")
       .map((column) => new Plot(this, column));
-    this.replay = this.screens.length || content ? null : new Replay(this);
+    // A page in one file has those that were made before it was written.
+    const hasReplay = !this.screens.length && (!content || description.replay);
+    this.replay = hasReplay ? new Replay(this) : null;
   }
 
   addScreen(column) {
