@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import tracemalloc
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,3 +42,17 @@ def test_every_finite_number_is_in_the_bin_that_its_borders_say(values: list[flo
         ]
         assert len(inside) == count
     json.dumps(distribution.to_json(), allow_nan=False)
+
+
+def test_a_distribution_of_many_numbers_takes_one_copy_of_them() -> None:
+    values = np.random.default_rng(0).standard_normal(1_000_000)
+    tracemalloc.start()
+    distribution = compute_distribution(values)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # Beside it there is a byte for each of them, and blocks.
+    assert most < 1.5 * values.nbytes
+    assert distribution is not None
+    assert distribution.counts == tuple(np.histogram(values, distribution.edges)[0])
+    assert math.isclose(distribution.std, values.std())
+    assert distribution.median == np.median(values)

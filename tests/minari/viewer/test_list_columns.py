@@ -97,3 +97,10 @@ def test_what_is_neither_a_number_nor_a_text_is_no_column() -> None:
     builder.add(0, {"a": np.arange(2)})
     builder.add(0, np.zeros((2, 3)))
     assert builder.build() is None
+
+
+def test_whole_numbers_that_are_small_take_half_the_memory() -> None:
+    for last, wanted in ((2**31 - 1, np.int32), (2**31, np.int64), (2**63, object)):
+        column = build([0, None, -(2**31), last], 2, as_array=False)
+        assert column.values.dtype == wanted
+        assert column.values.tolist() == [0, 0, -(2**31), last]

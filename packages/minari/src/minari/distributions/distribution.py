@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -14,6 +15,7 @@ from minari_core.json_values import JsonObject
 _MOST_BINS = 12
 _LEAST_BINS = 5
 _LARGEST = float(np.finfo(np.float64).max)
+_NUMBERS_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +74,38 @@ def compute_distribution(numbers: npt.ArrayLike) -> Distribution | None:
     if not len(finite):
         return None
     low, high = float(finite.min()), float(finite.max())
+    most_bins = min(_MOST_BINS, max(_LEAST_BINS, math.ceil(2 * len(finite) ** (1 / 3))))
+    whole = all(bool(np.all(block == np.floor(block))) for block in _split(finite))
+    edges = _choose_edges(low, high, most_bins, whole=whole)
+    counts = np.zeros(len(edges) - 1, dtype=np.int64)
+    for block in _split(finite):
+        bins = np.clip(np.searchsorted(edges, block, side="right") - 1, 0, len(edges) - 2)
+        counts += np.bincount(bins, minlength=len(counts))
     # Sums of numbers near the largest float would not be finite.
     scale = max(abs(low), abs(high)) or 1.0
     scaled = finite / scale
-    most_bins = min(_MOST_BINS, max(_LEAST_BINS, math.ceil(2 * len(finite) ** (1 / 3))))
-    edges = _choose_edges(low, high, most_bins, whole=bool(np.all(finite == np.floor(finite))))
-    bins = np.clip(np.searchsorted(edges, finite, side="right") - 1, 0, len(edges) - 2)
+    mean = float(scaled.mean())
+    # From here on in place, which is why the deviations are last.
+    median = float(np.median(scaled, overwrite_input=True))
+    scaled -= mean
+    np.square(scaled, out=scaled)
     return Distribution(
         count=len(values),
         not_finite=len(values) - len(finite),
-        mean=min(max(float(scaled.mean()) * scale, low), high),
-        std=_clip_to_finite(float(scaled.std()) * scale),
+        mean=min(max(mean * scale, low), high),
+        std=_clip_to_finite(math.sqrt(scaled.mean()) * scale),
         minimum=low,
-        median=float(np.median(scaled)) * scale,
+        median=median * scale,
         maximum=high,
         edges=tuple(edges),
-        counts=tuple(np.bincount(bins, minlength=len(edges) - 1).tolist()),
+        counts=tuple(counts.tolist()),
     )
+
+
+def _split(numbers: npt.NDArray[np.float64]) -> Iterator[npt.NDArray[np.float64]]:
+    """Split numbers, so that what is made of them is small."""
+    for start in range(0, len(numbers), _NUMBERS_AT_ONCE):
+        yield numbers[start : start + _NUMBERS_AT_ONCE]
 
 
 def _choose_edges(low: float, high: float, most_bins: int, *, whole: bool) -> list[float]:

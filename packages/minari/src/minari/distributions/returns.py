@@ -14,7 +14,7 @@ from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.messages import Progress
 from minari_core.storage.base import Storage
 
-_STEPS_AT_ONCE = 1 << 20
+_STEPS_AT_ONCE = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def _sum_shards(
     storage: ShardedStorage, lengths: npt.NDArray[np.int64], progress: Progress
 ) -> npt.NDArray[np.float64]:
     """Sum the flat columns of rewards, a block of steps at a time."""
-    ends = np.cumsum(lengths)
+    ends = storage.index.starts[1:]
     returns: npt.NDArray[np.float64] | None = None
     done = 0
     total = int(ends[-1]) if len(ends) else 0

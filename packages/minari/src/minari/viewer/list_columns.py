@@ -79,23 +79,24 @@ class ColumnBuilder:
                 are neither numbers nor texts count as missing. Whatever else it is, is left out.
         """
         if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "biuf":
-            self._numbers.append((start, values))
+            self._numbers.append((start, narrow(values)))
         elif isinstance(values, list):
             plain = [each if isinstance(each, int | float | str) else None for each in values]
             if any(isinstance(each, str) for each in plain):
                 self._texts.append((start, self._encode(plain)))
             else:
-                self._numbers.append((start, _make_numbers(plain)))
+                self._numbers.append((start, narrow(_make_numbers(plain))))
 
     def build(self) -> ListColumn | None:
-        """Return the column; None if it has no value."""
+        """Return the column, and let go of what was collected; None if it has no value."""
         if self._texts:
             return self._build_texts()
         values: Values = np.zeros(
             self.total, _find_dtype([piece.dtype for _, piece in self._numbers])
         )
         missing = np.ones(self.total, bool)
-        for start, piece in self._numbers:
+        while self._numbers:
+            start, piece = self._numbers.pop()
             values[start : start + len(piece)] = np.ma.filled(piece, 0)
             missing[start : start + len(piece)] = np.ma.getmaskarray(piece)
         if missing.all():
@@ -125,11 +126,24 @@ class ColumnBuilder:
         )
 
 
+def narrow(values: Values) -> Values:
+    """Return whole numbers in half the memory if none of them is too large for that."""
+    if values.dtype != np.int64 or not len(values):
+        return values
+    # Below a mask there is any number.
+    filled = np.ma.filled(values, 0)
+    limits = np.iinfo(np.int32)
+    fits = limits.min <= filled.min() and filled.max() <= limits.max
+    return values.astype(np.int32) if fits else values
+
+
 def _find_dtype(dtypes: Sequence[np.dtype[Any]]) -> type:
     if any(dtype.kind == "f" for dtype in dtypes):
         return np.float64
-    # What int64 does not hold are Python's own numbers.
-    return object if any(dtype.kind == "O" or dtype == np.uint64 for dtype in dtypes) else np.int64
+    if any(dtype.kind == "O" or dtype == np.uint64 for dtype in dtypes):
+        # What int64 does not hold are Python's own numbers.
+        return object
+    return np.int32 if all(np.can_cast(dtype, np.int32) for dtype in dtypes) else np.int64
 
 
 def _make_numbers(plain: Sequence[Any]) -> Values:
@@ -142,11 +156,10 @@ def _make_numbers(plain: Sequence[Any]) -> Values:
 
 
 def _sort(values: Values, *, descending: bool) -> Order:
-    if descending:
-        order = len(values) - 1 - np.argsort(values[::-1], kind="stable")[::-1]
-    else:
-        order = np.argsort(values, kind="stable")
-    return order.astype(np.int32)
+    if not descending:
+        return np.argsort(values, kind="stable").astype(np.int32)
+    order = np.argsort(values[::-1], kind="stable")[::-1].astype(np.int32)
+    return np.subtract(np.int32(len(values) - 1), order, out=order)
 
 
 def _compare(values: Values, sign: str, value: Decimal) -> Mask:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minari.distributions.returns import compute_statistics
-from minari.viewer.list_columns import ColumnBuilder, ListColumn, Mask, Order
+from minari.viewer.list_columns import ColumnBuilder, ListColumn, Mask, Order, narrow
 from minari_core import EpisodeMetadata, MinariDataset
 from minari_core.datasets.dataset import get_raw_storage
 from minari_core.formats.columnar.reading import ShardedStorage
@@ -27,7 +27,8 @@ MOST_ROWS = 500
 """The most rows that one answer holds."""
 _CONDITION = re.compile(r"(?P<key>[^\s<>=!]+)\s*(?P<sign><=|>=|!=|=|<|>)\s*(?P<value>[^\s<>=!]\S*)")
 _ENTRIES_AT_ONCE = 1 << 14
-_MOST_ORDERS = 4
+_MOST_ORDERS = 2
+_STEPS_AT_ONCE = 1 << 18
 _ENTRIES = "episodes"
 _ENDS = ("neither", "terminated", "truncated", "both")
 _FLAGS = {"true": "1", "false": "0"}
@@ -68,7 +69,7 @@ class EpisodeList:
         """
         self._dataset = dataset
         self._storage = get_raw_storage(dataset)
-        self.indices = dataset.episode_indices
+        self.indices = narrow(dataset.episode_indices)
         """The index of each episode in the stored dataset, shape (episodes,)."""
         self._is_ascending = bool(np.all(self.indices[:-1] < self.indices[1:]))
         self.lengths = self._select_stored(self._storage.episode_lengths())
@@ -133,7 +134,7 @@ class EpisodeList:
         value: JsonValue = None
         if returns is not None:
             row = returns[position]
-            value = [_plain(each) for each in row] if row.ndim else _plain(row)
+            value = [to_plain(each) for each in row] if row.ndim else to_plain(row)
         return {
             "position": position,
             "id": entry.id,
@@ -226,8 +227,8 @@ class EpisodeList:
             for key, values in fields.items():
                 builders.setdefault(key, ColumnBuilder(total)).add(start, values)
             self._progress = 0.8 + 0.2 * start / total
-        for key, builder in builders.items():
-            column = builder.build()
+        for key in list(builders):
+            column = builders.pop(key).build()
             if column is not None and key not in self._columns:
                 missing = column.missing
                 self._columns[key] = replace(
@@ -270,16 +271,19 @@ def _read_entries(storage: Storage) -> Iterator[tuple[int, Mapping[str, object]]
 def _read_ends(storage: Storage) -> npt.NDArray[np.int8]:
     """Read how each stored episode ended: an index of `_ENDS`, shape (stored episodes,)."""
     if isinstance(storage, ShardedStorage):
-        last = storage.index.starts[1:] - 1
-        found = np.zeros(len(last), np.int8)
-        start = 0
+        borders = storage.index.starts[1:]
+        found = np.zeros(len(borders), np.int8)
+        begin = 0
         for number, (_, steps, _) in enumerate(storage.shard_counts()):
             readers = storage.shard(number).readers(copy=False)
-            inside = slice(*np.searchsorted(last, (start, start + steps)).tolist())
-            for name, value in (("terminations", 1), ("truncations", 2)):
-                flags = np.asarray(readers[name](0, steps), dtype=bool)
-                found[inside] += np.int8(value) * flags[last[inside] - start]
-            start += steps
+            for start in range(0, steps, _STEPS_AT_ONCE):
+                stop = min(start + _STEPS_AT_ONCE, steps)
+                first, last = np.searchsorted(borders, (begin + start, begin + stop), side="right")
+                rows = borders[first:last] - (begin + start + 1)
+                for name, value in (("terminations", 1), ("truncations", 2)):
+                    flags = np.asarray(readers[name](start, stop), dtype=bool)
+                    found[first:last] += np.int8(value) * flags[rows]
+            begin += steps
         return found
     ends = [
         int(episode.terminations[-1]) + 2 * int(episode.truncations[-1])
@@ -288,6 +292,7 @@ def _read_ends(storage: Storage) -> npt.NDArray[np.int8]:
     return np.array(ends, dtype=np.int8)
 
 
-def _plain(number: object) -> JsonValue:
+def to_plain(number: object) -> JsonValue:
+    """Return a number as a float, or as text if it is not finite."""
     value = float(number)  # type: ignore[arg-type]  # of numpy
     return value if np.isfinite(value) else str(value)
