@@ -176,11 +176,37 @@ def test_lists_and_descriptions_are_sent_as_json(protocol: Protocol) -> None:
 
 def test_checks_run_when_they_are_asked_for(dataset: minari.MinariDataset) -> None:
     protocol = Protocol(PageData(dataset), PORT)
-    assert get_json(protocol, "/checks") == {"state": "idle", "findings": []}
+    assert get_json(protocol, "/checks") == {"state": "idle"}
     answer = get_json(protocol, "/checks?start=true")
     while answer["state"] == "running":
         answer = get_json(protocol, "/checks")
     assert answer == {"state": "done", "findings": []}
+
+
+def test_statistics_of_all_steps_are_computed_when_they_are_asked_for(
+    dataset: minari.MinariDataset,
+) -> None:
+    protocol = Protocol(PageData(dataset), PORT)
+    assert get_json(protocol, "/statistics") == {"state": "idle"}
+    answer = get_json(protocol, "/statistics?start=true")
+    while answer["state"] == "running":
+        answer = get_json(protocol, "/statistics")
+    assert (answer["state"], answer["failure"]) == ("done", None)
+    shown = {column["path"]: column for column in answer["columns"]}
+    wanted = dataset.statistics()
+    # Images are left out.
+    assert set(wanted) - set(shown) == {"observations/camera"}
+    for path, column in shown.items():
+        found = wanted[path]
+        assert (column["rows"], column["elements"]) == (found.count, found.mean.size)
+        fields = (found.mean, found.std, found.min, found.max, found.nonfinite)
+        assert column["statistics"] == np.transpose([each.ravel() for each in fields]).tolist()
+
+    empty = Protocol(PageData(dataset[:0]), PORT)
+    answer = get_json(empty, "/statistics?start=true")
+    while answer["state"] == "running":
+        answer = get_json(empty, "/statistics")
+    assert "no episode" in answer["failure"]
 
 
 @pytest.mark.parametrize(

@@ -112,10 +112,13 @@ def test_why_there_is_no_replay_is_said_in_the_words_of_who_sees_it() -> None:
     assert minari.load_dataset(dataset.id).env_spec is not None
 
 
-@pytest.mark.parametrize("target", ["/replay?position=0&start=true", "/checks?start=true"])
+@pytest.mark.parametrize(
+    "target", ["/replay?position=0&start=true", "/checks?start=true", "/statistics?start=true"]
+)
 def test_no_link_or_frame_of_another_page_begins_anything(target: str) -> None:
     protocol = Protocol(PageData(record()), PORT)
     foreign = {"sec-fetch-site": "same-site", "sec-fetch-mode": "navigate"}
     assert get(protocol, target, **foreign)[0] == 403
     assert get_json(protocol, "/replay?position=0")["state"] == "idle"
     assert get_json(protocol, "/checks")["state"] == "idle"
+    assert get_json(protocol, "/statistics")["state"] == "idle"

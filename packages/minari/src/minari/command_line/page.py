@@ -40,7 +40,10 @@ def page(
         ),
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Check the data, too, and show what was found.")
+        bool,
+        typer.Option(
+            "--check", help="Check the data, too, and show what was found and statistics."
+        ),
     ] = False,
     replay: Annotated[
         bool,

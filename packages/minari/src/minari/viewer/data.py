@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,8 +18,9 @@ import numpy.typing as npt
 from minari.checks.checking import check_dataset
 from minari.distributions.distribution import compute_distribution
 from minari.replay.replaying import Trust
+from minari.viewer.background import BackgroundTask
 from minari.viewer.columns import EpisodeColumn, choose_kind, to_text, to_texts
-from minari.viewer.listing import EpisodeList
+from minari.viewer.listing import EpisodeList, to_plain
 from minari.viewer.replays import EpisodeReplays
 from minari_core import EpisodeData, MinariDataset, load_dataset
 from minari_core.columns import AXES
@@ -77,8 +79,8 @@ class PageData:
         self._columns: OrderedDict[int, list[EpisodeColumn]] = OrderedDict()
         self._kept: OrderedDict[int, EpisodeData] = OrderedDict()
         self._reading = threading.Lock()
-        self._checking: threading.Thread | None = None
-        self._found: list[JsonValue] | None = None
+        self._checks = BackgroundTask(self._check)
+        self._statistics = BackgroundTask(self._compute_statistics)
         self.episodes = EpisodeList(dataset)
         """The list of the episodes."""
         self._indices = self.episodes.indices
@@ -271,9 +273,8 @@ class PageData:
         if returns is not None:
             columns = [returns] if returns.ndim == 1 else list(returns.T)
         distributions = [compute_distribution(column) for column in columns]
-        lengths = compute_distribution(self.episodes.lengths)
         return {
-            "lengths": None if lengths is None else lengths.to_json(),
+            "lengths": self._lengths,
             "returns": None
             if returns is None
             else [None if each is None else each.to_json() for each in distributions],
@@ -315,23 +316,59 @@ class PageData:
             start: Begin to check, in a thread of its own.
 
         Returns:
-            The state, ``idle``, ``running`` or ``done``, and the findings.
+            The state, ``idle``, ``running`` or ``done``, and then the ``findings``.
         """
-        with self._reading:
-            if start and self._checking is None:
-                self._checking = threading.Thread(target=self.check, daemon=True)
-                self._checking.start()
-        if self._found is not None:
-            return {"state": "done", "findings": self._found}
-        return {"state": "idle" if self._checking is None else "running", "findings": []}
+        return self._checks.describe(start=start)
+
+    def describe_statistics(self, *, start: bool = False) -> JsonObject:
+        """Describe the statistics of all steps, as `MinariDataset.statistics` computes them.
+
+        Args:
+            start: Begin to compute them, in a thread of its own.
+
+        Returns:
+            The state, ``idle``, ``running`` or ``done``; and then a ``failure`` or None, and
+            ``columns`` without images: the path, the rows, the elements of a row, and of the first
+            256 of these mean, standard deviation, minimum, maximum, and how many are not finite.
+        """
+        return self._statistics.describe(start=start)
 
     def check(self) -> None:
-        """Check the content now; `describe_checks` tells what was found."""
+        """Check the content and compute the statistics now, to be described then."""
+        self._checks.run()
+        self._statistics.run()
+
+    def _check(self) -> JsonObject:
         try:
             report = check_dataset(self._dataset, replay_seconds=0)
-            self._found = [[each.severity, str(each)] for each in report.findings]
+            return {"findings": [[each.severity, str(each)] for each in report.findings]}
         except Exception as error:  # the page waits for an outcome, whatever it is
-            self._found = [["warning", f"the checks failed: {error}"]]
+            return {"findings": [["warning", f"the checks failed: {error}"]]}
+
+    def _compute_statistics(self) -> JsonObject:
+        columns: list[JsonValue] = []
+        try:
+            images = {each.path for each in self.list_columns(0) if each.kind == "image"}
+            for path, found in self._dataset.statistics().items():
+                if path not in images:
+                    fields = (found.mean, found.std, found.min, found.max, found.nonfinite)
+                    rows = zip(*(each.reshape(-1)[:_MOST_ELEMENTS] for each in fields), strict=True)
+                    columns.append(
+                        {
+                            "path": path,
+                            "rows": found.count,
+                            "elements": found.mean.size,
+                            "statistics": [[*map(to_plain, row)] for row in rows],
+                        }
+                    )
+        except Exception as error:  # the page waits for an outcome, whatever it is
+            return {"failure": self._words(error), "columns": []}
+        return {"failure": None, "columns": columns}
+
+    @cached_property
+    def _lengths(self) -> JsonValue:
+        lengths = compute_distribution(self.episodes.lengths)
+        return None if lengths is None else lengths.to_json()
 
     def _get_index(self, position: int) -> int:
         if not 0 <= position < len(self._indices):

@@ -65,7 +65,8 @@ def dataset_page(
     Args:
         dataset: A dataset or view.
         episodes: The ids of further episodes.
-        check: Check the data, as `check_dataset` does without a replay, and show what was found.
+        check: Check the data, as `check_dataset` does without a replay, and show what was found,
+            and the statistics of all steps.
         replay: Replay the episodes without images whose replay is not in the cache; else nothing
             is run.
         trust_entry_point: As for `MinariDataset.recover_environment`, in replays.
@@ -108,6 +109,7 @@ def dataset_page(
             "/columns": data.describe_columns(),
             "/distributions": data.describe_distributions(),
             "/checks": data.describe_checks(),
+            "/statistics": data.describe_statistics(),
         },
         "list": data.episodes.describe_state(),
         "rows": data.episodes.describe_rows(positions),

@@ -15,6 +15,7 @@ request                                 answer
 ``/newer``, ``/renew``                  how many episodes were added, as JSON, and shows them
 ``/distributions``, ``/columns``        how numbers are distributed, as JSON
 ``/checks?start=true``                  what the checks of the content have found, as JSON
+``/statistics?start=true``              the statistics of all steps, as JSON
 ======================================  ==========================================================
 
 Only this machine's browser is answered, and only pages of this server's own: every request must
@@ -131,6 +132,9 @@ class Protocol:
             "/columns": lambda _: _send_json(self._data.describe_columns()),
             "/checks": lambda given: _send_json(
                 self._data.describe_checks(start=given.text("start", "") == "true")
+            ),
+            "/statistics": lambda given: _send_json(
+                self._data.describe_statistics(start=given.text("start", "") == "true")
             ),
         }
 

@@ -828,9 +828,14 @@ async function showDistributions() {
 
 /** Show what was found before the page was written to a file, if anything was looked for. */
 async function showFindings() {
-  const { state } = await source.askJson("/checks");
-  if (state === "done") check();
-  else find("checks").hidden = true;
+  for (const [path, id, show] of [
+    ["/checks", "checks", check],
+    ["/statistics", "statistics", measure],
+  ]) {
+    const { state } = await source.askJson(path);
+    if (state === "done") show();
+    else find(id).hidden = true;
+  }
 }
 
 /** Say that episodes have been added meanwhile, or that the dataset is gone. */
@@ -854,34 +859,68 @@ async function renew() {
   }
 }
 
-async function check() {
-  const button = find("check");
+/** Have something done that takes a pass over the data; null if that cannot be. */
+async function waitFor(path, button, doing) {
   button.disabled = true;
   try {
-    let known = await source.askJson("/checks", { start: true });
+    let known = await source.askJson(path, { start: true });
     while (known.state === "running") {
-      button.textContent = "Checking\u2026";
+      button.textContent = doing;
       await new Promise((resume) => setTimeout(resume, 300));
-      known = await source.askJson("/checks");
+      known = await source.askJson(path);
     }
-    button.textContent = known.findings.length
-      ? `${formatCount(known.findings.length)} findings`
-      : "Nothing was found";
-    find("findings").replaceChildren(
-      ...known.findings.map(([severity, text]) =>
-        make("li", { className: severity, textContent: `${severity}: ${text}` }),
-      ),
-    );
+    return known;
   } catch (error) {
     button.disabled = false;
     tell(error);
+    return null;
   }
+}
+
+async function check() {
+  const button = find("check");
+  const known = await waitFor("/checks", button, "Checking\u2026");
+  if (!known) return;
+  button.textContent = known.findings.length
+    ? `${formatCount(known.findings.length)} findings`
+    : "Nothing was found";
+  find("findings").replaceChildren(
+    ...known.findings.map(([severity, text]) =>
+      make("li", { className: severity, textContent: `${severity}: ${text}` }),
+    ),
+  );
+}
+
+async function measure() {
+  const button = find("measure");
+  const known = await waitFor("/statistics", button, "Computing\u2026");
+  if (!known) return;
+  button.textContent = known.failure ?? "Of all steps";
+  find("tables").replaceChildren(...known.columns.map(drawStatistics));
+}
+
+function drawStatistics({ path, rows, elements, statistics }) {
+  const left =
+    elements > statistics.length ? `, the first ${statistics.length} of ${elements}` : "";
+  const names = ["", "mean", "std", "min", "max", "not finite"];
+  const table = make(
+    "table",
+    {},
+    make("caption", { textContent: `${path}, ${formatCount(rows)} rows${left}` }),
+    make("tr", {}, ...names.map((name) => make("th", { textContent: name }))),
+  );
+  statistics.forEach((row, index) => {
+    const cells = row.map((value) => make("td", { textContent: formatNumber(value) }));
+    table.append(make("tr", {}, make("th", { textContent: elements > 1 ? index : "" }), ...cells));
+  });
+  return table;
 }
 
 function startPage() {
   find("renew").addEventListener("click", renew);
-  if (content) showFindings();
-  else find("check").addEventListener("click", check);
+  if (content) showFindings().catch(tell);
+  find("check").addEventListener("click", check);
+  find("measure").addEventListener("click", measure);
   const player = new Player();
   const list = new EpisodeList(async (position) => {
     try {
