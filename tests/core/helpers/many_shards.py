@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from unittest.mock import patch
 
 from minari_core import MinariDataset, create_dataset_from_buffers, load_dataset
 from minari_core.datasets.dataset import get_raw_storage
@@ -27,8 +29,17 @@ def create_many_shards(dataset_id: str, shards: Iterable[Iterable[Episode]]) -> 
     )
     storage = get_raw_storage(made)
     assert isinstance(storage, ShardFolder)
-    storage.add(data for group in others for data in encode_shards([*group], POSITION, MOVE))
+    with keep_shards_apart():
+        storage.add(data for group in others for data in encode_shards([*group], POSITION, MOVE))
+    assert len(storage.snapshot.shards) > len(others)
     return load_dataset(dataset_id)
+
+
+@contextmanager
+def keep_shards_apart() -> Iterator[None]:
+    """Add to datasets without joining their small shards, as earlier releases did."""
+    with patch("minari_core.formats.columnar.transaction.choose_joins", return_value=[]):
+        yield
 
 
 def create_of_single_episodes(dataset_id: str, shards: int, steps: int = 3) -> MinariDataset:

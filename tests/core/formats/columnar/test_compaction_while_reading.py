@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from gymnasium import spaces
 
 import minari_core
 from minari_core import DatasetChangedError, EpisodeBuffer, MinariDataset
+from tests.core.helpers.many_shards import keep_shards_apart
 
 SPACE = spaces.Box(-1, 1, (2,), np.float64)
 
@@ -34,9 +37,12 @@ def dataset() -> MinariDataset:
         action_space=spaces.Discrete(2),
         author="a",
     )
-    for number in range(1, 12):
-        created.update_dataset_from_buffer([episode(number)])
-    return minari_core.load_dataset("shards-v0")
+    with keep_shards_apart():
+        for number in range(1, 12):
+            created.update_dataset_from_buffer([episode(number)])
+    loaded = minari_core.load_dataset("shards-v0")
+    assert len(list(Path(str(loaded.spec.data_path)).glob("shard-*.h5"))) == 12
+    return loaded
 
 
 def numbers(dataset: MinariDataset) -> list[float]:
