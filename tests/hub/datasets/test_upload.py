@@ -408,6 +408,26 @@ def test_uploads_send_whole_datasets_while_a_process_adds_to_them(tmp_path: Path
     assert lengths[0] >= 8
 
 
+def test_what_a_killed_upload_held_is_worth_nothing_and_removed(tmp_path: Path) -> None:
+    make_shards("x-v0", shards=2, steps=20)
+    program = (
+        "import os, minari\n"
+        "from minari_hub.remotes.folder import FolderRemote\n"
+        "FolderRemote.upload = lambda *given: os._exit(9)\n"
+        f"minari.upload_dataset('x-v0', remote_path={(tmp_path / 'remote').as_uri()!r})\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 9
+
+    (left,) = minari.list_leftovers()
+    assert (left.kind, left.is_valuable) == ("upload", False)
+    assert sorted(path.name for path in Path(left.path, "data").iterdir()) == sorted(
+        files_of("x-v0")
+    )
+    minari.remove_leftovers()
+    assert minari.list_leftovers() == []
+    assert minari.verify_dataset("x-v0").ok
+
+
 def test_an_upload_names_the_files_of_the_manifest_that_it_publishes(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
