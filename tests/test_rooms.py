@@ -39,6 +39,7 @@ ORDER = {
         local
         local.leftovers
         twins
+        statistics
         sampling.gathering sampling.orders
         sampling
         tables

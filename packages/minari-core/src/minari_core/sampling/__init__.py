@@ -12,10 +12,11 @@ from minari_core.lazy_names import load_lazily
 if TYPE_CHECKING:
     from minari_core.sampling.batches import Batches
     from minari_core.sampling.options import SequenceOptions, TransitionOptions
-    from minari_core.sampling.statistics import ColumnStatistics, Normalizer
     from minari_core.sampling.transition_batch import TransitionBatch
     from minari_core.sampling.transitions import TransitionSampler
     from minari_core.sampling.windows import SequenceBatch, SequenceSampler
+    from minari_core.statistics.column_statistics import ColumnStatistics
+    from minari_core.statistics.normalizer import Normalizer
 
 __all__ = [
     "Batches",
@@ -35,9 +36,10 @@ if not TYPE_CHECKING:
         {
             "minari_core.sampling.batches": ("Batches",),
             "minari_core.sampling.options": ("SequenceOptions", "TransitionOptions"),
-            "minari_core.sampling.statistics": ("ColumnStatistics", "Normalizer"),
             "minari_core.sampling.transition_batch": ("TransitionBatch",),
             "minari_core.sampling.transitions": ("TransitionSampler",),
             "minari_core.sampling.windows": ("SequenceBatch", "SequenceSampler"),
+            "minari_core.statistics.column_statistics": ("ColumnStatistics",),
+            "minari_core.statistics.normalizer": ("Normalizer",),
         },
     )

@@ -1,4 +1,4 @@
-"""Mean, standard deviation, minimum and maximum of columns, and normalising by them."""
+"""Mean, standard deviation, minimum and maximum of columns."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from minari_core.sampling.gathering.info_rows import GROUPS
 from minari_core.sampling.gathering.selection import Selection
 from minari_core.sampling.orders.rank_index import Positions, RankIndex
 from minari_core.sampling.steps import EpisodeSteps
+from minari_core.statistics.column_statistics import ColumnStatistics
 
 # Raised whenever the same data has other statistics; caches of other versions are not believed.
 _CACHE_VERSION = 4
@@ -35,54 +35,6 @@ _LARGEST_EXPONENT = 480
 _ELEMENTS_AT_ONCE = 1 << 18
 _REAL_KINDS = "biuf"
 _FIELDS = ("mean", "std", "min", "max", "nonfinite")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ColumnStatistics:
-    """Statistics over the rows of a column of numbers, for each element of a row.
-
-    Of observations, infos and extras all T+1 rows of an episode count; of observations only T
-    where its final observation is not known. NaN and infinities are
-    counted, and left out of everything else; where an element has no finite value, its statistics
-    are NaN.
-    """
-
-    mean: npt.NDArray[np.float64]
-    """The mean, in the shape of a row."""
-    std: npt.NDArray[np.float64]
-    """The standard deviation of the population (divided by the number of rows)."""
-    min: npt.NDArray[np.float64]
-    """The smallest value."""
-    max: npt.NDArray[np.float64]
-    """The largest value."""
-    count: int
-    """The number of rows; missing ones do not count."""
-    nonfinite: npt.NDArray[np.int64]
-    """The number of them that are NaN or infinite, in the shape of a row."""
-
-
-class Normalizer:
-    """Shift and scale values to mean 0 and standard deviation 1."""
-
-    def __init__(self, statistics: ColumnStatistics, epsilon: float = 1e-6) -> None:
-        """Normalise by the statistics of a column.
-
-        Args:
-            statistics: Those of the column.
-            epsilon: The smallest standard deviation to divide by.
-        """
-        self._mean = statistics.mean
-        self._scale = np.maximum(statistics.std, epsilon)
-
-    def normalize(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Return ``(values - mean) / std``, for values of shape (…, *row)."""
-        normal: npt.NDArray[np.float64] = (np.asarray(values) - self._mean) / self._scale
-        return normal
-
-    def denormalize(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Return ``values * std + mean``, the inverse of `normalize`."""
-        original: npt.NDArray[np.float64] = np.asarray(values) * self._scale + self._mean
-        return original
 
 
 def compute_statistics(
