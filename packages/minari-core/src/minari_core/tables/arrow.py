@@ -30,6 +30,7 @@ TABLE_KEY = b"minari"
 JSON_FIELD = b"minari.json"
 """The key of a field's metadata that marks JSON text."""
 
+_NEVER_MISSING = ("observation", "action", "reward", "return")
 _JSON_COLUMNS = ("options", "metadata")
 
 
@@ -165,8 +166,23 @@ def _make_array(leaf: Leaf, name: str, *, as_json: bool) -> pa.Array:
     array = pa.array(values.reshape(-1), type=kind)
     for size in reversed(values.shape[2:]):
         array = pa.FixedSizeListArray.from_arrays(array, size)
-    mask = None if missing is None else pa.array(missing)
-    return pa.FixedSizeListArray.from_arrays(array, values.shape[1], mask=mask)
+    if name.partition(".")[0] in _NEVER_MISSING:
+        return pa.FixedSizeListArray.from_arrays(array, values.shape[1])
+    return _make_lists(array, values.shape[1], missing)
+
+
+def _make_lists(array: pa.Array, size: int, missing: npt.NDArray[np.bool_] | None) -> pa.ListArray:
+    """Make lists of one size, of which some are missing.
+
+    Up to 20, pyarrow cannot read fixed-size lists of which some are null out of a Parquet file.
+    """
+    count = len(array) // size
+    absent = np.zeros(count, dtype=bool) if missing is None else missing
+    present = pa.array(np.repeat(~absent, size))
+    offsets = np.concatenate([[0], np.cumsum(np.where(absent, 0, size))])
+    return pa.ListArray.from_arrays(
+        pa.array(offsets, type=pa.int32()), array.filter(present), mask=pa.array(absent)
+    )
 
 
 def _mark_json(leaf: Leaf, array: pa.Array) -> dict[bytes, bytes] | None:

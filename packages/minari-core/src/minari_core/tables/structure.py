@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from minari_core.environments.gymnasium_compat import ONE_OF
 from minari_core.errors import DataError
 from minari_core.leaves import Keys
 from minari_core.tables.gathering import Columns, join_name, split_name
@@ -33,7 +34,11 @@ def nest(columns: Columns, name: str, space: spaces.Space[Any], keys: Keys = ())
     column = join_name(name, keys)
     if column in columns:
         leaf = columns[column]
-        return [restore_graphs(space, value) for value in leaf] if isinstance(leaf, list) else leaf
+        if not isinstance(leaf, list):
+            return leaf
+        if isinstance(space, spaces.Box) and leaf and not is_missing(leaf):
+            return np.stack([np.asarray(value) for value in leaf])
+        return [restore_graphs(space, value) for value in leaf]
     shape = space.shape or ()
     if 0 in shape and columns:
         return np.zeros((len(next(iter(columns.values()))), *shape), dtype=space.dtype)
@@ -56,8 +61,9 @@ def restore_graphs(space: spaces.Space[Any], value: Any) -> Any:
         return {key: restore_graphs(space[key], part) for key, part in value.items()}
     if isinstance(space, spaces.Tuple):
         return tuple(map(restore_graphs, space.spaces, value))
-    if isinstance(space, spaces.OneOf):
-        return (value[0], restore_graphs(space.spaces[int(value[0])], value[1]))
+    if ONE_OF is not None and isinstance(space, ONE_OF):
+        options: tuple[spaces.Space[Any], ...] = getattr(space, "spaces", ())
+        return (value[0], restore_graphs(options[int(value[0])], value[1]))
     return value
 
 
