@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,13 +11,10 @@ from gymnasium import spaces
 
 import minari
 from minari import EpisodeBuffer
-from minari.viewer.server import serve
 from tests.browser.acting import choose, go, pixels, values
 from tests.browser.conftest import HOSTILE
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
-
     from tests.browser.conftest import OpenPage
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is set to None:minari.MinariWarning")
@@ -236,6 +231,23 @@ def test_the_data_is_checked_when_asked_for(
     ]
 
 
+def test_statistics_of_all_steps_are_computed_when_asked_for(
+    open_page: OpenPage, dataset: minari.MinariDataset
+) -> None:
+    page = open_page(dataset)
+    page.locator("#measure").click()
+    page.wait_for_selector("#tables table")
+    captions = page.locator("#tables caption").all_inner_texts()
+    assert captions == ["observations/state, 453 rows", "actions, 448 rows", "rewards, 448 rows"]
+    row = page.locator("#tables table").first.locator("tr").nth(1)
+    cells = row.locator("td").all_inner_texts()
+    assert cells[4] == "3"
+    rewards = np.concatenate([episode.rewards for episode in dataset])
+    shown = page.locator("#tables table").nth(2).locator("td").all_inner_texts()
+    wanted = [rewards.mean(), rewards.std(), rewards.min(), rewards.max(), 0]
+    assert np.allclose([float(each) for each in shown], wanted, rtol=1e-4)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_what_a_dataset_says_is_text_in_both_colour_schemes(
     open_page: OpenPage, dataset: minari.MinariDataset, scheme: str
@@ -274,69 +286,3 @@ def test_a_single_value_has_a_distribution(open_page: OpenPage, datasets_root: P
     names = page.locator(".distribution strong").all_inner_texts()
     assert names == ["return", "length", "observations", "actions", "rewards"]
     assert page.locator(".distribution rect").count() == 5
-
-
-def test_another_origin_gets_nothing(
-    browser: Browser, dataset: minari.MinariDataset, datasets_root: Path
-) -> None:
-    """A page of another server on this machine, in a browser that holds the cookie."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html")
-            self.end_headers()
-            self.wfile.write(b"<!doctype html><title>other</title>")
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    with serve(dataset) as address:
-        context = browser.new_context()
-        page = context.new_page()
-        page.goto(address)
-        page.wait_for_selector("#plots[data-step]")
-        own = address.partition("/?")[0]
-        page.goto(f"http://127.0.0.1:{server.server_port}/")
-        outcomes = page.evaluate(
-            """async (own) => {
-                const fetched = async (options) => {
-                    try {
-                        const response = await fetch(`${own}/dataset`, options);
-                        return `${response.type} ${response.status}`;
-                    } catch (error) {
-                        return "failed";
-                    }
-                };
-                const loaded = (tag, source) => new Promise((resolve) => {
-                    const element = document.createElement(tag);
-                    element.onload = () => resolve("loaded");
-                    element.onerror = () => resolve("failed");
-                    element.src = source;
-                    document.body.append(element);
-                });
-                return [
-                    await fetched({ credentials: "include" }),
-                    await fetched({ mode: "no-cors", credentials: "include" }),
-                    await loaded("script", `${own}/page.js`),
-                    await loaded("img", `${own}/frames?position=0&column=observations/camera`),
-                ];
-            }""",
-            own,
-        )
-        assert outcomes == ["failed", "failed", "failed", "failed"]
-        frame = page.evaluate(
-            """(own) => new Promise((resolve) => {
-                const frame = document.createElement("iframe");
-                frame.onload = () => resolve(String(frame.contentDocument));
-                frame.src = own;
-                document.body.append(frame);
-            })""",
-            own,
-        )
-        assert frame == "null"
-        context.close()
-    server.shutdown()
-    server.server_close()
