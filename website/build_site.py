@@ -53,6 +53,8 @@ def stage_pages() -> None:
     shutil.copy(REPOSITORY / "benchmarks" / "RESULTS.md", PAGES / "figures.md")
     for page in PAGES.rglob("*.md"):
         text = resolve_addresses(page.read_text(encoding="utf-8"), page)
+        # What a block needs stands behind its language, where the site knows no word.
+        text = re.sub(r"(?m)^```python \w+$", "```python", text)
         if page == PAGES / "api.md":
             text = link_names(text)
         page.write_text(text, encoding="utf-8")
