@@ -200,9 +200,12 @@ def _hold_data(folder: Path) -> Iterator[_HeldData]:
     they have second names in a folder of their own until the block ends, where the file system
     lets them.
     """
+    text, manifest = _read_manifest(folder)
+    if manifest.metadata.get("data_format") != ColumnarStorage.data_format:
+        yield _HeldData(text, manifest, folder)
+        return
     with hold_staging_folder(LINKS_PREFIX) as staged:
         held = staged / DATA_FOLDER
-        text, manifest = _read_manifest(folder)
         while not (is_held := _link_shards(folder, manifest, held)):
             if _has_manifest(folder, text):
                 break
@@ -214,8 +217,6 @@ def _hold_data(folder: Path) -> Iterator[_HeldData]:
 
 def _link_shards(folder: Path, manifest: Manifest, held: Path) -> bool:
     """Give the shards of a dataset second names; whether all have one."""
-    if manifest.metadata.get("data_format") != ColumnarStorage.data_format:
-        return False
     try:
         held.mkdir(parents=True, exist_ok=True)
         # The last ones are joined first.
