@@ -14,12 +14,14 @@ import pyarrow.parquet as parquet
 
 from minari_core.errors import DatasetDamagedError, DatasetNotFoundError
 from minari_core.json_values import JsonValue
+from minari_core.metadata.parents import PARENTS
 from minari_core.tables.arrow import TABLE_KEY
 from minari_core.tables.gathering import Columns, concatenate_columns
 from minari_core.tables.reading import read_table
 
 _ROWS = 1 << 14
-_NOT_SAID = ("rows", "next_observations")
+# What the table is, and what the dataset was made of that the table was.
+_NOT_SAID = ("rows", "next_observations", PARENTS)
 
 
 @dataclass(frozen=True, slots=True)

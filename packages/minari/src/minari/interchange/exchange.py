@@ -145,17 +145,22 @@ def _stage(target: Path, *, overwrite: bool) -> Iterator[Path]:
             f"{target} is there already; give another path, or overwrite=True to replace it"
         )
     # The name keeps its end, by which libraries tell what a file is.
-    staged = target.with_name(f".{uuid.uuid4().hex[:12]}.part-{target.name}")
+    unique = uuid.uuid4().hex[:12]
+    staged = target.with_name(f".{unique}.part-{target.name}")
+    replaced = target.with_name(f".{unique}.replaced-{target.name}")
     try:
         with wrap_write_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             yield staged
-            if overwrite:
-                _remove(target)
+            if overwrite and os.path.lexists(target):
+                os.rename(target, replaced)
             os.rename(staged, target)
             sync_folder(target.parent)
     finally:
+        if os.path.lexists(replaced) and not os.path.lexists(target):
+            os.rename(replaced, target)
         _remove(staged)
+        _remove(replaced)
 
 
 def _remove(path: Path) -> None:
