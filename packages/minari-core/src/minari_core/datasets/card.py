@@ -111,7 +111,7 @@ class DatasetCard:
             "observation_space": space_to_json(observation_space, "observation_space"),
             "action_space": space_to_json(action_space, "action_space"),
         }
-        metadata.update(self.said())
+        metadata.update(self.describe())
         eval_spec = find_env_spec(self._details.get("eval_env"), "eval_env")
         metadata["env_spec"] = _write_spec(env_spec, "env_spec")
         metadata["eval_env_spec"] = _write_spec(eval_spec, "eval_env_spec")
@@ -120,7 +120,7 @@ class DatasetCard:
             {key: value for key, value in metadata.items() if value is not None}
         )
 
-    def said(self) -> dict[str, JsonValue]:
+    def describe(self) -> dict[str, JsonValue]:
         """Return what is said in words, as metadata; what is not said is left out.
 
         Raises:

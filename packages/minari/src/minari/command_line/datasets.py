@@ -247,7 +247,7 @@ def edit(
         algorithm_name=algorithm_name,
         code_permalink=code_permalink,
         description=description,
-    ).said()
+    ).describe()
     if split:
         total = storage.total_episodes
         splits = {
