@@ -25,6 +25,7 @@ from minari_core import (
     create_dataset_from_buffers,
     create_dataset_from_table,
     delete_dataset,
+    verify_dataset,
 )
 from minari_core.datasets.dataset import get_raw_storage
 from minari_core.tables.parquet import write_parquet
@@ -110,6 +111,18 @@ def test_arrow_tables_become_the_same_dataset_again(data_format: str) -> None:
     assert "parents" not in made.metadata
     for key in ("author", "description", "env_spec", "step_infos"):
         assert made.metadata[key] == dataset.metadata[key]
+
+
+@pytest.mark.parametrize("key", ["splits", "parents", "minari_core"])
+def test_what_holds_for_one_dataset_alone_is_not_taken_of_a_table(key: str) -> None:
+    table = make_dataset().to_arrow()
+    said = {**json.loads(table.schema.metadata[b"minari"]), key: {"train": [[0, 99]]}}
+    table = table.replace_schema_metadata({b"minari": json.dumps(said).encode()})
+
+    for data_format in FORMATS:
+        made = create_dataset_from_table(f"tests/{data_format}-v0", table, data_format=data_format)
+        assert key not in made.metadata
+        assert verify_dataset(made.id).ok
 
 
 def test_parquet_files_become_the_same_dataset_again(tmp_path: Path) -> None:

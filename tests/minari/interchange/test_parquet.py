@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 import gymnasium
@@ -28,3 +29,11 @@ class TestParquet(LayoutConformance):
         dataset = minari.create_dataset_from_collector_env("pendulum/random-v0", env)
         env.close()
         return dataset
+
+    def test_splits_are_told_to_be_left_out(self, tmp_path: Path) -> None:
+        dataset = self.make_dataset()
+        dataset.set_splits({"train": [0, 1]})
+
+        (loss,) = minari.export_dataset(dataset, tmp_path / self.file_name, self.layout)
+
+        assert loss.what == "splits"

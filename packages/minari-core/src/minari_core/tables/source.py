@@ -13,15 +13,18 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from minari_core.errors import DatasetDamagedError, DatasetNotFoundError
+from minari_core.formats.public.files import OWN_KEY
 from minari_core.json_values import JsonValue
 from minari_core.metadata.parents import PARENTS
+from minari_core.metadata.splits import SPLITS
 from minari_core.tables.arrow import TABLE_KEY
 from minari_core.tables.gathering import Columns, concatenate_columns
 from minari_core.tables.reading import read_table
 
 _ROWS = 1 << 14
-# What the table is, and what the dataset was made of that the table was.
-_NOT_SAID = ("rows", "next_observations", PARENTS)
+# What the table itself is, and what of its dataset does not hold for another one: rows may have
+# been taken out of the table, so that the indices of splits would mean other episodes.
+_NOT_SAID = ("rows", "next_observations", PARENTS, SPLITS, OWN_KEY)
 
 
 @dataclass(frozen=True, slots=True)

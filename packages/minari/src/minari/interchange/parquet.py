@@ -69,6 +69,9 @@ def write(
         as_json=as_json,
     )
     write_parquet(storage, indices, path / _EPISODES, "episodes", as_json=as_json)
+    if dataset.splits:
+        reason = "rows may be taken out of tables, so that its indices would mean other episodes"
+        return [Loss("splits", reason)]
     return []
 
 
