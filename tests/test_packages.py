@@ -43,7 +43,7 @@ ARROWS = {
 SHARED_CORE = """
     errors lazy_names messages arguments files json_values locks
     environments.env_specs environments.own_spaces environments.recovery
-    environments.reference_scores leaves
+    environments.reference_scores images leaves
     environments.space_json
     cache.entries cache.entry cache.opening cache.settings
     columns

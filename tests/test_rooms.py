@@ -22,7 +22,7 @@ ORDER = {
     "minari_core": """
         _version errors lazy_names
         messages
-        json_values locks arguments leaves
+        json_values locks arguments leaves images
         files
         random_stream cache metadata
         environments
@@ -70,7 +70,7 @@ ORDER = {
         data_collector.callbacks
         data_collector
         storage
-        namespace utils leftovers distributions images
+        namespace utils leftovers distributions
         replay interchange
         checks rendering
         viewer

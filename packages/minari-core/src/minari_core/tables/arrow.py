@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from minari_core.errors import DataError, MissingDependencyError
+from minari_core.images import is_image
 from minari_core.json_values import to_json_text
 from minari_core.storage.base import Storage
 from minari_core.storage.copied_metadata import metadata_for_copy
 from minari_core.tables.gathering import Columns, Leaf
-from minari_core.tables.images import encode_images, is_image
+from minari_core.tables.images import encode_images
 from minari_core.tables.rows import Rows, iterate_columns
 
 try:

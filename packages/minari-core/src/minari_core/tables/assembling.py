@@ -11,13 +11,13 @@ from gymnasium import spaces
 from minari_core.episodes.episode import EpisodeBuffer
 from minari_core.errors import DataError
 from minari_core.json_values import from_json_text
+from minari_core.storage.base import slice_rows
 from minari_core.tables.gathering import Columns, Leaf, concatenate_columns, split_name
 from minari_core.tables.structure import (
     append_rows,
     is_missing,
     nest,
     read_infos,
-    slice_structure,
 )
 
 _REQUIRED = ("episode_id", "reward", "terminated")
@@ -186,7 +186,7 @@ def _find_final(steps: Columns, row: Columns | None, space: spaces.Space[Any], w
             return final
     if any(split_name(name)[0] == "next_observation" for name in steps):
         following = nest(steps, "next_observation", space)
-        final = slice_structure(following, slice(-1, None))
+        final = slice_rows(following, slice(-1, None))
         return None if is_missing(final) else final
     return None
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from minari_core.errors import DataError, MissingDependencyError
+from minari_core.images import is_image
 from minari_core.tables.gathering import Columns, Leaf
-from minari_core.tables.images import is_image
 
 if TYPE_CHECKING:
     import pandas as pd

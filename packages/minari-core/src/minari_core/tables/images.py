@@ -1,27 +1,15 @@
-"""Images among leaves, and as PNG files."""
+"""Images as PNG files."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from minari_core.errors import DataError, MissingDependencyError
-from minari_core.tables.gathering import Leaf
-
-_SMALLEST = 8
-
-
-def is_image(leaf: Leaf) -> TypeGuard[npt.NDArray[np.uint8]]:
-    """Tell images by dtype and shape: (height, width), or with 1, 3 or 4 channels last."""
-    if not isinstance(leaf, np.ndarray) or leaf.dtype != np.uint8:
-        return False
-    shape = leaf.shape[1:]
-    has_channels = len(shape) == 3 and shape[2] in (1, 3, 4)
-    return (len(shape) == 2 or has_channels) and min(shape[:2]) >= _SMALLEST
 
 
 def encode_images(frames: Iterable[npt.NDArray[np.uint8]]) -> list[bytes]:

@@ -120,15 +120,6 @@ def _stack(leaves: Sequence[Any]) -> Any:
     return np.ma.stack(leaves, axis=1) if has_mask else np.stack(leaves, axis=1)
 
 
-def slice_structure(value: Any, rows: slice) -> Any:
-    """Take rows of all leaves."""
-    if isinstance(value, dict):
-        return {key: slice_structure(part, rows) for key, part in value.items()}
-    if isinstance(value, tuple):
-        return tuple(slice_structure(part, rows) for part in value)
-    return value[rows]
-
-
 def is_missing(value: Any) -> bool:
     """Return whether any leaf has a row that is missing."""
     if isinstance(value, dict | tuple):

@@ -27,6 +27,16 @@ LocalIds: TypeAlias = Annotated[
 ]
 """Ids of one or more local datasets."""
 
+LocalDataset: TypeAlias = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID",
+        help="The id of a local dataset, or the path of its folder.",
+        autocompletion=complete_local_ids,
+    ),
+]
+"""A local dataset, by its id or by its path."""
+
 RemoteOption: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(

@@ -8,7 +8,7 @@ import typer
 
 import minari_core
 from minari_hub.command_line.exit_codes import ExitCode
-from minari_hub.command_line.options import JsonOption, complete_local_ids
+from minari_hub.command_line.options import JsonOption, LocalDataset
 from minari_hub.command_line.terminal import (
     format_count,
     make_output_console,
@@ -24,14 +24,7 @@ if TYPE_CHECKING:
 
 
 def check(
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="ID",
-            help="The id of a local dataset, or the path of its folder.",
-            autocompletion=complete_local_ids,
-        ),
-    ],
+    name: LocalDataset,
     against: Annotated[
         str | None,
         typer.Option(

@@ -13,19 +13,12 @@ from minari.command_line.trust import (
     TrustEntryPointOption,
     TrustPathsOption,
 )
-from minari_hub.command_line.options import complete_local_ids
+from minari_hub.command_line.options import LocalDataset
 from minari_hub.command_line.terminal import say, show_step_progress
 
 
 def page(
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="ID",
-            help="The id of a local dataset, or the path of its folder.",
-            autocompletion=complete_local_ids,
-        ),
-    ],
+    name: LocalDataset,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="The HTML file to write.")
     ],

@@ -14,7 +14,7 @@ from minari.command_line.trust import (
     TrustPathsOption,
 )
 from minari_hub.command_line.exit_codes import ExitCode
-from minari_hub.command_line.options import JsonOption, YesOption, complete_local_ids
+from minari_hub.command_line.options import JsonOption, LocalDataset, YesOption
 from minari_hub.command_line.terminal import (
     confirm,
     format_count,
@@ -25,14 +25,7 @@ from minari_hub.command_line.terminal import (
 
 
 def render(
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="ID",
-            help="The id of a local dataset, or the path of its folder.",
-            autocompletion=complete_local_ids,
-        ),
-    ],
+    name: LocalDataset,
     episode: Annotated[
         int, typer.Argument(metavar="EPISODE", min=0, help="The id of the episode.")
     ],

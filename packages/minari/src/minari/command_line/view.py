@@ -14,20 +14,13 @@ from minari.command_line.trust import (
     TrustEntryPointOption,
     TrustPathsOption,
 )
-from minari_hub.command_line.options import complete_local_ids
+from minari_hub.command_line.options import LocalDataset
 from minari_hub.command_line.terminal import say
 from minari_hub.command_line.wording import translate_advice
 
 
 def view(
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="ID",
-            help="The id of a local dataset, or the path of its folder.",
-            autocompletion=complete_local_ids,
-        ),
-    ],
+    name: LocalDataset,
     port: Annotated[
         int,
         typer.Option("--port", metavar="PORT", help="The port to serve at; any that is free if 0."),

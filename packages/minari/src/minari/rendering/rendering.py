@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.envs.registration import load_env_creator
 
-from minari.images import is_image
 from minari.rendering.writing import Frame, Video, check_free, choose_writer, write_video
 from minari.replay.replaying import Trust, find_replay
 from minari_core import EpisodeData, MinariDataset
 from minari_core.datasets.dataset import check_dataset
 from minari_core.errors import RenderError, ReplayError
+from minari_core.images import is_image
 from minari_core.leaves import find_leaves, join_path
 from minari_core.messages import Progress, warn_caller
 
@@ -154,7 +154,7 @@ def _find_source(
     images = {
         join_path("observations", keys): leaf
         for keys, leaf in find_leaves(episode.observations)
-        if isinstance(leaf, np.ndarray) and is_image(leaf)
+        if is_image(leaf)
     }
     name = column or next(iter(images), "replay")
     if name in images:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minari.images import is_image
+from minari_core.images import is_image
 from minari_core.json_values import JsonObject
 from minari_core.leaves import Keys
 
@@ -54,7 +54,8 @@ class EpisodeColumn:
 
 def choose_kind(leaf: npt.NDArray[Any]) -> str:
     """Tell images from numbers, and numbers from text."""
-    if is_image(leaf):
+    # A missing row has no picture, but a place among values.
+    if is_image(leaf) and not isinstance(leaf, np.ma.MaskedArray):
         return "image"
     return "numbers" if leaf.dtype.kind in "biuf" else "text"
 
