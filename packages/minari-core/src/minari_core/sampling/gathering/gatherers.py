@@ -135,14 +135,16 @@ class FixedGatherer(Gatherer):
 
     def _find_runs(self, whole: Array, length: int) -> Array | None:
         """Return an array with a run of rows, as one element, at each row; None if it is large."""
-        if self._runs[0] != length:
+        known = self._runs
+        if known[0] != length:
             nbytes = whole[:1].nbytes
             runs: Array | None = None
             if 0 < length <= len(whole) and 0 < length * nbytes <= _LARGEST_RUN_NBYTES:
                 shape, dtype = (len(whole) - length + 1,), np.dtype(f"V{length * nbytes}")
                 runs = np.ndarray(shape, dtype, whole.data, strides=(nbytes,))
-            self._runs = length, runs
-        return self._runs[1]
+            # Another thread may want runs of another length at once.
+            known = self._runs = length, runs
+        return known[1]
 
     def take_pairs(self, before: Selection, after: Selection, *, outs: Pair = (None, None)) -> Pair:
         if self._is_decoded:

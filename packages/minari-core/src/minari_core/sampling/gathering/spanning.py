@@ -98,14 +98,18 @@ class SpannedArrays:
         table, segments = self._table, self._segments
         if table.era != segments.era:
             table = self._table = _Table(segments.era, len(segments))
+        # Before the bases are looked at, which another thread may be completing.
+        is_complete = table.is_complete
         bases = table.bases.take(numbers)
-        if len(table.kept) < self._count and (missing := bases == _UNKNOWN).any():
-            for number in np.unique(numbers[missing]).tolist():
-                array = table.kept[number] = segments[number]
-                address = array.__array_interface__["data"][0]
-                table.bases[number] = address - _ORIGIN - segments.firsts[number] * self._nbytes
-            bases = table.bases.take(numbers)
-        return table, bases
+        if is_complete or not (missing := bases == _UNKNOWN).any():
+            return table, bases
+        for number in np.unique(numbers[missing]).tolist():
+            # Of two threads that find the same array, both take that of the first.
+            array = table.kept.setdefault(number, segments[number])
+            address = array.__array_interface__["data"][0]
+            table.bases[number] = address - _ORIGIN - segments.firsts[number] * self._nbytes
+        table.is_complete = int(np.count_nonzero(table.bases != _UNKNOWN)) == self._count
+        return table, table.bases.take(numbers)
 
 
 class _Table:
@@ -114,12 +118,13 @@ class _Table:
     Whoever gathers holds it, so that nothing is unmapped meanwhile, whatever other threads do.
     """
 
-    __slots__ = ("bases", "era", "kept")
+    __slots__ = ("bases", "era", "is_complete", "kept")
 
     def __init__(self, era: int, count: int) -> None:
         self.era = era
         self.kept: dict[int, Array] = {}
         self.bases = np.full(count, _UNKNOWN)
+        self.is_complete = False
 
 
 def can_span(column: FixedColumn) -> bool:
