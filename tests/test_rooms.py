@@ -29,6 +29,7 @@ ORDER = {
         columns
         episodes
         storage
+        ranges
         formats.shards
         formats.columnar
         formats.public
