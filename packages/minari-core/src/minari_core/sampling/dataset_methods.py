@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy.typing as npt
+from typing_extensions import Unpack
 
 from minari_core import sampling
 from minari_core.errors import SamplingError
@@ -29,12 +30,11 @@ if TYPE_CHECKING:
         TransitionSampler,
     )
     from minari_core.sampling.large_steps import LargeSteps
-    from minari_core.sampling.options import GoalMixture, Goals, Padding, RewardScale
+    from minari_core.sampling.options import BatchKeywords, SequenceKeywords, TransitionKeywords
     from minari_core.sampling.orders.weights import EpisodeWeights
     from minari_core.sampling.steps import EpisodeSteps
 
 _MOST_REMEMBERED = 16
-_UNSCALED = 1.0
 
 Made = TypeVar("Made")
 
@@ -62,100 +62,25 @@ class TrainingMethods:
         self,
         batch_size: int,
         *,
-        columns: Sequence[str] | None = None,
         weights: str | npt.ArrayLike | None = None,
-        n_step: int = 1,
-        discount: float = 0.99,
-        stack: int = 0,
-        goals: Goals | Mapping[Goals, float] | None = None,
-        goal_discount: float = 0.99,
-        goal_column: str = "observations",
-        include_unknown_final: bool = False,
-        returns_to_go: bool = False,
-        reward_scale: RewardScale = _UNSCALED,
         out: TransitionBatch | None = None,
+        **options: Unpack[TransitionKeywords],
     ) -> TransitionBatch:
         """Sample transitions uniformly, or by weights, with replacement.
 
         Args:
             batch_size: The number of transitions, B.
-            columns: The columns to read; nothing else is read. Names are ``observations``,
-                ``actions``, ``rewards``, ``next_observations``, ``terminations``, ``truncations``
-                (all six if None), ``infos`` and ``extras``, and columns inside them such as
-                ``infos/x_position`` or ``observations/camera``. An info is that which the step
-                returned, or the one beside it if the dataset's metadata lists it in
-                ``step_infos``; ``current_infos/…`` is always that before the step, and
-                ``returned_infos/…`` that after it. ``next_actions`` are the actions of the next
-                observations, in masked arrays: none follows the last step of an episode.
             weights: ``None`` or ``"transitions"``: all transitions are equally likely;
                 ``"episodes"``: all episodes are; or a weight for each episode.
-            n_step: The number of steps whose rewards are summed, fewer at the end of the episode;
-                the next observations and the flags are then those after the last of them.
-            discount: The discount of n-step returns and returns-to-go.
-            stack: The number of frames to stack as an observation; before the beginning of the
-                episode the first frame is repeated. 0 for no axis of frames.
-            goals: Also return goals for hindsight experience replay (HER, Andrychowicz et al.,
-                2017): observations from after the step in the same episode. ``"future"`` (or
-                ``"uniform"``, the same) gives each of them the same chance, ``"geometric"``
-                prefers near ones, and ``"final"`` takes the last. ``"current"`` takes the one
-                before the step, ``"random"`` one after any step of the dataset or view. A dict
-                of strategies and weights draws one of them for each transition.
-            goal_discount: With geometric goals, the chance of going one step further.
-            goal_column: The column of goals, such as ``observations/achieved_goal``.
-            include_unknown_final: Also sample the last steps of episodes whose final observation
-                is not known. Next observations (and goals) are masked arrays then.
-            returns_to_go: Also return the discounted sum of rewards from each step to the end of
-                the episode.
-            reward_scale: The factor of rewards and of their sums. ``"return_range"`` takes 1000
-                divided by the range of the undiscounted returns of these episodes, as IQL does
-                (Kostrikov et al., 2022).
             out: A batch of an earlier call with the same arguments, whose arrays are filled again.
+            **options: What to read, as keywords; see `TransitionOptions`.
 
         Raises:
             SamplingError: A number is out of its range, a column does not exist, weights do not
                 fit, or there is nothing to sample.
+            TypeError: There is no such keyword.
         """
-        # Making and hashing options takes as long as gathering a column, so what is asked for
-        # again and again is known by its arguments.
-        names = _normalize_columns(columns)
-        kinds = (type(n_step), type(stack))  # 1.0 equals 1, and is refused
-        unknown = bool(include_unknown_final)
-        strategy: Goals | GoalMixture | None
-        if goals is None or isinstance(goals, str):
-            strategy = goals
-        else:
-            from minari_core.sampling.options import normalize_goals
-
-            strategy = normalize_goals(goals)
-        key: Hashable = (
-            names,
-            n_step,
-            discount,
-            stack,
-            strategy,
-            goal_discount,
-            goal_column,
-            unknown,
-            kinds,
-        )
-        if returns_to_go or reward_scale is not _UNSCALED:
-            key = (key, bool(returns_to_go), reward_scale, type(reward_scale))
-        sampler = self._find_sampler(key)
-        if sampler is None:
-            options = sampling.TransitionOptions(
-                columns=names,
-                n_step=n_step,
-                discount=discount,
-                stack=stack,
-                goals=strategy,
-                goal_discount=goal_discount,
-                goal_column=goal_column,
-                include_unknown_final=unknown,
-                returns_to_go=bool(returns_to_go),
-                reward_scale=reward_scale,
-            )
-            sampler = self._transition_sampler(options)
-            self._remember(key, lambda: sampler)
+        sampler = self.transition_sampler(**options)
         shares = None if weights is None else self._transition_weights(weights, sampler)
         return sampler.sample(self._stream.generator, batch_size, shares, out)
 
@@ -164,47 +89,24 @@ class TrainingMethods:
         batch_size: int,
         length: int,
         *,
-        columns: Sequence[str] | None = None,
         weights: str | npt.ArrayLike | None = None,
-        padding: Padding | None = None,
-        returns_to_go: bool = False,
-        discount: float = 1.0,
-        include_unknown_final: bool = False,
-        reward_scale: RewardScale = _UNSCALED,
+        **options: Unpack[SequenceKeywords],
     ) -> SequenceBatch:
         """Sample windows of consecutive steps uniformly, or by weights, with replacement.
 
         Args:
             batch_size: The number of windows, B.
             length: The number of steps in each, L.
-            columns: The columns to read, as for `sample_transitions`; all but
-                ``next_observations`` if None.
             weights: As for `sample_transitions`. Without padding, ``"episodes"`` are those that
                 hold a window, and only they may be given a weight.
-            padding: ``None`` for whole windows only; ``"after"`` for windows that begin at any
-                step and are padded after the episode's end; ``"before"`` for windows that end at
-                any step and are padded before its beginning.
-            returns_to_go: Also return the discounted sum of rewards from each step to the end of
-                the episode.
-            discount: The discount of returns-to-go.
-            include_unknown_final: Also the last steps of episodes whose final observation is not
-                known, which else are in no window; returns-to-go have their rewards anyway.
-            reward_scale: As for `sample_transitions`.
+            **options: What to read, as keywords; see `SequenceOptions`.
 
         Raises:
             SamplingError: A number is out of its range, a column does not exist, weights do not
                 fit, or every episode is shorter than a window without padding.
+            TypeError: There is no such keyword.
         """
-        options = sampling.SequenceOptions(
-            length=length,
-            columns=_normalize_columns(columns),
-            padding=padding,
-            returns_to_go=returns_to_go,
-            discount=discount,
-            include_unknown_final=bool(include_unknown_final),
-            reward_scale=reward_scale,
-        )
-        sampler = self._sequence_sampler(options)
+        sampler = self._sequence_sampler(length, options)
         shares = None
         if weights is not None and not _is_uniform(weights):
             counts, starts = sampler.steps.join_parts(sampler.counts, sampler.starts)
@@ -223,14 +125,7 @@ class TrainingMethods:
         world_size: int = 1,
         weights: str | npt.ArrayLike | None = None,
         length: int | None = None,
-        padding: Padding | None = None,
-        columns: Sequence[str] | None = None,
-        n_step: int = 1,
-        discount: float | None = None,
-        stack: int = 0,
-        returns_to_go: bool = False,
-        include_unknown_final: bool = False,
-        reward_scale: RewardScale = _UNSCALED,
+        **options: Unpack[BatchKeywords],
     ) -> Batches[Any]:
         """Visit each transition, or each window, exactly once an epoch.
 
@@ -252,14 +147,8 @@ class TrainingMethods:
                 but draw as many with replacement. The draws depend on the seed alone, for any
                 number of processes.
             length: Visit windows of this many steps, not transitions.
-            padding: As for `sample_sequences`.
-            columns: The columns to read, as for `sample_transitions`.
-            n_step: As for `sample_transitions`.
-            discount: As for `sample_transitions` (0.99 if None) and `sample_sequences` (1).
-            stack: As for `sample_transitions`.
-            returns_to_go: As for `sample_transitions` and `sample_sequences`.
-            include_unknown_final: As for `sample_transitions` and `sample_sequences`.
-            reward_scale: As for `sample_transitions` and `sample_sequences`.
+            **options: What to read, as keywords; see `TransitionOptions`, and with ``length``
+                `SequenceOptions`.
 
         Returns:
             An iterator of `TransitionBatch` or `SequenceBatch`; its `Batches.state_dict` and
@@ -267,36 +156,15 @@ class TrainingMethods:
 
         Raises:
             SamplingError: As `sample_transitions` and `sample_sequences`.
+            TypeError: There is no such keyword.
         """
         sampler: TransitionSampler | SequenceSampler
-        only_windows = {"padding": padding}
-        only_transitions = {"n_step": None if n_step == 1 else n_step, "stack": stack or None}
-        for name, given in (only_windows if length is None else only_transitions).items():
-            if given is not None:
-                kind = "windows; give length too" if length is None else "transitions, not windows"
-                raise SamplingError(f"{name}={given!r} is of {kind}")
         if length is None:
-            transition_options = sampling.TransitionOptions(
-                columns=_normalize_columns(columns),
-                n_step=n_step,
-                discount=0.99 if discount is None else discount,
-                stack=stack,
-                include_unknown_final=bool(include_unknown_final),
-                returns_to_go=bool(returns_to_go),
-                reward_scale=reward_scale,
-            )
-            sampler = self._transition_sampler(transition_options)
+            sampler = self._transition_sampler(options)
+            if sampler.options.goals is not None:
+                raise SamplingError("goals are drawn at random; sample_transitions takes them")
         else:
-            sequence_options = sampling.SequenceOptions(
-                length=length,
-                columns=_normalize_columns(columns),
-                padding=padding,
-                returns_to_go=returns_to_go,
-                discount=1.0 if discount is None else discount,
-                include_unknown_final=bool(include_unknown_final),
-                reward_scale=reward_scale,
-            )
-            sampler = self._sequence_sampler(sequence_options)
+            sampler = self._sequence_sampler(length, options)
         shares: EpisodeWeights | None = None
         if weights is not None and not _is_uniform(weights):
             steps = self._steps(sampler.options)
@@ -337,10 +205,11 @@ class TrainingMethods:
         Raises:
             SamplingError: A column does not exist, or there are no episodes.
         """
+        from minari_core.sampling.options import normalize_columns
         from minari_core.sampling.statistics import compute_statistics, load_statistics
 
         storage = self._find_columns()
-        names = _normalize_columns(columns) or ()
+        names = normalize_columns(columns) or ()
         is_whole = isinstance(self._indices, range) and len(self._indices) > 0
         if is_whole and self._indices == range(storage.total_episodes):
             found = load_statistics(storage, names, self._fingerprint())
@@ -360,42 +229,23 @@ class TrainingMethods:
         taken_in = self._storage.total_episodes - self._known_episodes
         return taken_in + self._storage.newer_episodes()
 
-    def transition_sampler(
-        self,
-        *,
-        columns: Sequence[str] | None = None,
-        n_step: int = 1,
-        discount: float = 0.99,
-        stack: int = 0,
-        include_unknown_final: bool = False,
-        returns_to_go: bool = False,
-        reward_scale: RewardScale = _UNSCALED,
-    ) -> TransitionSampler:
+    def transition_sampler(self, **options: Unpack[TransitionKeywords]) -> TransitionSampler:
         """Make a reader of transitions by their positions, from 0 to its length less one.
 
         Args:
-            columns: The columns to read, as for `sample_transitions`.
-            n_step: The number of steps whose rewards are summed.
-            discount: The discount of n-step returns and returns-to-go.
-            stack: The number of frames to stack.
-            include_unknown_final: As for `sample_transitions`.
-            returns_to_go: As for `sample_transitions`.
-            reward_scale: As for `sample_transitions`.
-        """
-        return self._transition_sampler(
-            sampling.TransitionOptions(
-                columns=_normalize_columns(columns),
-                n_step=n_step,
-                discount=discount,
-                stack=stack,
-                include_unknown_final=bool(include_unknown_final),
-                returns_to_go=bool(returns_to_go),
-                reward_scale=reward_scale,
-            )
-        )
+            **options: What to read, as keywords; see `TransitionOptions`.
 
-    def _transition_sampler(self, options: TransitionOptions) -> TransitionSampler:
+        Raises:
+            SamplingError: A number is out of its range, or a column does not exist.
+            TypeError: There is no such keyword.
+        """
+        return self._transition_sampler(options)
+
+    def _transition_sampler(self, keywords: Mapping[str, object]) -> TransitionSampler:
         def make() -> TransitionSampler:
+            from minari_core.sampling.options import make_options
+
+            options = make_options(sampling.TransitionOptions, keywords)
             storage = self._find_columns()
             return storage.read_current(
                 lambda: sampling.TransitionSampler(
@@ -403,16 +253,13 @@ class TrainingMethods:
                 )
             )
 
-        return self._remember(options, make)
+        return self._remember(_freeze("transitions", **keywords), make)
 
-    def _find_sampler(self, key: Hashable) -> TransitionSampler | None:
-        try:
-            return cast("TransitionSampler | None", self._samplers.get(key))
-        except TypeError:  # what cannot be hashed is refused by the options
-            return None
-
-    def _sequence_sampler(self, options: SequenceOptions) -> SequenceSampler:
+    def _sequence_sampler(self, length: int, keywords: Mapping[str, object]) -> SequenceSampler:
         def make() -> SequenceSampler:
+            from minari_core.sampling.options import make_options
+
+            options = make_options(sampling.SequenceOptions, keywords, length=length)
             storage = self._find_columns()
             return storage.read_current(
                 lambda: sampling.SequenceSampler(
@@ -420,7 +267,7 @@ class TrainingMethods:
                 )
             )
 
-        return self._remember(options, make)
+        return self._remember(_freeze("windows", length, **keywords), make)
 
     def _steps(self, options: TransitionOptions | SequenceOptions) -> EpisodeSteps:
         from minari_core.sampling.steps import EpisodeSteps
@@ -456,7 +303,10 @@ class TrainingMethods:
 
     def _remember(self, key: Hashable, make: Callable[[], Made]) -> Made:
         """Return what was made for a key before, or make it; the oldest of many is forgotten."""
-        made = self._samplers.get(key)
+        try:
+            made = self._samplers.get(key)
+        except TypeError:  # a keyword that cannot be hashed, which most often is refused
+            return make()
         if made is None:
             made = make()
             for oldest in [*self._samplers][: 1 - _MOST_REMEMBERED]:
@@ -493,18 +343,16 @@ def _is_uniform(weights: str | npt.ArrayLike) -> bool:
     return isinstance(weights, str) and weights == "transitions"
 
 
-def _normalize_columns(columns: Sequence[str] | None) -> tuple[str, ...] | None:
-    """Return the names of columns as options keep them.
+def _freeze(*parts: object, **keywords: object) -> Hashable:
+    """Return what tells keywords from others, in less time than options are made and compared."""
+    # 1.0 equals 1, and is refused where whole numbers are asked for.
+    kinds = [*map(type, parts), *map(type, keywords.values())]
+    return (*parts, *keywords, *map(_freeze_value, keywords.values()), *kinds)
 
-    Raises:
-        SamplingError: It is a single text, or empty, or not all items are text.
-    """
-    if columns is None:
-        return None
-    try:
-        names = () if isinstance(columns, str) else tuple(columns)
-    except TypeError:
-        names = ()
-    if not names or not all(isinstance(name, str) for name in names):
-        raise SamplingError(f"columns is {columns!r}, not a list of names")
-    return names
+
+def _freeze_value(value: Any) -> Hashable:
+    if isinstance(value, list):
+        return tuple(value)
+    if isinstance(value, dict):
+        return tuple([(key, _freeze_value(item)) for key, item in value.items()])
+    return cast("Hashable", value)

@@ -1,11 +1,15 @@
-"""The options of samplers."""
+"""The options of samplers, and the keywords that give them to the methods of a dataset.
+
+An option is declared twice: its keyword with the types that callers may give, and the field of a
+frozen class with its default and its meaning, where it is validated and kept in one form.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from math import isfinite
-from typing import Literal, TypeAlias, cast, get_args
+from typing import Any, Literal, TypeAlias, TypedDict, TypeVar, cast, get_args
 
 from minari_core.arguments import check_fraction, check_whole_number
 from minari_core.errors import SamplingError
@@ -31,31 +35,78 @@ _LATER = ("include_unknown_final", "reward_scale")
 _LATER_OF_TRANSITIONS = (*_LATER, "returns_to_go")
 
 
+class SamplerKeywords(TypedDict, total=False):
+    """The keywords that say what to read of transitions and of windows.
+
+    `TransitionOptions` and `SequenceOptions` say what each means, and its default.
+    """
+
+    columns: Sequence[str] | None
+    discount: float | None
+    returns_to_go: bool
+    include_unknown_final: bool
+    reward_scale: RewardScale
+
+
+class TransitionKeywords(SamplerKeywords, total=False):
+    """The keywords that say what to read of transitions; `TransitionOptions` explains them."""
+
+    n_step: int
+    stack: int
+    goals: Goals | Mapping[Goals, float] | None
+    goal_discount: float
+    goal_column: str
+
+
+class SequenceKeywords(SamplerKeywords, total=False):
+    """The keywords that say what to read of windows; `SequenceOptions` explains them."""
+
+    padding: Padding | None
+
+
+class BatchKeywords(TransitionKeywords, SequenceKeywords, total=False):
+    """The keywords that say what to read of transitions or windows, whichever are visited."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransitionOptions:
-    """The arguments of `MinariDataset.sample_transitions` that say what to read."""
+    """The keywords of `MinariDataset.sample_transitions` that say what to read."""
 
     columns: tuple[str, ...] | None = None
-    """The columns to read; those of `BATCH_FIELDS` if None."""
+    """The columns to read; nothing else is read. Names are ``observations``, ``actions``,
+    ``rewards``, ``next_observations``, ``terminations``, ``truncations`` (all six if None),
+    ``infos`` and ``extras``, and columns inside them such as ``infos/x_position`` or
+    ``observations/camera``. An info is that which the step returned, or the one beside it if the
+    dataset's metadata lists it in ``step_infos``; ``current_infos/…`` is always that before the
+    step, and ``returned_infos/…`` that after it. ``next_actions`` are the actions of the next
+    observations, in masked arrays: none follows the last step of an episode."""
     n_step: int = 1
-    """The number of steps over which rewards are summed."""
+    """The number of steps whose rewards are summed, fewer at the end of the episode; the next
+    observations and the flags are then those after the last of them."""
     discount: float = 0.99
     """The discount of n-step returns and of returns-to-go."""
     stack: int = 0
-    """The number of frames to stack; 0 for no axis of frames."""
+    """The number of frames to stack as an observation; before the beginning of the episode the
+    first frame is repeated. 0 for no axis of frames."""
     goals: Goals | GoalMixture | None = None
-    """The strategy to choose goals by, or several with their weights; ``"future"`` becomes its
-    older name ``"uniform"``."""
+    """Also return goals for hindsight experience replay (HER, Andrychowicz et al., 2017):
+    observations from after the step in the same episode. ``"future"`` (kept by its older name
+    ``"uniform"``) gives each of them the same chance, ``"geometric"`` prefers near ones, and
+    ``"final"`` takes the last. ``"current"`` takes the one before the step, ``"random"`` one after
+    any step of the dataset or view. A dict of strategies and weights draws one of them for each
+    transition."""
     goal_discount: float = 0.99
     """With geometric goals, the chance of going one step further."""
     goal_column: str = "observations"
-    """The column that goals are taken from."""
+    """The column of goals, such as ``observations/achieved_goal``."""
     include_unknown_final: bool = False
-    """Whether to also read the steps whose next observation nobody knows."""
+    """Also read the last steps of episodes whose final observation is not known. Next observations
+    (and goals) are masked arrays then."""
     returns_to_go: bool = False
-    """Whether to compute returns-to-go."""
+    """Also return the discounted sum of rewards from each step to the end of the episode."""
     reward_scale: RewardScale = 1.0
-    """The factor of rewards and of their sums."""
+    """The factor of rewards and of their sums. ``"return_range"`` takes 1000 divided by the range
+    of the undiscounted returns of these episodes, as IQL does (Kostrikov et al., 2022)."""
 
     def __post_init__(self) -> None:
         """Validate the values.
@@ -63,15 +114,13 @@ class TransitionOptions:
         Raises:
             SamplingError: A value is out of its range.
         """
-        # Numbers are kept as Python's own: the text of options is in the state of batches.
-        object.__setattr__(self, "reward_scale", _check_reward_scale(self.reward_scale))
+        _normalize_shared(self)
         for name, smallest in (("n_step", 1), ("stack", 0)):
-            object.__setattr__(self, name, check_whole_number(name, getattr(self, name), smallest))
-        for name in ("discount", "goal_discount"):
-            object.__setattr__(self, name, check_fraction(name, getattr(self, name)))
+            _set(self, name, check_whole_number(name, getattr(self, name), smallest))
+        _set(self, "goal_discount", check_fraction("goal_discount", self.goal_discount))
         if self.goal_discount == 1:
             raise SamplingError("goal_discount is 1, not below 1; give goals='future'")
-        object.__setattr__(self, "goals", normalize_goals(self.goals))
+        _set(self, "goals", normalize_goals(self.goals))
 
     def __repr__(self) -> str:
         """Every option; of those that came later only what is not the default."""
@@ -94,22 +143,25 @@ class TransitionOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SequenceOptions:
-    """The arguments of `MinariDataset.sample_sequences` that say what to read."""
+    """The keywords of `MinariDataset.sample_sequences` that say what to read."""
 
     length: int
-    """The number of steps in a window."""
+    """The number of steps in a window, L."""
     columns: tuple[str, ...] | None = None
-    """The columns to read; those of `BATCH_FIELDS` but `next_observations` if None."""
+    """The columns to read, as for `TransitionOptions`; all but ``next_observations`` if None."""
     padding: Padding | None = None
-    """The side to pad windows on that reach beyond an episode; None for whole windows only."""
+    """``None`` for whole windows only; ``"after"`` for windows that begin at any step and are
+    padded after the episode's end; ``"before"`` for windows that end at any step and are padded
+    before its beginning."""
     returns_to_go: bool = False
-    """Whether to compute returns-to-go."""
+    """Also return the discounted sum of rewards from each step to the end of the episode."""
     discount: float = 1.0
     """The discount of returns-to-go."""
     include_unknown_final: bool = False
-    """Whether to also read the steps whose next observation nobody knows."""
+    """Also the last steps of episodes whose final observation is not known, which else are in no
+    window; returns-to-go have their rewards anyway."""
     reward_scale: RewardScale = 1.0
-    """The factor of rewards and of returns-to-go."""
+    """The factor of rewards and of returns-to-go, as for `TransitionOptions`."""
 
     def __post_init__(self) -> None:
         """Validate the values.
@@ -117,10 +169,8 @@ class SequenceOptions:
         Raises:
             SamplingError: A value is out of its range.
         """
-        # Numbers are kept as Python's own: the text of options is in the state of batches.
-        object.__setattr__(self, "reward_scale", _check_reward_scale(self.reward_scale))
-        object.__setattr__(self, "length", check_whole_number("length", self.length, 1))
-        object.__setattr__(self, "discount", check_fraction("discount", self.discount))
+        _normalize_shared(self)
+        _set(self, "length", check_whole_number("length", self.length, 1))
         if self.padding not in (None, "after", "before"):
             raise SamplingError(f"padding is {self.padding!r}, not 'after', 'before' or None")
 
@@ -132,6 +182,54 @@ class SequenceOptions:
     def layout(self) -> Mapping[str, bool]:
         """The arguments of `EpisodeSteps`."""
         return {"include_unknown_final": self.include_unknown_final, "cut_at_ends": True}
+
+
+Options = TypeVar("Options", TransitionOptions, SequenceOptions)
+
+
+def make_options(kind: type[Options], keywords: Mapping[str, object], **others: object) -> Options:
+    """Make options of keywords.
+
+    Args:
+        kind: Of transitions or of windows.
+        keywords: Those of a caller. What is of the other kind may have its default only.
+        **others: Further options.
+
+    Raises:
+        SamplingError: A value is out of its range, or of the other kind.
+        TypeError: There is no option of a name.
+    """
+    own = {item.name for item in fields(kind)} - set(others)
+    other: type[TransitionOptions | SequenceOptions] = TransitionOptions
+    whose = "transitions, not windows"
+    if kind is TransitionOptions:
+        other, whose = SequenceOptions, "windows; give length too"
+    defaults = {item.name: item.default for item in fields(other)}
+    given: dict[str, Any] = {**others}
+    for name, value in keywords.items():
+        if name in own:
+            given[name] = value
+        elif name not in defaults or name in others:
+            raise TypeError(f"unexpected keyword argument {name!r}; there are {sorted(own)}")
+        elif value is not None and value != defaults[name]:
+            raise SamplingError(f"{name}={value!r} is of {whose}")
+    if given.get("discount", 0) is None:
+        del given["discount"]
+    return kind(**given)
+
+
+def normalize_columns(columns: object) -> tuple[str, ...] | None:
+    """Return the names of columns as options keep them.
+
+    Raises:
+        SamplingError: It is a single text, or empty, or not all items are text.
+    """
+    if columns is None:
+        return None
+    names = tuple(columns) if isinstance(columns, Iterable) and not isinstance(columns, str) else ()
+    if not names or not all(isinstance(name, str) for name in names):
+        raise SamplingError(f"columns is {columns!r}, not a list of names")
+    return names
 
 
 def normalize_goals(goals: object) -> Goals | GoalMixture | None:
@@ -164,6 +262,19 @@ def _check_name(name: object) -> Goals:
             "'current' or 'random'"
         )
     return cast("Goals", "uniform" if name == "future" else name)
+
+
+def _normalize_shared(options: TransitionOptions | SequenceOptions) -> None:
+    # Numbers are kept as Python's own: the text of options is in the state of batches.
+    _set(options, "columns", normalize_columns(options.columns))
+    _set(options, "reward_scale", _check_reward_scale(options.reward_scale))
+    _set(options, "discount", check_fraction("discount", options.discount))
+    for name in ("include_unknown_final", "returns_to_go"):
+        _set(options, name, bool(getattr(options, name)))
+
+
+def _set(options: TransitionOptions | SequenceOptions, name: str, value: object) -> None:
+    object.__setattr__(options, name, value)
 
 
 def _check_reward_scale(value: object) -> RewardScale:
