@@ -55,6 +55,11 @@ def expect_statistics(found: dict[str, ColumnStatistics], wanted: dict[str, list
         np.testing.assert_allclose(some.std, values.std(axis=0), rtol=1e-7, atol=1e-9)
         assert np.array_equal(some.min, values.min(axis=0))
         assert np.array_equal(some.max, values.max(axis=0))
+        assert some.rank_error == 0
+        for level, quantile in some.quantiles.items():
+            wanted_quantile = np.quantile(values, level, axis=0)
+            np.testing.assert_allclose(quantile, wanted_quantile, rtol=1e-12, atol=1e-12)
+        assert list(some.quantiles) == [0.01, 0.1, 0.5, 0.9, 0.99]
 
 
 @given(recordings(), st.data(), st.booleans(), st.booleans(), st.sampled_from([1, 7, 1 << 18]))
@@ -239,6 +244,9 @@ def test_statistics_are_kept_beside_the_dataset(
         assert one.tobytes() == other.tobytes()
         assert one.dtype == other.dtype == np.float64
     assert first["observations"].count == again["observations"].count == 10
+    assert first["observations"].rank_error == again["observations"].rank_error
+    for level, quantile in first["observations"].quantiles.items():
+        assert again["observations"].quantiles[level].tobytes() == quantile.tobytes()
     assert again["rewards"].mean == pytest.approx(13 / 8)
 
 

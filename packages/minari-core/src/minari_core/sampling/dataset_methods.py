@@ -190,7 +190,7 @@ class TrainingMethods:
     def statistics(
         self, columns: Sequence[str] = ("observations", "actions", "rewards")
     ) -> dict[str, ColumnStatistics]:
-        """Compute mean, standard deviation, minimum and maximum of columns, in one pass.
+        """Compute mean, standard deviation, range and quantiles of columns, in one pass.
 
         For a whole dataset they are kept beside it, and computed anew when its data has changed.
         NaN and infinities are counted, left out, and warned about once.

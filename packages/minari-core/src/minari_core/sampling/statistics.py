@@ -1,4 +1,4 @@
-"""Mean, standard deviation, minimum and maximum of columns."""
+"""Mean, standard deviation, minimum, maximum and quantiles of columns."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,16 @@ from minari_core.sampling.gathering.selection import Selection
 from minari_core.sampling.orders.rank_index import Positions, RankIndex
 from minari_core.sampling.steps import EpisodeSteps
 from minari_core.statistics.column_statistics import ColumnStatistics
+from minari_core.statistics.quantiles import RunningQuantiles
 
 # Raised whenever the same data has other statistics; caches of other versions are not believed.
-_CACHE_VERSION = 4
+_CACHE_VERSION = 5
 
 # Squares of numbers within these powers of two, and sums of as many as there can be, are finite.
 _LARGEST_EXPONENT = 480
 
 _ELEMENTS_AT_ONCE = 1 << 18
+_COUNTED_ROWS = 256  # of values that are counted, fewer would take longer
 _REAL_KINDS = "biuf"
 _FIELDS = ("mean", "std", "min", "max", "nonfinite")
 
@@ -72,10 +75,17 @@ def compute_statistics(
         for path, leaf in gatherer.leaves(name):
             if leaf.dtype.kind in _REAL_KINDS:
                 running = _Running()
-                for rows in _blocks(lengths, firsts, _rows_at_once(leaf)):
-                    running.add(leaf.take(Selection(rows)))
+                quantiles = RunningQuantiles(leaf.dtype, leaf.row_shape, int(lengths.sum()))
+                at_once = _rows_at_once(leaf)
+                most = max(at_once, _COUNTED_ROWS) if quantiles.counts_bytes else at_once
+                for rows in _blocks(lengths, firsts, most):
+                    block = _drop_missing(leaf.take(Selection(rows)))
+                    quantiles.add(block)
+                    for start in range(0, len(block), at_once):
+                        running.add(block[start : start + at_once])
                 if running.count:
-                    found[path] = running.finish()
+                    levels, error = quantiles.finish()
+                    found[path] = replace(running.finish(), quantiles=levels, rank_error=error)
     return found
 
 
@@ -118,12 +128,11 @@ class _Running:
         self._max: Any = -np.inf
 
     def add(self, rows: npt.NDArray[Any]) -> None:
-        if isinstance(rows, np.ma.MaskedArray):
-            absent = np.asarray(np.ma.getmaskarray(rows))
-            rows = np.asarray(rows.data)[~absent.any(axis=tuple(range(1, rows.ndim)))]
         if len(rows) == 0:
             return
-        values = np.asarray(rows).astype(np.float64)
+        # Along the axis that is summed over, neighbours should lie beside one another.
+        is_long = rows.ndim == 2 and len(rows) > rows.shape[1]
+        values = rows.astype(np.float64, order="F" if is_long else "C")
         with np.errstate(all="ignore"):
             mean = values.mean(axis=0)
             # A value that is not finite shows in the mean, so that most blocks are looked at once.
@@ -184,6 +193,14 @@ class _Running:
         )
 
 
+def _drop_missing(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if not isinstance(rows, np.ma.MaskedArray):
+        return rows
+    absent = np.asarray(np.ma.getmaskarray(rows))
+    present: npt.NDArray[Any] = np.asarray(rows.data)[~absent.any(axis=tuple(range(1, rows.ndim)))]
+    return present
+
+
 def _rows_at_once(leaf: FixedGatherer | MaskedGatherer) -> int:
     elements = math.prod(leaf.row_shape)
     return max(1, _ELEMENTS_AT_ONCE // max(1, elements))
@@ -231,7 +248,15 @@ def _write_cache(
 
 def _to_json(statistics: ColumnStatistics) -> dict[str, Any]:
     fields = {name: to_json_text(getattr(statistics, name), name) for name in _FIELDS}
-    return {**fields, "count": statistics.count}
+    quantiles = [
+        [level, to_json_text(values, "quantiles")] for level, values in statistics.quantiles.items()
+    ]
+    return {
+        **fields,
+        "count": statistics.count,
+        "quantiles": quantiles,
+        "rank_error": statistics.rank_error,
+    }
 
 
 def _from_json(saved: Mapping[str, Any]) -> ColumnStatistics:
@@ -241,4 +266,12 @@ def _from_json(saved: Mapping[str, Any]) -> ColumnStatistics:
         )
         for name in _FIELDS
     }
-    return ColumnStatistics(**fields, count=int(saved["count"]))
+    return ColumnStatistics(
+        **fields,
+        count=int(saved["count"]),
+        quantiles={
+            float(level): np.asarray(from_json_text(values), np.float64)
+            for level, values in saved["quantiles"]
+        },
+        rank_error=float(saved["rank_error"]),
+    )

@@ -1,0 +1,84 @@
+"""Quantiles of rows that come in blocks, beside those that numpy computes of all at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minari_core.statistics import quantiles
+from minari_core.statistics.quantiles import LEVELS, RunningQuantiles
+
+DTYPES = ("u1", "i1", "?", "i2", "i8", "f2", "f4", "f8")
+
+
+def compute(rows: npt.NDArray[Any], *at: int) -> tuple[Any, float]:
+    running = RunningQuantiles(rows.dtype, rows.shape[1:], len(rows))
+    for block in np.split(rows, at):
+        running.add(block)
+    return running.finish()
+
+
+@pytest.mark.filterwarnings("ignore:All-NaN")
+@given(st.data(), st.sampled_from(DTYPES), st.sampled_from([(), (3,), (2, 2)]), st.integers(1, 40))
+@settings(max_examples=120)
+def test_quantiles_in_blocks_are_those_of_all_rows(
+    data: st.DataObject, dtype: str, shape: tuple[int, ...], count: int
+) -> None:
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    rows = (rng.standard_normal((count, *shape)) * 50).clip(-120, 120).astype(dtype)
+    if rows.dtype.kind == "f":
+        rows[rng.random(rows.shape) < 0.1] = rng.choice([np.nan, np.inf, -np.inf])
+    borders = sorted(data.draw(st.lists(st.integers(0, count), max_size=3)))
+    found, error = compute(rows, *borders)
+    values = rows.astype(np.float64)
+    values[~np.isfinite(values)] = np.nan
+    known = np.isfinite(values).any(axis=0)
+    for level in LEVELS:
+        assert found[level].shape == shape
+        assert np.isnan(found[level][~known]).all()
+        wanted = np.nanquantile(values[..., known] if shape else values, level, axis=0)
+        if known.any():
+            np.testing.assert_allclose(found[level][known].ravel(), np.ravel(wanted), rtol=1e-12)
+    assert error == 0
+
+
+@pytest.mark.filterwarnings("error")
+def test_quantiles_of_the_largest_numbers_are_finite() -> None:
+    largest = np.finfo(np.float64).max
+    found, _ = compute(np.array([-largest, largest]))
+    assert found[0.5] == 0
+    assert found[0.01] == pytest.approx(-0.98 * largest)
+
+
+def test_of_more_rows_a_sample_is_taken_whose_ranks_are_no_further_off_than_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(quantiles, "_MOST_ROWS", 4000)
+    rows = np.random.default_rng(0).permutation(40_000).reshape(-1, 2).astype(np.float32)
+    found, error = compute(rows, 1000, 1001, 15_000)
+    assert 0.02 < error < 0.04
+    for element in range(2):
+        column = np.sort(rows[:, element])
+        for level in LEVELS:
+            rank = np.searchsorted(column, found[level][element]) / len(column)
+            assert abs(rank - level) <= error
+    again, _ = compute(rows, 7)
+    assert all(np.array_equal(found[level], again[level]) for level in LEVELS)
+
+
+def test_rows_that_are_large_are_sampled_so_that_they_fit_into_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(quantiles, "_MOST_NBYTES", 8000)
+    running = RunningQuantiles(np.dtype("f8"), (10,), 10_000)
+    for _ in range(10):
+        running.add(np.ones((1000, 10)))
+    assert sum(block.nbytes for block in running._kept) < 16_000
+    found, error = running.finish()
+    assert 0 < error < 1
+    assert (found[0.5] == 1).all()
