@@ -53,7 +53,8 @@ SHARED_CORE = """
     formats.shards.compression formats.shards.entry formats.shards.file_check
     formats.columnar.dataset_folder formats.columnar.episode_index
     formats.columnar.manifest formats.columnar.reading formats.columnar.shard_folder
-    formats.public.files formats.public.hdf5.placeholder formats.public.spaces
+    formats.public.files formats.public.hdf5.placeholder formats.public.hdf5.writable_file
+    formats.public.limits formats.public.spaces
     formats.verification.episode_files formats.verification.folder
     local.dataset_id local.finding local.leftovers.leftover local.leftovers.listing
     local.locations local.namespaces local.publishing local.replacing local.staging
@@ -79,6 +80,7 @@ STORAGE_MODULES = frozenset(
         "formats/public/hdf5/writers.py",
         "formats/shards/writer.py",
         "formats/verification/hdf5_structure.py",
+        "interchange/demonstrations/groups.py",
     }
 )
 # Modules that the documentation names, besides the packages themselves and the public Minari's.

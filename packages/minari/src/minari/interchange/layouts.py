@@ -11,6 +11,9 @@ from minari_core.errors import FormatError
 # In the order in which a path is looked at.
 _MODULES = {
     "parquet": "minari.interchange.parquet",
+    "robomimic": "minari.interchange.demonstrations.robomimic",
+    "isaaclab": "minari.interchange.demonstrations.isaaclab",
+    "maniskill": "minari.interchange.demonstrations.maniskill",
 }
 
 

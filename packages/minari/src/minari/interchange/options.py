@@ -68,9 +68,15 @@ def _list_options(function: Callable[..., object]) -> dict[str, inspect.Paramete
     }
 
 
+def _list_alternatives(hint: Any) -> list[Any]:
+    """List what a value may be: types, and the words of literal types."""
+    if get_origin(hint) in (None, list, tuple):
+        return [hint]
+    return [kind for part in get_args(hint) for kind in _list_alternatives(part)]
+
+
 def _parse(text: str, hint: Any, where: str) -> object:
-    kinds = get_args(hint) if get_origin(hint) not in (None, list, tuple) else (hint,)
-    plain = [kind for kind in kinds if kind is not type(None)]
+    plain = [kind for kind in _list_alternatives(hint) if kind is not type(None)]
     for kind in plain:
         if kind is bool:
             if text.lower() in ("true", "yes", "1", "false", "no", "0"):

@@ -1,0 +1,1 @@
+"""Files of demonstrations: HDF5 with a group for each episode."""

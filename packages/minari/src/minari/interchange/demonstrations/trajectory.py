@@ -1,0 +1,177 @@
+"""One episode as files of demonstrations have it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from minari.interchange.layout import Loss
+from minari_core import EpisodeBuffer
+from minari_core.episodes.final_observation import FINAL_OBSERVATION
+from minari_core.errors import DataError
+from minari_core.leaves import find_leaves, join_path
+
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(slots=True)
+class Trajectory:
+    """The arrays of an episode of T steps."""
+
+    where: str
+    """File and group, for messages."""
+    observations: Any
+    """T rows, or T+1; an array, or dicts and tuples of arrays."""
+    actions: Any
+    """T rows."""
+    terminated: bool | Flags
+    """Whether each step, or else the last one, terminated the episode."""
+    truncated: bool | Flags
+    """Likewise."""
+    next_observations: Any = None
+    """T rows, if the file has what the actions led to beside what they answered to."""
+    rewards: Any = None
+    """T rewards; zeros if None."""
+    infos: dict[str, Any] = field(default_factory=dict)
+    """Further columns of T or T+1 rows."""
+    extras: dict[str, Any] = field(default_factory=dict)
+    """Further columns that a step callback returned, of T+1 rows."""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """What the file says of the episode as a whole."""
+    seed: int | None = None
+    """The seed that `reset` was given."""
+    options: dict[str, Any] | None = None
+    """The options that `reset` was given."""
+    losses: list[Loss] = field(default_factory=list)
+    """What was left out, of this episode and those like it."""
+
+    @property
+    def total_steps(self) -> int:
+        """T, the number of actions."""
+        return count_rows(self.actions)
+
+    def to_buffer(self) -> EpisodeBuffer:
+        """Return the episode.
+
+        Raises:
+            DataError: Columns do not fit one another; the message names file, episode and column.
+        """
+        steps = self.total_steps
+        if steps == 0:
+            raise DataError(f"{self.where} has no step")
+        self._check_rows("actions", self.actions, steps)
+        self._check_rows("observations", self.observations, steps, steps + 1)
+        known = count_rows(self.observations) == steps + 1
+        observations = self.observations
+        if self.next_observations is not None:
+            self._check_rows("next observations", self.next_observations, steps)
+            _check_following(observations, self.next_observations, steps, self.where)
+            if not known:
+                observations = _append_last(observations, self.next_observations)
+                known = True
+        rewards = np.zeros(steps) if self.rewards is None else self.rewards
+        self._check_rows("rewards", rewards, steps)
+        for name, column in self.infos.items():
+            self._check_rows(name, column, steps, steps + 1)
+        return EpisodeBuffer(
+            observations=observations,
+            actions=self.actions,
+            rewards=rewards,
+            terminations=self._spread("terminated", self.terminated, steps),
+            truncations=self._spread("truncated", self.truncated, steps),
+            infos=self.infos or None,
+            extras=self.extras or None,
+            seed=self.seed,
+            options=self.options,
+            metadata={**self.metadata, FINAL_OBSERVATION: False} if not known else self.metadata,
+        )
+
+    def _check_rows(self, name: str, column: object, *allowed: int) -> None:
+        for keys, leaf in find_leaves(column):
+            rows = len(leaf) if np.ndim(leaf) else -1  # type: ignore[arg-type]  # an array or a list
+            if rows not in allowed:
+                found = "no rows" if rows < 0 else f"{rows} rows"
+                raise DataError(
+                    f"{self.where}: {join_path(name, keys)} has {found}, not "
+                    f"{' or '.join(map(str, allowed))}, as the {allowed[0]} actions ask for"
+                )
+
+    def _spread(self, name: str, flag: bool | Flags, steps: int) -> Flags:
+        if isinstance(flag, bool):
+            flags = np.zeros(steps, dtype=np.bool_)
+            flags[-1] = flag
+            return flags
+        self._check_rows(name, flag, steps)
+        return flag
+
+
+def read_flags(values: Any, name: str, where: str) -> Flags:
+    """Read whether each step is something.
+
+    Raises:
+        DataError: The values are not 0 and 1, one a step.
+    """
+    flags = np.asarray(values)
+    if flags.ndim == 2 and flags.shape[1] == 1:
+        flags = flags[:, 0]
+    if flags.ndim != 1 or flags.dtype.kind not in "biuf" or not np.isin(flags, (0, 1)).all():
+        raise DataError(f"{where}: {name} is {flags.dtype} of shape {flags.shape}, not flags")
+    return flags.astype(np.bool_)
+
+
+def describe_attributes(attributes: Mapping[str, Any], passed_over: set[str]) -> dict[str, Any]:
+    """Return what a group says of itself as metadata: text, numbers and lists of numbers."""
+    said: dict[str, Any] = {}
+    for name, value in attributes.items():
+        if name in passed_over:
+            continue
+        if isinstance(value, bytes):
+            value = value.decode("utf-8", "replace")
+        elif isinstance(value, np.generic | np.ndarray) and np.asarray(value).dtype.kind in "biuf":
+            value = value.tolist()
+        if isinstance(value, str | int | float | bool | list):
+            said[name] = value
+    return said
+
+
+def count_rows(column: object) -> int:
+    """Count the rows of a column, by its first leaf."""
+    leaf = next((leaf for _, leaf in find_leaves(column)), None)
+    return len(leaf) if np.ndim(leaf) else 0  # type: ignore[arg-type]  # an array or a list
+
+
+def _check_following(observations: Any, following: Any, steps: int, where: str) -> None:
+    expected = dict(find_leaves(observations))
+    found = dict(find_leaves(following))
+    if expected.keys() != found.keys():
+        names = sorted(join_path("next observations", keys) for keys in expected.keys() ^ found)
+        raise DataError(f"{where}: {names[0]} is not in both the observations and the next ones")
+    for keys, leaf in expected.items():
+        one = np.asarray(leaf)[1:]
+        other = np.asarray(found[keys])[: len(one)]
+        if one.dtype != other.dtype or one.shape != other.shape:
+            raise DataError(
+                f"{where}: {join_path('next observations', keys)} is {other.dtype} of shape "
+                f"{other.shape[1:]} a row, not {one.dtype} of shape {one.shape[1:]}"
+            )
+        same = (one == other) | ((one != one) & (other != other))
+        if not same.all():
+            step = int(np.argmin(same.reshape(len(same), -1).all(axis=1)))
+            raise DataError(
+                f"{where}: {join_path('next observations', keys)} of step {step} is not the "
+                f"observation of step {step + 1}; with next_observations='ignore' they are left "
+                "out, and the final observation of each episode is unknown"
+            )
+
+
+def _append_last(observations: Any, following: Any) -> Any:
+    if isinstance(observations, dict):
+        return {key: _append_last(leaf, following[key]) for key, leaf in observations.items()}
+    if isinstance(observations, tuple):
+        pairs = zip(observations, following, strict=True)
+        return tuple(_append_last(one, other) for one, other in pairs)
+    return np.concatenate([observations, following[-1:]])
