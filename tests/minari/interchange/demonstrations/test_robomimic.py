@@ -95,7 +95,7 @@ def test_states_belong_to_steps_and_the_environment_is_kept(path: Path) -> None:
     dataset = minari.import_dataset(path, "lift-v0", ends="terminated")
 
     (batch,) = dataset.batches(5, columns=["infos/states"], seed=0)
-    assert sorted(np.ravel(batch.infos["states"])) == [0, 0, 0, 1, 1]
+    assert sorted(np.ravel(batch.columns["infos/states"])) == [0, 0, 0, 1, 1]
     said = dataset.storage.metadata["source_metadata"]
     assert said == {"env_args": {"env_name": "Lift", "type": 1, "env_kwargs": {}}}
 
