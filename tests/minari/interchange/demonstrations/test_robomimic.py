@@ -230,3 +230,10 @@ def test_spaces_that_are_no_arrays_are_refused_by_name(path: Path) -> None:
     with pytest.raises(minari.DataError, match="observation 'goal' has values that are no array"):
         minari.export_dataset(dataset, path, "robomimic")
     assert not path.exists()
+
+
+def test_a_file_of_another_layout_is_called_by_its_name(path: Path) -> None:
+    write_demonstrations(path, {0: 2})
+
+    with pytest.raises(minari.DataError, match="which is layout 'robomimic'"):
+        minari.import_dataset(path, "lift-v0", "d4rl")

@@ -104,7 +104,8 @@ def import_file(
 ) -> None:
     """Make a dataset of files that another library wrote.
 
-    Layouts: d4rl (flat HDF5 files with observations, actions, rewards and terminals), parquet.
+    Layouts: d4rl (flat HDF5 files with observations, actions, rewards and terminals), dsrl,
+    isaaclab, maniskill, ogbench, parquet, robomimic.
     """
     from minari.interchange.exchange import import_dataset
     from minari.interchange.layouts import find_layout, recognize_layout
@@ -117,9 +118,9 @@ def import_file(
     chosen: Layout | None = None
     if layout is None:
         chosen = recognize_layout(path) if path.exists() else None
-    elif layout != _FLAT:
+    else:
         chosen = find_layout(layout)
-    if chosen is None:
+    if chosen is None or chosen.name == _FLAT:
         if texts:
             raise typer.BadParameter(f"flat HDF5 files have no option {min(texts)}")
         made = minari_core.import_flat_hdf5(
@@ -166,7 +167,8 @@ def export(
 ) -> None:
     """Write a dataset as files that another library reads.
 
-    Layouts: parquet. What the layout cannot carry is listed.
+    Layouts: d4rl, dsrl, isaaclab, ogbench, parquet, robomimic. What the layout cannot carry is
+    listed.
     """
     from minari.interchange.exchange import export_dataset
     from minari.interchange.layouts import find_layout

@@ -17,7 +17,7 @@ from minari_core.datasets.card import merge_metadata
 from minari_core.datasets.creation import publish_episodes
 from minari_core.datasets.details import split_details
 from minari_core.environments.env_specs import find_env_spec
-from minari_core.errors import DatasetExistsError, DatasetNotFoundError, FormatError
+from minari_core.errors import DataError, DatasetExistsError, DatasetNotFoundError, FormatError
 from minari_core.files import sync_folder, wrap_write_errors
 from minari_core.formats.registry import check_format
 from minari_core.local.dataset_id import parse_dataset_id
@@ -80,7 +80,15 @@ def import_dataset(
         raise FormatError(f"layout {chosen.name!r} is written, not read; there is {readable}")
     details, own_options = split_details(options)
     check_options(chosen.read, own_options, f"layout {chosen.name!r}")
-    contents = chosen.read(source, **own_options)
+    try:
+        contents = chosen.read(source, **own_options)
+    except DataError as error:
+        other = recognize_layout(source)
+        if other is None or other is chosen:
+            raise
+        raise DataError(
+            f"{error}; {source.name} looks like {other.title}, which is layout {other.name!r}"
+        ) from error
     metadata = merge_metadata(
         contents.metadata,
         details,

@@ -14,6 +14,9 @@ _MODULES = {
     "robomimic": "minari.interchange.demonstrations.robomimic",
     "isaaclab": "minari.interchange.demonstrations.isaaclab",
     "maniskill": "minari.interchange.demonstrations.maniskill",
+    "ogbench": "minari.interchange.flat.ogbench",
+    "dsrl": "minari.interchange.flat.dsrl",
+    "d4rl": "minari.interchange.flat.d4rl",
 }
 
 

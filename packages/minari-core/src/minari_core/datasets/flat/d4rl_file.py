@@ -24,6 +24,8 @@ from minari_core.messages import warn_caller
 _REQUIRED = ("observations", "actions", "rewards", "terminals")
 _LONGEST_TEXT = 1 << 16
 _KNOWN = (*_REQUIRED, "timeouts", "next_observations", "infos")
+SIDECAR = "minari"
+"""The group in which an export keeps what the file has no place for."""
 
 
 @list_details
@@ -82,8 +84,8 @@ def import_flat_hdf5(
         raise DatasetNotFoundError(f"there is no file {source}")
     try:
         with h5py.File(source, "r") as file:
-            columns = _read_columns(file, source, max_episode_steps)
-            said = _read_metadata(file, source)
+            columns = read_flat_columns(file, source, max_episode_steps)
+            said = read_flat_metadata(file, source)
             return create_dataset_from_columns(
                 columns,
                 dataset_name,
@@ -102,7 +104,17 @@ def import_flat_hdf5(
         raise DatasetDamagedError(f"{source} cannot be read: {error}") from error
 
 
-def _read_columns(file: Any, source: Path, max_episode_steps: int | None) -> FlatColumns:
+def read_flat_columns(file: Any, source: Path, max_episode_steps: int | None) -> FlatColumns:
+    """Find the columns of an open file; only flags are read.
+
+    Args:
+        file: The HDF5 file.
+        source: Its path, for messages.
+        max_episode_steps: The number of steps after which an episode is truncated.
+
+    Raises:
+        DataError: A column is missing, is a link, or lies outside the file.
+    """
     absent = [name for name in _REQUIRED if name not in file]
     if absent:
         raise DataError(
@@ -132,7 +144,7 @@ def _read_columns(file: Any, source: Path, max_episode_steps: int | None) -> Fla
     )
 
 
-def _read_metadata(file: Any, source: Path) -> dict[str, JsonValue]:
+def read_flat_metadata(file: Any, source: Path) -> dict[str, JsonValue]:
     """Read the text and the numbers in the group ``metadata``, by their paths in it."""
     import h5py
 
@@ -179,7 +191,7 @@ def _find_further_columns(file: Any, source: Path, rows: int) -> tuple[dict[str,
         is_column = isinstance(found, h5py.Dataset) and found.shape[:1] == (rows,)
         if is_column and found is not None and found.dtype.kind in "biuf":
             columns[name] = found
-        elif name != "metadata":
+        elif name not in ("metadata", SIDECAR):
             others.append(name)
     return columns, others
 

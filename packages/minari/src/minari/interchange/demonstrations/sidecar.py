@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from minari.interchange.demonstrations.groups import File, Group, GroupReader, find_group
 from minari.interchange.demonstrations.trajectory import Trajectory
+from minari.interchange.facts import replace_missing
 from minari_core import EpisodeData
 from minari_core.errors import DatasetDamagedError
 from minari_core.json_values import JsonValue, from_json_text, to_json_text
@@ -66,7 +66,7 @@ class SidecarWriter:
                 if _is_array(column) and "/" not in key and key != ".":
                     group.create_dataset(f"{kind}/{key}", data=column)
                 else:
-                    facts[kind][key] = _without_masks(column)
+                    facts[kind][key] = replace_missing(column)
         group.create_dataset("facts", data=to_json_text(facts, f"episode {episode.id}"))
 
     def _count(self, key: str) -> None:
@@ -136,14 +136,3 @@ def _is_array(column: object) -> bool:
         and not isinstance(column, np.ma.MaskedArray)
         and column.dtype.kind in "biuf"
     )
-
-
-def _without_masks(column: Any) -> Any:
-    """Write missing values as None, as an episode that is assembled by hand has them."""
-    if isinstance(column, np.ma.MaskedArray):
-        mask: npt.NDArray[np.bool_] = np.ma.getmaskarray(column).reshape(len(column), -1)
-        gone = np.all(mask, axis=1, keepdims=True)[:, 0]
-        return [None if gone[row] else column.data[row] for row in range(len(column))]
-    if isinstance(column, dict):
-        return {key: _without_masks(inner) for key, inner in column.items()}
-    return column

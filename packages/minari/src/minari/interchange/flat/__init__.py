@@ -1,0 +1,1 @@
+"""Flat files: the steps of all episodes, one after another, in one array a column."""
