@@ -201,7 +201,8 @@ def test_an_array_that_claims_more_than_the_file_holds_is_damage(path: Path) -> 
 
 def test_an_unknown_final_observation_stays_unknown(path: Path) -> None:
     episode = make_episode(0, 3, spaces.Box(-1, 1, (2,), np.float32))
-    episode.observations = list(episode.observations)[:-1]
+    assert isinstance(episode.observations, list)
+    episode.observations = episode.observations[:-1]
     dataset = minari.create_dataset_from_buffers(
         "cut-v0",
         [episode],

@@ -92,9 +92,12 @@ def test_the_older_way_to_import_reads_what_is_exported(path: Path) -> None:
 
 
 def test_next_observations_are_left_out_where_one_is_unknown(path: Path) -> None:
-    arrays = {"observations": np.arange(4.0)[:, None], "actions": np.zeros((4, 1))}
     dataset = minari.create_dataset_from_arrays(
-        "cut-v0", rewards=np.zeros(4), terminals=np.array([0, 1, 0, 0]), **arrays
+        "cut-v0",
+        observations=np.arange(4.0)[:, None],
+        actions=np.zeros((4, 1)),
+        rewards=np.zeros(4),
+        terminals=np.array([0, 1, 0, 0]),
     )
 
     losses = minari.export_dataset(dataset, path, "d4rl")

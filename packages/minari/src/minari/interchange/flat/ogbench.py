@@ -137,7 +137,9 @@ def _take_column(episode: EpisodeData, name: str) -> npt.NDArray[Any]:
             raise DataError(
                 f"episode {episode.id} goes on after a step that ended it; cut it there"
             )
-        return np.arange(steps + 1) == steps
+        ends = np.zeros(steps + 1, np.bool_)
+        ends[-1] = True
+        return ends
     if name == _REWARDS:
         return episode.rewards
     if name == _TERMINATED:
