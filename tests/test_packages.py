@@ -43,11 +43,11 @@ ARROWS = {
 SHARED_CORE = """
     errors lazy_names messages arguments files json_values locks
     environments.env_specs environments.own_spaces environments.recovery
-    environments.reference_scores images leaves
+    environments.inferred_spaces environments.reference_scores images leaves
     environments.space_json
     cache.entries cache.entry cache.opening cache.settings
     columns
-    episodes episodes.reward_metadata
+    episodes episodes.final_observation episodes.reward_metadata
     storage.base storage.copied_metadata
     formats.registry
     formats.shards.compression formats.shards.entry formats.shards.file_check
@@ -60,7 +60,9 @@ SHARED_CORE = """
     local.locations local.namespaces local.publishing local.replacing local.staging
     metadata.parents metadata.splits
     tables.contents tables.parquet
+    sampling.gathering.info_rows
     datasets.card datasets.creation datasets.dataset datasets.details
+    datasets.flat.d4rl_file datasets.flat.episodes
     datasets.local datasets.public_storage datasets.source
     testing.expectations
 """
@@ -81,6 +83,7 @@ STORAGE_MODULES = frozenset(
         "formats/shards/writer.py",
         "formats/verification/hdf5_structure.py",
         "interchange/demonstrations/groups.py",
+        "interchange/flat/hdf5.py",
     }
 )
 # Modules that the documentation names, besides the packages themselves and the public Minari's.

@@ -73,6 +73,7 @@ ORDER = {
         storage
         namespace utils leftovers distributions
         replay interchange
+        interchange.demonstrations interchange.flat
         checks rendering
         viewer
         command_line.show
