@@ -224,16 +224,16 @@ def test_distributions_are_of_finite_numbers_and_say_of_how_many_episodes(
 ) -> None:
     dataset = create([1] * 100)
     data = PageData(dataset)
-    assert data.describe_distributions()["returns"] is None
+    assert data.summaries.describe_distributions()["returns"] is None
     data.episodes.start()
     data.episodes.wait()
 
-    described: Any = data.describe_columns()
+    described: Any = data.summaries.describe_columns()
 
     assert described["episodes"] == 64
     assert list(described["columns"]) == ["observations/state", "actions", "rewards"]
     assert [each["count"] for each in described["columns"]["observations/state"]] == [128] * 3
-    distributions: Any = data.describe_distributions()
+    distributions: Any = data.summaries.describe_distributions()
     (returns,) = distributions["returns"]
     assert returns["count"] == 100
     assert returns["max"] == max(float(episode.rewards.sum()) for episode in dataset)
@@ -246,8 +246,8 @@ def test_what_fails_in_the_background_is_told_and_not_awaited_for_ever(datasets_
 
     data.episodes.start()
     data.episodes.wait()
-    data.describe_checks(start=True)
-    while (answer := data.describe_checks())["state"] == "running":
+    data.summaries.describe_checks(start=True)
+    while (answer := data.summaries.describe_checks())["state"] == "running":
         pass
 
     ((severity, text),) = cast("list[tuple[str, str]]", answer["findings"])

@@ -101,15 +101,15 @@ def dataset_page(
     note = progress or (lambda done, total: None)
     replays = _find_replays(dataset, data, positions, trust, note, make=replay)
     if check:
-        data.check()
+        data.summaries.check()
     content: JsonObject = {
         "answers": {
             # The file may be given away, and where the dataset lies is nobody else's business.
             "/dataset": {**data.describe(), "location": None},
-            "/columns": data.describe_columns(),
-            "/distributions": data.describe_distributions(),
-            "/checks": data.describe_checks(),
-            "/statistics": data.describe_statistics(),
+            "/columns": data.summaries.describe_columns(),
+            "/distributions": data.summaries.describe_distributions(),
+            "/checks": data.summaries.describe_checks(),
+            "/statistics": data.summaries.describe_statistics(),
         },
         "list": data.episodes.describe_state(),
         "rows": data.episodes.describe_rows(positions),

@@ -128,13 +128,13 @@ class Protocol:
             ),
             "/newer": lambda _: _send_json({"newer": self._data.count_newer()}),
             "/renew": self._renew,
-            "/distributions": lambda _: _send_json(self._data.describe_distributions()),
-            "/columns": lambda _: _send_json(self._data.describe_columns()),
+            "/distributions": lambda _: _send_json(self._data.summaries.describe_distributions()),
+            "/columns": lambda _: _send_json(self._data.summaries.describe_columns()),
             "/checks": lambda given: _send_json(
-                self._data.describe_checks(start=given.text("start", "") == "true")
+                self._data.summaries.describe_checks(start=given.text("start", "") == "true")
             ),
             "/statistics": lambda given: _send_json(
-                self._data.describe_statistics(start=given.text("start", "") == "true")
+                self._data.summaries.describe_statistics(start=given.text("start", "") == "true")
             ),
         }
 
