@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 OpenPage = Callable[..., "Page"]
+FOREIGN = "foreign.test"
+"""A host of elsewhere whose name leads to this machine, as an attacker can let it."""
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 LENGTHS = [1, 40, 100, 300, 7]
 
@@ -36,8 +38,9 @@ def browser() -> Iterator[Browser]:
     with api.sync_playwright() as playwright:
         # Chromium's sandbox does not start for root, as whom containers run.
         is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+        arguments = [f"--host-resolver-rules=MAP {FOREIGN} 127.0.0.1"]
         browser = playwright.chromium.launch(
-            executable_path=found, args=["--no-sandbox"] if is_root else []
+            executable_path=found, args=[*arguments, "--no-sandbox"] if is_root else arguments
         )
         yield browser
         browser.close()
