@@ -15,7 +15,7 @@ import pytest
 
 import minari
 from minari.command_line.app import app
-from minari_core.errors import DatasetWriteError, advise_on_full_disk
+from minari_core.errors import DatasetWriteError, advise_on_refusal
 from tests.helpers.command_line import CommandLine, collect
 
 ADVICE = {
@@ -136,11 +136,11 @@ def test_the_advice_goes_from_one_process_to_another_and_is_given_once() -> None
 
 
 def test_other_errors_get_no_such_advice() -> None:
-    for cause in (OSError(errno.EACCES, "denied"), ValueError("errno = 280,"), None):
+    for cause in (OSError(errno.EIO, "broken"), ValueError("errno = 280,"), None):
         with pytest.raises(DatasetWriteError) as caught:
             fail(cause)
         assert str(caught.value) == "a file cannot be written"
-        assert advise_on_full_disk(caught.value) == ""
+        assert advise_on_refusal(caught.value) == ""
 
 
 def test_the_command_line_advises_it_of_any_error(

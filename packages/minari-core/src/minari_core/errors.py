@@ -112,26 +112,30 @@ class FormatError(MinariError, ValueError):
     """A data format, or a version of one, that nothing installed here can read."""
 
 
-class DatasetWriteError(MinariError, OSError):
-    """The file system refused a write; what was committed before is untouched.
-
-    Where a disk was full, or a quota used up, the message says so.
-    """
+class _RefusalError(Exception):
+    """An error whose message says what to do about what the system said, which is its cause."""
 
     def __str__(self) -> str:
-        """Return the message, and what to do where the disk is full."""
-        return "; ".join(filter(None, (super().__str__(), advise_on_full_disk(self))))
+        """Return the message, and what to do."""
+        return "; ".join(filter(None, (super().__str__(), advise_on_refusal(self))))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle with all of the message, for no cause goes along."""
         return type(self), (str(self),)
 
 
+class DatasetWriteError(_RefusalError, MinariError, OSError):
+    """The file system refused a write; what was committed before is untouched.
+
+    The message says what to do about full disks, permissions and limits of the process.
+    """
+
+
 class DatasetBusyError(MinariError, TimeoutError):
     """Another process has held the dataset's lock for too long, or no more files can be opened."""
 
 
-class CacheError(MinariError, OSError):
+class CacheError(_RefusalError, MinariError, OSError):
     """The cache cannot be written to, is too small, or its size is set to what is none."""
 
 
@@ -215,15 +219,26 @@ class RenderError(MinariError, ValueError):
     """A video that is there already, of a format that is not known, or without a frame."""
 
 
-_FULL = {
+_MORE = "close some, or let the process have more of them"
+_RIGHT = "ask whoever owns it for the right to change it"
+_ADVICE = {
     errno.ENOSPC: "that disk is full: free some space on it, and try again",
     getattr(errno, "EDQUOT", -1): "your quota on that disk is used up: free some space, and try "
     "again",
+    errno.EFBIG: "no file may be as large there: let the process write larger ones (ulimit -f), "
+    "or choose another disk",
+    errno.EACCES: _RIGHT,
+    errno.EPERM: _RIGHT,
+    errno.EROFS: "that file system can only be read: choose a folder on another",
+    errno.ENOLCK: "that file system gives no more locks: try again, or choose a folder on another",
+    errno.EMFILE: f"as many files are open as may be: {_MORE}",
+    errno.ENFILE: f"as many files are open as may be: {_MORE}",
+    errno.ENOMEM: f"as many files are mapped, or as much memory is taken, as may be: {_MORE}",
 }
 
 
-def advise_on_full_disk(error: BaseException) -> str:
-    """Return what to do if an error was caused by a full disk, or "".
+def advise_on_refusal(error: BaseException) -> str:
+    """Return what to do if an error was caused by a disk, a right or a limit, or "".
 
     Args:
         error: The error.
@@ -231,7 +246,7 @@ def advise_on_full_disk(error: BaseException) -> str:
     cause: BaseException | None = error.__cause__ if isinstance(error, MinariError) else error
     while cause is not None:
         # HDF5 has the number in its text alone.
-        for number, advice in _FULL.items():
+        for number, advice in _ADVICE.items():
             if getattr(cause, "errno", None) == number or f"errno = {number}," in str(cause):
                 return advice
         cause = cause.__cause__ if isinstance(cause, MinariError) else None

@@ -23,6 +23,7 @@ from minari_core.errors import (
     DatasetWriteError,
     MinariError,
     MissingDependencyError,
+    advise_on_refusal,
 )
 from minari_core.locks import HELD_SUFFIX, FileLock
 
@@ -32,11 +33,7 @@ MANIFEST_NAME = "metadata.json"
 MAIN_FILE = "main_data.hdf5"
 """The file with all episodes of a dataset in the format ``"hdf5"``."""
 
-_LIMITS = {
-    errno.EMFILE: "as many files are open as may be",
-    errno.ENFILE: "as many files are open as may be",
-    errno.ENOMEM: "as many files are mapped, or as much memory is taken, as may be",
-}
+_LIMITS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """What has run out, which says nothing about the file."""
 
 
@@ -83,20 +80,21 @@ def holds_dataset(folder: Path) -> bool:
     return may_be(folder / MANIFEST_NAME, stat.S_ISREG) or may_be(folder / MAIN_FILE, stat.S_ISREG)
 
 
-def make_read_error(path: Path | str, error: OSError) -> DatasetDamagedError | DatasetBusyError:
+def make_read_error(path: Path | str, error: Exception) -> DatasetDamagedError | DatasetBusyError:
     """Return the error of a file that cannot be read: nobody may look at it now, or it is damaged.
 
     Args:
         path: The file; or what is in it, in words.
-        error: What the system said.
+        error: What the system said, or the library that reads it.
     """
     if isinstance(error, PermissionError):
         return DatasetAccessError(
             f"{path} may not be read ({error.strerror}); ask whoever owns it for the right to"
         )
-    limit = _describe_limit(error)
-    if limit:
-        return DatasetBusyError(f"{path} cannot be opened, because {limit}")
+    if may_not_read(error):
+        return DatasetBusyError(
+            f"{path} cannot be opened: {_describe(error)}; {advise_on_refusal(error)}"
+        )
     return DatasetDamagedError(f"{path} cannot be read: {error}")
 
 
@@ -108,9 +106,7 @@ def make_write_error(said: str, error: Exception, more: str = "") -> DatasetWrit
         error: What the system said, or h5py of it.
         more: What else to say, after a semicolon.
     """
-    limit = _describe_limit(error)
-    reason = f", because {limit}" if limit else f": {error}"
-    return DatasetWriteError(f"{said}{reason}{more and f'; {more}'}")
+    return DatasetWriteError(f"{said}: {_describe(error)}{more and f'; {more}'}")
 
 
 def is_out_of_descriptors(error: BaseException) -> bool:
@@ -118,13 +114,10 @@ def is_out_of_descriptors(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)
 
 
-def _describe_limit(error: Exception) -> str:
-    number = (error.errno if isinstance(error, OSError) else None) or 0
-    limit = _LIMITS.get(number)
-    if limit is None:
-        return ""
-    # HDF5 says more, and nothing that helps.
-    return f"{limit} ({os.strerror(number)}); close some, or let the process have more of them"
+def _describe(error: Exception) -> str:
+    # HDF5 says more of a limit, and nothing that helps.
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number) if number in _LIMITS else str(error)
 
 
 def may_not_read(error: BaseException) -> TypeGuard[OSError]:
@@ -297,7 +290,7 @@ def lock_dataset(folder: Path) -> Iterator[None]:
             f"{folder} is gone: its dataset was deleted, or moved"
         ) from error
     except OSError as error:
-        raise DatasetWriteError(f"{folder} cannot be locked: {error}") from error
+        raise make_write_error(f"{folder} cannot be locked", error) from error
     if not is_locked:
         raise DatasetBusyError(
             f"{folder} has been locked by another process{lock.describe_holder()} for "

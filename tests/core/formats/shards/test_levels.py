@@ -126,3 +126,51 @@ def test_of_many_shards_at_once_each_small_one_is_written_once(sizes: list[int])
         for one, other in pairwise(kept):
             if small[one.start] and small[other.start]:
                 assert sum(sizes[one.start : one.stop]) + sizes[other.start] > LARGEST_NBYTES
+
+
+@pytest.mark.parametrize(
+    ("sizes", "added", "expected"),
+    [
+        ([], 0, []),
+        ([1], 1, []),
+        ([1] * 7, 1, []),
+        ([1] * 8, 1, [range(8)]),
+        ([1] * 8, 8, [range(8)]),
+        ([5 << 10] + [1] * 8, 1, [range(1, 9)]),
+        # One of a higher level takes those before it that are lower, and no other.
+        ([300 << 10, 1, 1, 5 << 10], 1, [range(1, 4)]),
+        # What is large ends all, and is not written again.
+        ([300 << 10, 1, 16 << 20], 1, [range(2)]),
+        ([16 << 20, 1, 1, 16 << 20], 3, [range(1, 3)]),
+        ([8 << 20, (8 << 20) - 1], 1, []),
+        ([8 << 20, 8 << 20], 1, [range(2)]),
+        ([8 << 20, 8 << 20], 2, [range(2)]),
+        ([8 << 20, (8 << 20) - 1, 1], 1, [range(3)]),
+        # Seven of a level and one that seven of the level below become.
+        ([5 << 10] * 7 + [600] * 8, 1, [range(15)]),
+    ],
+)
+def test_what_arrives_is_joined_as_the_levels_say(
+    sizes: list[int], added: int, expected: list[range]
+) -> None:
+    assert choose_joins(sizes, added) == expected
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ([1] * 16, []),
+        ([1] * 17, [range(17)]),
+        ([1] * 16 + [1 << 20], []),
+        ([1] * 16 + [(1 << 20) - 1], [range(17)]),
+        ([1] * 9 + [1 << 20] + [1] * 9, [range(9), range(10, 19)]),
+        ([1] * 17 + [1 << 20, 1], [range(17)]),
+        # Sixteen MiB and no byte more become one.
+        ([(1 << 20) - 1] * 16 + [16, 1], [range(17)]),
+        ([(1 << 20) - 1] * 16 + [17, 1], [range(16), range(16, 18)]),
+    ],
+)
+def test_many_small_ones_become_shards_that_are_not_large(
+    sizes: list[int], expected: list[range]
+) -> None:
+    assert choose_runs(sizes, len(sizes)) == expected

@@ -120,3 +120,59 @@ def test_an_index_of_other_lengths_is_told(wrong: int) -> None:
     path.write_text(json.dumps(content))
     told = [problem.message for problem in verify_dataset("tests/one-v0").problems]
     assert told == ["the index in its trailer does not fit the lengths of its episodes"] * wrong
+
+
+def test_the_bytes_of_a_trailer_are_those_of_the_documents() -> None:
+    """Padding to 64 bytes, the starts, what is said of them, its size, its checksum, a mark."""
+    lengths = np.arange(1, 131)
+    table = np.array([0, 2080, 8256, 8515], "<i8").tobytes()
+    said = json.dumps(
+        {"episode_starts": {"every": 64, "offset": 128, "length": 4, "crc32": zlib.crc32(table)}},
+        separators=(",", ":"),
+    ).encode()
+    end = struct.pack("<II", len(said), zlib.crc32(said)) + b"\x89MINARI\n"
+    assert encode_trailer(100, lengths) == bytes(28) + table + said + end
+    assert encode_trailer(128, lengths) == table + said + end
+
+
+def build_trailer(**changed: object) -> memoryview:
+    """Two episodes of three and four steps, each with an entry."""
+    table = np.array([0, 3, 7], "<i8").tobytes()
+    said = {"every": 1, "offset": 0, "length": 3, "crc32": zlib.crc32(table), **changed}
+    text = json.dumps({"episode_starts": said}).encode()
+    end = struct.pack("<II8s", len(text), zlib.crc32(text), b"\x89MINARI\n")
+    return memoryview(table + text + end)
+
+
+def test_entries_of_every_episode_are_read_also_where_nothing_lies_before_them() -> None:
+    index = read_episode_starts(build_trailer(), 2, "it")
+    assert index is not None
+    assert (index.every, index.starts.tolist()) == (1, [0, 3, 7])
+    assert read_episode_starts(build_trailer(), 3, "it") is None
+    assert read_episode_starts(build_trailer(every=0), 2, "it") is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"offset": -8}, "bytes from -8 on are outside"),
+        ({"offset": 1}, "bytes from 1 on are outside"),
+        ({"crc32": 1}, "the checksum of its index is another one"),
+        ({"length": None}, "NoneType"),
+    ],
+)
+def test_entries_that_are_elsewhere_or_others_are_damage(
+    changed: dict[str, object], message: str
+) -> None:
+    with pytest.raises(DatasetDamagedError, match=rf"^it: its trailer is damaged: .*{message}"):
+        read_episode_starts(build_trailer(**changed), 2, "it")
+
+
+def test_a_description_that_is_larger_than_its_file_or_another_one_is_damage() -> None:
+    contents = bytearray(build_trailer())
+    contents[-20] ^= 1
+    with pytest.raises(DatasetDamagedError, match="its checksum is another one"):
+        read_episode_starts(memoryview(contents), 2, "it")
+    end = struct.pack("<II8s", 1, 0, b"\x89MINARI\n")
+    with pytest.raises(DatasetDamagedError, match="a description of 1 bytes is more than the file"):
+        read_episode_starts(memoryview(end), 0, "it")

@@ -26,10 +26,17 @@ from minari_core.errors import (
     DatasetBusyError,
     DatasetDamagedError,
     DatasetExistsError,
-    DatasetWriteError,
     RecordingError,
 )
-from minari_core.files import LOCK_FILES, LOCK_NAME, make_folder, replace_file, wrap_write_errors
+from minari_core.files import (
+    LOCK_FILES,
+    LOCK_NAME,
+    make_folder,
+    make_read_error,
+    make_write_error,
+    replace_file,
+    wrap_write_errors,
+)
 from minari_core.formats.columnar.manifest import Manifest, Snapshot, read_manifest
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.json_values import JsonValue
@@ -79,9 +86,10 @@ class RunFolder:
             make_folder(self.path)
             is_mine = lock.acquire()
         except OSError as error:
-            raise DatasetWriteError(
-                f"the run cannot work in {self.path}: {error}; make that a folder that can be "
-                "written to, or choose another one"
+            raise make_write_error(
+                f"the run cannot work in {self.path}",
+                error,
+                "make that a folder that can be written to, or choose another one",
             ) from error
         if not is_mine:
             raise DatasetBusyError(
@@ -198,7 +206,7 @@ class RunFolder:
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            raise DatasetDamagedError(f"{self.path / RUN_NAME} cannot be read: {error}") from error
+            raise make_read_error(self.path / RUN_NAME, error) from error
         if not isinstance(known, dict):
             raise DatasetDamagedError(f"{self.path / RUN_NAME} is not an object")
         return known

@@ -23,7 +23,7 @@ from minari_core.columns import join_pieces
 from minari_core.environments.space_json import space_to_json
 from minari_core.episodes import ShardData
 from minari_core.errors import DatasetBusyError, DatasetWriteError
-from minari_core.files import LOCK_NAME, make_folder
+from minari_core.files import LOCK_NAME, make_folder, make_write_error
 from minari_core.formats.columnar.manifest import Manifest, Snapshot
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.json_values import JsonObject
@@ -207,9 +207,10 @@ def _wrap_write_errors() -> Iterator[None]:
     except DatasetWriteError:
         raise
     except OSError as error:
-        raise DatasetWriteError(
-            f"recorded steps could not be staged in {staging_root()}: {error}; they are still in "
-            "memory"
+        raise make_write_error(
+            f"recorded steps could not be staged in {staging_root()}",
+            error,
+            "they are still in memory",
         ) from error
 
 

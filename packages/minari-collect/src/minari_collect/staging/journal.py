@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 from minari_core.columns import Schema, schema_from_json
 from minari_core.errors import DatasetDamagedError
+from minari_core.files import make_read_error, may_not_read
 from minari_core.formats.shards.entry import ShardEntry, read_entry
 from minari_core.json_values import JsonObject, from_json_text, to_json_text
 
@@ -136,6 +137,8 @@ def read_journal(folder: Path) -> Journal:
             lanes,
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
+        if may_not_read(error):
+            raise make_read_error(path, error) from error
         raise DatasetDamagedError(f"{path} is damaged: {error}") from error
 
 

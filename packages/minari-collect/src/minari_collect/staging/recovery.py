@@ -23,6 +23,7 @@ from minari_core.errors import (
     DatasetWriteError,
     MinariError,
 )
+from minari_core.files import make_write_error
 from minari_core.formats.columnar.shard_folder import ShardFolder
 from minari_core.formats.registry import check_format
 from minari_core.local.dataset_id import choose_id
@@ -185,7 +186,7 @@ def _delete_journal(folder: Path) -> None:
     try:
         (folder / JOURNAL_NAME).unlink()
     except OSError as error:
-        raise DatasetWriteError(f"recording {folder.name!r} cannot be removed: {error}") from error
+        raise make_write_error(f"recording {folder.name!r} cannot be removed", error) from error
 
 
 def _find_folder(recording_id: str) -> Path:

@@ -18,13 +18,18 @@ from minari_core.cache.entry import (
 )
 from minari_core.cache.settings import cache_limit, cache_root
 from minari_core.errors import DatasetBusyError, DatasetNotFoundError, DatasetWriteError
+from minari_core.files import is_out_of_descriptors, make_read_error, make_write_error
 from minari_core.locks import FileLock
 
 _BUILDING = ".building"
 
 
 def list_entries() -> list[CacheEntry]:
-    """List the entries of the cache, the one that was used last first."""
+    """List the entries of the cache, the one that was used last first.
+
+    Raises:
+        DatasetBusyError: As many files are open as may be.
+    """
     found = [describe_entry(folder) for folder in _list_folders()]
     return sorted(found, key=lambda entry: entry.used, reverse=True)
 
@@ -51,7 +56,7 @@ def pin_entry(entry: CacheEntry, *, is_pinned: bool = True) -> None:
     try:
         set_pinned(Path(entry.path), is_pinned=is_pinned)
     except OSError as error:
-        raise DatasetWriteError(f"{entry.path} could not be changed: {error}") from error
+        raise make_write_error(f"{entry.path} could not be changed", error) from error
 
 
 def remove_entry(entry: CacheEntry) -> None:
@@ -74,7 +79,7 @@ def remove_entry(entry: CacheEntry) -> None:
     except DatasetBusyError:
         raise
     except OSError as error:
-        raise DatasetWriteError(f"{folder} could not be removed: {error}") from error
+        raise make_write_error(f"{folder} could not be removed", error) from error
 
 
 def discard_entry(folder: Path) -> None:
@@ -158,5 +163,7 @@ def _list_inside(folder: Path) -> list[Path]:
                 for entry in entries
                 if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
             ]
-    except OSError:
+    except OSError as error:
+        if is_out_of_descriptors(error):
+            raise make_read_error(folder, error) from error
         return []

@@ -16,8 +16,8 @@ from minari_core.environments.space_json import space_to_json
 from minari_core.episodes import Episode
 from minari_core.episodes.episode import EpisodeBuffer, EpisodeData, EpisodeMetadata
 from minari_core.episodes.new_episodes import prepare_new_episodes
-from minari_core.errors import DataError, DatasetExistsError, DatasetWriteError, SpaceError
-from minari_core.files import holds_dataset
+from minari_core.errors import DataError, DatasetExistsError, SpaceError
+from minari_core.files import holds_dataset, make_write_error
 from minari_core.formats.registry import (
     check_format,
     list_formats,
@@ -128,7 +128,7 @@ class MinariStorage:
         try:
             folder.mkdir(exist_ok=True)
         except OSError as error:
-            raise DatasetWriteError(f"{folder} could not be made: {error}") from error
+            raise make_write_error(f"{folder} could not be made", error) from error
         new_storage(folder, metadata, data_format).save()
         return cls(open_storage(folder))
 

@@ -13,10 +13,15 @@ from typing import Any
 from minari_core.errors import (
     DatasetDamagedError,
     DatasetIdError,
-    DatasetWriteError,
     NamespaceError,
 )
-from minari_core.files import make_folder, replace_file, wrap_write_errors
+from minari_core.files import (
+    make_folder,
+    make_write_error,
+    name_damage,
+    replace_file,
+    wrap_write_errors,
+)
 from minari_core.formats.columnar.manifest import normalize_metadata
 from minari_core.json_values import JsonObject, JsonValue
 from minari_core.local.dataset_id import check_namespace
@@ -80,10 +85,8 @@ def get_namespace_metadata(namespace: str) -> dict[str, JsonValue]:
         DatasetDamagedError: Its file is not a JSON object.
     """
     path = _find_existing(namespace) / NAMESPACE_METADATA
-    try:
+    with name_damage(str(path)):
         content = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise DatasetDamagedError(f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise DatasetDamagedError(f"{path} is not a JSON object")
     return content
@@ -133,7 +136,7 @@ def delete_namespace(namespace: str) -> None:
         (folder / NAMESPACE_METADATA).unlink()
         folder.rmdir()
     except OSError as error:
-        raise DatasetWriteError(f"{folder} could not be deleted: {error}") from error
+        raise make_write_error(f"{folder} could not be deleted", error) from error
 
 
 @contextmanager

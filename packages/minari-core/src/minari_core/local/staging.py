@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from minari_core.errors import DatasetBusyError, DatasetWriteError, MinariError
+from minari_core.errors import DatasetBusyError, MinariError
 from minari_core.files import (
     LOCK_FILES,
     LOCK_NAME,
@@ -120,7 +120,7 @@ def hold_abandoned(what: Path, locks: Sequence[Path], changed: float) -> Iterato
             try:
                 is_locked = lock.acquire(abandoned_by=abandoned_by)
             except OSError as error:
-                raise DatasetWriteError(f"{what} cannot be locked: {error}") from error
+                raise make_write_error(f"{what} cannot be locked", error) from error
             if not is_locked:
                 raise _build_busy_error(what, path)
             stack.callback(lock.release)
@@ -156,7 +156,7 @@ def _check_free(what: Path, locks: Sequence[Path], changed: float) -> None:
         except OSError as error:
             if isinstance(error, MinariError):
                 raise
-            raise DatasetWriteError(f"{what} cannot be looked at: {error}") from error
+            raise make_write_error(f"{what} cannot be looked at", error) from error
 
 
 def _find_abandoners(what: Path, locks: Sequence[Path], changed: float) -> list[Holder]:

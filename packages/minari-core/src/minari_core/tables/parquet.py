@@ -9,8 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
-from minari_core.errors import DatasetWriteError
-from minari_core.files import sync_file
+from minari_core.files import make_write_error, sync_file
 from minari_core.storage.base import Storage
 from minari_core.tables.arrow import iterate_tables
 from minari_core.tables.rows import Rows
@@ -70,7 +69,7 @@ def write_parquet(
         sync_file(partial)
         os.replace(partial, target)
     except (pa.ArrowException, OSError) as error:
-        raise DatasetWriteError(f"{target} could not be written: {error}") from error
+        raise make_write_error(f"{target} could not be written", error) from error
     finally:
         partial.unlink(missing_ok=True)
     return written

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from minari_core.errors import DatasetDamagedError, DatasetNotFoundError
+from minari_core.files import make_read_error, may_not_read
 from minari_core.formats.public.files import OWN_KEY
 from minari_core.json_values import JsonValue
 from minari_core.metadata.parents import PARENTS
@@ -60,7 +61,7 @@ class TableSource:
                 for batch in file.iter_batches(_ROWS, columns=chosen):
                     yield read_table(batch)
         except (pa.ArrowException, OSError) as error:
-            raise DatasetDamagedError(f"{self.table} cannot be read: {error}") from error
+            raise make_read_error(self.table, error) from error
 
 
 def open_table(table: Any) -> TableSource:
@@ -77,6 +78,8 @@ def open_table(table: Any) -> TableSource:
         try:
             metadata = parquet.read_schema(path).metadata
         except (pa.ArrowException, OSError) as error:
+            if may_not_read(error):
+                raise make_read_error(path, error) from error
             raise DatasetDamagedError(f"{path} is no whole Parquet file: {error}") from error
         return TableSource(path, _read_description(metadata))
     if isinstance(table, pa.Table | pa.RecordBatch):

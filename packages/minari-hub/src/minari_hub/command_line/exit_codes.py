@@ -30,7 +30,7 @@ from minari_core.errors import (
     MinariError,
     RemoteObjectNotFoundError,
     RemoteUrlError,
-    advise_on_full_disk,
+    advise_on_refusal,
 )
 from minari_hub.command_line.terminal import say
 from minari_hub.command_line.wording import PROGRAM, translate_advice
@@ -59,7 +59,7 @@ def say_error(error: Exception) -> ExitCode:
     """Print an error to stderr, in one line, and return the exit code for it."""
     is_ours = isinstance(error, MinariError)
     text = translate_advice(error) if is_ours else f"{type(error).__name__}: {error}"
-    if not is_ours and (advice := advise_on_full_disk(error)):
+    if not is_ours and (advice := advise_on_refusal(error)):
         text = f"{text}; {advice}"
     say(f"error: {text}", style="bold red")
     return choose_exit_code(error)

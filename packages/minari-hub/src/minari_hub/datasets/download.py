@@ -10,13 +10,17 @@ from minari_core.errors import (
     DatasetDamagedError,
     DatasetExistsError,
     DatasetNotFoundError,
-    DatasetWriteError,
     FormatError,
     MetadataError,
     MinariError,
     RemoteError,
 )
-from minari_core.files import MANIFEST_NAME, sync_file, sync_folder
+from minari_core.files import (
+    MANIFEST_NAME,
+    make_write_error,
+    sync_file,
+    sync_folder,
+)
 from minari_core.formats.columnar.dataset_folder import ColumnarStorage
 from minari_core.formats.columnar.manifest import Snapshot, read_manifest, read_metadata
 from minari_core.formats.public.files import is_beyond_last_episode
@@ -227,9 +231,10 @@ def _download_locked(
     except OSError as error:
         if isinstance(error, MinariError):
             raise
-        raise DatasetWriteError(
-            f"dataset {dataset.dataset_id!r} could not be downloaded: {error}; what was received "
-            "is kept, and the next call goes on from there"
+        raise make_write_error(
+            f"dataset {dataset.dataset_id!r} could not be downloaded",
+            error,
+            "what was received is kept, and the next call goes on from there",
         ) from error
 
 

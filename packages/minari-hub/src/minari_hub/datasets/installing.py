@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 
-from minari_core.errors import DatasetExistsError, DatasetWriteError, MinariError
-from minari_core.files import sync_folder
+from minari_core.errors import DatasetExistsError, MinariError
+from minari_core.files import make_write_error, sync_folder
 from minari_core.formats.registry import DEFAULT_FORMAT
 from minari_core.json_values import JsonObject
 from minari_core.local.dataset_id import parse_dataset_id
@@ -61,6 +61,6 @@ def install(
                 f"dataset {dataset_id!r} was created by somebody else meanwhile; what was "
                 "downloaded is kept, and force_download=True replaces the other"
             ) from error
-        raise DatasetWriteError(
-            f"dataset {dataset_id!r} was downloaded, and could not be put to {target}: {error}"
+        raise make_write_error(
+            f"dataset {dataset_id!r} was downloaded, and could not be put to {target}", error
         ) from error

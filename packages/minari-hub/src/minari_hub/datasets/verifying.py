@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from minari_core import VerificationProblem, VerificationReport
-from minari_core.errors import DatasetWriteError, MinariError, UntrustedNameError
-from minari_core.files import MAIN_FILE, MANIFEST_NAME
+from minari_core.errors import MinariError, UntrustedNameError
+from minari_core.files import MAIN_FILE, MANIFEST_NAME, make_write_error
 from minari_core.formats.columnar.dataset_folder import ColumnarStorage
 from minari_core.formats.columnar.manifest import get_data_format, read_manifest
 from minari_core.formats.public.files import belongs_to_dataset
@@ -67,8 +67,10 @@ def verify_remote_dataset(
             except OSError as error:
                 if isinstance(error, MinariError):
                     raise
-                raise DatasetWriteError(
-                    f"{dataset.url} could not be verified: {error}; what was received is not kept"
+                raise make_write_error(
+                    f"{dataset.url} could not be verified",
+                    error,
+                    "what was received is not kept",
                 ) from error
 
     return ask_for_dataset(choose_id(dataset_name, dataset_id), remote_path, token, verify)

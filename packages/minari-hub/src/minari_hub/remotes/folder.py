@@ -19,6 +19,7 @@ from minari_core.errors import (
     RemoteObjectNotFoundError,
     RemoteUrlError,
     UntrustedNameError,
+    advise_on_refusal,
 )
 from minari_hub.remotes.base import UNFINISHED, Remote, name_unfinished
 from minari_hub.transfer import bounds
@@ -262,7 +263,8 @@ def _read_version(status: os.stat_result) -> str:
 def _translate(error: OSError, what: str) -> RemoteError:
     if isinstance(error, RemoteError):
         return error
-    message = f"could not {what}: {error.strerror or error}"
+    advice = advise_on_refusal(error)
+    message = f"could not {what}: {error.strerror or error}{advice and f'; {advice}'}"
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return RemoteObjectNotFoundError(message)
     if isinstance(error, FileExistsError):

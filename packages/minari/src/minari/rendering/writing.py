@@ -17,8 +17,8 @@ from typing import Any, BinaryIO, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from minari_core.errors import DatasetWriteError, MissingDependencyError, RenderError
-from minari_core.files import wrap_write_errors
+from minari_core.errors import MissingDependencyError, RenderError
+from minari_core.files import make_write_error, wrap_write_errors
 
 Frame: TypeAlias = npt.NDArray[np.uint8]
 Write: TypeAlias = Callable[["Video", BinaryIO], None]
@@ -110,7 +110,7 @@ def _choose_mp4(path: Path) -> Write:
         try:
             _write_mp4(av, video, file)
         except av.FFmpegError as error:
-            raise DatasetWriteError(f"{path} could not be written: {error}") from error
+            raise make_write_error(f"{path} could not be written", error) from error
 
     return write
 

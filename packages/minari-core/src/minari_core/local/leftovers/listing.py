@@ -8,9 +8,9 @@ from itertools import chain
 from minari_core.errors import (
     DatasetBusyError,
     DatasetNotFoundError,
-    DatasetWriteError,
     MinariError,
 )
+from minari_core.files import make_write_error
 from minari_core.local.leftovers.beside_data import find_beside_data
 from minari_core.local.leftovers.leftover import Found, Leftover, StagedKind
 from minari_core.local.leftovers.staged import find_replaced, find_staged
@@ -90,7 +90,7 @@ class LeftoverFinder:
             except MinariError:
                 raise
             except OSError as error:
-                raise DatasetWriteError(f"{leftover.path} could not be removed: {error}") from error
+                raise make_write_error(f"{leftover.path} could not be removed", error) from error
             removed.append(leftover)
         return removed
 
