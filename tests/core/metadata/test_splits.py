@@ -11,8 +11,8 @@ from minari_core.metadata.parents import describe_parent, describe_source
 from minari_core.metadata.splits import cut_splits, encode_splits, join_splits, read_splits
 
 
-def read(ranges: Any, total: int = 10) -> list[int]:
-    return read_splits({"splits": {"a": ranges}}, total)["a"].tolist()
+def read(ranges: Any) -> list[int]:
+    return list(map(int, read_splits({"splits": {"a": ranges}}, 10)["a"]))
 
 
 @pytest.mark.parametrize(

@@ -60,24 +60,29 @@ def test_a_column_that_is_the_union_keeps_its_arrays() -> None:
 
 
 def test_rows_that_are_all_there_get_a_mask_of_ones() -> None:
-    assert fit(NUMBER, MAYBE, np.float32([1, 2, 3])) == [[1, 1, 1], [1.0, 2.0, 3.0]]
+    assert fit(NUMBER, MAYBE, np.array([1, 2, 3], np.float32)) == [[1, 1, 1], [1.0, 2.0, 3.0]]
 
 
 def test_rows_of_a_key_that_is_not_there_are_missing_and_zero() -> None:
     united = struct(a=MAYBE, b=MaskedColumn(PAIR))
-    fitted = fit_arrays(struct(a=NUMBER), united, [np.float32([1, 2, 3])], 3)
+    fitted = fit_arrays(struct(a=NUMBER), united, [np.array([1, 2, 3], np.float32)], 3)
     assert [array.tolist() for array in map(np.asarray, fitted)] == [
         [1, 1, 1], [1.0, 2.0, 3.0], [0, 0, 0], [[0, 0], [0, 0], [0, 0]],
     ]  # fmt: skip
-    assert [array.dtype for array in fitted] == [np.bool_, np.float32, np.bool_, np.int64]
+    assert [array.dtype for array in map(np.asarray, fitted)] == [
+        np.bool_,
+        np.float32,
+        np.bool_,
+        np.int64,
+    ]
 
 
 def test_arrays_go_to_their_keys_in_whatever_order_the_union_has_them() -> None:
     """Of keys with several arrays, too."""
     column = struct(a=MAYBE, b=PAIR)
     united = struct(b=PAIR, c=MAYBE, a=MAYBE)
-    mask, numbers = np.uint8([1, 0, 1]), np.float32([4, 0, 6])
-    pairs = np.int64([[1, 2], [3, 4], [5, 6]])
+    mask, numbers = np.array([1, 0, 1], np.bool_), np.array([4, 0, 6], np.float32)
+    pairs = np.array([[1, 2], [3, 4], [5, 6]], np.int64)
     assert fit(column, united, mask, numbers, pairs) == [
         pairs.tolist(), [0, 0, 0], [0.0, 0.0, 0.0], mask.tolist(), numbers.tolist(),
     ]  # fmt: skip
