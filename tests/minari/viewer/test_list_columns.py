@@ -104,3 +104,13 @@ def test_whole_numbers_that_are_small_take_half_the_memory() -> None:
         column = build([0, None, -(2**31), last], 2, as_array=False)
         assert column.values.dtype == wanted
         assert column.values.tolist() == [0, 0, -(2**31), last]
+
+
+def test_seeds_as_shards_have_them_take_no_more_than_they_need() -> None:
+    for last, wanted in ((2**31 - 1, np.int32), (2**63 - 1, np.int64), (2**63, object)):
+        builder = ColumnBuilder(2)
+        builder.add(0, np.array([7, last], np.uint64))
+        column = builder.build()
+        assert column is not None
+        assert column.values.dtype == wanted
+        assert column.values.tolist() == [7, last]

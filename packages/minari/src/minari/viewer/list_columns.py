@@ -127,14 +127,16 @@ class ColumnBuilder:
 
 
 def narrow(values: Values) -> Values:
-    """Return whole numbers in half the memory if none of them is too large for that."""
-    if values.dtype != np.int64 or not len(values):
+    """Return whole numbers in the smaller of int32 and int64 that holds them, if one does."""
+    if values.dtype not in (np.int64, np.uint64) or not len(values):
         return values
     # Below a mask there is any number.
     filled = np.ma.filled(values, 0)
-    limits = np.iinfo(np.int32)
-    fits = limits.min <= filled.min() and filled.max() <= limits.max
-    return values.astype(np.int32) if fits else values
+    low, high = int(filled.min()), int(filled.max())
+    for dtype in (np.int32, np.int64):
+        if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
+            return values.astype(dtype, copy=False)
+    return values
 
 
 def _find_dtype(dtypes: Sequence[np.dtype[Any]]) -> type:
