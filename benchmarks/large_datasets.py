@@ -1,4 +1,4 @@
-"""Sampling from a large dataset, from one of many episodes, and from one of many shards.
+"""Sampling from a large dataset, and from one of many episodes.
 
 ``large_datasets.py DATASET_ID BATCHES`` prints what sampling costs in a process of its own.
 """
@@ -11,14 +11,23 @@ import shutil
 import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
 import numpy as np
-from gymnasium import spaces
-from measure import MINARI, Work, in_fresh_process, in_turns, median, memory_of, ratio, repeated
+from measure import (
+    LIMIT,
+    MINARI,
+    Work,
+    in_fresh_process,
+    in_turns,
+    median,
+    memory_of,
+    ratio,
+    repeated,
+)
+from sparse_datasets import SPACES
 from workloads import ABOUT
 
 if TYPE_CHECKING:
@@ -31,15 +40,11 @@ _EPISODE_STEPS = 1000
 _MOST_OWNED = 200e6
 _MOST_UNTIL_FIRST = 0.1
 _MOST_FALL = 0.1
-_SPACES: dict[str, Any] = {
-    "observation_space": spaces.Box(-np.inf, np.inf, (17,), np.float64),
-    "action_space": spaces.Box(-1, 1, (6,), np.float32),
-}
 
 
 def measure(setting: Setting) -> list[Figure]:
-    """Memory and start on a large dataset; throughput by the number of episodes and of shards."""
-    return [*_large(setting), *_many_episodes(setting), *_many_shards(setting)]
+    """Memory and start on a large dataset; throughput by the number of episodes."""
+    return [*_large(setting), _many_episodes(setting)]
 
 
 def _large(setting: Setting) -> list[Figure]:
@@ -59,7 +64,7 @@ def _large(setting: Setting) -> list[Figure]:
     dataset_id = "bench/large-v0"
     with setting.datasets() as root:
         start = time.perf_counter()
-        _create(dataset_id, _episodes(count, _EPISODE_STEPS)).compact()
+        _create(dataset_id, make_episodes(count, _EPISODE_STEPS)).compact()
         made = time.perf_counter() - start
         files = list((root / dataset_id).rglob("*.hdf5"))
         arguments = [__file__, dataset_id, str(batches)]
@@ -104,72 +109,67 @@ def _large(setting: Setting) -> list[Figure]:
     return figures
 
 
-def _many_episodes(setting: Setting) -> list[Figure]:
+def _many_episodes(setting: Setting) -> Figure:
     """The same steps, in few long episodes and in many short ones."""
     steps = 100_000 if setting.quick else 4_000_000
     few, many = (10, 10_000) if setting.quick else (1000, 1_000_000)
     with setting.datasets():
-        datasets = {
-            count: _create(f"bench/episodes{count}-v0", _episodes(count, steps // count))
+        datasets = [
+            _create(f"bench/episodes{count}-v0", make_episodes(count, steps // count))
             for count in (few, many)
-        }
-        for dataset in datasets.values():
+        ]
+        for dataset in datasets:
             dataset.compact()
-        return [_fall(setting, f"{steps:,} steps", datasets, "episode")]
+        return measure_fall(
+            setting,
+            f"sample_transitions({_BATCH_SIZE}) of {steps:,} steps in {many:,} episodes",
+            lambda: datasets[1].sample_transitions(_BATCH_SIZE),
+            (lambda: datasets[0].sample_transitions(_BATCH_SIZE), f"{few:,} episodes"),
+            _MOST_FALL,
+        )
 
 
-def _many_shards(setting: Setting) -> list[Figure]:
-    """The same episodes, in one shard and in many."""
-    episodes, many = (100, 10) if setting.quick else (1000, 1000)
-    share = episodes // many
-    with setting.datasets():
-        one = _create("bench/one-v0", _episodes(episodes, _EPISODE_STEPS))
-        one.compact()
-        parted = _create("bench/parted-v0", _episodes(share, _EPISODE_STEPS))
-        with patch("minari_core.formats.columnar.transaction.choose_joins", return_value=[]):
-            for _ in range(many - 1):
-                parted.update_dataset_from_buffer(list(_episodes(share, _EPISODE_STEPS)))
-        what = f"{episodes * _EPISODE_STEPS:,} steps"
-        return [_fall(setting, what, {1: one, many: parted}, "shard")]
-
-
-def _fall(setting: Setting, what: str, datasets: dict[int, Any], of: str) -> Figure:
+def measure_fall(
+    setting: Setting,
+    what: str,
+    ours: Callable[[], object],
+    limit: tuple[Callable[[], object], str],
+    most_fall: float,
+    obstacle: str = "",
+) -> Figure:
+    """By how much the throughput of many parts is below that of few."""
     from report import Figure, microseconds
 
-    few, many = datasets
+    few, described = limit
     count = 50 if setting.quick else 400
-
-    def worker(dataset: Any) -> Work:
-        return lambda: repeated(lambda: dataset.sample_transitions(_BATCH_SIZE), count)
-
-    works = {str(number): worker(dataset) for number, dataset in datasets.items()}
+    works: dict[str, Work] = {
+        LIMIT: lambda: repeated(few, count),
+        MINARI: lambda: repeated(ours, count),
+    }
     times = in_turns(works, setting.rounds(31))
-    fall = 1 - 1 / ratio(times, str(many), to=str(few))
+    fall = 1 - 1 / ratio(times)
     return Figure(
-        work=f"sample_transitions({_BATCH_SIZE}) of {what} in {many:,} {of}s",
-        minari=microseconds(median(times, str(many))),
-        limit=f"{microseconds(median(times, str(few)))} ({_counted(few, of)})",
+        work=what,
+        minari=microseconds(median(times, MINARI)),
+        limit=f"{microseconds(median(times, LIMIT))} ({described})",
         compared=f"throughput {-fall:+.1%}",
-        target=f"at most {-_MOST_FALL:+.0%}",
-        reached=fall <= _MOST_FALL,
+        target=f"at most {-most_fall:+.0%}",
+        reached=fall <= most_fall,
+        obstacle=obstacle,
         values={name: median(times, name) for name in times} | {"fall": fall},
     )
-
-
-def _counted(number: int, of: str) -> str:
-    return f"{number:,} {of}" + "s" * (number != 1)
 
 
 def _create(dataset_id: str, episodes: Iterator[Any]) -> Any:
     import minari
 
     return minari.create_dataset_from_buffers(
-        dataset_id, episodes, eval_env="CartPole-v1", **_SPACES, **ABOUT
+        dataset_id, episodes, eval_env="CartPole-v1", **SPACES, **ABOUT
     )
 
 
-def _episodes(count: int, steps: int) -> Iterator[Any]:
-    """Episodes one after the other, which repeat themselves after a while."""
+def make_episodes(count: int, steps: int) -> Iterator[Any]:
+    """Make episodes one after the other, which repeat themselves after a while."""
     import minari
 
     generator = np.random.default_rng(1)

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -36,12 +36,12 @@ import minari
 
 _MOST_LOADING = 0.050
 _MOST_LOADED = 100e6
-_MOST_LISTING = 0.5
+_MOST_LISTING = 1.5
 
 
 def measure(setting: Setting) -> list[Figure]:
-    """Load a dataset of a million episodes, and list two thousand datasets."""
-    return [*_load(setting), _list(setting)]
+    """Load a dataset of a million episodes, and list thousands of datasets."""
+    return [*_load(setting), *_list(setting)]
 
 
 def _load(setting: Setting) -> list[Figure]:
@@ -103,9 +103,16 @@ def _load(setting: Setting) -> list[Figure]:
     ]
 
 
-def _list(setting: Setting) -> Figure:
+def _list(setting: Setting) -> list[Figure]:
+    """So many datasets as the public Minari can list in a while, and ten times as many."""
     datasets = 50 if setting.quick else 2000
-    public = setting.public("list", datasets=datasets)
+    return [
+        _list_some(setting, datasets, setting.public("list", datasets=datasets)),
+        _list_some(setting, 10 * datasets, {}),
+    ]
+
+
+def _list_some(setting: Setting, datasets: int, public: Mapping[str, Work]) -> Figure:
     with setting.datasets() as root:
         minari.create_dataset_from_buffers(
             "bench/small-v0",
@@ -128,16 +135,18 @@ def _list(setting: Setting) -> Figure:
             **public,
         }
         times = in_turns(works, setting.rounds(9), at_most={PUBLIC: 3})
-    seconds = median(times, MINARI)
+    slower = ratio(times)
     return Figure(
         work=f"list_local_datasets of {datasets:,} datasets, warm",
-        minari=milliseconds(seconds),
+        minari=milliseconds(median(times, MINARI)),
         limit=f"{milliseconds(median(times, LIMIT))} (json.loads of each metadata.json)",
-        compared=f"{ratio(times):.2f} ×",
-        target=f"under {milliseconds(_MOST_LISTING)}",
-        reached=None if seconds is None else seconds < _MOST_LISTING,
+        compared=f"{slower:.2f} ×",
+        target=f"{_MOST_LISTING} ×",
+        reached=slower <= _MOST_LISTING,
         public=milliseconds(median(times, PUBLIC)),
-        values={name: median(times, name) for name in times},
+        values={name: median(times, name) for name in times} | {"ratio": slower},
+        obstacle="Each dataset is looked for, its file is looked at before it is opened, and what "
+        "it says of itself is checked.",
     )
 
 

@@ -26,6 +26,9 @@ import public_sampling
 import reading
 import sampling
 import scaling
+import shards
+import tasks
+import terabytes
 import unit_costs
 import writing
 from report import machine, not_reached, results, table
@@ -44,6 +47,9 @@ _TOPICS = {
     "hub": hub.measure,
     "imports": imports.measure,
     "sampling": sampling.measure,
+    "shards": shards.measure,
+    "terabytes": terabytes.measure,
+    "tasks": tasks.measure,
     "scaling": scaling.measure,
     "costs": unit_costs.measure,
 }

@@ -1,5 +1,6 @@
-"""Datasets of terabytes, of sparse files, so that any machine holds them.
+"""Datasets of many shards, which are copies of one under names of their own.
 
+What is zero in a file takes no room in its copies, so that any machine holds terabytes of them.
 ``sparse_datasets.py DATASET_ID SHARDS`` makes one under `$MINARI_DATASETS_PATH`.
 """
 
@@ -9,6 +10,7 @@ import json
 import os
 import sys
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,35 @@ import numpy as np
 from gymnasium import spaces
 from workloads import ABOUT
 
-EPISODES_A_SHARD = 1000
-STEPS_A_SHARD = 1_000_000
+EPISODES_A_SHARD, STEPS_AN_EPISODE = 1000, 1000
+SPACES: dict[str, Any] = {
+    "observation_space": spaces.Box(-np.inf, np.inf, (17,), np.float64),
+    "action_space": spaces.Box(-1, 1, (6,), np.float32),
+}
 _BLOCK = 4096
 
 
-def create_sparse(dataset_id: str, shards: int) -> Path:
+def create_sparse(dataset_id: str, shards: int, episodes: int = EPISODES_A_SHARD) -> Path:
     """Create a dataset of a million steps a shard, which are all zero and take no room.
+
+    Args:
+        dataset_id: Its id.
+        shards: How many shards it has.
+        episodes: How many episodes a shard has, of a thousand steps on average.
+
+    Returns:
+        Its data folder.
+    """
+    return create_of_copies(dataset_id, _zero_episodes(episodes), shards)
+
+
+def create_of_copies(dataset_id: str, episodes: Iterable[Any], shards: int) -> Path:
+    """Create a dataset whose shards all have the same episodes.
+
+    Args:
+        dataset_id: Its id.
+        episodes: Those of one shard, of the spaces in `SPACES`.
+        shards: How many shards it has.
 
     Returns:
         Its data folder.
@@ -31,12 +55,7 @@ def create_sparse(dataset_id: str, shards: int) -> Path:
     from minari_core.formats.columnar.manifest import compute_snapshot_checksum
 
     dataset = minari.create_dataset_from_buffers(
-        dataset_id,
-        _zero_episodes(),
-        observation_space=spaces.Box(-np.inf, np.inf, (17,), np.float64),
-        action_space=spaces.Box(-1, 1, (6,), np.float32),
-        eval_env="CartPole-v1",
-        **ABOUT,
+        dataset_id, episodes, eval_env="CartPole-v1", **SPACES, **ABOUT
     )
     dataset.compact()
     folder = Path(dataset.spec.data_path)
@@ -65,12 +84,12 @@ def create_sparse(dataset_id: str, shards: int) -> Path:
     return folder
 
 
-def _zero_episodes() -> list[Any]:
-    """Episodes of different lengths, of a million steps in all."""
+def _zero_episodes(count: int) -> list[Any]:
+    """Episodes of different lengths, of a thousand steps on average."""
     import minari
 
-    lengths = np.random.default_rng(1).integers(500, 1500, EPISODES_A_SHARD)
-    lengths[-1] += STEPS_A_SHARD - lengths.sum()
+    lengths = np.random.default_rng(1).integers(500, 1500, count)
+    lengths[-1] += count * STEPS_AN_EPISODE - lengths.sum()
     while lengths[-1] < 1:  # what is too much is taken from others
         lengths[np.argmax(lengths)] -= 1
         lengths[-1] += 1

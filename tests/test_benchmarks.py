@@ -48,10 +48,26 @@ def test_sampling_is_measured_also_from_large_datasets_and_of_images(tmp_path: P
     measured = _measured("sampling", tmp_path)
     assert {figure["others"] for figure in measured} == {"—"}
     works = "\n".join(figure["work"] for figure in measured)
-    for what in ("sample_transitions", "sample_sequences", "owns", "episodes", "shards"):
+    for what in ("sample_transitions", "sample_sequences", "owns", "episodes"):
         assert what in works
     # The games are an extra, which not every environment has.
     assert ("Atari frames" in works) == (importlib.util.find_spec("ale_py") is not None)
+
+
+def test_sampling_is_measured_from_many_shards_and_from_more_than_memory_holds(
+    tmp_path: Path,
+) -> None:
+    measured = [*_measured("shards", tmp_path), *_measured("terabytes", tmp_path)]
+    assert all(figure["values"]["minari"] > 0 for figure in measured)
+    works = "\n".join(figure["work"] for figure in measured)
+    for what in ("sample_sequences", "100 shards", "first batch", "owns", "of a view", "of all"):
+        assert what in works
+
+
+def test_tasks_of_a_number_of_steps_are_counted(tmp_path: Path) -> None:
+    measured = _measured("tasks", tmp_path)
+    assert len(measured) == 6
+    assert {figure["reached"] for figure in measured} <= {True, False}
 
 
 def test_the_page_on_scaling_has_the_costs_that_the_command_measures(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -55,6 +56,21 @@ def test_local_datasets_are_listed_by_number_of_version() -> None:
         old = list_local_datasets(True, "tests/a/x")  # type: ignore[arg-type]  # as before 0.2
     assert set(old) == {"tests/a/x-v1"}
     assert listed["b-v2"]["total_episodes"] == 0
+
+
+def test_a_list_says_how_large_a_columnar_dataset_is(datasets_root: Path) -> None:
+    dataset = create("large-v0", buffer=[simple_episode(1, 50_000)])
+    create("odd-v0", buffer=[])
+    manifest = datasets_root / "odd-v0" / "data" / "metadata.json"
+    content = json.loads(manifest.read_bytes())
+    content["columnar"]["shards"] = [{"file": [], "bytes": "many"}]
+    manifest.write_text(json.dumps(content), encoding="utf-8")
+
+    listed = list_local_datasets()
+
+    assert listed["large-v0"]["dataset_size"] == dataset.storage.get_size() > 1
+    # What is wrong with its shards is said when it is opened.
+    assert "dataset_size" not in listed["odd-v0"]
 
 
 def test_what_is_no_dataset_is_passed_over(datasets_root: Path) -> None:

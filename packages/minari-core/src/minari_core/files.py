@@ -72,12 +72,14 @@ def may_be(path: str | os.PathLike[str], is_kind: Callable[[int], bool]) -> bool
         return error.errno != errno.ENAMETOOLONG
 
 
-def holds_dataset(folder: Path) -> bool:
+def holds_dataset(folder: str | os.PathLike[str]) -> bool:
     """Return whether a ``data`` folder looks like that of a dataset, in whatever format.
 
     A folder that may not be read counts as one: opening it then raises the error that says so.
     """
-    return may_be(folder / MANIFEST_NAME, stat.S_ISREG) or may_be(folder / MAIN_FILE, stat.S_ISREG)
+    return may_be(os.path.join(folder, MANIFEST_NAME), stat.S_ISREG) or may_be(
+        os.path.join(folder, MAIN_FILE), stat.S_ISREG
+    )
 
 
 def make_read_error(path: Path | str, error: Exception) -> DatasetDamagedError | DatasetBusyError:

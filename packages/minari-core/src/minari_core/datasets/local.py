@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -133,7 +134,8 @@ def list_local_datasets(
             means this version, and not ``x-v10``.
 
     Returns:
-        The metadata of each dataset by its id, in the order of namespaces, names and versions.
+        The metadata of each dataset by its id, in the order of namespaces, names and versions; with
+        ``dataset_size`` in megabytes, which a columnar dataset does not store.
     """
     given: object = compatible_minari_version
     if isinstance(given, str):
@@ -142,11 +144,14 @@ def list_local_datasets(
         compatible_minari_version, prefix = False, given
     found: dict[str, dict[str, JsonValue]] = {}
     damaged: list[str] = []
+    # Paths as texts: of thousands of datasets, objects would take as long as reading them.
+    root = str(datasets_root())
     for dataset_id in list_local_ids():
         if not has_prefix(dataset_id, prefix):
             continue
         try:
-            metadata = _read_from(dataset_id, read_dataset_metadata)
+            data = os.path.join(root, dataset_id, DATA_FOLDER)
+            metadata = _read_though_replaced(dataset_id, partial(read_dataset_metadata, data))
             if metadata.get("dataset_id", dataset_id) != dataset_id:
                 raise DatasetDamagedError(f"its metadata says {metadata['dataset_id']!r}")
             if not compatible_minari_version or is_readable(dataset_id):
@@ -223,13 +228,22 @@ def _read_from(dataset_id: str, read: Callable[[Path], Result]) -> Result:
     """Read from the data folder of a dataset.
 
     Raises:
+        DatasetIdError: The id is malformed.
         DatasetNotFoundError: There is no such dataset.
     """
     data = dataset_folder(dataset_id) / DATA_FOLDER
+    return _read_though_replaced(dataset_id, lambda: read(data))
+
+
+def _read_though_replaced(dataset_id: str, read: Callable[[], Result]) -> Result:
+    """Read a dataset; one that is just replaced may be away for an instant.
+
+    Raises:
+        DatasetNotFoundError: There is no such dataset.
+    """
     for _ in range(_MOST_LOOKS):
         with suppress(DatasetNotFoundError):
-            return read(data)
-        # One that is just replaced may be away for an instant.
+            return read()
         if not holds_local_dataset(dataset_id):
             break
     raise build_not_found_error(dataset_id)

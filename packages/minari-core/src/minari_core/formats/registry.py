@@ -130,7 +130,7 @@ def load_check(folder: Path, metadata: Mapping[str, JsonValue]) -> object:
     return _load(_find_format(folder, metadata).check)
 
 
-def read_dataset_metadata(folder: Path) -> dict[str, JsonValue]:
+def read_dataset_metadata(folder: str | Path) -> dict[str, JsonValue]:
     """Read the metadata of a dataset as its files give it, whatever its format.
 
     Args:
@@ -143,11 +143,11 @@ def read_dataset_metadata(folder: Path) -> dict[str, JsonValue]:
     try:
         metadata = read_metadata(folder)
     except DatasetNotFoundError:
-        if not _is_without_manifest(folder):
+        if not _is_without_manifest(Path(folder)):
             raise
         from minari_core.formats.public.hdf5.root_attributes import read_root_metadata
 
-        return read_root_metadata(folder)
+        return read_root_metadata(Path(folder))
     metadata.pop(OWN_KEY, None)
     return metadata
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from minari_core.errors import DatasetIdError
 from minari_core.messages import format_value
@@ -29,8 +29,7 @@ _LONGEST_VERSION = 20  # of those that are advised
 _DATA_FOLDER = "data"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class DatasetId:
+class DatasetId(NamedTuple):
     """The parts of a dataset id; ids sort by namespace, name, and version as a number."""
 
     namespace: str

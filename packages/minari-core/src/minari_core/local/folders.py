@@ -54,7 +54,7 @@ def walk_folders(root: Path) -> Iterator[tuple[str, bool]]:
             if not _is_folder(entry):
                 continue
             child = f"{name}/{entry.name}" if name else entry.name
-            is_dataset = holds_dataset(folder / entry.name / DATA_FOLDER)
+            is_dataset = holds_dataset(os.path.join(entry.path, DATA_FOLDER))
             yield child, is_dataset
             if not is_dataset and depth < MOST_PARTS and entry.name != DATA_FOLDER:
                 heappush(waiting, (links + entry.is_symlink(), depth + 1, child))

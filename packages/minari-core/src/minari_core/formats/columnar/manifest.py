@@ -285,15 +285,25 @@ def _sum_up_text(text: bytes) -> int:
     return zlib.crc32(b"}", zlib.crc32(memoryview(text)[start:stop]))
 
 
-def read_metadata(folder: Path) -> dict[str, JsonValue]:
-    """Read the metadata alone, without building the snapshot; as `read_manifest` otherwise."""
-    path = folder / MANIFEST_NAME
+def read_metadata(folder: str | Path) -> dict[str, JsonValue]:
+    """Read the metadata alone, without building the snapshot; as `read_manifest` otherwise.
+
+    Returns:
+        The metadata; with ``dataset_size``, the size of the shards in megabytes, as the public
+        formats store it.
+    """
+    path = os.path.join(folder, MANIFEST_NAME)
     content = _parse(path, _read_text(path))
-    content.pop(SNAPSHOT_KEY, None)
+    listing = content.pop(SNAPSHOT_KEY, None)
+    if isinstance(listing, dict):
+        # Who opens the dataset is told what is wrong with its list.
+        with suppress(KeyError, TypeError, OverflowError):
+            sizes = {shard["file"]: shard["bytes"] for shard in listing["shards"]}
+            content["dataset_size"] = round(sum(sizes.values()) / 1e6, 1)
     return content
 
 
-def _read_text(path: Path) -> bytes:
+def _read_text(path: str | Path) -> bytes:
     try:
         check_plain(path, may_be_link=True)
         with open(path, "rb") as file:
@@ -301,16 +311,17 @@ def _read_text(path: Path) -> bytes:
                 raise DatasetDamagedError(f"{path} is larger than {_LARGEST_NBYTES} bytes")
             return file.read()
     except FileNotFoundError as error:
-        found = f"No data found in data path {path.parent}: {path.name} is missing"
-        gone = f"The data path {path.parent} doesn't exist, so that it holds no dataset"
-        raise DatasetNotFoundError(found if path.parent.is_dir() else gone) from error
+        folder, name = os.path.split(path)
+        found = f"No data found in data path {folder}: {name} is missing"
+        gone = f"The data path {folder} doesn't exist, so that it holds no dataset"
+        raise DatasetNotFoundError(found if os.path.isdir(folder) else gone) from error
     except OSError as error:
         if isinstance(error, DatasetDamagedError):
             raise
         raise make_read_error(path, error) from error
 
 
-def _parse(path: Path, text: bytes) -> JsonObject:
+def _parse(path: str | Path, text: bytes) -> JsonObject:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
