@@ -42,6 +42,27 @@ class LineMap:
         self._map: _Map = json.loads(file.read_text()) if file.exists() else empty
         self._seconds = dict(zip(self._map["tests"], self._map["seconds"], strict=True))
 
+    @property
+    def tests(self) -> list[str]:
+        """All tests in the map."""
+        return self._map["tests"]
+
+    @property
+    def modules(self) -> list[Path]:
+        """The modules in the map that have not changed since."""
+        return [
+            Path(name)
+            for name, known in self._map["modules"].items()
+            if (ROOT / name).exists() and known["digest"] == _digest(ROOT / name)
+        ]
+
+    def lines_of(self, module: Path) -> dict[int, list[str]]:
+        """The tests that run each line of a module; none if it has changed since."""
+        if module not in self.modules:
+            return {}
+        lines = self._map["modules"][module.as_posix()]["lines"]
+        return {int(line): [self.tests[number] for number in ran] for line, ran in lines.items()}
+
     def tests_of(self, module: Path, line: int, most_seconds: float = float("inf")) -> list[str]:
         """The tests that run a line, the fastest first; none if the module has changed since.
 
@@ -116,22 +137,27 @@ class _Tracer:
     def pytest_sessionfinish(self) -> None:
         self._coverage.stop()
         tests = [test for test in self._seconds if test not in self._failed]
+        before = LineMap(MAP)
+        # What is known of other tests stays known of modules that have not changed.
+        kept = [test for test in before.tests if test not in self._seconds]
+        tests += kept
         numbers = {test: number for number, test in enumerate(tests)}
         data = self._coverage.get_data()
         modules: dict[str, _Module] = {}
-        for name in sorted(data.measured_files()):
-            found = data.contexts_by_lineno(name)
+        measured = {Path(name).relative_to(ROOT): name for name in data.measured_files()}
+        for module in sorted({*measured, *before.modules}):
+            found = {line: list(ran) for line, ran in before.lines_of(module).items()}
+            if module in measured:
+                for line, contexts in data.contexts_by_lineno(measured[module]).items():
+                    found.setdefault(line, []).extend(contexts)
             lines = {
-                str(line): sorted(numbers[test] for test in contexts if test in numbers)
-                for line, contexts in sorted(found.items())
+                str(line): sorted({numbers[test] for test in ran if test in numbers})
+                for line, ran in sorted(found.items())
             }
             lines = {line: ran for line, ran in lines.items() if ran}
-            module = Path(name)
-            modules[module.relative_to(ROOT).as_posix()] = {
-                "digest": _digest(module),
-                "lines": lines,
-            }
-        seconds = [self._seconds[test] for test in tests]
+            if lines:
+                modules[module.as_posix()] = {"digest": _digest(ROOT / module), "lines": lines}
+        seconds = [self._seconds.get(test) or before.sum_seconds([test]) or 0.0 for test in tests]
         whole: _Map = {"tests": tests, "seconds": seconds, "modules": modules}
         MAP.write_text(json.dumps(whole))
 

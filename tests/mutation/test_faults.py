@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutation.__main__ import choose, stages
+from tests.mutation.__main__ import choose, has_libraries, stages
 from tests.mutation.faults import faults_in
 from tests.mutation.line_map import ROOT, LineMap
 
@@ -125,22 +125,43 @@ def test_the_tests_of_a_line_are_those_that_ran_it_the_fastest_first(tmp_path: P
     assert LineMap(tmp_path / "none.json").tests_of(module, statement.lineno) == []
 
 
+def test_modules_of_extras_that_are_not_installed_are_left_out(tmp_path: Path) -> None:
+    module = tmp_path / "module.py"
+    for text, is_here in (
+        ("import json.decoder\nfrom numpy import array", True),
+        ("import no_such_library.inside", False),
+        ("from no_such_library import it", False),
+        ("try:\n    import no_such_library\nexcept ImportError:\n    raise", False),
+        ("if TYPE_CHECKING:\n    import no_such_library", True),
+        ("def load():\n    import no_such_library", True),
+    ):
+        module.write_text(text)
+        assert has_libraries(module) is is_here, text
+
+
 @pytest.mark.slow
 def test_a_map_of_lines_is_made_by_running_tests(tmp_path: Path) -> None:
     file = tmp_path / "map.json"
     test = "tests/core/local/test_dataset_id.py::test_a_broken_namespace_is_told_likewise"
-    subprocess.run(
-        [sys.executable, "-m", "tests.mutation", "--map", test],
-        cwd=ROOT,
-        env={**os.environ, "MINARI_MUTATION_MAP": str(file)},
-        capture_output=True,
-        check=True,
-    )
+
+    def make_map(of: str) -> None:
+        subprocess.run(
+            [sys.executable, "-m", "tests.mutation", "--map", of],
+            cwd=ROOT,
+            env={**os.environ, "MINARI_MUTATION_MAP": str(file)},
+            capture_output=True,
+            check=True,
+        )
+
+    make_map(test)
+    # What is mapped later stands beside it.
+    make_map("tests/core/test_json_values.py")
     module = Path("packages/minari-core/src/minari_core/local/dataset_id.py")
     line_map = LineMap(file)
     found = [line_map.tests_of(module, line) for line in range(1, 200)]
 
     assert {each.partition("[")[0] for tests in found for each in tests} == {test}
+    assert Path("packages/minari-core/src/minari_core/json_values.py") in line_map.modules
 
 
 @pytest.mark.slow
