@@ -160,8 +160,8 @@ def test_a_map_of_lines_is_made_by_running_tests(tmp_path: Path) -> None:
     line_map = LineMap(file)
     found = [line_map.tests_of(module, line) for line in range(1, 200)]
 
-    assert {each.partition("[")[0] for tests in found for each in tests} == {test}
-    assert Path("packages/minari-core/src/minari_core/json_values.py") in line_map.modules
+    assert test in {each.partition("[")[0] for tests in found for each in tests}
+    assert any(each.startswith("tests/core/test_json_values.py") for each in line_map.tests)
 
 
 @pytest.mark.slow
