@@ -73,6 +73,23 @@ def test_batches_and_their_order_are_the_same_with_any_workers(workers: dict[str
     assert epochs[0] != epochs[1] != epochs[2]
 
 
+def test_the_pool_order_is_that_of_an_epochs_number_with_any_workers() -> None:
+    dataset = walks.of_vectors()
+    pooled = BatchDataset(dataset, 16, seed=7, order="pool", pool_epochs=2)
+    exact = BatchDataset(dataset, 16, seed=7)
+    loader = DataLoader(pooled, batch_size=None, num_workers=2, multiprocessing_context="fork")
+    for epoch in range(4):
+        pooled.set_epoch(epoch)
+        exact.set_epoch(epoch)
+        found = epoch_of(loader)
+        assert sorted(flat(found)) == walks.EVERY_STEP
+        assert (found == epoch_of(exact)) == (epoch >= 2)
+    pooled.set_epoch(1)
+    resumed = BatchDataset(dataset, 16, seed=7, order="pool", pool_epochs=2)
+    resumed.load_state_dict(json.loads(json.dumps(pooled.state_dict(3))))
+    assert epoch_of(resumed) == epoch_of(pooled)[3:]
+
+
 @pytest.mark.parametrize("on_disk", [False, True])
 @pytest.mark.parametrize("workers", WORKERS)
 def test_datasets_in_public_formats_are_loaded_as_columnar_ones(

@@ -167,8 +167,9 @@ class BatchDataset(IterableDataset[Any]):
             seed: The seed of the order, together with the epoch.
             rank: The rank of this process; that of `torch.distributed` if it is initialised.
             world_size: The number of processes; likewise.
-            **options: ``shuffle, drop_last, weights, length, padding, columns, n_step, discount,
-                stack, returns_to_go`` and ``reward_scale``, as for `MinariDataset.batches`.
+            **options: ``shuffle, drop_last, weights, order, pool_epochs, length, padding, columns,
+                n_step, discount, stack, returns_to_go`` and ``reward_scale``, as for
+                `MinariDataset.batches`.
 
         Raises:
             SamplingError: As for `MinariDataset.batches`, or there is an option ``epochs``.
@@ -258,9 +259,15 @@ class BatchDataset(IterableDataset[Any]):
             yield _UncollatedBatch(to_tensors(batch))
 
     def _batches(self, epoch: int | None = None) -> Batches[Any]:
-        sequence = np.random.SeedSequence((self._seed, self.epoch if epoch is None else epoch))
+        epoch = self.epoch if epoch is None else epoch
+        sequence = np.random.SeedSequence((self._seed, epoch))
         seed = int(sequence.generate_state(1, np.uint64)[0])
-        return self._dataset.batches(self._batch_size, seed=seed, **self._options)
+        options = dict(self._options)
+        if options.get("pool_epochs") is not None:
+            # These batches are one epoch, which they count as their first.
+            pool_epochs = check_whole_number("pool_epochs", options["pool_epochs"], 0)
+            options["pool_epochs"] = max(pool_epochs - epoch, 0)
+        return self._dataset.batches(self._batch_size, seed=seed, **options)
 
 
 def _take_first(value: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -12,11 +12,14 @@ from minari_core.errors import SamplingError
 from minari_core.messages import warn_caller
 from minari_core.random_stream import Process, current_process, find_loader_worker
 from minari_core.sampling.orders.permutation import Permutation
+from minari_core.sampling.orders.pool import PoolOrder
 from minari_core.sampling.orders.rank_index import Positions
 from minari_core.sampling.orders.weights import EpisodeWeights, WeightedOrder
 from minari_core.sampling.steps import EMPTY
 
 Batch = TypeVar("Batch", covariant=True)
+
+_Order: TypeAlias = Permutation | PoolOrder | WeightedOrder
 
 _POSITIONS_AT_ONCE = 1 << 14
 _STATE_VERSION = 1
@@ -61,6 +64,8 @@ class Batches(Generic[Batch]):
         rank: int = 0,
         world_size: int = 1,
         weights: EpisodeWeights | None = None,
+        window: int | None = None,
+        pool_epochs: int | None = None,
     ) -> None:
         """Begin with the first epoch.
 
@@ -78,9 +83,13 @@ class Batches(Generic[Batch]):
             world_size: The number of ranks.
             weights: Draw with replacement, as often as there are positions, in shares of the
                 episodes; visit each position once if None.
+            window: The positions in a window of the pool order; the exact order if None.
+            pool_epochs: The number of epochs in the pool order, before those in the exact one;
+                all if None.
 
         Raises:
-            SamplingError: A number is out of its range, or there is nothing to visit.
+            SamplingError: A number is out of its range, options exclude each other, or there is
+                nothing to visit.
         """
         batch_size = check_whole_number("batch_size", batch_size, 1)
         is_ordered = seed is not None or not shuffle
@@ -102,6 +111,7 @@ class Batches(Generic[Batch]):
             epochs = check_whole_number("epochs", epochs, 1)
         if weights is not None and not shuffle:
             raise SamplingError("weights draw at random; they cannot go with shuffle=False")
+        window, pool_epochs = _check_pool(window, pool_epochs, shuffle, weights)
         if len(sampler) == 0:
             raise SamplingError(f"there is nothing to visit: {EMPTY}")
         self._sampler = sampler
@@ -115,9 +125,11 @@ class Batches(Generic[Batch]):
         self._rank = rank
         self._world_size = world_size
         self._weights = weights
+        self._window = window
+        self._pool_epochs = pool_epochs
         self._epoch = 0
         self._batch = 0
-        self._order: tuple[int, Permutation | WeightedOrder] | None = None
+        self._order: tuple[int, _Order] | None = None
         self._known: tuple[int, int, Positions] | None = None
         self._is_ordered = is_ordered
         self._is_shared = is_shared or not shuffle
@@ -290,6 +302,7 @@ class Batches(Generic[Batch]):
             )
 
     def _settings(self) -> dict[str, Any]:
+        pool = {"order": "pool", "window": self._window, "pool_epochs": self._pool_epochs}
         return {
             "batch_size": self._batch_size,
             "seed": self._seed,
@@ -299,6 +312,8 @@ class Batches(Generic[Batch]):
             "world_size": self._world_size,
             "size": self._size,
             "weights": None if self._weights is None else self._weights.fingerprint(),
+            # States of earlier releases, which had one order, do not name it.
+            **({} if self._window is None else pool),
         }
 
     def _positions(self, epoch: int, batch: int) -> Positions:
@@ -314,15 +329,41 @@ class Batches(Generic[Batch]):
             self._known = (epoch, block, self._random_order(epoch)(mine) if self._shuffle else mine)
         return self._known[2][offset * self._batch_size : (offset + 1) * self._batch_size]
 
-    def _random_order(self, epoch: int) -> Permutation | WeightedOrder:
+    def _random_order(self, epoch: int) -> _Order:
         if self._order is None or self._order[0] != epoch:
-            order = (
-                Permutation(self._size, self._seed, epoch)
-                if self._weights is None
-                else WeightedOrder(self._weights, self._seed, epoch)
-            )
-            self._order = epoch, order
+            self._order = epoch, self._choose_order(epoch)
         return self._order[1]
+
+    def _choose_order(self, epoch: int) -> _Order:
+        if self._weights is not None:
+            return WeightedOrder(self._weights, self._seed, epoch)
+        if self._window is not None and (self._pool_epochs is None or epoch < self._pool_epochs):
+            return PoolOrder(self._size, self._window, self._seed, epoch)
+        return Permutation(self._size, self._seed, epoch)
+
+
+def _check_pool(
+    window: int | None, pool_epochs: int | None, shuffle: bool, weights: EpisodeWeights | None
+) -> tuple[int | None, int | None]:
+    """Validate the options of the pool order."""
+    if window is None:
+        if pool_epochs is not None:
+            raise SamplingError(
+                f"pool_epochs is {pool_epochs!r}, which belongs to the order 'pool'; this one is "
+                "'exact'"
+            )
+        return None, None
+    if not shuffle:
+        raise SamplingError("the order 'pool' is random; it cannot go with shuffle=False")
+    if weights is not None:
+        raise SamplingError(
+            "weights draw from all episodes with each batch, and the order 'pool' holds a part of "
+            "them at a time; with weights, the order is 'exact'"
+        )
+    window = check_whole_number("window", window, 1)
+    if pool_epochs is not None:
+        pool_epochs = check_whole_number("pool_epochs", pool_epochs, 0)
+    return window, pool_epochs
 
 
 def _draw_seed() -> int:

@@ -30,7 +30,12 @@ if TYPE_CHECKING:
         TransitionSampler,
     )
     from minari_core.sampling.large_steps import LargeSteps
-    from minari_core.sampling.options import BatchKeywords, SequenceKeywords, TransitionKeywords
+    from minari_core.sampling.options import (
+        BatchKeywords,
+        Order,
+        SequenceKeywords,
+        TransitionKeywords,
+    )
     from minari_core.sampling.orders.weights import EpisodeWeights
     from minari_core.sampling.steps import EpisodeSteps
 
@@ -124,6 +129,8 @@ class TrainingMethods:
         rank: int = 0,
         world_size: int = 1,
         weights: str | npt.ArrayLike | None = None,
+        order: Order = "exact",
+        pool_epochs: int | None = None,
         length: int | None = None,
         **options: Unpack[BatchKeywords],
     ) -> Batches[Any]:
@@ -146,6 +153,13 @@ class TrainingMethods:
             weights: As for `sample_transitions` and `sample_sequences`: do not visit each once,
                 but draw as many with replacement. The draws depend on the seed alone, for any
                 number of processes.
+            order: Which random order. ``"exact"`` is a permutation of everything. ``"pool"``
+                visits windows of neighbours, 8,192 rows if a row has 194 bytes: up to 32 are in
+                a pool that batches are drawn from, and a new one is admitted whenever as many
+                rows have been drawn. It also visits each row once and depends on the seed
+                alone, but neighbours are in the same few hundred thousand rows of an epoch.
+            pool_epochs: The number of epochs in the order ``"pool"``, before those in the order
+                ``"exact"``; all if None.
             length: Visit windows of this many steps, not transitions.
             **options: What to read, as keywords; see `TransitionOptions`, and with ``length``
                 `SequenceOptions`.
@@ -185,6 +199,8 @@ class TrainingMethods:
             rank=rank,
             world_size=world_size,
             weights=shares,
+            window=self._choose_window(order, sampler),
+            pool_epochs=pool_epochs,
         )
 
     def statistics(
@@ -222,6 +238,23 @@ class TrainingMethods:
                     f"{leaf.count} rows; they are left out of its statistics"
                 )
         return found
+
+    def _choose_window(
+        self, order: Order, sampler: TransitionSampler | SequenceSampler
+    ) -> int | None:
+        """Return the positions in a window of the pool order; None for the exact one."""
+        if order == "exact":
+            return None
+        if order != "pool":
+            raise SamplingError(f"order is {order!r}, not 'exact' or 'pool'")
+        from minari_core.sampling.gathering.binding import measure_row
+        from minari_core.sampling.options import BATCH_FIELDS
+        from minari_core.sampling.orders.pool import choose_window
+
+        columns, names = self._find_columns(), sampler.options.columns or BATCH_FIELDS
+        return choose_window(
+            columns.read_current(lambda: measure_row(columns, names)), len(sampler)
+        )
 
     def newer_episodes(self) -> int:
         """Count the episodes that others have added since this object was made; it lacks them."""

@@ -18,6 +18,7 @@ Padding: TypeAlias = Literal["after", "before"]
 Goals: TypeAlias = Literal["future", "uniform", "geometric", "final", "current", "random"]
 GoalMixture: TypeAlias = tuple[tuple[Goals, float], ...]
 """Strategies and their weights."""
+Order: TypeAlias = Literal["exact", "pool"]
 RewardScale: TypeAlias = float | Literal["return_range"]
 
 BATCH_FIELDS = (

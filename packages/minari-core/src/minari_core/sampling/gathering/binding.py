@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -78,6 +79,18 @@ def bind_step_infos(storage: ShardedStorage, step_infos: Iterable[str]) -> dict[
         for key in step_infos
         if _find_columns(storage, "infos", [escape_key(key)])
     }
+
+
+def measure_row(storage: ShardedStorage, names: Iterable[str]) -> int:
+    """Return the bytes of a row of some columns, without those that have no fixed shape.
+
+    Args:
+        storage: The storage of the columns.
+        names: As for `find_gatherer`.
+    """
+    gatherers = {find_gatherer(storage, name) for name in names}
+    leaves = [leaf for gatherer in gatherers for _, leaf in gatherer.leaves("")]
+    return sum(math.prod(leaf.row_shape) * leaf.dtype.itemsize for leaf in leaves)
 
 
 class _GathererCache:

@@ -11,19 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from minari_core.errors import SamplingError
+from minari_core.sampling.orders.random_words import Words, draw_starts, draw_words
 from minari_core.sampling.orders.rank_index import Positions
 
-_STEP = np.uint64(0x9E3779B97F4A7C15)
-_FIRST_MULTIPLIER = np.uint64(0xBF58476D1CE4E5B9)
-_SECOND_MULTIPLIER = np.uint64(0x94D049BB133111EB)
 _ONE, _TWO = np.uint64(1), np.uint64(2)
 
 
 class WeightedOrder:
     """The draws of an epoch, with replacement, by their number.
 
-    The random numbers are those of SplitMix64 (Steele et al., 2014, "Fast splittable pseudorandom
-    number generators"), whose n-th number needs no other; each draw takes two.
+    Each draw takes two random words.
     """
 
     __slots__ = ("_start", "_weights")
@@ -36,7 +33,7 @@ class WeightedOrder:
             *key: Numbers, such as a seed and an epoch; other numbers give other draws.
         """
         self._weights = weights
-        self._start = np.random.SeedSequence(key).generate_state(1, np.uint64)[0]
+        self._start = draw_starts(1, *key)[0]
 
     def __call__(self, positions: Positions) -> Positions:
         """Return what is drawn at each position.
@@ -47,14 +44,10 @@ class WeightedOrder:
         numbers = positions.astype(np.uint64) * _TWO
         return self._weights.at(self._draw_uniform(numbers), self._draw_uniform(numbers + _ONE))
 
-    def _draw_uniform(self, numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.float64]:
+    def _draw_uniform(self, numbers: Words) -> npt.NDArray[np.float64]:
         """Return numbers in [0, 1)."""
-        mixed = (numbers + _ONE) * _STEP + self._start
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * _FIRST_MULTIPLIER
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * _SECOND_MULTIPLIER
-        mixed ^= mixed >> np.uint64(31)
-        uniform: npt.NDArray[np.float64] = (mixed >> np.uint64(11)) * 2.0**-53
-        return uniform
+        words = draw_words(self._start, numbers) >> np.uint64(11)
+        return words.astype(np.float64) * 2.0**-53
 
 
 class EpisodeWeights:
