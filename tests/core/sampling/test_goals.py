@@ -8,7 +8,10 @@ import pytest
 from minari_core.errors import SamplingError
 from minari_core.sampling.goals import choose_goal_rows
 from minari_core.sampling.options import Goals
+from minari_core.testing import simple_episode
+from tests.core.helpers.numbered import create
 
+pytestmark = pytest.mark.filterwarnings("ignore::minari_core.MinariWarning")
 DRAWS = 70_000
 
 
@@ -61,3 +64,29 @@ def test_each_transition_has_the_rows_of_its_own_episode() -> None:
 def test_what_is_random_needs_a_generator(goals: Goals) -> None:
     with pytest.raises(SamplingError, match=f"^{goals} goals are random, but no generator"):
         choose_goal_rows(goals, 0.9, np.array([0]), np.array([1]), None)
+
+
+@pytest.mark.parametrize("goals", ["final", "uniform", "geometric"])
+def test_the_goal_of_a_last_step_is_what_it_led_to(goals: Goals) -> None:
+    dataset = create(buffer=[simple_episode(0, 3), simple_episode(1, 1)])
+    batch = dataset.sample_transitions(200, goals=goals)
+    last = np.isin(batch.episode_ids * 10 + batch.time_steps, [2, 10])
+    assert last.any()
+    episodes, steps = batch.goal_episode_ids, batch.goal_time_steps
+    assert episodes is not None
+    assert steps is not None
+    assert np.array_equal(episodes, batch.episode_ids)
+    lengths = np.where(batch.episode_ids == 0, 3, 1)
+    assert np.array_equal(steps[last], lengths[last])
+    assert (steps > batch.time_steps).all()
+    assert (steps <= lengths).all()
+
+
+def test_random_goals_are_what_any_step_led_to() -> None:
+    dataset = create(buffer=[simple_episode(0, 3), simple_episode(1, 1)])
+    batch = dataset.sample_transitions(300, goals="random")
+    episodes, steps = batch.goal_episode_ids, batch.goal_time_steps
+    assert episodes is not None
+    assert steps is not None
+    reached = {*zip(episodes.tolist(), steps.tolist(), strict=True)}
+    assert reached == {(0, 1), (0, 2), (0, 3), (1, 1)}

@@ -176,3 +176,8 @@ def test_a_description_that_is_larger_than_its_file_or_another_one_is_damage() -
     end = struct.pack("<II8s", 1, 0, b"\x89MINARI\n")
     with pytest.raises(DatasetDamagedError, match="a description of 1 bytes is more than the file"):
         read_episode_starts(memoryview(end), 0, "it")
+
+
+def test_a_file_that_is_smaller_than_any_trailer_has_none() -> None:
+    for nbytes in range(17):
+        assert read_episode_starts(memoryview(bytes(nbytes)), 1, "it") is None
