@@ -150,10 +150,10 @@ def test_only_text_is_bounded_by_the_bytes_of_its_array(monkeypatch: pytest.Monk
     numbers, text = np.arange(9), np.array(["abc", "de"])
     kept = to_json_text(text, "value")
     monkeypatch.setattr("minari_core.json_values._LARGEST_TEXT_ARRAY_NBYTES", 23)
-    assert np.array_equal(from_json_text(to_json_text(numbers, "value")), numbers)
+    assert repr(from_json_text(to_json_text(numbers, "value"))) == repr(numbers)
     with pytest.raises(DataError, match="an array of text with 24 bytes is too large for JSON"):
         to_json_text(text, "value")
     with pytest.raises(ValueError, match="an array of dtype <U3 and 2 elements"):
         from_json_text(kept)
     monkeypatch.setattr("minari_core.json_values._LARGEST_TEXT_ARRAY_NBYTES", 24)
-    assert np.array_equal(from_json_text(to_json_text(text, "value")), text)
+    assert repr(from_json_text(to_json_text(text, "value"))) == repr(text)
