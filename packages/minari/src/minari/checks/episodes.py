@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy.typing as npt
 
 from minari.checks.blocks import EpisodeBlock
 from minari.checks.finding import Check, Examples, Finding
+from minari.checks.keys import EpisodeKeys
 from minari_core import EpisodeData
 from minari_core.leaves import find_leaves
 
@@ -66,17 +66,18 @@ class SeedCheck(Check):
 
     def __init__(self) -> None:
         """Start with nothing."""
-        self._ids: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
+        self._keys = EpisodeKeys()
 
     def see(self, block: EpisodeBlock) -> None:
         """Keep the seeds."""
         for episode in block.episodes:
             if episode.seed is not None:
-                self._ids[episode.seed, repr(episode.options)].append(episode.id)
+                # The hash of a text has 64 bits that nobody foresees; that of a number has fewer.
+                self._keys.add(hash(f"{episode.seed} {episode.options!r}"), episode.id)
 
     def finish(self) -> Iterator[Finding]:
         """Say which episodes share a seed."""
-        shared = sorted(each for ids in self._ids.values() if len(ids) > 1 for each in ids)
+        shared = sorted(each for ids in self._keys.group() for each in ids)
         if shared:
             examples = Examples()
             examples.add(shared)
@@ -101,38 +102,38 @@ class DuplicateEpisodeCheck(Check):
     def __init__(
         self,
         read: Read,
-        others: Mapping[int, list[int]] | None = None,
+        others: EpisodeKeys | None = None,
         read_other: Read | None = None,
     ) -> None:
         """Look for them.
 
         Args:
             read: Reads an episode by its id.
-            others: By its key, the ids of the episodes of another dataset; None to compare the
-                episodes with each other.
+            others: The keys of the episodes of another dataset; None to compare the episodes with
+                each other.
             read_other: Reads one of these.
         """
         self._read = read
         self._others = others
         self._read_other = read_other or read
-        self.keys: defaultdict[int, list[int]] = defaultdict(list)
-        """By a number that equal episodes share, the ids of those that have it."""
+        self.keys = EpisodeKeys()
+        """The keys of the episodes."""
 
     def see(self, block: EpisodeBlock) -> None:
         """Keep a number of each episode that equal ones share."""
         for episode in block.episodes:
-            self.keys[_summarize(episode)].append(episode.id)
+            self.keys.add(_summarize(episode), episode.id)
 
     def finish(self) -> Iterator[Finding]:
         """Say which are equal; where all values are discrete, that happens by chance."""
         examples = Examples()
         is_discrete = True
-        for key, ids in self.keys.items():
-            candidates = ids if self._others is None else self._others.get(key, [])
-            if not candidates or (self._others is None and len(ids) < 2):
-                continue
-            first = (self._read if self._others is None else self._read_other)(candidates[0])
-            rest = ids[1:] if self._others is None else ids
+        if self._others is None:
+            pairs = [(ids[1:], ids[0]) for ids in self.keys.group()]
+        else:
+            pairs = [(ids, there[0]) for ids, there in self.keys.match(self._others)]
+        for rest, candidate in pairs:
+            first = self._read_other(candidate)
             same = [each for each in rest if _is_same(first, self._read(each))]
             examples.add(same)
             is_discrete = is_discrete and (not same or _is_discrete(first))
