@@ -71,7 +71,8 @@ def main() -> int:
         figures = [
             *_measure_list(browser, count),
             *_measure_episode(browser, count),
-            *_measure_playing(browser),
+            *_measure_playing(browser, 96),
+            *_measure_playing(browser, 480),
             *_measure_bytes(),
         ]
         browser.close()
@@ -131,12 +132,12 @@ def _measure_episode(browser: Browser, steps: int) -> list[Figure]:
     ]
 
 
-def _measure_playing(browser: Browser) -> list[Figure]:
-    name = "bench/images-v0"
+def _measure_playing(browser: Browser, size: int) -> list[Figure]:
+    name = f"bench/images-{size}-v0"
     if name not in minari.list_local_datasets():
         rng = np.random.default_rng(0)
-        frames = rng.integers(0, 255, (301, 96, 96, 3), dtype=np.uint8)
-        space = spaces.Box(0, 255, (96, 96, 3), np.uint8)
+        frames = rng.integers(0, 255, (301, size, size, 3), dtype=np.uint8)
+        space = spaces.Box(0, 255, (size, size, 3), np.uint8)
         _create(name, [_make_episode(300, 0, frames)], space)
     figures = []
     with _serve(name) as (_, address, _), _open(browser) as page:
@@ -162,7 +163,7 @@ def _measure_playing(browser: Browser) -> list[Figure]:
             achieved = (steps - 1) / seconds
             figures.append(
                 Figure(
-                    work=f"images of 96 × 96 a second, {rate} asked for",
+                    work=f"images of {size} × {size} a second, {rate} asked for",
                     minari=f"{achieved:.1f}, {300 - min(steps, 300)} of 300 skipped",
                     target=f"{rate}, none skipped",
                     compared=f"{achieved / rate:.2f} ×",
@@ -184,7 +185,7 @@ def _measure_playing(browser: Browser) -> list[Figure]:
                 return (end - start) / 1000;
             }"""
         )
-    return [*figures, _compare("the right image after scrubbing has ended", shown, 0.15)]
+    return [*figures, _compare(f"the right image of {size} × {size} after scrubbing", shown, 0.15)]
 
 
 def _measure_bytes() -> list[Figure]:
