@@ -379,8 +379,8 @@ class Plot {
         if (at(1, dim, bucket) > high) high = at(1, dim, bucket);
       }
     }
-    const range = high - low;
-    const y = (value) => (range > 0 ? 6 + ((high - value) / range) * (HEIGHT - 12) : HEIGHT / 2);
+    const span = high - low;
+    const y = (value) => (span > 0 ? 6 + ((high - value) / span) * (HEIGHT - 12) : HEIGHT / 2);
     const rows = this.column.rows;
     const drawn = [];
     for (let dim = 0; dim < this.dims; dim++) {
@@ -413,10 +413,9 @@ class Plot {
     this.svg.dataset.low = low;
     this.svg.dataset.high = high;
     const steps = `steps ${formatCount(this.episode.first)} to ${formatCount(Math.min(this.episode.last, rows) - 1)}`;
-    this.range.textContent =
-      low > high
-        ? `${steps}, no finite value`
-        : `${steps}, ${formatNumber(low)} to ${formatNumber(high)}`;
+    const left = dims < this.column.dims ? `, ${dims} of ${this.column.dims} elements` : "";
+    const range = low > high ? "no finite value" : `${formatNumber(low)} to ${formatNumber(high)}`;
+    this.range.textContent = `${steps}, ${range}${left}`;
     this.moveCursor();
   }
 
