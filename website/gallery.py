@@ -23,7 +23,8 @@ INTRODUCTION = """# Gallery
 
 Ten small datasets, collected by a short program each time this site is built. Each has the page
 that `minari view` shows of any dataset, written to one file by `minari page`: episodes to sort and
-filter, every column over time, distributions, and what `minari check` finds.
+filter, every column over time, distributions, and what `minari check` finds; four of them play
+the episodes in their environment, compared step by step with what was recorded.
 
 """
 
@@ -112,6 +113,8 @@ class Entry:
     """What there is to see."""
     wrapper: Callable[[Env], Env] = lambda env: env
     """What goes around the environment."""
+    replay: bool = False
+    """Whether its page plays replays, which take the build some seconds."""
 
     def make(self, **options: Any) -> Env:
         """Make the environment, with an end where it may have none."""
@@ -120,14 +123,34 @@ class Entry:
 
 ENTRIES = (
     Entry(
-        "cartpole", "CartPole-v1", follow_the_pole, "A pole that is balanced by one line of code."
+        "cartpole",
+        "CartPole-v1",
+        follow_the_pole,
+        "A pole that is balanced by one line of code.",
+        replay=True,
     ),
-    Entry("acrobot", "Acrobot-v1", swing_with_the_link, "Two links that swing themselves up."),
     Entry(
-        "mountain-car", "MountainCar-v0", push_as_it_rolls, "A car that gathers speed to get out."
+        "acrobot",
+        "Acrobot-v1",
+        swing_with_the_link,
+        "Two links that swing themselves up.",
+        replay=True,
+    ),
+    Entry(
+        "mountain-car",
+        "MountainCar-v0",
+        push_as_it_rolls,
+        "A car that gathers speed to get out.",
+        replay=True,
     ),
     Entry("pendulum", "Pendulum-v1", act_at_random, "Actions of continuous values, at random."),
-    Entry("frozen-lake", "FrozenLake-v1", act_at_random, "Observations that are one whole number."),
+    Entry(
+        "frozen-lake",
+        "FrozenLake-v1",
+        act_at_random,
+        "Observations that are one whole number.",
+        replay=True,
+    ),
     Entry("taxi", "Taxi-v4", act_at_random, "Infos with a mask of the actions that do something."),
     Entry("blackjack", "Blackjack-v1", hit_below_seventeen, "Observations that are a Tuple."),
     Entry("cliff-walking", "CliffWalking-v1", act_at_random, "Rewards that differ by two decades."),
@@ -158,7 +181,7 @@ def write_gallery(folder: Path) -> None:
     cards = []
     for entry in ENTRIES:
         dataset = collect(entry)
-        page = minari.dataset_page(dataset, check=True)
+        page = minari.dataset_page(dataset, check=True, replay=entry.replay)
         (folder / f"{entry.name}.html").write_text(page, encoding="utf-8")
         write_picture(entry, folder / f"{entry.name}.png")
         returns = [float(episode.rewards.sum()) for episode in dataset]
