@@ -205,6 +205,37 @@ def test_a_stopped_run_goes_on_at_the_next_batch(before: int, after: int, stop: 
         assert epoch_of(loader) == epoch_of(data)
 
 
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (3, 1), (2, 4)])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_stopped_run_goes_on_with_other_ranks(before: int, after: int, workers: int) -> None:
+    dataset = walks.of_vectors()
+
+    def load(data: BatchDataset) -> list[list[tuple[int, int]]]:
+        return epoch_of(DataLoader(data, batch_size=None, num_workers=workers))
+
+    def team(count: int) -> list[BatchDataset]:
+        return [BatchDataset(dataset, 4, seed=3, rank=r, world_size=count) for r in range(count)]
+
+    wanted = sorted(flat(load(BatchDataset(dataset, 4))))
+    first = team(before)
+    visited = flat([batch for data in first for batch in load(data)[:1]])
+    # A second change, in the middle of what was left.
+    state = json.loads(json.dumps(first[0].state_dict(1)))
+    for count in (after, 2):
+        ranks = team(count)
+        for data in ranks:
+            data.load_state_dict(state)
+        for data in ranks:
+            visited += flat(load(data)[: 1 if count == after else None])
+        if count == after == 2:
+            for data in ranks:
+                data.load_state_dict(data.state_dict(1))
+                visited += flat(load(data))
+            break
+        state = json.loads(json.dumps(ranks[0].state_dict(1)))
+    assert sorted(visited) == wanted
+
+
 def test_workers_that_persist_go_on_at_the_next_batch() -> None:
     data = BatchDataset(walks.of_vectors(), 16, seed=3)
     loader = DataLoader(data, batch_size=None, num_workers=2, persistent_workers=True)

@@ -154,7 +154,7 @@ def test_memory_does_not_grow_with_the_dataset() -> None:
     [
         ({"identity": "others"}, "the state is of 'others'"),
         ({"settings": {}}, r"the state is of settings \{\}, but these are \{'batch_size': 4"),
-        ({"version": 2}, "the state is of version 2, not 1"),
+        ({"version": 3}, "the state is of version 3, not 2"),
         ({"epoch": -1}, "epoch of the state is -1"),
         ({"batch": 99}, "the state is at batch 99 of 3"),
         ({"batch": "1"}, "batch of the state is '1'"),
@@ -271,3 +271,88 @@ def test_a_state_that_any_release_saved_is_gone_on_from() -> None:
     resumed = batches_of(10, 4, seed=7, epochs=2)
     resumed.load_state_dict(saved)
     assert list(resumed) == [[6, 1, 0, 9], [5, 8], [9, 1, 7, 5], [3, 6, 4, 2], [0, 8]]
+
+
+@given(
+    sizes,
+    st.booleans(),
+    st.booleans(),
+    st.lists(st.tuples(st.integers(1, 4), st.integers(1, 9), st.integers(0, 9)), max_size=4),
+    st.integers(1, 3),
+)
+@settings(max_examples=150)
+def test_other_ranks_go_on_with_what_is_left_of_an_epoch(
+    size: int,
+    shuffle: bool,
+    drop_last: bool,
+    teams: list[tuple[int, int, int]],
+    workers: int,
+) -> None:
+    options: dict[str, Any] = {"shuffle": shuffle, "drop_last": drop_last, "epochs": 2}
+    state = batches_of(size, 3, **options).state_dict()
+    visited: list[int] = []
+    largest = 1
+    for world_size, batch_size, steps in [*teams, (2, 3, 100)]:
+        ranks = [
+            batches_of(size, batch_size, rank=rank, world_size=world_size, **options)
+            for rank in range(world_size)
+        ]
+        for rank in ranks:
+            rank.load_state_dict(state)
+        is_last = steps == 100
+        for rank in ranks:
+            shares = [rank.share(number, workers) for number in range(workers)]
+            for step in range(steps):
+                if step >= rank._count_batches(rank._visited) - rank._batch:
+                    break
+                visited += next(shares[step % workers])
+        for _ in range(0 if is_last else steps):
+            if ranks[0]._batch < ranks[0]._count_batches(ranks[0]._visited):
+                next(ranks[0])
+        state = json.loads(json.dumps(ranks[0].state_dict()))
+        assert state["epoch"] == 0
+        largest = world_size * batch_size
+    assert len(visited) == len(set(visited))
+    if drop_last:
+        assert size - len(visited) < max(largest, 1)
+    else:
+        assert sorted(visited) == list(range(size))
+    # The next epoch is whole.
+    ranks = [batches_of(size, 3, rank=rank, world_size=2, **options) for rank in range(2)]
+    following = []
+    for rank in ranks:
+        rank.load_state_dict(state)
+        count = rank.batches_per_epoch
+        following += [number for batch in list(rank)[-count:] for number in batch if count]
+    assert len(following) == len(set(following)) == (size // 6 * 6 if drop_last else size)
+
+
+@pytest.mark.parametrize("before", [1, 2, 3, 4])
+@pytest.mark.parametrize("after", [1, 2, 3, 4])
+def test_an_epoch_goes_on_from_every_batch_with_every_number_of_ranks(
+    before: int, after: int
+) -> None:
+    lengths = [1, 5, 2, 7, 8]
+    recorded = record(VECTOR, VECTOR, lengths, 0)
+
+    def team(count: int) -> list[Batches[Any]]:
+        return [dataset.batches(3, seed=1, rank=rank, world_size=count) for rank in range(count)]
+
+    def read(batches: Batches[Any]) -> list[tuple[int, int]]:
+        batch = next(batches)
+        return list(zip(batch.episode_ids.tolist(), batch.time_steps.tolist(), strict=True))
+
+    with stored(recorded, on_disk=False) as dataset:
+        for place in range(len(team(before)[0]) + 1):
+            ranks = team(before)
+            visited = [
+                pair for rank in ranks for _ in range(min(place, len(rank))) for pair in read(rank)
+            ]
+            state = json.loads(json.dumps(ranks[0].state_dict()))
+            for rank in team(after):
+                rank.load_state_dict(state)
+                for batch in rank:
+                    visited += zip(
+                        batch.episode_ids.tolist(), batch.time_steps.tolist(), strict=True
+                    )
+            assert sorted(visited) == recorded.view(range(len(lengths)))

@@ -1,7 +1,8 @@
-"""Datasets for PyTorch's `DataLoader`: the documented path of `minari_core.integrations.torch`."""
+"""Datasets and tensors for PyTorch: the documented path of `minari_core.integrations.torch`."""
 
 from __future__ import annotations
 
 from minari_core.integrations.torch import BatchDataset, TransitionDataset, collate, to_tensors
+from minari_core.integrations.torch_normalizer import TensorNormalizer
 
-__all__ = ["BatchDataset", "TransitionDataset", "collate", "to_tensors"]
+__all__ = ["BatchDataset", "TensorNormalizer", "TransitionDataset", "collate", "to_tensors"]

@@ -30,20 +30,49 @@ except ImportError as error:
 __all__ = ["BatchDataset", "TransitionDataset", "collate", "to_tensors"]
 
 
-def to_tensors(value: Any) -> Any:
-    """Convert the arrays in a batch to tensors that share their memory.
+def to_tensors(
+    value: Any,
+    *,
+    device: torch.device | str | int | None = None,
+    dtype: torch.dtype | None = None,
+) -> Any:
+    """Convert the arrays in a batch to tensors, which share their memory where they can.
+
+    On their way to a GPU, tensors go through pinned memory, so that this returns before they are
+    there; PyTorch itself waits for them where they are used.
 
     Args:
         value: A batch, or an array, or dicts, tuples and lists of them.
+        device: Where to put the tensors; they stay in the memory of the CPU if None.
+        dtype: The type of those that are real numbers with a fraction, such as ``torch.float32``
+            or ``torch.bfloat16``; that of the arrays if None. Others keep theirs.
 
     Returns:
         A batch as a dict of its fields; arrays as tensors; masked arrays as a dict of ``values``
         and ``present``; text and other values as they are.
+
+    Raises:
+        SamplingError: ``dtype`` is not one of numbers with a fraction.
     """
-    return convert_batch(value, _to_tensor)
+    if device is None and dtype is None:
+        return convert_batch(value, _to_tensor)
+    if dtype is not None and not dtype.is_floating_point:
+        raise SamplingError(f"dtype is {dtype}, not one of numbers with a fraction")
+    target = None if device is None else torch.device(device)
+    is_apart = target is not None and target.type == "cuda"
+
+    def convert(array: np.ndarray[Any, Any]) -> torch.Tensor:
+        tensor = _to_tensor(array)
+        if dtype is not None and tensor.is_floating_point():
+            tensor = tensor.to(dtype)
+        if target is None:
+            return tensor
+        return tensor.pin_memory().to(target, non_blocking=True) if is_apart else tensor.to(target)
+
+    return convert_batch(value, convert)
 
 
-def _to_tensor(array: np.ndarray[Any, Any]) -> Any:
+def _to_tensor(array: np.ndarray[Any, Any]) -> torch.Tensor:
     # PyTorch knows the byte order of the machine only.
     native = array.dtype.newbyteorder("=")
     return torch.from_numpy(array.astype(native, copy=False))
@@ -184,9 +213,9 @@ class BatchDataset(IterableDataset[Any]):
         self._dataset = dataset
         self._batch_size = batch_size
         self._seed = check_whole_number("seed", seed, 0)
-        # The epoch, and the first batch of it. Workers that persist were given the dataset once,
-        # yet must hear of the next epoch.
-        self._position = torch.zeros(2, dtype=torch.int64).share_memory_()
+        # The epoch, the first batch of it, and what other ranks have visited before. Workers that
+        # persist were given the dataset once, yet must hear of the next epoch.
+        self._position = torch.zeros(3, dtype=torch.int64).share_memory_()
         self._options = {**options, "rank": rank, "world_size": world_size}
         self._length = self._batches().batches_per_epoch
 
@@ -209,28 +238,36 @@ class BatchDataset(IterableDataset[Any]):
         """
         epoch = check_whole_number("epoch", epoch, 0)
         if epoch != self.epoch:
-            self._position[1] = 0
+            self._position[1:] = 0
         self._position[0] = epoch
 
     def state_dict(self, batches: int) -> dict[str, Any]:
         """Return a position in the present epoch, small and as plain JSON.
 
         Args:
-            batches: The number of batches of the epoch that have been used. Only the caller
-                knows: workers have read more.
+            batches: The number of batches of the epoch that have been used, from its beginning,
+                or from where it was resumed with another number of ranks. Only the caller knows:
+                workers have read more.
 
         Raises:
             SamplingError: The epoch does not have that many batches.
         """
         batches = check_whole_number("batches", batches, 0)
-        state = {**self._batches().state_dict(), "batch": batches}
-        self._batches().load_state_dict(state)
+        positioned = self._batches()
+        visited = int(self._position[2])
+        if visited:
+            positioned.load_state_dict(
+                {**positioned.state_dict(), "version": 2, "visited": visited}
+            )
+        state = {**positioned.state_dict(), "batch": batches}
+        positioned.load_state_dict(state)
         return {"epoch": self.epoch, "batches": state}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Begin the next iteration at a position that `state_dict` returned.
 
-        The number of workers may be another. `set_epoch` with the next epoch ends it.
+        The numbers of workers and of ranks may be others, as for `Batches.load_state_dict`.
+        `set_epoch` with the next epoch ends it.
 
         Args:
             state: What `state_dict` returned.
@@ -241,8 +278,10 @@ class BatchDataset(IterableDataset[Any]):
         if not {"epoch", "batches"} <= set(state):
             raise SamplingError(f"{str(state)[:80]!r} is no state; state_dict gives one")
         epoch = check_whole_number("epoch of the state", state["epoch"], 0)
-        self._batches(epoch).load_state_dict(state["batches"])
-        self._position[0], self._position[1] = epoch, int(state["batches"]["batch"])
+        batches = self._batches(epoch)
+        batches.load_state_dict(state["batches"])
+        loaded = batches.state_dict()
+        self._position[:] = torch.tensor([epoch, loaded["batch"], loaded.get("visited", 0)])
 
     def __len__(self) -> int:
         """Return the number of batches of this process in an epoch."""
@@ -252,9 +291,9 @@ class BatchDataset(IterableDataset[Any]):
         """Yield the batches of this process, or of this worker of it."""
         worker = get_worker_info()
         number, workers = (0, 1) if worker is None else (worker.id, worker.num_workers)
-        epoch, first = self._position.tolist()
+        epoch, first, visited = self._position.tolist()
         batches = self._batches(epoch)
-        batches.load_state_dict({**batches.state_dict(), "batch": first})
+        batches.load_state_dict({**batches.state_dict(), "batch": first, "visited": visited})
         for batch in batches.share(number, workers):
             yield _UncollatedBatch(to_tensors(batch))
 

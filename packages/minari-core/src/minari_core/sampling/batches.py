@@ -22,7 +22,10 @@ Batch = TypeVar("Batch", covariant=True)
 _Order: TypeAlias = Permutation | PoolOrder | WeightedOrder
 
 _POSITIONS_AT_ONCE = 1 << 14
-_STATE_VERSION = 1
+# A state that goes on behind what other ranks have visited is of the second version.
+_STATE_VERSIONS = (1, 2)
+# These may change in the middle of an epoch: the order is that of all ranks together.
+_RANKS = ("batch_size", "rank", "world_size")
 _SEED_THEM = "give seed= to batches, or a seed to set_seed before"
 
 
@@ -43,6 +46,8 @@ class Batches(Generic[Batch]):
 
     Among ``world_size`` ranks, rank r takes the positions r, r + world_size, … of each epoch's
     order, so ranks share nothing and leave nothing out. Memory does not grow with the dataset.
+    Ranks that have read the same number of batches have visited the beginning of the order, whose
+    rest other ranks may divide.
 
     An order that nobody seeded is that of one process alone. Another one, to which it comes by a
     fork or a pickle, draws an order of its own, and refuses to go on in the middle of an epoch.
@@ -129,8 +134,10 @@ class Batches(Generic[Batch]):
         self._pool_epochs = pool_epochs
         self._epoch = 0
         self._batch = 0
+        # How much of the present epoch's order was visited before these ranks began.
+        self._visited = 0
         self._order: tuple[int, _Order] | None = None
-        self._known: tuple[int, int, Positions] | None = None
+        self._known: tuple[int, int, int, Positions] | None = None
         self._is_ordered = is_ordered
         self._is_shared = is_shared or not shuffle
         # Where it was made; of an order that nobody seeded, where that was drawn.
@@ -139,12 +146,8 @@ class Batches(Generic[Batch]):
 
     @property
     def batches_per_epoch(self) -> int:
-        """The number of batches of this rank in an epoch."""
-        size, share = self._size, self._batch_size
-        if self._drop_last:
-            return size // self._world_size // share
-        mine = (size - self._rank + self._world_size - 1) // self._world_size
-        return -(-mine // share)
+        """The number of batches of this rank in a whole epoch."""
+        return self._count_batches(0)
 
     def __len__(self) -> int:
         """Return the number of batches of this rank in all epochs.
@@ -179,15 +182,15 @@ class Batches(Generic[Batch]):
                 f"the {count} processes that share an epoch need one order, and each draws its own "
                 "here; give seed= to batches"
             )
-        epoch, batch = self._epoch, self._batch
+        epoch, batch, visited = self._epoch, self._batch, self._visited
         ahead = number
         while self._epochs is None or epoch < self._epochs:
-            left = self.batches_per_epoch - batch
+            left = self._count_batches(visited) - batch
             for offset in range(ahead, left, count):
-                yield self._sampler.read(self._positions(epoch, batch + offset))
+                yield self._sampler.read(self._positions(epoch, batch + offset, visited))
             # How far the next batch of this share lies in the next epoch.
             ahead = ahead - left if ahead >= left else (ahead - left) % count
-            epoch, batch = epoch + 1, 0
+            epoch, batch, visited = epoch + 1, 0, 0
             if self.batches_per_epoch == 0:
                 return
 
@@ -201,30 +204,40 @@ class Batches(Generic[Batch]):
         self._enter_process()
         if self._visited_in is not current_process():
             self._check_visitors()
-        if self._batch >= self.batches_per_epoch:
-            self._epoch, self._batch = self._epoch + 1, 0
+        if self._batch >= self._count_batches(self._visited):
+            self._epoch, self._batch, self._visited = self._epoch + 1, 0, 0
         if self.batches_per_epoch == 0 or (
             self._epochs is not None and self._epoch >= self._epochs
         ):
             raise StopIteration
-        positions = self._positions(self._epoch, self._batch)
+        positions = self._positions(self._epoch, self._batch, self._visited)
         batch = self._sampler.read(positions)
         self._batch += 1
         return batch
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the present position, small and as plain JSON."""
+        """Return the present position, small and as plain JSON.
+
+        Of several ranks, that of rank 0 is the position of all, if all have read as many batches of
+        the epoch as it has, or all that they have.
+        """
         self._enter_process()
-        return {
-            "version": _STATE_VERSION,
+        state = {
+            "version": _STATE_VERSIONS[0],
             "identity": self._identity,
             "settings": self._settings(),
             "epoch": self._epoch,
             "batch": self._batch,
         }
+        if self._visited:
+            state.update(version=_STATE_VERSIONS[1], visited=self._visited)
+        return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a position that `state_dict` returned.
+
+        The number of ranks may be another, and so may the size of batches: the ranks of now divide
+        what is left of the epoch, so that nothing is visited twice and nothing is left out.
 
         Raises:
             SamplingError: The state is of another dataset, view or setting; the message says of
@@ -234,24 +247,32 @@ class Batches(Generic[Batch]):
         keys = ("version", "identity", "settings", "epoch", "batch")
         if not set(keys) <= set(state or ()):
             raise SamplingError(f"{str(state)[:80]!r} is no state; state_dict gives one")
-        if state["version"] != _STATE_VERSION:
+        if state["version"] not in _STATE_VERSIONS:
             raise SamplingError(
-                f"the state is of version {state['version']!r}, not {_STATE_VERSION}"
+                f"the state is of version {state['version']!r}, not {_STATE_VERSIONS[-1]}"
             )
         if state["identity"] != self._identity:
             raise SamplingError(
                 f"the state is of {state['identity']!r}, but these batches are of "
                 f"{self._identity!r}"
             )
-        if state["settings"] != self._settings():
-            raise SamplingError(
-                f"the state is of settings {state['settings']}, but these are {self._settings()}"
-            )
+        saved, own = state["settings"], self._settings()
+        if not isinstance(saved, Mapping) or {**saved, **{key: own[key] for key in _RANKS}} != own:
+            raise SamplingError(f"the state is of settings {saved}, but these are {own}")
+        batch_size = check_whole_number("batch_size of the state", saved.get("batch_size"), 1)
+        world_size = check_whole_number("world_size of the state", saved.get("world_size"), 1)
         epoch = check_whole_number("epoch of the state", state["epoch"], 0)
         batch = check_whole_number("batch of the state", state["batch"], 0)
-        if batch > self.batches_per_epoch:
-            raise SamplingError(f"the state is at batch {batch} of {self.batches_per_epoch}")
-        self._epoch, self._batch = epoch, batch
+        visited = check_whole_number("visited of the state", state.get("visited", 0), 0)
+        together = batch_size * world_size
+        # Rank 0 has the most batches.
+        most = max(0, -(-(self._size - visited) // together))
+        if batch > most:
+            raise SamplingError(f"the state is at batch {batch} of {most}")
+        if together != self._batch_size * self._world_size or world_size != self._world_size:
+            batch, visited = 0, min(visited + batch * together, self._size)
+        self._epoch, self._visited = epoch, visited
+        self._batch = min(batch, self._count_batches(visited))
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything of batches that somebody seeded; of others, all but their order."""
@@ -294,7 +315,7 @@ class Batches(Generic[Batch]):
         self._visited_in = current_process()
 
     def _check_between_epochs(self) -> None:
-        if 0 < self._batch < self.batches_per_epoch:
+        if 0 < self._batch < self._count_batches(self._visited):
             raise SamplingError(
                 f"nobody seeded these batches, which are at batch {self._batch} of "
                 f"{self.batches_per_epoch} of an epoch: another process would draw another order, "
@@ -316,18 +337,27 @@ class Batches(Generic[Batch]):
             **({} if self._window is None else pool),
         }
 
-    def _positions(self, epoch: int, batch: int) -> Positions:
+    def _count_batches(self, visited: int) -> int:
+        """Return how many batches this rank has of an epoch of which so much was visited before."""
+        left = self._size - visited
+        if self._drop_last:
+            return left // self._world_size // self._batch_size
+        mine = max(0, left - self._rank + self._world_size - 1) // self._world_size
+        return -(-mine // self._batch_size)
+
+    def _positions(self, epoch: int, batch: int, visited: int) -> Positions:
         """Return the positions of a batch; those of many batches are computed together."""
         at_once = max(1, _POSITIONS_AT_ONCE // self._batch_size)
         block, offset = divmod(batch, at_once)
-        if self._known is None or self._known[:2] != (epoch, block):
+        if self._known is None or self._known[:3] != (epoch, block, visited):
             first = block * at_once * self._batch_size
             # The number of positions of this rank.
-            own = -((self._rank - self._size) // self._world_size)
+            own = -((self._rank + visited - self._size) // self._world_size)
             stop = max(min(first + at_once * self._batch_size, own), first)
-            mine = np.arange(first, stop, dtype=np.int64) * self._world_size + self._rank
-            self._known = (epoch, block, self._random_order(epoch)(mine) if self._shuffle else mine)
-        return self._known[2][offset * self._batch_size : (offset + 1) * self._batch_size]
+            mine = np.arange(first, stop, dtype=np.int64) * self._world_size + self._rank + visited
+            order = self._random_order(epoch)(mine) if self._shuffle else mine
+            self._known = (epoch, block, visited, order)
+        return self._known[3][offset * self._batch_size : (offset + 1) * self._batch_size]
 
     def _random_order(self, epoch: int) -> _Order:
         if self._order is None or self._order[0] != epoch:

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias, TypedDict, TypeVar, cast, get_args
 
 from minari_core.arguments import check_fraction, check_whole_number
 from minari_core.errors import SamplingError
+from minari_core.statistics.normalizer import Normalizer, Normalizers
 
 Padding: TypeAlias = Literal["after", "before"]
 Goals: TypeAlias = Literal["future", "uniform", "geometric", "final", "current", "random"]
@@ -31,8 +32,11 @@ BATCH_FIELDS = (
 )
 """The fields of a batch of transitions, which are read unless other columns are asked for."""
 
+NORMALIZED = ("observations", "actions", "infos", "extras")
+"""The column groups that can be normalized."""
+
 # The text of options is in states that earlier releases have saved, which had fewer of them.
-_LATER = ("include_unknown_final", "reward_scale")
+_LATER = ("include_unknown_final", "reward_scale", "normalize")
 _LATER_OF_TRANSITIONS = (*_LATER, "returns_to_go")
 
 
@@ -47,6 +51,7 @@ class SamplerKeywords(TypedDict, total=False):
     returns_to_go: bool
     include_unknown_final: bool
     reward_scale: RewardScale
+    normalize: Normalizer | Mapping[str, Normalizer] | None
 
 
 class TransitionKeywords(SamplerKeywords, total=False):
@@ -108,6 +113,10 @@ class TransitionOptions:
     reward_scale: RewardScale = 1.0
     """The factor of rewards and of their sums. ``"return_range"`` takes 1000 divided by the range
     of the undiscounted returns of these episodes, as IQL does (Kostrikov et al., 2022)."""
+    normalize: Normalizers | None = None
+    """What to normalize, which makes it float32: a `Normalizer` of the observations, or a dict with
+    those of several columns, such as ``actions`` or ``infos/x_position``. Next observations and
+    goals are normalized as the column that they are from."""
 
     def __post_init__(self) -> None:
         """Validate the values.
@@ -163,6 +172,8 @@ class SequenceOptions:
     window; returns-to-go have their rewards anyway."""
     reward_scale: RewardScale = 1.0
     """The factor of rewards and of returns-to-go, as for `TransitionOptions`."""
+    normalize: Normalizers | None = None
+    """What to normalize, as for `TransitionOptions`; padding is, too."""
 
     def __post_init__(self) -> None:
         """Validate the values.
@@ -269,6 +280,7 @@ def _normalize_shared(options: TransitionOptions | SequenceOptions) -> None:
     # Numbers are kept as Python's own: the text of options is in the state of batches.
     _set(options, "columns", normalize_columns(options.columns))
     _set(options, "reward_scale", _check_reward_scale(options.reward_scale))
+    _set(options, "normalize", _check_normalizers(options.normalize))
     _set(options, "discount", check_fraction("discount", options.discount))
     for name in ("include_unknown_final", "returns_to_go"):
         _set(options, name, bool(getattr(options, name)))
@@ -291,6 +303,25 @@ def _check_reward_scale(value: object) -> RewardScale:
     raise SamplingError(
         f"reward_scale is {value!r}, neither a finite number above 0 nor 'return_range'"
     )
+
+
+def _check_normalizers(value: object) -> Normalizers | None:
+    if value is None:
+        return None
+    given = {"observations": value} if isinstance(value, Normalizer) else value
+    try:
+        pairs: tuple[tuple[Any, Any], ...] = tuple(dict(given).items())  # type: ignore[call-overload]  # anything may come from a caller
+    except (TypeError, ValueError):
+        pairs = ()
+    if not pairs or not all(
+        isinstance(normalizer, Normalizer) and str(name).partition("/")[0] in NORMALIZED
+        for name, normalizer in pairs
+    ):
+        raise SamplingError(
+            f"normalize is {value!r}; give a Normalizer of the observations, or a dict of columns "
+            f"in {', '.join(NORMALIZED)} and their normalizers"
+        )
+    return pairs
 
 
 def _write_options(options: TransitionOptions | SequenceOptions) -> str:

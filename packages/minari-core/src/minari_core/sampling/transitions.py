@@ -11,6 +11,7 @@ from minari_core.sampling.gathering.binding import bind_step_infos, find_gathere
 from minari_core.sampling.gathering.gatherers import Gatherer, fill_again
 from minari_core.sampling.gathering.hiding import bare_arrays, hide_rows
 from minari_core.sampling.gathering.info_rows import is_of_current_row, read_step_infos
+from minari_core.sampling.gathering.normalizing import normalize_batch
 from minari_core.sampling.gathering.returns import ReturnsToGo
 from minari_core.sampling.gathering.selection import Selection
 from minari_core.sampling.goals import choose_goals
@@ -101,6 +102,8 @@ class TransitionSampler:
             for name in self._column_names
             if name.partition("/")[0] == "next_actions"
         ]
+        for column, _ in options.normalize or ():
+            find_gatherer(storage, column)
         marked = read_step_infos(storage.metadata)
         self._unread = tuple(name for name in BATCH_FIELDS if name not in names)
         self._goals = find_gatherer(storage, options.goal_column) if options.goals else None
@@ -246,6 +249,8 @@ class TransitionSampler:
             batch.origin = BatchOrigin(steps, indices, first, *chosen)
         else:
             batch.origin = BatchOrigin(steps, indices, first)
+        if self.options.normalize is not None:
+            normalize_batch(batch, self.options.normalize, self.options.goal_column)
         return batch
 
     def _clear(self, out: TransitionBatch) -> TransitionBatch:
@@ -265,6 +270,10 @@ class TransitionSampler:
             out.goals = None
         if self._returns is None:
             out.returns_to_go = None
+        if self.options.normalize is not None:
+            # Their arrays are of another type than those that are read.
+            out.observations = out.actions = out.next_observations = out.goals = None
+            out.columns = {}
         if self._is_hiding:
             out.next_observations = bare_arrays(out.next_observations)
             out.goals = bare_arrays(out.goals) if self._hides_goals else out.goals

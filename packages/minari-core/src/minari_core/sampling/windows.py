@@ -15,6 +15,7 @@ from minari_core.sampling.gathering.binding import bind_step_infos, find_gathere
 from minari_core.sampling.gathering.gatherers import Gatherer
 from minari_core.sampling.gathering.hiding import hide_rows
 from minari_core.sampling.gathering.info_rows import is_of_current_row, read_step_infos
+from minari_core.sampling.gathering.normalizing import normalize_batch
 from minari_core.sampling.gathering.returns import ReturnsToGo
 from minari_core.sampling.gathering.selection import Selection
 from minari_core.sampling.options import BATCH_FIELDS, SequenceOptions
@@ -136,6 +137,8 @@ class SequenceSampler:
             for name in names
             if name.partition("/")[0] == "next_actions"
         ]
+        for column, _ in options.normalize or ():
+            find_gatherer(storage, column)
         marked = read_step_infos(storage.metadata)
         self._current = {name for name in names if is_of_current_row(name, marked)}
         self._step_infos = bind_step_infos(storage, marked) if "infos" in names else {}
@@ -257,6 +260,8 @@ class SequenceSampler:
             batch.returns_to_go *= self._scale
         if padded is not None:
             batch.time_steps[padded] = 0
+        if self.options.normalize is not None:
+            normalize_batch(batch, self.options.normalize)
         return batch
 
     def _read_columns(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -62,12 +64,26 @@ class Normalizer:
                 f"{format_value(sorted(statistics))}"
             )
 
-    def normalize(self, values: Any, dtype: npt.DTypeLike = np.float64) -> Any:
+    @property
+    def leaves(self) -> Mapping[str, tuple[_Array, _Array]]:
+        """The mean and the divisor of each leaf, by its path in the column, such as ``/camera``."""
+        return MappingProxyType(self._leaves)
+
+    def __repr__(self) -> str:
+        """Text that is the same for the same numbers only."""
+        digest = hashlib.sha256()
+        for leaf, arrays in sorted(self._leaves.items()):
+            digest.update(repr((leaf, arrays[0].shape)).encode("utf-8"))
+            digest.update(b"".join(array.astype("<f8").tobytes() for array in arrays))
+        return f"Normalizer({digest.hexdigest()[:32]})"
+
+    def normalize(self, values: Any, dtype: npt.DTypeLike = np.float64, *, path: str = "") -> Any:
         """Return ``(values - mean) / std``.
 
         Args:
             values: Arrays of shape (…, *row), in dicts and tuples as the space has them.
             dtype: What to round the results to; they are computed in float64.
+            path: Where in the column the values are from, such as ``/camera``.
 
         Raises:
             SamplingError: An array has no statistics, or rows of another shape.
@@ -76,7 +92,7 @@ class Normalizer:
         def apply(array: npt.NDArray[Any], mean: _Array, scale: _Array) -> npt.NDArray[Any]:
             return np.asanyarray((array - mean) / scale).astype(dtype, copy=False)
 
-        return self._apply(values, "", apply)
+        return self._apply(values, path, apply)
 
     def denormalize(self, values: Any) -> Any:
         """Return ``values * std + mean``, the inverse of `normalize`, in float64.
@@ -172,3 +188,7 @@ def _check_array(value: object) -> _Array:
     if array.dtype != np.float64:
         raise ValueError(f"an array of {array.dtype} stands where numbers of float64 belong")
     return array
+
+
+Normalizers: TypeAlias = tuple[tuple[str, Normalizer], ...]
+"""Columns and what normalizes them."""
