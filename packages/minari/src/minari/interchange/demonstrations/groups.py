@@ -102,18 +102,21 @@ class GroupReader:
 
     def __init__(self, group: Group) -> None:
         self._group = group
+        # Asking HDF5 for one name takes as long as for all of them.
+        self._names = dict.fromkeys(group)
         self._unbacked = FREE_NBYTES
         self._arrays = 0
+        self._file_nbytes = group.file.id.get_filesize()
         self.where = f"{group.file.filename}: {group.name}"
         """The file and the group, for messages."""
 
     def __contains__(self, name: str) -> bool:
         """Whether the group has a member of a name."""
-        return name in self._group
+        return name in self._names
 
     def __iter__(self) -> Iterator[str]:
         """The names of the members."""
-        return iter(self._group)
+        return iter(self._names)
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -131,12 +134,11 @@ class GroupReader:
                 file, or holds neither numbers nor text.
             DatasetDamagedError: It claims more bytes than the file can hold.
         """
-        if name not in self._group:
-            raise DataError(f"{self.where} has no {name!r}; it has {', '.join(self._group)}")
-        return self._read(self._group, name, _DEEPEST)
+        if name not in self._names:
+            raise DataError(f"{self.where} has no {name!r}; it has {', '.join(self._names)}")
+        return self._read(self._group, name, f"{self.where}/{name}", _DEEPEST)
 
-    def _read(self, group: Group, name: str, depth: int) -> Any:
-        where = f"{group.file.filename}: {group.name}/{name}"
+    def _read(self, group: Group, name: str, where: str, depth: int) -> Any:
         if not _is_plain(group, name):
             raise DataError(f"{where} is a link to somewhere else, which is not followed")
         found = group[name]
@@ -144,27 +146,30 @@ class GroupReader:
         if depth == 0 or self._arrays > _MOST_ARRAYS:
             raise DataError(f"{where} is one of more groups than an episode has")
         if isinstance(found, h5py.Group):
-            return {key: self._read(found, key, depth - 1) for key in found}
+            return {key: self._read(found, key, f"{where}/{key}", depth - 1) for key in found}
         if not isinstance(found, h5py.Dataset):
             raise DataError(f"{where} is no array")
-        if found.external or found.is_virtual:
+        made = found.id.get_create_plist()
+        if made.get_layout() == h5py.h5d.VIRTUAL or made.get_external_count():
             raise DataError(f"{where} lies outside the file")
         self._check_size(found, where)
-        if h5py.check_string_dtype(found.dtype) is not None:
-            return np.ravel(found.asstr()[()]).tolist()
-        if found.dtype.kind not in "biuf":
-            raise DataError(f"{where} has dtype {found.dtype}, which is neither numbers nor text")
-        return found[()]
+        dtype = found.dtype
+        if dtype.kind in "biuf":
+            return found[()]
+        if h5py.check_string_dtype(dtype) is None:
+            raise DataError(f"{where} has dtype {dtype}, which is neither numbers nor text")
+        return np.ravel(found.asstr()[()]).tolist()
 
     def _check_size(self, found: Array, where: str) -> None:
-        stored = found.id.get_storage_size()
-        unbacked = max(0, found.nbytes - MOST_PACKED * stored)
-        if unbacked > self._unbacked or stored > found.file.id.get_filesize():
+        claimed, stored = found.nbytes, found.id.get_storage_size()
+        unbacked = max(0, claimed - MOST_PACKED * stored)
+        if unbacked > self._unbacked or stored > self._file_nbytes:
             raise DatasetDamagedError(
-                f"{where} claims {found.nbytes} bytes, of which the file holds {stored}"
+                f"{where} claims {claimed} bytes, of which the file holds {stored}"
             )
         self._unbacked -= unbacked
 
 
 def _is_plain(group: Group, name: str) -> bool:
-    return isinstance(group.get(name, getlink=True), h5py.HardLink)
+    is_hard: bool = group.id.links.get_info(name.encode()).type == h5py.h5l.TYPE_HARD
+    return is_hard

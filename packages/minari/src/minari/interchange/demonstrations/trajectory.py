@@ -158,6 +158,8 @@ def _check_following(observations: Any, following: Any, steps: int, where: str) 
                 f"{where}: {join_path('next observations', keys)} is {other.dtype} of shape "
                 f"{other.shape[1:]} a row, not {one.dtype} of shape {one.shape[1:]}"
             )
+        if np.array_equal(one, other):
+            continue
         same = (one == other) | ((one != one) & (other != other))
         if not same.all():
             step = int(np.argmin(same.reshape(len(same), -1).all(axis=1)))
