@@ -9,8 +9,13 @@ from typing import Any, get_type_hints
 import pytest
 
 from minari_core import MinariDataset
-from minari_core.sampling import SequenceOptions, TransitionOptions
-from minari_core.sampling.options import BatchKeywords, SequenceKeywords, TransitionKeywords
+from minari_core.sampling import OffsetOptions, SequenceOptions, TransitionOptions
+from minari_core.sampling.options import (
+    BatchKeywords,
+    OffsetKeywords,
+    SequenceKeywords,
+    TransitionKeywords,
+)
 from tests.core.helpers.recorded import VECTOR, record, stored
 
 
@@ -19,7 +24,10 @@ def test_every_option_has_a_keyword() -> None:
     of_windows = {item.name for item in fields(SequenceOptions)}
     assert set(get_type_hints(TransitionKeywords)) == of_transitions
     assert {"length", *get_type_hints(SequenceKeywords)} == of_windows
-    assert {"length", *get_type_hints(BatchKeywords)} == of_transitions | of_windows
+    of_offsets = {item.name for item in fields(OffsetOptions)}
+    assert set(get_type_hints(OffsetKeywords)) == of_offsets
+    wanted = of_transitions | of_windows | of_offsets
+    assert {"length", *get_type_hints(BatchKeywords)} == wanted
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from minari_core.sampling.offsets import OffsetBatch
 from minari_core.sampling.transition_batch import TransitionBatch
 from minari_core.sampling.windows import SequenceBatch
 
@@ -26,7 +27,7 @@ def convert_batch(value: Any, convert: Callable[[Any], Any]) -> Any:
         A batch as a dict of its fields; masked arrays as a dict of ``values`` and ``present``;
         text and other values as they are.
     """
-    if isinstance(value, TransitionBatch | SequenceBatch):
+    if isinstance(value, TransitionBatch | SequenceBatch | OffsetBatch):
         names = [item.name for item in fields(value) if item.name != "origin"]
         values = {name: getattr(value, name, None) for name in dict.fromkeys([*names, *_LOOKED_UP])}
         given = {name: item for name, item in values.items() if not _is_nothing(item)}

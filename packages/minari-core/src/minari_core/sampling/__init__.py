@@ -11,7 +11,8 @@ from minari_core.lazy_names import load_lazily
 
 if TYPE_CHECKING:
     from minari_core.sampling.batches import Batches
-    from minari_core.sampling.options import SequenceOptions, TransitionOptions
+    from minari_core.sampling.offsets import OffsetBatch, OffsetSampler
+    from minari_core.sampling.options import OffsetOptions, SequenceOptions, TransitionOptions
     from minari_core.sampling.transition_batch import TransitionBatch
     from minari_core.sampling.transitions import TransitionSampler
     from minari_core.sampling.windows import SequenceBatch, SequenceSampler
@@ -22,6 +23,9 @@ __all__ = [
     "Batches",
     "ColumnStatistics",
     "Normalizer",
+    "OffsetBatch",
+    "OffsetOptions",
+    "OffsetSampler",
     "SequenceBatch",
     "SequenceOptions",
     "SequenceSampler",
@@ -35,7 +39,12 @@ if not TYPE_CHECKING:
         __name__,
         {
             "minari_core.sampling.batches": ("Batches",),
-            "minari_core.sampling.options": ("SequenceOptions", "TransitionOptions"),
+            "minari_core.sampling.offsets": ("OffsetBatch", "OffsetSampler"),
+            "minari_core.sampling.options": (
+                "OffsetOptions",
+                "SequenceOptions",
+                "TransitionOptions",
+            ),
             "minari_core.sampling.transition_batch": ("TransitionBatch",),
             "minari_core.sampling.transitions": ("TransitionSampler",),
             "minari_core.sampling.windows": ("SequenceBatch", "SequenceSampler"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 import numpy.typing as npt
 from typing_extensions import Unpack
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from minari_core.sampling import (
         Batches,
         ColumnStatistics,
+        OffsetBatch,
+        OffsetSampler,
         SequenceBatch,
-        SequenceOptions,
         SequenceSampler,
         TransitionBatch,
         TransitionOptions,
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
     )
     from minari_core.sampling.large_steps import LargeSteps
     from minari_core.sampling.options import (
+        AnyOptions,
         BatchKeywords,
+        OffsetKeywords,
         Order,
         SequenceKeywords,
         TransitionKeywords,
@@ -89,6 +92,7 @@ class TrainingMethods:
         shares = None if weights is None else self._transition_weights(weights, sampler)
         return sampler.sample(self._stream.generator, batch_size, shares, out)
 
+    @overload
     def sample_sequences(
         self,
         batch_size: int,
@@ -96,22 +100,39 @@ class TrainingMethods:
         *,
         weights: str | npt.ArrayLike | None = None,
         **options: Unpack[SequenceKeywords],
-    ) -> SequenceBatch:
+    ) -> SequenceBatch: ...
+    @overload
+    def sample_sequences(
+        self,
+        batch_size: int,
+        *,
+        weights: str | npt.ArrayLike | None = None,
+        **options: Unpack[OffsetKeywords],
+    ) -> OffsetBatch: ...
+    def sample_sequences(
+        self,
+        batch_size: int,
+        length: int | None = None,
+        *,
+        weights: str | npt.ArrayLike | None = None,
+        **options: Any,
+    ) -> SequenceBatch | OffsetBatch:
         """Sample windows of consecutive steps uniformly, or by weights, with replacement.
 
         Args:
             batch_size: The number of windows, B.
-            length: The number of steps in each, L.
+            length: The number of steps in each, L; not given with ``offsets``.
             weights: As for `sample_transitions`. Without padding, ``"episodes"`` are those that
                 hold a window, and only they may be given a weight.
-            **options: What to read, as keywords; see `SequenceOptions`.
+            **options: What to read, as keywords; see `SequenceOptions`, or `OffsetOptions` for
+                windows whose columns have ranges of their own.
 
         Raises:
             SamplingError: A number is out of its range, a column does not exist, weights do not
                 fit, or every episode is shorter than a window without padding.
             TypeError: There is no such keyword.
         """
-        sampler = self._sequence_sampler(length, options)
+        sampler = self._window_sampler(length, options)
         shares = None
         if weights is not None and not _is_uniform(weights):
             counts, starts = sampler.steps.join_parts(sampler.counts, sampler.starts)
@@ -161,29 +182,29 @@ class TrainingMethods:
             pool_epochs: The number of epochs in the order ``"pool"``, before those in the order
                 ``"exact"``; all if None.
             length: Visit windows of this many steps, not transitions.
-            **options: What to read, as keywords; see `TransitionOptions`, and with ``length``
-                `SequenceOptions`.
+            **options: What to read, as keywords; see `TransitionOptions`, with ``length``
+                `SequenceOptions`, and for windows with ``offsets`` `OffsetOptions`.
 
         Returns:
-            An iterator of `TransitionBatch` or `SequenceBatch`; its `Batches.state_dict` and
-            `Batches.load_state_dict` resume it.
+            An iterator of `TransitionBatch`, `SequenceBatch` or `OffsetBatch`; its
+            `Batches.state_dict` and `Batches.load_state_dict` resume it.
 
         Raises:
             SamplingError: As `sample_transitions` and `sample_sequences`.
             TypeError: There is no such keyword.
         """
-        sampler: TransitionSampler | SequenceSampler
-        if length is None:
+        sampler: TransitionSampler | SequenceSampler | OffsetSampler
+        if length is None and options.get("offsets") is None:
             sampler = self._transition_sampler(options)
             if sampler.options.goals is not None:
                 raise SamplingError("goals are drawn at random; sample_transitions takes them")
         else:
-            sampler = self._sequence_sampler(length, options)
+            sampler = self._window_sampler(length, options)
         shares: EpisodeWeights | None = None
         if weights is not None and not _is_uniform(weights):
             steps = self._steps(sampler.options)
             counts, starts = steps.counts, steps.view_starts
-            if isinstance(sampler, sampling.SequenceSampler):
+            if not isinstance(sampler, sampling.TransitionSampler):
                 counts, starts = sampler.counts, sampler.starts
             shares = _weigh_episodes(weights, *steps.join_parts(counts, starts))
         is_drawn = seed is None and self._stream.is_seeded
@@ -240,7 +261,7 @@ class TrainingMethods:
         return found
 
     def _choose_window(
-        self, order: Order, sampler: TransitionSampler | SequenceSampler
+        self, order: Order, sampler: TransitionSampler | SequenceSampler | OffsetSampler
     ) -> int | None:
         """Return the positions in a window of the pool order; None for the exact one."""
         if order == "exact":
@@ -288,21 +309,30 @@ class TrainingMethods:
 
         return self._remember(_freeze("transitions", **keywords), make)
 
-    def _sequence_sampler(self, length: int, keywords: Mapping[str, object]) -> SequenceSampler:
-        def make() -> SequenceSampler:
+    def _window_sampler(
+        self, length: int | None, keywords: Mapping[str, object]
+    ) -> SequenceSampler | OffsetSampler:
+        def make() -> SequenceSampler | OffsetSampler:
             from minari_core.sampling.options import make_options
 
-            options = make_options(sampling.SequenceOptions, keywords, length=length)
             storage = self._find_columns()
-            return storage.read_current(
-                lambda: sampling.SequenceSampler(
-                    storage, self._indices, options, self._steps(options)
+            if keywords.get("offsets") is None:
+                options = make_options(sampling.SequenceOptions, keywords, length=length)
+                return storage.read_current(
+                    lambda: sampling.SequenceSampler(
+                        storage, self._indices, options, self._steps(options)
+                    )
                 )
+            if length is not None:
+                raise SamplingError(f"length is {length}, but offsets say what a window has")
+            around = make_options(sampling.OffsetOptions, keywords)
+            return storage.read_current(
+                lambda: sampling.OffsetSampler(storage, self._indices, around, self._steps(around))
             )
 
         return self._remember(_freeze("windows", length, **keywords), make)
 
-    def _steps(self, options: TransitionOptions | SequenceOptions) -> EpisodeSteps:
+    def _steps(self, options: AnyOptions) -> EpisodeSteps:
         from minari_core.sampling.steps import EpisodeSteps
 
         columns, layout = self._find_columns(), options.layout
@@ -347,7 +377,7 @@ class TrainingMethods:
             self._samplers[key] = made
         return cast("Made", made)
 
-    def _identity(self, options: TransitionOptions | SequenceOptions) -> str:
+    def _identity(self, options: AnyOptions) -> str:
         """Return what a sampler reads, for people, and a fingerprint of it."""
         name = self._storage.metadata.get("dataset_id", "")
         marked = read_step_infos(self._storage.metadata)

@@ -20,6 +20,8 @@ Goals: TypeAlias = Literal["future", "uniform", "geometric", "final", "current",
 GoalMixture: TypeAlias = tuple[tuple[Goals, float], ...]
 """Strategies and their weights."""
 Order: TypeAlias = Literal["exact", "pool"]
+ColumnOffsets: TypeAlias = tuple[tuple[str, tuple[int, ...]], ...]
+"""Names of columns and the rows of each, counted from a step."""
 RewardScale: TypeAlias = float | Literal["return_range"]
 
 BATCH_FIELDS = (
@@ -35,6 +37,8 @@ BATCH_FIELDS = (
 NORMALIZED = ("observations", "actions", "infos", "extras")
 """The column groups that can be normalized."""
 
+# No episode is longer, and a step and an offset have a sum.
+_FARTHEST = 1 << 60
 # The text of options is in states that earlier releases have saved, which had fewer of them.
 _LATER = ("include_unknown_final", "reward_scale", "normalize")
 _LATER_OF_TRANSITIONS = (*_LATER, "returns_to_go")
@@ -43,10 +47,9 @@ _LATER_OF_TRANSITIONS = (*_LATER, "returns_to_go")
 class SamplerKeywords(TypedDict, total=False):
     """The keywords that say what to read of transitions and of windows.
 
-    `TransitionOptions` and `SequenceOptions` say what each means, and its default.
+    `TransitionOptions`, `SequenceOptions` and `OffsetOptions` say what each means, and its default.
     """
 
-    columns: Sequence[str] | None
     discount: float | None
     returns_to_go: bool
     include_unknown_final: bool
@@ -57,6 +60,7 @@ class SamplerKeywords(TypedDict, total=False):
 class TransitionKeywords(SamplerKeywords, total=False):
     """The keywords that say what to read of transitions; `TransitionOptions` explains them."""
 
+    columns: Sequence[str] | None
     n_step: int
     stack: int
     goals: Goals | Mapping[Goals, float] | None
@@ -67,10 +71,17 @@ class TransitionKeywords(SamplerKeywords, total=False):
 class SequenceKeywords(SamplerKeywords, total=False):
     """The keywords that say what to read of windows; `SequenceOptions` explains them."""
 
+    columns: Sequence[str] | None
     padding: Padding | None
 
 
-class BatchKeywords(TransitionKeywords, SequenceKeywords, total=False):
+class OffsetKeywords(SamplerKeywords, total=False):
+    """The keywords that say what to read around steps; `OffsetOptions` explains them."""
+
+    offsets: Mapping[str, Iterable[int]] | None
+
+
+class BatchKeywords(TransitionKeywords, SequenceKeywords, OffsetKeywords, total=False):
     """The keywords that say what to read of transitions or windows, whichever are visited."""
 
 
@@ -196,35 +207,83 @@ class SequenceOptions:
         return {"include_unknown_final": self.include_unknown_final, "cut_at_ends": True}
 
 
-Options = TypeVar("Options", TransitionOptions, SequenceOptions)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OffsetOptions:
+    """The keywords of `MinariDataset.sample_sequences` with ``offsets``."""
+
+    offsets: ColumnOffsets
+    """The rows to read of each column, counted from a step that the window is around: a dict of
+    names of columns, as for `TransitionOptions`, and ranges, such as ``{"observations":
+    range(-1, 1), "actions": range(16)}``. Nothing else is read. Any whole numbers will do for a
+    range, in any order."""
+    returns_to_go: bool = False
+    """Also return the discounted sum of rewards from the step to the end of the episode."""
+    discount: float = 1.0
+    """The discount of returns-to-go."""
+    include_unknown_final: bool = False
+    """Also the last steps of episodes whose final observation is not known."""
+    reward_scale: RewardScale = 1.0
+    """The factor of rewards and of returns-to-go, as for `TransitionOptions`."""
+    normalize: Normalizers | None = None
+    """What to normalize, as for `TransitionOptions`; padding is, too."""
+
+    def __post_init__(self) -> None:
+        """Validate the values.
+
+        Raises:
+            SamplingError: A value is out of its range.
+        """
+        _set(self, "offsets", _normalize_offsets(self.offsets))
+        _normalize_shared(self)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns to read."""
+        return tuple(name for name, _ in self.offsets)
+
+    @property
+    def layout(self) -> Mapping[str, bool]:
+        """The arguments of `EpisodeSteps`."""
+        return {"include_unknown_final": self.include_unknown_final, "cut_at_ends": True}
+
+
+AnyOptions: TypeAlias = TransitionOptions | SequenceOptions | OffsetOptions
+Options = TypeVar("Options", TransitionOptions, SequenceOptions, OffsetOptions)
+
+_KINDS: dict[type[AnyOptions], str] = {
+    TransitionOptions: "transitions, not windows",
+    SequenceOptions: "windows; give length too",
+    OffsetOptions: "windows with offsets",
+}
 
 
 def make_options(kind: type[Options], keywords: Mapping[str, object], **others: object) -> Options:
     """Make options of keywords.
 
     Args:
-        kind: Of transitions or of windows.
-        keywords: Those of a caller. What is of the other kind may have its default only.
+        kind: Of transitions, of windows, or of windows with offsets.
+        keywords: Those of a caller. What is of another kind may have its default only.
         **others: Further options.
 
     Raises:
-        SamplingError: A value is out of its range, or of the other kind.
+        SamplingError: A value is out of its range, or of another kind.
         TypeError: There is no option of a name.
     """
     own = {item.name for item in fields(kind)} - set(others)
-    other: type[TransitionOptions | SequenceOptions] = TransitionOptions
-    whose = "transitions, not windows"
-    if kind is TransitionOptions:
-        other, whose = SequenceOptions, "windows; give length too"
-    defaults = {item.name: item.default for item in fields(other)}
+    foreign = {
+        item.name: (item.default, whose)
+        for other, whose in _KINDS.items()
+        for item in fields(other)
+        if item.name not in own
+    }
     given: dict[str, Any] = {**others}
     for name, value in keywords.items():
         if name in own:
             given[name] = value
-        elif name not in defaults or name in others:
+        elif name not in foreign or name in others:
             raise TypeError(f"unexpected keyword argument {name!r}; there are {sorted(own)}")
-        elif value is not None and value != defaults[name]:
-            raise SamplingError(f"{name}={value!r} is of {whose}")
+        elif value is not None and value != foreign[name][0]:
+            raise SamplingError(f"{name}={value!r} is of {foreign[name][1]}")
     if given.get("discount", 0) is None:
         del given["discount"]
     return kind(**given)
@@ -276,9 +335,33 @@ def _check_name(name: object) -> Goals:
     return cast("Goals", "uniform" if name == "future" else name)
 
 
-def _normalize_shared(options: TransitionOptions | SequenceOptions) -> None:
+def _normalize_offsets(offsets: object) -> ColumnOffsets:
+    pairs = [*offsets.items()] if isinstance(offsets, Mapping) else offsets
+    if not isinstance(pairs, list | tuple) or not pairs:
+        raise SamplingError(
+            f"offsets is {offsets!r}, not a dict of columns and ranges such as "
+            "{'observations': range(-1, 1), 'actions': range(16)}"
+        )
+    found = []
+    for name, numbers in pairs:
+        rows = numbers if isinstance(numbers, Iterable) and not isinstance(numbers, str) else ()
+        checked = tuple(
+            [check_whole_number(f"an offset of {name}", row, -_FARTHEST) for row in rows]
+        )
+        if not checked or max(checked) > _FARTHEST:
+            raise SamplingError(
+                f"the offsets of {name!r} are {numbers!r}; give at least one, and none beyond "
+                f"{_FARTHEST}"
+            )
+        found.append((name, checked))
+    normalize_columns([name for name, _ in found])
+    return tuple(found)
+
+
+def _normalize_shared(options: AnyOptions) -> None:
     # Numbers are kept as Python's own: the text of options is in the state of batches.
-    _set(options, "columns", normalize_columns(options.columns))
+    if not isinstance(options, OffsetOptions):
+        _set(options, "columns", normalize_columns(options.columns))
     _set(options, "reward_scale", _check_reward_scale(options.reward_scale))
     _set(options, "normalize", _check_normalizers(options.normalize))
     _set(options, "discount", check_fraction("discount", options.discount))
@@ -286,7 +369,7 @@ def _normalize_shared(options: TransitionOptions | SequenceOptions) -> None:
         _set(options, name, bool(getattr(options, name)))
 
 
-def _set(options: TransitionOptions | SequenceOptions, name: str, value: object) -> None:
+def _set(options: AnyOptions, name: str, value: object) -> None:
     object.__setattr__(options, name, value)
 
 

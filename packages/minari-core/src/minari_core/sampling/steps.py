@@ -12,7 +12,7 @@ from minari_core.sampling.gathering.gatherers import Gatherer
 from minari_core.sampling.gathering.returns import ReturnsToGo, find_reward_scale
 from minari_core.sampling.gathering.selection import ShardNumbers
 from minari_core.sampling.large_steps import LargeSteps
-from minari_core.sampling.options import SequenceOptions, TransitionOptions
+from minari_core.sampling.options import AnyOptions
 from minari_core.sampling.orders.rank_index import Positions, RankIndex
 from minari_core.sampling.orders.weights import EpisodeWeights
 
@@ -205,7 +205,7 @@ class ShardsOfSteps(ShardNumbers):
 
 
 def bind_returns(
-    options: TransitionOptions | SequenceOptions,
+    options: AnyOptions,
     rewards: Gatherer,
     steps: EpisodeSteps | LargeSteps,
 ) -> tuple[ReturnsToGo | None, float]:

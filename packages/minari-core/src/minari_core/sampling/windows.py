@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minari_core.errors import DatasetChangedError, SamplingError
-from minari_core.formats.columnar.reading import ShardedStorage
+from minari_core.errors import SamplingError
 from minari_core.messages import list_outlines, make_html_table, outline_fields
 from minari_core.sampling.gathering.binding import bind_step_infos, find_gatherer
 from minari_core.sampling.gathering.gatherers import Gatherer
@@ -20,15 +19,8 @@ from minari_core.sampling.gathering.returns import ReturnsToGo
 from minari_core.sampling.gathering.selection import Selection
 from minari_core.sampling.options import BATCH_FIELDS, SequenceOptions
 from minari_core.sampling.orders.rank_index import Positions, RankIndex
-from minari_core.sampling.orders.weights import EpisodeWeights
-from minari_core.sampling.steps import (
-    EpisodeSteps,
-    ShardsOfSteps,
-    bind_returns,
-    check_positions,
-    draw_positions,
-    find_following,
-)
+from minari_core.sampling.position_reader import PositionReader
+from minari_core.sampling.steps import ShardsOfSteps, bind_returns, find_following
 
 _OF_STEPS = ("actions", "rewards", "terminations", "truncations")
 
@@ -84,7 +76,7 @@ class SequenceBatch:
         return len(self.episode_ids)
 
 
-class SequenceSampler:
+class SequenceSampler(PositionReader[SequenceOptions, SequenceBatch]):
     """Read windows of a dataset or view by their positions, or at random.
 
     With padding there is a window for each step: it begins there (padded after the end), or ends
@@ -94,41 +86,8 @@ class SequenceSampler:
     Thread-safe for `read`: it holds no position.
     """
 
-    def __init__(
-        self,
-        storage: ShardedStorage,
-        episodes: Positions | range,
-        options: SequenceOptions,
-        steps: EpisodeSteps | None = None,
-    ) -> None:
-        """Bind the columns.
-
-        Args:
-            storage: The storage to read from.
-            episodes: The stored indices of the view's episodes.
-            options: What to read of each window.
-            steps: The steps of these episodes, if they have been laid out already.
-
-        Raises:
-            SamplingError: There is no column of a name, or every episode is shorter than a
-                window that is not padded.
-        """
-        self._storage = storage
-        self._episodes = episodes
-        self.options = options
-        """The options of each window."""
-        self._bind(steps)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        """Pickle what was given, and nothing that was read."""
-        return type(self), (self._storage, self._episodes, self.options)
-
-    def _bind(self, steps: EpisodeSteps | None) -> None:
+    def _bind(self) -> None:
         storage, options = self._storage, self.options
-        if steps is None:
-            steps = EpisodeSteps(storage, self._episodes, **options.layout)
-        self.steps = steps
-        """The steps of the view."""
         defaults = tuple(name for name in BATCH_FIELDS if name != "next_observations")
         names = defaults if options.columns is None else tuple(dict.fromkeys(options.columns))
         self._gatherers = {name: find_gatherer(storage, name) for name in names}
@@ -155,10 +114,6 @@ class SequenceSampler:
             self._rewards = find_gatherer(storage, "rewards")
             self._returns, self._scale = bind_returns(options, self._rewards, self.steps)
         self._is_hiding = self.steps.counts is not self.steps.known_lengths
-        self.counts = self.steps.counts
-        """The number of windows of each episode of the view, shape (episodes,)."""
-        self.starts = self.steps.view_starts
-        """The first window of each episode of the view."""
         self._whole: RankIndex | None = None
         if options.padding is None:
             self.counts = np.maximum(self.steps.counts - options.length + 1, 0)
@@ -175,45 +130,6 @@ class SequenceSampler:
     def __len__(self) -> int:
         """The number of windows."""
         return self.steps.total if self._whole is None else self._whole.total
-
-    def sample(
-        self,
-        generator: np.random.Generator,
-        batch_size: int,
-        weights: EpisodeWeights | None = None,
-    ) -> SequenceBatch:
-        """Draw windows uniformly, or by weights, with replacement.
-
-        Args:
-            generator: The source of randomness.
-            batch_size: The number of windows.
-            weights: The probabilities of the episodes; in proportion to their windows if None.
-
-        Raises:
-            SamplingError: There is nothing to sample.
-        """
-        return self._read(draw_positions(generator, len(self), batch_size, weights))
-
-    def read(self, positions: npt.ArrayLike) -> SequenceBatch:
-        """Read windows by their positions.
-
-        Args:
-            positions: From 0 to ``len(self) - 1``, shape (B,).
-
-        Raises:
-            SamplingError: A position is outside.
-        """
-        return self._read(check_positions(positions, len(self)))
-
-    def _read(self, positions: Positions) -> SequenceBatch:
-        try:
-            return self._read_bound(positions)
-        except DatasetChangedError:
-            # As for transitions.
-            if not self._storage.refresh():
-                raise
-            self._storage.read_current(lambda: self._bind(None))
-            return self._read_bound(positions)
 
     def _read_bound(self, positions: Positions) -> SequenceBatch:
         steps, length = self.steps, self.options.length
