@@ -59,6 +59,7 @@ SHARED_CORE = """
     local.dataset_id local.finding local.leftovers.leftover local.leftovers.listing
     local.locations local.namespaces local.publishing local.replacing local.staging
     metadata.parents metadata.splits
+    ranges.folder ranges.source
     tables.contents tables.parquet
     sampling.gathering.info_rows
     datasets.card datasets.creation datasets.dataset datasets.details

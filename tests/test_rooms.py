@@ -32,6 +32,7 @@ ORDER = {
         ranges
         formats.shards
         formats.columnar
+        formats.streamed
         formats.public
         formats.public.storage
         formats.public.hdf5 formats.public.arrow
@@ -45,7 +46,7 @@ ORDER = {
         sampling
         tables
         datasets
-        datasets.flat integrations
+        datasets.flat integrations streaming
         testing torch jax
     """,
     "minari_collect": """
@@ -61,7 +62,9 @@ ORDER = {
     "minari_hub": """
         _version transfer untrusted cards
         remotes
+        ranges
         datasets
+        streaming
         command_line
         testing
     """,

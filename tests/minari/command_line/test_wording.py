@@ -250,6 +250,7 @@ FOR_PROGRAMS = (
     "gymnasium.make({})",
     "gymnasium.register_envs({})",
     "overwrite=True",
+    "give download=True to download it",
     "trust_entry_point=True",
     "trust_paths=True",
     "skip_wrappers={}",

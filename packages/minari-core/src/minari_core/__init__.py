@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     )
     from minari_core.local.verifying import verify_dataset
     from minari_core.messages import MinariWarning
+    from minari_core.ranges.statistics import StreamStatistics
+    from minari_core.streaming.opening import open_stream
 
 __all__ = [
     "DatasetDetails",
@@ -47,6 +49,7 @@ __all__ = [
     "MinariDataset",
     "MinariDatasetSpec",
     "MinariWarning",
+    "StreamStatistics",
     "VerificationProblem",
     "VerificationReport",
     "__version__",
@@ -65,6 +68,7 @@ __all__ = [
     "list_local_datasets",
     "list_local_namespaces",
     "load_dataset",
+    "open_stream",
     "remove_leftovers",
     "split_dataset",
     "update_namespace_metadata",
@@ -89,6 +93,7 @@ if not TYPE_CHECKING:
             "minari_core.datasets.local": ("delete_dataset", "list_local_datasets", "load_dataset"),
             "minari_core.datasets.scores": ("get_normalized_score",),
             "minari_core.datasets.source": ("EpisodeSource",),
+            "minari_core.streaming.opening": ("open_stream",),
             "minari_core.episodes.episode": ("EpisodeBuffer", "EpisodeData", "EpisodeMetadata"),
             "minari_core.formats.verification.report": (
                 "VerificationProblem",
@@ -105,5 +110,6 @@ if not TYPE_CHECKING:
             ),
             "minari_core.local.verifying": ("verify_dataset",),
             "minari_core.messages": ("MinariWarning",),
+            "minari_core.ranges.statistics": ("StreamStatistics",),
         },
     )

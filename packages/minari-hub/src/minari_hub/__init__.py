@@ -8,6 +8,7 @@
 * `list_remote_namespaces`, `download_namespace_metadata`, `upload_namespace`: namespaces there,
   and what is said of them;
 * `verify_remote_dataset`: whether a dataset there is sound, object by object;
+* `stream_dataset`: a dataset there, read without a download;
 * `upload_dataset`: a local dataset to a remote, the manifest last, so that a reader finds
   the whole dataset or none of it;
 * `list_leftovers` and `remove_leftovers`: what killed downloads and uploads left;
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         upload_namespace,
     )
     from minari_hub.remotes.setting import open_remote
+    from minari_hub.streaming import stream_dataset
     from minari_hub.transfer.objects import RemoteObject
 
 __all__ = [
@@ -55,6 +57,7 @@ __all__ = [
     "list_remote_namespaces",
     "open_remote",
     "remove_leftovers",
+    "stream_dataset",
     "upload_dataset",
     "upload_namespace",
     "verify_remote_dataset",
@@ -72,6 +75,7 @@ if not TYPE_CHECKING:
                 "list_remote_namespaces",
                 "upload_namespace",
             ),
+            "minari_hub.streaming": ("stream_dataset",),
             "minari_hub.datasets.upload": ("upload_dataset",),
             "minari_hub.datasets.verifying": ("verify_remote_dataset",),
             "minari_hub.remotes.base": ("DEFAULT_REMOTES", "Remote"),

@@ -27,6 +27,7 @@ _DESCRIPTION, _USERS, _PINNED = "entry.json", "users", "pinned"
 _VERSION = 1
 # The operating system has written to the disk whatever is older.
 _SETTLED_SECONDS = 600.0
+_BLOCK = 512  # of what `os.stat` counts, on every system
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,13 +167,14 @@ def check_unused(folder: Path) -> None:
 
 
 def measure_folder(folder: Path) -> int:
-    """Return the size of all files below a folder."""
+    """Return how much room all files below a folder take; sparse ones take less than their size."""
     total = 0
     for parent, _, names in os.walk(folder):
         for name in names:
             with suppress(OSError):
                 found = os.lstat(os.path.join(parent, name))
-                total += found.st_size if stat.S_ISREG(found.st_mode) else 0
+                if stat.S_ISREG(found.st_mode):
+                    total += min(found.st_size, _BLOCK * getattr(found, "st_blocks", found.st_size))
     return total
 
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from minari_core.columns.base import Array, ArraySpec, Column, Reader, StoredArray
+from minari_core.columns.base import (
+    Array,
+    ArraySpec,
+    Column,
+    Reader,
+    StoredArray,
+    read_whole,
+)
 from minari_core.columns.exact import cast_exactly
 from minari_core.columns.fixed import FixedColumn, as_numeric_array, make_fixed_column
 from minari_core.columns.for_space import choose_column, has_fixed_values
@@ -47,5 +54,6 @@ __all__ = [
     "join_pieces",
     "make_fixed_column",
     "merge_columns",
+    "read_whole",
     "schema_from_json",
 ]

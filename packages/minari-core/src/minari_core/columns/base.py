@@ -15,7 +15,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
+from typing import Any, ClassVar, Protocol, TypeAlias, cast, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +50,19 @@ class CompressedArray(Protocol):
 
     def blocks(self) -> list[Array]:
         """All rows as pieces that decode themselves only when numpy reads them."""
+        ...
+
+
+@runtime_checkable
+class SlicedArray(CompressedArray, Protocol):
+    """An array whose rows are fetched when they are read: by a number or a slice, as of numpy."""
+
+    def __getitem__(self, key: int | slice, /) -> Any:
+        """A row, or rows that follow each other, as a read-only view."""
+        ...
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """All rows."""
         ...
 
 
@@ -222,11 +235,17 @@ def as_plain_array(array: StoredArray, rows: int | None = None) -> Array:
     Raises:
         DatasetDamagedError: It is compressed, or has another number of rows.
     """
-    if not isinstance(array, np.ndarray):
+    if not isinstance(array, np.ndarray | SlicedArray):
         raise DatasetDamagedError("an array of masks, offsets or values is compressed")
     if rows is not None:
         check_rows(array, rows)
-    return array
+    # By slices and numbers, one is read as the other is.
+    return cast("Array", array)
+
+
+def read_whole(array: StoredArray | None) -> Array | None:
+    """Read all rows of an array that is not compressed; None if it is, or there is none."""
+    return np.asarray(array) if isinstance(array, np.ndarray | SlicedArray) else None
 
 
 def escape_key(key: str) -> str:

@@ -298,7 +298,7 @@ class OneOfColumn(Column):
         return encoded
 
     def bind(self, arrays: Iterator[StoredArray], rows: int, *, copy: bool) -> Reader:
-        chosen = as_plain_array(next(arrays), rows)
+        chosen = np.asarray(as_plain_array(next(arrays), rows))
         readers: list[Reader] = []
         for index, sequence in enumerate(self._sequences()):
             counted: list[StoredArray] = [next(arrays)]

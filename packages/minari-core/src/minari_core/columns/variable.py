@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +57,9 @@ def bind_offsets(array: StoredArray, rows: int, elements: int | None = None) -> 
         DatasetDamagedError: They do not.
     """
     offsets = as_plain_array(array, rows + 1)
+    if not isinstance(array, np.ndarray):
+        last = int(offsets[-1]) if elements is None else elements
+        return cast("Array", _CheckedOffsets(offsets, last))
     if offsets[0] != 0 or (elements is not None and offsets[-1] != elements):
         raise DatasetDamagedError(
             f"offsets run from {offsets[0]} to {offsets[-1]}, not from 0 to {elements}"
@@ -64,6 +67,27 @@ def bind_offsets(array: StoredArray, rows: int, elements: int | None = None) -> 
     if np.any(np.less(offsets[1:], offsets[:-1])):
         raise DatasetDamagedError("offsets fall from one row to the next")
     return offsets
+
+
+class _CheckedOffsets:
+    """Offsets that are fetched when they are read, and checked then."""
+
+    def __init__(self, offsets: Array, elements: int) -> None:
+        self._offsets = offsets
+        self._elements = elements
+
+    def __getitem__(self, key: int | slice) -> Any:
+        read = self._offsets[key]
+        if isinstance(key, slice) and len(read):
+            first, last = int(read[0]), int(read[-1])
+            begins = range(len(self._offsets))[key].start == 0
+            if (first if begins else min(first, 0)) or last > self._elements:
+                raise DatasetDamagedError(
+                    f"offsets run from {first} to {last}, not from 0 to {self._elements}"
+                )
+            if np.any(np.less(read[1:], read[:-1])):
+                raise DatasetDamagedError("offsets fall from one row to the next")
+        return read
 
 
 class _BlobColumn(Column):

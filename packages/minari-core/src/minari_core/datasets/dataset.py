@@ -29,11 +29,13 @@ from minari_core.errors import (
     SamplingError,
 )
 from minari_core.formats.registry import open_storage
+from minari_core.formats.streamed.storage import StreamStorage
 from minari_core.json_values import JsonValue
 from minari_core.messages import format_value, make_html_table
 from minari_core.metadata.parents import describe_parent
 from minari_core.metadata.splits import SPLITS, encode_splits, read_splits
 from minari_core.random_stream import RandomStream
+from minari_core.ranges.statistics import StreamStatistics
 from minari_core.sampling.dataset_methods import TrainingMethods
 from minari_core.sampling.gathering.info_rows import (
     STEP_INFOS,
@@ -316,6 +318,16 @@ class MinariDataset(DescribedDataset, TrainingMethods, TableMethods):
     def iterate_episode_metadata(self) -> Iterator[EpisodeMetadata]:
         """Read lengths, seeds, options and metadata of the episodes, but none of their steps."""
         return self._storage.read_episode_metadata(self.episode_indices.tolist())
+
+    def stream_statistics(self) -> StreamStatistics:
+        """Return what this process has asked a remote for, and how long it has waited.
+
+        Of a dataset that is not streamed, all figures are 0.
+        """
+        storage = self._storage
+        return (
+            storage.read_statistics() if isinstance(storage, StreamStorage) else StreamStatistics()
+        )
 
     def set_seed(self, seed: int) -> None:
         """Make what is sampled from now on depend on a seed alone.

@@ -68,7 +68,7 @@ class FolderSource:
     def _open(self, name: str) -> BinaryIO:
         path = self._folder / name
         try:
-            check_plain(path, may_be_link=True)
+            check_plain(path)
             return open(path, "rb", buffering=0)
         except FileNotFoundError as error:
             raise RemoteObjectNotFoundError(f"{self._folder} has no file {name!r}") from error

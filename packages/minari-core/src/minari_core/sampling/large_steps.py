@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from minari_core.columns import read_whole
 from minari_core.errors import DatasetDamagedError
+from minari_core.formats.columnar.episode_ends import may_have_unknown_finals
 from minari_core.formats.columnar.reading import ShardedStorage
-from minari_core.formats.columnar.unknown_finals import may_have_unknown_finals
 from minari_core.formats.shards.entry import LENGTHS
 from minari_core.sampling.orders.rank_index import Positions
 
@@ -112,12 +113,12 @@ class LargeSteps:
         # What the system would read ahead for each of a batch's steps is more than memory holds.
         shard.expect_random_reads()
         _, steps, episodes = shard.counts
-        index, lengths = shard.read_episode_starts(), shard.array(LENGTHS)
+        index, lengths = shard.read_episode_starts(), read_whole(shard.array(LENGTHS))
         if index is None:
             self._read_all()
             return
         if (
-            not isinstance(lengths, np.ndarray)
+            lengths is None
             or lengths.shape != (episodes,)
             or lengths.dtype.kind not in "iu"
             or lengths.min(initial=1) < 1

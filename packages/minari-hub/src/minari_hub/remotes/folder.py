@@ -84,13 +84,13 @@ class FolderRemote(Remote):
                 blocks = iter(lambda: source.read(_BLOCK), b"")
                 self._place(upload.name, blocks, replaces=upload.replaces_beginning)
 
-        for folder in {self._path(upload.name).parent for upload in uploads}:
+        for folder in {self.locate(upload.name).parent for upload in uploads}:
             _sweep(folder)
         return run_many(copy, uploads, stop)
 
     def create(self, name: str, content: bytes, metadata: Mapping[str, str]) -> None:
         """Create one file; see `Remote.create`."""
-        _sweep(self._path(name).parent)
+        _sweep(self.locate(name).parent)
         try:
             self._place(name, iter([content]))
         except RemoteObjectExistsError:
@@ -143,7 +143,7 @@ class FolderRemote(Remote):
 
     @contextmanager
     def _open(self, name: str) -> Iterator[BinaryIO]:
-        path = self._path(name)
+        path = self.locate(name)
         try:
             file = open(path, "rb", buffering=0)  # noqa: SIM115
         except OSError as error:
@@ -159,7 +159,7 @@ class FolderRemote(Remote):
 
     def _place(self, name: str, blocks: Iterator[bytes], *, replaces: bool = False) -> None:
         """Write a file under a hidden name, and give it its own in a step that one can win."""
-        path = self._path(name)
+        path = self.locate(name)
         if path.exists() and not replaces:
             raise RemoteObjectExistsError(f"{name!r} exists on {self.url}")
         temporary = path.with_name(name_unfinished())
@@ -185,8 +185,12 @@ class FolderRemote(Remote):
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
 
-    def _path(self, name: str) -> Path:
-        """Return the path of a name; neither the name nor a link leads out of the folder."""
+    def locate(self, name: str) -> Path:
+        """Return the path of a name; neither the name nor a link leads out of the folder.
+
+        Raises:
+            UntrustedNameError: One would.
+        """
         parts = name.split("/")
         if any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts):
             raise UntrustedNameError(f"{name!r} leads out of {self.url}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from gymnasium.spaces import Space
@@ -14,7 +15,7 @@ from minari_core import MinariDataset, delete_dataset
 from minari_core import list_local_datasets as list_stored_datasets
 from minari_core import load_dataset as load_local_dataset
 from minari_core.datasets.public_storage import MinariStorage
-from minari_core.errors import DatasetNotFoundError
+from minari_core.errors import DatasetIdError, DatasetNotFoundError
 from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import choose_id, choose_id_or_path
 from minari_core.local.dataset_id import parse_dataset_id as dataset_id_sort_key
@@ -74,11 +75,13 @@ def load_dataset(
     dataset_name: str | os.PathLike[str] | None = None,
     download: bool = False,
     *,
+    stream: bool = False,
+    cache_nbytes: int | None = None,
     dataset_id: str | os.PathLike[str] | None = None,
     observation_space: Space[Any] | None = None,
     action_space: Space[Any] | None = None,
 ) -> MinariDataset:
-    """Open a local dataset; no step of it is read.
+    """Open a local dataset, or one on a remote with ``stream=True``; no step of it is read.
 
     Args:
         dataset_name: The dataset's id; its full URL such as ``gs://bucket/D4RL/door/human-v2``,
@@ -87,6 +90,9 @@ def load_dataset(
             drive.
         download: Whether to download it if it is not here. ``MINARI_REMOTE`` chooses the remote,
             ``MINARI_REMOTE_TOKEN`` the credentials.
+        stream: Whether to read it from its remote while it is used, and keep in the cache what was
+            read, instead of downloading it. It must be of the columnar format.
+        cache_nbytes: The bytes that all streams may have in the cache together, 10 GB by default.
         dataset_id: Another name of ``dataset_name``.
         observation_space: The space of the observations, where the dataset says a type that
             nothing here reads: neither Gymnasium's, nor registered.
@@ -102,6 +108,14 @@ def load_dataset(
         SpaceError: A space that is given is not the one that the dataset says.
     """
     given = choose_id_or_path(dataset_name, dataset_id)
+    if stream:
+        from minari_hub import stream_dataset
+
+        if is_path(given):
+            raise DatasetIdError(
+                f"{given} is a path, and a stream has a URL: give {Path(given).absolute().as_uri()}"
+            )
+        return stream_dataset(choose_id(given), cache_nbytes=cache_nbytes)
     if is_path(given):
         return load_local_dataset(
             given, observation_space=observation_space, action_space=action_space

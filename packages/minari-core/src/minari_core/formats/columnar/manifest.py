@@ -232,7 +232,23 @@ def read_manifest(
         FormatError: It is of a newer version of the columnar format.
     """
     path = folder / MANIFEST_NAME
-    text = _read_text(path)
+    return parse_manifest(_read_text(path), str(path), on_contradiction)
+
+
+def parse_manifest(
+    text: bytes, path: str, on_contradiction: Callable[[str], object] | None = None
+) -> Manifest:
+    """Read a manifest from its text.
+
+    Args:
+        text: The contents of its file.
+        path: Where that is, for error messages.
+        on_contradiction: See `read_manifest`.
+
+    Raises:
+        DatasetDamagedError: It is malformed; the message names the file.
+        FormatError: It is of a newer version of the columnar format.
+    """
     content = _parse(path, text)
     listing = content.pop(SNAPSHOT_KEY, None)
     if listing is None and content.get("data_format") != SNAPSHOT_KEY:
@@ -242,12 +258,12 @@ def read_manifest(
             found = str(listing)[:40]
             raise TypeError(f"it does not list the shards; {SNAPSHOT_KEY!r} is {found}")
         # Whoever reads on nevertheless compares each array by itself.
-        snapshot = _read_snapshot(listing, str(path), check_rows=on_contradiction is None)
+        snapshot = _read_snapshot(listing, path, check_rows=on_contradiction is None)
         contradictions = list(_find_contradictions(content, listing, snapshot, text))
     except FormatError as error:
         raise FormatError(f"{path}: {error}") from error
     except (DatasetDamagedError, KeyError, TypeError, ValueError) as error:
-        if str(path) in str(error):
+        if path in str(error):
             raise
         raise DatasetDamagedError(f"{path} is damaged: {error}") from error
     if contradictions and on_contradiction is None:

@@ -23,11 +23,15 @@ from minari_core.columns import (
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
 from minari_core.episodes.fit import STRICT_GROUPS
 from minari_core.errors import DataError, DatasetChangedError, DatasetDamagedError
-from minari_core.formats.columnar.early_ends import FLAGS, find_early_ends
+from minari_core.formats.columnar.episode_ends import (
+    FLAGS,
+    find_early_ends,
+    find_unknown_finals,
+    may_have_unknown_finals,
+)
 from minari_core.formats.columnar.episode_entry import decode_entry
 from minari_core.formats.columnar.episode_index import EpisodeIndex, Piece, ShardBorders
 from minari_core.formats.columnar.episode_reading import EpisodeReader, bind_episodes
-from minari_core.formats.columnar.unknown_finals import find_unknown_finals, may_have_unknown_finals
 from minari_core.formats.shards.joining import GROUPS_WITH_KEYS
 from minari_core.formats.shards.reader import OpenShards, ShardReader
 from minari_core.storage.base import Storage, check_episode_index
@@ -116,7 +120,7 @@ class ShardedStorage(Storage):
     def _read_index(self) -> EpisodeIndex:
         counts = self.shard_counts()
         lengths = [
-            self._entries(number, 0, episodes)["length"]
+            self._read_lengths(number, episodes)
             for number, (_, _, episodes) in enumerate(counts)
             if episodes
         ]
@@ -131,6 +135,10 @@ class ShardedStorage(Storage):
         except DatasetDamagedError as error:
             where = self.data_path or self.data_format
             raise DatasetDamagedError(f"{where}: {error}") from error
+
+    def _read_lengths(self, number: int, episodes: int) -> npt.NDArray[np.int64]:
+        lengths: npt.NDArray[np.int64] = self._entries(number, 0, episodes)["length"]
+        return lengths
 
     def early_ends(self) -> npt.NDArray[np.int64]:
         """Return the steps that ended an episode although more steps of it follow.

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium import spaces
 
-from minari_core.columns import Schema
-from minari_core.environments.given_spaces import NONE_GIVEN, GivenSpaces, read_space
+from minari_core.environments.given_spaces import NONE_GIVEN, GivenSpaces
 from minari_core.episodes import Episode
 from minari_core.episodes.fit import check_shapes
 from minari_core.episodes.shard_data import ShardData
@@ -22,11 +20,9 @@ from minari_core.episodes.stream import encode_each_dtype, encode_shards
 from minari_core.errors import (
     DataError,
     DatasetChangedError,
-    DatasetDamagedError,
     DatasetWriteError,
-    SpaceError,
-    UnknownSpaceError,
 )
+from minari_core.formats.columnar.listed_shards import ListedShards
 from minari_core.formats.columnar.manifest import (
     Manifest,
     Snapshot,
@@ -34,11 +30,9 @@ from minari_core.formats.columnar.manifest import (
     normalize_metadata,
     write_manifest,
 )
-from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.formats.columnar.transaction import Transaction, Widening
 from minari_core.formats.shards.entry import ShardEntry
 from minari_core.formats.shards.reader import OpenShards, ShardReader, open_shard
-from minari_core.json_values import JsonValue
 from minari_core.storage.base import Storage, check_spaces
 from minari_core.storage.metadata_changes import Change, merge_change
 
@@ -59,13 +53,12 @@ class CopiedEpisodes:
     stop: int
 
 
-class ShardFolder(ShardedStorage):
+class ShardFolder(ListedShards):
     """Shards stored as files in one folder and listed by a manifest in memory.
 
     What is added is known to this object alone until it is linked into a dataset.
     """
 
-    data_format: ClassVar[str] = "columnar"
     is_recording: ClassVar[bool] = True
     """Whether the folder is a recording in progress rather than a published dataset."""
 
@@ -88,13 +81,10 @@ class ShardFolder(ShardedStorage):
             keeps_dtypes: Add shards with another dtype as they are, if a wider one holds both;
                 whoever takes them from here widens them.
         """
-        super().__init__()
+        super().__init__(manifest, str(folder), given_spaces)
         self._widening = Widening.LATER if keeps_dtypes else Widening.REFUSED
         self._durable = durable
         self._folder = folder
-        self._manifest = manifest
-        self._given_spaces = given_spaces
-        self._counts = manifest.snapshot.list_counts()
         self._open_shards = OpenShards(self._make_opener(manifest.snapshot))
         # Files of shards that could not be joined with others.
         self._kept_apart: set[str] = set()
@@ -108,67 +98,9 @@ class ShardFolder(ShardedStorage):
         self._widening = Widening.NOW
 
     @property
-    def uid(self) -> str:
-        """What tells the dataset from all others, whatever its id."""
-        return self.snapshot.uid
-
-    @property
-    def snapshot(self) -> Snapshot:
-        """The shards and their schemas."""
-        return self._manifest.snapshot
-
-    @property
-    def metadata(self) -> Mapping[str, JsonValue]:
-        """The metadata of the dataset, as plain JSON values."""
-        return {
-            **self._manifest.metadata,
-            "total_episodes": self.total_episodes,
-            "total_steps": self.total_steps,
-        }
-
-    @cached_property
-    def observation_space(self) -> spaces.Space[object]:
-        """The space of the observations."""
-        return self._space("observation_space")
-
-    @cached_property
-    def action_space(self) -> spaces.Space[object]:
-        """The space of the actions."""
-        return self._space("action_space")
-
-    @property
-    def given_spaces(self) -> GivenSpaces:
-        """The spaces that stand for those whose types are unknown."""
-        return self._given_spaces
-
-    def _space(self, key: str) -> spaces.Space[object]:
-        text = self._manifest.metadata.get(key)
-        if not isinstance(text, str):
-            raise DatasetDamagedError(f"{self._folder}: metadata has no {key}")
-        try:
-            return read_space(text, key, self._given_spaces)
-        except UnknownSpaceError as error:
-            raise UnknownSpaceError(f"{self._folder}: {error}") from error
-        except SpaceError as error:
-            raise DatasetDamagedError(f"{self._folder}: {error}") from error
-
-    @property
     def data_path(self) -> Path:
         """The folder that the shards lie in."""
         return self._folder
-
-    @property
-    def nbytes(self) -> int:
-        """The size of the shards in bytes; a shard that is listed twice counts once."""
-        return sum({shard.file: shard.nbytes for shard in self.snapshot.shards}.values())
-
-    def shard_counts(self) -> Sequence[tuple[int, int, int]]:
-        """Return the rows, steps and episodes of each shard."""
-        return self._counts
-
-    def schemas(self) -> Sequence[Schema]:
-        """Return every schema that a shard has."""
-        return self.snapshot.schemas
 
     @property
     def open_shards(self) -> OpenShards:
@@ -185,9 +117,7 @@ class ShardFolder(ShardedStorage):
         same = next((number for number, (new, old) in pairs if new != old), len(self._counts))
         known = {n: reader for n, reader in self._open_shards.list_open().items() if n < same}
         self._open_shards = OpenShards(self._make_opener(manifest.snapshot), known)
-        self._manifest = manifest
-        self._counts = manifest.snapshot.list_counts()
-        self._forget_index()
+        self._list(manifest)
 
     def append_episodes(self, episodes: Iterable[Episode]) -> range:
         """Add episodes, all or none; see `Storage.append_episodes`."""

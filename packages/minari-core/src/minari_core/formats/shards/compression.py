@@ -15,6 +15,7 @@ from minari_core.columns import Array
 from minari_core.columns.fixed import ROWS_PER_CHUNK
 from minari_core.errors import DatasetDamagedError
 from minari_core.formats.shards.chunk_cache import chunk_cache, run_jobs
+from minari_core.storage.file_map import Contents
 
 ZSTD_FILTER = 32015
 ZSTD_LEVEL = 3
@@ -81,7 +82,7 @@ class CompressedRows:
 
     def __init__(
         self,
-        file: memoryview,
+        file: Contents,
         chunks: Array,
         rows: int,
         dtype: np.dtype[np.generic],
@@ -112,6 +113,11 @@ class CompressedRows:
         self._number = next(_numbers)
         if len(chunks) != -(-rows // ROWS_PER_CHUNK):
             raise DatasetDamagedError(f"{name} has {len(chunks)} chunks for {rows} rows")
+        self._check(chunks)
+
+    def _check(self, chunks: Array) -> None:
+        """Check that chunks lie in the file, and have about the size of their rows."""
+        name, file = self._name, self._file
         if len(chunks) and int(chunks.max()) >= 2**62:
             raise DatasetDamagedError(f"{name} has a chunk that no file can hold")
         if len(chunks) and int(chunks.sum(axis=1).max()) > len(file):
@@ -152,6 +158,9 @@ class CompressedRows:
         taken = np.empty((len(rows), *self._shape), dtype=self._dtype)
         decode_rows([(self, rows, np.arange(len(rows)))], taken)
         return taken
+
+    def fetch(self, indices: Sequence[int]) -> None:
+        """Make sure that chunks are at hand, as they are where the file is mapped."""
 
     def decode(self, index: int, buffer: npt.NDArray[np.uint8]) -> None:
         """Decode a chunk into memory of `chunk_nbytes` bytes.
@@ -220,6 +229,7 @@ def decode_rows(
         order = np.argsort(indices, kind="stable")
         borders = np.flatnonzero(np.diff(indices[order], prepend=-1, append=-1)).tolist()
         numbers = indices[order].tolist()
+        source.fetch(numbers)
         inside, wanted = (rows[order] % ROWS_PER_CHUNK).tolist(), targets[order].tolist()
         jobs += [
             (source, numbers[first], inside[first:stop], wanted[first:stop])

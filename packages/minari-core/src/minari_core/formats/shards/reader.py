@@ -14,8 +14,8 @@ from minari_core.errors import DatasetDamagedError
 from minari_core.files import check_plain, make_read_error, may_not_read
 from minari_core.formats.shards.compression import CompressedRows
 from minari_core.formats.shards.entry import ShardEntry
-from minari_core.formats.shards.file_map import expect_random_reads, map_file
 from minari_core.formats.shards.trailer import EpisodeStarts, read_episode_starts
+from minari_core.storage.file_map import Contents, expect_random_reads, map_file
 
 MOST_MAPPED = 1 << 14
 """The most shards that a storage keeps mapped; a process may have some 65,000 maps in all."""
@@ -35,7 +35,7 @@ class ShardReader:
         schema: Schema,
         arrays: Sequence[StoredArray],
         counts: tuple[int, int, int],
-        contents: memoryview | None = None,
+        contents: Contents | None = None,
     ) -> None:
         """Read from the arrays of a shard.
 
@@ -78,7 +78,7 @@ class ShardReader:
 
     def expect_random_reads(self) -> None:
         """Tell the system that rows here and there are read, and not those behind them."""
-        if self._contents is not None:
+        if isinstance(self._contents, memoryview):
             expect_random_reads(self._contents)
 
     @property

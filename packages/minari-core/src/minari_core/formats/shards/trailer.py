@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minari_core.errors import DatasetDamagedError
+from minari_core.storage.file_map import Contents
 
 EPISODES_PER_START = 64
 """How many episodes share an entry of the index that this package writes."""
@@ -71,7 +72,7 @@ def encode_trailer(nbytes: int, lengths: npt.NDArray[np.int64]) -> bytes:
     return bytes(padding) + table + description + end
 
 
-def read_episode_starts(contents: memoryview, episodes: int, where: str) -> EpisodeStarts | None:
+def read_episode_starts(contents: Contents, episodes: int, where: str) -> EpisodeStarts | None:
     """Read the index of the episodes of a shard; None if its file has none for so many.
 
     Args:
@@ -85,7 +86,7 @@ def read_episode_starts(contents: memoryview, episodes: int, where: str) -> Epis
     description_stop = len(contents) - _END.size
     if description_stop < 0:
         return None
-    size, checksum, magic = _END.unpack(contents[description_stop:])
+    size, checksum, magic = _END.unpack(contents[description_stop : len(contents)])
     if magic != _MAGIC:
         return None
     try:

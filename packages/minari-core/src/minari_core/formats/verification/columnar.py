@@ -18,18 +18,17 @@ from minari_core.columns.base import NamedArray
 from minari_core.episodes.fit import check_schema_fits
 from minari_core.errors import DatasetChangedError, DatasetDamagedError, MinariError
 from minari_core.files import LOCK_FILES, MAIN_FILE, MANIFEST_NAME, check_plain
-from minari_core.formats.columnar.early_ends import FLAGS, find_early_ends
+from minari_core.formats.columnar.episode_ends import FLAGS, find_early_ends, find_unknown_finals
 from minari_core.formats.columnar.manifest import STATISTICS_NAME, Manifest, Snapshot, read_manifest
-from minari_core.formats.columnar.unknown_finals import find_unknown_finals
 from minari_core.formats.shards.entry import LENGTHS, ShardEntry
 from minari_core.formats.shards.file_check import compute_checksum
-from minari_core.formats.shards.file_map import map_file
 from minari_core.formats.shards.reader import ShardReader, view_array
 from minari_core.formats.shards.trailer import read_episode_starts
 from minari_core.formats.verification.contents import ContentRemarks
 from minari_core.formats.verification.hdf5_structure import find_structure_problems
 from minari_core.formats.verification.report import Findings, VerificationProblem, raise_if_busy
 from minari_core.messages import Progress
+from minari_core.storage.file_map import map_file
 
 _SHARD_FILES = "shard-*.h5"
 _OWN_FILES = (MANIFEST_NAME, *LOCK_FILES, MAIN_FILE, STATISTICS_NAME)

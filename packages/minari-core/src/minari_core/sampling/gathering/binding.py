@@ -28,6 +28,7 @@ from minari_core.errors import DatasetDamagedError, SamplingError
 from minari_core.formats.columnar.episode_index import ShardBorders
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.formats.shards.reader import ShardReader
+from minari_core.formats.streamed.storage import StreamStorage
 from minari_core.sampling.gathering.gatherers import (
     FixedGatherer,
     Gatherer,
@@ -38,6 +39,7 @@ from minari_core.sampling.gathering.gatherers import (
 )
 from minari_core.sampling.gathering.info_rows import GROUPS
 from minari_core.sampling.gathering.segments import Segments
+from minari_core.sampling.gathering.streamed import StreamedGatherer
 
 ASSEMBLED_NBYTES = 64 << 20
 """The most bytes of columns in many shards that are concatenated in memory, for each storage."""
@@ -146,6 +148,7 @@ class _GathererCache:
         """Gather rows of arrays; return None where the dtype of the column changes a number."""
         firsts = self.borders[AXES[group]]
         shards = storage.open_shards
+        stream = storage.stream if isinstance(storage, StreamStorage) else None
         values = Segments(shards, partial(_find_values, path), firsts)
         fixed = _list_fixed(columns)
         if len({item.dtype for item in fixed}) > 1 and not all(
@@ -154,7 +157,8 @@ class _GathererCache:
         ):
             return None
         has_gaps = len(columns) < len(storage.schemas())
-        gathered = FixedGatherer(
+        make = FixedGatherer if stream is None else partial(StreamedGatherer, stream)
+        gathered = make(
             values,
             column,
             self._may_assemble,
@@ -166,7 +170,7 @@ class _GathererCache:
             return gathered
         flag = FixedColumn(np.dtype(bool))
         is_plain = not has_gaps and all(isinstance(item, MaskedColumn) for item in columns)
-        present = FixedGatherer(
+        present = make(
             Segments(shards, partial(_find_flags, path), firsts),
             flag,
             self._may_assemble,
@@ -180,7 +184,8 @@ class _GathererCache:
     ) -> ValueGatherer:
         firsts = self.borders[AXES[group]]
         find = partial(_make_row_reader, group, tuple(keys))
-        return ValueGatherer(Segments(storage.open_shards, find, firsts))
+        readers = Segments(storage.open_shards, find, firsts)
+        return ValueGatherer(readers, waits=isinstance(storage, StreamStorage))
 
 
 _caches: WeakKeyDictionary[ShardedStorage, _GathererCache] = WeakKeyDictionary()

@@ -13,6 +13,7 @@ from minari_core.columns import Array, FixedColumn, StoredArray
 from minari_core.columns.base import escape_key
 from minari_core.errors import SamplingError
 from minari_core.formats.shards.compression import CompressedRows, decode_rows
+from minari_core.ranges.threads import MOST_THREADS, read_ahead
 from minari_core.sampling.gathering.segments import Segments
 from minari_core.sampling.gathering.selection import Rows, Selection
 from minari_core.sampling.gathering.spanning import SpannedArrays, can_span
@@ -167,7 +168,7 @@ class FixedGatherer(Gatherer):
         return out
 
     def _take_grouped(self, selection: Selection, out: Array) -> Array:
-        flat = out.reshape(-1, *self.row_shape)
+        flat = out.reshape(selection.rows.size, *self.row_shape)
         compressed: list[tuple[CompressedRows, Rows, Rows]] = []
         for number, positions, rows in selection.groups(self._firsts):
             segment = self._segments[number]
@@ -293,21 +294,32 @@ class TupleGatherer(Gatherer):
 class ValueGatherer(Gatherer):
     """Rows of text, sequences, graphs and whatever else has no fixed shape, as nested lists."""
 
-    def __init__(self, readers: Segments[Callable[[int], object]]) -> None:
-        """Take the reader of single rows of each shard."""
+    def __init__(self, readers: Segments[Callable[[int], object]], *, waits: bool = False) -> None:
+        """Take the reader of single rows of each shard.
+
+        Args:
+            readers: The readers.
+            waits: Whether they may wait for a network, so that several are called at once.
+        """
         self._readers = readers
+        self._waits = waits
         self._firsts = readers.firsts
 
     def take(self, selection: Selection, out: Any = None) -> Any:
         rows = selection.rows
         numbers = np.broadcast_to(selection.numbers(self._firsts), rows.shape)
-        values = [
-            self._readers[number](row - int(self._firsts[number]))
-            for row, number in zip(rows.ravel().tolist(), numbers.ravel().tolist(), strict=True)
-        ]
+        places = list(zip(rows.ravel().tolist(), numbers.ravel().tolist(), strict=True))
+        if self._waits:
+            values = list(read_ahead(self._read, places, MOST_THREADS))
+        else:
+            values = [self._read(place) for place in places]
         for size in reversed(rows.shape[1:]):
             values = [values[start : start + size] for start in range(0, len(values), size)]
         return values
+
+    def _read(self, place: tuple[int, int]) -> object:
+        row, number = place
+        return self._readers[number](row - int(self._firsts[number]))
 
     def leaves(self, path: str) -> Iterator[tuple[str, FixedGatherer | MaskedGatherer]]:
         yield from ()

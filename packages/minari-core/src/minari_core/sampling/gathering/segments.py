@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from minari_core.formats.shards.reader import OpenShards, ShardReader
 from minari_core.sampling.gathering.selection import Rows
 
 OPENED_AT_ONCE = 1024
@@ -15,6 +14,21 @@ OPENED_AT_ONCE = 1024
 are joined meanwhile is read as it was."""
 
 Part = TypeVar("Part")
+Whole = TypeVar("Whole")
+Whole_co = TypeVar("Whole_co", covariant=True)
+
+
+class Numbered(Protocol[Whole_co]):
+    """What parts are found in, by the indices of shards."""
+
+    @property
+    def era(self) -> int:
+        """Counts how often all were forgotten."""
+        ...
+
+    def __getitem__(self, number: int, /) -> Whole_co:
+        """That of a shard."""
+        ...
 
 
 class Segments(Generic[Part]):
@@ -27,22 +41,28 @@ class Segments(Generic[Part]):
     __slots__ = ("_era", "_find", "_found", "_shards", "firsts")
 
     def __init__(
-        self, shards: OpenShards, find: Callable[[ShardReader, int], Part], firsts: Rows
+        self,
+        shards: Numbered[Whole],
+        find: Callable[[Whole, int], Part],
+        firsts: Rows,
+        *,
+        opened_at_once: int = OPENED_AT_ONCE,
     ) -> None:
         """Look up nothing, or all of few.
 
         Args:
-            shards: The shards of a storage.
-            find: Returns the part of a shard, given its reader and number of rows.
+            shards: The readers of the shards of a storage, or other parts of them.
+            find: Returns the part of a shard, given that of ``shards`` and its number of rows.
             firsts: The first row of each shard, and the number of all.
+            opened_at_once: Of up to so many shards all are looked up now.
         """
-        self._shards = shards
+        self._shards: Numbered[Any] = shards
         self._find = find
         self.firsts = firsts
         """The first row of each shard, and the number of all."""
         self._era = shards.era
         self._found: dict[int, Part] = {}
-        if len(self) <= OPENED_AT_ONCE:
+        if len(self) <= opened_at_once:
             for number in range(len(self)):
                 self[number]
 

@@ -12,9 +12,21 @@ import os
 import sys
 import weakref
 from functools import cache
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
+
+
+class Contents(Protocol):
+    """The bytes of a file, as a map of it has them, or as they are fetched from elsewhere."""
+
+    def __len__(self) -> int:
+        """The size of the file."""
+        ...
+
+    def __getitem__(self, key: slice, /) -> memoryview:
+        """Some bytes."""
+        ...
 
 
 def map_file(file: BinaryIO) -> memoryview:

@@ -1,17 +1,49 @@
-"""Find the episodes of a shard whose final observation is not known, without their metadata."""
+"""Find how episodes end, without their metadata: early, or with an observation nobody knows."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
 
-from minari_core.columns import Column, FixedColumn, MaskedColumn, Schema, StructColumn
+from minari_core.columns import (
+    Column,
+    FixedColumn,
+    MaskedColumn,
+    Schema,
+    StoredArray,
+    StructColumn,
+    read_whole,
+)
 from minari_core.episodes.final_observation import FINAL_OBSERVATION, is_final_observation_known
 from minari_core.formats.columnar.episode_entry import decode_entry
 from minari_core.formats.shards.reader import ShardReader
 
+FLAGS = ("terminations", "truncations")
 _PATH = f"episodes/metadata/{FINAL_OBSERVATION}"
 _FLAG = FixedColumn(np.dtype(bool))
+
+
+def find_early_ends(
+    starts: npt.NDArray[np.int64], flags: Iterable[tuple[int, StoredArray | None]]
+) -> npt.NDArray[np.int64]:
+    """Find the flagged steps that are not the last of their episodes; there should be none.
+
+    Args:
+        starts: The first step of each episode, and the total at the end.
+        flags: Arrays of terminations or truncations, and the number of the first step of each.
+
+    Returns:
+        The steps, counted through all shards, in ascending order.
+    """
+    read = ((first, read_whole(array)) for first, array in flags)
+    found = [np.flatnonzero(array) + first for first, array in read if array is not None]
+    ended = np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.int64)
+    ended = ended[ended < starts[-1]]
+    after = starts.take(np.searchsorted(starts, ended, side="right"))
+    early: npt.NDArray[np.int64] = ended[ended + 1 < after].astype(np.int64)
+    return early
 
 
 def may_have_unknown_finals(schema: Schema) -> bool:
@@ -35,11 +67,11 @@ def find_unknown_finals(shard: ShardReader) -> npt.NDArray[np.bool_]:
     if column is None or episodes == 0:
         return np.zeros(episodes, dtype=np.bool_)
     if column == _FLAG or (isinstance(column, MaskedColumn) and column.value == _FLAG):
-        known = shard.array(_PATH if column == _FLAG else f"{_PATH}/value")
-        present = shard.array(f"{_PATH}/present")
-        if isinstance(known, np.ndarray) and known.shape == (episodes,):
+        known = read_whole(shard.array(_PATH if column == _FLAG else f"{_PATH}/value"))
+        present = read_whole(shard.array(f"{_PATH}/present"))
+        if known is not None and known.shape == (episodes,):
             unknown: npt.NDArray[np.bool_] = np.logical_not(known)
-            if isinstance(present, np.ndarray) and present.shape == (episodes,):
+            if present is not None and present.shape == (episodes,):
                 unknown &= present.astype(np.bool_)
             return unknown
     entries = shard.read("episodes", 0, episodes, copy=False)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minari_core.formats.shards.file_map import map_file
+from minari_core.storage.file_map import map_file
 
 DESCRIPTORS = Path("/proc/self/fd")
 MAPS = Path("/proc/self/maps")

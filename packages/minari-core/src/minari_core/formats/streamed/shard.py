@@ -1,0 +1,115 @@
+"""Read a shard whose bytes are fetched before they are looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+import numpy as np
+
+from minari_core.columns import AXES, ArraySpec, Axis, Schema, StoredArray
+from minari_core.columns.fixed import ROWS_PER_CHUNK
+from minari_core.errors import DatasetDamagedError
+from minari_core.formats.shards.entry import ShardEntry
+from minari_core.formats.shards.reader import ShardReader
+from minari_core.formats.streamed.arrays import Span, StreamedArray, StreamedFile, StreamedImages
+
+
+class StreamedShard(ShardReader):
+    """A shard in a streamed file."""
+
+    __slots__ = ("_file",)
+
+    def __init__(self, file: StreamedFile, entry: ShardEntry, schema: Schema, name: str) -> None:
+        """Locate its arrays.
+
+        Args:
+            file: The file.
+            entry: The entry of the shard in the manifest.
+            schema: The schema that the entry names.
+            name: The name of the shard for error messages.
+
+        Raises:
+            DatasetDamagedError: An array would lie outside the file.
+        """
+        self._file = file
+        arrays: list[StoredArray] = []
+        for index, spec in enumerate(schema.arrays):
+            if spec.derived:
+                continue
+            rows = entry.arrays[index][1]
+            if spec.rows_per_chunk:
+                table = _locate_array(file, schema, entry, index + 1, name)
+                arrays.append(StreamedImages(table, spec, rows, f"{name}: {spec.path}"))
+            else:
+                arrays.append(_locate_array(file, schema, entry, index, name))
+        super().__init__(name, schema, arrays, (entry.rows, entry.steps, entry.episodes), file)
+
+    def fetch(self, paths: Sequence[str], rows: Span, steps: Span) -> None:
+        """Fetch rows of columns, all at once, so that reading them does not wait for each.
+
+        This saves time and nothing else: whatever is read later is fetched if it is not at hand.
+
+        Args:
+            paths: Column groups, or columns inside them.
+            rows: The first row and the last + 1, for the groups that have rows.
+            steps: The same for those that have steps.
+        """
+        blocks = [self._file.find_blocks([])]
+        # What lies where is said by tables and offsets, which come first.
+        later: list[Callable[[], list[Span]]] = []
+        for spec, array, before, axis in self._list_inside(paths):
+            start, stop = rows if axis == "rows" else steps
+            if isinstance(array, StreamedImages):
+                chunks = range(start // ROWS_PER_CHUNK, -(-stop // ROWS_PER_CHUNK))
+                blocks.append(
+                    self._file.find_blocks([array.table.find_span(chunks.start, chunks.stop)])
+                )
+                later.append(partial(array.find_chunks, chunks))
+            elif len(array) == self._counts[axis] + spec.offsets:
+                span = array.find_span(start, stop + spec.offsets)
+                blocks.append(self._file.find_blocks([span]))
+                if spec.offsets and before is not None:
+                    later.append(partial(_find_values, array, before, start, stop))
+        stream = self._file.stream
+        stream.ensure(np.concatenate(blocks))
+        if later:
+            stream.ensure(np.concatenate([self._file.find_blocks(find()) for find in later]))
+
+    def _list_inside(
+        self, paths: Sequence[str]
+    ) -> Iterator[tuple[ArraySpec, StreamedImages | StreamedArray, StreamedArray | None, Axis]]:
+        """List arrays in columns with one row each, or one step, and the array before each."""
+        specs = [spec for spec in self.schema.arrays if not spec.derived]
+        before: StoredArray | None = None
+        for spec, array in zip(specs, self._arrays, strict=True):
+            axis = AXES[spec.path.partition("/")[0]]
+            is_wanted = any(f"{spec.path}/".startswith(f"{path}/") for path in paths)
+            if (
+                is_wanted
+                and axis != "episodes"
+                and isinstance(array, StreamedImages | StreamedArray)
+            ):
+                yield spec, array, before if isinstance(before, StreamedArray) else None, axis
+            before = array
+
+
+def _find_values(
+    offsets: StreamedArray, values: StreamedArray, start: int, stop: int
+) -> list[Span]:
+    bounds = offsets[start : stop + 1]
+    first, last = int(bounds[0]), int(bounds[-1])
+    return [values.find_span(first, last)] if 0 <= first <= last <= len(values) else []
+
+
+def _locate_array(
+    file: StreamedFile, schema: Schema, entry: ShardEntry, index: int, name: str
+) -> StreamedArray:
+    spec, (offset, rows) = schema.arrays[index], entry.arrays[index]
+    array = StreamedArray(file, offset, spec.dtype, (rows, *spec.row_shape))
+    _, stop = array.find_span(0, rows)
+    if offset < 0 or stop > len(file):
+        raise DatasetDamagedError(
+            f"{name}: {spec.path} should lie at bytes {offset} to {stop} of {len(file)}"
+        )
+    return array

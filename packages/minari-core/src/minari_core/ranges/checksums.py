@@ -1,0 +1,33 @@
+"""The CRC-32 of each block of an object, to compare what arrives with what was written."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from minari_core.ranges.blocks import BLOCK_NBYTES
+
+
+@dataclass(frozen=True, slots=True)
+class BlockChecksums:
+    """Checksums of the blocks of an object, whose end may not be summed up."""
+
+    nbytes: int
+    """How many bytes are summed up, from the first on."""
+    crcs: npt.NDArray[np.uint32]
+    """The CRC-32 of each block of these bytes; the last block may be shorter."""
+
+    def fits(self, block: int, content: bytes | memoryview) -> bool:
+        """Return whether a block has the content that was summed up, as far as it was.
+
+        Args:
+            block: Its number in the object.
+            content: All of its bytes.
+        """
+        if block >= len(self.crcs):
+            return True
+        summed = memoryview(content)[: self.nbytes - block * BLOCK_NBYTES]
+        return zlib.crc32(summed) == int(self.crcs[block])

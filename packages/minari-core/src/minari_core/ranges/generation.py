@@ -1,0 +1,184 @@
+"""The blocks of a stream that are at hand, and fetching those that are not."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import NoReturn, Protocol
+
+import numpy as np
+
+from minari_core.errors import DatasetChangedError, DatasetDamagedError, RemoteObjectNotFoundError
+from minari_core.ranges.blocks import BLOCK_NBYTES, BlockLayout, Blocks, join_blocks
+from minari_core.ranges.checksums import BlockChecksums
+from minari_core.ranges.segments import Segment
+from minari_core.ranges.source import ObjectVersion
+from minari_core.ranges.threads import run_each
+
+_MOST_TRIES = 3
+
+
+class RenewedError(Exception):
+    """The segments of a generation are of no more use; another one has taken its place."""
+
+
+class Supplier(Protocol):
+    """What a generation asks of the stream that it is of; see `minari_core.ranges.stream`."""
+
+    layout: BlockLayout
+    most_blocks: int
+
+    def describe(self, number: int) -> str: ...
+
+    def open_segment(self, number: int) -> Segment: ...
+
+    def find_checksums(self, number: int, version: ObjectVersion) -> BlockChecksums | None: ...
+
+    def read(
+        self, number: int, ranges: Sequence[tuple[int, int]], version: ObjectVersion
+    ) -> Iterator[tuple[int, bytes]]: ...
+
+    def replace_version(
+        self, generation: Generation, number: int, version: ObjectVersion, error: Exception
+    ) -> NoReturn: ...
+
+    def give_up_cache(self, generation: Generation, error: OSError) -> NoReturn: ...
+
+    def note_stored(self, generation: Generation, segment: Segment, nbytes: int) -> None: ...
+
+
+class Generation:
+    """The segments that a stream reads, until some are evicted and others take their place.
+
+    What was ensured in one generation stays readable for as long as anybody holds it. Thread-safe.
+    """
+
+    def __init__(self, stream: Supplier) -> None:
+        """Start without a segment; see `Supplier`."""
+        self._stream = stream
+        self._segments: dict[int, Segment] = {}
+        self._present = np.zeros(int(stream.layout.firsts[-1]), dtype=np.bool_)
+        self._lock = threading.Lock()
+        self._openings: dict[int, threading.Lock] = {}
+        self._fetching: dict[int, threading.Event] = {}
+
+    def get_contents(self, number: int) -> memoryview:
+        """Return the bytes of an object, of which only what was ensured means anything."""
+        return self._open(number).contents
+
+    def has(self, blocks: Blocks) -> bool:
+        """Return whether blocks are known to be at hand."""
+        return bool(self._present[blocks].all())
+
+    def ensure(self, blocks: Blocks) -> bool:
+        """Fetch those of some blocks that are not at hand.
+
+        Args:
+            blocks: Blocks, counted through all objects.
+
+        Returns:
+            Whether any had to be fetched.
+
+        Raises:
+            RenewedError: The stream has another generation now, which is to be asked instead.
+        """
+        fetched: list[int] = []
+
+        def supply(job: tuple[int, Blocks]) -> None:
+            number, inside = job
+            segment = self._open(number)
+            at_hand = segment.find(inside)
+            self._present[inside[at_hand] + self._stream.layout.firsts[number]] = True
+            missing = inside[~at_hand]
+            if len(missing):
+                fetched.append(number)
+                self._fetch(number, segment, missing)
+
+        missing = np.unique(blocks[~self._present[blocks]])
+        while len(missing):
+            claimed, others = self._claim(missing)
+            try:
+                run_each(supply, list(self._stream.layout.split(claimed)))
+            finally:
+                self._release(claimed)
+            for event in others:
+                event.wait()
+            missing = missing[~self._present[missing]]
+        return bool(fetched)
+
+    def _claim(self, blocks: Blocks) -> tuple[Blocks, list[threading.Event]]:
+        """Return those blocks that no other thread is fetching, and the ends of the others."""
+        claimed: list[int] = []
+        others: list[threading.Event] = []
+        ended = threading.Event()
+        with self._lock:
+            for block in blocks.tolist():
+                known = self._fetching.get(block)
+                if known is None:
+                    self._fetching[block] = ended
+                    claimed.append(block)
+                else:
+                    others.append(known)
+        return np.array(claimed, dtype=np.int64), others
+
+    def _release(self, blocks: Blocks) -> None:
+        with self._lock:
+            ended = [self._fetching.pop(block) for block in blocks.tolist()]
+        for event in ended[:1]:
+            event.set()
+
+    def _open(self, number: int) -> Segment:
+        segment = self._segments.get(number)
+        if segment is None:
+            with self._lock:
+                opening = self._openings.setdefault(number, threading.Lock())
+            with opening:
+                segment = self._segments.get(number)
+                if segment is None:
+                    segment = self._segments[number] = self._stream.open_segment(number)
+        return segment
+
+    def _fetch(self, number: int, segment: Segment, blocks: Blocks) -> None:
+        """Fetch blocks of one object, each until it is what was written."""
+        try:
+            sums = self._stream.find_checksums(number, segment.version)
+            for _ in range(_MOST_TRIES):
+                damaged = self._fetch_once(number, segment, blocks, sums)
+                if not damaged:
+                    return
+                blocks = np.array(damaged, dtype=np.int64)
+        except (DatasetChangedError, RemoteObjectNotFoundError) as error:
+            self._stream.replace_version(self, number, segment.version, error)
+        start, stop = self._stream.layout.find_span(number, int(blocks[0]))
+        raise DatasetDamagedError(
+            f"{self._stream.describe(number)}: bytes {start} to {stop} arrived {_MOST_TRIES} times "
+            "with another checksum than was stored with them; ask who publishes the dataset to "
+            "verify it there"
+        )
+
+    def _fetch_once(
+        self, number: int, segment: Segment, blocks: Blocks, sums: BlockChecksums | None
+    ) -> list[int]:
+        stream = self._stream
+        first = int(stream.layout.firsts[number])
+        runs = join_blocks(blocks, stream.most_blocks)
+        ranges = [
+            (start * BLOCK_NBYTES, stream.layout.find_span(number, stop - 1)[1])
+            for start, stop in runs
+        ]
+        damaged: list[int] = []
+        for index, content in stream.read(number, ranges, segment.version):
+            start, stop = runs[index]
+            view = memoryview(content)
+            for block in range(start, stop):
+                piece = view[(block - start) * BLOCK_NBYTES :][:BLOCK_NBYTES]
+                if sums is not None and not sums.fits(block, piece):
+                    damaged.append(block)
+                    continue
+                try:
+                    segment.store(block, piece)
+                except OSError as error:
+                    stream.give_up_cache(self, error)
+                self._present[first + block] = True
+            stream.note_stored(self, segment, len(content))
+        return damaged

@@ -1,0 +1,267 @@
+"""Hold the blocks of one object: in a file of the cache that processes share, or in memory.
+
+A segment in the cache is two files. The blocks file has a line of JSON, and 4 bytes for each block:
+its CRC-32 if the block is there, else 0. It names the data file, a sparse one, in which blocks lie
+where they lie in the object. A block is written first and its CRC after it, so that whoever is
+killed leaves nothing behind that is believed. Neither file ever shrinks; a segment is removed by
+unlinking both, and whoever has mapped them reads on.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import uuid
+import zlib
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from minari_core.locks import Holder, identify_self
+from minari_core.ranges.blocks import BLOCK_NBYTES, Blocks
+from minari_core.ranges.source import ObjectVersion
+from minari_core.storage.file_map import map_file
+
+BLOCKS_SUFFIX, DATA_SUFFIX = ".blocks", ".data"
+_HEADER_NBYTES = 4096
+_VERSION = 1
+_NO_CRC = 0xFFFFFFFF
+"""Stands for a CRC-32 that is 0, which means that a block is not there."""
+
+
+class Segment(Protocol):
+    """The blocks of one version of an object that are at hand."""
+
+    version: ObjectVersion
+    """The version of the object that they are of."""
+    contents: memoryview
+    """The bytes of the object; those of blocks that are not at hand are meaningless."""
+
+    def find(self, blocks: Blocks) -> npt.NDArray[np.bool_]:
+        """Return which blocks are at hand, by whichever process."""
+        ...
+
+    def store(self, block: int, content: bytes | memoryview) -> None:
+        """Add a block.
+
+        Raises:
+            OSError: There is no room for it.
+        """
+        ...
+
+
+class PrivateSegment:
+    """Blocks in the memory of this process, where the cache cannot be used."""
+
+    def __init__(self, version: ObjectVersion) -> None:
+        """Start without a block."""
+        self.version = version
+        # Pages that were never written to take no memory.
+        self._memory = memoryview(mmap.mmap(-1, max(version.size, 1)))
+        self.contents = self._memory[: version.size].toreadonly()
+        self._present = np.zeros(-(-version.size // BLOCK_NBYTES), dtype=np.bool_)
+
+    def find(self, blocks: Blocks) -> npt.NDArray[np.bool_]:
+        """Return which blocks are at hand."""
+        found: npt.NDArray[np.bool_] = self._present[blocks]
+        return found
+
+    def store(self, block: int, content: bytes | memoryview) -> None:
+        """Add a block."""
+        start = block * BLOCK_NBYTES
+        self._memory[start : start + len(content)] = content
+        self._present[block] = True
+
+
+class SharedSegment:
+    """Blocks in two files, which other processes read and add to at the same time."""
+
+    def __init__(self, path: Path, header: dict[str, object]) -> None:
+        """Open the files; see `open_segment`."""
+        self.path = path
+        """The blocks file."""
+        size, tag = header["size"], header["tag"]
+        if type(size) is not int or not (tag is None or isinstance(tag, str)):
+            raise ValueError("its header is malformed")
+        self.version = ObjectVersion(size, tag)
+        self._size = size
+        name = str(header["data"])
+        if name != os.path.basename(name) or not name.endswith(DATA_SUFFIX):
+            raise ValueError("its header names another file")
+        self.data_path = path.with_name(name)
+        """The data file."""
+        with open(self.data_path, "rb") as data, open(path, "rb") as table:
+            if os.fstat(data.fileno()).st_size != size:
+                raise ValueError("its data has another size")
+            blocks = -(-size // BLOCK_NBYTES)
+            if os.fstat(table.fileno()).st_size != _HEADER_NBYTES + 4 * blocks:
+                raise ValueError("its table has another size")
+            self.contents = map_file(data)
+            mapped = map_file(table)
+        self._crcs = np.frombuffer(mapped, dtype="<u4", offset=_HEADER_NBYTES)
+        maker = header["maker"]
+        # What an earlier run of the machine wrote may not all have reached the disk.
+        self._is_doubted = not isinstance(maker, list) or Holder(*maker).is_from_before()
+        self._is_checked = np.zeros(blocks if self._is_doubted else 0, dtype=np.bool_)
+
+    def find(self, blocks: Blocks) -> npt.NDArray[np.bool_]:
+        """Return which blocks are at hand."""
+        found: npt.NDArray[np.bool_] = self._crcs[blocks] != 0
+        if self._is_doubted:
+            for index in np.flatnonzero(found & ~self._is_checked[blocks]).tolist():
+                found[index] = self._is_checked[blocks[index]] = self._check(int(blocks[index]))
+        return found
+
+    def _check(self, block: int) -> bool:
+        start = block * BLOCK_NBYTES
+        content = self.contents[start : start + BLOCK_NBYTES]
+        return (zlib.crc32(content) or _NO_CRC) == int(self._crcs[block])
+
+    def store(self, block: int, content: bytes | memoryview) -> None:
+        """Add a block: its bytes, and then its CRC-32.
+
+        Raises:
+            OSError: There is no room for it.
+        """
+        _write_at(self.data_path, block * BLOCK_NBYTES, content)
+        crc = zlib.crc32(content) or _NO_CRC
+        _write_at(self.path, _HEADER_NBYTES + 4 * block, crc.to_bytes(4, "little"))
+        if self._is_doubted:
+            self._is_checked[block] = True
+
+    def measure(self) -> int:
+        """Return the number of bytes that are at hand."""
+        return int(np.count_nonzero(self._crcs)) * BLOCK_NBYTES
+
+
+def open_segment(path: Path, version: ObjectVersion | None) -> SharedSegment | None:
+    """Open the segment of an object, which is made if there is none and its version is known.
+
+    Args:
+        path: Its blocks file.
+        version: The version of the object; None opens what there is, of whichever version.
+
+    Returns:
+        The segment; None if there is none of that version and none could be made.
+
+    Raises:
+        OSError: The file system refused.
+    """
+    for _ in range(3):
+        found = _open_existing(path)
+        if version is None or (found is not None and found.version == version):
+            return found
+        if found is not None:
+            remove_segment(path)
+        _make(path, version)
+    return None
+
+
+def remove_segment(path: Path) -> int:
+    """Remove a segment; who has it open reads on.
+
+    Args:
+        path: Its blocks file.
+
+    Returns:
+        About how many bytes it had.
+    """
+    header = _read_header(path)
+    freed = measure_segment(path)
+    with suppress(OSError):
+        path.unlink()
+    if header is not None:
+        name = os.path.basename(str(header.get("data")))
+        if name.endswith(DATA_SUFFIX):
+            with suppress(OSError):
+                path.with_name(name).unlink()
+    return freed
+
+
+def measure_segment(path: Path) -> int:
+    """Return about how many bytes of blocks a segment has.
+
+    Args:
+        path: Its blocks file.
+    """
+    try:
+        table = np.fromfile(path, dtype="<u4", offset=_HEADER_NBYTES)
+    except (OSError, ValueError):
+        return 0
+    return int(np.count_nonzero(table)) * BLOCK_NBYTES
+
+
+def _open_existing(path: Path) -> SharedSegment | None:
+    header = _read_header(path)
+    if header is None:
+        return None
+    try:
+        return SharedSegment(path, header)
+    except FileNotFoundError:  # removed just now, or by somebody who was killed over it
+        with suppress(OSError):
+            path.unlink()
+    except (AttributeError, KeyError, TypeError, ValueError):
+        remove_segment(path)
+    return None
+
+
+def _read_header(path: Path) -> dict[str, object] | None:
+    try:
+        with open(path, "rb") as file:
+            header = json.loads(file.read(_HEADER_NBYTES))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        header = {}
+    if not isinstance(header, dict) or header.get("version") != _VERSION:
+        return {}
+    return header
+
+
+def _make(path: Path, version: ObjectVersion) -> None:
+    unique = uuid.uuid4().hex
+    data = path.with_name(f"{path.stem}.{unique}{DATA_SUFFIX}")
+    staged = path.with_name(f".{unique}{BLOCKS_SUFFIX}")
+    maker = identify_self()
+    header = {
+        "version": _VERSION,
+        "size": version.size,
+        "tag": version.tag,
+        "data": data.name,
+        "maker": [maker.host, maker.machine, maker.process, maker.started],
+    }
+    text = json.dumps(header).encode("ascii")
+    if len(text) >= _HEADER_NBYTES or version.size < 1:
+        return
+    try:
+        with open(data, "wb") as file:
+            file.truncate(version.size)
+        with open(staged, "wb") as file:
+            file.write(text.ljust(_HEADER_NBYTES))
+            file.truncate(_HEADER_NBYTES + 4 * -(-version.size // BLOCK_NBYTES))
+        try:
+            os.link(staged, path)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links
+            os.replace(staged, path)
+    except FileExistsError:  # another process was faster
+        data.unlink(missing_ok=True)
+    except BaseException:
+        data.unlink(missing_ok=True)
+        raise
+    finally:
+        staged.unlink(missing_ok=True)
+
+
+def _write_at(path: Path, offset: int, content: bytes | memoryview) -> None:
+    # The file is opened each time: a process may have few open files, and datasets many shards.
+    with open(path, "r+b", buffering=0) as file:
+        file.seek(offset)
+        waiting = memoryview(content)
+        while len(waiting):
+            waiting = waiting[file.write(waiting) :]

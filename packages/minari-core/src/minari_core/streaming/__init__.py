@@ -1,0 +1,1 @@
+"""Datasets that are read from a remote while they are used."""

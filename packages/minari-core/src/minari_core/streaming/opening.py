@@ -1,0 +1,29 @@
+"""Open a dataset that is read from a remote while it is used."""
+
+from __future__ import annotations
+
+from minari_core.datasets.dataset import MinariDataset
+from minari_core.formats.streamed.storage import open_stream_storage
+from minari_core.ranges.cache_folder import CACHE_NBYTES
+from minari_core.ranges.source import RangeSource
+
+
+def open_stream(source: RangeSource, *, cache_nbytes: int | None = None) -> MinariDataset:
+    """Open a remote dataset; nothing but its manifest is read.
+
+    It is a dataset like any other, whose bytes are fetched when they are first read, a range at a
+    time, and kept in the cache of this machine. It cannot be changed.
+
+    Args:
+        source: Byte ranges of the files in its ``data`` folder.
+        cache_nbytes: The bytes that all streams may have in the cache together, 10 GB by
+            default; with 0, what is fetched is held in memory, and not for long.
+
+    Raises:
+        RemoteObjectNotFoundError: There is no manifest.
+        RemoteError: The remote cannot be read.
+        DatasetDamagedError: The manifest is malformed.
+        FormatError: The dataset is of another format than the columnar one.
+    """
+    limit = CACHE_NBYTES if cache_nbytes is None else cache_nbytes
+    return MinariDataset(open_stream_storage(source, limit))

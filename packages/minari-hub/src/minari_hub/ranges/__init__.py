@@ -1,0 +1,1 @@
+"""Byte ranges of the datasets on remotes, for who streams them."""

@@ -1,0 +1,61 @@
+"""Datasets on disk, and streams of the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from minari_core import EpisodeBuffer, MinariDataset
+from minari_core.environments.space_json import space_to_json
+from minari_core.formats.columnar.dataset_folder import ColumnarStorage
+from minari_core.testing import MemorySource
+
+BOX = spaces.Box(-1, 1, (3,), np.float32)
+
+
+def write_dataset(
+    folder: Path, space: spaces.Space[Any] = BOX, lengths: tuple[int, ...] = (1, 5, 2, 30)
+) -> MinariDataset:
+    """A dataset of three shards, each with episodes of the lengths, and infos of several kinds."""
+    space.seed(1)
+    folder.mkdir(parents=True, exist_ok=True)
+    text = space_to_json(space)
+    storage = ColumnarStorage.create(
+        folder, {"dataset_id": "x-v0", "observation_space": text, "action_space": text}
+    )
+    for number in range(3):
+        storage.append_episodes(list(_make_episodes(space, number, lengths)))
+    storage.save()
+    return MinariDataset(folder)
+
+
+def _make_episodes(
+    space: spaces.Space[Any], number: int, lengths: tuple[int, ...]
+) -> Iterator[EpisodeBuffer]:
+    random = np.random.default_rng(number)
+    for steps in lengths:
+        yield EpisodeBuffer(
+            seed=number,
+            options={"level": steps},
+            observations=[space.sample() for _ in range(steps + 1)],
+            actions=[space.sample() for _ in range(steps)],
+            rewards=random.standard_normal(steps).tolist(),
+            terminations=[False] * (steps - 1) + [True],
+            truncations=[False] * steps,
+            infos={
+                "some": [None if row % 3 else row for row in range(steps + 1)],
+                "text": [f"row {row}" for row in range(steps + 1)],
+                "position": random.random((steps + 1, 2)),
+            },
+        )
+
+
+def read_source(folder: Path) -> MemorySource:
+    """The files of a dataset's folder as objects in memory."""
+    return MemorySource(
+        {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    )
