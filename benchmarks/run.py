@@ -27,6 +27,7 @@ import reading
 import sampling
 import scaling
 import shards
+import tables
 import tasks
 import terabytes
 import unit_costs
@@ -51,6 +52,7 @@ _TOPICS = {
     "terabytes": terabytes.measure,
     "tasks": tasks.measure,
     "scaling": scaling.measure,
+    "tables": tables.measure,
     "costs": unit_costs.measure,
 }
 _RESULTS = Path(__file__).with_name("RESULTS.md")

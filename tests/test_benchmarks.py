@@ -32,6 +32,13 @@ def test_checkpoints_are_measured(tmp_path: Path) -> None:
         assert what in works
 
 
+def test_tables_and_other_layouts_are_measured(tmp_path: Path) -> None:
+    measured = _measured("tables", tmp_path)
+    works = "\n".join(figure["work"] for figure in measured)
+    for what in ("to_pandas", "parquet", "robomimic", "memory"):
+        assert what in works
+
+
 def test_reading_the_public_layout_is_measured(tmp_path: Path) -> None:
     measured = _measured("public-formats", tmp_path)
     assert [figure["reached"] for figure in measured] == [None, None]
