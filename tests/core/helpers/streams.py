@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from gymnasium import spaces
 
 from minari_core import EpisodeBuffer, MinariDataset
@@ -59,3 +60,24 @@ def read_source(folder: Path) -> MemorySource:
     return MemorySource(
         {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     )
+
+
+def write_numbered(folder: Path, rows: int = 60_000) -> npt.NDArray[np.float32]:
+    """A dataset of three shards whose observations say their numbers; return all of them."""
+    folder.mkdir(parents=True)
+    text = space_to_json(spaces.Box(-np.inf, np.inf, (4,), np.float32))
+    action = space_to_json(spaces.Discrete(2))
+    storage = ColumnarStorage.create(
+        folder, {"dataset_id": "x-v0", "observation_space": text, "action_space": action}
+    )
+    random = np.random.default_rng(0)
+    observations = random.standard_normal((rows, 4)).astype(np.float32)
+    observations[:, 0] = np.arange(rows)
+    for part in np.split(observations, 3):
+        steps = len(part) - 1
+        flags = np.zeros(steps, bool)
+        storage.append_episodes(
+            [EpisodeBuffer(None, None, None, part, flags.astype(int), flags * 1.0, flags, ~flags)]
+        )
+    storage.save()
+    return observations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,13 +13,16 @@ import pytest
 from minari_core import MinariDataset, open_stream
 from minari_core.errors import (
     DatasetChangedError,
+    DatasetDamagedError,
     DatasetWriteError,
     FormatError,
     RemoteError,
     RemoteObjectNotFoundError,
 )
+from minari_core.ranges import cache_folder
+from minari_core.ranges.segments import SharedSegment
 from minari_core.testing import MemorySource
-from tests.core.helpers.streams import read_source, write_dataset
+from tests.core.helpers.streams import read_source, write_dataset, write_numbered
 
 
 @pytest.fixture(autouse=True)
@@ -129,3 +134,64 @@ def test_a_shard_of_another_size_than_its_manifest_says_is_an_error(tmp_path: Pa
 
     with pytest.raises(DatasetChangedError, match="bytes, not the"):
         stream[0]
+
+
+def test_a_bit_that_flips_on_its_way_is_fetched_again(tmp_path: Path) -> None:
+    wanted = write_numbered(tmp_path / "data")
+    source = read_source(tmp_path / "data")
+    flipped: list[str] = []
+
+    def flip_once(name: str, start: int, stop: int) -> None:
+        if name.endswith(".h5") and start == 0:
+            # The bit is another one for the first range of each shard, and right again after it.
+            source.flip_bit(name, 5000)
+            flipped.append(name)
+
+    source.before_range = flip_once
+    stream = open_stream(source)
+    for _ in range(3):
+        np.testing.assert_array_equal(
+            np.concatenate([episode.observations for episode in stream]), wanted
+        )
+    assert len(flipped) >= 2 * 3, "nothing was fetched again"
+
+
+def test_a_bit_that_is_flipped_for_good_is_an_error_that_names_the_bytes(tmp_path: Path) -> None:
+    write_numbered(tmp_path / "data")
+    source = read_source(tmp_path / "data")
+    for path in (tmp_path / "data").glob("*.h5"):
+        source.flip_bit(path.name, 5000)
+    stream = open_stream(source)
+
+    with pytest.raises(DatasetDamagedError, match=r"shard-.*bytes 0 to 262144 arrived 3 times"):
+        stream[0]
+
+
+def test_a_cache_that_is_too_small_or_cannot_be_written_still_gives_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = write_numbered(tmp_path / "data")
+    source = read_source(tmp_path / "data")
+    small = open_stream(source, cache_nbytes=600_000)
+    monkeypatch.setattr(cache_folder, "_MEASURED_EVERY", 1)
+    for _ in range(4):
+        batch = small.sample_transitions(64)
+        np.testing.assert_array_equal(
+            batch.observations, wanted[batch.observations[:, 0].astype(int)]
+        )
+    cached = sum(path.stat().st_blocks * 512 for path in (tmp_path / "cache").rglob("*.data"))
+    assert cached <= 1_500_000
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr(SharedSegment, "store", refuse)
+    full = open_stream(source, cache_nbytes=10**9)
+    for _ in range(2):
+        batch = full.sample_transitions(64)
+        np.testing.assert_array_equal(
+            batch.observations, wanted[batch.observations[:, 0].astype(int)]
+        )
+    monkeypatch.setenv("MINARI_CACHE_PATH", os.devnull)
+    nowhere = open_stream(source)
+    np.testing.assert_array_equal(nowhere[0].observations[:, 0], wanted[:20_000, 0])

@@ -31,3 +31,15 @@ class BlockChecksums:
             return True
         summed = memoryview(content)[: self.nbytes - block * BLOCK_NBYTES]
         return zlib.crc32(summed) == int(self.crcs[block])
+
+    def find_damaged(self, contents: memoryview) -> list[int]:
+        """Return the blocks of an object that do not have the content that was summed up.
+
+        Args:
+            contents: All bytes of the object.
+        """
+        return [
+            block
+            for block in range(len(self.crcs))
+            if not self.fits(block, contents[block * BLOCK_NBYTES :][:BLOCK_NBYTES])
+        ]

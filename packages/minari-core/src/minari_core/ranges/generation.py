@@ -32,7 +32,7 @@ class Supplier(Protocol):
 
     def open_segment(self, number: int) -> Segment: ...
 
-    def find_checksums(self, number: int, version: ObjectVersion) -> BlockChecksums | None: ...
+    def find_checksums(self, number: int, segment: Segment) -> BlockChecksums | None: ...
 
     def read(
         self, number: int, ranges: Sequence[tuple[int, int]], version: ObjectVersion
@@ -141,7 +141,11 @@ class Generation:
     def _fetch(self, number: int, segment: Segment, blocks: Blocks) -> None:
         """Fetch blocks of one object, each until it is what was written."""
         try:
-            sums = self._stream.find_checksums(number, segment.version)
+            sums = self._stream.find_checksums(number, segment)
+            # The last block came with them.
+            at_hand = segment.find(blocks)
+            self._present[blocks[at_hand] + self._stream.layout.firsts[number]] = True
+            blocks = blocks[~at_hand]
             for _ in range(_MOST_TRIES):
                 damaged = self._fetch_once(number, segment, blocks, sums)
                 if not damaged:

@@ -6,10 +6,13 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import NoReturn
 from weakref import WeakSet
 
-from minari_core.errors import DatasetChangedError, RemoteObjectNotFoundError
+import numpy as np
+
+from minari_core.errors import DatasetChangedError, DatasetDamagedError, RemoteObjectNotFoundError
 from minari_core.ranges.blocks import BLOCK_NBYTES, BlockLayout, Blocks
 from minari_core.ranges.cache_folder import CacheFolder, open_cache_folder
 from minari_core.ranges.checksums import BlockChecksums
@@ -17,6 +20,7 @@ from minari_core.ranges.generation import Generation, RenewedError
 from minari_core.ranges.segments import PrivateSegment, Segment
 from minari_core.ranges.source import ObjectVersion, RangeSource
 from minari_core.ranges.statistics import Counter, StreamStatistics
+from minari_core.storage.file_map import Contents
 
 _MOST_TRIES = 4
 _MOST_PRIVATE_NBYTES = 256 << 20
@@ -32,7 +36,7 @@ class Stream:
         objects: Sequence[tuple[str, int]],
         cache_nbytes: int,
         check_unchanged: Callable[[int], object],
-        read_checksums: Callable[[bytes, int], BlockChecksums | None] = lambda tail, size: None,
+        read_checksums: Callable[[Contents, str], BlockChecksums | None],
     ) -> None:
         """Fetch nothing yet.
 
@@ -43,7 +47,8 @@ class Stream:
             cache_nbytes: The bytes that all streams may have on disk together; 0 for none.
             check_unchanged: Called with the number of an object whose version is another one than
                 before; raises a `DatasetChangedError` if its content may be, too.
-            read_checksums: Returns the checksums that the end of an object of some size has.
+            read_checksums: Reads the checksums of the blocks of an object from its end, given the
+                name of the object for error messages; None if it has none.
         """
         self.source = source
         """Where the objects are."""
@@ -160,9 +165,41 @@ class Stream:
             self._counter.add(requests=1, nbytes=len(content))
             yield index, content
 
-    def find_checksums(self, number: int, version: ObjectVersion) -> BlockChecksums | None:
-        """Return the checksums of the blocks of an object; None if it has none."""
-        return None
+    def find_checksums(self, number: int, segment: Segment) -> BlockChecksums | None:
+        """Return the checksums of the blocks of an object; None if it has none.
+
+        The last block, which they are in, is stored in the segment.
+
+        Raises:
+            DatasetDamagedError: Its end is not what was written, time and again.
+        """
+        if number not in self._checksums:
+            for tried in range(1, _MOST_TRIES):
+                try:
+                    self._checksums[number] = self._read_end(number, segment)
+                    break
+                except DatasetDamagedError:
+                    if tried == _MOST_TRIES - 1:
+                        raise
+        return self._checksums[number]
+
+    def _read_end(self, number: int, segment: Segment) -> BlockChecksums | None:
+        size = segment.version.size
+        last = (size - 1) // BLOCK_NBYTES
+        is_at_hand = bool(segment.find(np.array([last]))[0])
+
+        def read(start: int, stop: int) -> bytes:
+            if is_at_hand and start >= last * BLOCK_NBYTES:
+                return bytes(segment.contents[start:stop])
+            ((_, content),) = self.read(number, [(start, stop)], segment.version)
+            return content
+
+        end = _FileEnd(read, last * BLOCK_NBYTES, size)
+        sums = self._read_checksums(end, self.describe(number))
+        if not is_at_hand and (sums is None or sums.fits(last, end.content)):
+            with suppress(OSError):  # whoever wants this block will notice, too
+                segment.store(last, end.content)
+        return sums
 
     def replace_version(
         self, generation: Generation, number: int, version: ObjectVersion, error: Exception
@@ -211,6 +248,25 @@ class Stream:
             if self._generation is generation:
                 self._private_nbytes = 0
                 self._generation = Generation(self)
+
+
+class _FileEnd:
+    """The bytes of a file of which the end was read, and the rest is when it is asked for."""
+
+    def __init__(self, read: Callable[[int, int], bytes], start: int, size: int) -> None:
+        self._read = read
+        self._start = start
+        self._size = size
+        self.content = read(start, size)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, key: slice) -> memoryview:
+        start, stop, _ = key.indices(self._size)
+        if start < self._start:
+            return memoryview(self._read(start, stop))
+        return memoryview(self.content)[start - self._start : stop - self._start]
 
 
 _streams: WeakSet[Stream] = WeakSet()

@@ -11,6 +11,7 @@ import json
 import math
 import os
 import uuid
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,14 +26,16 @@ from minari_core.columns import AXES, Array, ArraySpec, Schema
 from minari_core.episodes.shard_data import ShardData
 from minari_core.errors import DataError
 from minari_core.files import make_write_error
+from minari_core.formats.shards.checksums import combine_crc32, compute_block_checksums
 from minari_core.formats.shards.compression import ZSTD_FILTER, ZSTD_LEVEL, compress_chunks
 from minari_core.formats.shards.entry import FORMAT_VERSION, LENGTHS, NO_OFFSET, ShardEntry
-from minari_core.formats.shards.file_check import compute_checksum
 from minari_core.formats.shards.trailer import encode_trailer
+from minari_core.ranges.checksums import BlockChecksums
 
 ALIGNMENT = 64
 """Every array starts at a multiple of this, for vector instructions and direct reads."""
 
+_FLUSHED_EARLY = 4 << 20
 _BATCH_NBYTES = 1 << 20
 _SMALLEST_PIECE = 1 << 14
 _PIECES_A_CALL = 512
@@ -62,8 +65,9 @@ def write_shard(
         folder: An existing folder.
         data: What to write.
         schema_index: The index of the data's schema in the manifest.
-        on_written: Called with the file's path when all bytes are written, before they are read
-            again for the checksum, so that flushing them can run at the same time.
+        on_written: Called with the file's path when all bytes are written, to flush them; of a
+            large file also before they are read again for the checksums, so that flushing most of
+            them can run at the same time.
         has_checksum: Compute the checksum; 0 stands for none where the file can be made again.
 
     Returns:
@@ -78,12 +82,18 @@ def write_shard(
         with open(path, "r+b", buffering=0) as file:
             for array in placed:
                 _write_pieces(file, array)
-            _write_trailer(file, data)
+            nbytes = file.seek(0, os.SEEK_END)
+            if on_written is not None and nbytes >= _FLUSHED_EARLY:
+                on_written(path)
+            sums, checksum = compute_block_checksums(file) if has_checksum else (None, 0)
+            trailer = _encode_trailer(data, nbytes, sums)
+            file.seek(nbytes)
+            _write_all(file, [memoryview(trailer)])
             if on_written is not None:
                 on_written(path)
-            nbytes, checksum = os.fstat(file.fileno()).st_size, 0
+            nbytes += len(trailer)
             if has_checksum:
-                nbytes, checksum = compute_checksum(file)
+                checksum = combine_crc32(checksum, zlib.crc32(trailer), len(trailer))
     return ShardEntry(
         file=path.name,
         nbytes=nbytes,
@@ -297,18 +307,18 @@ def _batch_pieces(
         yield [_view_bytes(piece) for piece in pieces[start : start + _PIECES_A_CALL]]
 
 
-def _write_trailer(file: FileIO, data: ShardData) -> None:
-    """Write the index of the episodes, if they are all whole."""
+def _encode_trailer(data: ShardData, nbytes: int, sums: BlockChecksums | None) -> bytes:
+    """Encode the index of the episodes, if they are all whole, and the checksums."""
     specs = [spec for spec in data.schema.arrays if not spec.derived]
     pieces = [
         pieces for spec, pieces in zip(specs, data.pieces, strict=True) if spec.path == LENGTHS
     ]
-    if not data.has_whole_episodes or not pieces:
-        return
-    lengths = np.concatenate(pieces[0]).astype(np.int64)
-    if (len(lengths), int(lengths.sum())) == (data.episodes, data.steps):
-        nbytes = file.seek(0, os.SEEK_END)
-        _write_all(file, [memoryview(encode_trailer(nbytes, lengths))])
+    lengths = None
+    if data.has_whole_episodes and pieces:
+        found = np.concatenate(pieces[0]).astype(np.int64)
+        if (len(found), int(found.sum())) == (data.episodes, data.steps):
+            lengths = found
+    return b"" if lengths is None and sums is None else encode_trailer(nbytes, lengths, sums)
 
 
 def _write_all(file: FileIO, blocks: list[memoryview]) -> None:

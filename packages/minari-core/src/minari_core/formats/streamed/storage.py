@@ -31,6 +31,7 @@ from minari_core.formats.columnar.manifest import (
 )
 from minari_core.formats.shards.entry import LENGTHS
 from minari_core.formats.shards.reader import OpenShards, ShardReader
+from minari_core.formats.shards.trailer import read_block_checksums
 from minari_core.formats.streamed.arrays import StreamedFile
 from minari_core.formats.streamed.shard import StreamedShard
 from minari_core.ranges.source import RangeSource
@@ -70,7 +71,9 @@ class StreamStorage(ListedShards):
     def _open(self, snapshot: Snapshot) -> None:
         sizes = [(shard.file, shard.nbytes) for shard in snapshot.shards]
         check = partial(_check_unchanged, self._source, snapshot)
-        self._stream = Stream(self._source, snapshot.uid, sizes, self._cache_nbytes, check)
+        self._stream = Stream(
+            self._source, snapshot.uid, sizes, self._cache_nbytes, check, read_block_checksums
+        )
         self._open_shards = OpenShards(partial(_open_shard, self._stream, snapshot))
 
     @property

@@ -23,7 +23,7 @@ from minari_core.formats.columnar.manifest import STATISTICS_NAME, Manifest, Sna
 from minari_core.formats.shards.entry import LENGTHS, ShardEntry
 from minari_core.formats.shards.file_check import compute_checksum
 from minari_core.formats.shards.reader import ShardReader, view_array
-from minari_core.formats.shards.trailer import read_episode_starts
+from minari_core.formats.shards.trailer import read_block_checksums, read_episode_starts
 from minari_core.formats.verification.contents import ContentRemarks
 from minari_core.formats.verification.hdf5_structure import find_structure_problems
 from minari_core.formats.verification.report import Findings, VerificationProblem, raise_if_busy
@@ -229,6 +229,9 @@ class _ShardsCheck:
                     if index is not None and not index.fits(np.diff(starts[first : stop + 1])):
                         text = "the index in its trailer does not fit the lengths of its episodes"
                         self._add(entry.file, text, LENGTHS)
+                    sums = read_block_checksums(contents, "it")
+                    if sums is not None and sums.find_damaged(contents):
+                        self._add(entry.file, "the checksums in its trailer do not fit its blocks")
 
     def _check_lengths(self) -> npt.NDArray[np.int64] | None:
         """Check that the lengths of the episodes add up to the rows of the shards.
