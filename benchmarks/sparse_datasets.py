@@ -58,7 +58,7 @@ def create_of_copies(dataset_id: str, episodes: Iterable[Any], shards: int) -> P
         dataset_id, episodes, eval_env="CartPole-v1", **SPACES, **ABOUT
     )
     dataset.compact()
-    folder = Path(dataset.spec.data_path)
+    folder = Path(dataset.spec.data_path or "")
     manifest = folder / "metadata.json"
     content = json.loads(manifest.read_text())
     listing = content["columnar"]

@@ -68,17 +68,20 @@ def _describe(runs: Sequence[tuple[int, int, Played]], what: str) -> Iterator[Fi
         obstacle=_OBSTACLE,
         values={MINARI: statistics.median(tasks), "most": max(tasks), "above": above},
     )
-    excesses = [
-        played.excess / max(_MOST_EXCESS * total, workers * total / played.needed)
+    wrong = [
+        (played.excess / total, played.beyond / workers)
         for total, workers, played in runs
+        if played.excess > _MOST_EXCESS * total and played.beyond > workers
     ]
-    above = sum(each > 1 for each in excesses)
+    most = max(wrong, default=(0.0, 0.0))
     yield Figure(
         work=f"steps that are collected beyond {what}",
-        minari=f"{max(played.excess / total for total, _, played in runs):.1%} at most",
-        compared=f"{above} of {len(runs)} above, at most {max(excesses):.1f} × as much",
+        minari=f"{statistics.mean(played.excess / total for total, _, played in runs):.2%} "
+        "on average",
+        compared=f"{len(wrong)} of {len(runs)} above"
+        + (f", at most {most[0]:.1%}, {most[1]:.1f} episodes for each worker" if wrong else ""),
         target=f"{_MOST_EXCESS:.0%}, or an episode for each worker, in each",
-        reached=above == 0,
+        reached=not wrong,
         obstacle=_OBSTACLE,
-        values={MINARI: max(excesses), "above": above},
+        values={MINARI: most[0], "above": len(wrong)},
     )

@@ -37,8 +37,10 @@ class Played:
     """The tasks of as many episodes as it needed."""
     needed: int
     """The episodes that it needed."""
+    beyond: int
+    """The episodes that it collected beyond those."""
     excess: int
-    """The steps of those that it collected beyond."""
+    """The steps of the episodes beyond."""
     covered: bool
     """Whether it collected the needed episodes, each once, and those after them without a gap."""
     singles: int
@@ -89,6 +91,7 @@ def play(
         tasks=tasks,
         tasks_of_episodes=math.ceil(needed / size),
         needed=needed,
+        beyond=schedule.episodes - needed,
         excess=schedule.steps - int(ends[needed]),
         covered=covered and borders[0][0] == 0 and borders[-1][1] >= needed,
         singles=singles,
