@@ -66,9 +66,9 @@ def _opening(setting: Setting, what: str) -> list[Figure]:
     """Fresh processes, which may have few files open."""
     from report import Figure, megabytes, milliseconds
 
-    batches = 20 if setting.quick else 300
+    batches = 20 if setting.quick else 50
     arguments = [__file__, "bench/terabytes-v0", "bench/small-v0", str(batches)]
-    runs = [in_fresh_process(arguments) for _ in range(setting.rounds(5) + 1)][1:]
+    runs = [in_fresh_process(arguments) for _ in range(setting.rounds(3) + 1)][1:]
     opened, parsed, first = (
         statistics.median(run[key] for run in runs) for key in ("opened", "parsed", "first")
     )
@@ -132,10 +132,10 @@ def _whole(setting: Setting, folder: Path) -> Figure:
 
     dataset = minari.load_dataset("bench/terabytes-v0")
     by_hand = _MappedByHand(folder)
-    # Opened and mapped, as the maps by hand are.
-    for _ in range(2 if setting.quick else 200):
-        dataset.sample_transitions(_BATCH_SIZE)
-    times = _in_turns(setting, lambda: dataset.sample_transitions(_BATCH_SIZE), by_hand.transitions)
+    sampler, generator = dataset.transition_sampler(), np.random.default_rng(1)
+    # Each shard is opened and mapped once, as the maps by hand are.
+    sampler.read(np.arange(by_hand.shards) * by_hand.steps)
+    times = _in_turns(setting, lambda: sampler.sample(generator, _BATCH_SIZE), by_hand.transitions)
     return _compared(
         times,
         f"sample_transitions({_BATCH_SIZE}) of all of them",
@@ -163,14 +163,13 @@ class _MappedByHand:
                     np.asarray(file[offset : offset + nbytes]).view(dtype).reshape(shape)
                 )
             self._shards.append(columns)
-        lengths = int(listing["shards"][0]["episodes"])
-        self._rows = int(listing["shards"][0]["steps"])
-        self._episodes = lengths
+        self.shards = len(self._shards)
+        self.steps = int(listing["shards"][0]["steps"])
         self._generator = np.random.default_rng(1)
 
     def transitions(self) -> list[np.ndarray[Any, Any]]:
-        shards = self._generator.integers(len(self._shards), size=_BATCH_SIZE).tolist()
-        steps = self._generator.integers(self._rows, size=_BATCH_SIZE).tolist()
+        shards = self._generator.integers(self.shards, size=_BATCH_SIZE).tolist()
+        steps = self._generator.integers(self.steps, size=_BATCH_SIZE).tolist()
         observations, *others = self._shards[0]
         batch = [
             np.empty((_BATCH_SIZE, *column.shape[1:]), column.dtype)
@@ -188,12 +187,12 @@ class _MappedByHand:
 def _in_turns(
     setting: Setting, ours: Callable[[], object], theirs: Callable[[], object]
 ) -> dict[str, list[float]]:
-    count = 5 if setting.quick else 100
+    count = 5 if setting.quick else 30
     works: dict[str, Work] = {
         LIMIT: lambda: repeated(theirs, count),
         MINARI: lambda: repeated(ours, count),
     }
-    return in_turns(works, setting.rounds(15))
+    return in_turns(works, setting.rounds(9))
 
 
 def _compared(times: dict[str, list[float]], what: str, beside: str, most: float) -> Figure:
