@@ -108,3 +108,15 @@ def test_windows_have_their_masks_on_the_device() -> None:
     assert np.array_equal(arrays["mask"], batch.mask)
     assert np.allclose(arrays["returns_to_go"], batch.returns_to_go)
     assert arrays["time_steps"].shape == (8, 5)
+
+
+def test_windows_with_offsets_and_goals_lie_on_the_device() -> None:
+    dataset = walks.of_vectors()
+    offsets = {"observations": range(-1, 1), "actions": range(4)}
+    (arrays,) = device_batches(dataset.batches(walks.TOTAL, offsets=offsets, shuffle=False))
+    (batch,) = dataset.batches(walks.TOTAL, offsets=offsets, shuffle=False)
+
+    assert np.array_equal(arrays["actions"], batch.actions)
+    assert np.array_equal(arrays["masks"]["actions"], batch.masks["actions"])
+    arrays = next(device_batches(dataset.batches(16, seed=0, goals="future")))
+    assert np.array_equal(arrays["goals"], next(dataset.batches(16, seed=0, goals="future")).goals)

@@ -553,3 +553,43 @@ def test_each_way_to_give_a_loader_whole_batches_is_right_or_refused(workers: in
     for more in ({}, {"collate_fn": collate}):
         assert shape_of(data, batch_size=None, **more) == [16]
         assert shape_of(transitions, batch_size=None, **more) == []
+
+
+def test_goals_are_the_same_with_any_workers() -> None:
+    dataset = walks.of_vectors()
+    data = BatchDataset(dataset, 16, seed=0, goals="future", compute_reward=is_near)
+    epochs = [list(DataLoader(data, batch_size=None, num_workers=count)) for count in (0, 2)]
+
+    for one, other in zip(*epochs, strict=True):
+        assert torch.equal(one["goals"], other["goals"])
+        assert torch.equal(one["rewards"], other["rewards"])
+        assert torch.equal(one["goals"][:, 0], one["observations"][:, 0])
+        ahead = one["goals"][:, 1] - one["observations"][:, 1]
+        assert torch.equal(one["rewards"], (ahead == 1).double())
+
+
+def test_goals_of_single_transitions_depend_on_the_seed_of_pytorch() -> None:
+    data = TransitionDataset(walks.of_vectors(), goals="future")
+
+    drawn = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        drawn.append(data.__getitems__(range(walks.TOTAL))["goals"])
+
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+
+
+def test_windows_with_offsets_have_a_mask_for_each_column() -> None:
+    offsets = {"observations": range(-1, 1), "actions": range(4)}
+    data = BatchDataset(walks.of_vectors(), walks.TOTAL, seed=0, offsets=offsets)
+    (batch,) = DataLoader(data, batch_size=None)
+
+    assert batch["observations"].shape == (walks.TOTAL, 2, 2)
+    assert batch["masks"]["actions"].shape == (walks.TOTAL, 4)
+    steps = batch["time_steps"]
+    assert torch.equal(batch["masks"]["observations"][:, 0], steps > 0)
+
+
+def is_near(achieved: Any, goals: Any, infos: dict[str, Any]) -> Any:
+    return np.abs(achieved - goals).sum(axis=-1) == 0

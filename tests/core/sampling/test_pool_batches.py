@@ -27,7 +27,9 @@ class Numbers:
     def __len__(self) -> int:
         return self.size
 
-    def read(self, positions: Positions) -> list[int]:
+    is_random = False
+
+    def read(self, positions: Positions, generator: object = None) -> list[int]:
         numbers: list[int] = positions.tolist()
         return numbers
 

@@ -137,8 +137,8 @@ class TransitionDataset(Dataset[Any]):
 
         Args:
             dataset: The dataset or view.
-            **options: ``columns``, ``n_step``, ``discount``, ``stack``, ``returns_to_go`` and
-                ``reward_scale``, as for `MinariDataset.batches`.
+            **options: What to read, as keywords; see `TransitionOptions`. Goals are drawn by
+                PyTorch's seed.
 
         Raises:
             SamplingError: A number is out of its range, or a column does not exist.
@@ -162,7 +162,12 @@ class TransitionDataset(Dataset[Any]):
     def __getitems__(self, indices: Sequence[int]) -> Any:
         """Read several transitions, as a dict of tensors of shape (B, …)."""
         sampler = self._dataset.transition_sampler(**self._options)
-        return _WholeBatch(to_tensors(sampler.read(np.asarray(indices, dtype=np.int64))))
+        # Goals are drawn by PyTorch's seed, which is another one in each worker.
+        generator = (
+            np.random.default_rng(int(torch.randint(1 << 62, ()))) if sampler.is_random else None
+        )
+        batch = sampler.read(np.asarray(indices, dtype=np.int64), generator)
+        return _WholeBatch(to_tensors(batch))
 
 
 class BatchDataset(IterableDataset[Any]):
@@ -196,9 +201,8 @@ class BatchDataset(IterableDataset[Any]):
             seed: The seed of the order, together with the epoch.
             rank: The rank of this process; that of `torch.distributed` if it is initialised.
             world_size: The number of processes; likewise.
-            **options: ``shuffle, drop_last, weights, order, pool_epochs, length, padding, columns,
-                n_step, discount, stack, returns_to_go`` and ``reward_scale``, as for
-                `MinariDataset.batches`.
+            **options: ``shuffle, drop_last, weights, order, pool_epochs, length``, and what to
+                read, as for `MinariDataset.batches`.
 
         Raises:
             SamplingError: As for `MinariDataset.batches`, or there is an option ``epochs``.

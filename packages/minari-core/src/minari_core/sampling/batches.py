@@ -36,7 +36,12 @@ class Sampler(Protocol[Batch]):
         """The number of positions."""
         ...
 
-    def read(self, positions: Positions) -> Batch:
+    @property
+    def is_random(self) -> bool:
+        """Whether it needs a source of randomness."""
+        ...
+
+    def read(self, positions: Positions, generator: np.random.Generator | None = None) -> Batch:
         """Read a batch."""
         ...
 
@@ -187,7 +192,7 @@ class Batches(Generic[Batch]):
         while self._epochs is None or epoch < self._epochs:
             left = self._count_batches(visited) - batch
             for offset in range(ahead, left, count):
-                yield self._sampler.read(self._positions(epoch, batch + offset, visited))
+                yield self._read(epoch, batch + offset, visited)
             # How far the next batch of this share lies in the next epoch.
             ahead = ahead - left if ahead >= left else (ahead - left) % count
             epoch, batch, visited = epoch + 1, 0, 0
@@ -210,8 +215,7 @@ class Batches(Generic[Batch]):
             self._epochs is not None and self._epoch >= self._epochs
         ):
             raise StopIteration
-        positions = self._positions(self._epoch, self._batch, self._visited)
-        batch = self._sampler.read(positions)
+        batch = self._read(self._epoch, self._batch, self._visited)
         self._batch += 1
         return batch
 
@@ -344,6 +348,15 @@ class Batches(Generic[Batch]):
             return left // self._world_size // self._batch_size
         mine = max(0, left - self._rank + self._world_size - 1) // self._world_size
         return -(-mine // self._batch_size)
+
+    def _read(self, epoch: int, batch: int, visited: int) -> Batch:
+        positions = self._positions(epoch, batch, visited)
+        if not self._sampler.is_random:
+            return self._sampler.read(positions)
+        # The first place of the batch in the epoch's order: no other batch of any rank has it.
+        place = batch * self._batch_size * self._world_size + self._rank + visited
+        sequence = np.random.SeedSequence((self._seed, epoch, place))
+        return self._sampler.read(positions, np.random.Generator(np.random.PCG64(sequence)))
 
     def _positions(self, epoch: int, batch: int, visited: int) -> Positions:
         """Return the positions of a batch; those of many batches are computed together."""

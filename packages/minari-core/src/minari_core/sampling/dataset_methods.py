@@ -196,8 +196,6 @@ class TrainingMethods:
         sampler: TransitionSampler | SequenceSampler | OffsetSampler
         if length is None and options.get("offsets") is None:
             sampler = self._transition_sampler(options)
-            if sampler.options.goals is not None:
-                raise SamplingError("goals are drawn at random; sample_transitions takes them")
         else:
             sampler = self._window_sampler(length, options)
         shares: EpisodeWeights | None = None

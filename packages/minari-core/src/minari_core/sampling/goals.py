@@ -7,13 +7,15 @@ from there, too.
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Mapping
+from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from minari_core.errors import SamplingError
 from minari_core.sampling.large_steps import LargeSteps
-from minari_core.sampling.options import GoalMixture, Goals
+from minari_core.sampling.options import GoalMixture, Goals, RewardFunction
 from minari_core.sampling.orders.rank_index import Positions
 from minari_core.sampling.steps import EpisodeSteps
 
@@ -106,3 +108,36 @@ def choose_goal_rows(
     drawn = np.log1p(-generator.random(len(ahead)) * reach) / np.log(discount)
     goal_rows: Positions = rows + np.clip(np.floor(drawn).astype(np.int64) + 1, 1, ahead)
     return goal_rows
+
+
+def relabel_rewards(
+    compute_reward: RewardFunction,
+    achieved: Any,
+    goals: Any,
+    columns: Mapping[str, Any],
+    count: int,
+) -> npt.NDArray[np.float64]:
+    """Return the rewards of a batch whose goals were replaced (HER, algorithm 1).
+
+    Args:
+        compute_reward: See `RewardFunction`.
+        achieved: What the steps achieved.
+        goals: The goals.
+        columns: The further columns of the batch, of which the infos are given on.
+        count: The number of transitions.
+
+    Raises:
+        SamplingError: They are no numbers of shape (count,).
+    """
+    infos = dict(columns.get("infos", {}))
+    for name, value in columns.items():
+        group, _, path = name.partition("/")
+        if group == "infos" and path:
+            infos[path] = value
+    rewards = np.asarray(compute_reward(achieved, goals, infos))
+    if rewards.shape != (count,) or rewards.dtype.kind not in "biuf":
+        raise SamplingError(
+            f"compute_reward gave {rewards.dtype} of shape {rewards.shape} for {count} "
+            f"transitions, not numbers of shape ({count},)"
+        )
+    return rewards.astype(np.float64)

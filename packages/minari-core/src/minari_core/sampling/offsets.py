@@ -21,8 +21,8 @@ from minari_core.sampling.gathering.returns import ReturnsToGo
 from minari_core.sampling.gathering.selection import Selection
 from minari_core.sampling.options import BATCH_FIELDS, OffsetOptions
 from minari_core.sampling.orders.rank_index import Positions
-from minari_core.sampling.position_reader import PositionReader
 from minari_core.sampling.steps import ShardsOfSteps, bind_returns
+from minari_core.sampling.windows import PositionReader
 
 _OF_STEPS = ("actions", "rewards", "terminations", "truncations")
 _ZERO_IN_PADDING = ("rewards", "terminations", "truncations")

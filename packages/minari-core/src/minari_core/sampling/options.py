@@ -6,10 +6,12 @@ frozen class with its default and its meaning, where it is validated and kept in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from math import isfinite
 from typing import Any, Literal, TypeAlias, TypedDict, TypeVar, cast, get_args
+
+import numpy.typing as npt
 
 from minari_core.arguments import check_fraction, check_whole_number
 from minari_core.errors import SamplingError
@@ -22,6 +24,8 @@ GoalMixture: TypeAlias = tuple[tuple[Goals, float], ...]
 Order: TypeAlias = Literal["exact", "pool"]
 ColumnOffsets: TypeAlias = tuple[tuple[str, tuple[int, ...]], ...]
 """Names of columns and the rows of each, counted from a step."""
+RewardFunction: TypeAlias = Callable[[Any, Any, dict[str, Any]], npt.ArrayLike]
+"""Rewards of shape (B,) of what was achieved, the goals, and the infos of a batch."""
 RewardScale: TypeAlias = float | Literal["return_range"]
 
 BATCH_FIELDS = (
@@ -41,7 +45,7 @@ NORMALIZED = ("observations", "actions", "infos", "extras")
 _FARTHEST = 1 << 60
 # The text of options is in states that earlier releases have saved, which had fewer of them.
 _LATER = ("include_unknown_final", "reward_scale", "normalize")
-_LATER_OF_TRANSITIONS = (*_LATER, "returns_to_go")
+_LATER_OF_TRANSITIONS = (*_LATER, "returns_to_go", "compute_reward")
 
 
 class SamplerKeywords(TypedDict, total=False):
@@ -66,6 +70,7 @@ class TransitionKeywords(SamplerKeywords, total=False):
     goals: Goals | Mapping[Goals, float] | None
     goal_discount: float
     goal_column: str
+    compute_reward: RewardFunction | None
 
 
 class SequenceKeywords(SamplerKeywords, total=False):
@@ -116,6 +121,11 @@ class TransitionOptions:
     """With geometric goals, the chance of going one step further."""
     goal_column: str = "observations"
     """The column of goals, such as ``observations/achieved_goal``."""
+    compute_reward: RewardFunction | None = None
+    """With goals: the function that gives the rewards, called once for a batch with what the steps
+    achieved (the ``goal_column`` after them), the goals, and a dict of those infos that are among
+    the columns, all of shape (B, …). Gymnasium-Robotics' ``env.unwrapped.compute_reward`` is
+    one."""
     include_unknown_final: bool = False
     """Also read the last steps of episodes whose final observation is not known. Next observations
     (and goals) are masked arrays then."""
@@ -142,6 +152,25 @@ class TransitionOptions:
         if self.goal_discount == 1:
             raise SamplingError("goal_discount is 1, not below 1; give goals='future'")
         _set(self, "goals", normalize_goals(self.goals))
+        if self.compute_reward is not None:
+            self._check_relabelling()
+
+    def _check_relabelling(self) -> None:
+        if not callable(self.compute_reward):
+            raise SamplingError(f"compute_reward is {self.compute_reward!r}, not a function")
+        if self.goals is None:
+            raise SamplingError("compute_reward is given, but no goals; give goals='future'")
+        stored = {
+            "n_step": self.n_step > 1,
+            "returns_to_go": self.returns_to_go,
+            "reward_scale": self.reward_scale == "return_range",
+            "include_unknown_final": self.include_unknown_final,
+        }
+        for name in (name for name, is_given in stored.items() if is_given):
+            raise SamplingError(
+                f"{name} is {getattr(self, name)!r}, which is of the stored rewards or of "
+                "observations that nobody knows; compute_reward goes without it"
+            )
 
     def __repr__(self) -> str:
         """Every option; of those that came later only what is not the default."""
@@ -410,8 +439,15 @@ def _check_normalizers(value: object) -> Normalizers | None:
 def _write_options(options: TransitionOptions | SequenceOptions) -> str:
     later = _LATER_OF_TRANSITIONS if isinstance(options, TransitionOptions) else _LATER
     shown = [
-        f"{item.name}={getattr(options, item.name)!r}"
+        f"{item.name}={_write_value(getattr(options, item.name))}"
         for item in fields(options)
         if item.name not in later or getattr(options, item.name) != item.default
     ]
     return f"{type(options).__name__}({', '.join(shown)})"
+
+
+def _write_value(value: object) -> str:
+    # The address of a function is another one in each process.
+    return (
+        getattr(value, "__qualname__", type(value).__qualname__) if callable(value) else repr(value)
+    )

@@ -14,7 +14,7 @@ from minari_core.sampling.gathering.info_rows import is_of_current_row, read_ste
 from minari_core.sampling.gathering.normalizing import normalize_batch
 from minari_core.sampling.gathering.returns import ReturnsToGo
 from minari_core.sampling.gathering.selection import Selection
-from minari_core.sampling.goals import choose_goals
+from minari_core.sampling.goals import choose_goals, relabel_rewards
 from minari_core.sampling.large_steps import LargeSteps, are_large
 from minari_core.sampling.options import BATCH_FIELDS, TransitionOptions
 from minari_core.sampling.orders.rank_index import Positions
@@ -96,6 +96,8 @@ class TransitionSampler:
         """The steps of the view."""
         names = BATCH_FIELDS if options.columns is None else tuple(dict.fromkeys(options.columns))
         bound = {name: find_gatherer(storage, name) for name in names}
+        if options.compute_reward is not None:
+            bound.pop("rewards", None)
         self._column_names = tuple(name for name in bound if name not in BATCH_FIELDS)
         self._next_actions = [
             (name, bound.pop(name))
@@ -143,6 +145,11 @@ class TransitionSampler:
         self._is_hiding = self.steps.counts is not self.steps.known_lengths
         self._hidden = [name for name in bound if name.partition("/")[0] == "next_observations"]
         self._hides_goals = options.goal_column.partition("/")[0] == "observations"
+
+    @property
+    def is_random(self) -> bool:
+        """Whether `read` needs a source of randomness, because goals are drawn."""
+        return self.options.goals not in (None, "final", "current")
 
     def __len__(self) -> int:
         """The number of transitions."""
@@ -224,7 +231,7 @@ class TransitionSampler:
         shards = ShardsOfSteps(steps, indices)
         observed = self._stack_rows(indices, rows, next_rows)
         self._read_columns(batch, shards, observed, rows, first, last)
-        if self._scale != 1 and batch.rewards is not None:
+        if self._scale != 1 and batch.rewards is not None and not self.options.compute_reward:
             batch.rewards *= self._scale
         if self._returns is not None:
             returns = self._returns.read(indices, first) * self._scale
@@ -244,6 +251,14 @@ class TransitionSampler:
             if chosen[0] is not indices:
                 shards = ShardsOfSteps(steps, chosen[0])
             batch.goals = self._goals.take(Selection(chosen[1], shards), batch.goals)
+            if self.options.compute_reward is not None:
+                batch.rewards = self._scale * relabel_rewards(
+                    self.options.compute_reward,
+                    self._goals.take(Selection(next_rows, ShardsOfSteps(steps, indices))),
+                    batch.goals,
+                    batch.columns,
+                    len(first),
+                )
             if self._is_hiding and self._hides_goals:
                 batch.goals = hide_rows(batch.goals, chosen[1] > steps.last_known_rows(chosen[0]))
             batch.origin = BatchOrigin(steps, indices, first, *chosen)
