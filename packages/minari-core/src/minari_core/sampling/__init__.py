@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from minari_core.sampling.batches import Batches
     from minari_core.sampling.offsets import OffsetBatch, OffsetSampler
     from minari_core.sampling.options import OffsetOptions, SequenceOptions, TransitionOptions
+    from minari_core.sampling.prioritized import PrioritizedBatch, PrioritizedReplay
     from minari_core.sampling.transition_batch import TransitionBatch
     from minari_core.sampling.transitions import TransitionSampler
     from minari_core.sampling.windows import SequenceBatch, SequenceSampler
@@ -26,6 +27,8 @@ __all__ = [
     "OffsetBatch",
     "OffsetOptions",
     "OffsetSampler",
+    "PrioritizedBatch",
+    "PrioritizedReplay",
     "SequenceBatch",
     "SequenceOptions",
     "SequenceSampler",
@@ -45,6 +48,7 @@ if not TYPE_CHECKING:
                 "SequenceOptions",
                 "TransitionOptions",
             ),
+            "minari_core.sampling.prioritized": ("PrioritizedBatch", "PrioritizedReplay"),
             "minari_core.sampling.transition_batch": ("TransitionBatch",),
             "minari_core.sampling.transitions": ("TransitionSampler",),
             "minari_core.sampling.windows": ("SequenceBatch", "SequenceSampler"),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         ColumnStatistics,
         OffsetBatch,
         OffsetSampler,
+        PrioritizedReplay,
         SequenceBatch,
         SequenceSampler,
         TransitionBatch,
@@ -220,6 +221,37 @@ class TrainingMethods:
             weights=shares,
             window=self._choose_window(order, sampler),
             pool_epochs=pool_epochs,
+        )
+
+    def prioritized_replay(
+        self,
+        *,
+        alpha: float = 0.6,
+        epsilon: float = 1e-6,
+        seed: int | None = None,
+        **options: Unpack[TransitionKeywords],
+    ) -> PrioritizedReplay:
+        """Sample transitions by priorities that change while one trains (Schaul et al., 2016).
+
+        Args:
+            alpha: How much priorities matter: at 0 all transitions are equally likely, at 1 they
+                are drawn in proportion to their priorities.
+            epsilon: What is added to each priority, so that all may be drawn again.
+            seed: The seed of what is drawn; drawn from this dataset's generator if None.
+            **options: What to read, as keywords; see `TransitionOptions`.
+
+        Raises:
+            SamplingError: A number is out of its range, a column does not exist, or there is
+                nothing to sample.
+            TypeError: There is no such keyword.
+        """
+        sampler = self._transition_sampler(options)
+        return sampling.PrioritizedReplay(
+            sampler,
+            seed=int(self._stream.generator.integers(2**63)) if seed is None else seed,
+            identity=self._identity(sampler.options),
+            alpha=alpha,
+            epsilon=epsilon,
         )
 
     def statistics(
