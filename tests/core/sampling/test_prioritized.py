@@ -51,6 +51,7 @@ def test_what_is_drawn_depends_on_the_seed_and_goes_on_from_a_state(
     replay = dataset.prioritized_replay(n_step=2)
     dataset.set_seed(3)
     other = dataset.prioritized_replay(n_step=2)
+    again, state = other, replay.state_dict()
     for step in range(4):
         state = pickle.loads(pickle.dumps(replay.state_dict()))
         batch, positions, weights = replay.sample(8)

@@ -4,5 +4,13 @@ from __future__ import annotations
 
 from minari_core.integrations.torch import BatchDataset, TransitionDataset, collate, to_tensors
 from minari_core.integrations.torch_normalizer import TensorNormalizer
+from minari_core.integrations.torch_resident import ResidentData
 
-__all__ = ["BatchDataset", "TensorNormalizer", "TransitionDataset", "collate", "to_tensors"]
+__all__ = [
+    "BatchDataset",
+    "ResidentData",
+    "TensorNormalizer",
+    "TransitionDataset",
+    "collate",
+    "to_tensors",
+]

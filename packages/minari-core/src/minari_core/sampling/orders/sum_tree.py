@@ -63,7 +63,7 @@ class SumTree:
         top = self._levels[-1]
         sums = np.cumsum(top)
         left = shares * sums[-1]
-        nodes = np.searchsorted(sums, left, side="right")
+        nodes: Positions = np.searchsorted(sums, left, side="right")
         # Rounding must not reach what is only filled up.
         shift = _BITS * (len(self._levels) - 1)
         np.minimum(nodes, (self.size - 1) >> shift, out=nodes)

@@ -1,0 +1,331 @@
+"""All columns of a dataset as tensors on one device, and sampling there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from minari_core.arguments import check_fraction, check_whole_number
+from minari_core.datasets.dataset import MinariDataset
+from minari_core.errors import SamplingError
+from minari_core.integrations.resident import STEP_COLUMNS, lay_out
+from minari_core.integrations.torch import to_tensors
+from minari_core.messages import warn_caller
+
+# What sampling and the learner need beside the data.
+_SHARE_OF_FREE_MEMORY = 0.8
+
+
+class ResidentData:
+    """Sample a dataset or view whose columns are tensors on one device, CPU or GPU.
+
+    What `sample` and `sample_windows` do is a few operations on tensors, which ``torch.compile``
+    takes as they are. Where not all data fits, parts of whole episodes take turns: one is sampled
+    as often as it has steps while the next one is put on the device, and a warning says so.
+
+    Example:
+        >>> data = ResidentData(dataset, device="cuda")  # doctest: +SKIP
+        >>> batch = data.sample(256, n_step=3)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        dataset: MinariDataset,
+        device: torch.device | str | int | None = None,
+        *,
+        max_nbytes: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        """Put observations, actions, rewards and the two flags on a device.
+
+        Args:
+            dataset: The dataset or view.
+            device: Where to put the columns; in the memory of the CPU if None.
+            max_nbytes: The most bytes on the device; what is free on a GPU, and no limit on the
+                CPU, if None.
+            seed: The order in which parts take turns.
+
+        Raises:
+            SamplingError: There is no step, values have no fixed shape, or a single episode does
+                not fit.
+        """
+        self._device = torch.device("cpu" if device is None else device)
+        self._dataset = dataset
+        if max_nbytes is None and self._device.type == "cuda":
+            max_nbytes = int(torch.cuda.mem_get_info(self._device)[0] * _SHARE_OF_FREE_MEMORY)
+        nbytes = lay_out(dataset).count_nbytes()
+        self._turns: Iterator[_Columns] | None = None
+        self._left = 0
+        if max_nbytes is None or nbytes <= max_nbytes:
+            self._columns = _load(dataset, self._device)
+            return
+        parts = _split(dataset, nbytes, check_whole_number("max_nbytes", max_nbytes, 1))
+        warn_caller(
+            f"the columns take {nbytes} bytes, and {max_nbytes} may be on {self._device}: "
+            f"{len(parts)} parts take turns, each sampled as often as it has steps"
+        )
+        self._turns = _take_turns(
+            parts, lambda part: _load(part, self._device), np.random.default_rng(seed)
+        )
+        self._take_next()
+
+    def __len__(self) -> int:
+        """Return the number of transitions that are on the device."""
+        return len(self._columns.rows)
+
+    @property
+    def is_resident(self) -> bool:
+        """Whether all data is on the device, not a part at a time."""
+        return self._turns is None
+
+    def sample(
+        self,
+        batch_size: int,
+        *,
+        n_step: int = 1,
+        discount: float = 0.99,
+        goals: Literal["future", "final"] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> dict[str, Any]:
+        """Sample transitions uniformly with replacement.
+
+        Args:
+            batch_size: The number of transitions, B.
+            n_step: The number of steps whose rewards are summed, fewer at an episode's end.
+            discount: The discount of n-step returns.
+            goals: Observations of the same episode that follow, for HER, as those of
+                `TransitionOptions`.
+            generator: The source of randomness, on the device; PyTorch's own if None.
+
+        Returns:
+            What ``to_tensors`` makes of `TransitionBatch`: tensors of shape (B, …).
+
+        Raises:
+            SamplingError: A number is out of its range.
+        """
+        positions = self._draw(batch_size, generator)
+        return self.read(
+            positions, n_step=n_step, discount=discount, goals=goals, generator=generator
+        )
+
+    def read(
+        self,
+        positions: torch.Tensor,
+        *,
+        n_step: int = 1,
+        discount: float = 0.99,
+        goals: Literal["future", "final"] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> dict[str, Any]:
+        """Read transitions by their positions.
+
+        Args:
+            positions: From 0 to ``len(self) - 1``, int64 on the device, of shape (B,).
+            n_step: As for `sample`.
+            discount: As for `sample`.
+            goals: As for `sample`.
+            generator: As for `sample`.
+
+        Raises:
+            SamplingError: A number is out of its range.
+        """
+        columns = self._columns
+        rows = columns.rows.index_select(0, positions)
+        if n_step == 1 and goals is None:
+            batch = {name: _take(of, positions) for name, of in columns.of_steps.items()}
+            batch["observations"] = _take(columns.observations, rows)
+            batch["next_observations"] = _take(columns.next_observations, rows)
+            return batch
+        ends = columns.ends.index_select(0, positions)
+        last = (positions + check_whole_number("n_step", n_step, 1)).minimum(ends) - 1
+        batch = {name: _take(of, last) for name, of in columns.of_steps.items()}
+        batch["actions"] = _take(columns.of_steps["actions"], positions)
+        batch["observations"] = _take(columns.observations, rows)
+        batch["next_observations"] = _take(columns.next_observations, rows + (last - positions))
+        if n_step > 1:
+            check_fraction("discount", discount)
+            ahead = torch.arange(n_step, device=positions.device)
+            window = positions[:, None] + ahead
+            rewards = columns.of_steps["rewards"][window.minimum(last[:, None])]
+            powers = torch.pow(torch.tensor(discount, dtype=torch.float64), ahead.cpu())
+            powers = powers.to(rewards)
+            factors = torch.where(window <= last[:, None], powers, 0.0)
+            shape = (*factors.shape, *(1,) * (rewards.dim() - 2))
+            # A reward that is not finite would be NaN behind the end of its episode, too.
+            rewards = torch.where(factors.view(shape) == 0, 0.0, rewards)
+            batch["rewards"] = (rewards * factors.view(shape)).sum(dim=1)
+            whole = discount ** (last - positions + 1).to(torch.float64)
+            batch["discounts"] = torch.where(batch["terminations"], 0.0, whole)
+        if goals is not None:
+            if goals not in ("future", "final"):
+                raise SamplingError(f"goals is {goals!r}; give 'future' or 'final'")
+            ahead = ends - positions - 1
+            if goals == "future":
+                drawn = torch.rand(len(positions), generator=generator, device=positions.device)
+                ahead = (drawn.to(torch.float64) * (ahead + 1)).long().minimum(ahead)
+            batch["goals"] = _take(columns.next_observations, rows + ahead)
+        return batch
+
+    def sample_windows(
+        self, batch_size: int, length: int, *, generator: torch.Generator | None = None
+    ) -> dict[str, Any]:
+        """Sample windows that begin at any step, padded behind the end of the episode.
+
+        Args:
+            batch_size: The number of windows, B.
+            length: The number of steps in each, L.
+            generator: As for `sample`.
+
+        Returns:
+            Tensors of shape (B, L, …), and ``mask``, which is False for padding, as
+            `SequenceBatch` with ``padding="after"`` has them.
+
+        Raises:
+            SamplingError: A number is out of its range.
+        """
+        return self.read_windows(self._draw(batch_size, generator), length)
+
+    def read_windows(self, positions: torch.Tensor, length: int) -> dict[str, Any]:
+        """Read windows by the positions of their first steps.
+
+        Args:
+            positions: As for `read`.
+            length: The number of steps in each, L.
+
+        Raises:
+            SamplingError: The length is out of its range.
+        """
+        columns = self._columns
+        length = check_whole_number("length", length, 1)
+        wanted = positions[:, None] + torch.arange(length, device=positions.device)
+        window = wanted.minimum(columns.ends.index_select(0, positions)[:, None] - 1)
+        mask = window == wanted
+        flat, shape = window.reshape(-1), (len(positions), length)
+        shift = columns.rows.index_select(0, positions) - positions
+        rows = (window + shift[:, None]).reshape(-1)
+        batch = {name: _take(of, flat, shape) for name, of in columns.of_steps.items()}
+        for name in ("rewards", "terminations", "truncations"):
+            present = mask.view(*shape, *(1,) * (batch[name].dim() - 2))
+            batch[name] = torch.where(present, batch[name], torch.zeros_like(batch[name]))
+        batch["observations"] = _take(columns.observations, rows, shape)
+        batch["mask"] = mask
+        return batch
+
+    def _draw(self, batch_size: int, generator: torch.Generator | None) -> torch.Tensor:
+        if self._turns is not None:
+            if self._left <= 0:
+                self._take_next()
+            self._left -= batch_size
+        return torch.randint(len(self), (batch_size,), generator=generator, device=self._device)
+
+    def _take_next(self) -> None:
+        if self._turns is not None:
+            self._columns = next(self._turns)
+            self._left = len(self._columns.rows)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Columns:
+    """The columns of some episodes on the device."""
+
+    rows: torch.Tensor
+    ends: torch.Tensor
+    of_steps: dict[str, Any]
+    observations: Any
+    # The same memory, one row further on.
+    next_observations: Any
+
+
+def _load(dataset: MinariDataset, device: torch.device) -> _Columns:
+    layout = lay_out(dataset)
+    sizes = {"observations": int(layout.rows[-1]) + 2}
+    loaded: dict[str, Any] = {}
+    for column in ("observations", *STEP_COLUMNS):
+        size = sizes.get(column, len(layout.rows))
+        held: Any = None
+        for start, block in layout.iterate_blocks(column):
+            tensors = to_tensors(block)
+            if held is None:
+                held = _map(partial(_allocate, size=size, device=device), tensors)
+            _fill(held, tensors, start)
+        loaded[column] = held
+    observations = loaded.pop("observations")
+    return _Columns(
+        rows=torch.from_numpy(layout.rows).to(device),
+        ends=torch.from_numpy(layout.ends).to(device),
+        of_steps=loaded,
+        observations=observations,
+        next_observations=_map(lambda tensor: tensor[1:], observations),
+    )
+
+
+def _allocate(block: torch.Tensor, size: int, device: torch.device) -> torch.Tensor:
+    return torch.empty((size, *block.shape[1:]), dtype=block.dtype, device=device)
+
+
+def _fill(held: Any, block: Any, start: int) -> None:
+    if isinstance(held, dict):
+        for key in held:
+            _fill(held[key], block[key], start)
+    elif isinstance(held, tuple):
+        for one, other in zip(held, block, strict=True):
+            _fill(one, other, start)
+    else:
+        held[start : start + len(block)].copy_(block)
+
+
+def _map(function: Callable[[Any], Any], value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _map(function, item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_map(function, item) for item in value)
+    return function(value)
+
+
+def _take(value: Any, numbers: torch.Tensor, shape: tuple[int, ...] | None = None) -> Any:
+    if isinstance(value, dict):
+        return {key: _take(item, numbers, shape) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_take(item, numbers, shape) for item in value)
+    taken = value.index_select(0, numbers)
+    return taken if shape is None else taken.view(*shape, *taken.shape[1:])
+
+
+def _split(dataset: MinariDataset, nbytes: int, max_nbytes: int) -> list[MinariDataset]:
+    """Split a dataset into parts of whole episodes, two of which fit at once."""
+    episodes = len(dataset)
+    count = min(episodes, -(-2 * nbytes // max_nbytes))
+    while True:
+        borders = np.linspace(0, episodes, count + 1).astype(int).tolist()
+        parts = [dataset[a:b] for a, b in pairwise(borders)]
+        largest = max(lay_out(part).count_nbytes() for part in parts)
+        if 2 * largest <= max_nbytes:
+            return parts
+        if count == episodes:
+            raise SamplingError(
+                f"an episode takes {largest} bytes, and two at a time must fit into {max_nbytes}"
+            )
+        count = min(episodes, 2 * count)
+
+
+def _take_turns(
+    parts: list[MinariDataset],
+    load: Callable[[MinariDataset], _Columns],
+    generator: np.random.Generator,
+) -> Iterator[_Columns]:
+    """Yield the columns of parts without end, each time in another order, one loaded ahead."""
+    with ThreadPoolExecutor(1, "minari-resident") as pool:
+        ahead: Future[_Columns] | None = None
+        while True:
+            for number in generator.permutation(len(parts)).tolist():
+                loading = pool.submit(load, parts[number])
+                if ahead is not None:
+                    yield ahead.result()
+                ahead = loading
