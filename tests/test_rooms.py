@@ -61,6 +61,7 @@ ORDER = {
     """,
     "minari_hub": """
         _version transfer untrusted cards
+        bundle
         remotes
         ranges
         datasets

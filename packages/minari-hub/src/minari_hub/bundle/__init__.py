@@ -1,0 +1,1 @@
+"""What is published beside a dataset for those who do not use Minari: tables, Croissant, CFF."""

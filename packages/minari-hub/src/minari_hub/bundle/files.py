@@ -1,0 +1,56 @@
+"""Write what is published beside a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from minari_core import MinariDataset
+from minari_core.errors import DataError, DatasetDamagedError, MissingDependencyError
+from minari_core.files import wrap_write_errors
+from minari_core.messages import warn_caller
+from minari_hub.bundle.citation import NAME as CITATION
+from minari_hub.bundle.citation import format_citation
+from minari_hub.bundle.croissant import NAME as CROISSANT
+from minari_hub.bundle.croissant import format_croissant
+from minari_hub.bundle.publication import Publication
+from minari_hub.bundle.tables import LARGEST_STEPS_NBYTES, Tables, write_tables
+
+
+def write_bundle(
+    dataset: MinariDataset,
+    said: Publication,
+    folder: Path,
+    files: Mapping[str, Path],
+    *,
+    most_nbytes: int = LARGEST_STEPS_NBYTES,
+) -> Tables | None:
+    """Write tables, ``croissant.json`` and, where an author is said, ``CITATION.cff``.
+
+    Args:
+        dataset: The dataset.
+        said: What is said of it.
+        folder: The folder, which is there.
+        files: The files of the dataset, by their paths relative to the folder once published.
+        most_nbytes: How large the table of steps may be; see `write_tables`.
+
+    Returns:
+        The tables; None if pyarrow is not installed, or the columns are none of a table, of which a
+        warning tells.
+
+    Raises:
+        DatasetWriteError: The file system refused.
+    """
+    try:
+        tables = write_tables(dataset, folder, most_nbytes)
+    except (DataError, MissingDependencyError) as error:
+        if isinstance(error, DatasetDamagedError):
+            raise
+        warn_caller(f"{said.dataset_id} is published without tables: {error}")
+        tables = None
+    with wrap_write_errors(folder):
+        text = format_croissant(said, folder, files, tables)
+        (folder / CROISSANT).write_text(text, encoding="utf-8")
+        if (citation := format_citation(said)) is not None:
+            (folder / CITATION).write_text(citation, encoding="utf-8")
+    return tables
