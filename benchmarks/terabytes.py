@@ -133,6 +133,7 @@ def _whole(setting: Setting, folder: Path) -> Figure:
     import minari
 
     dataset = minari.load_dataset("bench/terabytes-v0")
+    _allow_files(None)  # Python's maps keep theirs
     by_hand = _MappedByHand(folder)
     sampler, generator = dataset.transition_sampler(), np.random.default_rng(1)
     # Each shard is opened and mapped once, as the maps by hand are.
@@ -218,16 +219,20 @@ def _compared(times: dict[str, list[float]], what: str, beside: str, most: float
     )
 
 
-def _draw_alone(dataset_id: str, small_id: str, batches: int) -> dict[str, float]:
-    import minari_core
-
+def _allow_files(count: int | None) -> None:
+    """Let this process have so many files open; as many as it may, if None."""
     try:
         import resource
     except ImportError:  # on Windows, whose maps are no open files
-        pass
-    else:
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (_MOST_FILES, most))
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most if count is None else count, most))
+
+
+def _draw_alone(dataset_id: str, small_id: str, batches: int) -> dict[str, float]:
+    import minari_core
+
+    _allow_files(_MOST_FILES)
     # Modules are imported when they are first needed.
     minari_core.load_dataset(small_id).sample_transitions(_BATCH_SIZE)
     text = Path(
