@@ -45,10 +45,16 @@ class Saved:
 
     def write(self, path: Path) -> None:
         """Save the topics; those that a file has besides stay in it."""
-        others = Saved.read(path).topics if path.exists() else {}
-        topics = {topic: asdict(part) for topic, part in {**others, **self.topics}.items()}
+        known = Saved.read(path) if path.exists() else Saved({})
+        topics = {topic: asdict(part) for topic, part in {**known.topics, **self.topics}.items()}
+        # Each peer once; a topic that stays may have had others.
+        peers = [
+            each for saved in (known, self) for each in saved.machine.get("peers", "").split(", ")
+        ]
+        named = dict.fromkeys(peer for peer in peers if peer not in ("", "none"))
+        machine = {**self.machine, "peers": ", ".join(named) or "none"}
         beside = path.with_name(f"{path.name}.new")
-        beside.write_text(json.dumps({"machine": self.machine, "topics": topics}), encoding="utf-8")
+        beside.write_text(json.dumps({"machine": machine, "topics": topics}), encoding="utf-8")
         os.replace(beside, path)
 
     def figures(self, topics: Iterable[str]) -> list[Figure]:
