@@ -14,6 +14,7 @@ from minari_core.random_stream import Process, current_process, find_loader_work
 from minari_core.sampling.orders.permutation import Permutation
 from minari_core.sampling.orders.pool import PoolOrder
 from minari_core.sampling.orders.rank_index import Positions
+from minari_core.sampling.orders.reading_ahead import Fetch, ReadingAhead
 from minari_core.sampling.orders.weights import EpisodeWeights, WeightedOrder
 from minari_core.sampling.steps import EMPTY
 
@@ -76,6 +77,7 @@ class Batches(Generic[Batch]):
         weights: EpisodeWeights | None = None,
         window: int | None = None,
         pool_epochs: int | None = None,
+        fetch: Fetch | None = None,
     ) -> None:
         """Begin with the first epoch.
 
@@ -96,6 +98,8 @@ class Batches(Generic[Batch]):
             window: The positions in a window of the pool order; the exact order if None.
             pool_epochs: The number of epochs in the pool order, before those in the exact one;
                 all if None.
+            fetch: Makes positions quick to read, and is called for the windows of the pool order
+                before they are read; None if all are at hand.
 
         Raises:
             SamplingError: A number is out of its range, options exclude each other, or there is
@@ -137,6 +141,8 @@ class Batches(Generic[Batch]):
         self._weights = weights
         self._window = window
         self._pool_epochs = pool_epochs
+        self._fetch = fetch
+        self._ahead = self._make_ahead()
         self._epoch = 0
         self._batch = 0
         # How much of the present epoch's order was visited before these ranks began.
@@ -188,10 +194,12 @@ class Batches(Generic[Batch]):
                 "here; give seed= to batches"
             )
         epoch, batch, visited = self._epoch, self._batch, self._visited
+        reading = self._make_ahead(number, count)
         ahead = number
         while self._epochs is None or epoch < self._epochs:
             left = self._count_batches(visited) - batch
             for offset in range(ahead, left, count):
+                self._prepare(reading, epoch, batch + offset, visited)
                 yield self._read(epoch, batch + offset, visited)
             # How far the next batch of this share lies in the next epoch.
             ahead = ahead - left if ahead >= left else (ahead - left) % count
@@ -215,6 +223,7 @@ class Batches(Generic[Batch]):
             self._epochs is not None and self._epoch >= self._epochs
         ):
             raise StopIteration
+        self._prepare(self._ahead, self._epoch, self._batch, self._visited)
         batch = self._read(self._epoch, self._batch, self._visited)
         self._batch += 1
         return batch
@@ -277,14 +286,33 @@ class Batches(Generic[Batch]):
             batch, visited = 0, min(visited + batch * together, self._size)
         self._epoch, self._visited = epoch, visited
         self._batch = min(batch, self._count_batches(visited))
+        self._ahead = self._make_ahead()
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything of batches that somebody seeded; of others, all but their order."""
-        state = {**self.__dict__, "_process": None, "_visited_in": None}
+        state = {**self.__dict__, "_process": None, "_visited_in": None, "_ahead": None}
         if not self._is_ordered:
             self._check_between_epochs()
             state.update(_seed=None, _order=None, _known=None, _is_shared=False)
         return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Read ahead with threads of this process."""
+        self.__dict__.update(state)
+        self._ahead = self._make_ahead()
+
+    def _make_ahead(self, number: int = 0, count: int = 1) -> ReadingAhead | None:
+        return None if self._fetch is None else ReadingAhead(self._fetch, number, count)
+
+    def _prepare(self, reading: ReadingAhead | None, epoch: int, batch: int, visited: int) -> None:
+        """Wait for what a batch is drawn from, if it has to be fetched."""
+        if reading is None or not self._shuffle:
+            return
+        order = self._random_order(epoch)
+        if isinstance(order, PoolOrder):
+            first = visited + batch * self._batch_size * self._world_size + self._rank
+            last = first + (self._batch_size - 1) * self._world_size
+            reading.prepare(epoch, order, first, min(last, self._size - 1))
 
     def _enter_process(self) -> None:
         """Draw an order of this process's own, if nobody seeded that of the one it comes from."""

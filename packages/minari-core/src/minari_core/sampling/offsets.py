@@ -16,6 +16,7 @@ from minari_core.messages import list_outlines, make_html_table, outline_fields
 from minari_core.sampling.gathering.binding import bind_step_infos, find_gatherer
 from minari_core.sampling.gathering.gatherers import Gatherer
 from minari_core.sampling.gathering.info_rows import is_of_current_row, read_step_infos
+from minari_core.sampling.gathering.needs import Needs, find_needs
 from minari_core.sampling.gathering.normalizing import normalize_batch
 from minari_core.sampling.gathering.returns import ReturnsToGo
 from minari_core.sampling.gathering.selection import Selection
@@ -115,6 +116,19 @@ class OffsetSampler(PositionReader[OffsetOptions, OffsetBatch]):
         if options.returns_to_go or options.reward_scale != 1:
             rewards = find_gatherer(storage, "rewards")
             self._returns, self._scale = bind_returns(options, rewards, self.steps)
+
+    def find_needs(self, start: int, stop: int) -> Needs:
+        """Return what the reading of neighbouring windows needs; see `PositionReader`."""
+        names = [*self.options.columns, *(["rewards"] if self._returns is not None else [])]
+        offsets = [offset for _, taken in self.options.offsets for offset in taken]
+        return find_needs(
+            self.steps,
+            np.arange(start, stop),
+            names,
+            back=max(-min(offsets), 0),
+            # Some columns are read a row later.
+            ahead=max(max(offsets), 0) + 1,
+        )
 
     def _read_bound(self, positions: Positions) -> OffsetBatch:
         steps = self.steps

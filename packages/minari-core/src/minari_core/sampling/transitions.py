@@ -11,6 +11,7 @@ from minari_core.sampling.gathering.binding import bind_step_infos, find_gathere
 from minari_core.sampling.gathering.gatherers import Gatherer, fill_again
 from minari_core.sampling.gathering.hiding import bare_arrays, hide_rows
 from minari_core.sampling.gathering.info_rows import is_of_current_row, read_step_infos
+from minari_core.sampling.gathering.needs import Needs, find_needs
 from minari_core.sampling.gathering.normalizing import normalize_batch
 from minari_core.sampling.gathering.returns import ReturnsToGo
 from minari_core.sampling.gathering.selection import Selection
@@ -154,6 +155,27 @@ class TransitionSampler:
     def __len__(self) -> int:
         """The number of transitions."""
         return self.steps.total
+
+    def find_needs(self, start: int, stop: int) -> Needs:
+        """Return what the reading of neighbouring positions needs, so that it can be fetched.
+
+        Args:
+            start: The first position.
+            stop: The last position + 1.
+        """
+        options = self.options
+        names = list(BATCH_FIELDS if options.columns is None else options.columns)
+        if self._terminations is not None:
+            names += ["rewards", "terminations"]
+        elif self._returns is not None:
+            names.append("rewards")
+        return find_needs(
+            self.steps,
+            np.arange(start, stop),
+            names,
+            back=max(options.stack - 1, 0),
+            ahead=min(options.n_step, _MOST_STEPS) - 1 + bool(self._next_actions),
+        )
 
     def sample(
         self,

@@ -16,6 +16,7 @@ from minari_core.sampling.gathering.binding import bind_step_infos, find_gathere
 from minari_core.sampling.gathering.gatherers import Gatherer
 from minari_core.sampling.gathering.hiding import hide_rows
 from minari_core.sampling.gathering.info_rows import is_of_current_row, read_step_infos
+from minari_core.sampling.gathering.needs import Needs, find_needs
 from minari_core.sampling.gathering.normalizing import normalize_batch
 from minari_core.sampling.gathering.returns import ReturnsToGo
 from minari_core.sampling.gathering.selection import Selection
@@ -183,6 +184,15 @@ class PositionReader(ABC, Generic[Options, Batch]):
             return self._read_bound(positions)
 
     @abstractmethod
+    def find_needs(self, start: int, stop: int) -> Needs:
+        """Return what the reading of neighbouring windows needs, so that it can be fetched.
+
+        Args:
+            start: The first position.
+            stop: The last position + 1.
+        """
+
+    @abstractmethod
     def _bind(self) -> None:
         """Find what reads the columns; the steps are laid out."""
 
@@ -245,6 +255,24 @@ class SequenceSampler(PositionReader[SequenceOptions, SequenceBatch]):
     def __len__(self) -> int:
         """The number of windows."""
         return self.steps.total if self._whole is None else self._whole.total
+
+    def find_needs(self, start: int, stop: int) -> Needs:
+        """Return what the reading of neighbouring windows needs; see `PositionReader`."""
+        positions = np.arange(start, stop)
+        if self._whole is not None:
+            positions = positions + self._skipped.take(self._whole.runs(positions))
+        names = [*self._gatherers, *(name for name, _ in self._next_actions)]
+        if self._rewards is not None:
+            names.append("rewards")
+        others = self.options.length - 1
+        is_before = self.options.padding == "before"
+        return find_needs(
+            self.steps,
+            positions,
+            names,
+            back=others if is_before else 0,
+            ahead=(0 if is_before else others) + bool(self._next_actions),
+        )
 
     def _read_bound(self, positions: Positions) -> SequenceBatch:
         steps, length = self.steps, self.options.length
