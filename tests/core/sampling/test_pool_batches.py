@@ -177,7 +177,7 @@ def test_windows_of_steps_come_in_the_pool_order_too() -> None:
     ("options", "message"),
     [
         ({"order": "pools"}, "order is 'pools', not 'exact' or 'pool'"),
-        ({"order": None}, "order is None, not 'exact' or 'pool'"),
+        ({"order": 1}, "order is 1, not 'exact' or 'pool'"),
         ({"pool_epochs": 1}, "pool_epochs is 1, which belongs to the order 'pool'"),
         ({"order": "pool", "pool_epochs": -1}, "pool_epochs is -1, not at least 0"),
         ({"order": "pool", "shuffle": False}, "cannot go with shuffle=False"),

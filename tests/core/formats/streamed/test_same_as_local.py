@@ -70,7 +70,7 @@ def test_windows_views_epochs_and_infos(tmp_path: Path) -> None:
                 columns=["observations", "rewards", "infos/position", "infos/some", "infos/text"],
                 n_step=3,
             )
-            yield from some.batches(8)
+            yield from some.batches(8, order="pool")
         yield from dataset.iterate_episodes([3, 1, 8])
 
     for number, (found, wanted) in enumerate(zip(use(stream), use(local), strict=True)):

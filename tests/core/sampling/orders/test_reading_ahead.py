@@ -41,7 +41,9 @@ class Numbers:
         with self.lock:
             self.fetched[start:stop] += 1
 
-    def read(self, positions: Positions) -> list[int]:
+    is_random = False
+
+    def read(self, positions: Positions, generator: object = None) -> list[int]:
         assert self.fetched[positions].all(), "nobody has fetched them"
         numbers: list[int] = positions.tolist()
         return numbers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 import numpy.typing as npt
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         SequenceKeywords,
         TransitionKeywords,
     )
+    from minari_core.sampling.orders.reading_ahead import Fetch
     from minari_core.sampling.orders.weights import EpisodeWeights
     from minari_core.sampling.steps import EpisodeSteps
 
@@ -151,7 +153,7 @@ class TrainingMethods:
         rank: int = 0,
         world_size: int = 1,
         weights: str | npt.ArrayLike | None = None,
-        order: Order = "exact",
+        order: Order | None = None,
         pool_epochs: int | None = None,
         length: int | None = None,
         **options: Unpack[BatchKeywords],
@@ -175,11 +177,11 @@ class TrainingMethods:
             weights: As for `sample_transitions` and `sample_sequences`: do not visit each once,
                 but draw as many with replacement. The draws depend on the seed alone, for any
                 number of processes.
-            order: Which random order. ``"exact"`` is a permutation of everything. ``"pool"``
-                visits windows of neighbours, 8,192 rows if a row has 194 bytes: up to 32 are in
-                a pool that batches are drawn from, and a new one is admitted whenever as many
-                rows have been drawn. It also visits each row once and depends on the seed
-                alone, but neighbours are in the same few hundred thousand rows of an epoch.
+            order: Which random order. ``"exact"`` is a permutation of everything, the default for
+                datasets on this machine. ``"pool"`` is the default for streams, which it reads
+                some MB at a time: windows of neighbours, 8,192 rows if a row has 194 bytes, are
+                admitted to a pool in random order, and batches are drawn from the up to 32 that
+                are there. It also visits each row once, and depends on the seed alone.
             pool_epochs: The number of epochs in the order ``"pool"``, before those in the order
                 ``"exact"``; all if None.
             length: Visit windows of this many steps, not transitions.
@@ -206,6 +208,9 @@ class TrainingMethods:
             if not isinstance(sampler, sampling.TransitionSampler):
                 counts, starts = sampler.counts, sampler.starts
             shares = _weigh_episodes(weights, *steps.join_parts(counts, starts))
+        stays = pool_epochs is None or (epochs is not None and pool_epochs >= epochs)
+        is_random = shuffle and shares is None
+        window, fetch = self._choose_order(order, sampler, is_random, stays)
         is_drawn = seed is None and self._stream.is_seeded
         return sampling.Batches(
             sampler,
@@ -219,8 +224,9 @@ class TrainingMethods:
             rank=rank,
             world_size=world_size,
             weights=shares,
-            window=self._choose_window(order, sampler),
+            window=window,
             pool_epochs=pool_epochs,
+            fetch=fetch,
         )
 
     def prioritized_replay(
@@ -290,22 +296,46 @@ class TrainingMethods:
                 )
         return found
 
-    def _choose_window(
-        self, order: Order, sampler: TransitionSampler | SequenceSampler | OffsetSampler
-    ) -> int | None:
-        """Return the positions in a window of the pool order; None for the exact one."""
-        if order == "exact":
-            return None
-        if order != "pool":
+    def _choose_order(
+        self,
+        order: Order | None,
+        sampler: TransitionSampler | SequenceSampler | OffsetSampler,
+        is_random: bool,
+        stays: bool,
+    ) -> tuple[int | None, Fetch | None]:
+        """Return the positions in a window of the pool order, and what fetches such a window.
+
+        Args:
+            order: The order that is asked for.
+            sampler: The sampler of the batches.
+            is_random: Whether everything is visited once, in random order.
+            stays: Whether the pool order is that of all epochs.
+
+        Returns:
+            The positions, None for the exact order; and the function, None if nothing is fetched.
+        """
+        if order not in (None, "exact", "pool"):
             raise SamplingError(f"order is {order!r}, not 'exact' or 'pool'")
+        columns = self._find_columns()
+        if columns.fetches_rows:
+            from minari_core.sampling.gathering.fetching import warn_of_exact
+
+            if order is None and is_random:
+                order = "pool"
+            if is_random and (order == "exact" or not stays):
+                warn_of_exact(columns)
+        if order != "pool":
+            return None, None
         from minari_core.sampling.gathering.binding import measure_row
+        from minari_core.sampling.gathering.fetching import fetch_positions
         from minari_core.sampling.options import BATCH_FIELDS
         from minari_core.sampling.orders.pool import choose_window
 
-        columns, names = self._find_columns(), sampler.options.columns or BATCH_FIELDS
-        return choose_window(
-            columns.read_current(lambda: measure_row(columns, names)), len(sampler)
-        )
+        names = sampler.options.columns or BATCH_FIELDS
+        row_nbytes = columns.read_current(lambda: measure_row(columns, names))
+        window = choose_window(row_nbytes, len(sampler))
+        fetch = partial(fetch_positions, columns, sampler) if columns.fetches_rows else None
+        return window, fetch
 
     def newer_episodes(self) -> int:
         """Count the episodes that others have added since this object was made; it lacks them."""

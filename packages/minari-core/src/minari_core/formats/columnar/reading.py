@@ -67,6 +67,22 @@ class ShardedStorage(Storage):
         """Return the reader of a shard."""
         return self.open_shards[number]
 
+    @property
+    def fetches_rows(self) -> bool:
+        """Whether rows are read from a remote, so that it saves time to fetch many at once."""
+        return False
+
+    def fetch_rows(
+        self, paths: Sequence[str], rows: Sequence[Piece], steps: Sequence[Piece]
+    ) -> None:
+        """Fetch rows of columns, all at once, before they are read one after the other.
+
+        Args:
+            paths: Column groups, or columns inside them.
+            rows: A shard, the first row and the last + 1 of each run, for groups that have rows.
+            steps: The same for groups that have steps.
+        """
+
     @abstractmethod
     def schemas(self) -> Sequence[Schema]:
         """Return every schema that a shard has."""

@@ -136,16 +136,15 @@ class StreamStorage(ListedShards):
         )
         return super()._read_index()
 
+    @property
+    def fetches_rows(self) -> bool:
+        """True."""
+        return True
+
     def fetch_rows(
         self, paths: Sequence[str], rows: Sequence[Piece], steps: Sequence[Piece]
     ) -> None:
-        """Fetch rows of columns, all at once, before they are read one after the other.
-
-        Args:
-            paths: Column groups, or columns inside them.
-            rows: A shard, the first row and the last + 1 of each run, for groups that have rows.
-            steps: The same for groups that have steps.
-        """
+        """Fetch rows of columns, all at once; see `ShardedStorage.fetch_rows`."""
         runs: dict[int, list[tuple[int, int]]] = {}
         for axis, pieces in enumerate((rows, steps)):
             for shard, start, stop in pieces:

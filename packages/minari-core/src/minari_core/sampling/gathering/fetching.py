@@ -1,0 +1,65 @@
+"""Fetch what positions of a streamed dataset are read from, before they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise, zip_longest
+from typing import Protocol
+
+import numpy as np
+
+from minari_core.columns import Axis
+from minari_core.formats.columnar.episode_index import Piece
+from minari_core.formats.columnar.reading import ShardedStorage
+from minari_core.messages import warn_caller
+from minari_core.sampling.gathering.needs import Needs, Run
+
+_BYTES_PER_SECOND = 10**8
+
+
+class KnowsNeeds(Protocol):
+    """A sampler that knows what it reads."""
+
+    def find_needs(self, start: int, stop: int) -> Needs:
+        """Return what the reading of neighbouring positions needs."""
+        ...
+
+
+def fetch_positions(storage: ShardedStorage, sampler: KnowsNeeds, start: int, stop: int) -> None:
+    """Fetch what neighbouring positions are read from.
+
+    Args:
+        storage: The storage of the sampler.
+        sampler: The sampler that will read them.
+        start: The first position.
+        stop: The last + 1.
+    """
+    needs = sampler.find_needs(start, stop)
+    rows = [list(_split(storage, "rows", run)) for run in needs.rows]
+    steps = [list(_split(storage, "steps", run)) for run in needs.steps]
+    none: list[Piece] = []
+    # Nearly always one run of each; those of a view may be many.
+    for some_rows, some_steps in zip_longest(rows, steps, fillvalue=none):
+        storage.fetch_rows(needs.columns, some_rows, some_steps)
+
+
+def warn_of_exact(storage: ShardedStorage) -> None:
+    """Warn that a permutation of everything soon needs all of a stream."""
+    nbytes = storage.nbytes
+    warn_caller(
+        "the exact order jumps through the whole stream with each batch, and soon needs all of its "
+        f"{nbytes / 1e9:.3g} GB, which take about {nbytes / _BYTES_PER_SECOND:.0f} s at 100 MB/s; "
+        "the order 'pool' reads some MB at a time"
+    )
+
+
+def _split(storage: ShardedStorage, axis: Axis, run: Run) -> Iterator[Piece]:
+    """Split a run of rows, counted through all shards, by shard."""
+    firsts = storage.borders[axis]
+    start, stop = run
+    first = int(np.searchsorted(firsts, start, side="right")) - 1
+    for shard, (begin, end) in enumerate(pairwise(firsts[first:].tolist()), first):
+        if begin >= stop:
+            return
+        if end > begin:
+            yield shard, max(start - begin, 0), min(stop, end) - begin

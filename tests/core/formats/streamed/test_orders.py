@@ -1,0 +1,101 @@
+"""Epochs of a stream: in the pool order unless told otherwise, fetched before they are read."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from minari_core import MinariDataset, MinariWarning, open_stream
+from minari_core.sampling.gathering.fetching import fetch_positions
+from minari_core.testing import SPACES
+from minari_core.testing.expectations import expect_same
+from tests.core.helpers.streams import read_source, write_dataset
+
+IMAGES = spaces.Box(0, 255, (80, 80), np.uint8)
+LENGTHS = (40, 3, 1, 60)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINARI_CACHE_PATH", str(tmp_path / "cache"))
+
+
+def list_batches(dataset: MinariDataset, **options: Any) -> list[Any]:
+    return list(dataset.batches(16, seed=3, epochs=2, **options))
+
+
+# One kind of column in four, and compressed ones.
+@pytest.mark.parametrize("name", [*sorted(SPACES)[::4], "large images"])
+def test_the_order_of_a_stream_is_the_pool_and_gives_what_it_gives_on_the_disk(
+    name: str, tmp_path: Path
+) -> None:
+    space = {**SPACES, "large images": IMAGES}[name]
+    local = write_dataset(tmp_path / "data", space, LENGTHS)
+    stream = open_stream(read_source(tmp_path / "data"))
+    views: list[tuple[Any, dict[str, Any]]] = [
+        (lambda dataset: dataset, {}),
+        (lambda dataset: dataset[[7, 0, 3]], {"n_step": 3, "stack": 2}),
+        (lambda dataset: dataset[2:], {"length": 4, "padding": "before", "returns_to_go": True}),
+    ]
+    for view, options in views:
+        found = list_batches(view(stream), **options)
+        wanted = list_batches(view(local), order="pool", **options)
+        for one, other in zip(found, wanted, strict=True):
+            expect_same(one.observations, other.observations, name)
+            expect_same(one.actions, other.actions, name)
+            assert np.array_equal(one.rewards, other.rewards)
+            assert np.array_equal(one.time_steps, other.time_steps)
+
+
+@pytest.mark.parametrize("space", [spaces.Box(-1, 1, (3000,), np.float32), IMAGES])
+@pytest.mark.parametrize(
+    "options", [{}, {"n_step": 4, "stack": 3}, {"columns": ["next_actions", "infos/position"]}]
+)
+def test_positions_that_were_fetched_are_read_without_a_request(
+    space: spaces.Space[Any], options: dict[str, Any], tmp_path: Path
+) -> None:
+    write_dataset(tmp_path / "data", space, LENGTHS)
+    source = read_source(tmp_path / "data")
+    stream = open_stream(source)
+    for view in (stream, stream[[5, 0, 11, 2]]):
+        sampler = view.transition_sampler(**options)
+        for start in range(0, len(sampler), 50):
+            stop = min(start + 50, len(sampler))
+            fetch_positions(view._find_columns(), sampler, start, stop)
+            before = len(source.requests)
+            sampler.read(np.arange(start, stop))
+            assert len(source.requests) == before
+
+
+def test_a_first_batch_does_not_need_all_of_a_stream(tmp_path: Path) -> None:
+    space = spaces.Box(-1, 1, (500,), np.float64)
+    local = write_dataset(tmp_path / "data", space, (4000,))
+    source = read_source(tmp_path / "data")
+    stream = open_stream(source)
+    whole = sum(path.stat().st_size for path in (tmp_path / "data").iterdir())
+    next(stream.batches(16, seed=0))
+    fetched = {(name, start, stop) for name, start, stop in source.requests}
+    assert sum(stop - start for _, start, stop in fetched) < whole / 3
+    assert len(fetched) == len(source.requests)
+    assert local.total_steps == 12_000
+
+
+def test_the_exact_order_of_a_stream_is_warned_of_once_with_bytes_and_time(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "data", lengths=LENGTHS)
+    stream = open_stream(read_source(tmp_path / "data"))
+    for options in ({"order": "exact"}, {"pool_epochs": 1, "order": "pool"}):
+        with pytest.warns(
+            MinariWarning, match=r"exact order .* GB, which take about \d+ s"
+        ) as seen:
+            found = list_batches(stream, **options)
+        assert len(seen) == 1
+        assert sum(len(batch) for batch in found) == 2 * stream.total_steps
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        list_batches(stream)
+        list_batches(stream, shuffle=False)
