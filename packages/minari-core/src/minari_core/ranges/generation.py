@@ -57,6 +57,8 @@ class Generation:
         """Start without a segment; see `Supplier`."""
         self._stream = stream
         self._segments: dict[int, Segment] = {}
+        self.is_whole = False
+        """Whether all blocks are known to be at hand."""
         self._present = np.zeros(int(stream.layout.firsts[-1]), dtype=np.bool_)
         self._lock = threading.Lock()
         self._openings: dict[int, threading.Lock] = {}
@@ -68,7 +70,18 @@ class Generation:
 
     def has(self, blocks: Blocks) -> bool:
         """Return whether blocks are known to be at hand."""
-        return bool(self._present[blocks].all())
+        return bool(self._present.take(blocks).all())
+
+    def look_whether_whole(self) -> None:
+        """Find out whether all blocks are at hand, which takes longer the more there are."""
+        # The last block of a file, for one, may have been stored and never asked for.
+        missing = np.flatnonzero(~self._present)
+        for number, inside in self._stream.layout.split(missing):
+            segment = self._segments.get(number)
+            if segment is None or not segment.find(inside).all():
+                return
+            self._present[inside + self._stream.layout.firsts[number]] = True
+        self.is_whole = True
 
     def ensure(self, blocks: Blocks) -> bool:
         """Fetch those of some blocks that are not at hand.

@@ -23,6 +23,7 @@ from minari_core.ranges.statistics import Counter, StreamStatistics
 from minari_core.storage.file_map import Contents
 
 _MOST_TRIES = 4
+_HITS_BETWEEN_LOOKS = 512
 _MOST_PRIVATE_NBYTES = 256 << 20
 
 
@@ -79,6 +80,14 @@ class Stream:
         """The segments that are read now."""
         return self._generation
 
+    def find_whole(self) -> Generation | None:
+        """Return the generation if all blocks are known to be at hand, and count that as a hit."""
+        generation = self._generation
+        if not generation.is_whole:
+            return None
+        self._counter.hits += 1
+        return generation
+
     def describe(self, number: int) -> str:
         """Return the address of an object, for messages."""
         return f"{self.source.url}/{self._objects[number][0]}"
@@ -104,6 +113,8 @@ class Stream:
         generation = self._generation
         if generation.has(blocks):
             self._counter.hits += 1
+            if not self._counter.hits % _HITS_BETWEEN_LOOKS:
+                generation.look_whether_whole()
             return generation
         began = time.perf_counter()
         for _ in range(_MOST_TRIES):

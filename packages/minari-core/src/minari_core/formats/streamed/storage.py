@@ -38,12 +38,13 @@ from minari_core.ranges.source import RangeSource
 from minari_core.ranges.statistics import StreamStatistics
 from minari_core.ranges.stream import Stream
 from minari_core.ranges.threads import read_ahead, run_each
-from minari_core.storage.base import Storage
+from minari_core.storage.base import Storage, check_episode_index
 from minari_core.storage.metadata_changes import Change
 
 _LARGEST_MANIFEST = 1 << 30
-_AHEAD_NBYTES = 32 << 20
-_MOST_AHEAD = 16
+# So much is read together and held in memory, and so often at once.
+_RUN_NBYTES = 2 << 20
+_MOST_AHEAD = 8
 
 
 class StreamStorage(ListedShards):
@@ -165,9 +166,16 @@ class StreamStorage(ListedShards):
             # Which episode an iterator asks for next may depend on those that were read.
             yield from (self._read_one(episode, copy) for episode in indices)
             return
-        mean_nbytes = self.nbytes // max(self.total_episodes, 1)
-        ahead = min(max(_AHEAD_NBYTES // max(mean_nbytes, 1), 1), _MOST_AHEAD)
-        yield from read_ahead(lambda episode: self._read_one(episode, copy), indices, ahead)
+        mean_nbytes = max(self.nbytes // max(self.total_episodes, 1), 1)
+        runs = _find_runs(indices, max(_RUN_NBYTES // mean_nbytes, 1))
+        for run in read_ahead(lambda run: self._read_run(run, copy), runs, _MOST_AHEAD):
+            yield from run
+
+    def _read_run(self, run: range, copy: bool) -> list[EpisodeData]:
+        """Read episodes that follow each other, whose bytes are fetched together."""
+        first, last = (check_episode_index(each, len(self.index)) for each in (run[0], run[-1]))
+        self.fetch_rows(list(AXES), *self.index.locate_run(first, last))
+        return [self._read_one(episode, copy) for episode in run]
 
     def _read_episode(self, number: int, copy: bool) -> EpisodeData:
         rows, steps = self.index.locate(number)
@@ -218,6 +226,16 @@ def open_stream_storage(
         FormatError: It is of another format than the columnar one, or of a newer version.
     """
     return StreamStorage(source, _read_manifest_text(source), cache_nbytes, given_spaces)
+
+
+def _find_runs(indices: Sequence[int], most: int) -> Iterator[range]:
+    """Split indices into runs that count up, each of at most so many."""
+    start = 0
+    for stop in range(1, len(indices) + 1):
+        is_end = stop == len(indices) or indices[stop] != indices[stop - 1] + 1
+        if is_end or stop - start == most:
+            yield range(indices[start], indices[stop - 1] + 1)
+            start = stop
 
 
 def _read_manifest_text(source: RangeSource) -> bytes:

@@ -18,7 +18,9 @@ from minari_core.ranges.threads import run_each
 from minari_core.sampling.gathering.gatherers import FixedGatherer, Pair
 from minari_core.sampling.gathering.segments import Segments
 from minari_core.sampling.gathering.selection import Rows, Selection
+from minari_core.sampling.gathering.spanning import can_span
 
+_SHIFT = BLOCK_NBYTES.bit_length() - 1
 _UNKNOWN = np.iinfo(np.int64).min
 
 
@@ -45,23 +47,25 @@ class StreamedGatherer(FixedGatherer):
             stream: The files that the arrays are in.
             segments: As for `FixedGatherer`.
             column: As for `FixedGatherer`.
-            may_assemble: Not asked: arrays that are not at hand are not copied into memory.
+            may_assemble: As for `FixedGatherer`; asked when all of the stream is at hand.
             is_plain: As for `FixedGatherer`.
             is_decoded: As for `FixedGatherer`.
         """
         self.dtype = column.dtype
         self.row_shape = column.shape
-        self.gains_from_pairs = is_decoded
+        is_spanned = is_plain and len(segments.filled) > 1 and can_span(column)
+        self.gains_from_pairs = is_decoded or is_spanned
         self._stream = stream
         self._segments = segments
         self._firsts = segments.firsts
         self._column = column
+        self._may_assemble = may_assemble
         self._is_plain = is_plain
         self._is_decoded = is_decoded
         self._row_nbytes = column.dtype.itemsize * int(np.prod(column.shape, dtype=np.int64))
         # The first byte of row 0 in the stream, if all rows lay as those of each shard do.
         self._bases = np.full(len(segments), _UNKNOWN)
-        self._bound: tuple[Generation, FixedGatherer] | None = None
+        self._bound: tuple[Generation, bool, FixedGatherer] | None = None
 
     def take(self, selection: Selection, out: Any = None) -> Any:
         return self._bind(self._fetch(selection)).take(selection, out)
@@ -72,8 +76,8 @@ class StreamedGatherer(FixedGatherer):
 
     def _bind(self, generation: Generation) -> FixedGatherer:
         """Return what gathers from the files that a generation has mapped."""
-        bound = self._bound
-        if bound is None or bound[0] is not generation:
+        bound, is_whole = self._bound, generation.is_whole
+        if bound is None or bound[0] is not generation or bound[1] is not is_whole:
             mapped = Segments(
                 self._segments,
                 partial(_map_array, generation),
@@ -83,15 +87,18 @@ class StreamedGatherer(FixedGatherer):
             gatherer = FixedGatherer(
                 mapped,
                 self._column,
-                lambda _: False,
+                self._may_assemble if is_whole else lambda _: False,
                 is_plain=self._is_plain,
                 is_decoded=self._is_decoded,
             )
-            bound = self._bound = generation, gatherer
-        return bound[1]
+            bound = self._bound = generation, is_whole, gatherer
+        return bound[2]
 
     def _fetch(self, *selections: Selection) -> Generation:
         """Fetch what is not at hand of the rows; compressed ones are when they are decoded."""
+        whole = self._stream.find_whole()
+        if whole is not None:
+            return whole
         blocks = [np.zeros(0, np.int64)]
         for selection in selections:
             if self._is_plain:
@@ -113,8 +120,9 @@ class StreamedGatherer(FixedGatherer):
                 self._bases[number] = first + array.offset - before
             bases = self._bases.take(numbers)
         starts = (bases + selection.rows * self._row_nbytes).reshape(-1)
-        firsts, lasts = starts // BLOCK_NBYTES, (starts + (self._row_nbytes - 1)) // BLOCK_NBYTES
-        between = range(1, int((lasts - firsts).max()))
+        firsts, lasts = starts >> _SHIFT, (starts + (self._row_nbytes - 1)) >> _SHIFT
+        # Larger rows have blocks between the first and the last.
+        between = range(1, self._row_nbytes // BLOCK_NBYTES + 1)
         return [firsts, lasts, *(np.minimum(firsts + step, lasts) for step in between)]
 
     def _find_blocks_by_shard(self, selection: Selection) -> list[Rows]:
