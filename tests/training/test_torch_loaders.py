@@ -253,9 +253,7 @@ def test_a_state_of_something_else_is_refused() -> None:
 
     for other in (
         BatchDataset(dataset[:3], 16, seed=3),
-        BatchDataset(dataset, 8, seed=3),
         BatchDataset(dataset, 16, seed=4),
-        BatchDataset(dataset, 16, seed=3, rank=0, world_size=2),
         BatchDataset(walks.of_vectors("walks/other-v0"), 16, seed=3),
     ):
         with pytest.raises(SamplingError, match="the state is of"):
