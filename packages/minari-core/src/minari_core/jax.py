@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from minari_core.integrations.jax import device_batches, to_device
+from minari_core.integrations.jax_resident import ResidentData
 
-__all__ = ["device_batches", "to_device"]
+__all__ = ["ResidentData", "device_batches", "to_device"]
