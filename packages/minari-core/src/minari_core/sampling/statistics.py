@@ -35,7 +35,7 @@ _CACHE_VERSION = 5
 _LARGEST_EXPONENT = 480
 
 _ELEMENTS_AT_ONCE = 1 << 18
-_COUNTED_ROWS = 256  # of values that are counted, fewer would take longer
+_FEW_ELEMENTS = 32
 _REAL_KINDS = "biuf"
 _FIELDS = ("mean", "std", "min", "max", "nonfinite")
 
@@ -76,13 +76,10 @@ def compute_statistics(
             if leaf.dtype.kind in _REAL_KINDS:
                 running = _Running()
                 quantiles = RunningQuantiles(leaf.dtype, leaf.row_shape, int(lengths.sum()))
-                at_once = _rows_at_once(leaf)
-                most = max(at_once, _COUNTED_ROWS) if quantiles.counts_bytes else at_once
-                for rows in _blocks(lengths, firsts, most):
+                for rows in _blocks(lengths, firsts, _rows_at_once(leaf)):
                     block = _drop_missing(leaf.take(Selection(rows)))
                     quantiles.add(block)
-                    for start in range(0, len(block), at_once):
-                        running.add(block[start : start + at_once])
+                    running.add(block)
                 if running.count:
                     levels, error = quantiles.finish()
                     found[path] = replace(running.finish(), quantiles=levels, rank_error=error)
@@ -131,7 +128,7 @@ class _Running:
         if len(rows) == 0:
             return
         # Along the axis that is summed over, neighbours should lie beside one another.
-        is_long = rows.ndim == 2 and len(rows) > rows.shape[1]
+        is_long = rows.ndim == 2 and rows.shape[1] <= _FEW_ELEMENTS
         values = rows.astype(np.float64, order="F" if is_long else "C")
         with np.errstate(all="ignore"):
             mean = values.mean(axis=0)

@@ -36,5 +36,5 @@ class ColumnStatistics:
     between two values interpolated linearly, as `numpy.quantile` does."""
     rank_error: float = 0.0
     """By how much the rank of a quantile may be off, as a share of the rows; with a probability of
-    0.999 it is less. 0 of exact quantiles: those of values of one byte, and of up to 10⁶ rows that
-    take at most 1 GiB. Those of more rows are of a sample."""
+    0.999 it is less. 0 of exact quantiles, those of up to 10⁶ rows that take at most 1 GiB. Those
+    of more rows are of a sample."""
