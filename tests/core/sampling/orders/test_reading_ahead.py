@@ -153,9 +153,12 @@ def test_what_is_another_iterators_turn_is_not_fetched_ahead() -> None:
     numbers = Numbers()
     order = PoolOrder(SIZE, WINDOW, 0, 0)
     first, second = (ReadingAhead(numbers.fetch, number, 2) for number in range(2))
-    first.prepare(0, order, 0, 0)
     pool = order.find_pool(0)
+    first.prepare(0, order, 0, 0)
+    assert int(np.count_nonzero(numbers.fetched)) == int(order.windows[1][: pool.stop].sum())
+    first.prepare(0, order, 0, 0)
     wait_until(lambda: int(np.count_nonzero(numbers.fetched)) >= _measure(order, pool, 2))
+    second.prepare(0, order, 0, 0)
     second.prepare(0, order, 0, 0)
     last = pool.stop + WINDOWS_AHEAD
     wait_until(lambda: int(np.count_nonzero(numbers.fetched)) == int(order.windows[1][:last].sum()))

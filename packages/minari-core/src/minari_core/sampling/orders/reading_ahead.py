@@ -72,16 +72,19 @@ class ReadingAhead:
             self._epoch = epoch
             self._begin_anew()
         pool = range(order.find_pool(first).start, order.find_pool(last).stop)
-        if pool.stop <= self._done:
+        # The first batch of all is not to wait for what is needed later.
+        is_first = self._done == 0
+        if pool.stop > self._done:
+            self._done = max(self._done, pool.start)
+            for window in range(self._done, pool.stop):
+                self._begin(order, window)
+            for window in range(self._done, pool.stop):
+                error = self._outcomes.pop(window).get()
+                self._done = window + 1
+                if error is not None:
+                    raise error
+        if is_first:
             return
-        self._done = max(self._done, pool.start)
-        for window in range(self._done, pool.stop):
-            self._begin(order, window)
-        for window in range(self._done, pool.stop):
-            error = self._outcomes.pop(window).get()
-            self._done = window + 1
-            if error is not None:
-                raise error
         end = min(pool.stop + WINDOWS_AHEAD, len(order.windows[0]))
         for window in range(max(self._next, pool.stop), end):
             if window % self._count == self._number:
