@@ -78,6 +78,9 @@ ORDER = {
         namespace utils leftovers distributions
         replay interchange
         interchange.demonstrations interchange.flat
+        interchange.lerobot.files
+        interchange.lerobot.reading interchange.lerobot.writing
+        interchange.lerobot
         checks rendering
         viewer
         command_line.show

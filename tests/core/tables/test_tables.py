@@ -31,6 +31,7 @@ from minari_core.datasets.dataset import get_raw_storage
 from minari_core.tables.parquet import write_parquet
 from minari_core.testing.expectations import expect_same_episode
 from tests.core.helpers.recorded import Recorded, recordings, stored
+from tests.core.helpers.rows import expect_same_rows
 
 SPACE = spaces.Dict(
     {
@@ -156,22 +157,6 @@ def test_any_recording_survives_the_way_through_tables(recorded: Recorded) -> No
                     expect_same_rows(again.infos[name], values)
         finally:
             delete_dataset("again-v0")
-
-
-def expect_same_rows(found: Any, wanted: Any) -> None:
-    """Compare row by row, since what has one shape in one dataset may have many in another."""
-    if isinstance(wanted, dict):
-        assert found.keys() == wanted.keys()
-        for key, part in wanted.items():
-            expect_same_rows(found[key], part)
-        return
-    assert len(found) == len(wanted)
-    for one, other in zip(found, wanted, strict=True):
-        is_absent = other is None or bool(np.ma.getmaskarray(other).all() and np.size(other))
-        assert is_absent == (one is None or bool(np.ma.getmaskarray(one).all() and np.size(one)))
-        if not is_absent:
-            assert np.asarray(one).dtype == np.asarray(other).dtype
-            np.testing.assert_array_equal(one, other)
 
 
 def test_columns_are_named_by_where_values_lie_and_have_types_of_their_own() -> None:

@@ -28,7 +28,7 @@ class LayoutConformance:
     """What the layout has no place for, and a sidecar has."""
 
     def make_dataset(self) -> MinariDataset:
-        """Make a dataset of more than one episode that the layout holds without a loss."""
+        """Make a dataset of more than one episode that comes back as it was."""
         raise NotImplementedError
 
     @pytest.fixture(autouse=True)

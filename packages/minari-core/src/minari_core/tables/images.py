@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from minari_core.errors import DataError, MissingDependencyError
 
+_MODES = ("L", "RGB", "RGBA")
+
 
 def encode_images(frames: Iterable[npt.NDArray[np.uint8]]) -> list[bytes]:
     """Encode images as PNG files, without loss.
@@ -31,12 +33,15 @@ def encode_images(frames: Iterable[npt.NDArray[np.uint8]]) -> list[bytes]:
     return files
 
 
-def decode_images(files: Sequence[bytes], name: str) -> npt.NDArray[np.uint8]:
+def decode_images(
+    files: Sequence[bytes], name: str, size: tuple[int, int] | None = None
+) -> npt.NDArray[np.uint8]:
     """Decode PNG and JPEG files of one size.
 
     Args:
         files: The files.
         name: The column's name for an error message.
+        size: The height and width that they have to be of; those of the first one if None.
 
     Returns:
         Shape (N, height, width, channels), or (N, height, width) for images of one channel.
@@ -51,11 +56,16 @@ def decode_images(files: Sequence[bytes], name: str) -> npt.NDArray[np.uint8]:
         try:
             with image_module.open(io.BytesIO(file), formats=["PNG", "JPEG"]) as image:
                 # Before it is decoded: a small file may claim to be a large image.
-                size = (image.height, image.width)
-                if frames is not None and size != frames.shape[1:3]:
+                found = (image.height, image.width)
+                size = found if size is None else size
+                if found != size:
                     raise DataError(
-                        f"column {name!r}: image {row} is of size {size}, and the first one of "
-                        f"{frames.shape[1:3]}"
+                        f"column {name!r}: image {row} is of size {found}, and others of {size}"
+                    )
+                if image.mode not in _MODES:
+                    raise DataError(
+                        f"column {name!r}: image {row} is of Pillow's mode {image.mode!r}, and "
+                        f"not of 8 bits a channel: {', '.join(_MODES)}"
                     )
                 pixels = np.asarray(image, dtype=np.uint8)
         except (OSError, ValueError, SyntaxError, image_module.DecompressionBombError) as error:

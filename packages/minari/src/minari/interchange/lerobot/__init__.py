@@ -1,0 +1,1 @@
+"""Datasets of LeRobot: version 3.0 written and read, version 2.1 read."""

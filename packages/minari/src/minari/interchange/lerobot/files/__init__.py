@@ -1,0 +1,1 @@
+"""What the folder of a dataset of LeRobot holds: features, tasks, numbered files, a sidecar."""

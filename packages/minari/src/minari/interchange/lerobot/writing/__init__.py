@@ -1,0 +1,1 @@
+"""Write a dataset in the layout of LeRobot 3.0."""
