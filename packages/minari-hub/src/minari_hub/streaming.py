@@ -7,7 +7,10 @@ from minari_core.errors import RemoteObjectNotFoundError
 from minari_core.ranges.folder import FolderSource
 from minari_core.ranges.source import RangeSource
 from minari_hub.datasets.remote_dataset import RemoteDataset, ask_for_dataset
+from minari_hub.ranges.object_store_source import ObjectStoreSource
+from minari_hub.ranges.object_stores import needs_obstore
 from minari_hub.ranges.remote import RemoteSource
+from minari_hub.remotes.base import APPLICATION_DEFAULT
 from minari_hub.remotes.folder import FolderRemote
 from minari_hub.remotes.setting import RemotePath
 
@@ -49,8 +52,15 @@ def stream_dataset(
 
 
 def make_source(dataset: RemoteDataset) -> RangeSource:
-    """Make what reads ranges of the objects of a dataset; nothing is sent."""
+    """Make what reads ranges of the objects of a dataset; nothing is sent.
+
+    Google's buckets and web servers are read by their own clients, which go on after a fork;
+    obstore does not.
+    """
     remote = dataset.remote
     if isinstance(remote, FolderRemote):
         return FolderSource(remote.locate(dataset.prefix.rstrip("/")))
+    if needs_obstore(remote.url):
+        token = APPLICATION_DEFAULT if remote.has_machine_credentials else None
+        return ObjectStoreSource(f"{remote.url}/{dataset.prefix}", token)
     return RemoteSource(remote, dataset.prefix)

@@ -1,0 +1,269 @@
+"""Byte ranges of objects in buckets and on web servers, with obstore."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, TypeVar
+
+from minari_core.errors import (
+    DatasetChangedError,
+    MinariError,
+    RemoteAccessError,
+    RemoteError,
+    RemoteObjectNotFoundError,
+)
+from minari_core.ranges.source import ObjectVersion
+from minari_hub.ranges.object_stores import has_generations, open_store
+from minari_hub.remotes.base import GIVE_TOKEN, TOKEN_VARIABLE
+from minari_hub.transfer.causes import describe_error
+
+if TYPE_CHECKING:
+    from obstore import GetOptions, ObjectMeta
+    from obstore.store import ObjectStore
+
+_AT_ONCE = 32
+
+Result = TypeVar("Result")
+
+
+class ObjectStoreSource:
+    """A data folder in S3, Azure, GCS or on a web server as a `RangeSource`.
+
+    One thread waits for all requests, of which 32 are under way at most.
+    """
+
+    range_nbytes = 1 << 20
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        """Send nothing yet.
+
+        Args:
+            url: The address of the folder, as `open_store` takes it.
+            token: The credentials; see `open_store`.
+
+        Raises:
+            RemoteUrlError: The URL names nothing that can be opened, or the token is not for it.
+            MissingDependencyError: obstore is not installed.
+        """
+        self._url = url.rstrip("/")
+        self._token = token
+        self._store = open_store(self._url, token)
+        self._lock = threading.Lock()
+        self._loop: _Loop | None = None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._url!r})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle the address; whoever unpickles it has credentials of their own."""
+        return _open_again, (self._url,)
+
+    @property
+    def url(self) -> str:
+        """The address of the folder."""
+        return self._url
+
+    def version(self, name: str) -> ObjectVersion:
+        """Return the version of an object; see `RangeSource.version`."""
+        return self._run(self._look(name)).result()
+
+    def read_ranges(
+        self, name: str, ranges: Sequence[tuple[int, int]], *, version: ObjectVersion
+    ) -> Iterator[tuple[int, bytes]]:
+        """Read ranges of an object; see `RangeSource.read_ranges`."""
+        arrived: SimpleQueue[tuple[int, bytes] | Exception] = SimpleQueue()
+        reading = self._run(self._read_all(name, ranges, version, arrived.put))
+        try:
+            for _ in ranges:
+                found = arrived.get()
+                if isinstance(found, Exception):
+                    raise found
+                yield found
+        finally:
+            reading.cancel()
+
+    def close(self) -> None:
+        """End the thread and the connections; what is under way fails."""
+        with self._lock:
+            loop, self._loop = self._loop, None
+            if loop is not None:
+                loop.stop()
+                self._store = open_store(self._url, self._token)
+
+    def _run(self, work: Coroutine[object, object, Result]) -> Future[Result]:
+        with self._lock:
+            try:
+                _check_process(self._url)
+                if self._loop is None:
+                    self._loop = _Loop()
+                return self._loop.run(work)
+            except BaseException:
+                work.close()
+                raise
+
+    async def _look(self, name: str) -> ObjectVersion:
+        import obstore
+
+        async def ask(store: ObjectStore) -> ObjectMeta:
+            return await obstore.head_async(store, name)
+
+        return self._describe(await self._ask(name, ask))
+
+    async def _read_all(
+        self,
+        name: str,
+        ranges: Sequence[tuple[int, int]],
+        version: ObjectVersion,
+        put: Callable[[tuple[int, bytes] | Exception], None],
+    ) -> None:
+        waiting = iter(enumerate(ranges))
+
+        async def read_some() -> None:
+            for index, (start, stop) in waiting:
+                put((index, await self._read(name, start, stop, version)))
+
+        tasks = [asyncio.ensure_future(read_some()) for _ in range(min(len(ranges), _AT_ONCE))]
+        try:
+            await asyncio.gather(*tasks)
+        except asyncio.CancelledError:
+            # Nobody waits any more, or the source was closed, which must not be waited for.
+            put(RemoteError(f"{self._url} was closed while {name!r} was being read"))
+            raise
+        except Exception as error:
+            put(error)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _read(self, name: str, start: int, stop: int, version: ObjectVersion) -> bytes:
+        import obstore
+
+        options: GetOptions = {"range": (start, stop)}
+        # A weak tag matches nothing that is asked for, and a generation is no tag.
+        if version.tag and not version.tag.startswith("W/") and not has_generations(self._url):
+            options["if_match"] = version.tag
+
+        async def ask(store: ObjectStore) -> tuple[ObjectVersion, tuple[int, int], bytes]:
+            # The status, and that the answer says which bytes it has, are checked by obstore.
+            answer = await obstore.get_async(store, name, options=options)
+            found = self._describe(answer.meta)
+            if found != version:
+                # Not waiting for a body that is of no use.
+                return found, answer.range, b""
+            return found, answer.range, bytes(await answer.bytes_async())
+
+        try:
+            found, sent, content = await self._ask(name, ask)
+        except RemoteError as error:
+            # Who has become shorter may not have what was asked for.
+            if type(error) is not RemoteError or " 416 " not in str(error):
+                raise
+            if await self._look(name) == version:
+                raise
+            raise self._build_changed_error(name) from None
+        if found != version:
+            raise self._build_changed_error(name)
+        if tuple(sent) != (start, stop) or len(content) != stop - start:
+            raise RemoteError(
+                f"{self._url}/{name}: {len(content)} bytes came, where bytes {start} to {stop} "
+                "were asked for"
+            )
+        return content
+
+    async def _ask(
+        self, name: str, ask: Callable[[ObjectStore], Coroutine[object, object, Result]]
+    ) -> Result:
+        """Send a request, with obstore's own retries, when fewer than 32 are under way."""
+        loop = self._loop
+        if loop is None:
+            raise RemoteError(f"{self._url} was closed while {name!r} was being read")
+        try:
+            async with loop.free:
+                return await ask(self._store)
+        except MinariError:
+            raise
+        except Exception as error:
+            raised = self._translate(error, name)
+        # Not from the other one, in whose text the signature of a URL may be.
+        raise raised
+
+    def _translate(self, error: Exception, name: str) -> MinariError:
+        from obstore import exceptions
+
+        if isinstance(error, exceptions.PreconditionError):
+            return self._build_changed_error(name)
+        if isinstance(error, FileNotFoundError):
+            return RemoteObjectNotFoundError(
+                f"{self._url} has no object {name!r}, or only for others"
+            )
+        # What follows is for those who debug obstore.
+        said = describe_error(type(error)(str(error).partition("\n\nDebug source")[0]))
+        problem = f"could not read {self._url}/{name}: {said}"
+        if isinstance(error, exceptions.PermissionDeniedError | exceptions.UnauthenticatedError):
+            hint = GIVE_TOKEN if self._token is None else "the credentials may lack the permission"
+            return RemoteAccessError(f"{problem}; {hint}")
+        if isinstance(error, exceptions.NotSupportedError):
+            return RemoteError(f"{problem}; the server ignores ranges: download the dataset")
+        return RemoteError(problem)
+
+    def _build_changed_error(self, name: str) -> DatasetChangedError:
+        return DatasetChangedError(
+            f"{self._url}/{name} was changed while it was being read; load the dataset again"
+        )
+
+    def _describe(self, said: ObjectMeta) -> ObjectVersion:
+        tag = said["version"] if has_generations(self._url) else said["e_tag"]
+        return ObjectVersion(said["size"], tag or None)
+
+
+class _Loop:
+    """An event loop in a thread that neither an interrupt nor the interpreter's end waits for."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self.free = asyncio.Semaphore(_AT_ONCE)
+        threading.Thread(target=self._serve, name="minari-stream", daemon=True).start()
+
+    def run(self, work: Coroutine[object, object, Result]) -> Future[Result]:
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._cancel_all)
+
+    def _serve(self) -> None:
+        try:
+            self._loop.run_forever()
+        finally:
+            self._loop.close()
+
+    def _cancel_all(self) -> None:
+        tasks = asyncio.all_tasks(self._loop)
+        for task in tasks:
+            task.cancel()
+        ended = asyncio.gather(*tasks, return_exceptions=True)
+        ended.add_done_callback(lambda _: self._loop.stop())
+
+
+# obstore's threads are those of the process that used it first; without them it waits for ever.
+_used_in: int | None = None
+
+
+def _check_process(url: str) -> None:
+    global _used_in
+    if _used_in is None:
+        _used_in = os.getpid()
+    elif _used_in != os.getpid():
+        raise RemoteError(
+            f"{url} cannot be streamed in a process that was forked from one that streams; start "
+            'it with "spawn" or "forkserver", as multiprocessing_context="spawn" of a DataLoader '
+            "does"
+        )
+
+
+def _open_again(url: str) -> ObjectStoreSource:
+    return ObjectStoreSource(url, os.environ.get(TOKEN_VARIABLE) or None)
