@@ -46,7 +46,7 @@ class Segments(Generic[Part]):
         find: Callable[[Whole, int], Part],
         firsts: Rows,
         *,
-        opened_at_once: int = OPENED_AT_ONCE,
+        opened_at_once: int | None = None,
     ) -> None:
         """Look up nothing, or all of few.
 
@@ -54,7 +54,7 @@ class Segments(Generic[Part]):
             shards: The readers of the shards of a storage, or other parts of them.
             find: Returns the part of a shard, given that of ``shards`` and its number of rows.
             firsts: The first row of each shard, and the number of all.
-            opened_at_once: Of up to so many shards all are looked up now.
+            opened_at_once: Of up to so many shards all are looked up now; `OPENED_AT_ONCE` if None.
         """
         self._shards: Numbered[Any] = shards
         self._find = find
@@ -62,7 +62,7 @@ class Segments(Generic[Part]):
         """The first row of each shard, and the number of all."""
         self._era = shards.era
         self._found: dict[int, Part] = {}
-        if len(self) <= opened_at_once:
+        if len(self) <= (OPENED_AT_ONCE if opened_at_once is None else opened_at_once):
             for number in range(len(self)):
                 self[number]
 
