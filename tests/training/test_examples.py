@@ -42,3 +42,11 @@ def test_a_decision_transformer_gives_the_return_that_is_asked_for() -> None:
     assert result.last_loss < 0.75 * result.first_loss
     assert result.asked_for_much > result.mean_return + 100
     assert result.asked_for_little < 50
+
+
+def test_goals_are_reached_by_what_was_learned_of_a_walk_without_rewards() -> None:
+    result = example("goal_reaching").run()
+
+    # A random walk finds about a quarter of the goals in the same number of steps.
+    assert result.random < 0.45
+    assert result.learned > 0.9
