@@ -80,7 +80,7 @@ ORDER = {
         interchange.demonstrations interchange.flat
         interchange.lerobot.files
         interchange.lerobot.reading interchange.lerobot.writing
-        interchange.lerobot
+        interchange.lerobot interchange.rlds
         checks rendering
         viewer
         command_line.show

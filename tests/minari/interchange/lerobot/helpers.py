@@ -29,18 +29,19 @@ SPACE = spaces.Dict(
 )
 
 
-def make_rich_dataset(dataset_id: str = "rich-v0") -> MinariDataset:
+def make_rich_dataset(dataset_id: str = "rich-v0", without: tuple[str, ...] = ()) -> MinariDataset:
     """Make a dataset with values of many kinds, of which LeRobot cannot carry all."""
-    SPACE.seed(0)
+    space = spaces.Dict({key: part for key, part in SPACE.items() if key not in without})
+    space.seed(0)
     rng = np.random.default_rng(0)
     buffers = []
     for number, steps in enumerate((3, 1, 5)):
-        rows = [SPACE.sample() for _ in range(steps + 1)]
+        rows = [space.sample() for _ in range(steps + 1)]
         observations: dict[str, Any] = {
             key: [row[key] for row in rows]
             if key == "word"
             else np.stack([row[key] for row in rows])
-            for key in SPACE
+            for key in space
         }
         is_last = np.arange(steps) == steps - 1
         buffers.append(
@@ -64,7 +65,7 @@ def make_rich_dataset(dataset_id: str = "rich-v0") -> MinariDataset:
     return minari.create_dataset_from_buffers(
         dataset_id,
         buffers,
-        observation_space=SPACE,
+        observation_space=space,
         action_space=spaces.Box(-1, 1, (2,), np.float32),
         author="Ada",
     )

@@ -105,7 +105,7 @@ def import_file(
     """Make a dataset of files that another library wrote.
 
     Layouts: d4rl (flat HDF5 files with observations, actions, rewards and terminals), dsrl,
-    isaaclab, lerobot, maniskill, ogbench, parquet, robomimic.
+    isaaclab, lerobot, maniskill, ogbench, parquet, rlds, robomimic.
     """
     from minari.interchange.exchange import import_dataset
     from minari.interchange.layouts import find_layout, recognize_layout
@@ -167,8 +167,8 @@ def export(
 ) -> None:
     """Write a dataset as files that another library reads.
 
-    Layouts: d4rl, dsrl, isaaclab, lerobot, ogbench, parquet, robomimic. What the layout cannot
-    carry is listed.
+    Layouts: d4rl, dsrl, isaaclab, lerobot, ogbench, parquet, rlds, robomimic. What the layout
+    cannot carry is listed.
     """
     from minari.interchange.exchange import export_dataset
     from minari.interchange.layouts import find_layout

@@ -11,6 +11,7 @@ from minari_core.errors import FormatError
 # In the order in which a path is looked at.
 _MODULES = {
     "lerobot": "minari.interchange.lerobot.layout",
+    "rlds": "minari.interchange.rlds.layout",
     "parquet": "minari.interchange.parquet",
     "robomimic": "minari.interchange.demonstrations.robomimic",
     "isaaclab": "minari.interchange.demonstrations.isaaclab",

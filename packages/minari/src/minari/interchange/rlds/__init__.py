@@ -1,0 +1,1 @@
+"""Datasets of RLDS, as TensorFlow Datasets stores them, without TensorFlow."""
