@@ -46,7 +46,15 @@ def test_the_page_of_a_dataset_comes_in_the_commit_of_its_manifest(
     monkeypatch.setattr(HuggingFaceRemote, "_commit_once", watched)
     upload_dataset("farm/cart-v0", remote_path=URL, token="secret", preview=picture)
 
-    assert commits[-1] == ["README.md", "cart-v0/data/metadata.json", "cart-v0/preview.gif"]
+    assert commits[-1] == [
+        "README.md",
+        "cart-v0/CITATION.cff",
+        "cart-v0/croissant.json",
+        "cart-v0/data/metadata.json",
+        "cart-v0/episodes.parquet",
+        "cart-v0/preview.gif",
+        "cart-v0/steps.parquet",
+    ]
     files = files_on(hugging_face, "farm")
     assert files["cart-v0/preview.gif"] == GIF
     text = files["README.md"].decode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from minari_core import MinariDataset
@@ -14,7 +15,8 @@ from minari_hub.bundle.citation import format_citation
 from minari_hub.bundle.croissant import NAME as CROISSANT
 from minari_hub.bundle.croissant import format_croissant
 from minari_hub.bundle.publication import Publication
-from minari_hub.bundle.tables import LARGEST_STEPS_NBYTES, Tables, write_tables
+from minari_hub.bundle.tables import LARGEST_STEPS_NBYTES, STEPS, Tables, write_tables
+from minari_hub.cards.card import Card
 
 
 def write_bundle(
@@ -54,3 +56,30 @@ def write_bundle(
         if (citation := format_citation(said)) is not None:
             (folder / CITATION).write_text(citation, encoding="utf-8")
     return tables
+
+
+def extend_card(card: Card, said: Publication, folder: Path, tables: Tables | None) -> Card:
+    """Add to a card what `write_bundle` wrote, and what it says of that.
+
+    Args:
+        card: The card.
+        said: What is said of the dataset.
+        folder: The folder that was written to.
+        tables: What was returned.
+    """
+    notes = []
+    if tables is not None and tables.episodes_of_steps < tables.total_episodes:
+        notes.append(
+            f"{STEPS} has the steps of the first {tables.episodes_of_steps} of "
+            f"{tables.total_episodes} episodes; the data have all."
+        )
+    unsaid = [name for name in said.list_unsaid() if not name.startswith("rai:")]
+    if unsaid:
+        notes.append(f"Not said by whoever published it: {', '.join(unsaid)}.")
+    files = {path.name: path for path in sorted(folder.iterdir(), key=_order) if path.is_file()}
+    return replace(card, files=files, notes=notes)
+
+
+def _order(path: Path) -> tuple[bool, str]:
+    # A viewer shows the first table first.
+    return path.name != STEPS, path.name

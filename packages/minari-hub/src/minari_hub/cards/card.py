@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,10 @@ class Card:
     """The undiscounted returns, if its metadata has them of every episode."""
     preview: Path | None = None
     """A picture of an episode."""
+    files: Mapping[str, Path] = field(default_factory=dict)
+    """Further files that are published beside the data, by their names."""
+    notes: Sequence[str] = ()
+    """What else is to be said of it, a sentence each."""
 
     @property
     def steps(self) -> int:
@@ -86,6 +90,26 @@ class Card:
         if self.env_id and re.fullmatch(r"[\w./-]{1,60}", self.env_id, re.ASCII):
             tags.append(self.env_id.rpartition("/")[2])
         return tuple(tags)
+
+    @property
+    def folder(self) -> str:
+        """Where its files are in its repository, with a slash at the end if that is no root."""
+        folder = self.dataset_id.partition("/")[2]
+        return f"{folder}/" if folder else ""
+
+    @property
+    def configs(self) -> list[JsonValue]:
+        """Its tables as the Hub's viewer takes them: a configuration each, as columns differ."""
+        names = [name for name in self.files if name.endswith(".parquet")]
+        # A slash may not stand in the name of a configuration, and a dot not in an id.
+        before = (self.folder or self.dataset_id).rstrip("/").replace("/", ".")
+        return [
+            {
+                "config_name": f"{before}.{name.removesuffix('.parquet')}",
+                "data_files": f"{self.folder}{name}",
+            }
+            for name in names
+        ]
 
     def render(self, preview: str | None) -> str:
         """Return its section of a README.
@@ -110,6 +134,7 @@ class Card:
         ]
         if rows:
             parts.append(format_table(("space", "is"), rows))
+        parts += [escape_paragraphs(note) for note in self.notes]
         parts.append(LOAD.format(url=self.url))
         return "\n\n".join(parts)
 

@@ -14,7 +14,7 @@ import yaml
 from minari_hub.cards.card import Card
 
 _BLOCK = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
-_CHANGED = frozenset({"tags", "size_categories"})
+_CHANGED = frozenset({"configs", "tags", "size_categories"})
 _DECADES = ("K", "M", "B", "T")
 # Identifiers of the Hub that data have; any other license is "other" there.
 _LICENSES = {
@@ -29,8 +29,8 @@ _LICENSES = {
 def update_front_matter(text: str, card: Card, steps: int) -> str:
     """Write the keys that are ours into the YAML at the top of a README, which need not have one.
 
-    The size is always ours. Tags are added to. What else somebody has set already stays, a
-    license above all; YAML that cannot be read stays as a whole.
+    The size is always ours. Tags and configurations are added to. What else somebody has set
+    already stays, a license above all; YAML that cannot be read stays as a whole.
 
     Args:
         text: The README.
@@ -53,8 +53,27 @@ def update_front_matter(text: str, card: Card, steps: int) -> str:
     tags = known.get("tags") or []
     if isinstance(tags, list) and (new := [each for each in card.tags if each not in tags]):
         block = _set_key(block, "tags", [*map(str, tags), *new])
+    block = _add_configs(block, known.get("configs") or [], card)
     block = _set_key(block, "size_categories", [name_size(steps)])
     return f"---\n{block}---\n{rest}" if _keeps_others(before, block) else text
+
+
+def _add_configs(block: str, configs: object, card: Card) -> str:
+    """Add the tables of a dataset, in the place of those that it had."""
+    new = [each for each in card.configs if isinstance(each, dict)]
+    if not new or not isinstance(configs, list):
+        return block
+    names = {each["config_name"] for each in new}
+    kept = [
+        each
+        for each in configs
+        if not isinstance(each, dict) or each.get("config_name") not in names
+    ]
+    try:
+        return _set_key(block, "configs", [*kept, *new])
+    except TypeError:
+        # Somebody wrote what only YAML has, such as a date.
+        return block
 
 
 def name_size(count: int) -> str:
@@ -95,7 +114,7 @@ def _keeps_others(before: str, after: str) -> bool:
     )
 
 
-def _set_key(block: str, key: str, value: str | Sequence[str]) -> str:
+def _set_key(block: str, key: str, value: str | Sequence[object]) -> str:
     """Set a key of the outermost mapping, in the lines where it stands, or in new ones."""
     # JSON is YAML, whatever a text has in it.
     if isinstance(value, str):

@@ -8,13 +8,17 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from threading import Event
 
+from minari_core import MinariDataset
+from minari_core.datasets.dataset import get_raw_storage
 from minari_core.errors import (
     DatasetChangedError,
     DatasetDamagedError,
     DatasetExistsError,
+    MinariError,
     RemoteError,
     RemoteObjectExistsError,
 )
@@ -34,6 +38,9 @@ from minari_core.local.dataset_id import choose_id, is_url, parse_dataset_id
 from minari_core.local.finding import build_not_found_error
 from minari_core.local.locations import DATA_FOLDER, dataset_folder
 from minari_core.local.staging import hold_staging_folder
+from minari_hub.bundle.files import extend_card, write_bundle
+from minari_hub.bundle.publication import Publication, ResponsibleAI
+from minari_hub.bundle.tables import LARGEST_STEPS_NBYTES
 from minari_hub.cards.card import Card
 from minari_hub.cards.describing import describe_dataset
 from minari_hub.cards.picture import check_picture
@@ -61,6 +68,9 @@ def upload_dataset(
     data_format: str | None = None,
     progress: bool = True,
     preview: str | os.PathLike[str] | None = None,
+    date_published: date | None = None,
+    rai: ResponsibleAI | None = None,
+    largest_table_nbytes: int = LARGEST_STEPS_NBYTES,
 ) -> None:
     """Upload a local dataset to a remote.
 
@@ -78,11 +88,18 @@ def upload_dataset(
         data_format: The format to publish it in; None is the one it is in.
         progress: Whether to show a progress bar, if there is a terminal.
         preview: A picture of an episode: a PNG, JPEG, GIF or WebP file of at most 10 MB, for the
-            card that the dataset has on the Hugging Face Hub. Other remotes have no cards.
+            card that the dataset has on the Hugging Face Hub. Other remotes have no cards, and are
+            sent nothing of what follows.
+        date_published: The day of publication, for ``croissant.json`` and ``CITATION.cff``.
+        rai: Answers under the names of Croissant RAI 1.0, as ``{"dataCollection": "..."}``: texts,
+            or lists of them where it takes several. What is not given is left out.
+        largest_table_nbytes: How large the Parquet file of steps may be, in bytes; beyond it are
+            the first whole episodes only, and the card says so.
 
     Raises:
         DatasetIdError: The id is malformed.
         DataError: The preview is no such file.
+        MetadataError: Croissant RAI has no such property, or a value is no text.
         RemoteUrlError: No remote is named, or several are.
         DatasetNotFoundError: There is no such local dataset.
         DatasetExistsError: The remote has a dataset of this id, or a file with other content
@@ -95,6 +112,10 @@ def upload_dataset(
     """
     picture = None if preview is None else check_picture(Path(preview))
     dataset = _choose_target(choose_id(dataset_name, dataset_id), remote_path, token)
+    said = Publication(
+        dataset.dataset_id, {}, _find_page(dataset.url), date_published, dict(rai or {})
+    )
+    beside = _Beside(picture, said, largest_table_nbytes)
     folder = _find_data(dataset.dataset_id)
     # Before anything is converted or read.
     _check_is_new(dataset, _list_objects(dataset))
@@ -103,7 +124,7 @@ def upload_dataset(
         explain_interrupt(),
         convert_for_upload(dataset.dataset_id, folder, data_format) as source,
     ):
-        _upload(dataset, source, progress, picture)
+        _upload(dataset, source, progress, beside)
     record_origin(folder.parent, dataset.url)
 
 
@@ -123,15 +144,35 @@ def _find_data(dataset_id: str) -> Path:
     return folder
 
 
-def _upload(dataset: RemoteDataset, folder: Path, progress: bool, picture: Path | None) -> None:
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What is published beside the data, by a remote that shows it."""
+
+    picture: Path | None
+    """A picture of an episode."""
+    said: Publication
+    """What the caller says; the metadata follow."""
+    largest_table_nbytes: int
+    """How large the table of steps may be."""
+
+
+def _find_page(url: str) -> str | None:
+    """Return the page of the web that shows a dataset; None if there is none."""
+    if not url.startswith("hf://"):
+        return None
+    organization, repository, *_ = url.removeprefix("hf://").split("/")
+    return f"https://huggingface.co/datasets/{organization}/{repository}"
+
+
+def _upload(dataset: RemoteDataset, folder: Path, progress: bool, beside: _Beside) -> None:
     if has_staged_files(read_metadata(folder)):
         open_storage(folder).save()
     with _hold_data(folder) as held, _explain_change(folder, held.text):
-        _send_all(dataset, folder, held, progress, picture)
+        _send_all(dataset, folder, held, progress, beside)
 
 
 def _send_all(
-    dataset: RemoteDataset, folder: Path, held: _HeldData, progress: bool, picture: Path | None
+    dataset: RemoteDataset, folder: Path, held: _HeldData, progress: bool, beside: _Beside
 ) -> None:
     text = held.text
     summary = Summary.from_manifest(text, str(folder / MANIFEST_NAME), len(text))
@@ -149,15 +190,38 @@ def _send_all(
         for some in (uploads[:claiming], uploads[claiming:]):
             sent = [missing[each.name] for each in some if each.name in missing]
             _send(dataset, sent, report)
-    _publish(
-        dataset,
-        text,
-        summary,
-        lambda: describe_dataset(
-            dataset.dataset_id, dataset.url, held.folder, summary.metadata, picture
-        ),
-    )
+    with hold_staging_folder(LINKS_PREFIX) as written:
+
+        def describe() -> Card:
+            card = describe_dataset(
+                dataset.dataset_id, dataset.url, held.folder, summary.metadata, beside.picture
+            )
+            return _write_beside(card, dataset, uploads, held, beside, written)
+
+        _publish(dataset, text, summary, describe)
     _logger.info("uploaded %s: %d files, %d bytes", dataset.label, len(uploads), total)
+
+
+def _write_beside(
+    card: Card,
+    dataset: RemoteDataset,
+    uploads: Sequence[Upload],
+    held: _HeldData,
+    beside: _Beside,
+    folder: Path,
+) -> Card:
+    """Write tables and descriptions for those who do not use Minari; return a card with these."""
+    try:
+        stored = MinariDataset(held.folder)
+    except MinariError:
+        return card
+    said = replace(beside.said, metadata=get_raw_storage(stored).metadata)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {f"{DATA_FOLDER}/{MANIFEST_NAME}": held.folder / MANIFEST_NAME}
+    for upload in uploads:
+        files[f"{DATA_FOLDER}/{upload.name[len(dataset.prefix) :]}"] = upload.path
+    tables = write_bundle(stored, said, folder, files, most_nbytes=beside.largest_table_nbytes)
+    return extend_card(card, said, folder, tables)
 
 
 def _select_missing(

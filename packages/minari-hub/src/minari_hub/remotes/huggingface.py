@@ -249,6 +249,14 @@ class HuggingFaceRemote(Remote):
         self, repository: str, card: Card, head: str
     ) -> Iterator[CommitOperationAdd]:
         """Return what shows a dataset on the page of its repository."""
+        # One that is there was put there by somebody.
+        further = {f"{card.folder}{name}": str(path) for name, path in card.files.items()}
+        there = further and self._session.find_paths(
+            self._api_path(repository), head, list(further)
+        )
+        for shown, path in further.items():
+            if shown not in there:
+                yield CommitOperationAdd(path_in_repo=shown, path_or_fileobj=path)
         name = f"{repository}/{README}"
         try:
             content = self._read(name, 0, LARGEST_README + 1, head)
@@ -261,14 +269,12 @@ class HuggingFaceRemote(Remote):
         except ValueError as error:
             warn_caller(f"{self.url}/{name} is left as it is: {error}")
             return
-        shown = None
+        picture = None
         if card.preview is not None:
-            folder = card.dataset_id.partition("/")[2]
-            shown = f"{folder}{folder and '/'}preview{card.preview.suffix.lower()}"
-            # One that is there was put there by somebody.
-            if not self._session.find_paths(self._api_path(repository), head, [shown]):
-                yield CommitOperationAdd(path_in_repo=shown, path_or_fileobj=str(card.preview))
-        text = update_readme(before, card, shown)
+            picture = f"{card.folder}preview{card.preview.suffix.lower()}"
+            if not self._session.find_paths(self._api_path(repository), head, [picture]):
+                yield CommitOperationAdd(path_in_repo=picture, path_or_fileobj=str(card.preview))
+        text = update_readme(before, card, picture)
         yield CommitOperationAdd(path_in_repo=README, path_or_fileobj=text.encode())
 
     def _listing_operations(
