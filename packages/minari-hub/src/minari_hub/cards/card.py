@@ -70,7 +70,7 @@ class Card:
     files: Mapping[str, Path] = field(default_factory=dict)
     """Further files that are published beside the data, by their names."""
     notes: Sequence[str] = ()
-    """What else is to be said of it, a sentence each."""
+    """What else is to be said of it, a sentence each, in Markdown."""
 
     @property
     def steps(self) -> int:
@@ -134,7 +134,7 @@ class Card:
         ]
         if rows:
             parts.append(format_table(("space", "is"), rows))
-        parts += [escape_paragraphs(note) for note in self.notes]
+        parts += self.notes
         parts.append(LOAD.format(url=self.url))
         return "\n\n".join(parts)
 
