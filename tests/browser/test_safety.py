@@ -64,7 +64,8 @@ class Visit:
     def text(self) -> str:
         """What the page that it is on says."""
         self.page.wait_for_load_state()
-        return self.page.inner_text("body")
+        said: str = self.page.inner_text("body")
+        return said
 
     def navigate(self, action: str, *arguments: object) -> tuple[int, bool]:
         """Leave the other page for the dataset's; return the status and whether a cookie went."""
