@@ -26,7 +26,12 @@ collect_ignore = [
     )
     for extra in extras
     if find_spec(extra) is None
-    for module in (extra, f"{folder}/{extra}")
+    for module in (
+        extra,
+        f"{folder}/{extra}",
+        f"{folder}/{extra}_normalizer",
+        f"{folder}/{extra}_resident",
+    )
 ]
 # What forks, and bounds what it has forked. Doctests are looked for in modules without tests, too.
 POSIX_ONLY = ("tests/campaigns", "tests/fixtures/earlier_release/write.py")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
 import subprocess
 import sys
 import zlib
@@ -117,8 +118,18 @@ class Stored:
         }
 
     def seal(self, number: int) -> None:
-        """Make the manifest agree with the size and the checksum of a shard's file."""
+        """Make the manifest agree with the size and the checksum of a shard's file.
+
+        The checksums of its blocks are taken out of its trailer, as earlier releases wrote none.
+        """
         content = self.shard(number).read_bytes()
+        end = struct.Struct("<II8s")
+        size, _, magic = end.unpack(content[-end.size :].rjust(end.size))
+        if magic == b"\x89MINARI\n":
+            tables, text = content[: -end.size - size], content[-end.size - size : -end.size]
+            text = json.dumps({**json.loads(text), "block_checksums": None}).encode()
+            content = tables + text + end.pack(len(text), zlib.crc32(text), magic)
+            self.shard(number).write_bytes(content)
 
         def edit(manifest: dict[str, Any]) -> None:
             entry = manifest["columnar"]["shards"][number]

@@ -83,7 +83,7 @@ class RunningQuantiles:
         if self._share < 1 and rows:
             error = min(1.0, math.sqrt(math.log(2 / _MISSED) / (2 * fewest)))
         shaped = found.reshape(len(LEVELS), *self._row_shape)
-        return dict(zip(LEVELS, shaped, strict=True)), error
+        return {level: shaped[number, ...] for number, level in enumerate(LEVELS)}, error
 
 
 def _interpolate(values: npt.NDArray[Any]) -> _Array:

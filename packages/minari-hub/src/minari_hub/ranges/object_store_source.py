@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 _AT_ONCE = 32
+_LONGEST_END = 1.0
 
 Result = TypeVar("Result")
 
@@ -227,13 +229,22 @@ class _Loop:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self.free = asyncio.Semaphore(_AT_ONCE)
-        threading.Thread(target=self._serve, name="minari-stream", daemon=True).start()
+        self._thread = threading.Thread(target=self._serve, name="minari-stream", daemon=True)
+        self._thread.start()
+        atexit.register(self._end)
 
     def run(self, work: Coroutine[object, object, Result]) -> Future[Result]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def stop(self) -> None:
+        atexit.unregister(self._end)
         self._loop.call_soon_threadsafe(self._cancel_all)
+
+    def _end(self) -> None:
+        # obstore's threads must have let go of Python's objects before the interpreter ends, which
+        # they would abort otherwise.
+        self.stop()
+        self._thread.join(_LONGEST_END)
 
     def _serve(self) -> None:
         try:
