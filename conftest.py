@@ -33,6 +33,11 @@ collect_ignore = [
         f"{folder}/{extra}_resident",
     )
 ]
+if find_spec("av") is None:
+    collect_ignore += [
+        f"packages/minari/src/minari/interchange/lerobot/{folder}/video.py"
+        for folder in ("reading", "writing")
+    ]
 # What forks, and bounds what it has forked. Doctests are looked for in modules without tests, too.
 POSIX_ONLY = ("tests/campaigns", "tests/fixtures/earlier_release/write.py")
 if find_spec("resource") is None or find_spec("fcntl") is None:
