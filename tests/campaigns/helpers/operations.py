@@ -246,20 +246,22 @@ def _force_download() -> None:
 
 def _collect_many(resume: bool = False) -> None:
     """Collect so many small shards that they are joined when they are published."""
-    _collect(resume, total_episodes=18)
+    # On a full disk each attempt of an episode waits for seconds.
+    _collect(resume, total_episodes=18, max_attempts=1)
 
 
 def _collect_many_again() -> None:
     _collect_many(resume=True)
 
 
-def _collect(resume: bool = False, total_episodes: int = 4) -> None:
+def _collect(resume: bool = False, total_episodes: int = 4, max_attempts: int = 3) -> None:
     minari.collect_dataset(
         "tt/new-v0",
         "EarlierRelease/Rover-v0",
         total_episodes=total_episodes,
         episodes_per_task=1,
         workers=1,
+        max_attempts=max_attempts,
         seed=3,
         resume=resume,
         record_infos=True,
