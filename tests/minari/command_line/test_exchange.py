@@ -78,3 +78,14 @@ def test_layouts_and_options_that_there_are_not_are_named(
     assert done.code != 0
     assert message in " ".join(done.err.split())
     assert not (tmp_path / "out").exists()
+
+
+def test_what_a_layout_asks_for_is_called_as_the_command_takes_it(
+    command: CommandLine, tmp_path: Path
+) -> None:
+    collect("cart/random-v0")
+
+    refused = command("export", "cart/random-v0", str(tmp_path / "out"), "--as", "lerobot")
+
+    assert refused.code == 1
+    assert "give --option fps=30, for instance" in refused.err

@@ -48,6 +48,12 @@ _WORDS = (
     (r", or None\b", ", or leave it out"),
     (r"\b([Pp]ass|give) trust_entry_point=True\b", r"\1 --trust-entry-point"),
     (r"\bpass overwrite=True\b", "give --yes"),
+    (
+        r"\b([Gg]ive|with|or) (ends|fps|last_frame|last_step|next_observations|sidecar|task)"
+        r"='?([^',;]+)'?",
+        r"\1 --option \2=\3",
+    ),
+    (r"(?<=by )costs[=]", "--option costs"),
     (r"(?<=give )fps\b", "--fps"),
     (r"\b([Pp]ass|give) trust_paths=True\b", r"\1 --trust-paths"),
     (r"\bskip_wrappers=\[?'([^']*)'\]? to leave it out", r"--skip-wrapper \1 to leave it out"),
