@@ -18,7 +18,7 @@ from minari.interchange.demonstrations.groups import (
 )
 from minari.interchange.demonstrations.reading import DemonstrationFile, read_demonstrations
 from minari.interchange.demonstrations.trajectory import Trajectory, read_flags
-from minari.interchange.layout import Contents, Layout, Loss
+from minari.interchange.layout import Contents, Layout
 from minari_core.errors import DataError, DatasetDamagedError, DatasetNotFoundError
 from minari_core.json_values import JsonValue
 
@@ -69,7 +69,6 @@ def read(path: Path) -> Contents:
             for key in ("terminated", "truncated")
         }
         infos = {key: group.read(key) for key in group if key not in _COLUMNS}
-        losses: list[Loss] = []
         infos.update(flags)
         terminated = bool(flags["terminated"][-1])
         facts = episodes[name]
@@ -85,7 +84,6 @@ def read(path: Path) -> Contents:
             metadata={key: value for key, value in facts.items() if key != "reset_kwargs"},
             seed=seed,
             options=options,
-            losses=losses,
         )
 
     environment: Mapping[str, JsonValue] = {

@@ -74,7 +74,6 @@ def read_demonstrations(source: DemonstrationFile) -> Contents:
     losses = []
     if first.rewards is None:
         losses.append(Loss("rewards", "the file has none, and the dataset has zeros"))
-    losses += first.losses
 
     def iterate() -> Iterator[EpisodeBuffer]:
         with open_file(path) as file:
@@ -113,18 +112,15 @@ def _restore(
 
 
 def _check_columns(found: Trajectory, first: Trajectory) -> None:
-    for what in ("observations", "infos"):
-        mine, others = getattr(found, what), getattr(first, what)
-        if what == "observations" and isinstance(mine, dict) != isinstance(others, dict):
-            raise DataError(
-                f"{found.where}: observations are laid out otherwise than those of {first.where}"
-            )
-        if isinstance(mine, dict) and what == "observations" and mine.keys() != others.keys():
-            name = min(mine.keys() ^ others.keys())
-            raise DataError(
-                f"{found.where if name in others else first.where} has no observation {name!r}, "
-                f"which {first.where if name in others else found.where} has"
-            )
+    mine, others = found.observations, first.observations
+    if isinstance(mine, dict) != isinstance(others, dict):
+        raise DataError(
+            f"{found.where}: observations are laid out otherwise than those of {first.where}"
+        )
+    if isinstance(mine, dict) and mine.keys() != others.keys():
+        name = min(mine.keys() ^ others.keys())
+        lacking, having = (found, first) if name in others else (first, found)
+        raise DataError(f"{lacking.where} has no observation {name!r}, which {having.where} has")
     if (found.rewards is None) != (first.rewards is None):
-        lacking = found if found.rewards is None else first
-        raise DataError(f"{lacking.where} has no rewards, which other episodes have")
+        without = found if found.rewards is None else first
+        raise DataError(f"{without.where} has no rewards, which other episodes have")

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minari.interchange.layout import Loss
 from minari_core import EpisodeBuffer
 from minari_core.episodes.final_observation import FINAL_OBSERVATION
 from minari_core.errors import DataError
@@ -46,8 +45,6 @@ class Trajectory:
     """The seed that `reset` was given."""
     options: dict[str, Any] | None = None
     """The options that `reset` was given."""
-    losses: list[Loss] = field(default_factory=list)
-    """What was left out, of this episode and those like it."""
 
     @property
     def total_steps(self) -> int:
