@@ -309,3 +309,18 @@ def test_the_last_row_of_an_episode_may_be_its_final_observation() -> None:
         create_dataset_from_arrays("b-v0", **{**given, "terminals": np.ones(7)}, final_rows=True)
     with pytest.raises(DataError, match="give one of them"):
         create_dataset_from_arrays("b-v0", **columns(), final_rows=True)
+
+
+def test_next_observations_of_other_columns_are_refused_by_name() -> None:
+    steps = {"a": np.zeros((2, 1)), "b": np.zeros((2, 1))}
+
+    with pytest.raises(DataError, match="episode 0: next_observations/b is not in both"):
+        create_dataset_from_arrays(
+            "tests/columns-v0",
+            observations=steps,
+            actions=np.zeros((2, 1)),
+            rewards=np.zeros(2),
+            terminals=np.array([False, True]),
+            next_observations={"a": np.zeros((2, 1))},
+        )
+    assert list_local_datasets() == {}

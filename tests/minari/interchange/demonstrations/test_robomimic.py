@@ -121,7 +121,7 @@ def test_dones_can_say_it_and_stay_where_they_are_set_in_the_middle(path: Path) 
 def test_next_observations_that_contradict_the_observations_are_an_error(path: Path) -> None:
     write_demonstrations(path, {0: 3}, **{"next_obs/object": np.zeros((3, 3))})
 
-    with pytest.raises(minari.DataError, match="next observations/object of step 0 is not"):
+    with pytest.raises(minari.DataError, match="next_observations/object of step 0 is not"):
         minari.import_dataset(path, "lift-v0", ends="terminated")
     dataset = minari.import_dataset(path, "lift-v0", ends="terminated", next_observations="ignore")
     assert not dataset[0].final_observation_known
@@ -164,8 +164,8 @@ def test_rewards_that_are_not_there_are_zeros_and_told(path: Path) -> None:
         ({"obs/object": None, "next_obs/object": None}, r"demo_0 has no 'obs'"),
         ({"rewards": np.zeros(7)}, r"demo_0: rewards has 7 rows, not 2"),
         ({"obs/object": np.zeros((5, 3))}, r"demo_0: observations/object has 5 rows, not 2 or 3"),
-        ({"dones": np.array([0.5, 1])}, r"demo_0: dones is float64 of shape \(2,\), not flags"),
-        ({"obs/other": np.zeros((2, 1))}, "next observations/other is not in both"),
+        ({"dones": np.array([0.5, 1])}, r"demo_0: dones is float64 of shape \(2,\), not one flag"),
+        ({"obs/other": np.zeros((2, 1))}, "next_observations/other is not in both"),
     ],
 )
 def test_columns_that_do_not_fit_name_file_episode_and_column(

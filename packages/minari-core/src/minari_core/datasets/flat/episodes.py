@@ -16,6 +16,7 @@ import numpy.typing as npt
 from minari_core.episodes.episode import EpisodeBuffer
 from minari_core.episodes.final_observation import FINAL_OBSERVATION
 from minari_core.errors import DataError
+from minari_core.leaves import find_leaves, join_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +59,11 @@ def find_episode_ends(
     Raises:
         DataError: The flags are not flags, or not of one length.
     """
-    ended = _as_flags(terminals, "terminals")
+    ended = read_flags(terminals, "terminals")
     cut = (
         np.zeros(len(ended), dtype=np.bool_)
         if timeouts is None
-        else _as_flags(timeouts, "timeouts")
+        else read_flags(timeouts, "timeouts")
     )
     if len(cut) != len(ended):
         raise DataError(f"timeouts has {len(cut)} rows, but terminals {len(ended)}")
@@ -98,7 +99,13 @@ def split_episodes(columns: FlatColumns) -> Iterator[EpisodeBuffer]:
             raise DataError(f"episode {index} has one row, its final observation, and so no step")
         if columns.next_observations is not None:
             following = _slice(columns.next_observations, start, end)
-            _check_following(observations, following, index)
+            check_following(
+                observations,
+                following,
+                f"episode {index}",
+                "the steps of an episode must follow one another (leave next_observations out to "
+                "ignore them)",
+            )
             final = _slice(following, end - start - 1, end - start)
             observations = _concatenate(observations, final)
         terminations = np.zeros(stop - start, dtype=np.bool_)
@@ -128,7 +135,16 @@ def count_rows(column: Any) -> int:
     return int(column.shape[0]) if column.shape else -1
 
 
-def _as_flags(values: npt.ArrayLike, name: str) -> npt.NDArray[np.bool_]:
+def read_flags(values: npt.ArrayLike, name: str) -> npt.NDArray[np.bool_]:
+    """Read whether each step is something.
+
+    Args:
+        values: Shape (N,) or (N, 1), of 0 and 1.
+        name: What it is called, for an error message.
+
+    Raises:
+        DataError: The values are no flags, one a step.
+    """
     flags = np.asarray(values)
     if flags.ndim == 2 and flags.shape[1] == 1:
         flags = flags[:, 0]
@@ -158,20 +174,35 @@ def _concatenate(first: Any, second: Any) -> Any:
     return np.concatenate([first, second])
 
 
-def _check_following(observations: Any, following: Any, episode: int) -> None:
-    if isinstance(observations, dict):
-        for key, leaf in observations.items():
-            _check_following(leaf, following[key], episode)
-    elif isinstance(observations, tuple):
-        for one, other in zip(observations, following, strict=True):
-            _check_following(one, other, episode)
-    else:
-        one, other = observations[1:], following[:-1]
-        same = (one == other) | ((one != one) & (other != other))
-        if one.shape != other.shape or not same.all():
-            step = int(np.argmin(same.reshape(len(same), -1).all(axis=1))) if len(same) else 0
+def check_following(observations: Any, following: Any, where: str, advice: str) -> None:
+    """Check that next observations are the observations of the next steps.
+
+    Args:
+        observations: T rows or T+1, in the structure of the space.
+        following: T rows, in the same way.
+        where: The episode, for an error message.
+        advice: What to do where they differ.
+
+    Raises:
+        DataError: They are of other columns, dtypes or shapes, or differ; the message says where.
+    """
+    expected, found = dict(find_leaves(observations)), dict(find_leaves(following))
+    if expected.keys() != found.keys():
+        name = min(join_path("next_observations", keys) for keys in expected.keys() ^ found)
+        raise DataError(f"{where}: {name} is not in both observations and next_observations")
+    for keys, leaf in expected.items():
+        one = np.asarray(leaf)[1:]
+        other = np.asarray(found[keys])[: len(one)]
+        name = join_path("next_observations", keys)
+        if one.dtype != other.dtype or one.shape != other.shape:
             raise DataError(
-                f"episode {episode}: next_observations of step {step} is not the observation of "
-                f"step {step + 1}; the steps of an episode must follow one another (leave "
-                "next_observations out to ignore them)"
+                f"{where}: {name} is {other.dtype} of shape {other.shape[1:]} a row, but "
+                f"{join_path('observations', keys)} {one.dtype} of shape {one.shape[1:]}"
+            )
+        same = (one == other) | ((one != one) & (other != other))
+        if not same.all():
+            step = int(np.argmin(same.reshape(len(same), -1).all(axis=1)))
+            raise DataError(
+                f"{where}: {name} of step {step} is not the observation of step {step + 1}; "
+                f"{advice}"
             )

@@ -17,8 +17,9 @@ from minari.interchange.demonstrations.groups import (
     look_into,
 )
 from minari.interchange.demonstrations.reading import DemonstrationFile, read_demonstrations
-from minari.interchange.demonstrations.trajectory import Trajectory, read_flags
+from minari.interchange.demonstrations.trajectory import Trajectory
 from minari.interchange.layout import Contents, Layout
+from minari_core.datasets.flat.episodes import read_flags
 from minari_core.errors import DataError, DatasetDamagedError, DatasetNotFoundError
 from minari_core.json_values import JsonValue
 
@@ -65,7 +66,7 @@ def read(path: Path) -> Contents:
                 "replay_trajectory, as with --obs-mode state"
             )
         flags = {
-            key: read_flags(group.read(key), key, group.where)
+            key: read_flags(group.read(key), f"{group.where}: {key}")
             for key in ("terminated", "truncated")
         }
         infos = {key: group.read(key) for key in group if key not in _COLUMNS}

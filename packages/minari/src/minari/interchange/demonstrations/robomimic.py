@@ -22,7 +22,6 @@ from minari.interchange.demonstrations.sidecar import GROUP
 from minari.interchange.demonstrations.trajectory import (
     Trajectory,
     describe_attributes,
-    read_flags,
 )
 from minari.interchange.demonstrations.writing import (
     DATA,
@@ -32,6 +31,7 @@ from minari.interchange.demonstrations.writing import (
 )
 from minari.interchange.layout import Contents, Layout, Loss
 from minari_core import EpisodeData, MinariDataset
+from minari_core.datasets.flat.episodes import read_flags
 from minari_core.errors import DataError
 
 _NAME = "robomimic"
@@ -68,7 +68,9 @@ def read(
     def read_trajectory(file: File, name: str) -> Trajectory:
         group = GroupReader(file[DATA][name])
         actions = group.read("actions")
-        dones = read_flags(group.read("dones"), "dones", group.where) if "dones" in group else None
+        dones = (
+            read_flags(group.read("dones"), f"{group.where}: dones") if "dones" in group else None
+        )
         if ends == "dones" and dones is None:
             raise DataError(f"{group.where} has no dones; give ends='terminated' or 'truncated'")
         attributes = group.attributes

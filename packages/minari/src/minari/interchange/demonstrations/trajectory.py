@@ -10,11 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from minari_core import EpisodeBuffer
+from minari_core.datasets.flat.episodes import check_following
 from minari_core.episodes.final_observation import FINAL_OBSERVATION
 from minari_core.errors import DataError
 from minari_core.leaves import find_leaves, join_path
 
 Flags = npt.NDArray[np.bool_]
+
+_IGNORE = (
+    "with next_observations='ignore' they are left out, and the final observation of each episode "
+    "is unknown"
+)
 
 
 @dataclass(slots=True)
@@ -65,8 +71,8 @@ class Trajectory:
         known = count_rows(self.observations) == steps + 1
         observations = self.observations
         if self.next_observations is not None:
-            self._check_rows("next observations", self.next_observations, steps)
-            _check_following(observations, self.next_observations, steps, self.where)
+            self._check_rows("next_observations", self.next_observations, steps)
+            check_following(observations, self.next_observations, self.where, _IGNORE)
             if not known:
                 observations = _append_last(observations, self.next_observations)
                 known = True
@@ -106,20 +112,6 @@ class Trajectory:
         return flag
 
 
-def read_flags(values: Any, name: str, where: str) -> Flags:
-    """Read whether each step is something.
-
-    Raises:
-        DataError: The values are not 0 and 1, one a step.
-    """
-    flags = np.asarray(values)
-    if flags.ndim == 2 and flags.shape[1] == 1:
-        flags = flags[:, 0]
-    if flags.ndim != 1 or flags.dtype.kind not in "biuf" or not np.isin(flags, (0, 1)).all():
-        raise DataError(f"{where}: {name} is {flags.dtype} of shape {flags.shape}, not flags")
-    return flags.astype(np.bool_)
-
-
 def describe_attributes(attributes: Mapping[str, Any], passed_over: set[str]) -> dict[str, Any]:
     """Return what a group says of itself as metadata: text, numbers and lists of numbers."""
     said: dict[str, Any] = {}
@@ -139,32 +131,6 @@ def count_rows(column: object) -> int:
     """Count the rows of a column, by its first leaf."""
     leaf = next((leaf for _, leaf in find_leaves(column)), None)
     return len(leaf) if np.ndim(leaf) else 0  # type: ignore[arg-type]  # an array or a list
-
-
-def _check_following(observations: Any, following: Any, steps: int, where: str) -> None:
-    expected = dict(find_leaves(observations))
-    found = dict(find_leaves(following))
-    if expected.keys() != found.keys():
-        names = sorted(join_path("next observations", keys) for keys in expected.keys() ^ found)
-        raise DataError(f"{where}: {names[0]} is not in both the observations and the next ones")
-    for keys, leaf in expected.items():
-        one = np.asarray(leaf)[1:]
-        other = np.asarray(found[keys])[: len(one)]
-        if one.dtype != other.dtype or one.shape != other.shape:
-            raise DataError(
-                f"{where}: {join_path('next observations', keys)} is {other.dtype} of shape "
-                f"{other.shape[1:]} a row, not {one.dtype} of shape {one.shape[1:]}"
-            )
-        if np.array_equal(one, other):
-            continue
-        same = (one == other) | ((one != one) & (other != other))
-        if not same.all():
-            step = int(np.argmin(same.reshape(len(same), -1).all(axis=1)))
-            raise DataError(
-                f"{where}: {join_path('next observations', keys)} of step {step} is not the "
-                f"observation of step {step + 1}; with next_observations='ignore' they are left "
-                "out, and the final observation of each episode is unknown"
-            )
 
 
 def _append_last(observations: Any, following: Any) -> Any:
