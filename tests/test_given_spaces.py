@@ -17,6 +17,7 @@ import pytest
 from gymnasium import spaces
 from gymnasium.spaces import Space
 
+import minari
 from minari.serialization import deserialize_space, serialize_space
 from minari_core import (
     MinariDataset,
@@ -198,3 +199,17 @@ def test_a_given_space_is_compared_with_the_exact_one_that_was_written() -> None
     assert load_dataset("given/exact-v0", observation_space=whole).observation_space == whole
     with pytest.raises(SpaceError, match="leave observation_space out"):
         load_dataset("given/exact-v0", observation_space=BOX)
+
+
+def test_a_stream_takes_given_spaces_as_a_local_dataset_does() -> None:
+    local = load_dataset(create("given/a-v0"), observation_space=BOX)
+    url = Path(str(local.storage.data_path)).parent.as_uri()
+    with pytest.raises(UnknownSpaceError, match="unknown type 'Simplex'"):
+        _ = minari.load_dataset(url, stream=True).observation_space
+    stream = minari.load_dataset(url, stream=True, observation_space=BOX, action_space=MOVE)
+    for dataset in (stream, pickle.loads(pickle.dumps(stream))):
+        assert dataset.observation_space == BOX
+        assert dataset.action_space == MOVE
+        assert np.array_equal(dataset[1].observations, local[1].observations)
+    with pytest.raises(SpaceError, match="leave action_space out"):
+        minari.load_dataset(url, stream=True, action_space=BOX)

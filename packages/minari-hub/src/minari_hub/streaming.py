@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from gymnasium.spaces import Space
+
 from minari_core import MinariDataset, open_stream
 from minari_core.errors import RemoteObjectNotFoundError
 from minari_core.ranges.folder import FolderSource
@@ -21,6 +25,8 @@ def stream_dataset(
     remote_path: RemotePath | None = None,
     token: str | None = None,
     cache_nbytes: int | None = None,
+    observation_space: Space[Any] | None = None,
+    action_space: Space[Any] | None = None,
 ) -> MinariDataset:
     """Open a dataset on a remote, whose bytes are fetched when they are first read.
 
@@ -33,6 +39,9 @@ def stream_dataset(
         token: The credentials, as `open_remote` takes them.
         cache_nbytes: The bytes that all streams may have in the cache together, 10 GB by
             default; with 0, what is fetched is held in memory, and not for long.
+        observation_space: The space of the observations, where the dataset says a type that
+            nothing here reads: neither Gymnasium's, nor registered.
+        action_space: The same for the actions.
 
     Raises:
         DatasetIdError: The id is malformed.
@@ -40,11 +49,17 @@ def stream_dataset(
         FormatError: It is of a format that cannot be streamed; download it.
         RemoteError: The remote cannot be read.
         DatasetDamagedError: Its manifest is malformed.
+        SpaceError: A space that is given is not the one that the dataset says.
     """
 
     def open_here(dataset: RemoteDataset) -> MinariDataset | None:
         try:
-            return open_stream(make_source(dataset), cache_nbytes=cache_nbytes)
+            return open_stream(
+                make_source(dataset),
+                cache_nbytes=cache_nbytes,
+                observation_space=observation_space,
+                action_space=action_space,
+            )
         except RemoteObjectNotFoundError:
             return None
 

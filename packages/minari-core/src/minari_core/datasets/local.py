@@ -12,14 +12,13 @@ from typing import Any, TypeVar
 from gymnasium.spaces import Space
 
 from minari_core.datasets.dataset import MinariDataset
-from minari_core.environments.given_spaces import GivenSpaces, has_unknown_type
-from minari_core.environments.space_json import is_same_space
-from minari_core.errors import (
-    DatasetDamagedError,
-    DatasetNotFoundError,
-    MinariError,
-    SpaceError,
+from minari_core.environments.given_spaces import (
+    GivenSpaces,
+    check_given,
+    collect_given,
+    select_needed,
 )
+from minari_core.errors import DatasetDamagedError, DatasetNotFoundError, MinariError
 from minari_core.files import make_write_error
 from minari_core.formats.columnar.manifest import read_manifest
 from minari_core.formats.registry import open_storage, read_dataset_metadata
@@ -81,8 +80,7 @@ def load_dataset(
         FormatError: Nothing installed reads its format.
         SpaceError: A space that is given is not the one that the dataset says.
     """
-    spaces = {"observation_space": observation_space, "action_space": action_space}
-    given = {key: space for key, space in spaces.items() if space is not None}
+    given = collect_given(observation_space, action_space)
 
     def open_with_spaces(folder: Path) -> MinariDataset:
         return MinariDataset(_open_with_spaces(folder, given) if given else folder)
@@ -95,17 +93,8 @@ def load_dataset(
 
 def _open_with_spaces(folder: Path, given: GivenSpaces) -> Storage:
     """Open a dataset with spaces in place of those whose types nothing here reads."""
-    metadata = read_dataset_metadata(folder)
-    standing_in = {
-        key: space for key, space in given.items() if has_unknown_type(metadata.get(key), key)
-    }
-    storage = open_storage(folder, standing_in)
-    for key, space in given.items():
-        known = getattr(storage, key)
-        if known is not space and not is_same_space(known, space):
-            raise SpaceError(
-                f"the dataset says that its {key} is {known}, not {space}; leave {key} out"
-            )
+    storage = open_storage(folder, select_needed(given, read_dataset_metadata(folder)))
+    check_given(given, storage)
     return storage
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from gymnasium.spaces import Space
 
-from minari_core.environments.space_json import space_from_json
+from minari_core.environments.space_json import is_same_space, space_from_json
 from minari_core.errors import SpaceError, UnknownSpaceError
 
 GivenSpaces: TypeAlias = Mapping[str, Space[Any]]
@@ -36,7 +36,44 @@ def read_space(text: str, key: str, given: GivenSpaces) -> Space[Any]:
         return given[key]
 
 
-def has_unknown_type(text: object, key: str) -> bool:
+class HasSpaces(Protocol):
+    """Whatever has the spaces of a dataset."""
+
+    @property
+    def observation_space(self) -> Space[Any]:
+        """The space of the observations."""
+        ...
+
+    @property
+    def action_space(self) -> Space[Any]:
+        """The space of the actions."""
+        ...
+
+
+def collect_given(
+    observation_space: Space[Any] | None, action_space: Space[Any] | None
+) -> GivenSpaces:
+    """Return those spaces that are given."""
+    spaces = {"observation_space": observation_space, "action_space": action_space}
+    return {key: space for key, space in spaces.items() if space is not None}
+
+
+def select_needed(given: GivenSpaces, metadata: Mapping[str, object]) -> GivenSpaces:
+    """Return those of the given spaces that stand for one of a type that nothing here reads."""
+    return {key: space for key, space in given.items() if _has_unknown_type(metadata.get(key), key)}
+
+
+def check_given(given: GivenSpaces, dataset: HasSpaces) -> None:
+    """Raise a `SpaceError` if a space is given that is not that of the dataset."""
+    for key, space in given.items():
+        known = getattr(dataset, key)
+        if known is not space and not is_same_space(known, space):
+            raise SpaceError(
+                f"the dataset says that its {key} is {known}, not {space}; leave {key} out"
+            )
+
+
+def _has_unknown_type(text: object, key: str) -> bool:
     """Return whether a text is the JSON of a space of a type that nothing here reads."""
     try:
         space_from_json(text, key)  # type: ignore[arg-type]  # whatever a file says

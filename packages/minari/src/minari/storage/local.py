@@ -115,7 +115,12 @@ def load_dataset(
             raise DatasetIdError(
                 f"{given} is a path, and a stream has a URL: give {Path(given).absolute().as_uri()}"
             )
-        return stream_dataset(choose_id(given), cache_nbytes=cache_nbytes)
+        return stream_dataset(
+            choose_id(given),
+            cache_nbytes=cache_nbytes,
+            observation_space=observation_space,
+            action_space=action_space,
+        )
     if is_path(given):
         return load_local_dataset(
             given, observation_space=observation_space, action_space=action_space

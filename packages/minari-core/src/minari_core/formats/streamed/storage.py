@@ -10,7 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from minari_core.columns import AXES, read_whole
-from minari_core.environments.given_spaces import NONE_GIVEN, GivenSpaces
+from minari_core.environments.given_spaces import (
+    NONE_GIVEN,
+    GivenSpaces,
+    check_given,
+    select_needed,
+)
 from minari_core.episodes import Episode
 from minari_core.episodes.episode import EpisodeData
 from minari_core.errors import (
@@ -218,14 +223,19 @@ def open_stream_storage(
     Args:
         source: Its data folder.
         cache_nbytes: The bytes that all streams may have on disk together.
-        given_spaces: The spaces that stand for those whose types are unknown.
+        given_spaces: The spaces that a caller gives, for those whose types are unknown.
 
     Raises:
         RemoteObjectNotFoundError: The source has no manifest.
         DatasetDamagedError: It is malformed.
         FormatError: It is of another format than the columnar one, or of a newer version.
+        SpaceError: A space that is given is not the one that the manifest says.
     """
-    return StreamStorage(source, _read_manifest_text(source), cache_nbytes, given_spaces)
+    text = _read_manifest_text(source)
+    needed = given_spaces and select_needed(given_spaces, _parse(source, text).metadata)
+    storage = StreamStorage(source, text, cache_nbytes, needed)
+    check_given(given_spaces, storage)
+    return storage
 
 
 def _find_runs(indices: Sequence[int], most: int) -> Iterator[range]:
