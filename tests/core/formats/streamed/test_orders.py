@@ -72,6 +72,18 @@ def test_positions_that_were_fetched_are_read_without_a_request(
             assert len(source.requests) == before
 
 
+def test_a_batch_reads_nothing_of_the_shards_that_it_has_no_row_of(tmp_path: Path) -> None:
+    local = write_dataset(tmp_path / "data")
+    source = read_source(tmp_path / "data")
+    sampler = open_stream(source).transition_sampler()
+    for count, positions in enumerate(([0, 30], [40, 70], [110], range(len(sampler))), 1):
+        batch = sampler.read(np.array(positions))
+        wanted = local.transition_sampler().read(np.array(positions))
+        assert np.array_equal(batch.next_observations, wanted.next_observations)
+        assert np.array_equal(batch.episode_ids, wanted.episode_ids)
+        assert len({name for name, *_ in source.requests}) == 1 + min(count, 3)
+
+
 def test_a_first_batch_does_not_need_all_of_a_stream(tmp_path: Path) -> None:
     space = spaces.Box(-1, 1, (500,), np.float64)
     local = write_dataset(tmp_path / "data", space, (4000,))

@@ -1,4 +1,8 @@
-"""The steps of a whole dataset that is so large that its episodes are looked up a few at a time."""
+"""The steps of a whole dataset whose episodes are looked up a few shards at a time.
+
+One is so large that an index of all steps would take too much memory, or is on a remote, of which
+nothing is read that a batch does not need.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from minari_core.errors import DatasetDamagedError
 from minari_core.formats.columnar.episode_ends import may_have_unknown_finals
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.formats.shards.entry import LENGTHS
-from minari_core.sampling.orders.rank_index import Positions
+from minari_core.sampling.orders.rank_index import Positions, RankIndex
 
 MOST_INDEXED_STEPS = 1 << 27
 """The most steps of which each is indexed, which takes a quarter byte a step."""
@@ -17,7 +21,8 @@ MOST_INDEXED_STEPS = 1 << 27
 
 def are_large(storage: ShardedStorage, episodes: Positions | range) -> bool:
     """Return whether `LargeSteps` are to stand for some episodes of a storage."""
-    if storage.total_steps <= MOST_INDEXED_STEPS or not isinstance(episodes, range):
+    is_large = storage.total_steps > MOST_INDEXED_STEPS or storage.fetches_rows
+    if not is_large or not isinstance(episodes, range):
         return False
     borders = storage.borders
     return (
@@ -33,13 +38,17 @@ class LargeSteps:
     The manifest tells the shard of a step, and the lengths in that shard tell its episode. They
     are read when the first step of the shard is located, if the shard says that it holds whole
     episodes only. When one does not say so, the lengths of all episodes are read. An episode takes
-    8 bytes of memory once its shard was read. Thread-safe: what two threads read is the same.
+    8 bytes of memory once its shard was read. When all were, steps are located as quickly as
+    `EpisodeSteps` does, if they are few enough to be indexed.
+
+    Thread-safe: what two threads read is the same.
     """
 
     __slots__ = (
         "_borders",
         "_has_cuts",
         "_is_read",
+        "_rank",
         "_shards",
         "_starts",
         "_storage",
@@ -59,6 +68,7 @@ class LargeSteps:
         self._borders = storage.borders
         self._is_read = np.zeros(len(storage.shard_counts()), dtype=np.bool_)
         self._has_cuts = False
+        self._rank: RankIndex | None = None
         self.total = storage.total_steps
         """The number of steps that are sampled."""
         # Memory that nobody has written to takes no room.
@@ -79,6 +89,8 @@ class LargeSteps:
         Raises:
             DatasetDamagedError: A shard has other episodes than its manifest and its trailer say.
         """
+        if self._rank is not None:
+            return self._rank.runs(positions), positions
         shards = np.searchsorted(self._borders["steps"], positions, side="right") - 1
         if not self._has_cuts and not self._is_read.take(shards).all():
             for number in np.unique(shards[~self._is_read.take(shards)]).tolist():
@@ -134,10 +146,17 @@ class LargeSteps:
         self._starts[first] = start
         self._starts[first + 1 : first + 1 + episodes] = np.cumsum(lengths, dtype=np.int64) + start
         self._is_read[number] = True
+        if self._is_read.all():
+            self._index_all()
 
     def _read_all(self) -> None:
         self._starts[:] = self._storage.index.starts[: len(self._starts)]
         self._has_cuts = True
+        self._index_all()
+
+    def _index_all(self) -> None:
+        if self.total <= MOST_INDEXED_STEPS:
+            self._rank = RankIndex(np.diff(self._starts))
 
 
 class _Differences:

@@ -10,8 +10,9 @@ import numpy as np
 from minari_core.columns import AXES, ArraySpec, Axis, Schema, StoredArray
 from minari_core.columns.fixed import ROWS_PER_CHUNK
 from minari_core.errors import DatasetDamagedError
-from minari_core.formats.shards.entry import ShardEntry
+from minari_core.formats.shards.entry import LENGTHS, ShardEntry
 from minari_core.formats.shards.reader import ShardReader
+from minari_core.formats.shards.trailer import EpisodeStarts
 from minari_core.formats.streamed.arrays import Span, StreamedArray, StreamedFile, StreamedImages
 
 
@@ -75,6 +76,16 @@ class StreamedShard(ShardReader):
         stream.ensure(np.concatenate(blocks))
         if later:
             stream.ensure(np.concatenate([self._file.find_blocks(find()) for find in later]))
+
+    def read_episode_starts(self) -> EpisodeStarts | None:
+        """Read the index of its episodes; see `ShardReader.read_episode_starts`.
+
+        Their lengths, with which it is compared, are fetched together with it.
+        """
+        lengths, size = self.array(LENGTHS), len(self._file)
+        if isinstance(lengths, StreamedArray):
+            self._file.ensure([lengths.find_span(0, len(lengths)), (size - 1, size)])
+        return super().read_episode_starts()
 
     def _list_inside(
         self, paths: Sequence[str]
