@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from minari_core import MinariDataset, MinariWarning, open_stream
+from minari_core import MinariDataset, MinariWarning, SamplingError, open_stream
 from minari_core.sampling.gathering.fetching import fetch_positions
 from minari_core.testing import SPACES
 from minari_core.testing.expectations import expect_same
@@ -95,6 +95,55 @@ def test_a_first_batch_does_not_need_all_of_a_stream(tmp_path: Path) -> None:
     assert sum(stop - start for _, start, stop in fetched) < whole / 3
     assert len(fetched) == len(source.requests)
     assert local.total_steps == 12_000
+
+
+def test_single_batches_are_drawn_from_the_pool_as_on_the_disk(tmp_path: Path) -> None:
+    local = write_dataset(tmp_path / "data", lengths=LENGTHS)
+    stream = open_stream(read_source(tmp_path / "data"))
+
+    def draw(dataset: MinariDataset, order: Any) -> list[Any]:
+        dataset.set_seed(5)
+        found: list[Any] = []
+        for size in (100, 7, 100, 300):  # through two epochs and a bit
+            found.append(dataset.sample_transitions(size, order=order, goals="future"))
+            found.append(dataset.sample_sequences(size, 3, order=order, padding="after"))
+            offsets = {"observations": range(-1, 2)}
+            found.append(dataset.sample_sequences(size, order=order, offsets=offsets))
+        return found
+
+    for one, other in zip(draw(stream, None), draw(local, "pool"), strict=True):
+        expect_same(one.observations, other.observations, "observations")
+        assert np.array_equal(one.episode_ids, other.episode_ids)
+        assert np.array_equal(one.time_steps, other.time_steps)
+        if hasattr(one, "goals"):
+            expect_same(one.goals, other.goals, "goals")
+    stream.set_seed(5)
+    again = stream.sample_transitions(100, goals="future")
+    expect_same(again.goals, draw(local, "pool")[0].goals, "goals")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        stream.sample_transitions(10, weights="episodes")
+    with pytest.raises(SamplingError, match="weights draw from all episodes"):
+        stream.sample_transitions(10, weights="episodes", order="pool")
+    with pytest.raises(SamplingError, match="order is 'pools'"):
+        local.sample_sequences(10, 2, order="pools")  # type: ignore[call-overload]  # refused
+
+
+def test_single_draws_read_a_part_of_a_stream_and_the_exact_ones_warn_once(
+    tmp_path: Path,
+) -> None:
+    space = spaces.Box(-1, 1, (500,), np.float64)
+    write_dataset(tmp_path / "data", space, (4000,))
+    source = read_source(tmp_path / "data")
+    stream = open_stream(source)
+    whole = sum(path.stat().st_size for path in (tmp_path / "data").iterdir())
+    stream.sample_transitions(16)
+    assert sum(stop - start for _, start, stop in source.requests) < whole / 3
+    with pytest.warns(MinariWarning, match="exact order"):
+        stream.sample_transitions(16, order="exact")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        stream.sample_transitions(16, order="exact")
 
 
 def test_the_exact_order_of_a_stream_is_warned_of_once_with_bytes_and_time(tmp_path: Path) -> None:

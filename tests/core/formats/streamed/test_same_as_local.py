@@ -49,7 +49,8 @@ def test_episodes_and_batches_of_every_kind_of_space(
     local.set_seed(1)
     stream.set_seed(1)
     for _ in range(2):
-        expect_same_values(stream.sample_transitions(64), local.sample_transitions(64), name)
+        drawn = local.sample_transitions(64, order="pool")
+        expect_same_values(stream.sample_transitions(64), drawn, name)
     for found, wanted in zip(stream, local, strict=True):
         expect_same_values(found, wanted, name)
     assert stream.metadata == local.metadata
@@ -64,9 +65,11 @@ def test_windows_views_epochs_and_infos(tmp_path: Path) -> None:
         view = dataset.filter_episodes(lambda episode: episode.total_steps > 5)
         for some in (dataset, view, dataset[2:], dataset[[5, 1]]):
             some.set_seed(7)
-            yield some.sample_sequences(16, 4)
+            yield some.sample_sequences(16, 4, order="pool")
+            yield some.sample_sequences(16, 4, weights="episodes")
             yield some.sample_transitions(
                 16,
+                order="pool",
                 columns=["observations", "rewards", "infos/position", "infos/some", "infos/text"],
                 n_step=3,
             )

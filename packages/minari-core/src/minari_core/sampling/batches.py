@@ -11,6 +11,7 @@ from minari_core.arguments import check_whole_number
 from minari_core.errors import SamplingError
 from minari_core.messages import warn_caller
 from minari_core.random_stream import Process, current_process, find_loader_worker
+from minari_core.sampling.gathering.fetching import WEIGHTS_AND_POOL
 from minari_core.sampling.orders.permutation import Permutation
 from minari_core.sampling.orders.pool import PoolOrder
 from minari_core.sampling.orders.rank_index import Positions
@@ -427,10 +428,7 @@ def _check_pool(
     if not shuffle:
         raise SamplingError("the order 'pool' is random; it cannot go with shuffle=False")
     if weights is not None:
-        raise SamplingError(
-            "weights draw from all episodes with each batch, and the order 'pool' holds a part of "
-            "them at a time; with weights, the order is 'exact'"
-        )
+        raise SamplingError(WEIGHTS_AND_POOL)
     window = check_whole_number("window", window, 1)
     if pool_epochs is not None:
         pool_epochs = check_whole_number("pool_epochs", pool_epochs, 0)

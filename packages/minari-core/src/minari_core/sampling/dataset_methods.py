@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast, overload
 
 import numpy.typing as npt
 from typing_extensions import Unpack
 
 from minari_core import sampling
+from minari_core.arguments import check_whole_number
 from minari_core.errors import SamplingError
 from minari_core.messages import warn_caller
-from minari_core.random_stream import RandomStream, find_loader_worker
+from minari_core.random_stream import RandomStream, current_process, find_loader_worker
 from minari_core.sampling.gathering.info_rows import STEP_INFOS, read_step_infos
 from minari_core.sampling.orders.rank_index import Positions
 from minari_core.storage.base import Storage
@@ -41,9 +42,12 @@ if TYPE_CHECKING:
         SequenceKeywords,
         TransitionKeywords,
     )
+    from minari_core.sampling.orders.pool_draws import PoolDraws
     from minari_core.sampling.orders.reading_ahead import Fetch
     from minari_core.sampling.orders.weights import EpisodeWeights
     from minari_core.sampling.steps import EpisodeSteps
+
+    AnySampler: TypeAlias = TransitionSampler | SequenceSampler | OffsetSampler
 
 _MOST_REMEMBERED = 16
 
@@ -74,6 +78,7 @@ class TrainingMethods:
         batch_size: int,
         *,
         weights: str | npt.ArrayLike | None = None,
+        order: Order | None = None,
         out: TransitionBatch | None = None,
         **options: Unpack[TransitionKeywords],
     ) -> TransitionBatch:
@@ -83,6 +88,11 @@ class TrainingMethods:
             batch_size: The number of transitions, B.
             weights: ``None`` or ``"transitions"``: all transitions are equally likely;
                 ``"episodes"``: all episodes are; or a weight for each episode.
+            order: ``"exact"`` draws from everything, the default for datasets on this machine and
+                where weights are given. ``"pool"`` is the default for streams, which it reads some
+                MB at a time: each call takes what comes next in one epoch after another of
+                that order of `batches`, so that each transition is drawn once an epoch. The
+                same seed gives a stream and a dataset on this machine the same draws of an order.
             out: A batch of an earlier call with the same arguments, whose arrays are filled again.
             **options: What to read, as keywords; see `TransitionOptions`.
 
@@ -93,6 +103,10 @@ class TrainingMethods:
         """
         sampler = self.transition_sampler(**options)
         shares = None if weights is None else self._transition_weights(weights, sampler)
+        draws = self._find_draws(order, sampler, is_weighted=shares is not None)
+        if draws is not None:
+            positions = draws.draw(check_whole_number("batch_size", batch_size, 1))
+            return sampler.read(positions, self._stream.generator, out)
         return sampler.sample(self._stream.generator, batch_size, shares, out)
 
     @overload
@@ -102,6 +116,7 @@ class TrainingMethods:
         length: int,
         *,
         weights: str | npt.ArrayLike | None = None,
+        order: Order | None = None,
         **options: Unpack[SequenceKeywords],
     ) -> SequenceBatch: ...
     @overload
@@ -110,6 +125,7 @@ class TrainingMethods:
         batch_size: int,
         *,
         weights: str | npt.ArrayLike | None = None,
+        order: Order | None = None,
         **options: Unpack[OffsetKeywords],
     ) -> OffsetBatch: ...
     def sample_sequences(
@@ -118,6 +134,7 @@ class TrainingMethods:
         length: int | None = None,
         *,
         weights: str | npt.ArrayLike | None = None,
+        order: Order | None = None,
         **options: Any,
     ) -> SequenceBatch | OffsetBatch:
         """Sample windows of consecutive steps uniformly, or by weights, with replacement.
@@ -127,6 +144,7 @@ class TrainingMethods:
             length: The number of steps in each, L; not given with ``offsets``.
             weights: As for `sample_transitions`. Without padding, ``"episodes"`` are those that
                 hold a window, and only they may be given a weight.
+            order: As for `sample_transitions`.
             **options: What to read, as keywords; see `SequenceOptions`, or `OffsetOptions` for
                 windows whose columns have ranges of their own.
 
@@ -140,6 +158,9 @@ class TrainingMethods:
         if weights is not None and not _is_uniform(weights):
             counts, starts = sampler.steps.join_parts(sampler.counts, sampler.starts)
             shares = _weigh_episodes(weights, counts, starts)
+        draws = self._find_draws(order, sampler, is_weighted=shares is not None)
+        if draws is not None:
+            return sampler.read(draws.draw(check_whole_number("batch_size", batch_size, 1)))
         return sampler.sample(self._stream.generator, batch_size, shares)
 
     def batches(
@@ -196,7 +217,7 @@ class TrainingMethods:
             SamplingError: As `sample_transitions` and `sample_sequences`.
             TypeError: There is no such keyword.
         """
-        sampler: TransitionSampler | SequenceSampler | OffsetSampler
+        sampler: AnySampler
         if length is None and options.get("offsets") is None:
             sampler = self._transition_sampler(options)
         else:
@@ -208,9 +229,15 @@ class TrainingMethods:
             if not isinstance(sampler, sampling.TransitionSampler):
                 counts, starts = sampler.counts, sampler.starts
             shares = _weigh_episodes(weights, *steps.join_parts(counts, starts))
-        stays = pool_epochs is None or (epochs is not None and pool_epochs >= epochs)
-        is_random = shuffle and shares is None
-        window, fetch = self._choose_order(order, sampler, is_random, stays)
+        window, fetch = None, None
+        if order is not None or self._find_columns().fetches_rows:
+            from minari_core.sampling.gathering.fetching import choose_for_epochs
+
+            columns = self._find_columns()
+            stays = pool_epochs is None or (epochs is not None and pool_epochs >= epochs)
+            is_random = shuffle and shares is None
+            if choose_for_epochs(columns, order, is_random=is_random, stays=stays):
+                window, fetch = _find_windows(columns, sampler)
         is_drawn = seed is None and self._stream.is_seeded
         return sampling.Batches(
             sampler,
@@ -296,46 +323,32 @@ class TrainingMethods:
                 )
         return found
 
-    def _choose_order(
-        self,
-        order: Order | None,
-        sampler: TransitionSampler | SequenceSampler | OffsetSampler,
-        is_random: bool,
-        stays: bool,
-    ) -> tuple[int | None, Fetch | None]:
-        """Return the positions in a window of the pool order, and what fetches such a window.
-
-        Args:
-            order: The order that is asked for.
-            sampler: The sampler of the batches.
-            is_random: Whether everything is visited once, in random order.
-            stays: Whether the pool order is that of all epochs.
-
-        Returns:
-            The positions, None for the exact order; and the function, None if nothing is fetched.
-        """
-        if order not in (None, "exact", "pool"):
-            raise SamplingError(f"order is {order!r}, not 'exact' or 'pool'")
+    def _find_draws(
+        self, order: Order | None, sampler: AnySampler, *, is_weighted: bool
+    ) -> PoolDraws | None:
+        """Return what draws from the pool; None if everything or nothing is to be drawn from."""
         columns = self._find_columns()
-        if columns.fetches_rows:
-            from minari_core.sampling.gathering.fetching import warn_of_exact
+        if order is None and not columns.fetches_rows:
+            return None
+        from minari_core.sampling.gathering.fetching import choose_for_draws, warn_of_exact
+        from minari_core.sampling.orders.pool_draws import PoolDraws
 
-            if order is None and is_random:
-                order = "pool"
-            if is_random and (order == "exact" or not stays):
-                warn_of_exact(columns)
-        if order != "pool":
-            return None, None
-        from minari_core.sampling.gathering.binding import measure_row
-        from minari_core.sampling.gathering.fetching import fetch_positions
-        from minari_core.sampling.options import BATCH_FIELDS
-        from minari_core.sampling.orders.pool import choose_window
+        def warn() -> bool:
+            warn_of_exact(columns)
+            return True
 
-        names = sampler.options.columns or BATCH_FIELDS
-        row_nbytes = columns.read_current(lambda: measure_row(columns, names))
-        window = choose_window(row_nbytes, len(sampler))
-        fetch = partial(fetch_positions, columns, sampler) if columns.fetches_rows else None
-        return window, fetch
+        if not choose_for_draws(columns, order, is_weighted=is_weighted):
+            if columns.fetches_rows and not is_weighted:
+                self._remember(("warned",), warn)
+            return None
+        if not len(sampler):
+            return None
+        generator = self._stream.generator
+        # What a child of a fork draws is its own, and so are its threads.
+        return self._remember(
+            ("draws", sampler, generator, current_process()),
+            lambda: PoolDraws(generator, len(sampler), *_find_windows(columns, sampler)),
+        )
 
     def newer_episodes(self) -> int:
         """Count the episodes that others have added since this object was made; it lacks them."""
@@ -460,6 +473,19 @@ def _weigh_episodes(
     from minari_core.sampling.orders.weights import EpisodeWeights
 
     return EpisodeWeights(weights, counts, starts)
+
+
+def _find_windows(columns: ShardedStorage, sampler: AnySampler) -> tuple[int, Fetch | None]:
+    """Return the positions in a window of the pool order, and what fetches them where it must."""
+    from minari_core.sampling.gathering.binding import measure_row
+    from minari_core.sampling.gathering.fetching import fetch_positions
+    from minari_core.sampling.options import BATCH_FIELDS
+    from minari_core.sampling.orders.pool import choose_window
+
+    names = sampler.options.columns or BATCH_FIELDS
+    row_nbytes = columns.read_current(lambda: measure_row(columns, names))
+    fetch = partial(fetch_positions, columns, sampler) if columns.fetches_rows else None
+    return choose_window(row_nbytes, len(sampler)), fetch
 
 
 def _is_uniform(weights: str | npt.ArrayLike) -> bool:

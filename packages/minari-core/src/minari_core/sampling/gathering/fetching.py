@@ -1,4 +1,4 @@
-"""Fetch what positions of a streamed dataset are read from, before they are read."""
+"""Choose the order of what is sampled, and fetch what it is read from before it is read."""
 
 from __future__ import annotations
 
@@ -9,10 +9,17 @@ from typing import Protocol
 import numpy as np
 
 from minari_core.columns import Axis
+from minari_core.errors import SamplingError
 from minari_core.formats.columnar.episode_index import Piece
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.messages import warn_caller
 from minari_core.sampling.gathering.needs import Needs, Run
+
+WEIGHTS_AND_POOL = (
+    "weights draw from all episodes with each batch, and the order 'pool' holds a part of them at "
+    "a time; with weights, the order is 'exact'"
+)
+"""Why the two do not go together."""
 
 _BYTES_PER_SECOND = 10**8
 
@@ -43,6 +50,42 @@ def fetch_positions(storage: ShardedStorage, sampler: KnowsNeeds, start: int, st
         storage.fetch_rows(needs.columns, some_rows, some_steps)
 
 
+def choose_for_epochs(
+    columns: ShardedStorage, order: str | None, *, is_random: bool, stays: bool
+) -> bool:
+    """Return whether epochs are in the pool order, and warn if a stream is read in the exact one.
+
+    Args:
+        columns: The storage that is read.
+        order: The order that is asked for.
+        is_random: Whether everything is visited once, in random order.
+        stays: Whether the pool order is that of all epochs.
+    """
+    _check_order(order)
+    if order is None:
+        order = "pool" if columns.fetches_rows and is_random else "exact"
+    if columns.fetches_rows and is_random and (order == "exact" or not stays):
+        warn_of_exact(columns)
+    return order == "pool"
+
+
+def choose_for_draws(columns: ShardedStorage, order: str | None, *, is_weighted: bool) -> bool:
+    """Return whether single batches are drawn from the pool.
+
+    Args:
+        columns: The storage that is read.
+        order: The order that is asked for.
+        is_weighted: Whether they are drawn by weights.
+
+    Raises:
+        SamplingError: The order is none, or does not go with weights.
+    """
+    _check_order(order)
+    if order == "pool" and is_weighted:
+        raise SamplingError(WEIGHTS_AND_POOL)
+    return order == "pool" or (order is None and columns.fetches_rows and not is_weighted)
+
+
 def warn_of_exact(storage: ShardedStorage) -> None:
     """Warn that a permutation of everything soon needs all of a stream."""
     nbytes = storage.nbytes
@@ -63,3 +106,9 @@ def _split(storage: ShardedStorage, axis: Axis, run: Run) -> Iterator[Piece]:
             return
         if end > begin:
             yield shard, max(start - begin, 0), min(stop, end) - begin
+
+
+def _check_order(order: object) -> None:
+    """Raise a `SamplingError` if this is no order."""
+    if order not in (None, "exact", "pool"):
+        raise SamplingError(f"order is {order!r}, not 'exact' or 'pool'")

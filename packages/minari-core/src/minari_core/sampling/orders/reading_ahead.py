@@ -82,6 +82,8 @@ class ReadingAhead:
                 error = self._outcomes.pop(window).get()
                 self._done = window + 1
                 if error is not None:
+                    # Whoever tries again is not told what failed before.
+                    self._begin_anew()
                     raise error
         if is_first:
             return
