@@ -59,7 +59,7 @@ class MinariDataset(DescribedDataset, TrainingMethods, TableMethods):
     comes from.
 
     The object keeps to the episodes that were stored when it was made, whatever others add
-    later. It is cheap to pickle and works after a fork.
+    later, until `refresh` takes these in. It is cheap to pickle and works after a fork.
     """
 
     def __init__(
@@ -433,6 +433,28 @@ class MinariDataset(DescribedDataset, TrainingMethods, TableMethods):
         marked = read_step_infos(self._storage.metadata)
         episodes = prepare_new_episodes(watch_step_infos(buffer, marked), self.observation_space)
         self._append(self._storage.append_episodes(episodes))
+
+    def refresh(self) -> int:
+        """Take in the episodes that others have added, and return how many.
+
+        What is sampled from now on is of these, too. Batches that were begun go on with what they
+        began with, and so do views.
+
+        Raises:
+            SamplingError: This is a view, which has the episodes that were chosen for it.
+            DatasetNotFoundError: The dataset was deleted meanwhile.
+            DatasetChangedError: Another dataset has taken its place meanwhile.
+        """
+        if not self._is_whole:
+            raise SamplingError(
+                "a view has the episodes that were chosen for it; refresh the dataset that it is of"
+            )
+        known = self._known_episodes
+        self._storage.refresh()
+        added = range(known, self._storage.total_episodes)
+        if added:
+            self._append(added)
+        return len(added)
 
     def _append(self, added: range) -> None:
         self._samplers = {}

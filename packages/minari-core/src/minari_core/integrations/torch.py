@@ -146,11 +146,11 @@ class TransitionDataset(Dataset[Any]):
         self._dataset = dataset
         self._options = options
         # A mistake shows here, and not first in a worker.
-        self._length = len(dataset.transition_sampler(**options))
+        len(self)
 
     def __len__(self) -> int:
-        """Return the number of transitions."""
-        return self._length
+        """Return the number of transitions, with those that the dataset has taken in."""
+        return len(self._dataset.transition_sampler(**self._options))
 
     def __getitem__(self, index: int) -> Any:
         """Read a transition, as a dict of tensors without the axis of the batch."""
@@ -221,7 +221,7 @@ class BatchDataset(IterableDataset[Any]):
         # persist were given the dataset once, yet must hear of the next epoch.
         self._position = torch.zeros(3, dtype=torch.int64).share_memory_()
         self._options = {**options, "rank": rank, "world_size": world_size}
-        self._length = self._batches().batches_per_epoch
+        len(self)
 
     @property
     def epoch(self) -> int:
@@ -288,8 +288,8 @@ class BatchDataset(IterableDataset[Any]):
         self._position[:] = torch.tensor([epoch, loaded["batch"], loaded.get("visited", 0)])
 
     def __len__(self) -> int:
-        """Return the number of batches of this process in an epoch."""
-        return self._length
+        """Return the number of batches of this process in an epoch that begins now."""
+        return self._batches().batches_per_epoch
 
     def __iter__(self) -> Iterator[Any]:
         """Yield the batches of this process, or of this worker of it."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from minari_core.sampling.batches import Batches
     from minari_core.sampling.offsets import OffsetBatch, OffsetSampler
     from minari_core.sampling.options import OffsetOptions, SequenceOptions, TransitionOptions
+    from minari_core.sampling.orders.recent_share import RecentShare
     from minari_core.sampling.prioritized import PrioritizedBatch, PrioritizedReplay
     from minari_core.sampling.transition_batch import TransitionBatch
     from minari_core.sampling.transitions import TransitionSampler
@@ -29,6 +30,7 @@ __all__ = [
     "OffsetSampler",
     "PrioritizedBatch",
     "PrioritizedReplay",
+    "RecentShare",
     "SequenceBatch",
     "SequenceOptions",
     "SequenceSampler",
@@ -48,6 +50,7 @@ if not TYPE_CHECKING:
                 "SequenceOptions",
                 "TransitionOptions",
             ),
+            "minari_core.sampling.orders.recent_share": ("RecentShare",),
             "minari_core.sampling.prioritized": ("PrioritizedBatch", "PrioritizedReplay"),
             "minari_core.sampling.transition_batch": ("TransitionBatch",),
             "minari_core.sampling.transitions": ("TransitionSampler",),

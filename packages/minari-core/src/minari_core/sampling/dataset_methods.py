@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast, overload
 
+import numpy as np
 import numpy.typing as npt
 from typing_extensions import Unpack
 
@@ -17,6 +18,7 @@ from minari_core.messages import warn_caller
 from minari_core.random_stream import RandomStream, current_process, find_loader_worker
 from minari_core.sampling.gathering.info_rows import STEP_INFOS, read_step_infos
 from minari_core.sampling.orders.rank_index import Positions
+from minari_core.sampling.orders.recent_share import RecentShare
 from minari_core.storage.base import Storage
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
 _MOST_REMEMBERED = 16
 
 Made = TypeVar("Made")
+Weights: TypeAlias = str | npt.ArrayLike | RecentShare
 
 
 class TrainingMethods:
@@ -77,7 +80,7 @@ class TrainingMethods:
         self,
         batch_size: int,
         *,
-        weights: str | npt.ArrayLike | None = None,
+        weights: Weights | None = None,
         order: Order | None = None,
         out: TransitionBatch | None = None,
         **options: Unpack[TransitionKeywords],
@@ -87,7 +90,8 @@ class TrainingMethods:
         Args:
             batch_size: The number of transitions, B.
             weights: ``None`` or ``"transitions"``: all transitions are equally likely;
-                ``"episodes"``: all episodes are; or a weight for each episode.
+                ``"episodes"``: all episodes are; a weight for each episode; or a `RecentShare` of
+                the newest ones.
             order: ``"exact"`` draws from everything, the default for datasets on this machine and
                 where weights are given. ``"pool"`` is the default for streams, which it reads some
                 MB at a time: each call takes what comes next in one epoch after another of
@@ -115,7 +119,7 @@ class TrainingMethods:
         batch_size: int,
         length: int,
         *,
-        weights: str | npt.ArrayLike | None = None,
+        weights: Weights | None = None,
         order: Order | None = None,
         **options: Unpack[SequenceKeywords],
     ) -> SequenceBatch: ...
@@ -124,7 +128,7 @@ class TrainingMethods:
         self,
         batch_size: int,
         *,
-        weights: str | npt.ArrayLike | None = None,
+        weights: Weights | None = None,
         order: Order | None = None,
         **options: Unpack[OffsetKeywords],
     ) -> OffsetBatch: ...
@@ -133,7 +137,7 @@ class TrainingMethods:
         batch_size: int,
         length: int | None = None,
         *,
-        weights: str | npt.ArrayLike | None = None,
+        weights: Weights | None = None,
         order: Order | None = None,
         **options: Any,
     ) -> SequenceBatch | OffsetBatch:
@@ -173,7 +177,7 @@ class TrainingMethods:
         seed: int | None = None,
         rank: int = 0,
         world_size: int = 1,
-        weights: str | npt.ArrayLike | None = None,
+        weights: Weights | None = None,
         order: Order | None = None,
         pool_epochs: int | None = None,
         length: int | None = None,
@@ -278,11 +282,10 @@ class TrainingMethods:
                 nothing to sample.
             TypeError: There is no such keyword.
         """
-        sampler = self._transition_sampler(options)
         return sampling.PrioritizedReplay(
-            sampler,
+            self,
+            options,
             seed=int(self._stream.generator.integers(2**63)) if seed is None else seed,
-            identity=self._identity(sampler.options),
             alpha=alpha,
             epsilon=epsilon,
         )
@@ -351,7 +354,7 @@ class TrainingMethods:
         )
 
     def newer_episodes(self) -> int:
-        """Count the episodes that others have added since this object was made; it lacks them."""
+        """Count the episodes that others have added meanwhile, which `refresh` takes in."""
         # What was joined meanwhile is read from newer shards, which may hold others' episodes.
         taken_in = self._storage.total_episodes - self._known_episodes
         return taken_in + self._storage.newer_episodes()
@@ -423,13 +426,13 @@ class TrainingMethods:
         return self._remember(("large steps", columns.borders), lambda: LargeSteps(columns))
 
     def _transition_weights(
-        self, weights: str | npt.ArrayLike, sampler: TransitionSampler
+        self, weights: Weights, sampler: TransitionSampler
     ) -> EpisodeWeights | None:
         if _is_uniform(weights):
             return None
         steps = self._steps(sampler.options)
         counts, starts = steps.join_parts(steps.counts, steps.view_starts)
-        if isinstance(weights, str):
+        if isinstance(weights, str | RecentShare):
             # These depend on the dataset alone; numbers of the caller's may have changed.
             return self._remember(
                 ("weights", weights, sampler.options.include_unknown_final),
@@ -452,26 +455,39 @@ class TrainingMethods:
 
     def _identity(self, options: AnyOptions) -> str:
         """Return what a sampler reads, for people, and a fingerprint of it."""
+        return self._describe(f"{len(self._indices)} episodes, {self._fingerprint()}", options)
+
+    def _identify_first(self, episodes: int, options: AnyOptions) -> str:
+        """Return what a sampler reads of the first episodes, whatever is added behind them."""
+        indices = self._indices[:episodes]
+        if isinstance(indices, range):
+            indices = np.arange(indices.start, indices.stop, indices.step, dtype=np.int64)
+        # Stored episodes never change, so that a dataset and indices name what is read.
+        digest = _digest(self._storage.uid or self._storage.fingerprint(), indices.tobytes())
+        return self._describe(f"{episodes} episodes, {digest}", options)
+
+    def _describe(self, episodes: str, options: AnyOptions) -> str:
         name = self._storage.metadata.get("dataset_id", "")
         marked = read_step_infos(self._storage.metadata)
         rows = f" {STEP_INFOS}={sorted(marked)}" if marked else ""
-        return f"{name} ({len(self._indices)} episodes, {self._fingerprint()}) {options}{rows}"
+        return f"{name} ({episodes}) {options}{rows}"
 
     def _fingerprint(self) -> str:
         """Return text that changes with the stored data and with the view."""
-        digest = hashlib.sha256(self._storage.fingerprint().encode("utf-8"))
-        if isinstance(self._indices, range):
-            digest.update(repr(self._indices).encode("ascii"))
-        else:
-            digest.update(self._indices.tobytes())
-        return digest.hexdigest()[:32]
+        indices = self._indices
+        shown = repr(indices).encode() if isinstance(indices, range) else indices.tobytes()
+        return _digest(self._storage.fingerprint(), shown)
 
 
-def _weigh_episodes(
-    weights: str | npt.ArrayLike, counts: Positions, starts: Positions
-) -> EpisodeWeights:
+def _digest(stored: str, indices: bytes) -> str:
+    return hashlib.sha256(stored.encode("utf-8") + indices).hexdigest()[:32]
+
+
+def _weigh_episodes(weights: Weights, counts: Positions, starts: Positions) -> EpisodeWeights:
     from minari_core.sampling.orders.weights import EpisodeWeights
 
+    if isinstance(weights, RecentShare):
+        weights = weights.weigh(counts)
     return EpisodeWeights(weights, counts, starts)
 
 
@@ -488,7 +504,7 @@ def _find_windows(columns: ShardedStorage, sampler: AnySampler) -> tuple[int, Fe
     return choose_window(row_nbytes, len(sampler)), fetch
 
 
-def _is_uniform(weights: str | npt.ArrayLike) -> bool:
+def _is_uniform(weights: Weights) -> bool:
     return isinstance(weights, str) and weights == "transitions"
 
 

@@ -7,13 +7,14 @@ After Schaul et al. (2016, "Prioritized experience replay"): the proportional va
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from minari_core.arguments import check_fraction, check_whole_number
 from minari_core.errors import SamplingError
+from minari_core.sampling.options import TransitionOptions
 from minari_core.sampling.orders.rank_index import Positions
 from minari_core.sampling.orders.sum_tree import SumTree
 from minari_core.sampling.steps import EMPTY, check_positions
@@ -21,6 +22,20 @@ from minari_core.sampling.transition_batch import TransitionBatch
 from minari_core.sampling.transitions import TransitionSampler
 
 _STATE_VERSION = 1
+
+
+class GrowingDataset(Protocol):
+    """A dataset or view, to whose end episodes may be added."""
+
+    _indices: range | Positions
+
+    def _transition_sampler(self, keywords: Mapping[str, object]) -> TransitionSampler:
+        """Return the reader of the transitions that there are by now."""
+        ...
+
+    def _identify_first(self, episodes: int, options: TransitionOptions) -> str:
+        """Return what a sampler reads of the first episodes, whatever is added behind them."""
+        ...
 
 
 class PrioritizedBatch(NamedTuple):
@@ -37,24 +52,27 @@ class PrioritizedBatch(NamedTuple):
 class PrioritizedReplay:
     """Draw transitions of a dataset or view by priorities that change while one trains.
 
+    Episodes that the dataset takes in are drawn from the next `sample` on, in the largest priority
+    that there is by then (algorithm 1 of Schaul et al.); the positions of the others stay.
+
     The memory is about 9 bytes a transition. Not safe to share between threads.
     """
 
     def __init__(
         self,
-        sampler: TransitionSampler,
+        dataset: GrowingDataset,
+        options: Mapping[str, Any],
         *,
         seed: int,
-        identity: str,
         alpha: float = 0.6,
         epsilon: float = 1e-6,
     ) -> None:
         """Begin with the same priority, 1, for all transitions.
 
         Args:
-            sampler: The reader of the transitions.
+            dataset: The dataset or view.
+            options: What to read, as keywords; see `TransitionOptions`.
             seed: The seed of what is drawn.
-            identity: Tells the dataset, view and options from others, for `load_state_dict`.
             alpha: How much priorities matter: at 0 all transitions are equally likely, at 1 they
                 are drawn in proportion to their priorities.
             epsilon: What is added to each priority, so that all may be drawn again.
@@ -62,19 +80,22 @@ class PrioritizedReplay:
         Raises:
             SamplingError: A number is out of its range, or there is nothing to sample.
         """
-        self._sampler = sampler
-        self._identity = identity
+        self._dataset = dataset
+        self._options = dict(options)
+        self._sampler = dataset._transition_sampler(self._options)
+        self._identity = dataset._identify_first(len(dataset._indices), self._sampler.options)
+        self._episodes = len(dataset._indices)
         self._alpha = check_fraction("alpha", alpha)
         if not 0 < epsilon < np.inf:
             raise SamplingError(f"epsilon is {epsilon}, not a finite number above 0")
         self._epsilon = float(epsilon)
         self._generator = np.random.Generator(np.random.PCG64(check_whole_number("seed", seed, 0)))
-        if len(sampler) == 0:
+        if len(self._sampler) == 0:
             raise SamplingError(f"there is no step to sample: {EMPTY}")
-        self._tree = SumTree(self._weigh(np.ones(len(sampler))))
+        self._tree = SumTree(self._weigh(np.ones(len(self._sampler))))
 
     def __len__(self) -> int:
-        """Return the number of transitions."""
+        """Return the number of transitions that have a priority."""
         return self._tree.size
 
     def sample(
@@ -88,8 +109,10 @@ class PrioritizedReplay:
             out: Transitions of an earlier call, whose arrays are filled again.
 
         Raises:
-            SamplingError: A number is out of its range, or ``out`` does not fit.
+            SamplingError: A number is out of its range, ``out`` does not fit, or the dataset or
+                view no longer shows the episodes that it showed.
         """
+        self._follow()
         size = check_whole_number("batch_size", batch_size, 1)
         beta = check_fraction("beta", beta)
         shares = (np.arange(size) + self._generator.random(size)) / size
@@ -132,6 +155,7 @@ class PrioritizedReplay:
         """Return priorities and the state of what is drawn; all but an array is plain JSON."""
         return {
             "version": _STATE_VERSION,
+            "episodes": self._episodes,
             "identity": self._identity,
             "settings": self._settings(),
             "generator": self._generator.bit_generator.state,
@@ -141,28 +165,59 @@ class PrioritizedReplay:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state that `state_dict` returned.
 
+        Episodes that the dataset has taken in since then get the largest priority of the state.
+
         Raises:
             SamplingError: The state is of another dataset, view or setting, or no state.
         """
-        keys = ("version", "identity", "settings", "generator", "weights")
+        keys = ("version", "episodes", "identity", "settings", "generator", "weights")
         if not set(keys) <= set(state or ()):
             raise SamplingError(f"{str(state)[:80]!r} is no state; state_dict gives one")
+        self._follow()
+        episodes = check_whole_number("episodes of the state", state["episodes"], 0)
+        if episodes > self._episodes:
+            raise SamplingError(
+                f"the state is of {episodes} episodes, and these are {self._episodes}; refresh "
+                "the dataset, which takes in those that were added"
+            )
         own = {
             "version": _STATE_VERSION,
-            "identity": self._identity,
+            "identity": self._dataset._identify_first(episodes, self._sampler.options),
             "settings": self._settings(),
         }
         for name, value in own.items():
             if state[name] != value:
                 raise SamplingError(f"the state is of {name} {state[name]!r}, not {value!r}")
         weights = np.asarray(state["weights"], dtype=np.float64)
-        if weights.shape != (len(self),) or not (weights.min() > 0 and weights.max() < np.inf):
+        newer = len(self) - weights.size
+        if (
+            weights.ndim != 1
+            or (newer != 0 if episodes == self._episodes else newer <= 0)
+            or not (weights.min() > 0 and weights.max() < np.inf)
+        ):
             raise SamplingError(
-                f"the state has weights of shape {weights.shape}, not {len(self)} finite numbers "
-                "above 0"
+                f"the state has weights of shape {weights.shape}, not finite numbers above 0, one "
+                f"for each of the transitions of its {episodes} episodes ({len(self)} of all)"
             )
         self._generator.bit_generator.state = state["generator"]
-        self._tree = SumTree(weights)
+        self._tree = SumTree(_extend(weights, newer))
+
+    def _follow(self) -> None:
+        """Take in the transitions of episodes that the dataset has taken in."""
+        sampler = self._dataset._transition_sampler(self._options)
+        if sampler is self._sampler:
+            return
+        identity = self._dataset._identify_first(self._episodes, sampler.options)
+        newer = len(sampler) - len(self)
+        if identity != self._identity or newer < 0:
+            raise SamplingError(
+                f"the dataset or view no longer begins with the {self._episodes} episodes that it "
+                "had; call prioritized_replay again"
+            )
+        self._sampler, self._episodes = sampler, len(self._dataset._indices)
+        self._identity = self._dataset._identify_first(self._episodes, sampler.options)
+        if newer:
+            self._tree = SumTree(_extend(self._tree.weights, newer))
 
     def _settings(self) -> dict[str, float]:
         return {"alpha": self._alpha, "epsilon": self._epsilon}
@@ -170,3 +225,8 @@ class PrioritizedReplay:
     def _weigh(self, priorities: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         weights: npt.NDArray[np.float64] = (priorities + self._epsilon) ** self._alpha
         return weights
+
+
+def _extend(weights: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.float64]:
+    """Append the largest weight, so many times."""
+    return np.concatenate([weights, np.full(count, weights.max())]) if count else weights
