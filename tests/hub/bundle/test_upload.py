@@ -8,6 +8,7 @@ import json
 from datetime import date
 
 import pyarrow.parquet as parquet
+import pytest
 import yaml
 
 import minari
@@ -17,6 +18,8 @@ from minari_hub import (
     upload_dataset,
     verify_remote_dataset,
 )
+from minari_hub.command_line.app import app
+from tests.helpers.command_line import CommandLine
 from tests.hub.helpers.datasets import files_of, is_intact, make_shards
 from tests.hub.helpers.hugging_face_server import HuggingFaceServer
 
@@ -65,3 +68,37 @@ def test_tables_of_each_dataset_are_shown_and_the_dataset_comes_down_without_the
     assert verify_remote_dataset(ids[0], remote_path=URL).problems == ()
     download_dataset(ids[0], remote_path=URL)
     assert is_intact({ids[0]: before})
+
+
+def test_what_is_said_and_how_large_the_tables_are_are_options_of_the_command_line(
+    hugging_face: HuggingFaceServer,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hub = CommandLine(app, "minari-hub", capsys, monkeypatch)
+    make_shards("farm/a-v0", shards=2, steps=20)
+    make_shards("farm/b-v0", shards=2, steps=20)
+    upload = ("upload", "--remote", URL, "--token", "secret")
+
+    refused = [
+        hub(*upload, "farm/a-v0", *options)
+        for options in (
+            ("--rai", "dataBiases"),
+            ("--rai", "colour=red"),
+            ("--date", "soon"),
+            ("--largest-table", "much"),
+            ("--largest-table", "1kB", "--no-tables"),
+        )
+    ]
+    said = ("--rai", "dataBiases=night", "--rai", "dataBiases=rain", "--date", "2026-01-02")
+    assert hub(*upload, "farm/a-v0", *said, "--largest-table", "1kB").code == 0
+    assert hub(*upload, "farm/b-v0", "--no-tables").code == 0
+
+    assert [done.code for done in refused] == [2, 1, 2, 2, 2]
+    files = hugging_face.repositories["farama/farm"].files
+    croissant = json.loads(files["a-v0/croissant.json"])
+    assert croissant["rai:dataBiases"] == ["night", "rain"]
+    assert croissant["datePublished"] == "2026-01-02"
+    assert "of the first 1 of 2 episodes" in croissant["recordSet"][0]["description"]
+    assert not {name for name in files if name.startswith("b-v0/") and name.endswith(".parquet")}
+    assert "b-v0/croissant.json" in files

@@ -89,3 +89,47 @@ def test_what_a_layout_asks_for_is_called_as_the_command_takes_it(
 
     assert refused.code == 1
     assert "give --option fps=30, for instance" in refused.err
+
+
+def test_what_is_said_of_a_bundle_is_given_by_options(command: CommandLine, tmp_path: Path) -> None:
+    collect("cart/random-v0")
+    path = tmp_path / "bundle"
+    said = ("date_published=2026-01-02", "rai.dataBiases=night", "rai.dataBiases=rain, fog")
+
+    done = command(
+        *("export", "cart/random-v0", str(path), "--as", "bundle", "--json"),
+        *(text for each in (*said, "tables=no") for text in ("--option", each)),
+    )
+
+    losses = {loss["what"]: loss["reason"] for loss in json.loads(done.out)["losses"]}
+    assert "license" in losses
+    assert "date_published" not in losses
+    assert "dataBiases" not in losses["rai"]
+    croissant = json.loads((path / "croissant.json").read_bytes())
+    assert croissant["rai:dataBiases"] == ["night", "rain, fog"]
+    assert croissant["datePublished"] == "2026-01-02"
+    assert not (path / "steps.parquet").exists()
+    assert command("import", str(path), "cart/again-v0").code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["date_published=soon"], "'date_published' of bundle is 'soon', not date"),
+        (["rai=x"], "'rai' of bundle has keys; give rai.KEY=VALUE"),
+        (["url.x=y"], "'url.x' of bundle has no keys"),
+        (["url=x", "url=y"], "'url' of bundle is given twice"),
+    ],
+)
+def test_options_that_are_none_of_their_kind_are_refused(
+    command: CommandLine, tmp_path: Path, options: list[str], message: str
+) -> None:
+    collect("cart/random-v0")
+
+    done = command(
+        *("export", "cart/random-v0", str(tmp_path / "out"), "--as", "bundle"),
+        *(text for each in options for text in ("-o", each)),
+    )
+
+    assert done.code == 1
+    assert message in " ".join(done.err.split())

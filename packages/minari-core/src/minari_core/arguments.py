@@ -1,11 +1,15 @@
-"""Validate the numbers that public functions are called with."""
+"""Validate the numbers that public functions, and settings, are called with."""
 
 from __future__ import annotations
 
 import operator
+import re
 
 from minari_core.errors import DataError, SamplingError
 from minari_core.messages import format_value
+
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kMGT]?)i?B?", re.IGNORECASE | re.ASCII)
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
 def check_whole_number(name: str, value: object, smallest: int | None = None) -> int:
@@ -53,6 +57,17 @@ def check_fraction(name: str, value: object) -> float:
     if not 0 <= number <= 1:
         raise SamplingError(f"{name} is {value!r}, not between 0 and 1")
     return number
+
+
+def parse_size(text: str) -> int | None:
+    """Return the bytes that a text says; None if it says none.
+
+    Example:
+        >>> parse_size("500MB"), parse_size("1.5 k"), parse_size("much")
+        (500000000, 1500, None)
+    """
+    matched = _SIZE.fullmatch(text.strip())
+    return None if matched is None else int(float(matched[1]) * _UNITS[matched[2].lower()])
 
 
 def _check_count(name: str, value: object, smallest: int, otherwise: str) -> int:

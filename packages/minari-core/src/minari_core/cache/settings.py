@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
+from minari_core.arguments import parse_size
 from minari_core.errors import CacheError
 
 CACHE_VARIABLE = "MINARI_CACHE_PATH"
 SIZE_VARIABLE = "MINARI_CACHE_SIZE"
 DEFAULT_NBYTES = 32 * 10**9
 """The size of all entries together, unless `SIZE_VARIABLE` says otherwise."""
-
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kMGT]?)i?B?", re.IGNORECASE | re.ASCII)
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
 def cache_root() -> Path:
@@ -40,10 +37,10 @@ def cache_limit() -> int:
     configured = os.environ.get(SIZE_VARIABLE)
     if not configured:
         return DEFAULT_NBYTES
-    matched = _SIZE.fullmatch(configured.strip())
-    if matched is None:
+    nbytes = parse_size(configured)
+    if nbytes is None:
         raise CacheError(
             f"{SIZE_VARIABLE} is {configured!r}, which is no size; set it to one such as 500MB or "
             "20GB"
         )
-    return int(float(matched[1]) * _UNITS[matched[2].lower()])
+    return nbytes

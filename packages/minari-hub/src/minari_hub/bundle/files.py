@@ -25,7 +25,7 @@ def write_bundle(
     folder: Path,
     files: Mapping[str, Path],
     *,
-    most_nbytes: int = LARGEST_STEPS_NBYTES,
+    most_nbytes: int | None = LARGEST_STEPS_NBYTES,
 ) -> Tables | None:
     """Write tables, ``croissant.json`` and, where an author is said, ``CITATION.cff``.
 
@@ -34,28 +34,46 @@ def write_bundle(
         said: What is said of it.
         folder: The folder, which is there.
         files: The files of the dataset, by their paths relative to the folder once published.
-        most_nbytes: How large the table of steps may be; see `write_tables`.
+        most_nbytes: How large the table of steps may be; see `write_tables`. None for no tables.
 
     Returns:
-        The tables; None if pyarrow is not installed, or the columns are none of a table, of which a
-        warning tells.
+        The tables; None if there are to be none, or if pyarrow is not installed or the columns are
+        none of a table, of which a warning tells.
 
     Raises:
         DatasetWriteError: The file system refused.
     """
+    tables = None
     try:
-        tables = write_tables(dataset, folder, most_nbytes)
+        if most_nbytes is not None:
+            tables = write_tables(dataset, folder, most_nbytes)
     except (DataError, MissingDependencyError) as error:
         if isinstance(error, DatasetDamagedError):
             raise
         warn_caller(f"{said.dataset_id} is published without tables: {error}")
-        tables = None
+    write_descriptions(said, folder, files, tables)
+    return tables
+
+
+def write_descriptions(
+    said: Publication, folder: Path, files: Mapping[str, Path], tables: Tables | None
+) -> None:
+    """Write ``croissant.json`` and, where an author is said, ``CITATION.cff``.
+
+    Args:
+        said: What is said of the dataset.
+        folder: The folder, which has the tables.
+        files: The files of the dataset, by their paths relative to the folder once published.
+        tables: The tables; None if there are none.
+
+    Raises:
+        DatasetWriteError: The file system refused.
+    """
     with wrap_write_errors(folder):
         text = format_croissant(said, folder, files, tables)
         (folder / CROISSANT).write_text(text, encoding="utf-8")
         if (citation := format_citation(said)) is not None:
             (folder / CITATION).write_text(citation, encoding="utf-8")
-    return tables
 
 
 def extend_card(card: Card, said: Publication, folder: Path, tables: Tables | None) -> Card:
@@ -73,9 +91,12 @@ def extend_card(card: Card, said: Publication, folder: Path, tables: Tables | No
             f"{STEPS} has the steps of the first {tables.episodes_of_steps} of "
             f"{tables.total_episodes} episodes; the data have all."
         )
-    unsaid = [name for name in said.list_unsaid() if not name.startswith("rai:")]
-    if unsaid:
-        notes.append(f"Not said by whoever published it: {', '.join(unsaid)}.")
+    unsaid = said.list_unsaid()
+    answers = [name.removeprefix("rai:") for name in unsaid if name.startswith("rai:")]
+    others = [name for name in unsaid if not name.startswith("rai:")]
+    for names, of_what in ((others, ""), (answers, ", of what Croissant RAI asks")):
+        if names:
+            notes.append(f"Not said by whoever published it{of_what}: {', '.join(names)}.")
     files = {path.name: path for path in sorted(folder.iterdir(), key=_order) if path.is_file()}
     return replace(card, files=files, notes=notes)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TypeAlias
@@ -33,6 +33,19 @@ RAI_MANY = (
 """The properties of Croissant RAI 1.0 that may have several."""
 
 _ASKED = ("description", "license", "author", "citation")
+
+
+def gather_answers(said: Iterable[tuple[str, str]]) -> ResponsibleAI:
+    """Gather answers of which each may be given once or several times.
+
+    Example:
+        >>> gather_answers([("dataBiases", "night"), ("dataBiases", "rain"), ("x", "y")])
+        {'dataBiases': ['night', 'rain'], 'x': 'y'}
+    """
+    found: dict[str, list[str]] = {}
+    for name, text in said:
+        found.setdefault(name, []).append(text)
+    return {name: texts[0] if len(texts) == 1 else texts for name, texts in found.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,12 @@ import minari
 
 dataset = minari.load_dataset("{url}", download=True)
 ```"""
+# A path begins with a point.
+LOAD_FOLDER = """```python
+import minari
+
+dataset = minari.load_dataset("./")
+```"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,7 @@ class Card:
     dataset_id: str
     """Its id."""
     url: str
-    """Its address."""
+    """Its address; empty for a folder that has it alone."""
     metadata: Mapping[str, JsonValue]
     """Its metadata, as it says of itself."""
     observation_space: spaces.Space[Any] | None = None
@@ -93,8 +99,8 @@ class Card:
 
     @property
     def folder(self) -> str:
-        """Where its files are in its repository, with a slash at the end if that is no root."""
-        folder = self.dataset_id.partition("/")[2]
+        """Where its files are beside the README, with a slash at the end if that is elsewhere."""
+        folder = self.dataset_id.partition("/")[2] if self.url else ""
         return f"{folder}/" if folder else ""
 
     @property
@@ -135,7 +141,7 @@ class Card:
         if rows:
             parts.append(format_table(("space", "is"), rows))
         parts += self.notes
-        parts.append(LOAD.format(url=self.url))
+        parts.append(LOAD.format(url=self.url) if self.url else LOAD_FOLDER)
         return "\n\n".join(parts)
 
     def _list_facts(self) -> Iterator[tuple[str, str]]:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Annotated, TypeAlias
 
 import typer
+
+from minari_core.local.dataset_id import is_url
+from minari_hub.command_line.terminal import to_one_line
 
 
 def complete_local_ids(incomplete: str) -> Iterator[str]:
@@ -62,6 +66,48 @@ TokenOption: TypeAlias = Annotated[
 ]
 """The credentials for a remote."""
 
+DateOption: TypeAlias = Annotated[
+    datetime | None,
+    typer.Option(
+        "--date",
+        metavar="YYYY-MM-DD",
+        formats=["%Y-%m-%d"],
+        help="The day of publication, for the files that describe a dataset on the Hugging Face "
+        "Hub.",
+        show_default=False,
+    ),
+]
+"""The day on which a dataset is published."""
+
+RaiOption: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--rai",
+        metavar="NAME=TEXT",
+        help="An answer under a name of Croissant RAI 1.0, as dataCollection=TEXT; repeat it for "
+        "others, and for several texts where that has them.",
+        show_default=False,
+    ),
+]
+"""Answers of Croissant RAI."""
+
+LargestTableOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--largest-table",
+        metavar="SIZE",
+        help="How large the Parquet file of steps may be, as 200MB; it has the first whole "
+        "episodes.",
+        show_default=False,
+    ),
+]
+"""The bound of the table of steps."""
+
+NoTablesOption: TypeAlias = Annotated[
+    bool, typer.Option("--no-tables", help="Write no Parquet files for the Hub's viewer.")
+]
+"""Whether no tables are written."""
+
 JsonOption: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Write JSON to stdout, for scripts.")
 ]
@@ -71,3 +117,17 @@ YesOption: TypeAlias = Annotated[
     bool, typer.Option("--yes", "-y", help="Do not ask for a confirmation.")
 ]
 """Whether to go on without asking."""
+
+
+def refuse_two_remotes(names: list[str], remote: list[str] | None) -> None:
+    """Refuse a remote beside a URL, which says its own.
+
+    Raises:
+        BadParameter: There are both.
+    """
+    for name in names:
+        if remote and is_url(name):
+            raise typer.BadParameter(
+                f"{to_one_line(name)} says its remote itself; leave --remote out, or give an id",
+                param_hint="--remote",
+            )

@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,11 +16,11 @@ from minari_core.local.dataset_id import is_url
 from minari_hub.command_line.exit_codes import ExitCode, Outcomes, say_how_to_go_on
 from minari_hub.command_line.options import (
     JsonOption,
-    LocalIds,
     RemoteOption,
     TokenOption,
     YesOption,
     complete_local_ids,
+    refuse_two_remotes,
 )
 from minari_hub.command_line.terminal import (
     confirm,
@@ -34,6 +33,7 @@ from minari_hub.command_line.terminal import (
     to_one_line,
     write_json,
 )
+from minari_hub.command_line.upload import DrawPreview, make_upload_command
 from minari_hub.command_line.wording import translate_advice
 
 if TYPE_CHECKING:
@@ -41,9 +41,6 @@ if TYPE_CHECKING:
     from minari_core.json_values import JsonValue
 
 LOCAL, REMOTE = "local", "remote"
-
-DrawPreview: TypeAlias = Callable[[str, Path], Path | None]
-"""Draws a picture of a local dataset, by its id, into a folder, and returns it if there is one."""
 
 
 def make_shared_commands(
@@ -194,7 +191,7 @@ def download(
     from minari_core.local.locations import datasets_root
     from minari_hub.datasets.download import download_copy
 
-    _refuse_two_remotes(names, remote)
+    refuse_two_remotes(names, remote)
     replaced = [name for name in names if _is_taken(name, token)] if force else []
     if replaced:
         confirm(f"replace {', '.join(replaced)} in {datasets_root()}", yes=yes)
@@ -209,96 +206,6 @@ def download(
             else:
                 say(f"Dataset {name} is in {datasets_root()} already; --force downloads it again")
     outcomes.exit_if_any_failed()
-
-
-def make_upload_command(draw_preview: DrawPreview | None) -> Callable[..., None]:
-    """Make the command ``upload``; see `make_shared_commands`."""
-
-    def draw(name: str, remote: list[str] | None, token: str | None, folder: Path) -> Path | None:
-        from minari_hub.datasets.remote_dataset import locate
-        from minari_hub.remotes.setting import RemoteSetting
-
-        if draw_preview is None:
-            return None
-        # What is wrong with a dataset or a remote, the upload says.
-        with suppress(MinariError, OSError):
-            urls = (name,) if is_url(name) else RemoteSetting.parse(remote, token).urls
-            if all(url.startswith("hf://") for url in urls):
-                is_id = not is_url(name)
-                dataset_id = name if is_id else locate(name, token, local=True).dataset_id
-                return draw_preview(dataset_id, folder)
-        return None
-
-    def upload(
-        names: LocalIds,
-        remote: RemoteOption = None,
-        data_format: Annotated[
-            str | None,
-            typer.Option(
-                "--data-format",
-                metavar="FORMAT",
-                help="The format to publish in, such as hdf5; the local dataset stays as it is.",
-                show_default=False,
-            ),
-        ] = None,
-        preview: Annotated[
-            Path | None,
-            typer.Option(
-                "--preview",
-                metavar="FILE",
-                help="A picture of an episode for the page of one dataset on the Hugging Face Hub.",
-                show_default=False,
-            ),
-        ] = None,
-        quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
-        token: TokenOption = None,
-        key_path: Annotated[
-            str | None,
-            typer.Option(
-                "--key-path", metavar="TOKEN", help="Another name of --token.", show_default=False
-            ),
-        ] = None,
-    ) -> None:
-        """Upload local datasets to a remote.
-
-        Nothing on the remote is ever replaced, and nobody sees half a dataset.
-        """
-        from minari_core.formats.registry import list_formats
-        from minari_hub.datasets.upload import upload_dataset
-        from minari_hub.remotes.setting import RemoteSetting
-
-        _refuse_two_remotes(names, remote)
-        if token is not None and key_path is not None:
-            raise typer.BadParameter("--token says the same; give one", param_hint="--key-path")
-        if data_format is not None and data_format not in list_formats():
-            raise typer.BadParameter(
-                f"{to_one_line(data_format)!r} is not one of {', '.join(list_formats())}",
-                param_hint="--data-format",
-            )
-        if preview is not None and len(names) > 1:
-            raise typer.BadParameter(
-                "a picture is of one dataset; upload that one by itself", param_hint="--preview"
-            )
-        outcomes = Outcomes()
-        for name in names:
-            with outcomes.attempt(), say_how_to_go_on():
-                with TemporaryDirectory() as folder:
-                    upload_dataset(
-                        name,
-                        remote_path=remote,
-                        token=token or key_path,
-                        data_format=data_format,
-                        progress=not quiet,
-                        preview=preview or draw(name, remote, token or key_path, Path(folder)),
-                    )
-                say(
-                    f"{name} is there"
-                    if is_url(name)
-                    else f"{name} is on {RemoteSetting.parse(remote, token)}"
-                )
-        outcomes.exit_if_any_failed()
-
-    return upload
 
 
 def verify(
@@ -321,7 +228,7 @@ def verify(
     """
     from minari_hub.datasets.verifying import verify_remote_dataset
 
-    _refuse_two_remotes(names, remote)
+    refuse_two_remotes(names, remote)
     reports: list[VerificationReport] = []
     outcomes = Outcomes()
     for name in names:
@@ -389,15 +296,6 @@ def print_report(report: VerificationReport, name: str) -> None:
         console.print(f"{name}: {found}", soft_wrap=True, style="bold red")
     for remark in report.remarks:
         say(f"{name}: {translate_advice(remark)}", style="yellow")
-
-
-def _refuse_two_remotes(names: list[str], remote: list[str] | None) -> None:
-    for name in names:
-        if remote and is_url(name):
-            raise typer.BadParameter(
-                f"{to_one_line(name)} says its remote itself; leave --remote out, or give an id",
-                param_hint="--remote",
-            )
 
 
 def _is_taken(name: str, token: str | None) -> bool:

@@ -54,6 +54,7 @@ _WORDS = (
         r"\1 --option \2=\3",
     ),
     (r"(?<=by )costs[=]", "--option costs"),
+    (r"(?<=with\s)tables=False\b", "--option tables=no"),
     (r"(?<=give )fps\b", "--fps"),
     (r"\b([Pp]ass|give) trust_paths=True\b", r"\1 --trust-paths"),
     (r"\bskip_wrappers=\[?'([^']*)'\]? to leave it out", r"--skip-wrapper \1 to leave it out"),

@@ -70,6 +70,7 @@ def upload_dataset(
     preview: str | os.PathLike[str] | None = None,
     date_published: date | None = None,
     rai: ResponsibleAI | None = None,
+    tables: bool = True,
     largest_table_nbytes: int = LARGEST_STEPS_NBYTES,
 ) -> None:
     """Upload a local dataset to a remote.
@@ -93,6 +94,7 @@ def upload_dataset(
         date_published: The day of publication, for ``croissant.json`` and ``CITATION.cff``.
         rai: Answers under the names of Croissant RAI 1.0, as ``{"dataCollection": "..."}``: texts,
             or lists of them where it takes several. What is not given is left out.
+        tables: Whether to write Parquet files of steps and episodes, which the Hub's viewer shows.
         largest_table_nbytes: How large the Parquet file of steps may be, in bytes; beyond it are
             the first whole episodes only, and the card says so.
 
@@ -115,7 +117,7 @@ def upload_dataset(
     said = Publication(
         dataset.dataset_id, {}, _find_page(dataset.url), date_published, dict(rai or {})
     )
-    beside = _Beside(picture, said, largest_table_nbytes)
+    beside = _Beside(picture, said, largest_table_nbytes if tables else None)
     folder = _find_data(dataset.dataset_id)
     # Before anything is converted or read.
     _check_is_new(dataset, _list_objects(dataset))
@@ -152,8 +154,8 @@ class _Beside:
     """A picture of an episode."""
     said: Publication
     """What the caller says; the metadata follow."""
-    largest_table_nbytes: int
-    """How large the table of steps may be."""
+    largest_table_nbytes: int | None
+    """How large the table of steps may be; None for no tables."""
 
 
 def _find_page(url: str) -> str | None:

@@ -104,7 +104,7 @@ def import_file(
 ) -> None:
     """Make a dataset of files that another library wrote.
 
-    Layouts: d4rl (flat HDF5 files with observations, actions, rewards and terminals), dsrl,
+    Layouts: bundle, d4rl (flat HDF5 files with observations, actions, rewards and terminals), dsrl,
     isaaclab, lerobot, maniskill, ogbench, parquet, rlds, robomimic.
     """
     from minari.interchange.exchange import import_dataset
@@ -122,7 +122,7 @@ def import_file(
         chosen = find_layout(layout)
     if chosen is None or chosen.name == _FLAT:
         if texts:
-            raise typer.BadParameter(f"flat HDF5 files have no option {min(texts)}")
+            raise typer.BadParameter(f"flat HDF5 files have no option {texts[0][0]}")
         made = minari_core.import_flat_hdf5(
             path,
             name,
@@ -167,8 +167,8 @@ def export(
 ) -> None:
     """Write a dataset as files that another library reads.
 
-    Layouts: d4rl, dsrl, isaaclab, lerobot, ogbench, parquet, rlds, robomimic. What the layout
-    cannot carry is listed.
+    Layouts: bundle, d4rl, dsrl, isaaclab, lerobot, ogbench, parquet, rlds, robomimic. What the
+    layout cannot carry is listed.
     """
     from minari.interchange.exchange import export_dataset
     from minari.interchange.layouts import find_layout
@@ -189,13 +189,13 @@ def export(
     _say_losses(losses)
 
 
-def _split_options(given: list[str] | None) -> dict[str, str]:
-    texts = {}
+def _split_options(given: list[str] | None) -> list[tuple[str, str]]:
+    texts = []
     for text in given or []:
         name, separator, value = text.partition("=")
         if not separator or not name:
             raise typer.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--option")
-        texts[name] = value
+        texts.append((name, value))
     return texts
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from minari.interchange.layout import Loss
 from minari.interchange.layouts import find_layout, list_layouts, recognize_layout
 from minari.interchange.options import check_options
+from minari_core import MinariDataset
 from minari_core.datasets.card import merge_metadata
 from minari_core.datasets.creation import publish_episodes
 from minari_core.datasets.details import split_details
@@ -21,14 +22,12 @@ from minari_core.errors import DataError, DatasetExistsError, DatasetNotFoundErr
 from minari_core.files import sync_folder, wrap_write_errors
 from minari_core.formats.registry import check_format
 from minari_core.local.dataset_id import parse_dataset_id
-from minari_core.local.publishing import check_id_is_free
+from minari_core.local.publishing import check_id_is_free, publish
 from minari_core.metadata.parents import PARENTS, describe_source
 
 if TYPE_CHECKING:
     import gymnasium
     from gymnasium.envs.registration import EnvSpec
-
-    from minari_core import MinariDataset
 
 
 def import_dataset(
@@ -98,9 +97,19 @@ def import_dataset(
     )
     said = {"layout": chosen.name, **{name: str(value) for name, value in own_options.items()}}
     metadata[PARENTS] = [describe_source(source.name, "import", said)]
-    dataset = publish_episodes(
-        new_id, metadata, chosen_format, contents.episodes, contents.observation_space
-    )
+    if contents.are_kept_as_they_are:
+        dataset = MinariDataset(
+            publish(
+                new_id,
+                metadata,
+                chosen_format,
+                lambda storage: storage.append_episodes(contents.episodes),
+            )
+        )
+    else:
+        dataset = publish_episodes(
+            new_id, metadata, chosen_format, contents.episodes, contents.observation_space
+        )
     if losses is not None:
         losses.extend(contents.losses)
     return dataset

@@ -9,7 +9,7 @@ from typing import Any
 
 from gymnasium import spaces
 
-from minari_core import EpisodeBuffer
+from minari_core.episodes import Episode
 from minari_core.json_values import JsonValue
 
 
@@ -27,7 +27,7 @@ class Loss:
 class Contents:
     """What was read of files in some layout."""
 
-    episodes: Iterable[EpisodeBuffer]
+    episodes: Iterable[Episode]
     """The episodes, which may be read while they are taken."""
     observation_space: spaces.Space[Any]
     """The space of the observations."""
@@ -37,6 +37,8 @@ class Contents:
     """What the files say of the dataset, under the keys of a dataset's metadata."""
     losses: list[Loss] = field(default_factory=list)
     """What was left out; complete once all episodes have been taken."""
+    are_kept_as_they_are: bool = False
+    """Whether the episodes are those of a dataset, of which nothing is to be prepared."""
 
 
 @dataclass(frozen=True, slots=True)

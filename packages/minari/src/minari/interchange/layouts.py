@@ -10,6 +10,7 @@ from minari_core.errors import FormatError
 
 # In the order in which a path is looked at.
 _MODULES = {
+    "bundle": "minari.interchange.bundle",
     "lerobot": "minari.interchange.lerobot.layout",
     "rlds": "minari.interchange.rlds.layout",
     "parquet": "minari.interchange.parquet",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import collections.abc
 import inspect
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import date
 from typing import Any, get_args, get_origin, get_type_hints
 
 from minari_core.errors import DataError
@@ -26,26 +28,40 @@ def check_options(function: Callable[..., object], given: Mapping[str, object], 
 
 
 def parse_options(
-    function: Callable[..., object], texts: Mapping[str, str], name: str
+    function: Callable[..., object], texts: Sequence[tuple[str, str]], name: str
 ) -> dict[str, object]:
     """Read options of a command line by the annotations of the parameters.
 
     Args:
         function: What reads or writes the layout.
-        texts: The values as text; lists are separated by commas.
+        texts: Names and values as text; lists are separated by commas, and what a mapping has is
+            named ``OPTION.KEY``, once or several times.
         name: The layout's name, for the message.
 
     Raises:
-        DataError: There is no such option, one is missing, or a value is not of its type.
+        DataError: There is no such option, one is missing or given twice, or a value is not of its
+            type.
     """
-    problem = _find_problem(function, texts, name)
+    problem = _find_problem(function, [option.partition(".")[0] for option, _ in texts], name)
     if problem is not None:
         raise DataError(problem)
     hints = get_type_hints(function)
-    return {
-        option: _parse(text, hints[option], f"option {option!r} of {name}")
-        for option, text in texts.items()
-    }
+    found: dict[str, object] = {}
+    keyed: dict[str, dict[str, list[str]]] = {}
+    for given, text in texts:
+        option, dot, key = given.partition(".")
+        where = f"option {given!r} of {name}"
+        if _is_mapping(hints[option]):
+            if not key:
+                raise DataError(f"{where} has keys; give {option}.KEY=VALUE")
+            keyed.setdefault(option, {}).setdefault(key, []).append(text)
+        elif dot or option in found:
+            raise DataError(f"{where} {'has no keys' if dot else 'is given twice'}")
+        else:
+            found[option] = _parse(text, hints[option], where)
+    for option, values in keyed.items():
+        found[option] = {k: each[0] if len(each) == 1 else each for k, each in values.items()}
+    return found
 
 
 def _find_problem(function: Callable[..., object], given: Collection[str], name: str) -> str | None:
@@ -68,6 +84,10 @@ def _list_options(function: Callable[..., object]) -> dict[str, inspect.Paramete
     }
 
 
+def _is_mapping(hint: Any) -> bool:
+    return any(get_origin(kind) is collections.abc.Mapping for kind in (hint, *get_args(hint)))
+
+
 def _list_alternatives(hint: Any) -> list[Any]:
     """List what a value may be: types, and the words of literal types."""
     if get_origin(hint) in (None, list, tuple):
@@ -84,6 +104,11 @@ def _parse(text: str, hint: Any, where: str) -> object:
         elif kind in (int, float):
             try:
                 return kind(text)
+            except ValueError:
+                continue
+        elif kind is date:
+            try:
+                return date.fromisoformat(text)
             except ValueError:
                 continue
         elif get_origin(kind) in (list, tuple) or getattr(kind, "__name__", "") == "Sequence":
