@@ -42,7 +42,10 @@ ORDER = {
         local.leftovers
         twins
         statistics
-        sampling.gathering sampling.orders
+        sampling.gathering sampling.orders sampling.options
+        sampling.steps
+        sampling.transitions sampling.windows sampling.epochs
+        sampling.replay
         sampling
         tables
         datasets

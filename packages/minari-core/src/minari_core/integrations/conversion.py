@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from minari_core.sampling.offsets import OffsetBatch
-from minari_core.sampling.transition_batch import TransitionBatch
-from minari_core.sampling.windows import SequenceBatch
+from minari_core.sampling.transitions.batch import TransitionBatch
+from minari_core.sampling.windows.batch import SequenceBatch
+from minari_core.sampling.windows.offsets import OffsetBatch
 
 # A batch of transitions looks these up instead of holding them.
 _LOOKED_UP = ("episode_ids", "time_steps", "goal_episode_ids", "goal_time_steps")

@@ -18,7 +18,7 @@ from minari_core.sampling.gathering.binding import find_gatherer
 from minari_core.sampling.gathering.gatherers import FixedGatherer
 from minari_core.sampling.gathering.selection import Selection
 from minari_core.sampling.orders.rank_index import Positions
-from minari_core.sampling.steps import EMPTY, EpisodeSteps
+from minari_core.sampling.steps.episode_steps import EMPTY, EpisodeSteps
 
 STEP_COLUMNS = ("actions", "rewards", "terminations", "truncations")
 

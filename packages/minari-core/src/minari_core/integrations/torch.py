@@ -16,7 +16,7 @@ from minari_core.arguments import check_whole_number
 from minari_core.datasets.dataset import MinariDataset
 from minari_core.errors import MissingDependencyError, SamplingError
 from minari_core.integrations.conversion import convert_batch
-from minari_core.sampling.batches import Batches
+from minari_core.sampling.epochs.batches import Batches
 
 try:
     import torch

@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING
 from minari_core.lazy_names import load_lazily
 
 if TYPE_CHECKING:
-    from minari_core.sampling.batches import Batches
-    from minari_core.sampling.offsets import OffsetBatch, OffsetSampler
-    from minari_core.sampling.options import OffsetOptions, SequenceOptions, TransitionOptions
+    from minari_core.sampling.epochs.batches import Batches
+    from minari_core.sampling.options.offsets import OffsetOptions
+    from minari_core.sampling.options.sequences import SequenceOptions
+    from minari_core.sampling.options.transitions import TransitionOptions
     from minari_core.sampling.orders.recent_share import RecentShare
-    from minari_core.sampling.prioritized import PrioritizedBatch, PrioritizedReplay
-    from minari_core.sampling.transition_batch import TransitionBatch
-    from minari_core.sampling.transitions import TransitionSampler
-    from minari_core.sampling.windows import SequenceBatch, SequenceSampler
+    from minari_core.sampling.replay.prioritized import PrioritizedBatch, PrioritizedReplay
+    from minari_core.sampling.transitions.batch import TransitionBatch
+    from minari_core.sampling.transitions.sampler import TransitionSampler
+    from minari_core.sampling.windows.batch import SequenceBatch
+    from minari_core.sampling.windows.offsets import OffsetBatch, OffsetSampler
+    from minari_core.sampling.windows.sequences import SequenceSampler
     from minari_core.statistics.column_statistics import ColumnStatistics
     from minari_core.statistics.normalizer import Normalizer
 
@@ -43,18 +46,17 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = load_lazily(
         __name__,
         {
-            "minari_core.sampling.batches": ("Batches",),
-            "minari_core.sampling.offsets": ("OffsetBatch", "OffsetSampler"),
-            "minari_core.sampling.options": (
-                "OffsetOptions",
-                "SequenceOptions",
-                "TransitionOptions",
-            ),
+            "minari_core.sampling.epochs.batches": ("Batches",),
+            "minari_core.sampling.windows.offsets": ("OffsetBatch", "OffsetSampler"),
+            "minari_core.sampling.options.offsets": ("OffsetOptions",),
+            "minari_core.sampling.options.sequences": ("SequenceOptions",),
+            "minari_core.sampling.options.transitions": ("TransitionOptions",),
             "minari_core.sampling.orders.recent_share": ("RecentShare",),
-            "minari_core.sampling.prioritized": ("PrioritizedBatch", "PrioritizedReplay"),
-            "minari_core.sampling.transition_batch": ("TransitionBatch",),
-            "minari_core.sampling.transitions": ("TransitionSampler",),
-            "minari_core.sampling.windows": ("SequenceBatch", "SequenceSampler"),
+            "minari_core.sampling.replay.prioritized": ("PrioritizedBatch", "PrioritizedReplay"),
+            "minari_core.sampling.transitions.batch": ("TransitionBatch",),
+            "minari_core.sampling.transitions.sampler": ("TransitionSampler",),
+            "minari_core.sampling.windows.batch": ("SequenceBatch",),
+            "minari_core.sampling.windows.sequences": ("SequenceSampler",),
             "minari_core.statistics.column_statistics": ("ColumnStatistics",),
             "minari_core.statistics.normalizer": ("Normalizer",),
         },

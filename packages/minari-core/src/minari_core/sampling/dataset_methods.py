@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast, overload
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
-import numpy as np
-import numpy.typing as npt
 from typing_extensions import Unpack
 
 from minari_core import sampling
 from minari_core.arguments import check_whole_number
-from minari_core.errors import SamplingError
 from minari_core.messages import warn_caller
-from minari_core.random_stream import RandomStream, current_process, find_loader_worker
-from minari_core.sampling.gathering.info_rows import STEP_INFOS, read_step_infos
-from minari_core.sampling.orders.rank_index import Positions
-from minari_core.sampling.orders.recent_share import RecentShare
-from minari_core.storage.base import Storage
+from minari_core.random_stream import find_loader_worker
+from minari_core.sampling.remembered_samplers import (
+    RememberedSamplers,
+    Weights,
+    find_windows,
+    is_uniform,
+    weigh_episodes,
+)
 
 if TYPE_CHECKING:
-    from minari_core.formats.columnar.reading import ShardedStorage
     from minari_core.sampling import (
         Batches,
         ColumnStatistics,
@@ -32,49 +29,21 @@ if TYPE_CHECKING:
         SequenceBatch,
         SequenceSampler,
         TransitionBatch,
-        TransitionOptions,
         TransitionSampler,
     )
-    from minari_core.sampling.large_steps import LargeSteps
-    from minari_core.sampling.options import (
-        AnyOptions,
-        BatchKeywords,
-        OffsetKeywords,
-        Order,
-        SequenceKeywords,
-        TransitionKeywords,
-    )
-    from minari_core.sampling.orders.pool_draws import PoolDraws
-    from minari_core.sampling.orders.reading_ahead import Fetch
+    from minari_core.sampling.options.keywords import BatchKeywords, Order
+    from minari_core.sampling.options.offsets import OffsetKeywords
+    from minari_core.sampling.options.sequences import SequenceKeywords
+    from minari_core.sampling.options.transitions import TransitionKeywords
     from minari_core.sampling.orders.weights import EpisodeWeights
-    from minari_core.sampling.steps import EpisodeSteps
 
     AnySampler: TypeAlias = TransitionSampler | SequenceSampler | OffsetSampler
 
-_MOST_REMEMBERED = 16
 
-Made = TypeVar("Made")
-Weights: TypeAlias = str | npt.ArrayLike | RecentShare
-
-
-class TrainingMethods:
+class TrainingMethods(RememberedSamplers):
     """Transitions, windows, batches and statistics of the episodes of a dataset or view."""
 
-    _storage: Storage
-    _indices: range | Positions
     _known_episodes: int
-    _stream: RandomStream
-    _samplers: dict[Hashable, Any]
-
-    def _find_columns(self) -> ShardedStorage:
-        """Return the storage that holds the columns of these episodes, under the same indices."""
-        from minari_core.formats.columnar.reading import ShardedStorage
-
-        if isinstance(self._storage, ShardedStorage):
-            return self._storage
-        from minari_core.twins.finding import find_columns  # only for formats of whole episodes
-
-        return find_columns(self._storage)
 
     def sample_transitions(
         self,
@@ -159,9 +128,9 @@ class TrainingMethods:
         """
         sampler = self._window_sampler(length, options)
         shares = None
-        if weights is not None and not _is_uniform(weights):
+        if weights is not None and not is_uniform(weights):
             counts, starts = sampler.steps.join_parts(sampler.counts, sampler.starts)
-            shares = _weigh_episodes(weights, counts, starts)
+            shares = weigh_episodes(weights, counts, starts)
         draws = self._find_draws(order, sampler, is_weighted=shares is not None)
         if draws is not None:
             return sampler.read(draws.draw(check_whole_number("batch_size", batch_size, 1)))
@@ -227,12 +196,12 @@ class TrainingMethods:
         else:
             sampler = self._window_sampler(length, options)
         shares: EpisodeWeights | None = None
-        if weights is not None and not _is_uniform(weights):
+        if weights is not None and not is_uniform(weights):
             steps = self._steps(sampler.options)
             counts, starts = steps.counts, steps.view_starts
             if not isinstance(sampler, sampling.TransitionSampler):
                 counts, starts = sampler.counts, sampler.starts
-            shares = _weigh_episodes(weights, *steps.join_parts(counts, starts))
+            shares = weigh_episodes(weights, *steps.join_parts(counts, starts))
         window, fetch = None, None
         if order is not None or self._find_columns().fetches_rows:
             from minari_core.sampling.gathering.fetching import choose_for_epochs
@@ -241,7 +210,7 @@ class TrainingMethods:
             stays = pool_epochs is None or (epochs is not None and pool_epochs >= epochs)
             is_random = shuffle and shares is None
             if choose_for_epochs(columns, order, is_random=is_random, stays=stays):
-                window, fetch = _find_windows(columns, sampler)
+                window, fetch = find_windows(columns, sampler)
         is_drawn = seed is None and self._stream.is_seeded
         return sampling.Batches(
             sampler,
@@ -308,7 +277,7 @@ class TrainingMethods:
         Raises:
             SamplingError: A column does not exist, or there are no episodes.
         """
-        from minari_core.sampling.options import normalize_columns
+        from minari_core.sampling.options.shared import normalize_columns
         from minari_core.sampling.statistics import compute_statistics, load_statistics
 
         storage = self._find_columns()
@@ -325,33 +294,6 @@ class TrainingMethods:
                     f"{leaf.count} rows; they are left out of its statistics"
                 )
         return found
-
-    def _find_draws(
-        self, order: Order | None, sampler: AnySampler, *, is_weighted: bool
-    ) -> PoolDraws | None:
-        """Return what draws from the pool; None if everything or nothing is to be drawn from."""
-        columns = self._find_columns()
-        if order is None and not columns.fetches_rows:
-            return None
-        from minari_core.sampling.gathering.fetching import choose_for_draws, warn_of_exact
-        from minari_core.sampling.orders.pool_draws import PoolDraws
-
-        def warn() -> bool:
-            warn_of_exact(columns)
-            return True
-
-        if not choose_for_draws(columns, order, is_weighted=is_weighted):
-            if columns.fetches_rows and not is_weighted:
-                self._remember(("warned",), warn)
-            return None
-        if not len(sampler):
-            return None
-        generator = self._stream.generator
-        # What a child of a fork draws is its own, and so are its threads.
-        return self._remember(
-            ("draws", sampler, generator, current_process()),
-            lambda: PoolDraws(generator, len(sampler), *_find_windows(columns, sampler)),
-        )
 
     def newer_episodes(self) -> int:
         """Count the episodes that others have added meanwhile, which `refresh` takes in."""
@@ -370,154 +312,3 @@ class TrainingMethods:
             TypeError: There is no such keyword.
         """
         return self._transition_sampler(options)
-
-    def _transition_sampler(self, keywords: Mapping[str, object]) -> TransitionSampler:
-        def make() -> TransitionSampler:
-            from minari_core.sampling.options import make_options
-
-            options = make_options(sampling.TransitionOptions, keywords)
-            storage = self._find_columns()
-            return storage.read_current(
-                lambda: sampling.TransitionSampler(
-                    storage, self._indices, options, self._transition_steps(options)
-                )
-            )
-
-        return self._remember(_freeze("transitions", **keywords), make)
-
-    def _window_sampler(
-        self, length: int | None, keywords: Mapping[str, object]
-    ) -> SequenceSampler | OffsetSampler:
-        def make() -> SequenceSampler | OffsetSampler:
-            from minari_core.sampling.options import make_options
-
-            storage = self._find_columns()
-            if keywords.get("offsets") is None:
-                options = make_options(sampling.SequenceOptions, keywords, length=length)
-                return storage.read_current(
-                    lambda: sampling.SequenceSampler(
-                        storage, self._indices, options, self._steps(options)
-                    )
-                )
-            if length is not None:
-                raise SamplingError(f"length is {length}, but offsets say what a window has")
-            around = make_options(sampling.OffsetOptions, keywords)
-            return storage.read_current(
-                lambda: sampling.OffsetSampler(storage, self._indices, around, self._steps(around))
-            )
-
-        return self._remember(_freeze("windows", length, **keywords), make)
-
-    def _steps(self, options: AnyOptions) -> EpisodeSteps:
-        from minari_core.sampling.steps import EpisodeSteps
-
-        columns, layout = self._find_columns(), options.layout
-        return self._remember(
-            ("steps", columns.borders, *layout.values()),
-            lambda: EpisodeSteps(columns, self._indices, **layout),
-        )
-
-    def _transition_steps(self, options: TransitionOptions) -> EpisodeSteps | LargeSteps:
-        from minari_core.sampling.large_steps import LargeSteps, are_large
-
-        columns = self._find_columns()
-        if any(options.layout.values()) or not are_large(columns, self._indices):
-            return self._steps(options)
-        return self._remember(("large steps", columns.borders), lambda: LargeSteps(columns))
-
-    def _transition_weights(
-        self, weights: Weights, sampler: TransitionSampler
-    ) -> EpisodeWeights | None:
-        if _is_uniform(weights):
-            return None
-        steps = self._steps(sampler.options)
-        counts, starts = steps.join_parts(steps.counts, steps.view_starts)
-        if isinstance(weights, str | RecentShare):
-            # These depend on the dataset alone; numbers of the caller's may have changed.
-            return self._remember(
-                ("weights", weights, sampler.options.include_unknown_final),
-                lambda: _weigh_episodes(weights, counts, starts),
-            )
-        return _weigh_episodes(weights, counts, starts)
-
-    def _remember(self, key: Hashable, make: Callable[[], Made]) -> Made:
-        """Return what was made for a key before, or make it; the oldest of many is forgotten."""
-        try:
-            made = self._samplers.get(key)
-        except TypeError:  # a keyword that cannot be hashed, which most often is refused
-            return make()
-        if made is None:
-            made = make()
-            for oldest in [*self._samplers][: 1 - _MOST_REMEMBERED]:
-                self._samplers.pop(oldest, None)
-            self._samplers[key] = made
-        return cast("Made", made)
-
-    def _identity(self, options: AnyOptions) -> str:
-        """Return what a sampler reads, for people, and a fingerprint of it."""
-        return self._describe(f"{len(self._indices)} episodes, {self._fingerprint()}", options)
-
-    def _identify_first(self, episodes: int, options: AnyOptions) -> str:
-        """Return what a sampler reads of the first episodes, whatever is added behind them."""
-        indices = self._indices[:episodes]
-        if isinstance(indices, range):
-            indices = np.arange(indices.start, indices.stop, indices.step, dtype=np.int64)
-        # Stored episodes never change, so that a dataset and indices name what is read.
-        digest = _digest(self._storage.uid or self._storage.fingerprint(), indices.tobytes())
-        return self._describe(f"{episodes} episodes, {digest}", options)
-
-    def _describe(self, episodes: str, options: AnyOptions) -> str:
-        name = self._storage.metadata.get("dataset_id", "")
-        marked = read_step_infos(self._storage.metadata)
-        rows = f" {STEP_INFOS}={sorted(marked)}" if marked else ""
-        return f"{name} ({episodes}) {options}{rows}"
-
-    def _fingerprint(self) -> str:
-        """Return text that changes with the stored data and with the view."""
-        indices = self._indices
-        shown = repr(indices).encode() if isinstance(indices, range) else indices.tobytes()
-        return _digest(self._storage.fingerprint(), shown)
-
-
-def _digest(stored: str, indices: bytes) -> str:
-    return hashlib.sha256(stored.encode("utf-8") + indices).hexdigest()[:32]
-
-
-def _weigh_episodes(weights: Weights, counts: Positions, starts: Positions) -> EpisodeWeights:
-    from minari_core.sampling.orders.weights import EpisodeWeights
-
-    if isinstance(weights, RecentShare):
-        weights = weights.weigh(counts)
-    return EpisodeWeights(weights, counts, starts)
-
-
-def _find_windows(columns: ShardedStorage, sampler: AnySampler) -> tuple[int, Fetch | None]:
-    """Return the positions in a window of the pool order, and what fetches them where it must."""
-    from minari_core.sampling.gathering.binding import measure_row
-    from minari_core.sampling.gathering.fetching import fetch_positions
-    from minari_core.sampling.options import BATCH_FIELDS
-    from minari_core.sampling.orders.pool import choose_window
-
-    names = sampler.options.columns or BATCH_FIELDS
-    row_nbytes = columns.read_current(lambda: measure_row(columns, names))
-    fetch = partial(fetch_positions, columns, sampler) if columns.fetches_rows else None
-    return choose_window(row_nbytes, len(sampler)), fetch
-
-
-def _is_uniform(weights: Weights) -> bool:
-    return isinstance(weights, str) and weights == "transitions"
-
-
-def _freeze(*parts: object, **keywords: object) -> Hashable:
-    """Return what tells keywords from others, in less time than options are made and compared."""
-    # 1.0 equals 1, and is refused where whole numbers are asked for.
-    kinds = [*map(type, parts), *map(type, keywords.values())]
-    return (*parts, *keywords, *map(_freeze_value, keywords.values()), *kinds)
-
-
-def _freeze_value(value: Any) -> Hashable:
-    if isinstance(value, list):
-        return tuple(value)
-    if isinstance(value, dict):
-        return tuple([(key, _freeze_value(item)) for key, item in value.items()])
-    return cast("Hashable", value)

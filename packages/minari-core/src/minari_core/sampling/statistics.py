@@ -24,7 +24,7 @@ from minari_core.sampling.gathering.gatherers import FixedGatherer, MaskedGather
 from minari_core.sampling.gathering.info_rows import GROUPS
 from minari_core.sampling.gathering.selection import Selection
 from minari_core.sampling.orders.rank_index import Positions, RankIndex
-from minari_core.sampling.steps import EpisodeSteps
+from minari_core.sampling.steps.episode_steps import EpisodeSteps
 from minari_core.statistics.column_statistics import ColumnStatistics
 from minari_core.statistics.quantiles import RunningQuantiles
 

@@ -16,10 +16,10 @@ from minari_core.datasets.dataset import MinariDataset, get_raw_storage
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.formats.shards import reader as shard_readers
 from minari_core.formats.shards.reader import ShardReader
-from minari_core.sampling import large_steps
 from minari_core.sampling.gathering import binding, segments
-from minari_core.sampling.large_steps import LargeSteps, are_large
-from minari_core.sampling.steps import EpisodeSteps
+from minari_core.sampling.steps import large_steps
+from minari_core.sampling.steps.episode_steps import EpisodeSteps
+from minari_core.sampling.steps.large_steps import LargeSteps, are_large
 from minari_core.testing import simple_episode
 from tests.core.helpers.many_shards import create_many_shards
 

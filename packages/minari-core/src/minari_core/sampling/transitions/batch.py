@@ -7,9 +7,9 @@ from typing import Any
 
 from minari_core.errors import SamplingError
 from minari_core.messages import list_outlines, make_html_table, outline_fields
-from minari_core.sampling.large_steps import LargeSteps
 from minari_core.sampling.orders.rank_index import Positions
-from minari_core.sampling.steps import EpisodeSteps
+from minari_core.sampling.steps.episode_steps import EpisodeSteps
+from minari_core.sampling.steps.large_steps import LargeSteps
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from minari_core import SamplingError
 from minari_core.sampling import SequenceOptions, TransitionBatch, TransitionOptions
-from minari_core.sampling.options import Goals
+from minari_core.sampling.options.goals import Goals
 from tests.core.helpers.recorded import (
     IMAGE,
     VECTOR,

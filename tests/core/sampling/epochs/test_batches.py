@@ -305,11 +305,11 @@ def test_other_ranks_go_on_with_what_is_left_of_an_epoch(
         for rank in ranks:
             shares = [rank.share(number, workers) for number in range(workers)]
             for step in range(steps):
-                if step >= rank._count_batches(rank._visited) - rank._batch:
+                if step >= rank._division.count_batches(rank._visited) - rank._batch:
                     break
                 visited += next(shares[step % workers])
         for _ in range(0 if is_last else steps):
-            if ranks[0]._batch < ranks[0]._count_batches(ranks[0]._visited):
+            if ranks[0]._batch < ranks[0]._division.count_batches(ranks[0]._visited):
                 next(ranks[0])
         state = json.loads(json.dumps(ranks[0].state_dict()))
         assert state["epoch"] == 0

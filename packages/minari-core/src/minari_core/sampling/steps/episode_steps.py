@@ -11,10 +11,10 @@ from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.sampling.gathering.gatherers import Gatherer
 from minari_core.sampling.gathering.returns import ReturnsToGo, find_reward_scale
 from minari_core.sampling.gathering.selection import ShardNumbers
-from minari_core.sampling.large_steps import LargeSteps
-from minari_core.sampling.options import AnyOptions
+from minari_core.sampling.options.keywords import AnyOptions
 from minari_core.sampling.orders.rank_index import Positions, RankIndex
 from minari_core.sampling.orders.weights import EpisodeWeights
+from minari_core.sampling.steps.large_steps import LargeSteps
 
 EMPTY = (
     "the dataset or view is empty, or each of its episodes has one step, whose next observation "

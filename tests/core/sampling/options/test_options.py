@@ -10,12 +10,10 @@ import pytest
 
 from minari_core import MinariDataset
 from minari_core.sampling import OffsetOptions, SequenceOptions, TransitionOptions
-from minari_core.sampling.options import (
-    BatchKeywords,
-    OffsetKeywords,
-    SequenceKeywords,
-    TransitionKeywords,
-)
+from minari_core.sampling.options.keywords import BatchKeywords
+from minari_core.sampling.options.offsets import OffsetKeywords
+from minari_core.sampling.options.sequences import SequenceKeywords
+from minari_core.sampling.options.transitions import TransitionKeywords
 from tests.core.helpers.recorded import VECTOR, record, stored
 
 

@@ -14,12 +14,12 @@ import numpy.typing as npt
 
 from minari_core.arguments import check_fraction, check_whole_number
 from minari_core.errors import SamplingError
-from minari_core.sampling.options import TransitionOptions
+from minari_core.sampling.options.transitions import TransitionOptions
 from minari_core.sampling.orders.rank_index import Positions
 from minari_core.sampling.orders.sum_tree import SumTree
-from minari_core.sampling.steps import EMPTY, check_positions
-from minari_core.sampling.transition_batch import TransitionBatch
-from minari_core.sampling.transitions import TransitionSampler
+from minari_core.sampling.steps.episode_steps import EMPTY, check_positions
+from minari_core.sampling.transitions.batch import TransitionBatch
+from minari_core.sampling.transitions.sampler import TransitionSampler
 
 _STATE_VERSION = 1
 

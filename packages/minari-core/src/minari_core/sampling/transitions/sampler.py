@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,12 +17,11 @@ from minari_core.sampling.gathering.needs import Needs, find_needs
 from minari_core.sampling.gathering.normalizing import normalize_batch
 from minari_core.sampling.gathering.returns import ReturnsToGo
 from minari_core.sampling.gathering.selection import Selection
-from minari_core.sampling.goals import choose_goals, relabel_rewards
-from minari_core.sampling.large_steps import LargeSteps, are_large
-from minari_core.sampling.options import BATCH_FIELDS, TransitionOptions
+from minari_core.sampling.options.shared import BATCH_FIELDS
+from minari_core.sampling.options.transitions import TransitionOptions
 from minari_core.sampling.orders.rank_index import Positions
 from minari_core.sampling.orders.weights import EpisodeWeights
-from minari_core.sampling.steps import (
+from minari_core.sampling.steps.episode_steps import (
     EpisodeSteps,
     ShardsOfSteps,
     bind_returns,
@@ -28,7 +29,10 @@ from minari_core.sampling.steps import (
     draw_positions,
     find_following,
 )
-from minari_core.sampling.transition_batch import BatchOrigin, TransitionBatch
+from minari_core.sampling.steps.large_steps import LargeSteps, are_large
+from minari_core.sampling.transitions.batch import BatchOrigin, TransitionBatch
+from minari_core.sampling.transitions.goals import choose_goals, relabel_rewards
+from minari_core.sampling.transitions.n_steps import find_discounts, sum_rewards
 
 # Where the columns of a group are read: the row before or after, the first or the last step, or
 # the row of what the first step returned.
@@ -249,7 +253,13 @@ class TransitionSampler:
             ends = steps.first_steps.take(indices) + steps.counts.take(indices)
             last = np.minimum(first + min(self.options.n_step, _MOST_STEPS), ends) - 1
             next_rows = rows + (last - first) + 1
-            self._read_returns(batch, first, last)
+            discount = self.options.discount
+            if self._rewards is not None:
+                summed = sum_rewards(self._rewards, first, last, discount)
+                batch.rewards = _fill(batch.rewards, summed)
+            if self._terminations is not None:
+                discounts = find_discounts(self._terminations, first, last, discount)
+                batch.discounts = _fill(batch.discounts, discounts)
         shards = ShardsOfSteps(steps, indices)
         observed = self._stack_rows(indices, rows, next_rows)
         self._read_columns(batch, shards, observed, rows, first, last)
@@ -257,8 +267,7 @@ class TransitionSampler:
             batch.rewards *= self._scale
         if self._returns is not None:
             returns = self._returns.read(indices, first) * self._scale
-            known = batch.returns_to_go
-            batch.returns_to_go = returns if known is None else fill_again(known, returns)
+            batch.returns_to_go = _fill(batch.returns_to_go, returns)
         if self._next_actions:
             following, is_last = find_following(steps, indices, last)
             selection = Selection(following, shards)
@@ -370,25 +379,6 @@ class TransitionSampler:
             else:
                 batch.columns[name], batch.columns[next_name] = value, next_value
 
-    def _read_returns(self, batch: TransitionBatch, first: Positions, last: Positions) -> None:
-        """Sum the discounted rewards of the steps from first to last, and set the discounts."""
-        options = self.options
-        if self._rewards is not None:
-            longest = int((last - first).max(initial=0)) + 1
-            window = first[:, None] + np.arange(longest)
-            rewards = self._rewards.take(Selection(np.minimum(window, last[:, None])))
-            powers = options.discount ** np.arange(longest)
-            factors = np.where(window <= last[:, None], powers, 0.0)
-            # A reward that is not finite would be NaN after the end of its episode, too.
-            rewards[window > last[:, None]] = 0
-            summed = np.einsum("bn...,bn->b...", rewards, factors)
-            batch.rewards = summed if batch.rewards is None else fill_again(batch.rewards, summed)
-        if self._terminations is not None:
-            terminated = self._terminations.take(Selection(last))
-            discounts = np.where(terminated, 0.0, options.discount ** (last - first + 1))
-            known = batch.discounts
-            batch.discounts = discounts if known is None else fill_again(known, discounts)
-
     def _stack_rows(
         self, indices: Positions, rows: Positions, next_rows: Positions
     ) -> tuple[Positions, Positions]:
@@ -402,3 +392,7 @@ class TransitionSampler:
             np.maximum(rows[:, None] - back, first_rows),
             np.maximum(next_rows[:, None] - back, first_rows),
         )
+
+
+def _fill(out: Any, value: npt.NDArray[np.float64]) -> Any:
+    return value if out is None else fill_again(out, value)

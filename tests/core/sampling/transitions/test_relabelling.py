@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from minari_core import MinariDataset, SamplingError
 from minari_core.sampling import TransitionBatch
-from minari_core.sampling.options import Goals
+from minari_core.sampling.options.goals import Goals
 from tests.core.helpers.recorded import VECTOR, Recorded, record, stored, views
 
 MIXED: dict[Goals, float] = {"current": 0.2, "future": 0.4, "random": 0.4}

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, fields
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from minari_core.errors import DatasetChangedError, SamplingError
-from minari_core.formats.columnar.reading import ShardedStorage
-from minari_core.messages import list_outlines, make_html_table, outline_fields
+from minari_core.errors import SamplingError
 from minari_core.sampling.gathering.binding import bind_step_infos, find_gatherer
 from minari_core.sampling.gathering.gatherers import Gatherer
 from minari_core.sampling.gathering.hiding import hide_rows
@@ -20,185 +16,18 @@ from minari_core.sampling.gathering.needs import Needs, find_needs
 from minari_core.sampling.gathering.normalizing import normalize_batch
 from minari_core.sampling.gathering.returns import ReturnsToGo
 from minari_core.sampling.gathering.selection import Selection
-from minari_core.sampling.options import BATCH_FIELDS, OffsetOptions, SequenceOptions
+from minari_core.sampling.options.sequences import SequenceOptions
+from minari_core.sampling.options.shared import BATCH_FIELDS
 from minari_core.sampling.orders.rank_index import Positions, RankIndex
-from minari_core.sampling.orders.weights import EpisodeWeights
-from minari_core.sampling.steps import (
-    EpisodeSteps,
+from minari_core.sampling.steps.episode_steps import (
     ShardsOfSteps,
     bind_returns,
-    check_positions,
-    draw_positions,
     find_following,
 )
-
-Options = TypeVar("Options", SequenceOptions, OffsetOptions)
-Batch = TypeVar("Batch")
+from minari_core.sampling.windows.batch import SequenceBatch
+from minari_core.sampling.windows.reader import PositionReader
 
 _OF_STEPS = ("actions", "rewards", "terminations", "truncations")
-
-
-@dataclass(slots=True, repr=False)
-class SequenceBatch:
-    """B windows of L steps, as arrays of shape (B, L, …) in the structure of the spaces.
-
-    A field that was not asked for is None. Where `mask` is False, a value is padding: it repeats
-    the nearest value of its episode and has no meaning, except that rewards, terminations and
-    truncations are 0 there.
-    """
-
-    observations: Any = None
-    """The observations before the steps."""
-    actions: Any = None
-    """The actions."""
-    rewards: Any = None
-    """The rewards, float64. Like `returns_to_go`, they are multiplied by ``reward_scale``."""
-    next_observations: Any = None
-    """The observations after the steps. With ``include_unknown_final`` and episodes whose final
-    observation is not known, masked arrays (None in lists)."""
-    terminations: Any = None
-    """Whether each step terminated its episode."""
-    truncations: Any = None
-    """Whether each step truncated its episode."""
-    columns: dict[str, Any] = field(default_factory=dict)
-    """Further columns by the names that were asked for; of infos and extras the rows after the
-    steps. ``next_actions`` are the actions of the steps that follow, masked (None in lists) where
-    the episode ends."""
-    mask: Any = None
-    """True for the steps of the episode and False for padding, bool of shape (B, L)."""
-    time_steps: Any = None
-    """The number of each step in its episode, int64 of shape (B, L); 0 for padding."""
-    returns_to_go: Any = None
-    """If asked for: the discounted sum of the rewards from each step to the end of its episode,
-    float64; 0 for padding."""
-    episode_ids: Any = None
-    """The stored index of each window's episode, int64 of shape (B,)."""
-
-    def __repr__(self) -> str:
-        """Shapes and dtypes instead of values."""
-        shown = outline_fields(self, (item.name for item in fields(self)))
-        return f"SequenceBatch({', '.join(shown)})"
-
-    def _repr_html_(self) -> str:
-        """A table of the same, for notebooks."""
-        shown = list_outlines(self, (item.name for item in fields(self)))
-        return make_html_table(f"{len(self)} windows", shown)
-
-    def __len__(self) -> int:
-        """The number of windows."""
-        return len(self.episode_ids)
-
-
-class PositionReader(ABC, Generic[Options, Batch]):
-    """Read windows of a dataset or view by their positions, or at random.
-
-    Thread-safe for `read`: it holds no position.
-    """
-
-    is_random = False
-    """Whether `read` needs a source of randomness."""
-    counts: Positions
-    """The number of windows of each episode of the view, shape (episodes,)."""
-    starts: Positions
-    """The first window of each episode of the view."""
-
-    def __init__(
-        self,
-        storage: ShardedStorage,
-        episodes: Positions | range,
-        options: Options,
-        steps: EpisodeSteps | None = None,
-    ) -> None:
-        """Bind the columns.
-
-        Args:
-            storage: The storage to read from.
-            episodes: The stored indices of the view's episodes.
-            options: What to read of each window.
-            steps: The steps of these episodes, if they have been laid out already.
-
-        Raises:
-            SamplingError: There is no column of a name, or every episode is shorter than a
-                window that is not padded.
-        """
-        self._storage = storage
-        self._episodes = episodes
-        self.options: Options = options
-        """The options of each window."""
-        self._lay_out(steps)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        """Pickle what was given, and nothing that was read."""
-        return type(self), (self._storage, self._episodes, self.options)
-
-    def _lay_out(self, steps: EpisodeSteps | None) -> None:
-        if steps is None:
-            steps = EpisodeSteps(self._storage, self._episodes, **self.options.layout)
-        self.steps = steps
-        """The steps of the view."""
-        self.counts, self.starts = steps.counts, steps.view_starts
-        self._bind()
-
-    def __len__(self) -> int:
-        """The number of windows."""
-        return self.steps.total
-
-    def sample(
-        self,
-        generator: np.random.Generator,
-        batch_size: int,
-        weights: EpisodeWeights | None = None,
-    ) -> Batch:
-        """Draw windows uniformly, or by weights, with replacement.
-
-        Args:
-            generator: The source of randomness.
-            batch_size: The number of windows.
-            weights: The probabilities of the episodes; in proportion to their windows if None.
-
-        Raises:
-            SamplingError: There is nothing to sample.
-        """
-        return self._read(draw_positions(generator, len(self), batch_size, weights))
-
-    def read(self, positions: npt.ArrayLike, generator: np.random.Generator | None = None) -> Batch:
-        """Read windows by their positions.
-
-        Args:
-            positions: From 0 to ``len(self) - 1``, shape (B,).
-            generator: Not used: nothing of a window is random.
-
-        Raises:
-            SamplingError: A position is outside.
-        """
-        return self._read(check_positions(positions, len(self)))
-
-    def _read(self, positions: Positions) -> Batch:
-        try:
-            return self._read_bound(positions)
-        except DatasetChangedError:
-            # As for transitions.
-            if not self._storage.refresh():
-                raise
-            self._storage.read_current(lambda: self._lay_out(None))
-            return self._read_bound(positions)
-
-    @abstractmethod
-    def find_needs(self, start: int, stop: int) -> Needs:
-        """Return what the reading of neighbouring windows needs, so that it can be fetched.
-
-        Args:
-            start: The first position.
-            stop: The last position + 1.
-        """
-
-    @abstractmethod
-    def _bind(self) -> None:
-        """Find what reads the columns; the steps are laid out."""
-
-    @abstractmethod
-    def _read_bound(self, positions: Positions) -> Batch:
-        """Read windows by valid positions."""
 
 
 class SequenceSampler(PositionReader[SequenceOptions, SequenceBatch]):

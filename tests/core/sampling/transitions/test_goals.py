@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from minari_core.errors import SamplingError
-from minari_core.sampling.goals import choose_goal_rows
-from minari_core.sampling.options import Goals
+from minari_core.sampling.options.goals import Goals
+from minari_core.sampling.transitions.goals import choose_goal_rows
 from minari_core.testing import simple_episode
 from tests.core.helpers.numbered import create
 

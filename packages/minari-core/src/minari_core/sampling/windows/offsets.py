@@ -20,10 +20,11 @@ from minari_core.sampling.gathering.needs import Needs, find_needs
 from minari_core.sampling.gathering.normalizing import normalize_batch
 from minari_core.sampling.gathering.returns import ReturnsToGo
 from minari_core.sampling.gathering.selection import Selection
-from minari_core.sampling.options import BATCH_FIELDS, OffsetOptions
+from minari_core.sampling.options.offsets import OffsetOptions
+from minari_core.sampling.options.shared import BATCH_FIELDS
 from minari_core.sampling.orders.rank_index import Positions
-from minari_core.sampling.steps import ShardsOfSteps, bind_returns
-from minari_core.sampling.windows import PositionReader
+from minari_core.sampling.steps.episode_steps import ShardsOfSteps, bind_returns
+from minari_core.sampling.windows.reader import PositionReader
 
 _OF_STEPS = ("actions", "rewards", "terminations", "truncations")
 _ZERO_IN_PADDING = ("rewards", "terminations", "truncations")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from dataclasses import asdict
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -11,17 +12,15 @@ from minari_core.arguments import check_whole_number
 from minari_core.errors import SamplingError
 from minari_core.messages import warn_caller
 from minari_core.random_stream import Process, current_process, find_loader_worker
-from minari_core.sampling.gathering.fetching import WEIGHTS_AND_POOL
-from minari_core.sampling.orders.permutation import Permutation
+from minari_core.sampling.epochs.division import Division
+from minari_core.sampling.epochs.random_orders import RandomOrder, RandomOrders
 from minari_core.sampling.orders.pool import PoolOrder
 from minari_core.sampling.orders.rank_index import Positions
 from minari_core.sampling.orders.reading_ahead import Fetch, ReadingAhead
-from minari_core.sampling.orders.weights import EpisodeWeights, WeightedOrder
-from minari_core.sampling.steps import EMPTY
+from minari_core.sampling.orders.weights import EpisodeWeights
+from minari_core.sampling.steps.episode_steps import EMPTY
 
 Batch = TypeVar("Batch", covariant=True)
-
-_Order: TypeAlias = Permutation | PoolOrder | WeightedOrder
 
 _POSITIONS_AT_ONCE = 1 << 14
 # A state that goes on behind what other ranks have visited is of the second version.
@@ -106,49 +105,45 @@ class Batches(Generic[Batch]):
             SamplingError: A number is out of its range, options exclude each other, or there is
                 nothing to visit.
         """
-        batch_size = check_whole_number("batch_size", batch_size, 1)
+        division = Division(
+            size=len(sampler),
+            batch_size=batch_size,
+            rank=rank,
+            world_size=world_size,
+            drop_last=bool(drop_last),
+        )
         is_ordered = seed is not None or not shuffle
         seed = _draw_seed() if seed is None else check_whole_number("seed", seed, 0)
-        rank, world_size = (
-            check_whole_number("rank", rank, 0),
-            check_whole_number("world_size", world_size, 1),
-        )
-        if rank >= world_size:
+        if division.world_size > 1 and not is_ordered:
             raise SamplingError(
-                f"rank is {rank}, but {world_size} ranks have 0 to {world_size - 1}"
-            )
-        if world_size > 1 and not is_ordered:
-            raise SamplingError(
-                f"the {world_size} ranks of an epoch need one order, and nobody seeded this one; "
-                f"{_SEED_THEM}, the same for each rank"
+                f"the {division.world_size} ranks of an epoch need one order, and nobody seeded "
+                f"this one; {_SEED_THEM}, the same for each rank"
             )
         if epochs is not None:
             epochs = check_whole_number("epochs", epochs, 1)
         if weights is not None and not shuffle:
             raise SamplingError("weights draw at random; they cannot go with shuffle=False")
-        window, pool_epochs = _check_pool(window, pool_epochs, shuffle, weights)
+        if window is not None and not shuffle:
+            raise SamplingError("the order 'pool' is random; it cannot go with shuffle=False")
+        orders = RandomOrders(
+            size=len(sampler), weights=weights, window=window, pool_epochs=pool_epochs
+        )
         if len(sampler) == 0:
             raise SamplingError(f"there is nothing to visit: {EMPTY}")
         self._sampler = sampler
-        self._size = len(sampler)
-        self._batch_size = batch_size
+        self._division = division
+        self._orders = orders
         self._seed = seed
         self._identity = identity
         self._epochs = epochs
         self._shuffle = bool(shuffle)
-        self._drop_last = bool(drop_last)
-        self._rank = rank
-        self._world_size = world_size
-        self._weights = weights
-        self._window = window
-        self._pool_epochs = pool_epochs
         self._fetch = fetch
         self._ahead = self._make_ahead()
         self._epoch = 0
         self._batch = 0
         # How much of the present epoch's order was visited before these ranks began.
         self._visited = 0
-        self._order: tuple[int, _Order] | None = None
+        self._order: tuple[int, RandomOrder] | None = None
         self._known: tuple[int, int, int, Positions] | None = None
         self._is_ordered = is_ordered
         self._is_shared = is_shared or not shuffle
@@ -159,7 +154,7 @@ class Batches(Generic[Batch]):
     @property
     def batches_per_epoch(self) -> int:
         """The number of batches of this rank in a whole epoch."""
-        return self._count_batches(0)
+        return self._division.count_batches(0)
 
     def __len__(self) -> int:
         """Return the number of batches of this rank in all epochs.
@@ -198,7 +193,7 @@ class Batches(Generic[Batch]):
         reading = self._make_ahead(number, count)
         ahead = number
         while self._epochs is None or epoch < self._epochs:
-            left = self._count_batches(visited) - batch
+            left = self._division.count_batches(visited) - batch
             for offset in range(ahead, left, count):
                 self._prepare(reading, epoch, batch + offset, visited)
                 yield self._read(epoch, batch + offset, visited)
@@ -218,7 +213,7 @@ class Batches(Generic[Batch]):
         self._enter_process()
         if self._visited_in is not current_process():
             self._check_visitors()
-        if self._batch >= self._count_batches(self._visited):
+        if self._batch >= self._division.count_batches(self._visited):
             self._epoch, self._batch, self._visited = self._epoch + 1, 0, 0
         if self.batches_per_epoch == 0 or (
             self._epochs is not None and self._epoch >= self._epochs
@@ -278,15 +273,15 @@ class Batches(Generic[Batch]):
         epoch = check_whole_number("epoch of the state", state["epoch"], 0)
         batch = check_whole_number("batch of the state", state["batch"], 0)
         visited = check_whole_number("visited of the state", state.get("visited", 0), 0)
-        together = batch_size * world_size
+        together, own_ranks = batch_size * world_size, self._division.world_size
         # Rank 0 has the most batches.
-        most = max(0, -(-(self._size - visited) // together))
+        most = max(0, -(-(self._division.size - visited) // together))
         if batch > most:
             raise SamplingError(f"the state is at batch {batch} of {most}")
-        if together != self._batch_size * self._world_size or world_size != self._world_size:
-            batch, visited = 0, min(visited + batch * together, self._size)
+        if together != self._division.batch_size * own_ranks or world_size != own_ranks:
+            batch, visited = 0, min(visited + batch * together, self._division.size)
         self._epoch, self._visited = epoch, visited
-        self._batch = min(batch, self._count_batches(visited))
+        self._batch = min(batch, self._division.count_batches(visited))
         self._ahead = self._make_ahead()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -311,9 +306,8 @@ class Batches(Generic[Batch]):
             return
         order = self._random_order(epoch)
         if isinstance(order, PoolOrder):
-            first = visited + batch * self._batch_size * self._world_size + self._rank
-            last = first + (self._batch_size - 1) * self._world_size
-            reading.prepare(epoch, order, first, min(last, self._size - 1))
+            first = self._division.find_first(batch, visited)
+            reading.prepare(epoch, order, first, self._division.find_last(batch, visited))
 
     def _enter_process(self) -> None:
         """Draw an order of this process's own, if nobody seeded that of the one it comes from."""
@@ -343,12 +337,12 @@ class Batches(Generic[Batch]):
             if self._process is not current_process():
                 raise SamplingError(problem)
             # Its seed may be one of this worker's own.
-            if self._world_size == 1:
+            if self._division.world_size == 1:
                 warn_caller(problem)
         self._visited_in = current_process()
 
     def _check_between_epochs(self) -> None:
-        if 0 < self._batch < self._count_batches(self._visited):
+        if 0 < self._batch < self._division.count_batches(self._visited):
             raise SamplingError(
                 f"nobody seeded these batches, which are at batch {self._batch} of "
                 f"{self.batches_per_epoch} of an epoch: another process would draw another order, "
@@ -356,83 +350,37 @@ class Batches(Generic[Batch]):
             )
 
     def _settings(self) -> dict[str, Any]:
-        pool = {"order": "pool", "window": self._window, "pool_epochs": self._pool_epochs}
         return {
-            "batch_size": self._batch_size,
+            **asdict(self._division),
             "seed": self._seed,
             "shuffle": self._shuffle,
-            "drop_last": self._drop_last,
-            "rank": self._rank,
-            "world_size": self._world_size,
-            "size": self._size,
-            "weights": None if self._weights is None else self._weights.fingerprint(),
-            # States of earlier releases, which had one order, do not name it.
-            **({} if self._window is None else pool),
+            **self._orders.describe(),
         }
-
-    def _count_batches(self, visited: int) -> int:
-        """Return how many batches this rank has of an epoch of which so much was visited before."""
-        left = self._size - visited
-        if self._drop_last:
-            return left // self._world_size // self._batch_size
-        mine = max(0, left - self._rank + self._world_size - 1) // self._world_size
-        return -(-mine // self._batch_size)
 
     def _read(self, epoch: int, batch: int, visited: int) -> Batch:
         positions = self._positions(epoch, batch, visited)
         if not self._sampler.is_random:
             return self._sampler.read(positions)
-        # The first place of the batch in the epoch's order: no other batch of any rank has it.
-        place = batch * self._batch_size * self._world_size + self._rank + visited
+        # No other batch of any rank has it.
+        place = self._division.find_first(batch, visited)
         sequence = np.random.SeedSequence((self._seed, epoch, place))
         return self._sampler.read(positions, np.random.Generator(np.random.PCG64(sequence)))
 
     def _positions(self, epoch: int, batch: int, visited: int) -> Positions:
         """Return the positions of a batch; those of many batches are computed together."""
-        at_once = max(1, _POSITIONS_AT_ONCE // self._batch_size)
+        batch_size = self._division.batch_size
+        at_once = max(1, _POSITIONS_AT_ONCE // batch_size)
         block, offset = divmod(batch, at_once)
         if self._known is None or self._known[:3] != (epoch, block, visited):
-            first = block * at_once * self._batch_size
-            # The number of positions of this rank.
-            own = -((self._rank + visited - self._size) // self._world_size)
-            stop = max(min(first + at_once * self._batch_size, own), first)
-            mine = np.arange(first, stop, dtype=np.int64) * self._world_size + self._rank + visited
-            order = self._random_order(epoch)(mine) if self._shuffle else mine
+            places = self._division.list_places(block * at_once, at_once, visited)
+            order = self._random_order(epoch)(places) if self._shuffle else places
             self._known = (epoch, block, visited, order)
-        return self._known[3][offset * self._batch_size : (offset + 1) * self._batch_size]
+        return self._known[3][offset * batch_size : (offset + 1) * batch_size]
 
-    def _random_order(self, epoch: int) -> _Order:
+    def _random_order(self, epoch: int) -> RandomOrder:
         if self._order is None or self._order[0] != epoch:
-            self._order = epoch, self._choose_order(epoch)
+            self._order = epoch, self._orders.choose(self._seed, epoch)
         return self._order[1]
-
-    def _choose_order(self, epoch: int) -> _Order:
-        if self._weights is not None:
-            return WeightedOrder(self._weights, self._seed, epoch)
-        if self._window is not None and (self._pool_epochs is None or epoch < self._pool_epochs):
-            return PoolOrder(self._size, self._window, self._seed, epoch)
-        return Permutation(self._size, self._seed, epoch)
-
-
-def _check_pool(
-    window: int | None, pool_epochs: int | None, shuffle: bool, weights: EpisodeWeights | None
-) -> tuple[int | None, int | None]:
-    """Validate the options of the pool order."""
-    if window is None:
-        if pool_epochs is not None:
-            raise SamplingError(
-                f"pool_epochs is {pool_epochs!r}, which belongs to the order 'pool'; this one is "
-                "'exact'"
-            )
-        return None, None
-    if not shuffle:
-        raise SamplingError("the order 'pool' is random; it cannot go with shuffle=False")
-    if weights is not None:
-        raise SamplingError(WEIGHTS_AND_POOL)
-    window = check_whole_number("window", window, 1)
-    if pool_epochs is not None:
-        pool_epochs = check_whole_number("pool_epochs", pool_epochs, 0)
-    return window, pool_epochs
 
 
 def _draw_seed() -> int:

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from minari_core.errors import SamplingError
-from minari_core.sampling.large_steps import LargeSteps
-from minari_core.sampling.options import GoalMixture, Goals, RewardFunction
+from minari_core.sampling.options.goals import GoalMixture, Goals, RewardFunction
 from minari_core.sampling.orders.rank_index import Positions
-from minari_core.sampling.steps import EpisodeSteps
+from minari_core.sampling.steps.episode_steps import EpisodeSteps
+from minari_core.sampling.steps.large_steps import LargeSteps
 
 
 def choose_goals(

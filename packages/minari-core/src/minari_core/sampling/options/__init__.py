@@ -1,0 +1,1 @@
+"""What samplers read, as keywords of a dataset's methods and as the options made of them."""

@@ -1,0 +1,1 @@
+"""Transitions by priorities that change while one trains."""

@@ -1,0 +1,1 @@
+"""The steps of a dataset or view, where they lie, and positions among them."""

@@ -1,0 +1,1 @@
+"""Transitions: single steps and several, and the goals that they are relabelled with."""

@@ -1,0 +1,1 @@
+"""Windows of several steps of an episode: consecutive ones, and ranges for each column."""

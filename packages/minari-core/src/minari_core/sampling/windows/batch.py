@@ -1,0 +1,59 @@
+"""A batch of windows of consecutive steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from minari_core.messages import list_outlines, make_html_table, outline_fields
+
+
+@dataclass(slots=True, repr=False)
+class SequenceBatch:
+    """B windows of L steps, as arrays of shape (B, L, …) in the structure of the spaces.
+
+    A field that was not asked for is None. Where `mask` is False, a value is padding: it repeats
+    the nearest value of its episode and has no meaning, except that rewards, terminations and
+    truncations are 0 there.
+    """
+
+    observations: Any = None
+    """The observations before the steps."""
+    actions: Any = None
+    """The actions."""
+    rewards: Any = None
+    """The rewards, float64. Like `returns_to_go`, they are multiplied by ``reward_scale``."""
+    next_observations: Any = None
+    """The observations after the steps. With ``include_unknown_final`` and episodes whose final
+    observation is not known, masked arrays (None in lists)."""
+    terminations: Any = None
+    """Whether each step terminated its episode."""
+    truncations: Any = None
+    """Whether each step truncated its episode."""
+    columns: dict[str, Any] = field(default_factory=dict)
+    """Further columns by the names that were asked for; of infos and extras the rows after the
+    steps. ``next_actions`` are the actions of the steps that follow, masked (None in lists) where
+    the episode ends."""
+    mask: Any = None
+    """True for the steps of the episode and False for padding, bool of shape (B, L)."""
+    time_steps: Any = None
+    """The number of each step in its episode, int64 of shape (B, L); 0 for padding."""
+    returns_to_go: Any = None
+    """If asked for: the discounted sum of the rewards from each step to the end of its episode,
+    float64; 0 for padding."""
+    episode_ids: Any = None
+    """The stored index of each window's episode, int64 of shape (B,)."""
+
+    def __repr__(self) -> str:
+        """Shapes and dtypes instead of values."""
+        shown = outline_fields(self, (item.name for item in fields(self)))
+        return f"SequenceBatch({', '.join(shown)})"
+
+    def _repr_html_(self) -> str:
+        """A table of the same, for notebooks."""
+        shown = list_outlines(self, (item.name for item in fields(self)))
+        return make_html_table(f"{len(self)} windows", shown)
+
+    def __len__(self) -> int:
+        """The number of windows."""
+        return len(self.episode_ids)
