@@ -1,9 +1,9 @@
 """A server of the files of a folder, in a process of its own: with latency, a cap, and faults.
 
 It answers as a plain HTTP server (``/NAME``), and as the JSON API of Google Cloud Storage does to
-who lists and reads (its bucket has any name). It knows ranges, ETags and If-Match. With one seed it
-is slow and fails in the same way each time. Needs nothing but Python, so that benchmarks start it,
-too::
+who lists and reads (its bucket has any name). It knows ranges, ETags and generations. With one
+seed it is slow and fails in the same way each time. Needs nothing but Python, so that benchmarks
+start it, too::
 
     with ObjectServer(folder, latency=0.06, bytes_per_second=100e6) as server:
         server.inject({"kind": "reset", "every": 5})
@@ -27,6 +27,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from email.utils import formatdate
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -254,6 +255,7 @@ class _Server:
         name = unquote(media[1]) if media else unquote(path[1:])
         if media and query.get("alt") != "media":
             return self._describe(name)
+        generation = query.get("ifGenerationMatch")
         self._requests[name] = self._requests.get(name, 0) + 1
         fault = None
         if method == "GET":
@@ -261,7 +263,7 @@ class _Server:
         if fault is not None:
             kinds = self._statistics["faults"]
             kinds[fault.kind] = kinds.get(fault.kind, 0) + 1
-        return self._read_object(name, headers, fault)
+        return self._read_object(name, headers, fault, generation)
 
     def _take_token(self) -> bool:
         now = time.monotonic()
@@ -282,8 +284,8 @@ class _Server:
         return f"{status.st_mtime_ns}{status.st_ino % 1000:03d}{changes}"
 
     def _fields(self, name: str, path: Path) -> dict[str, object]:
-        size, generation = path.stat().st_size, self._version(name, path)
-        return {"name": name, "size": str(size), "generation": generation[-18:]}
+        size, generation = path.stat().st_size, _to_generation(self._version(name, path))
+        return {"name": name, "size": str(size), "generation": generation}
 
     def _list(self, query: Mapping[str, str]) -> _Answer:
         prefix = query.get("prefix", "")
@@ -303,7 +305,13 @@ class _Server:
             return _Answer(404)
         return _Answer(200, json.dumps(self._fields(name, path)).encode())
 
-    def _read_object(self, name: str, headers: Mapping[str, str], fault: _Fault | None) -> _Answer:
+    def _read_object(
+        self,
+        name: str,
+        headers: Mapping[str, str],
+        fault: _Fault | None,
+        wanted: str | None = None,
+    ) -> _Answer:
         kind = "" if fault is None else fault.kind
         path = self._find(name)
         if path is None:
@@ -317,13 +325,17 @@ class _Server:
             return _Answer(302, b"", {"Location": f"{_EXPIRING}{until}/{quote(name)}"})
         if kind == "changed":
             self._changes[name] = self._changes.get(name, 0) + 1
-        tag = f'"{self._version(name, path)}"'
+        version = self._version(name, path)
+        tag, generation = f'"{version}"', _to_generation(version)
         if kind != "no_etag" and headers.get("if-match", tag) not in (tag, "*"):
             return _Answer(412, b"it has another ETag")
+        if kind != "no_etag" and wanted not in (None, generation):
+            return _Answer(412, b"it has another generation")
         size = path.stat().st_size
-        answer = _Answer(200, b"", {"Accept-Ranges": "bytes"})
+        changed = formatdate(path.stat().st_mtime, usegmt=True)
+        answer = _Answer(200, b"", {"Accept-Ranges": "bytes", "Last-Modified": changed})
         if kind != "no_etag":
-            answer.headers["ETag"] = tag
+            answer.headers |= {"ETag": tag, "X-Goog-Generation": generation}
         answer.path, answer.length, answer.fault = path, size, fault
         asked = re.fullmatch(r"bytes=(\d*)-(\d*)", headers.get("range", ""))
         if asked and kind != "range_ignored":
@@ -380,6 +392,10 @@ class _Server:
             self._free_at = max(self._free_at, now - 0.01) + nbytes / self._cap
             if self._free_at > now:
                 await asyncio.sleep(self._free_at - now)
+
+
+def _to_generation(version: str) -> str:
+    return version[-18:]
 
 
 def _main() -> None:

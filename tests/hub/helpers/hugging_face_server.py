@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+import uuid
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from threading import Lock
@@ -24,6 +25,7 @@ _LARGEST_REGULAR = 1 << 16
 class Repository:
     files: dict[str, bytes] = field(default_factory=dict)
     commits: int = 0
+    past: dict[str, dict[str, bytes]] = field(default_factory=dict)
 
     @property
     def sha(self) -> str:
@@ -40,6 +42,9 @@ class HuggingFaceServer(LoopbackServer):
         self.requests: list[str] = []
         self.tokens: list[str | None] = []
         self.required_token: str | None = None
+        # How often an address of the storage may be asked; the Hub sends all itself if 0.
+        self.uses_of_an_address = 0
+        self.addresses: dict[str, tuple[bytes, int]] = {}
         self.lock = Lock()
 
     def put(self, repo_id: str, path: str, content: bytes) -> None:
@@ -58,7 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
             hub.tokens.append(self.headers.get("Authorization"))
             wanted = hub.required_token
             # A token stands in the client's own requests, not in those to the storage.
-            if wanted and "/lfs/" not in self.path:
+            if wanted and "/lfs/" not in self.path and "/storage/" not in self.path:
                 given = self.headers.get("Authorization")
                 if given != f"Bearer {wanted}":
                     self._send(401, b"{}", error="RepoNotFound" if given is None else None)
@@ -120,22 +125,49 @@ class _Handler(BaseHTTPRequestHandler):
 
     def resolve(self, body: bytes, repo: str, revision: str, path: str) -> None:
         if repository := self._repository(repo):
-            content = repository.files.get(path)
+            commit = repository.sha if revision == "main" else revision
+            files = repository.past.get(commit, repository.files)
+            content = files.get(path)
             if content is None:
                 self._send(404, b"", error="EntryNotFound")
                 return
             etag = [("ETag", f'"{hashlib.sha256(content).hexdigest()}"')]
-            etag += [("X-Repo-Commit", repository.sha), ("Accept-Ranges", "bytes")]
-            if range_ := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
-                start, end = int(range_[1]), int(range_[2] or len(content) - 1)
-                if start >= len(content):
-                    self._send(416, b"", etag)
-                    return
-                part = content[start : end + 1]
-                shown = f"bytes {start}-{start + len(part) - 1}/{len(content)}"
-                self._send(206, part, [*etag, ("Content-Range", shown)])
+            etag += [("X-Repo-Commit", commit), ("Accept-Ranges", "bytes")]
+            if uses := self.server.uses_of_an_address:
+                signature = uuid.uuid4().hex
+                self.server.addresses[signature] = content, uses
+                repository.past.setdefault(commit, dict(files))
+                # By another name, as another host.
+                port = self.server.server_address[1]
+                there = f"http://localhost:{port}/storage/x?Signature={signature}"
+                self._send(302, b"", [*etag, ("Location", there)])
             else:
-                self._send(200, content, etag)
+                self._send_range(content, etag)
+
+    def storage(self, body: bytes) -> None:
+        signature = parse_qs(urlsplit(self.path).query)["Signature"][0]
+        content, uses = self.server.addresses[signature]
+        if not uses:
+            self._send(403, b"the address has expired")
+            return
+        self.server.addresses[signature] = content, uses - 1
+        self._send_range(content, [("ETag", '"of the storage"')])
+
+    def _send_range(self, content: bytes, headers: list[tuple[str, str]]) -> None:
+        range_ = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
+        if range_ is None:
+            self._send(200, content, headers)
+            return
+        if range_[1]:
+            start, end = int(range_[1]), int(range_[2] or len(content) - 1)
+        else:
+            start, end = max(len(content) - int(range_[2]), 0), len(content) - 1
+        if start >= len(content):
+            self._send(416, b"", [*headers, ("Content-Range", f"bytes */{len(content)}")])
+            return
+        part = content[start : end + 1]
+        shown = f"bytes {start}-{start + len(part) - 1}/{len(content)}"
+        self._send(206, part, [*headers, ("Content-Range", shown)])
 
     def create(self, body: bytes) -> None:
         asked = json.loads(body)
@@ -255,6 +287,7 @@ _ROUTES: list[tuple[str, Any]] = [
     (rf"GET /api/datasets/{_REPO}/tree/(?P<revision>[^/]+)/(?P<folder>.*)", _Handler.tree),
     (rf"POST /api/datasets/{_REPO}/paths-info/(?P<revision>[^/]+)", _Handler.paths_info),
     (rf"GET /datasets/{_REPO}/resolve/(?P<revision>[^/]+)/(?P<path>.*)", _Handler.resolve),
+    ("GET /storage/x", _Handler.storage),
     ("POST /api/repos/create", _Handler.create),
     ("POST /api/validate-yaml", _Handler.validate),
     (rf"POST /api/datasets/{_REPO}/preupload/(?P<revision>[^/]+)", _Handler.preupload),

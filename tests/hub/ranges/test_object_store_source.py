@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -27,6 +26,7 @@ from minari_hub.ranges.object_store_source import ObjectStoreSource
 from minari_hub.ranges.object_stores import open_store
 
 _CONTENT = os.urandom(400_000)
+_URL = "s3://bucket"
 
 
 @pytest.fixture(scope="module")
@@ -41,30 +41,33 @@ def running(folder: Path) -> Iterator[ObjectServer]:
 
 
 @pytest.fixture
-def server(running: ObjectServer, folder: Path) -> ObjectServer:
+def server(running: ObjectServer, folder: Path, monkeypatch: pytest.MonkeyPatch) -> ObjectServer:
+    """A bucket of S3, as far as objects are read: it is the folder ``bucket``."""
     running.inject()
-    (folder / "a").write_bytes(_CONTENT)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", running.url)
+    (folder / "bucket").mkdir(exist_ok=True)
+    (folder / "bucket/a").write_bytes(_CONTENT)
     return running
 
 
-class TestOnAWebServer(RangeSourceConformance):
+class TestObjectStoreSource(RangeSourceConformance):
     @pytest.fixture(autouse=True)
     def _serve(self, server: ObjectServer, folder: Path) -> None:
         self.server, self.folder = server, folder
 
     def new_source(self, tmp_path: Path, objects: Mapping[str, bytes]) -> RangeSource:
         for name, content in objects.items():
-            (self.folder / name).write_bytes(content)
-        return ObjectStoreSource(self.server.url)
+            (self.folder / "bucket" / name).write_bytes(content)
+        return ObjectStoreSource(_URL)
 
     def replace(self, source: RangeSource, tmp_path: Path, name: str, content: bytes) -> None:
         (self.folder / "new").write_bytes(content)
-        os.replace(self.folder / "new", self.folder / name)
+        os.replace(self.folder / "new", self.folder / "bucket" / name)
 
 
 @pytest.mark.parametrize("kind", ["busy", "unavailable", "reset", "truncated", "redirect"])
 def test_a_fault_that_passes_is_tried_again(server: ObjectServer, kind: str) -> None:
-    source = ObjectStoreSource(server.url)
+    source = ObjectStoreSource(_URL)
     version = source.version("a")
     server.inject({"kind": kind, "first": 1, "seconds": 60})
 
@@ -82,7 +85,7 @@ def test_a_fault_that_passes_is_tried_again(server: ObjectServer, kind: str) -> 
 def test_other_bytes_than_those_asked_for_are_an_error(
     server: ObjectServer, kind: str, problem: str
 ) -> None:
-    source = ObjectStoreSource(server.url)
+    source = ObjectStoreSource(_URL)
     version = source.version("a")
     server.inject({"kind": kind})
 
@@ -92,7 +95,7 @@ def test_other_bytes_than_those_asked_for_are_an_error(
 
 
 def test_an_object_that_changes_between_ranges_is_an_error(server: ObjectServer) -> None:
-    source = ObjectStoreSource(server.url)
+    source = ObjectStoreSource(_URL)
     version = source.version("a")
     server.inject({"kind": "changed", "every": 5})
 
@@ -106,20 +109,13 @@ def test_an_object_that_changes_between_ranges_is_an_error(server: ObjectServer)
 
 
 def test_no_more_than_32_requests_are_under_way(server: ObjectServer) -> None:
-    source = ObjectStoreSource(server.url)
+    source = ObjectStoreSource(_URL)
     version = source.version("a")
     ranges = [(at, at + 1000) for at in range(0, 200_000, 1000)]
 
     assert len(list(source.read_ranges("a", ranges, version=version))) == 200
     assert server.read_statistics()["at_once"] <= 32
     source.close()
-
-
-def test_a_token_is_in_no_pickle_and_no_repr() -> None:
-    source = ObjectStoreSource("gs://bucket/data", "ya29.secret")
-
-    assert b"secret" not in pickle.dumps(source)
-    assert "secret" not in repr(source)
 
 
 def test_the_text_of_a_token_is_refused_where_the_machine_has_the_credentials() -> None:
@@ -166,6 +162,6 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_process_is_told_to_be_spawned_and_does_not_hang(server: ObjectServer) -> None:
-    run = subprocess.run([sys.executable, "-c", _FORK, server.url], timeout=120, check=False)
+    run = subprocess.run([sys.executable, "-c", _FORK, _URL], timeout=120, check=False)
 
     assert run.returncode == 7

@@ -13,7 +13,7 @@ import pytest
 import minari
 from minari_hub import download_dataset, list_remote_datasets, open_remote, upload_dataset
 from minari_hub.remotes.folder import FolderRemote
-from minari_hub.transfer import bounded_http, bounds
+from minari_hub.transfer import bounded_http, bounds, measured_answer
 from minari_hub.transfer.bounds import TooSlowError, run_within
 from minari_hub.transfer.partial_file import PartialFile
 from minari_hub.transfer.retrying import Patience
@@ -154,7 +154,7 @@ def test_a_list_that_takes_long_is_an_error(
     url: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     serve("crawling")
-    monkeypatch.setattr(bounded_http, "LEAST_RATE", 0)
+    monkeypatch.setattr(measured_answer, "LEAST_RATE", 0)
     monkeypatch.setattr(bounded_http, "_BLOCK", 1)
     monkeypatch.setattr(bounds, "LONGEST_ANSWER", 0.5)
     with pytest.raises(minari.RemoteError, match=f"could not list {url}: .*in 0.5 s, and is not"):

@@ -9,7 +9,6 @@ import pytest
 
 import minari
 from minari_hub import DEFAULT_REMOTES, open_remote
-from minari_hub.remotes.base import Remote
 from minari_hub.remotes.setting import RemoteSetting
 
 HUB, BUCKET = "hf://farama", "gs://bucket"
@@ -131,12 +130,12 @@ def test_what_all_addresses_say_is_one_error_of_the_kind_that_can_be_mended() ->
         "gs://b": minari.RemoteError("out of reach"),
     }
 
-    def ask(remote: Remote) -> None:
-        if remote.url in errors:
-            raise errors[remote.url]
+    def ask(url: str) -> None:
+        if url in errors:
+            raise errors[url]
 
-    def explain(remote: Remote) -> minari.MinariError:
-        return minari.DatasetNotFoundError(f"not in {remote.url}")
+    def explain(url: str) -> minari.MinariError:
+        return minari.DatasetNotFoundError(f"not in {url}")
 
     with (
         pytest.warns(minari.MinariWarning, match="passed over"),

@@ -7,16 +7,17 @@ from typing import Any
 from gymnasium.spaces import Space
 
 from minari_core import MinariDataset, open_stream
-from minari_core.errors import RemoteObjectNotFoundError
-from minari_core.ranges.folder import FolderSource
-from minari_core.ranges.source import RangeSource
-from minari_hub.datasets.remote_dataset import RemoteDataset, ask_for_dataset
-from minari_hub.ranges.object_store_source import ObjectStoreSource
-from minari_hub.ranges.object_stores import needs_obstore
-from minari_hub.ranges.remote import RemoteSource
-from minari_hub.remotes.base import APPLICATION_DEFAULT
-from minari_hub.remotes.folder import FolderRemote
-from minari_hub.remotes.setting import RemotePath
+from minari_core.errors import (
+    DatasetNotFoundError,
+    MinariError,
+    MissingDependencyError,
+    RemoteObjectNotFoundError,
+)
+from minari_core.local.dataset_id import is_url, parse_dataset_id
+from minari_hub.datasets.remote_dataset import RemoteDataset
+from minari_hub.ranges.opening import open_source
+from minari_hub.remotes.setting import RemotePath, RemoteSetting
+from minari_hub.remotes.urls import normalize_dataset_url, parse_dataset_url
 
 
 def stream_dataset(
@@ -51,11 +52,18 @@ def stream_dataset(
         DatasetDamagedError: Its manifest is malformed.
         SpaceError: A space that is given is not the one that the dataset says.
     """
+    if is_url(dataset_name):
+        # Wherever the id begins, it is the same folder.
+        address = next(parse_dataset_url(normalize_dataset_url(dataset_name)))
+        remote_path, dataset_id = address.remote_path, address.dataset_id
+    else:
+        dataset_id = str(parse_dataset_id(dataset_name))
+    setting = RemoteSetting.parse(remote_path, token)
 
-    def open_here(dataset: RemoteDataset) -> MinariDataset | None:
+    def open_here(url: str) -> MinariDataset | None:
         try:
             return open_stream(
-                make_source(dataset),
+                open_source(url, dataset_id, setting.get_token(url)),
                 cache_nbytes=cache_nbytes,
                 observation_space=observation_space,
                 action_space=action_space,
@@ -63,19 +71,11 @@ def stream_dataset(
         except RemoteObjectNotFoundError:
             return None
 
-    return ask_for_dataset(dataset_name, remote_path, token, open_here)
+    def explain(url: str) -> MinariError:
+        try:
+            return RemoteDataset(setting.open(url), dataset_id).build_not_found_error()
+        except MissingDependencyError:
+            # What lists a remote may need more than what streams from it.
+            return DatasetNotFoundError(f"There is no dataset {dataset_id} on {url}")
 
-
-def make_source(dataset: RemoteDataset) -> RangeSource:
-    """Make what reads ranges of the objects of a dataset; nothing is sent.
-
-    Google's buckets and web servers are read by their own clients, which go on after a fork;
-    obstore does not.
-    """
-    remote = dataset.remote
-    if isinstance(remote, FolderRemote):
-        return FolderSource(remote.locate(dataset.prefix.rstrip("/")))
-    if needs_obstore(remote.url):
-        token = APPLICATION_DEFAULT if remote.has_machine_credentials else None
-        return ObjectStoreSource(f"{remote.url}/{dataset.prefix}", token)
-    return RemoteSource(remote, dataset.prefix)
+    return setting.ask_first(open_here, explain)

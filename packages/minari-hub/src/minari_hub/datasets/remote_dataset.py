@@ -141,9 +141,10 @@ def ask_for_dataset(
             raise dataset.build_not_found_error()
         return answer
     dataset_id = str(parse_dataset_id(wanted))
-    return RemoteSetting.parse(remote_path, token).ask_first(
-        lambda remote: work(RemoteDataset(remote, dataset_id)),
-        lambda remote: RemoteDataset(remote, dataset_id).build_not_found_error(),
+    setting = RemoteSetting.parse(remote_path, token)
+    return setting.ask_first(
+        lambda url: work(RemoteDataset(setting.open(url), dataset_id)),
+        lambda url: RemoteDataset(setting.open(url), dataset_id).build_not_found_error(),
     )
 
 

@@ -1,4 +1,4 @@
-"""Byte ranges of objects in buckets and on web servers, with obstore."""
+"""Byte ranges of objects in buckets, with obstore."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from minari_core.errors import (
     RemoteObjectNotFoundError,
 )
 from minari_core.ranges.source import ObjectVersion
-from minari_hub.ranges.object_stores import has_generations, open_store
-from minari_hub.remotes.base import GIVE_TOKEN, TOKEN_VARIABLE
+from minari_hub.ranges.object_stores import open_store
+from minari_hub.remotes.base import GIVE_TOKEN
+from minari_hub.remotes.setting import find_token
 from minari_hub.transfer.causes import describe_error
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ Result = TypeVar("Result")
 
 
 class ObjectStoreSource:
-    """A data folder in S3, Azure, GCS or on a web server as a `RangeSource`.
+    """A data folder in S3 or Azure as a `RangeSource`.
 
     One thread waits for all requests, of which 32 are under way at most.
     """
@@ -146,8 +147,8 @@ class ObjectStoreSource:
         import obstore
 
         options: GetOptions = {"range": (start, stop)}
-        # A weak tag matches nothing that is asked for, and a generation is no tag.
-        if version.tag and not version.tag.startswith("W/") and not has_generations(self._url):
+        # A weak tag matches nothing that is asked for.
+        if version.tag and not version.tag.startswith("W/"):
             options["if_match"] = version.tag
 
         async def ask(store: ObjectStore) -> tuple[ObjectVersion, tuple[int, int], bytes]:
@@ -209,7 +210,7 @@ class ObjectStoreSource:
         if isinstance(error, exceptions.PermissionDeniedError | exceptions.UnauthenticatedError):
             hint = GIVE_TOKEN if self._token is None else "the credentials may lack the permission"
             return RemoteAccessError(f"{problem}; {hint}")
-        if isinstance(error, exceptions.NotSupportedError):
+        if "non-partial response" in said:
             return RemoteError(f"{problem}; the server ignores ranges: download the dataset")
         return RemoteError(problem)
 
@@ -219,8 +220,7 @@ class ObjectStoreSource:
         )
 
     def _describe(self, said: ObjectMeta) -> ObjectVersion:
-        tag = said["version"] if has_generations(self._url) else said["e_tag"]
-        return ObjectVersion(said["size"], tag or None)
+        return ObjectVersion(said["size"], said["e_tag"] or None)
 
 
 class _Loop:
@@ -277,4 +277,4 @@ def _check_process(url: str) -> None:
 
 
 def _open_again(url: str) -> ObjectStoreSource:
-    return ObjectStoreSource(url, os.environ.get(TOKEN_VARIABLE) or None)
+    return ObjectStoreSource(url, find_token(url))

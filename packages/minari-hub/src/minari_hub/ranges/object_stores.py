@@ -1,9 +1,9 @@
-"""Open buckets and web servers with obstore, by their URLs."""
+"""Open buckets with obstore, by their URLs."""
 
 from __future__ import annotations
 
 import os
-from datetime import timedelta, timezone
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from minari_core.errors import MissingDependencyError, RemoteUrlError
@@ -11,59 +11,46 @@ from minari_hub.remotes.base import APPLICATION_DEFAULT
 from minari_hub.transfer.retrying import Patience
 
 if TYPE_CHECKING:
-    from google.auth.credentials import Credentials
-    from obstore.store import ClientConfig, GCSConfig, GCSCredential, ObjectStore, RetryConfig
+    from obstore.store import ClientConfig, ObjectStore, RetryConfig
 
 _S3 = frozenset({"s3", "s3a"})
 _AZURE = frozenset({"az", "azure", "abfs", "abfss"})
-_GOOGLE = frozenset({"gs", "gcp"})
-_WEB = frozenset({"http", "https"})
+OBJECT_STORES = _S3 | _AZURE
+"""The schemes of what is opened here."""
 
 _CONNECT_TIMEOUT = timedelta(seconds=10)
 # For a whole answer, which has a megabyte or two.
 _TIMEOUT = timedelta(seconds=60)
 
 
-def needs_obstore(url: str) -> bool:
-    """Return whether a URL is one of S3 or Azure, which only obstore asks for a version."""
-    return _split(url)[0] in _S3 | _AZURE
-
-
-def has_generations(url: str) -> bool:
-    """Return whether the objects at a URL have generations, which tell their versions apart."""
-    return _split(url)[0] in _GOOGLE
-
-
 def open_store(url: str, token: str | None) -> ObjectStore:
     """Open what a URL names; nothing is sent.
 
     Args:
-        url: Such as ``s3://bucket/prefix``, ``az://container/prefix``, ``gs://bucket/prefix`` or
-            ``https://host/path``.
-        token: The credentials, as `minari_hub.open_remote` takes them.
+        url: Such as ``s3://bucket/prefix`` or ``az://container/prefix``.
+        token: `APPLICATION_DEFAULT` for the credentials in the environment of this machine; None
+            is anonymous.
 
     Raises:
         RemoteUrlError: The URL names nothing that can be opened, or the token is not for it.
         MissingDependencyError: obstore is not installed.
     """
     scheme, place, prefix = _split(url)
-    if scheme not in _S3 | _AZURE | _GOOGLE | _WEB or not place:
-        raise RemoteUrlError(f"{url!r} names no bucket and no web server")
-    if scheme not in _GOOGLE and token not in (None, APPLICATION_DEFAULT):
+    if scheme not in OBJECT_STORES or not place:
+        raise RemoteUrlError(f"{url!r} names no bucket")
+    if token not in (None, APPLICATION_DEFAULT):
         raise RemoteUrlError(
             f"{scheme}:// takes its credentials from this machine: give "
             f"token={APPLICATION_DEFAULT!r}, not their text"
         )
     try:
-        from obstore.store import AzureStore, GCSStore, HTTPStore, S3Store
+        from obstore.store import AzureStore, S3Store
     except ImportError as error:
         raise MissingDependencyError(
             f"{url} is streamed with the package obstore; install it with "
             "pip install 'minari-hub[stream]'"
         ) from error
     retry = _plan_retries()
-    if scheme in _WEB:
-        return HTTPStore.from_url(url, client_options=_plan_client(url), retry_config=retry)
     below = prefix or None
     if scheme in _S3:
         endpoint = _find("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
@@ -74,61 +61,22 @@ def open_store(url: str, token: str | None) -> ObjectStore:
             client_options=_plan_client(endpoint),
             retry_config=retry,
         )
-    if scheme in _AZURE:
-        container, _, host = place.partition("@")
-        account = host.partition(".")[0] or _find(
-            "AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT"
+    container, _, host = place.partition("@")
+    account = host.partition(".")[0] or _find("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT")
+    if not account:
+        raise RemoteUrlError(
+            f"{url!r} names no account; set AZURE_STORAGE_ACCOUNT_NAME, or write "
+            "abfs://container@account.dfs.core.windows.net/prefix"
         )
-        if not account:
-            raise RemoteUrlError(
-                f"{url!r} names no account; set AZURE_STORAGE_ACCOUNT_NAME, or write "
-                "abfs://container@account.dfs.core.windows.net/prefix"
-            )
-        endpoint = _find("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT")
-        return AzureStore(
-            container_name=container,
-            account_name=account,
-            prefix=below,
-            config={"skip_signature": True} if token is None else {},
-            client_options=_plan_client(endpoint),
-            retry_config=retry,
-        )
-    emulator = _find("STORAGE_EMULATOR_HOST")
-    config: GCSConfig = {"base_url": emulator} if emulator else {}
-    tokens: _GoogleTokens | None = None
-    if token is None:
-        config["skip_signature"] = True
-    else:
-        from minari_hub.remotes.gcs_credentials import load_credentials
-
-        tokens = _GoogleTokens(load_credentials(token, url))
-    return GCSStore(
-        place,
+    endpoint = _find("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT")
+    return AzureStore(
+        container_name=container,
+        account_name=account,
         prefix=below,
-        config=config,
-        credential_provider=tokens,
-        client_options=_plan_client(emulator),
+        config={"skip_signature": True} if token is None else {},
+        client_options=_plan_client(endpoint),
         retry_config=retry,
     )
-
-
-class _GoogleTokens:
-    """Gives obstore the access tokens of credentials of google-auth."""
-
-    def __init__(self, credentials: Credentials) -> None:
-        self._credentials = credentials
-
-    def __call__(self) -> GCSCredential:
-        from google.auth.transport.requests import Request
-
-        if not self._credentials.valid:
-            self._credentials.refresh(Request())
-        expiry = self._credentials.expiry
-        return {
-            "token": str(self._credentials.token),
-            # In google-auth, times without a zone are UTC.
-            "expires_at": None if expiry is None else expiry.replace(tzinfo=timezone.utc),
-        }
 
 
 def _split(url: str) -> tuple[str, str, str]:

@@ -49,8 +49,6 @@ class Remote(ABC):
 
     url: str
     """Its address, without credentials."""
-    has_machine_credentials = False
-    """Whether it takes the credentials that its client finds on this machine."""
 
     @property
     def label(self) -> str:

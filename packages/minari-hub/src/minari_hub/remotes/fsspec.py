@@ -81,7 +81,6 @@ class FsspecRemote(Remote):
                 machine; None is anonymous where the file system makes a difference.
         """
         scheme = url.partition("://")[0]
-        self.has_machine_credentials = token == APPLICATION_DEFAULT
         options: dict[str, object] = {}
         if scheme in _ANONYMOUS_IS_AN_OPTION:
             options["anon"] = token is None

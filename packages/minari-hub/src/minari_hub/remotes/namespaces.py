@@ -84,19 +84,22 @@ def download_namespace_metadata(
         )
         return
 
-    def read(remote: Remote) -> JsonObject | None:
+    setting = RemoteSetting.parse(remote_path, token)
+
+    def read(url: str) -> JsonObject | None:
         try:
-            return _read(remote, namespace)
+            return _read(setting.open(url), namespace)
         except RemoteObjectNotFoundError:
             return None
 
-    def explain(remote: Remote) -> NamespaceError:
+    def explain(url: str) -> NamespaceError:
+        remote = setting.open(url)
         return NamespaceError(
             f"The namespace {namespace!r} doesn't exist in {remote.label}. {remote.url} has no "
             f"{namespace}/{NAMESPACE_METADATA}"
         )
 
-    content = RemoteSetting.parse(remote_path, token).ask_first(read, explain)
+    content = setting.ask_first(read, explain)
     write_namespace_metadata(namespace, content)
 
 

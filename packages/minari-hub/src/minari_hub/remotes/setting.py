@@ -90,9 +90,9 @@ class RemoteSetting:
             check_url(url)
         if token is not None:
             return cls(urls, _assign(token, urls))
-        in_environment = os.environ.get(TOKEN_VARIABLE)
+        in_environment = os.environ.get(TOKEN_VARIABLE) or None
         # There it may be for a remote of another call.
-        return cls(urls, _assign(in_environment or None, urls, may_be_for_others=True))
+        return cls(urls, _assign(in_environment, urls, may_be_for_others=True))
 
     def __str__(self) -> str:
         """Name the addresses, as a part of a sentence."""
@@ -150,28 +150,28 @@ class RemoteSetting:
             _warn_of(url, failure)
         return answers
 
+    def get_token(self, url: str) -> str | None:
+        """Return the token of one of the addresses."""
+        return self._tokens[url]
+
     def ask_first(
-        self,
-        work: Callable[[Remote], Answer | None],
-        explain: Callable[[Remote], MinariError],
+        self, work: Callable[[str], Answer | None], explain: Callable[[str], MinariError]
     ) -> Answer:
         """Ask the addresses until one has what is wanted.
 
         One that fails is passed over with a warning that names it.
 
         Args:
-            work: Asks one; None says that it does not have it.
+            work: Opens and asks one, by its URL; None says that it does not have it.
             explain: Makes the error that says so; called only if no other address has it, either.
 
         Raises:
             MinariError: None has it; the error names each address with its reason.
         """
         failures: dict[str, MinariError] = {}
-        absent: dict[str, Remote] = {}
         for url in self.urls:
             try:
-                remote = self.open(url)
-                answer = work(remote)
+                answer = work(url)
             except _FAILURES as error:
                 failures[url] = error
                 if url != self.urls[-1]:
@@ -179,9 +179,8 @@ class RemoteSetting:
                 continue
             if answer is not None:
                 return answer
-            absent[url] = remote
         raise _combine(
-            {url: failures[url] if url in failures else explain(absent[url]) for url in self.urls}
+            {url: failures[url] if url in failures else explain(url) for url in self.urls}
         )
 
 
@@ -204,6 +203,16 @@ def open_remote(remote_path: str | None = None, token: str | None = None) -> Rem
         MissingDependencyError: Its kind needs an extra that is not installed.
     """
     return RemoteSetting.parse(remote_path, token).open_only("what is opened is")
+
+
+def find_token(url: str) -> str | None:
+    """Find the token that the environment has for what lies at a URL.
+
+    Raises:
+        RemoteUrlError: It has something malformed.
+    """
+    token = os.environ.get(TOKEN_VARIABLE) or None
+    return _assign(token, [url], may_be_for_others=True)[url]
 
 
 def _read_environment() -> tuple[str, ...]:

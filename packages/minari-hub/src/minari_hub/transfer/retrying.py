@@ -60,6 +60,20 @@ class Patience:
         return cls(give_up_after=seconds)
 
 
+class BusyError(Exception):
+    """A server asks to be left alone for a while."""
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        """Keep how long.
+
+        Args:
+            message: What it says.
+            retry_after: For how many seconds.
+        """
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class Faults:
     """A count of the transient faults of a request, for the message if it fails in the end."""
 
@@ -153,6 +167,8 @@ def keep_trying(
                 raise
             # Not all at once: many workers may have failed together.
             seconds = wait * random.uniform(0.5, 1.0)
+            if isinstance(error, BusyError):
+                seconds += error.retry_after
             if time.monotonic() + seconds > stop:
                 raise
             faults.note(error)

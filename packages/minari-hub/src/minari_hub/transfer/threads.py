@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from threading import Event
+from queue import Empty, SimpleQueue
+from threading import Event, Lock, Thread
 from typing import TypeVar
 
 WORKERS = 8
 """How many objects are under way at a time."""
+
+_IDLE_SECONDS = 5.0
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -73,3 +76,46 @@ def _take_error(future: Future[Result]) -> Exception | None:
     if error is not None and not isinstance(error, Exception):
         raise error
     return error
+
+
+class DaemonThreads:
+    """Threads that are started when there is work, and end when there was none for a while.
+
+    Neither an interrupt nor the end of the interpreter waits for them.
+    """
+
+    def __init__(self, most: int) -> None:
+        """Start none yet.
+
+        Args:
+            most: The most threads.
+        """
+        self._most = most
+        self._jobs: SimpleQueue[Callable[[], object]] = SimpleQueue()
+        self._lock = Lock()
+        self._threads = 0
+        self._unfinished = 0
+
+    def run(self, job: Callable[[], object]) -> None:
+        """Have a job done soon; it must raise nothing."""
+        with self._lock:
+            self._jobs.put(job)
+            self._unfinished += 1
+            starts = self._threads < min(self._most, self._unfinished)
+            self._threads += starts
+        if starts:
+            Thread(target=self._serve, name="minari-stream", daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                job = self._jobs.get(timeout=_IDLE_SECONDS)
+            except Empty:
+                with self._lock:
+                    if self._jobs.empty():
+                        self._threads -= 1
+                        return
+                continue
+            job()
+            with self._lock:
+                self._unfinished -= 1

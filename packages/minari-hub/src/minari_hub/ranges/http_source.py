@@ -1,0 +1,387 @@
+"""Byte ranges of objects on a web server, over connections that are kept."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from functools import partial
+from queue import SimpleQueue
+from ssl import SSLCertVerificationError
+from threading import Event, Lock
+from typing import TypeVar
+from urllib.parse import quote, urljoin, urlsplit
+
+from minari_core.errors import (
+    DatasetChangedError,
+    MinariError,
+    RemoteAccessError,
+    RemoteError,
+    RemoteObjectNotFoundError,
+    RemoteUrlError,
+)
+from minari_core.ranges.source import ObjectVersion
+from minari_hub.remotes.base import APPLICATION_DEFAULT, GIVE_TOKEN
+from minari_hub.remotes.setting import find_token
+from minari_hub.transfer.bounds import TooLargeError
+from minari_hub.transfer.causes import describe_error
+from minari_hub.transfer.http_pool import Answer, HttpPool
+from minari_hub.transfer.retrying import PASSING_STATUS, BusyError, Faults, keep_trying
+from minari_hub.transfer.threads import DaemonThreads
+
+_AT_ONCE = 32
+_MOST_HOPS = 5
+# Comes with the version of an object: what is read first of a shard, and all of most manifests.
+_END_NBYTES = 1 << 18
+_MOST_ENDS = 64
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+# What a server says of an address that has expired.
+_EXPIRED = frozenset({400, 401, 403, 404, 410})
+# Of an empty object some say that its last byte is -1.
+_SENT = re.compile(r"bytes (\d+)-(\d+|-1)/(\d+)")
+_DOWNLOAD = "download the dataset instead"
+
+Result = TypeVar("Result")
+
+
+class HttpSource:
+    """A data folder on a web server as a `minari_core.ranges.source.RangeSource`.
+
+    A subclass says what is different in a store that has more than addresses and ETags.
+    """
+
+    range_nbytes = 1 << 20
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        """Send nothing yet.
+
+        Args:
+            url: The address of the folder, of ``http`` or ``https``.
+            token: A bearer token, which is sent to the server of this address alone; None, or
+                `APPLICATION_DEFAULT`, is anonymous.
+
+        Raises:
+            RemoteUrlError: The URL has credentials in it, or a query.
+        """
+        self.url = url.rstrip("/")
+        """The address of the folder."""
+        self._token = token
+        self._home = self._choose_home()
+        parts = urlsplit(self._home)
+        if not parts.hostname or "@" in parts.netloc or parts.query or parts.fragment:
+            # Not with its text, in which there may be a secret.
+            raise RemoteUrlError(
+                f"a URL of {parts.scheme}:// is that of a folder, without credentials or a query; "
+                f"{GIVE_TOKEN} for a bearer token"
+            )
+        self._used = _Used()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.url!r})"
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        """Pickle the address; whoever unpickles it has credentials of their own."""
+        return _open_again, (type(self), self.url)
+
+    def _choose_home(self) -> str:
+        """Return the address that the token is for, and what `_locate` begins with."""
+        return quote(self.url, safe="/:%@?#[]~!$&'()*+,;=")
+
+    def _locate(self, name: str, version: ObjectVersion | None) -> str:
+        """Return the address of an object; None for the version that there is."""
+        return f"{self._home}/{quote(name)}"
+
+    def _sign(self) -> Mapping[str, str]:
+        """Return the headers that prove who asks."""
+        if self._token in (None, APPLICATION_DEFAULT):
+            return {}
+        return {"Authorization": f"Bearer {self._token}"}
+
+    def _require(self, version: ObjectVersion) -> Mapping[str, str]:
+        """Return the headers that ask for one version alone."""
+        # A weak tag matches nothing that is asked for.
+        is_strong = version.tag is not None and not version.tag.startswith("W/")
+        return {"If-Match": version.tag} if version.tag and is_strong else {}
+
+    def _read_tag(self, hops: Sequence[Answer], version: ObjectVersion | None) -> str | None:
+        """Return the tag that answers tell, the last of which has the content.
+
+        Args:
+            hops: The answers that led from one address to the next.
+            version: Which one was asked for, if any.
+        """
+        return hops[-1].headers["ETag"]
+
+    def version(self, name: str) -> ObjectVersion:
+        """Return the version of an object; see `RangeSource.version`."""
+        return self._ask(name, partial(self._look, name), Event())
+
+    def read_ranges(
+        self, name: str, ranges: Sequence[tuple[int, int]], *, version: ObjectVersion
+    ) -> Iterator[tuple[int, bytes]]:
+        """Read ranges of an object; see `RangeSource.read_ranges`."""
+        left: list[int] = []
+        for index, (start, stop) in enumerate(ranges):
+            content = self._here().take_end(name, version, start, stop)
+            if content is None:
+                left.append(index)
+            else:
+                yield index, content
+        ended = Event()
+        if len(left) == 1:
+            yield left[0], self._read(name, ranges[left[0]], version, ended)
+            return
+        arrived: SimpleQueue[tuple[int, bytes] | BaseException] = SimpleQueue()
+
+        def read(index: int) -> None:
+            try:
+                arrived.put((index, self._read(name, ranges[index], version, ended)))
+            except BaseException as error:  # it belongs to who waits
+                arrived.put(error)
+
+        threads = self._here().threads
+        try:
+            for index in left:
+                threads.run(partial(read, index))
+            for _ in left:
+                found = arrived.get()
+                if isinstance(found, BaseException):
+                    raise found
+                yield found
+        finally:
+            ended.set()
+
+    def close(self) -> None:
+        """End all connections, and with them what is under way."""
+        used, self._used = self._used, _Used()
+        used.pool.close()
+
+    def _here(self) -> _Used:
+        """Return what this process uses; a child has none of what its parent had open."""
+        if self._used.process != os.getpid():
+            self._used = _Used()
+        return self._used
+
+    def _read(
+        self, name: str, span: tuple[int, int], version: ObjectVersion, ended: Event
+    ) -> bytes:
+        return self._ask(name, partial(self._read_once, name, span, version, ended), ended)
+
+    def _read_once(
+        self, name: str, span: tuple[int, int], version: ObjectVersion, ended: Event
+    ) -> bytes:
+        start, stop = span
+        if ended.is_set():
+            raise RemoteError(f"{self.url}/{name} is not wanted any more")
+        hops = self._send(name, version, f"bytes={start}-{stop - 1}", stop - start)
+        answer = hops[-1]
+        is_whole = answer.status == 200 and span == (0, version.size)
+        if answer.status == 206 or is_whole:
+            first, last, size = (0, stop - 1, stop) if is_whole else _parse_range(answer)
+            is_same = version.tag in (None, self._read_tag(hops, version))
+            if is_same and size == version.size:
+                if (first, last) != (start, stop - 1) or len(answer.body or b"") != stop - start:
+                    raise RemoteError(
+                        f"it sends bytes {first} to {last + 1}, where {start} to {stop} were "
+                        f"asked for; {_DOWNLOAD}"
+                    )
+                return answer.body or b""
+        elif answer.status == 200:
+            raise RemoteError(f"the server ignores ranges; {_DOWNLOAD}")
+        elif answer.status not in (412, 416):
+            raise _build_error(answer)
+        if self._look(name) != version:
+            raise DatasetChangedError(
+                f"{self.url}/{name} was changed while it was being read; load the dataset again"
+            )
+        raise _PassingError(f"it answers {answer.status} as for another version, and has this one")
+
+    def _look(self, name: str) -> ObjectVersion:
+        """Ask for the version of an object, and keep the end that comes with it."""
+        hops = self._send(name, None, f"bytes=-{_END_NBYTES}", self.range_nbytes)
+        answer = hops[-1]
+        body = answer.body
+        if answer.status == 206:
+            first, last, size = _parse_range(answer)
+            if last + 1 != size or len(body or b"") != size - first:
+                raise RemoteError(f"it sends other bytes than the last ones; {_DOWNLOAD}")
+        elif answer.status == 200:
+            if body is None:
+                raise RemoteError(f"the server ignores ranges; {_DOWNLOAD}")
+            first, size = 0, len(body)
+        elif answer.status == 416 and answer.headers["Content-Range"] == "bytes */0":
+            first, size = 0, 0
+        else:
+            raise _build_error(answer)
+        version = ObjectVersion(size, self._read_tag(hops, None))
+        used = self._here()
+        used.keep_end(name, version, first, body or b"")
+        if len(hops) > 1:
+            used.moved[self._locate(name, version)] = answer.url
+        return version
+
+    def _send(self, name: str, version: ObjectVersion | None, span: str, most: int) -> list[Answer]:
+        """Ask for a range, wherever the object is by now.
+
+        Returns:
+            The answers of all addresses on the way; an address that is known is asked at once.
+        """
+        used = self._here()
+        home = self._locate(name, version)
+        # Which version there is by now is asked where the object has its name.
+        address = home if version is None else used.moved.get(home, home)
+        is_known = address != home
+        asked = {"Range": span, **({} if version is None else self._require(version))}
+        hops: list[Answer] = []
+        while len(hops) < _MOST_HOPS:
+            is_own = _find_origin(address) == _find_origin(self._home)
+            answer = used.pool.get(address, {**asked, **(self._sign() if is_own else {})}, most)
+            if is_known and answer.status in _EXPIRED:
+                used.moved.pop(home, None)
+                address, is_known = home, False
+                continue
+            hops.append(answer)
+            if answer.status not in _REDIRECTS:
+                if version is not None and len(hops) > 1 and answer.status < 300:
+                    used.moved[home] = address
+                return hops
+            address = _follow(address, answer)
+        raise RemoteError(f"{_MOST_HOPS} addresses lead each to another one")
+
+    def _ask(self, name: str, work: Callable[[], Result], ended: Event) -> Result:
+        """Do what may be done again, with retries, and with errors of this project."""
+        faults = Faults(ended)
+        try:
+            return keep_trying(work, _is_passing, faults)
+        except DatasetChangedError:
+            raise
+        except _FAILURES as error:
+            raised = self._translate(error, name, faults)
+        # Not from the other one, in whose text there may be an address with a signature.
+        raise raised
+
+    def _translate(self, error: Exception, name: str, faults: Faults) -> MinariError:
+        status = error.status if isinstance(error, _StatusError) else 0
+        if status == 404:
+            return RemoteObjectNotFoundError(
+                f"{self.url} has no object {name!r}, or only for others"
+            )
+        problem = f"could not read {self.url}/{name}: {describe_error(error)}"
+        if status in (401, 403):
+            hint = GIVE_TOKEN if self._token is None else "the token may lack the permission"
+            return RemoteAccessError(f"{problem}; {hint}")
+        kind = type(error) if isinstance(error, RemoteError) else RemoteError
+        return kind(f"{problem}{faults.describe(error)}")
+
+
+@dataclass(eq=False, slots=True)
+class _Used:
+    """What one process has open, and has learned of the objects."""
+
+    process: int = field(default_factory=os.getpid)
+    pool: HttpPool = field(default_factory=HttpPool)
+    threads: DaemonThreads = field(default_factory=partial(DaemonThreads, _AT_ONCE))
+    moved: dict[str, str] = field(default_factory=dict)
+    """The address to which another one led last."""
+    _ends: OrderedDict[str, tuple[ObjectVersion, int, bytes]] = field(default_factory=OrderedDict)
+    _lock: threading.Lock = field(default_factory=Lock)
+
+    def keep_end(self, name: str, version: ObjectVersion, start: int, content: bytes) -> None:
+        with self._lock:
+            self._ends[name] = version, start, content
+            if len(self._ends) > _MOST_ENDS:
+                self._ends.popitem(last=False)
+
+    def take_end(self, name: str, version: ObjectVersion, start: int, stop: int) -> bytes | None:
+        """Return a range of what came with a version, which is asked for once."""
+        with self._lock:
+            known, first, content = self._ends.get(name, (None, 0, b""))
+            if known != version or start < first:
+                return None
+            del self._ends[name]
+            return content[start - first : stop - first]
+
+
+class _StatusError(Exception):
+    def __init__(self, answer: Answer) -> None:
+        reason = http.client.responses.get(answer.status, "")
+        super().__init__(f"{answer.status} {reason}".rstrip())
+        self.status = answer.status
+
+
+class _PassingError(Exception):
+    """An answer that contradicts another one."""
+
+
+_FAILURES = (
+    BusyError,
+    MinariError,
+    OSError,
+    TooLargeError,
+    _PassingError,
+    _StatusError,
+    http.client.HTTPException,
+)
+
+
+def _open_again(kind: type[HttpSource], url: str, *further: str | None) -> HttpSource:
+    return kind(url, find_token(url), *further)
+
+
+def _build_error(answer: Answer) -> Exception:
+    error = _StatusError(answer)
+    seconds = _parse_delay(answer.headers["Retry-After"] or "")
+    if answer.status in PASSING_STATUS and seconds > 0:
+        return BusyError(str(error), seconds)
+    return error
+
+
+def _parse_delay(text: str) -> float:
+    """Parse how many seconds a server asks to wait; 0 where it does not."""
+    if text.isdecimal():
+        return float(text)
+    try:
+        return max(parsedate_to_datetime(text).timestamp() - time.time(), 0.0)
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+
+
+def _parse_range(answer: Answer) -> tuple[int, int, int]:
+    """Parse which bytes were sent: the first, the last, and the size of the object."""
+    found = _SENT.fullmatch((answer.headers["Content-Range"] or "").strip())
+    encoding = answer.headers["Content-Encoding"] or "identity"
+    if found is None or encoding != "identity":
+        raise RemoteError(f"the server does not say which bytes it sends; {_DOWNLOAD}")
+    return int(found[1]), int(found[2]), int(found[3])
+
+
+def _find_origin(address: str) -> tuple[str, str]:
+    parts = urlsplit(address)
+    return parts.scheme, parts.netloc
+
+
+def _follow(address: str, answer: Answer) -> str:
+    """Return the address to which an answer leads."""
+    there = urljoin(address, str(answer.headers["Location"] or ""))
+    scheme, host = _find_origin(there)
+    if (
+        not host
+        or scheme not in ("http", "https")
+        or (scheme == "http" != urlsplit(address).scheme)
+    ):
+        raise RemoteError(f"it leads to an address of {scheme or 'nothing'}, which is not followed")
+    return there
+
+
+def _is_passing(error: Exception) -> bool:
+    if isinstance(error, _StatusError):
+        return error.status in PASSING_STATUS
+    if isinstance(error, MinariError | TooLargeError | SSLCertVerificationError):
+        return False
+    return isinstance(error, OSError | http.client.HTTPException | BusyError | _PassingError)

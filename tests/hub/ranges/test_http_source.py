@@ -1,0 +1,164 @@
+"""Ranges of objects on web servers and in Google's buckets, from a real server on loopback."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minari_core import MinariDataset
+from minari_core.errors import (
+    DatasetChangedError,
+    DatasetDamagedError,
+    MinariError,
+    RemoteError,
+)
+from minari_core.ranges.source import RangeSource
+from minari_core.testing import RangeSourceConformance
+from minari_hub import stream_dataset
+from minari_hub.ranges.gcs_source import GcsSource
+from minari_hub.ranges.http_source import HttpSource
+from tests.core.helpers.streams import write_numbered
+from tests.helpers.object_server import ObjectServer
+from tests.hub.helpers.servers import Bucket
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("objects")
+
+
+@pytest.fixture(scope="module")
+def running(folder: Path) -> Iterator[ObjectServer]:
+    with ObjectServer(folder) as server:
+        yield server
+
+
+@pytest.fixture
+def server(running: ObjectServer, folder: Path, monkeypatch: pytest.MonkeyPatch) -> ObjectServer:
+    running.inject()
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", running.url)
+    # What hangs is given up after a third of it.
+    monkeypatch.setenv("MINARI_REMOTE_GIVE_UP_AFTER", "5")
+    return running
+
+
+class _OnTheServer(RangeSourceConformance):
+    @pytest.fixture(autouse=True)
+    def _serve(self, server: ObjectServer, folder: Path) -> None:
+        self.server, self.folder = server, folder
+
+    def put(self, objects: Mapping[str, bytes]) -> None:
+        (self.folder / "data").mkdir(exist_ok=True)
+        for name, content in objects.items():
+            (self.folder / "new").write_bytes(content)
+            os.replace(self.folder / "new", self.folder / "data" / name)
+
+    def replace(self, source: RangeSource, tmp_path: Path, name: str, content: bytes) -> None:
+        self.put({name: content})
+
+
+class TestHttpSource(_OnTheServer):
+    def new_source(self, tmp_path: Path, objects: Mapping[str, bytes]) -> RangeSource:
+        self.put(objects)
+        return HttpSource(f"{self.server.url}/data")
+
+
+class TestGcsSource(_OnTheServer):
+    def new_source(self, tmp_path: Path, objects: Mapping[str, bytes]) -> RangeSource:
+        self.put(objects)
+        return GcsSource("gs://bucket/data")
+
+
+class TestOnGoogleServer(RangeSourceConformance):
+    @pytest.fixture(autouse=True)
+    def _in_a_bucket(self, bucket: Bucket) -> None:
+        self.bucket = bucket
+
+    def new_source(self, tmp_path: Path, objects: Mapping[str, bytes]) -> RangeSource:
+        for name, content in objects.items():
+            self.bucket.put(f"x-v0/data/{name}", content)
+        return GcsSource(f"{self.bucket.url}/x-v0/data")
+
+    def replace(self, source: RangeSource, tmp_path: Path, name: str, content: bytes) -> None:
+        self.bucket.put(f"x-v0/data/{name}", content)
+
+
+every_dialect = pytest.mark.parametrize("dialect", ["http", "gs"])
+
+
+def put_dataset(folder: Path) -> MinariDataset:
+    data = folder / "x-v0/data"
+    if not data.exists():
+        write_numbered(data, 90_000)
+    return MinariDataset(data)
+
+
+def read_batches(dataset: MinariDataset) -> list[bytes]:
+    return [
+        b"".join(np.asarray(leaf).tobytes() for leaf in (batch.observations, batch.rewards))
+        for batch in dataset.batches(1024, seed=3, order="pool")
+    ]
+
+
+def open_dataset(server: ObjectServer, dialect: str) -> MinariDataset:
+    url = f"{server.url}/x-v0" if dialect == "http" else "gs://bucket/x-v0"
+    return stream_dataset(url, cache_nbytes=0)
+
+
+@every_dialect
+@pytest.mark.parametrize(
+    ("kind", "first"),
+    [
+        ("busy", 1),
+        ("unavailable", 2),
+        ("reset", 2),
+        ("truncated", 2),
+        ("hanging", 1),
+        ("slow", 3),
+        ("flipped", 2),
+        ("no_etag", 9),
+        ("redirect", 99),
+    ],
+)
+def test_with_a_fault_that_passes_all_batches_are_those_of_the_local_dataset(
+    server: ObjectServer, folder: Path, dialect: str, kind: str, first: int
+) -> None:
+    local = put_dataset(folder)
+    server.inject({"kind": kind, "every": 2, "first": first, "seconds": 0.3})
+
+    assert read_batches(open_dataset(server, dialect)) == read_batches(local)
+    assert server.read_statistics()["faults"][kind] >= 1
+
+
+@every_dialect
+@pytest.mark.parametrize(
+    ("kind", "error", "problem"),
+    [
+        ("range_ignored", RemoteError, "/shard-.* the server ignores ranges; download"),
+        ("wrong_range", RemoteError, "/shard-.* download"),
+        ("changed", DatasetChangedError, "x-v0/data was changed .* load the dataset again"),
+        ("flipped", DatasetDamagedError, "/shard-.* ask who publishes"),
+        ("unavailable", RemoteError, "/shard-.* 503 Service Un.*MINARI_REMOTE_GIVE_UP_AFTER"),
+        ("truncated", RemoteError, "/shard-.* MINARI_REMOTE_GIVE_UP_AFTER"),
+    ],
+)
+def test_with_a_fault_that_stays_the_error_names_the_object_and_what_to_do(
+    server: ObjectServer,
+    folder: Path,
+    dialect: str,
+    kind: str,
+    error: type[MinariError],
+    problem: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MINARI_REMOTE_GIVE_UP_AFTER", "0.5")
+    put_dataset(folder)
+    dataset = open_dataset(server, dialect)
+    server.inject({"kind": kind, "name": "shard"})
+
+    with pytest.raises(error, match=problem):
+        read_batches(dataset)
