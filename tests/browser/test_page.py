@@ -11,8 +11,10 @@ from gymnasium import spaces
 
 import minari
 from minari import EpisodeBuffer
+from minari_core import open_stream
 from tests.browser.acting import choose, go, pixels, values
 from tests.browser.conftest import HOSTILE
+from tests.core.helpers.streams import read_source
 
 if TYPE_CHECKING:
     from tests.browser.conftest import OpenPage
@@ -189,6 +191,22 @@ def test_newer_episodes_are_told_and_shown_when_asked_for(
     dataset.update_dataset_from_buffer([buffer, buffer])
     page.get_by_role("button", name="Show 2 newer episodes").click()
     page.wait_for_function("() => document.querySelectorAll('.row').length === 3")
+
+
+def test_a_stream_is_played_at_once_and_its_returns_are_read_when_asked_for(
+    open_page: OpenPage, dataset: minari.MinariDataset
+) -> None:
+    stream = open_stream(read_source(Path(dataset.spec.data_path or "")))
+    page = open_page(stream)
+    go(page, 1)
+    assert page.locator(".row").first.locator("span").nth(2).inner_text() == "…"
+    assert page.locator("#distributions").inner_text() == ""
+    page.locator("#heads button[data-key='length']").click()
+    page.wait_for_function("() => answer.textContent.includes('have it read first')")
+    page.get_by_role("button", name="Read returns").click()
+    page.wait_for_function("() => document.querySelector('.row span')?.textContent === '3'")
+    page.wait_for_selector("#distributions svg")
+    assert page.locator("#read").is_hidden()
 
 
 def test_columns_are_filtered_by_name(open_page: OpenPage, dataset: minari.MinariDataset) -> None:

@@ -99,10 +99,17 @@ def test_a_view_does_not_grow_while_it_is_shown(datasets_root: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
-def test_the_command_prints_the_address_and_ends_with_ctrl_c(datasets_root: Path) -> None:
-    collect("seen/cart-v0", episodes=2)
+@pytest.mark.parametrize("is_remote", [False, True])
+def test_the_command_prints_the_address_and_ends_with_ctrl_c(
+    datasets_root: Path, tmp_path: Path, is_remote: bool
+) -> None:
+    name = str(collect("seen/cart-v0", episodes=2).id)
+    if is_remote:
+        minari.upload_dataset(name, remote_path=tmp_path.as_uri())
+        minari.delete_dataset(name)
+        name = f"{tmp_path.as_uri()}/{name}"
     process = subprocess.Popen(
-        [sys.executable, "-m", "minari", "view", "seen/cart-v0", "--no-browser"],
+        [sys.executable, "-m", "minari", "view", name, "--no-browser"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

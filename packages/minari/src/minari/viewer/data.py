@@ -19,7 +19,9 @@ from minari.viewer.summaries import DatasetSummaries
 from minari_core import MinariDataset, load_dataset
 from minari_core.datasets.dataset import get_raw_storage
 from minari_core.errors import MinariError
+from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.json_values import JsonObject, JsonValue
+from minari_core.local.locations import DATA_FOLDER
 
 REPLAY = "replay"
 """The column of the frames of a replay, which is none of the dataset's."""
@@ -58,6 +60,8 @@ class PageData:
         """
         self._dataset, self._trust, self._words = dataset, trust, words
         self._storage = get_raw_storage(dataset)
+        storage = self._storage
+        self._url = storage.url if isinstance(storage, ShardedStorage) else None
         self.episodes = EpisodeList(dataset)
         """The list of the episodes."""
         self._indices = self.episodes.indices
@@ -76,18 +80,25 @@ class PageData:
                 facts.append([str(key), _describe_fact(value)])
         return {
             "id": str(dataset.id),
-            "location": str(self._storage.data_path or "memory"),
+            "location": self._url or str(self._storage.data_path or "memory"),
             "total_episodes": len(dataset),
-            "total_steps": int(self.episodes.lengths.sum()),
+            "total_steps": dataset.total_steps,
             "observation_space": str(self._storage.observation_space),
             "action_space": str(self._storage.action_space),
             "environment": _describe_environment(dataset),
             "facts": facts,
-            "load": f"import minari\n\ndataset = minari.load_dataset({str(dataset.id)!r})",
+            "load": f"import minari\n\ndataset = minari.load_dataset({self._write_arguments()})",
         }
 
+    def _write_arguments(self) -> str:
+        if self._url is None:
+            return repr(str(self._dataset.id))
+        return f"{self._url.removesuffix(f'/{DATA_FOLDER}')!r}, stream=True"
+
     def count_newer(self) -> int:
-        """Return how many episodes others have added since; views do not grow."""
+        """Return how many episodes others have added since; views and streams do not grow."""
+        if self.episodes.is_remote:
+            return 0
         is_whole = len(self._indices) == self._storage.total_episodes
         return self._storage.newer_episodes() if is_whole else 0
 

@@ -8,6 +8,8 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
+from functools import cached_property
+from math import prod
 from typing import TypeVar
 
 import numpy as np
@@ -30,6 +32,8 @@ _ENTRIES_AT_ONCE = 1 << 14
 _MOST_ORDERS = 2
 _STEPS_AT_ONCE = 1 << 18
 _ENTRIES = "episodes"
+_READ_OF_STEPS = ("rewards", "terminations", "truncations")
+_SHARDS_AT_ONCE = 32
 _ENDS = ("neither", "terminated", "truncated", "both")
 _FLAGS = {"true": "1", "false": "0"}
 
@@ -58,11 +62,12 @@ class EpisodeList:
     """The episodes of a dataset or view, by their positions in it from 0.
 
     Lengths are known at once. Returns and how episodes ended are read in a thread of its own, and
-    seeds and metadata after them; until then they are unknown, which an answer says.
+    seeds and metadata after them; until then they are unknown, which an answer says. Of a dataset
+    on a remote the lengths are read with them, and nothing of all that unless it is asked for.
     """
 
     def __init__(self, dataset: MinariDataset) -> None:
-        """Read the lengths.
+        """Read the lengths, if they are on this machine.
 
         Args:
             dataset: A dataset or view.
@@ -72,19 +77,31 @@ class EpisodeList:
         self.indices = narrow(dataset.episode_indices)
         """The index of each episode in the stored dataset, shape (episodes,)."""
         self._is_ascending = bool(np.all(self.indices[:-1] < self.indices[1:]))
-        self.lengths = self._select_stored(self._storage.episode_lengths())
-        """The steps of each episode, shape (episodes,)."""
         self.returns: npt.NDArray[np.float64] | None = None
         """The returns, shape (episodes,) or (episodes, k); None while they are unknown."""
-        self._columns = {"id": ListColumn(self.indices), "length": ListColumn(self.lengths)}
+        self._columns = {"id": ListColumn(self.indices)}
         self._progress = 0.0
+        self._lock = threading.Lock()
+        self._is_begun = False
         self._failure: str | None = None
         self._orders: OrderedDict[tuple[str, bool], Order] = OrderedDict()
         self._reading = threading.Thread(target=self._read, name="minari-view", daemon=True)
+        self.is_remote = is_remote(self._storage)
+        """Whether the dataset is on a remote, which is to be asked for little."""
+        if not self.is_remote:
+            self._columns["length"] = ListColumn(self.lengths)
+
+    @cached_property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """The steps of each episode, shape (episodes,), which are read first."""
+        return self._select_stored(self._storage.episode_lengths())
 
     def start(self) -> None:
-        """Begin to read what is not known at once."""
-        self._reading.start()
+        """Begin to read what is not known at once, unless that has begun."""
+        with self._lock:
+            if not self._is_begun:
+                self._is_begun = True
+                self._reading.start()
 
     def wait(self) -> None:
         """Wait until everything is known that can be."""
@@ -114,6 +131,7 @@ class EpisodeList:
             "keys": list(self._columns),
             "progress": self._progress,
             "failure": self._failure,
+            "unread": self._measure_unread(),
             "of": len(self.indices),
         }
 
@@ -178,6 +196,8 @@ class EpisodeList:
     def _get_column(self, key: str) -> ListColumn:
         if key in self._columns:
             return self._columns[key]
+        if not self._is_begun and self.is_remote:
+            raise QueryError(f"{key} has not been read of all episodes; have it read first")
         if self._reading.is_alive():
             raise QueryError(f"{key} is being read; ask again when it is")
         known = ", ".join(self._columns)
@@ -198,6 +218,9 @@ class EpisodeList:
 
     def _read(self) -> None:
         try:
+            if self.is_remote:
+                self._columns["length"] = ListColumn(self.lengths)
+                self._fetch()
             self._read_steps()
             self._read_metadata()
         except Exception as error:  # the page waits for an outcome, whatever it is
@@ -205,11 +228,34 @@ class EpisodeList:
         finally:
             self._progress = 1.0
 
+    def _measure_unread(self) -> int | None:
+        """Return about how many bytes there are to read; None if that is not to be asked for."""
+        storage = self._storage
+        if self._is_begun or not isinstance(storage, ShardedStorage) or not self.is_remote:
+            return None
+        specs = [spec for schema in storage.schemas()[:1] for spec in schema.arrays]
+        return storage.total_steps * sum(
+            spec.dtype.itemsize * prod(spec.row_shape)
+            for spec in specs
+            if spec.path in _READ_OF_STEPS
+        )
+
+    def _fetch(self) -> None:
+        """Fetch what is read of all steps, some shards at a time."""
+        storage = self._storage
+        if not isinstance(storage, ShardedStorage):
+            return
+        counts = enumerate(storage.shard_counts())
+        pieces = [(number, 0, steps) for number, (_, steps, _) in counts if steps]
+        for start in range(0, len(pieces), _SHARDS_AT_ONCE):
+            storage.fetch_rows(_READ_OF_STEPS, [], pieces[start : start + _SHARDS_AT_ONCE])
+            self._progress = 0.4 * start / len(pieces)
+
     def _read_steps(self) -> None:
         """Read returns and ends, with all rewards and flags of the stored dataset."""
 
         def note(done: int, total: int) -> None:
-            self._progress = 0.8 * done / max(total, 1)
+            self._progress = max(self._progress, 0.8 * done / max(total, 1))
 
         found = compute_statistics(self._dataset, note).returns
         if found is not None:
@@ -241,6 +287,11 @@ class EpisodeList:
         """Select what belongs to this list of something that all stored episodes have."""
         is_whole = self._is_ascending and len(self.indices) == len(values)
         return values if is_whole else values[self.indices]
+
+
+def is_remote(storage: Storage) -> bool:
+    """Return whether what is read of a storage comes from a remote."""
+    return isinstance(storage, ShardedStorage) and storage.fetches_rows
 
 
 def _read_entries(storage: Storage) -> Iterator[tuple[int, Mapping[str, object]]]:

@@ -5,7 +5,8 @@ request                                 answer
 ======================================  ==========================================================
 ``/``, ``/page.css``, ``/page.js``      the page
 ``/dataset``                            what the dataset is, as JSON
-``/episodes?sort=…&start=…``            rows of the list of episodes, as JSON
+``/episodes?sort=…&start=…``            rows of the list of episodes, as JSON; ``read=true`` reads
+                                        what a stream knows of none of them
 ``/row?position=…&sort=…``              the row that an episode has in the list, as JSON
 ``/episode?position=…``                 the columns of an episode, as JSON
 ``/series?position=…&column=…``         a column of numbers, thinned out, as float64
@@ -109,7 +110,7 @@ class Protocol:
         """What the first address must carry."""
         self._answers: Mapping[str, Callable[[_Parameters], Response]] = {
             "/dataset": lambda _: _send_json(self._data.describe()),
-            "/episodes": lambda given: _send_json(self._data.episodes.answer(_read_query(given))),
+            "/episodes": self._list_episodes,
             "/row": self._find_row,
             "/episode": lambda given: _send_json(
                 self._data.describe_episode(given.number("position"))
@@ -225,6 +226,11 @@ class Protocol:
             self._data = renewed
             renewed.episodes.start()
         return _send_json({"newer": self._data.count_newer()})
+
+    def _list_episodes(self, given: _Parameters) -> Response:
+        if given.text("read", "") == "true":
+            self._data.episodes.start()
+        return _send_json(self._data.episodes.answer(_read_query(given)))
 
     def _find_row(self, given: _Parameters) -> Response:
         row = self._data.episodes.find_row(_read_query(given), given.number("position"))

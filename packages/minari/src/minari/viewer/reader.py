@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -92,13 +93,12 @@ class EpisodeReader:
         return numbers if finite.all() else np.where(finite, numbers, np.nan)
 
     def _find_columns(self, index: int) -> Iterator[EpisodeColumn]:
-        length = int(self._storage.episode_lengths()[index])
         (entry,) = self._storage.read_episode_metadata([index])
-        for role in ROLES:
+        length = entry.total_steps
+        for role, value in zip(ROLES, self._read_first_rows(index), strict=True):
             rows = length + (AXES[role] == "rows")
             if role == "observations" and not entry.final_observation_known:
                 rows = length
-            value = self._read_group(index, role, 0, 1)
             for keys, leaf in find_leaves(value):
                 path = join_path(role, keys)
                 if isinstance(leaf, np.ndarray):
@@ -107,6 +107,15 @@ class EpisodeReader:
                 else:
                     shape, dtype, kind = (), "", "text"
                 yield EpisodeColumn(path, role, keys, kind, shape, dtype, rows)
+
+    def _read_first_rows(self, index: int) -> list[Any]:
+        def read(role: str) -> Any:
+            return self._read_group(index, role, 0, 1)
+
+        if not isinstance(self._storage, ShardedStorage) or not self._storage.fetches_rows:
+            return list(map(read, ROLES))
+        with ThreadPoolExecutor(len(ROLES)) as pool:  # which wait for the remote
+            return list(pool.map(read, ROLES))
 
     def _read_group(self, index: int, role: str, start: int, stop: int) -> Any:
         if isinstance(self._storage, ShardedStorage):

@@ -85,7 +85,8 @@ def serve(
     server.protocol = Protocol(data, server.server_port)
     thread = threading.Thread(target=server.serve_forever, name="minari-view", daemon=True)
     thread.start()
-    data.episodes.start()
+    if not data.episodes.is_remote:
+        data.episodes.start()
     try:
         yield f"http://{HOST}:{server.server_port}/?token={server.protocol.token}"
     finally:

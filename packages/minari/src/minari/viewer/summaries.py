@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +17,7 @@ from minari_core import MinariDataset
 from minari_core.json_values import JsonObject, JsonValue
 
 _MOST_SAMPLED = 64
+_THREADS = 8  # which wait for a remote
 _MOST_NUMBERS = 1 << 20
 _DISTRIBUTED = frozenset({"observations", "actions", "rewards"})
 
@@ -70,13 +72,20 @@ class DatasetSummaries:
         total = len(self._episodes.indices)
         chosen = np.unique(np.linspace(0, total - 1, min(total, _MOST_SAMPLED)).astype(int))
         blocks: dict[str, list[Numbers]] = {}
-        for position in chosen.tolist():
-            for column in self._reader.list_columns(position):
-                if column.kind == "numbers" and column.role in _DISTRIBUTED:
-                    dims = max(int(np.prod(column.shape)), 1)
-                    rows = min(column.rows, _MOST_NUMBERS // (dims * len(chosen)) + 1)
-                    block = self._reader.read_numbers(column, position, 0, rows)
-                    blocks.setdefault(column.path, []).append(block)
+
+        def read_one(position: int) -> list[tuple[str, Numbers]]:
+            return [
+                (column.path, self._reader.read_numbers(column, position, 0, rows))
+                for column in self._reader.list_columns(position)
+                if column.kind == "numbers" and column.role in _DISTRIBUTED
+                for dims in [max(int(np.prod(column.shape)), 1)]
+                for rows in [min(column.rows, _MOST_NUMBERS // (dims * len(chosen)) + 1)]
+            ]
+
+        with ThreadPoolExecutor(_THREADS if self._episodes.is_remote else 1) as pool:
+            for found in pool.map(read_one, chosen.tolist()):
+                for path, block in found:
+                    blocks.setdefault(path, []).append(block)
         described: dict[str, JsonValue] = {}
         for path, read in blocks.items():
             of_elements = (

@@ -72,6 +72,11 @@ class ShardedStorage(Storage):
         """Whether rows are read from a remote, so that it saves time to fetch many at once."""
         return False
 
+    @property
+    def url(self) -> str | None:
+        """The address of the data folder on a remote; None if it is on this machine."""
+        return None
+
     def fetch_rows(
         self, paths: Sequence[str], rows: Sequence[Piece], steps: Sequence[Piece]
     ) -> None:

@@ -83,6 +83,11 @@ class StreamStorage(ListedShards):
         self._open_shards = OpenShards(partial(_open_shard, self._stream, snapshot))
 
     @property
+    def url(self) -> str:
+        """The address of the data folder on its remote."""
+        return self._source.url
+
+    @property
     def stream(self) -> Stream:
         """The files of the shards, in their order."""
         return self._stream

@@ -119,6 +119,24 @@ class EpisodeList {
       find("heads").append(button);
     }
     find("more").addEventListener("change", () => this.showColumn(find("more").value));
+    find("read").addEventListener("click", () => this.read());
+  }
+
+  /** Have that read of all episodes which a dataset on a remote is not asked for unasked. */
+  async read() {
+    try {
+      await source.askJson("/episodes", { read: true, count: 0 });
+      await this.reload(false);
+      await showDistributions();
+    } catch (error) {
+      tell(error);
+    }
+  }
+
+  showUnread(nbytes) {
+    this.isUnread = nbytes !== null;
+    find("read").hidden = !this.isUnread;
+    find("read").textContent = `Read returns and metadata of all, ${formatNumber(nbytes / 1e6)} MB`;
   }
 
   /** The last column is the seed, or what the metadata has by some key. */
@@ -161,13 +179,13 @@ class EpisodeList {
       this.offerColumns(answer.keys);
       const of = answer.of > answer.total ? ` of ${formatCount(answer.of)}` : "";
       const failure = answer.failure ? `; ${answer.failure}` : "";
-      const reading =
-        answer.progress < 1
-          ? `; reading returns and metadata, ${Math.floor(100 * answer.progress)} %`
-          : "";
+      this.showUnread(answer.unread);
+      const isReading = answer.progress < 1 && !this.isUnread;
+      const reading = isReading
+        ? `; reading returns and metadata, ${Math.floor(100 * answer.progress)} %`
+        : "";
       find("answer").textContent = `${formatCount(answer.total)}${of} episodes${reading}${failure}`;
-      if (answer.progress < 1)
-        setTimeout(() => version === this.version && this.reload(false), 500);
+      if (isReading) setTimeout(() => version === this.version && this.reload(false), 500);
     } catch (error) {
       if (version !== this.version) return;
       this.total = 0;
@@ -935,7 +953,7 @@ function startPage() {
   describe()
     .then(() => list.reload(true))
     .then(() => list.total && list.show(list.pages.get(0)[0].position))
-    .then(showDistributions)
+    .then(() => list.isUnread || showDistributions())
     .catch(tell);
   if (!content) setInterval(watch, 5000);
 }
