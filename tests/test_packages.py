@@ -53,7 +53,8 @@ SHARED_CORE = """
     formats.shards.compression formats.shards.entry formats.shards.file_check
     formats.columnar.dataset_folder formats.columnar.episode_index
     formats.columnar.manifest formats.columnar.reading formats.columnar.shard_folder
-    formats.public.files formats.public.hdf5.placeholder formats.public.hdf5.writable_file
+    formats.public.arrow.bounded formats.public.files formats.public.hdf5.claims
+    formats.public.hdf5.placeholder formats.public.hdf5.writable_file
     formats.public.limits formats.public.spaces
     formats.verification.episode_files formats.verification.folder
     local.dataset_id local.finding local.leftovers.leftover local.leftovers.listing

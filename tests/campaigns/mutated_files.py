@@ -32,6 +32,7 @@ from tests.campaigns.helpers.driven import (
 from tests.campaigns.helpers.forked import Tell, ask, run_forked
 from tests.campaigns.helpers.mutations import mutate
 from tests.campaigns.helpers.reporting import Campaign
+from tests.campaigns.helpers.tracebacks import find_last_call, shorten
 from tests.campaigns.helpers.trials import import_what_it_imports
 from tests.fixtures.earlier_release.rover import drive
 
@@ -160,7 +161,7 @@ def _examine(
         campaign.find(case, f"{data_format}: {kind}", f"{what}\n{details}", root)
 
     if ending.fate:
-        find(f"{ending.fate}{_last_call(ending.errors)}", _end(ending.errors))
+        find(f"{ending.fate}{find_last_call(ending.errors)}", shorten(ending.errors))
         campaign.outcomes["crash or hang"] += 1
     else:
         (answers,) = ending.told
@@ -182,8 +183,8 @@ def _judge(
     """The outcome in a word; finds what is wrong with it."""
     for question, answer in answers.items():
         if answer[0] == "stray":
-            place = _last_call(answer[2])
-            find(f"{question} raises {answer[1]}{place}", _end(answer[2]))
+            place = find_last_call(answer[2])
+            find(f"{question} raises {answer[1]}{place}", shorten(answer[2]))
     if any(answer[0] == "stray" for answer in answers.values()):
         return "other error"
     wanted, reads = template.answers, ("contents", "batches")
@@ -238,23 +239,3 @@ def _difference(found: Any, wanted: Any, part: str) -> str:
         else:
             return f"{where} is {str(found)[:200]}, was {str(wanted)[:200]}"
         where, found, wanted = f"{where}/{key}", found[key], wanted[key]
-
-
-def _end(trace: str) -> str:
-    """The last lines of a traceback of the project's, and the error."""
-    lines = trace.splitlines()
-    if "most recent call first" in trace:
-        return "\n".join(lines[:12])
-    calls = [index for index, line in enumerate(lines) if "/src/minari" in line]
-    return "\n".join([*(lines[calls[-1] : calls[-1] + 2] if calls else []), *lines[-1:]])
-
-
-def _last_call(trace: str) -> str:
-    """Where in the project an error arose, or a crash happened."""
-    lines = [line for line in trace.splitlines() if 'File "' in line and "/src/minari" in line]
-    if not lines:
-        return ""
-    # A crash's trace begins with the last call, an exception's ends with it.
-    line = lines[0] if "most recent call first" in trace else lines[-1]
-    path, rest = line.split('File "', 1)[1].split('"', 1)
-    return f" in {path.split('/src/')[1]}{rest.split(' in ')[-1].join([' ', ''])}"

@@ -38,20 +38,22 @@ def mutate(folder: Path, chosen: random.Random, others: list[Path]) -> Mutation:
         chosen: What everything random follows from.
         others: Folders of other datasets, to take files from.
     """
-    kinds: list[tuple[int, Callable[..., Mutation]]] = [(12, _bytes), (2, _files), (4, _json)]
-    names = {path.suffix for path in _files_of(folder)}
+    kinds: list[tuple[int, Callable[..., Mutation]]] = [(12, _bytes), (2, _files)]
+    names = {path.suffix for path in files_of(folder)}
+    if ".json" in names:
+        kinds.append((4, _json))
     if ".hdf5" in names or ".h5" in names:
         kinds.append((4, _edit(edits.edit_hdf5, ".hdf5", ".h5")))
     if ".arrow" in names or ".parquet" in names:
         kinds.append((3, _edit(edits.edit_table, ".arrow", ".parquet")))
-        if ".npz" in names:
-            kinds.append((2, _edit(edits.edit_archive, ".npz")))
+    if ".npz" in names:
+        kinds.append((2, _edit(edits.edit_archive, ".npz")))
     kind = chosen.choices([each for _, each in kinds], [weight for weight, _ in kinds])[0]
     return kind(folder, chosen, others)
 
 
-def _files_of(folder: Path, *suffixes: str) -> list[Path]:
-    """In an order that does not depend on names that are drawn at random."""
+def files_of(folder: Path, *suffixes: str) -> list[Path]:
+    """The files in a folder, in an order that does not depend on names that are drawn at random."""
     files = [path for path in folder.rglob("*") if path.is_file() and path.name != ".lock"]
     return sorted(path for path in files if not suffixes or path.suffix in suffixes)
 
@@ -60,7 +62,7 @@ def _files_of(folder: Path, *suffixes: str) -> list[Path]:
 
 
 def _bytes(folder: Path, chosen: random.Random, others: list[Path]) -> Mutation:
-    path = chosen.choice(_files_of(folder))
+    path = chosen.choice(files_of(folder))
     before = path.read_bytes()
     content = bytearray(before)
     texts = []
@@ -75,7 +77,7 @@ def _edit(change: Callable[[Path, random.Random], str], *suffixes: str) -> Calla
     """An edit through the library of a kind of file."""
 
     def edit(folder: Path, chosen: random.Random, others: list[Path]) -> Mutation:
-        path = chosen.choice(_files_of(folder, *suffixes))
+        path = chosen.choice(files_of(folder, *suffixes))
         where = path.relative_to(folder).as_posix()
         return Mutation(f"{where}: {change(path, chosen)}", is_accident=False)
 
@@ -86,7 +88,7 @@ def _edit(change: Callable[[Path, random.Random], str], *suffixes: str) -> Calla
 
 
 def _files(folder: Path, chosen: random.Random, others: list[Path]) -> Mutation:
-    path = chosen.choice(_files_of(folder))
+    path = chosen.choice(files_of(folder))
     where = path.relative_to(folder).as_posix()
     kind = chosen.randrange(5)
     if kind == 0:
@@ -96,7 +98,7 @@ def _files(folder: Path, chosen: random.Random, others: list[Path]) -> Mutation:
         path.write_bytes(b"")
         return Mutation(f"{where} is empty", is_accident=True)
     if kind == 2:
-        alike = [each for each in _files_of(folder, path.suffix) if each != path]
+        alike = [each for each in files_of(folder, path.suffix) if each != path]
         if alike:
             other = chosen.choice(alike)
             one, two = path.read_bytes(), other.read_bytes()
@@ -107,7 +109,7 @@ def _files(folder: Path, chosen: random.Random, others: list[Path]) -> Mutation:
         path.unlink()
         path.mkdir()
         return Mutation(f"{where} is a folder", is_accident=True)
-    other = chosen.choice(_files_of(chosen.choice(others)))
+    other = chosen.choice(files_of(chosen.choice(others)))
     shutil.copyfile(other, path)
     return Mutation(f"{where} is {other.parent.parent.name}'s {other.name}", is_accident=True)
 
@@ -119,12 +121,15 @@ _ODD += [[[]] * 3, {"": None}, "\ud800", "../../x", "os:system", [0] * 1000, "9"
 
 
 def _json(folder: Path, chosen: random.Random, others: list[Path]) -> Mutation:
-    path = chosen.choice([folder / "metadata.json", *_files_of(folder, ".json")])
+    files = files_of(folder, ".json")
+    # Most of what a dataset says of itself lies there.
+    path = chosen.choice([*(each for each in files if each.name == "metadata.json"), *files])
     content = json.loads(path.read_bytes())
-    text = _change_json(content, chosen)
-    layout = content.get("columnar")
-    is_forged = isinstance(layout, dict) and chosen.random() < 0.7
-    if is_forged:
+    text = change_json(content, chosen)
+    layout = content.get("columnar") if isinstance(content, dict) else None
+    is_forged = False
+    if isinstance(layout, dict) and chosen.random() < 0.7:
+        is_forged = True
         # A checksum of what no encoder takes is nobody's concern.
         try:
             layout["crc32"] = compute_snapshot_checksum(layout)
@@ -138,7 +143,7 @@ def _json(folder: Path, chosen: random.Random, others: list[Path]) -> Mutation:
     return Mutation(f"{where}: {text}", is_accident=False, is_forged=is_forged)
 
 
-def _change_json(content: Any, chosen: random.Random) -> str:
+def change_json(content: Any, chosen: random.Random) -> str:
     """Change a value somewhere in it, also in JSON that is a text in it."""
     places: list[tuple[Any, Any, str]] = []
 
@@ -157,7 +162,7 @@ def _change_json(content: Any, chosen: random.Random) -> str:
     before = value[key]
     if isinstance(before, str) and before[:1] == "{" and chosen.random() < 0.8:
         inner = json.loads(before)
-        text = _change_json(inner, chosen)
+        text = change_json(inner, chosen)
         value[key] = json.dumps(inner)
         return f"{where}: {text}"
     kind = chosen.randrange(8)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from gymnasium import spaces
 
@@ -83,3 +86,39 @@ def make_dataset(
     )
     dataset.set_splits({"train": [0, 1, 2, 10], "valid": [11]})
     return minari.load_dataset(name)
+
+
+def write_trajectories(path: Path) -> Path:
+    """Two trajectories of ManiSkill, as the simulator's wrapper records them."""
+    said: dict[str, Any] = {
+        "env_info": {"env_id": "PickCube-v1", "max_episode_steps": 50, "env_kwargs": {}},
+        "commit_info": {"branch": "main"},
+        "episodes": [],
+    }
+    with h5py.File(path, "w") as file:
+        for number, steps in ((10, 3), (9, 2)):
+            group = file.create_group(f"traj_{number}", track_order=True)
+            last = np.arange(steps) == steps - 1
+            columns = {
+                "obs/agent/qpos": np.arange((steps + 1) * 2, dtype=np.float32).reshape(-1, 2),
+                "obs/depth": np.full((steps + 1, 4, 4, 1), 40_000, np.uint16),
+                "actions": np.zeros((steps, 3), np.float32),
+                "terminated": last & (number == 9),
+                "truncated": last & (number == 10),
+                "success": last,
+                "env_states/actors/cube": np.zeros((steps + 1, 13), np.float32),
+            }
+            for name, column in columns.items():
+                group[name] = column
+            said["episodes"].append(
+                {
+                    "episode_id": number,
+                    "episode_seed": number,
+                    "control_mode": "pd_joint_delta_pos",
+                    "elapsed_steps": steps,
+                    "reset_kwargs": {"options": {"hard": True}, "seed": number},
+                    "success": True,
+                }
+            )
+    path.with_suffix(".json").write_text(json.dumps(said), encoding="utf-8")
+    return path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 
 import minari
 from minari.interchange.layouts import recognize_layout
+from tests.minari.interchange.demonstrations.examples import write_trajectories
 
 pytestmark = pytest.mark.filterwarnings("ignore::minari_core.MinariWarning")
 
@@ -23,40 +23,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Two trajectories, as the simulator's wrapper records them."""
-    path = tmp_path / "trajectory.rgbd.h5"
-    said: dict[str, Any] = {
-        "env_info": {"env_id": "PickCube-v1", "max_episode_steps": 50, "env_kwargs": {}},
-        "commit_info": {"branch": "main"},
-        "episodes": [],
-    }
-    with h5py.File(path, "w") as file:
-        for number, steps in ((10, 3), (9, 2)):
-            group = file.create_group(f"traj_{number}", track_order=True)
-            last = np.arange(steps) == steps - 1
-            columns = {
-                "obs/agent/qpos": np.arange((steps + 1) * 2, dtype=np.float32).reshape(-1, 2),
-                "obs/depth": np.full((steps + 1, 4, 4, 1), 40_000, np.uint16),
-                "actions": np.zeros((steps, 3), np.float32),
-                "terminated": last & (number == 9),
-                "truncated": last & (number == 10),
-                "success": last,
-                "env_states/actors/cube": np.zeros((steps + 1, 13), np.float32),
-            }
-            for name, column in columns.items():
-                group[name] = column
-            said["episodes"].append(
-                {
-                    "episode_id": number,
-                    "episode_seed": number,
-                    "control_mode": "pd_joint_delta_pos",
-                    "elapsed_steps": steps,
-                    "reset_kwargs": {"options": {"hard": True}, "seed": number},
-                    "success": True,
-                }
-            )
-    path.with_suffix(".json").write_text(json.dumps(said), encoding="utf-8")
-    return path
+    return write_trajectories(tmp_path / "trajectory.rgbd.h5")
 
 
 def test_trajectories_become_episodes_in_the_order_of_their_numbers(path: Path) -> None:

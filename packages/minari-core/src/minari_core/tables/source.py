@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as parquet
 
-from minari_core.errors import DatasetDamagedError, DatasetNotFoundError
-from minari_core.files import make_read_error, may_not_read
+from minari_core.formats.public.arrow.bounded import BoundedParquet
 from minari_core.formats.public.files import OWN_KEY
 from minari_core.json_values import JsonValue
 from minari_core.metadata.parents import PARENTS
@@ -55,13 +53,10 @@ class TableSource:
             columns = read_table(self.table)
             yield {key: leaf for key, leaf in columns.items() if _is_of(key, name)}
             return
-        try:
-            with parquet.ParquetFile(self.table) as file:
-                chosen = [key for key in file.schema_arrow.names if _is_of(key, name)]
-                for batch in file.iter_batches(_ROWS, columns=chosen):
-                    yield read_table(batch)
-        except (pa.ArrowException, OSError) as error:
-            raise make_read_error(self.table, error) from error
+        with BoundedParquet(self.table) as file:
+            chosen = [key for key in file.schema.names if _is_of(key, name)]
+            for table in file.iterate(_ROWS, chosen):
+                yield read_table(table)
 
 
 def open_table(table: Any) -> TableSource:
@@ -73,14 +68,8 @@ def open_table(table: Any) -> TableSource:
     """
     if isinstance(table, str | os.PathLike):
         path = Path(table)
-        if not path.is_file():
-            raise DatasetNotFoundError(f"there is no file {path}")
-        try:
-            metadata = parquet.read_schema(path).metadata
-        except (pa.ArrowException, OSError) as error:
-            if may_not_read(error):
-                raise make_read_error(path, error) from error
-            raise DatasetDamagedError(f"{path} is no whole Parquet file: {error}") from error
+        with BoundedParquet(path) as file:
+            metadata = file.schema.metadata
         return TableSource(path, _read_description(metadata))
     if isinstance(table, pa.Table | pa.RecordBatch):
         return TableSource(table, _read_description(table.schema.metadata))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from minari.interchange.files import check_readable, name_read_errors
 from minari.interchange.layout import Loss
 from minari.interchange.layouts import find_layout, list_layouts, recognize_layout
 from minari.interchange.options import check_options
@@ -18,7 +19,7 @@ from minari_core.datasets.card import merge_metadata
 from minari_core.datasets.creation import publish_episodes
 from minari_core.datasets.details import split_details
 from minari_core.environments.env_specs import find_env_spec
-from minari_core.errors import DataError, DatasetExistsError, DatasetNotFoundError, FormatError
+from minari_core.errors import DataError, DatasetExistsError, FormatError
 from minari_core.files import sync_folder, wrap_write_errors
 from minari_core.formats.registry import check_format
 from minari_core.local.dataset_id import parse_dataset_id
@@ -28,6 +29,8 @@ from minari_core.metadata.parents import PARENTS, describe_source
 if TYPE_CHECKING:
     import gymnasium
     from gymnasium.envs.registration import EnvSpec
+
+_Episode = TypeVar("_Episode")
 
 
 def import_dataset(
@@ -66,8 +69,7 @@ def import_dataset(
         TypeError: An option is unknown, or one that nothing can guess is missing.
     """
     source = Path(path)
-    if not source.exists():
-        raise DatasetNotFoundError(f"there is no file or folder {source}")
+    check_readable(source)
     new_id = str(parse_dataset_id(dataset_name))
     check_id_is_free(new_id)
     chosen_format = check_format(data_format)
@@ -80,7 +82,8 @@ def import_dataset(
     details, own_options = split_details(options)
     check_options(chosen.read, own_options, f"layout {chosen.name!r}")
     try:
-        contents = chosen.read(source, **own_options)
+        with name_read_errors(str(source)):
+            contents = chosen.read(source, **own_options)
     except DataError as error:
         other = recognize_layout(source)
         if other is None or other is chosen:
@@ -97,22 +100,34 @@ def import_dataset(
     )
     said = {"layout": chosen.name, **{name: str(value) for name, value in own_options.items()}}
     metadata[PARENTS] = [describe_source(source.name, "import", said)]
+    episodes = _name_read_errors(contents.episodes, source)
     if contents.are_kept_as_they_are:
         dataset = MinariDataset(
             publish(
                 new_id,
                 metadata,
                 chosen_format,
-                lambda storage: storage.append_episodes(contents.episodes),
+                lambda storage: storage.append_episodes(episodes),
             )
         )
     else:
         dataset = publish_episodes(
-            new_id, metadata, chosen_format, contents.episodes, contents.observation_space
+            new_id, metadata, chosen_format, episodes, contents.observation_space
         )
     if losses is not None:
         losses.extend(contents.losses)
     return dataset
+
+
+def _name_read_errors(episodes: Iterable[_Episode], path: Path) -> Iterator[_Episode]:
+    """Yield episodes; whatever reading them raises names the file."""
+    iterator = iter(episodes)
+    while True:
+        with name_read_errors(str(path)):
+            episode = next(iterator, None)
+        if episode is None:
+            return
+        yield episode
 
 
 def export_dataset(

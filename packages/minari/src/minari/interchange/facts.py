@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from minari_core import EpisodeBuffer, EpisodeData
 from minari_core.errors import DatasetDamagedError
+from minari_core.files import name_damage
 from minari_core.json_values import from_json_text, to_json_text
 
 
@@ -93,12 +94,13 @@ def add_facts(episode: EpisodeBuffer, text: str, where: str) -> EpisodeBuffer:
     Raises:
         DatasetDamagedError: The text is malformed.
     """
-    try:
-        facts = from_json_text(text)
-    except ValueError as error:
-        raise DatasetDamagedError(f"{where}: {error}") from error
+    with name_damage(where):
+        return _add_facts(episode, from_json_text(text))
+
+
+def _add_facts(episode: EpisodeBuffer, facts: Any) -> EpisodeBuffer:
     if not isinstance(facts, dict):
-        raise DatasetDamagedError(f"{where}: it is no object")
+        raise DatasetDamagedError("it is no object")
     infos: dict[str, Any] = dict(episode.infos or {})
     for key, row in _as_object(facts.get("last_infos")).items():
         if key in infos:

@@ -54,7 +54,8 @@ class Layout:
     title: str
     """What it is, for a list of all."""
     recognize: Callable[[Path], bool]
-    """Whether a file or folder has this layout, told by a look at its names; raises nothing."""
+    """Whether a file or folder has this layout, told by a look at its names. One that cannot
+    be read has not, whatever this raises."""
     read: Callable[..., Contents] | None = None
     """``read(path, **options)``: opens files, which are untrusted, and reads their episodes."""
     write: Callable[..., list[Loss]] | None = None

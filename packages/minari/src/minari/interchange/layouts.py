@@ -43,4 +43,12 @@ def find_layout(name: str) -> Layout:
 def recognize_layout(path: Path) -> Layout | None:
     """Return the first layout that a file or folder has, by a look at its names."""
     readable = (layout for layout in list_layouts() if layout.read is not None)
-    return next((layout for layout in readable if layout.recognize(path)), None)
+    return next((layout for layout in readable if _has(path, layout)), None)
+
+
+def _has(path: Path, layout: Layout) -> bool:
+    try:
+        return layout.recognize(path)
+    except Exception:
+        # Whatever a library says of a file that it cannot read: it is none of this layout.
+        return False

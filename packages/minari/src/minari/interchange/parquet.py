@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from minari.interchange.files import find_file
 from minari.interchange.layout import Contents, Layout, Loss
 from minari_core import MinariDataset
 from minari_core.datasets.dataset import get_raw_storage
@@ -28,10 +29,10 @@ def read(path: Path, *, episodes: str | None = None) -> Contents:
     """
     from minari_core.tables.contents import read_contents
 
-    steps = path / _STEPS if path.is_dir() else path
+    steps = find_file(path, _STEPS) if path.is_dir() else path
     known: Path | None = None if episodes is None else Path(episodes)
     if path.is_dir() and known is None and (path / _EPISODES).is_file():
-        known = path / _EPISODES
+        known = find_file(path, _EPISODES)
     found = read_contents(steps, known)
     return Contents(
         episodes=found.episodes,

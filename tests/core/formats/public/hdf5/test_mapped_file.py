@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def write(group: Any, tree: Any, chunks: str) -> None:
 
 def mapped(path: Path) -> tuple[Any, Any]:
     with h5py.File(path) as file:
-        plain = Hdf5Map(file.id.get_vfd_handle())
+        plain = Hdf5Map(mmap(file.id.get_vfd_handle(), 0, access=ACCESS_READ))
         try:
             return plain.read(file.id.links.get_info(b"episode_0").u)
         finally:

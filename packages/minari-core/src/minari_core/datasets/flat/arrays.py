@@ -18,7 +18,7 @@ from minari_core.datasets.dataset import MinariDataset
 from minari_core.datasets.details import DatasetDetails, check_details, list_details
 from minari_core.datasets.flat.episodes import (
     FlatColumns,
-    count_rows,
+    check_row_counts,
     find_episode_ends,
     split_episodes,
 )
@@ -145,15 +145,7 @@ def create_dataset_from_columns(
     new_id = choose_id(dataset_name, dataset_id)
     check_id_is_free(new_id)
     chosen_format = check_format(data_format)
-    steps = len(columns.terminals)
-    for name in ("observations", "actions", "rewards", "next_observations", "infos"):
-        column = getattr(columns, name)
-        if column is None or (name == "infos" and not column):
-            continue
-        if count_rows(column) != steps:
-            found = count_rows(column)
-            what = "columns of different lengths" if found < 0 else f"{found} rows"
-            raise DataError(f"{name} has {what}, but terminals has {steps}")
+    check_row_counts(columns)
     ended = int(np.count_nonzero(columns.terminals))
     if columns.next_observations is None and ended and not columns.final_rows:
         warn_caller(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from typing_extensions import Unpack
 from minari_core.datasets.dataset import MinariDataset
 from minari_core.datasets.details import DatasetDetails, check_details, list_details
 from minari_core.datasets.flat.arrays import create_dataset_from_columns
-from minari_core.datasets.flat.episodes import FlatColumns, find_episode_ends
-from minari_core.errors import DataError, DatasetDamagedError, DatasetNotFoundError, MinariError
+from minari_core.datasets.flat.episodes import FlatColumns, check_row_counts, find_episode_ends
+from minari_core.errors import DataError, DatasetNotFoundError, MinariError
+from minari_core.files import check_plain, make_read_error, name_damage
 from minari_core.formats.columnar.manifest import normalize_metadata
+from minari_core.formats.public.hdf5.claims import BoundedReader, bound_episode
 from minari_core.json_values import JsonValue
 from minari_core.messages import warn_caller
 
@@ -74,34 +77,47 @@ def import_flat_hdf5(
         DatasetWriteError: The file system refused. As with every error, nothing is left behind.
         TypeError: A keyword is neither a parameter nor one of `DatasetDetails`.
     """
-    import h5py  # only who imports a file needs it
-
     check_details(details)
     source = Path(path)
     if source.is_dir():
         raise DatasetNotFoundError(f"{source} is a folder, not a file; give the HDF5 file itself")
-    if not source.is_file():
+    if not source.exists():
         raise DatasetNotFoundError(f"there is no file {source}")
+    with open_flat_file(source) as file:
+        columns = read_flat_columns(file, source, max_episode_steps)
+        said = read_flat_metadata(file, source)
+        return create_dataset_from_columns(
+            columns,
+            dataset_name,
+            dataset_id,
+            env,
+            observation_space,
+            action_space,
+            data_format,
+            details,
+            step_infos,
+            said,
+        )
+
+
+@contextmanager
+def open_flat_file(source: Path) -> Iterator[Any]:
+    """Open an HDF5 file for reading; whatever the library raises of it names the file.
+
+    Raises:
+        DatasetAccessError: It may not be read.
+        DatasetDamagedError: It is no HDF5 file, or cut short.
+    """
+    import h5py  # only who imports a file needs it
+
     try:
+        check_plain(source, may_be_link=True)
         with h5py.File(source, "r") as file:
-            columns = read_flat_columns(file, source, max_episode_steps)
-            said = read_flat_metadata(file, source)
-            return create_dataset_from_columns(
-                columns,
-                dataset_name,
-                dataset_id,
-                env,
-                observation_space,
-                action_space,
-                data_format,
-                details,
-                step_infos,
-                said,
-            )
-    except (OSError, RuntimeError, KeyError) as error:
+            yield file
+    except (OSError, RuntimeError, KeyError, SystemError, UnicodeDecodeError) as error:
         if isinstance(error, MinariError):
             raise
-        raise DatasetDamagedError(f"{source} cannot be read: {error}") from error
+        raise make_read_error(source, error) from error
 
 
 def read_flat_columns(file: Any, source: Path, max_episode_steps: int | None) -> FlatColumns:
@@ -114,25 +130,30 @@ def read_flat_columns(file: Any, source: Path, max_episode_steps: int | None) ->
 
     Raises:
         DataError: A column is missing, is a link, or lies outside the file.
+        DatasetDamagedError: A column claims to be larger than the file can hold.
     """
     absent = [name for name in _REQUIRED if name not in file]
     if absent:
         raise DataError(
             f"{source} has no {', '.join(absent)}; a flat file has {', '.join(_REQUIRED)}"
         )
-    found = {name: _find_column(file, name, source) for name in _KNOWN if name in file}
+    reader = bound_episode(file.id)
+    found = {name: _find_column(file, name, source, reader) for name in _KNOWN if name in file}
+    flags = [name for name in ("terminals", "timeouts") if isinstance(found.get(name), Mapping)]
+    if flags:
+        raise DataError(f"{source}: {flags[0]} is a group, not a dataset")
     timeouts = found["timeouts"][:] if "timeouts" in found else None
     ends, ended = find_episode_ends(found["terminals"][:], timeouts, max_episode_steps)
     infos = found.get("infos", {})
     if not isinstance(infos, Mapping):
         raise DataError(f"{source}: infos is a dataset, not a group")
-    further, passed_over = _find_further_columns(file, source, len(ended))
+    further, passed_over = _find_further_columns(file, source, len(ended), reader)
     twice = sorted(further.keys() & infos.keys())
     if twice:
         raise DataError(f"{source} has a column {twice[0]!r} and an info of the same name")
     if passed_over:
         warn_caller(f"{source}: left out {', '.join(passed_over)}, which are no columns of steps")
-    return FlatColumns(
+    columns = FlatColumns(
         observations=found["observations"],
         actions=found["actions"],
         rewards=found["rewards"],
@@ -142,6 +163,8 @@ def read_flat_columns(file: Any, source: Path, max_episode_steps: int | None) ->
         infos={**infos, **further},
         further=tuple(further),
     )
+    check_row_counts(columns)
+    return columns
 
 
 def read_flat_metadata(file: Any, source: Path) -> dict[str, JsonValue]:
@@ -153,6 +176,7 @@ def read_flat_metadata(file: Any, source: Path) -> dict[str, JsonValue]:
         return {}
     found: dict[str, JsonValue] = {}
     left_out: list[str] = []
+    reader = bound_episode(file.id)
 
     def read(name: str, item: Any) -> None:
         if not isinstance(item, h5py.Dataset):
@@ -160,7 +184,7 @@ def read_flat_metadata(file: Any, source: Path) -> dict[str, JsonValue]:
         if item.shape != () or item.external or item.is_virtual or item.nbytes > _LONGEST_TEXT:
             left_out.append(f"metadata/{name}")
             return
-        value = item[()]
+        value: Any = reader.read_array(item.id)[()]
         text = value.decode(errors="replace") if isinstance(value, bytes) else value
         found[name] = text if isinstance(text, str) else text.item()
 
@@ -176,7 +200,9 @@ def _is_plain(group: Any, name: str) -> bool:
     return name in group and isinstance(group.get(name, getlink=True), h5py.HardLink)
 
 
-def _find_further_columns(file: Any, source: Path, rows: int) -> tuple[dict[str, Any], list[str]]:
+def _find_further_columns(
+    file: Any, source: Path, rows: int, reader: BoundedReader
+) -> tuple[dict[str, Any], list[str]]:
     """Find columns of steps under names of their own, such as DSRL's ``costs``.
 
     Returns:
@@ -187,23 +213,27 @@ def _find_further_columns(file: Any, source: Path, rows: int) -> tuple[dict[str,
     columns: dict[str, Any] = {}
     others: list[str] = []
     for name in sorted(set(file) - set(_KNOWN)):
-        found = _find_column(file, name, source) if _is_plain(file, name) else None
-        is_column = isinstance(found, h5py.Dataset) and found.shape[:1] == (rows,)
-        if is_column and found is not None and found.dtype.kind in "biuf":
-            columns[name] = found
+        found: Any = file[name] if _is_plain(file, name) else None
+        is_column = isinstance(found, h5py.Dataset) and found.shape and found.shape[0] == rows
+        if is_column and found.dtype.kind in "biuf":
+            columns[name] = _find_column(file, name, source, reader)
         elif name not in ("metadata", SIDECAR):
             others.append(name)
     return columns, others
 
 
-def _find_column(group: Any, name: str, source: Path) -> Any:
+def _find_column(group: Any, name: str, source: Path, reader: BoundedReader) -> Any:
     import h5py
 
-    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+    if not _is_plain(group, name):
         raise DataError(f"{source}: {name} is a link to somewhere else")
     found = group[name]
     if isinstance(found, h5py.Group):
-        return {key: _find_column(found, key, source) for key in found}
+        return {key: _find_column(found, key, source, reader) for key in found}
+    if not isinstance(found, h5py.Dataset) or found.shape is None:
+        raise DataError(f"{source}: {name} is no array")
     if found.external or found.is_virtual:
         raise DataError(f"{source}: {name} lies outside the file")
+    with name_damage(f"{source}: {name}"):
+        reader.check(found.id)
     return found

@@ -126,6 +126,23 @@ def split_episodes(columns: FlatColumns) -> Iterator[EpisodeBuffer]:
         start = end
 
 
+def check_row_counts(columns: FlatColumns) -> None:
+    """Check that all columns have as many rows as there are steps.
+
+    Raises:
+        DataError: One has more or fewer.
+    """
+    steps = len(columns.terminals)
+    for name in ("observations", "actions", "rewards", "next_observations", "infos"):
+        column = getattr(columns, name)
+        if column is None or (name == "infos" and not column):
+            continue
+        found = count_rows(column)
+        if found != steps:
+            what = "columns of different lengths" if found < 0 else f"{found} rows"
+            raise DataError(f"{name} has {what}, but terminals has {steps}")
+
+
 def count_rows(column: Any) -> int:
     """Count the rows of a column; -1 if its leaves differ."""
     if isinstance(column, Mapping | tuple):

@@ -87,6 +87,16 @@ def limit_nbytes(expected: int, file_nbytes: int) -> int:
     return believed + max(FREE_NBYTES, packed, _USUALLY_PACKED * file_nbytes)
 
 
+def limit_unsaid_nbytes(file_nbytes: int) -> int:
+    """Return how much memory the arrays of an episode may take, of whose size nothing is said.
+
+    Args:
+        file_nbytes: The size of the file that it lies in.
+    """
+    packed = min(MOST_PACKED * file_nbytes, _LARGE_NBYTES + _WELL_PACKED * file_nbytes)
+    return FREE_NBYTES + packed
+
+
 def limit_chunk_nbytes(array_nbytes: int) -> int:
     """Return how much memory a chunk of an array may take, which is unpacked as a whole.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from minari.interchange.demonstrations.groups import File
+from minari.interchange.demonstrations.groups import File, find_group
 from minari_core.json_values import JsonValue
 
 SOURCE_METADATA = "source_metadata"
@@ -13,7 +13,8 @@ _LONGEST = 1 << 20
 
 def describe_environment(file: File, group: str) -> dict[str, JsonValue]:
     """Return ``env_args`` of a group as ``source_metadata`` of a dataset."""
-    said = file[group].attrs.get("env_args")
+    found = find_group(file, group)
+    said = None if found is None else found.attributes.get("env_args")
     if not isinstance(said, str) or len(said) > _LONGEST:
         return {}
     try:

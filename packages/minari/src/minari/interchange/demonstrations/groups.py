@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import h5py
-import numpy as np
+import numpy.typing as npt
 
-from minari_core.errors import DataError, DatasetDamagedError
-from minari_core.formats.public.limits import FREE_NBYTES, MOST_PACKED
+from minari.interchange.files import name_read_errors
+from minari_core.errors import DataError
+from minari_core.files import check_plain, name_damage
+from minari_core.formats.public.hdf5.claims import bound_episode
 
 File: TypeAlias = h5py.File
 Group: TypeAlias = h5py.Group
@@ -28,19 +30,10 @@ def open_file(path: Path) -> Iterator[File]:
     Raises:
         DatasetDamagedError: It is no HDF5 file, or cut short.
     """
-    with wrap_read_errors(path), h5py.File(path, "r") as file:
-        yield file
-
-
-@contextmanager
-def wrap_read_errors(path: Path) -> Iterator[None]:
-    """Turn what the HDF5 library raises for a damaged file into an error of the tree."""
-    try:
-        yield
-    except (OSError, RuntimeError, KeyError, SystemError, UnicodeDecodeError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DatasetDamagedError(f"{path} cannot be read: {error}") from error
+    with name_read_errors(str(path)):
+        check_plain(path, may_be_link=True)
+        with h5py.File(path, "r") as file:
+            yield file
 
 
 def look_into(path: Path, parent: str, prefix: str) -> set[str]:
@@ -51,23 +44,32 @@ def look_into(path: Path, parent: str, prefix: str) -> set[str]:
         parent: The group that the numbered ones lie in.
         prefix: What their names begin with.
     """
-    try:
-        if not path.is_file():
-            return set()
-        with h5py.File(path, "r") as file:
-            for name in file[parent]:
-                if name.startswith(prefix) and isinstance(file[parent][name], h5py.Group):
-                    return set(file[parent][name])
-    except (OSError, RuntimeError, KeyError, ValueError, AttributeError):
-        pass
+    if not path.is_file():
+        return set()
+    with h5py.File(path, "r") as file:
+        group = open_group(file, parent)
+        for name in group or ():
+            if name.startswith(prefix) and (found := open_group(group, name)) is not None:
+                return set(found)
     return set()
+
+
+def open_group(parent: Group, path: str) -> Group | None:
+    """Open a group by its path from another; None if there is none, or a link stands there."""
+    found = parent
+    for name in filter(None, path.split("/")):
+        if name not in found or not is_plain(found, name):
+            return None
+        found = found[name]
+        if not isinstance(found, h5py.Group):
+            return None
+    return found
 
 
 def find_group(file: File, name: str) -> GroupReader | None:
     """Return a group at the root of a file, if there is one."""
-    if name not in file or not _is_plain(file, name) or not isinstance(file[name], h5py.Group):
-        return None
-    return GroupReader(file[name])
+    found = open_group(file, name)
+    return None if found is None else GroupReader(found)
 
 
 def list_numbered(file: File, parent: str, prefix: str) -> list[str]:
@@ -81,8 +83,8 @@ def list_numbered(file: File, parent: str, prefix: str) -> list[str]:
     Raises:
         DataError: There is no such parent, or a group in it is called otherwise.
     """
-    group = file.get(parent)
-    if not isinstance(group, h5py.Group):
+    group = open_group(file, parent)
+    if group is None:
         raise DataError(f"{file.filename} has no group {parent!r}")
     numbers: dict[str, int] = {}
     for name in group:
@@ -91,7 +93,7 @@ def list_numbered(file: File, parent: str, prefix: str) -> list[str]:
             raise DataError(
                 f"{file.filename}: {group.name} has {name!r}, which is not {prefix} and a number"
             )
-        if not _is_plain(group, name):
+        if not is_plain(group, name):
             raise DataError(f"{file.filename}: {name} is a link to somewhere else")
         numbers[name] = int(number)
     return sorted(numbers, key=numbers.__getitem__)
@@ -104,9 +106,8 @@ class GroupReader:
         self._group = group
         # Asking HDF5 for one name takes as long as for all of them.
         self._names = dict.fromkeys(group)
-        self._unbacked = FREE_NBYTES
         self._arrays = 0
-        self._file_nbytes = group.file.id.get_filesize()
+        self._reader = bound_episode(group.file.id)
         self.where = f"{group.file.filename}: {group.name}"
         """The file and the group, for messages."""
 
@@ -121,7 +122,16 @@ class GroupReader:
     @property
     def attributes(self) -> dict[str, Any]:
         """What the group says of itself."""
-        return dict(self._group.attrs)
+        with name_damage(self.where):
+            return dict(self._iterate_attributes())
+
+    def _iterate_attributes(self) -> Iterator[tuple[str, Any]]:
+        for name in self._group.attrs:
+            value = self._reader.read_attribute(self._group.attrs.get_id(name))
+            if value is not None and value.dtype.kind in "OS":
+                yield name, _decode(value) if value.ndim else _decode(value)[0]
+            elif value is not None:
+                yield name, value[()]
 
     def read(self, name: str) -> Any:
         """Read an array, or a dict of what lies in a group.
@@ -139,7 +149,7 @@ class GroupReader:
         return self._read(self._group, name, f"{self.where}/{name}", _DEEPEST)
 
     def _read(self, group: Group, name: str, where: str, depth: int) -> Any:
-        if not _is_plain(group, name):
+        if not is_plain(group, name):
             raise DataError(f"{where} is a link to somewhere else, which is not followed")
         found = group[name]
         self._arrays += 1
@@ -149,27 +159,21 @@ class GroupReader:
             return {key: self._read(found, key, f"{where}/{key}", depth - 1) for key in found}
         if not isinstance(found, h5py.Dataset):
             raise DataError(f"{where} is no array")
-        made = found.id.get_create_plist()
-        if made.get_layout() == h5py.h5d.VIRTUAL or made.get_external_count():
-            raise DataError(f"{where} lies outside the file")
-        self._check_size(found, where)
         dtype = found.dtype
-        if dtype.kind in "biuf":
-            return found[()]
-        if h5py.check_string_dtype(dtype) is None:
+        if dtype.kind not in "biuf" and h5py.check_string_dtype(dtype) is None:
             raise DataError(f"{where} has dtype {dtype}, which is neither numbers nor text")
-        return np.ravel(found.asstr()[()]).tolist()
-
-    def _check_size(self, found: Array, where: str) -> None:
-        claimed, stored = found.nbytes, found.id.get_storage_size()
-        unbacked = max(0, claimed - MOST_PACKED * stored)
-        if unbacked > self._unbacked or stored > self._file_nbytes:
-            raise DatasetDamagedError(
-                f"{where} claims {claimed} bytes, of which the file holds {stored}"
-            )
-        self._unbacked -= unbacked
+        with name_damage(where):
+            array = self._reader.read_array(found.id)
+            return array if dtype.kind in "biuf" else _decode(array)
 
 
-def _is_plain(group: Group, name: str) -> bool:
+def _decode(texts: npt.NDArray[Any]) -> list[str]:
+    return [
+        text.decode() if isinstance(text, bytes) else str(text) for text in texts.ravel().tolist()
+    ]
+
+
+def is_plain(group: Group, name: str) -> bool:
+    """Return whether a member of a group lies in it, and is not a link to somewhere else."""
     is_hard: bool = group.id.links.get_info(name.encode()).type == h5py.h5l.TYPE_HARD
     return is_hard

@@ -9,11 +9,12 @@ from typing import Any
 
 from gymnasium import spaces
 
-from minari.interchange.demonstrations.groups import File, open_file, wrap_read_errors
+from minari.interchange.demonstrations.groups import File, open_file
 from minari.interchange.demonstrations.masks import read_masks
 from minari.interchange.demonstrations.names import restore_structure
 from minari.interchange.demonstrations.sidecar import SidecarReader
 from minari.interchange.demonstrations.trajectory import Trajectory, count_rows
+from minari.interchange.files import name_read_errors
 from minari.interchange.layout import Contents, Loss
 from minari_core import EpisodeBuffer
 from minari_core.environments.inferred_spaces import infer_space
@@ -79,7 +80,7 @@ def read_demonstrations(source: DemonstrationFile) -> Contents:
         with open_file(path) as file:
             sidecar = SidecarReader(file)
             for name in names:
-                with wrap_read_errors(path):
+                with name_read_errors(str(path)):
                     found = source.read_trajectory(file, name)
                     if found.where != first.where:
                         _check_columns(found, first)

@@ -13,7 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from minari.interchange.demonstrations.groups import File, Group, GroupReader, find_group
+from minari.interchange.demonstrations.groups import (
+    File,
+    Group,
+    GroupReader,
+    find_group,
+    open_group,
+)
 from minari.interchange.demonstrations.trajectory import Trajectory
 from minari.interchange.facts import replace_missing
 from minari_core import EpisodeData
@@ -91,7 +97,7 @@ class SidecarReader:
         if not isinstance(said, dict):
             raise DatasetDamagedError(f"{file.filename}: /{GROUP}/description is no object")
         self.description = said
-        self._episodes = file[GROUP].get(_EPISODES)
+        self._episodes = open_group(file, f"{GROUP}/{_EPISODES}")
 
     def add(self, name: str, trajectory: Trajectory) -> None:
         """Add to an episode what the group has of it.
@@ -99,9 +105,10 @@ class SidecarReader:
         Raises:
             DatasetDamagedError: What it has is malformed.
         """
-        if self._episodes is None or name not in self._episodes:
+        group = None if self._episodes is None else open_group(self._episodes, name)
+        if group is None:
             return
-        reader = GroupReader(self._episodes[name])
+        reader = GroupReader(group)
         facts = _read_facts(reader)
         seed, options, metadata = (facts.get(key) for key in ("seed", "options", "metadata"))
         if isinstance(seed, int):

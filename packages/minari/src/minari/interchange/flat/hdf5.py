@@ -15,12 +15,19 @@ from minari.interchange.facts import FactsWriter, Survey, add_facts, survey_epis
 from minari.interchange.layout import Contents, Loss
 from minari_core import EpisodeBuffer, EpisodeData, MinariDataset
 from minari_core.datasets.dataset import get_raw_storage
-from minari_core.datasets.flat.d4rl_file import SIDECAR, read_flat_columns, read_flat_metadata
+from minari_core.datasets.flat.d4rl_file import (
+    SIDECAR,
+    open_flat_file,
+    read_flat_columns,
+    read_flat_metadata,
+)
 from minari_core.datasets.flat.episodes import FlatColumns, split_episodes
 from minari_core.environments.inferred_spaces import infer_space
 from minari_core.environments.space_json import space_from_json
 from minari_core.episodes.final_observation import take_rows
-from minari_core.errors import DataError, DatasetDamagedError, MinariError
+from minari_core.errors import DataError, DatasetDamagedError
+from minari_core.files import name_damage
+from minari_core.formats.public.hdf5.claims import bound_episode
 from minari_core.formats.public.hdf5.writable_file import WritableFile
 from minari_core.json_values import JsonValue
 from minari_core.leaves import find_leaves
@@ -35,13 +42,10 @@ from minari_core.storage.copied_metadata import metadata_for_copy
 
 def look_into(path: Path) -> set[str]:
     """Return the names at the root of an HDF5 file; empty if it is none."""
-    try:
-        if not path.is_file():
-            return set()
-        with h5py.File(path, "r") as file:
-            return set(file)
-    except (OSError, RuntimeError):
+    if not path.is_file():
         return set()
+    with h5py.File(path, "r") as file:
+        return set(file)
 
 
 def read_flat_file(
@@ -59,28 +63,23 @@ def read_flat_file(
         DataError: The columns do not fit one another.
         DatasetDamagedError: It is no HDF5 file, or cut short.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            columns = read_flat_columns(file, path, max_episode_steps)
-            metadata = {**read_flat_metadata(file, path), **_read_description(file, path)}
-            spaces = {
-                name: space_from_json(said, name)
-                if isinstance(said := metadata.get(name), str)
-                else infer_space(column, discrete=name == "action_space")
-                for name, column in (
-                    ("observation_space", columns.observations),
-                    ("action_space", columns.actions),
-                )
-            }
-    except (OSError, RuntimeError, KeyError) as error:
-        if isinstance(error, MinariError):
-            raise
-        raise DatasetDamagedError(f"{path} cannot be read: {error}") from error
+    with open_flat_file(path) as file:
+        columns = read_flat_columns(file, path, max_episode_steps)
+        metadata = {**read_flat_metadata(file, path), **_read_description(file, path)}
+        spaces = {
+            name: space_from_json(said, name)
+            if isinstance(said := metadata.get(name), str)
+            else infer_space(column, discrete=name == "action_space")
+            for name, column in (
+                ("observation_space", columns.observations),
+                ("action_space", columns.actions),
+            )
+        }
     if marked := _choose_step_infos(columns, step_infos, metadata):
         metadata[STEP_INFOS] = [*marked]
 
     def iterate() -> Iterator[EpisodeBuffer]:
-        with h5py.File(path, "r") as file:
+        with open_flat_file(path) as file:
             found = read_flat_columns(file, path, max_episode_steps)
             facts = _find_facts(file, len(found.ends), path)
             for index, episode in enumerate(split_episodes(found)):
@@ -212,22 +211,27 @@ def _read_description(file: h5py.File, path: Path) -> dict[str, JsonValue]:
     text = None if sidecar is None else sidecar.get("description")
     if not isinstance(text, h5py.Dataset) or text.shape != ():
         return {}
-    try:
-        said = json.loads(text.asstr()[()])
-    except (ValueError, TypeError, RecursionError) as error:
-        raise DatasetDamagedError(f"{path}: /{SIDECAR}/description: {error}") from error
+    with name_damage(f"{path}: /{SIDECAR}/description"):
+        content: Any = bound_episode(file.id).read_array(text.id)[()]
+        said = json.loads(content)
     return said if isinstance(said, dict) else {}
 
 
 def _find_facts(file: h5py.File, episodes: int, path: Path) -> h5py.Dataset | None:
     sidecar = _find_sidecar(file)
-    texts = None if sidecar is None else sidecar.get("facts")
+    is_there = sidecar is not None and isinstance(sidecar.get("facts", getlink=True), h5py.HardLink)
+    texts = sidecar["facts"] if is_there and sidecar is not None else None
     if texts is None:
         return None
+    where = f"{path}: /{SIDECAR}/facts"
+    if not isinstance(texts, h5py.Dataset) or h5py.check_string_dtype(texts.dtype) is None:
+        raise DatasetDamagedError(f"{where} is no text")
     if texts.shape != (episodes,):
         raise DatasetDamagedError(
-            f"{path}: /{SIDECAR}/facts is of {texts.shape} episodes, and the file has {episodes}"
+            f"{where} is of {texts.shape} episodes, and the file has {episodes}"
         )
+    with name_damage(where):
+        bound_episode(file.id).check(texts.id)
     return texts
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from math import prod
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -13,7 +12,8 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from minari_core.errors import DataError, DatasetDamagedError, MinariError
+from minari.interchange.files import name_read_errors
+from minari_core.errors import DataError, DatasetDamagedError
 from minari_core.formats.public.limits import FREE_NBYTES, MOST_PACKED
 
 _SUFFIX = ".npy"
@@ -21,13 +21,10 @@ _SUFFIX = ".npy"
 
 def list_arrays(path: Path) -> set[str]:
     """Return the names of the arrays in a file; empty if it is no such file."""
-    try:
-        if not zipfile.is_zipfile(path):
-            return set()
-        with zipfile.ZipFile(path) as file:
-            return {name[: -len(_SUFFIX)] for name in file.namelist() if name.endswith(_SUFFIX)}
-    except (OSError, zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError):
+    if not zipfile.is_zipfile(path):
         return set()
+    with zipfile.ZipFile(path) as file:
+        return {name[: -len(_SUFFIX)] for name in file.namelist() if name.endswith(_SUFFIX)}
 
 
 class ArrayReader:
@@ -41,7 +38,9 @@ class ArrayReader:
             DatasetDamagedError: It claims more bytes than the file can hold.
         """
         self._where = f"{file.filename}: {name}"
-        with wrap_read_errors(self._where):
+        if name + _SUFFIX not in file.namelist():
+            raise DataError(f"{self._where} is not there")
+        with name_read_errors(self._where):
             entry = file.getinfo(name + _SUFFIX)
             self._stream = file.open(entry)
             version = np.lib.format.read_magic(self._stream)
@@ -51,13 +50,14 @@ class ArrayReader:
                 else np.lib.format.read_array_header_2_0
             )
             shape, is_fortran, dtype = read_header(self._stream)
-        if dtype.hasobject or dtype.kind not in "biuf" or not shape or is_fortran:
+        is_plain = bool(shape) and min(shape) >= 0 and not is_fortran
+        if dtype.hasobject or dtype.kind not in "biuf" or not is_plain:
             raise DataError(f"{self._where} is {dtype} of shape {shape}, not rows of numbers")
         self.shape: tuple[int, ...] = shape
         """The shape, rows first."""
         self.dtype: np.dtype[Any] = dtype
         """The dtype."""
-        self._row_nbytes = dtype.itemsize * int(np.prod(shape[1:], dtype=np.int64))
+        self._row_nbytes = dtype.itemsize * prod(shape[1:])
         claimed = self._row_nbytes * shape[0]
         if claimed > FREE_NBYTES + MOST_PACKED * entry.compress_size or claimed > entry.file_size:
             raise DatasetDamagedError(
@@ -71,7 +71,7 @@ class ArrayReader:
             DatasetDamagedError: The file ends before them, or their checksum is wrong.
         """
         nbytes = rows * self._row_nbytes
-        with wrap_read_errors(self._where):
+        with name_read_errors(self._where):
             data = self._stream.read(nbytes)
         if len(data) < nbytes:
             raise DatasetDamagedError(f"{self._where} is cut short")
@@ -141,26 +141,3 @@ class ArraysWriter:
             "shape": (rows, *piece.shape[1:]),
         }
         np.lib.format.write_array_header_2_0(stream, header)
-
-
-@contextmanager
-def wrap_read_errors(where: str) -> Iterator[None]:
-    """Turn what reading a damaged file raises into an error of the tree."""
-    try:
-        yield
-    except MinariError:
-        raise
-    except KeyError as error:
-        raise DataError(f"{where} is not there") from error
-    except (
-        OSError,
-        EOFError,
-        ValueError,
-        zipfile.BadZipFile,
-        NotImplementedError,
-        RuntimeError,
-        SyntaxError,
-        TypeError,
-        zlib.error,
-    ) as error:
-        raise DatasetDamagedError(f"{where} cannot be read: {error}") from error

@@ -18,7 +18,8 @@ from minari.interchange.facts import (
     survey_episodes,
     take_carried,
 )
-from minari.interchange.flat.npz import ArrayReader, ArraysWriter, list_arrays, wrap_read_errors
+from minari.interchange.files import name_read_errors
+from minari.interchange.flat.npz import ArrayReader, ArraysWriter, list_arrays
 from minari.interchange.layout import Contents, Layout, Loss
 from minari_core import EpisodeBuffer, EpisodeData, MinariDataset
 from minari_core.datasets.dataset import get_raw_storage
@@ -221,7 +222,7 @@ def _read_text(file: zipfile.ZipFile, name: str) -> str:
 
 @contextmanager
 def _open(path: Path) -> Iterator[zipfile.ZipFile]:
-    with wrap_read_errors(str(path)):
+    with name_read_errors(str(path)):
         file = zipfile.ZipFile(path)
     with file:
         yield file

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import numpy as np
 from gymnasium import spaces
 
+from minari.interchange.files import find_file, read_json
 from minari.interchange.layout import Contents, Loss
 from minari.interchange.rlds.examples import Values, decode_example
 from minari.interchange.rlds.features import Feature, decode_leaf, read_features
@@ -41,8 +42,8 @@ def read_folder(root: Path, last_step: LastStep, ends: Ends | None) -> Contents:
         DatasetDamagedError: A file cannot be read.
         DatasetNotFoundError: A file is missing.
     """
-    info, where = _read_json(root / "dataset_info.json"), str(root / "features.json")
-    features = dict(read_features(_read_json(root / "features.json"), where))
+    info, where = read_json(find_file(root, "dataset_info.json")), str(root / "features.json")
+    features = dict(read_features(read_json(find_file(root, "features.json")), where))
     losses = [
         Loss(name, "features of this kind are not read")
         for name, feature in features.items()
@@ -53,7 +54,7 @@ def read_folder(root: Path, last_step: LastStep, ends: Ends | None) -> Contents:
         if not any(_is_of(name, group) for name in known):
             raise DataError(f"{where} has no feature 'steps/{group}' that can be read")
     files = list(_list_files(root, info))
-    card = _read_json(root / CARD) if (root / CARD).exists() else None
+    card = read_json(find_file(root, CARD)) if (root / CARD).exists() else None
     if card is not None:
         said = card.get("metadata")
         if card.get("version") != 1 or not isinstance(said, dict) or REST not in known:
@@ -85,16 +86,6 @@ def read_folder(root: Path, last_step: LastStep, ends: Ends | None) -> Contents:
         {STEP_INFOS: infos} if infos else {},
         losses,
     )
-
-
-def _read_json(path: Path) -> Mapping[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DatasetDamagedError(f"{path} cannot be read: {error}") from error
-    if not isinstance(found, dict):
-        raise DatasetDamagedError(f"{path} is no JSON object")
-    return found
 
 
 def _list_files(root: Path, info: Mapping[str, Any]) -> Iterator[tuple[Path, int]]:

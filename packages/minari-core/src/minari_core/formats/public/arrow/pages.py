@@ -56,6 +56,8 @@ def read_page_claims(content: bytes | mmap, metadata: Any) -> PageClaims:
             start = chunk.data_page_offset
             if chunk.dictionary_page_offset:
                 start = min(start, chunk.dictionary_page_offset)
+            if not start and not chunk.num_values:
+                continue  # nothing was written
             for unpacked, values in _read_pages(content, start, chunk.total_compressed_size):
                 largest = max(largest, unpacked)
                 nbytes += width * values

@@ -8,23 +8,175 @@ by HDF5 to whatever it holds, whatever its dataset says.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import cache, partial
 from itertools import product
 from math import prod
-from mmap import mmap
+from mmap import ACCESS_READ, mmap
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from h5py import h5d, h5t, h5z
+from h5py import h5d, h5s, h5t, h5z
 
 from minari_core.errors import DatasetDamagedError
-from minari_core.formats.public.limits import limit_chunk_nbytes
+from minari_core.formats.public.limits import (
+    FREE_NBYTES,
+    MOST_PACKED,
+    Budget,
+    check_limit,
+    limit_chunk_nbytes,
+    limit_unsaid_nbytes,
+)
 
 _ROW = np.dtype([("length", "<u4"), ("address", "<u8"), ("index", "<u4")])
 _HEAP = b"GCOL"
 _CHECKSUM_NBYTES = 4
 _AT_ONCE = 1 << 20
+_SMALL_NBYTES = 1 << 20
+"""What is read without a look at how much is stored."""
+_PIECE_NBYTES = 16 << 20
+
+
+class BoundedReader:
+    """Reads the datasets of a file, and takes no more memory for them than it could hold."""
+
+    def __init__(
+        self, nbytes: int, map_content: Callable[[], mmap | None], budget: Budget, heap: Budget
+    ) -> None:
+        """Begin.
+
+        Args:
+            nbytes: The size of the file.
+            map_content: Maps the file; see `map_file`.
+            budget: The memory that arrays may still take.
+            heap: The same of rows of variable length, which no program packs or stores twice.
+        """
+        self._nbytes = nbytes
+        self._map_content = map_content
+        self._budget = budget
+        self._heap = heap
+
+    def check(self, dataset: Any) -> None:
+        """Raise if a dataset, or any part of it, may not be read.
+
+        Raises:
+            DatasetDamagedError: It lies outside its file, claims to be larger than it can be, or
+                has rows of variable length of which nobody knows how long they are.
+        """
+        self._check(dataset, dataset.get_create_plist())
+        if dataset.dtype.kind == "O" and not self._count_rows(dataset):
+            raise DatasetDamagedError("its rows of variable length are packed")
+
+    def read_array(self, dataset: Any) -> np.ndarray[Any, Any]:
+        """Read a whole dataset into a fresh array; text as bytes objects.
+
+        Raises:
+            DatasetDamagedError: It lies outside its file, or claims to be larger than it can be.
+        """
+        shape, dtype = dataset.shape, dataset.dtype
+        self._check(dataset, dataset.get_create_plist())
+        self._budget.take(prod(shape) * dtype.itemsize)
+        array = np.empty(shape, dtype=dtype)
+        if dtype.kind == "O" and array.size and not self._count_rows(dataset):
+            self._read_pieces(dataset, array)
+        elif array.size:
+            # Into memory of its own type, so that HDF5 converts nothing.
+            dataset.read(h5s.ALL, h5s.ALL, array)
+        return array
+
+    def read_attribute(self, attribute: Any) -> np.ndarray[Any, Any] | None:
+        """Read the value of an attribute; None if it has none.
+
+        Raises:
+            DatasetDamagedError: It claims to be larger than it can be.
+        """
+        if attribute.get_space().get_simple_extent_type() == h5s.NULL:
+            return None
+        shape, dtype = attribute.shape, attribute.dtype
+        check_limit(prod(shape) * dtype.itemsize, _SMALL_NBYTES + self._nbytes)
+        if dtype.hasobject:
+            check_variable(attribute.get_type())
+        if dtype.hasobject and prod(shape) * self._nbytes > FREE_NBYTES:
+            # Texts may lie in the same place, and are read all at once.
+            content = self._map_content()
+            largest = self._nbytes if content is None else find_largest_heap(content)
+            check_limit(prod(shape) * largest, FREE_NBYTES + self._heap.left)
+        value = np.empty(shape, dtype=dtype)
+        attribute.read(value)
+        return value
+
+    def _check(self, dataset: Any, layout: Any) -> None:
+        if layout.get_layout() == h5d.VIRTUAL or layout.get_external_count():
+            raise DatasetDamagedError("a dataset lies outside its file")
+        shape, dtype = dataset.shape, dataset.dtype
+        nbytes = prod(shape) * dtype.itemsize
+        if nbytes > _SMALL_NBYTES:
+            stored = dataset.get_storage_size()
+            if stored > self._nbytes or nbytes > stored * MOST_PACKED:
+                raise DatasetDamagedError(
+                    f"a dataset of shape {shape} claims {nbytes} bytes; {stored} are in the file"
+                )
+        if dtype.hasobject:
+            check_variable(dataset.get_type())
+        if layout.get_layout() == h5d.CHUNKED:
+            check_chunks(dataset, layout)
+
+    def _count_rows(self, dataset: Any) -> bool:
+        """Count what rows of variable length take, of which many may lie in the same place.
+
+        Returns:
+            Whether that is known before they are read.
+        """
+        content = self._map_content()
+        lengths = None if content is None else read_row_lengths(dataset, content)
+        if lengths is None:
+            return False
+        kind = dataset.get_type()
+        itemsize = kind.get_super().get_size() if isinstance(kind, h5t.TypeVlenID) else 1
+        self._count_heap(int(lengths.sum()) * itemsize)
+        return True
+
+    def _read_pieces(self, dataset: Any, array: np.ndarray[Any, Any]) -> None:
+        # Each row may be as large as the file.
+        at_once = max(1, _PIECE_NBYTES // self._nbytes)
+        for start in range(0, array.size, at_once):
+            flat = np.arange(start, min(start + at_once, array.size))
+            there = dataset.get_space()
+            if array.ndim:
+                there.select_elements(np.stack(np.unravel_index(flat, array.shape), axis=1))
+            rows = np.empty(len(flat), dtype=array.dtype)
+            dataset.read(h5s.create_simple((len(flat),)), there, rows)
+            self._count_heap(sum(memoryview(row).nbytes for row in rows.tolist()))
+            array.reshape(-1)[flat] = rows
+
+    def _count_heap(self, nbytes: int) -> None:
+        self._heap.take(nbytes)
+        self._budget.take(nbytes)
+
+
+def bound_episode(file: Any) -> BoundedReader:
+    """Return what reads an episode of a file that does not say how large its episodes are.
+
+    Args:
+        file: The open file, as the low-level calls of h5py have it.
+    """
+    nbytes = int(file.get_filesize())
+    heap = Budget(nbytes)
+    return BoundedReader(
+        nbytes, cache(partial(map_file, file)), Budget(limit_unsaid_nbytes(nbytes)), heap
+    )
+
+
+def map_file(file: Any) -> mmap | None:
+    """Map an open file; None unless its addresses have 8 bytes and count from its beginning."""
+    layout = file.get_create_plist()
+    if layout.get_userblock() == 0 and layout.get_sizes() == (8, 8):
+        # Of the same open file: the path may lead to another one by now.
+        with suppress(OSError, ValueError, RuntimeError):
+            return mmap(file.get_vfd_handle(), 0, access=ACCESS_READ)
+    return None
 
 
 def read_row_lengths(dataset: Any, content: mmap) -> npt.NDArray[np.int64] | None:

@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from h5py import h5a, h5d, h5f, h5g, h5l, h5o, h5p, h5s, h5t
+from h5py import h5a, h5d, h5f, h5g, h5l, h5o, h5p, h5t
 
 from minari_core.errors import DatasetDamagedError
 from minari_core.files import check_plain, name_damage
-from minari_core.formats.public.hdf5.claims import (
-    check_chunks,
-    check_variable,
-    find_largest_heap,
-    read_row_lengths,
-)
+from minari_core.formats.public.hdf5.claims import BoundedReader, map_file
 from minari_core.formats.public.hdf5.mapped_file import Attributes, Hdf5Map, Tree
 from minari_core.formats.public.hdf5.parts import UnusualFileError
-from minari_core.formats.public.limits import (
-    FREE_NBYTES,
-    MOST_PACKED,
-    Budget,
-    check_limit,
-    limit_nbytes,
-)
+from minari_core.formats.public.limits import Budget, limit_nbytes
 
-_SMALL_NBYTES = 1 << 20
-"""What is read without a look at how much is stored."""
-_PIECE_NBYTES = 16 << 20
 _HEAP_READS = 3
 """How often at most the same rows of variable length are read while a file is open."""
 
@@ -70,13 +54,11 @@ class Hdf5File:
         self._groups: dict[int, tuple[int, str]] = {}
         """The groups of that episode by their addresses, each with its parent and name."""
         self._map: Hdf5Map | None = None
-        self._linked: Hdf5File | None = None
-        """The file that the last episode lies in, if it is another one."""
-        layout = self._file.get_create_plist()
-        if layout.get_userblock() == 0 and layout.get_sizes() == (8, 8):
-            # Of the same open file: the path may lead to another one by now.
-            with suppress(OSError, ValueError, RuntimeError):
-                self._map = Hdf5Map(self._file.get_vfd_handle())
+        self._content = map_file(self._file)
+        if self._content is not None:
+            self._map = Hdf5Map(self._content)
+        self._own = self._current = self._make_reader(self)
+        """What reads the file that the last episode lies in, which may be a linked one."""
 
     def close(self) -> None:
         """Close the file and those that it links to."""
@@ -104,7 +86,7 @@ class Hdf5File:
             links = self.root.links
             if not links.exists(name):
                 raise DatasetDamagedError(f"{where} is missing")
-            self._linked = None
+            self._current = self._own
             self._groups.clear()
             kind = links.get_info(name).type
             if kind == h5l.TYPE_HARD:
@@ -118,10 +100,9 @@ class Hdf5File:
                 raise DatasetDamagedError(f"{where} is not a group")
             return found
 
-    @property
-    def _file_nbytes(self) -> int:
-        """The size of the file that the last episode lies in."""
-        return (self._linked or self)._nbytes
+    def _make_reader(self, of: Hdf5File) -> BoundedReader:
+        content = of._content
+        return BoundedReader(of._nbytes, lambda: content, self.budget, self._heap_budget)
 
     def plain_episode(
         self, number: int, *, copy: bool = True
@@ -148,7 +129,8 @@ class Hdf5File:
             self._others[file_name] = Hdf5File(path)
             self.budget.add(self._others[file_name].budget)
             self._heap_budget.add(self._others[file_name]._heap_budget)
-        other = self._linked = self._others[file_name]
+        other = self._others[file_name]
+        self._current = self._make_reader(other)
         holder, _, name = inside.rpartition(b"/")
         if holder not in (b"", b"/"):
             raise DatasetDamagedError(f"{where} is a link to {inside!r}, which is no episode")
@@ -183,55 +165,7 @@ class Hdf5File:
         Raises:
             DatasetDamagedError: It lies outside its file, or claims to be larger than it can be.
         """
-        layout = dataset.get_create_plist()
-        if layout.get_layout() == h5d.VIRTUAL or layout.get_external_count():
-            raise DatasetDamagedError("a dataset lies outside its file")
-        shape, dtype = dataset.shape, dataset.dtype
-        nbytes = prod(shape) * dtype.itemsize
-        if nbytes > _SMALL_NBYTES:
-            stored = dataset.get_storage_size()
-            if stored > self._file_nbytes or nbytes > stored * MOST_PACKED:
-                raise DatasetDamagedError(
-                    f"a dataset of shape {shape} claims {nbytes} bytes; {stored} are in the file"
-                )
-        self.budget.take(nbytes)
-        if dtype.hasobject:
-            check_variable(dataset.get_type())
-        if layout.get_layout() == h5d.CHUNKED:
-            check_chunks(dataset, layout)
-        array = np.empty(shape, dtype=dtype)
-        if dtype.kind == "O" and array.size:
-            self._read_rows(dataset, array)
-        elif array.size:
-            # Into memory of its own type, so that HDF5 converts nothing.
-            dataset.read(h5s.ALL, h5s.ALL, array)
-        return array
-
-    def _read_rows(self, dataset: Any, array: np.ndarray[Any, Any]) -> None:
-        """Read rows of variable length, of which many may lie in the same place."""
-        content = (self._linked or self)._map
-        lengths = None if content is None else read_row_lengths(dataset, content.content)
-        if lengths is not None:
-            kind = dataset.get_type()
-            itemsize = kind.get_super().get_size() if isinstance(kind, h5t.TypeVlenID) else 1
-            self._count_heap(int(lengths.sum()) * itemsize)
-            dataset.read(h5s.ALL, h5s.ALL, array)
-            return
-        # Each may be as large as the file.
-        at_once = max(1, _PIECE_NBYTES // self._file_nbytes)
-        for start in range(0, array.size, at_once):
-            flat = np.arange(start, min(start + at_once, array.size))
-            there = dataset.get_space()
-            if array.ndim:
-                there.select_elements(np.stack(np.unravel_index(flat, array.shape), axis=1))
-            rows = np.empty(len(flat), dtype=array.dtype)
-            dataset.read(h5s.create_simple((len(flat),)), there, rows)
-            self._count_heap(sum(memoryview(row).nbytes for row in rows.tolist()))
-            array.reshape(-1)[flat] = rows
-
-    def _count_heap(self, nbytes: int) -> None:
-        self._heap_budget.take(nbytes)
-        self.budget.take(nbytes)
+        return self._current.read_array(dataset)
 
     def read_attributes(self, thing: Any) -> dict[str, Any]:
         """Read the attributes of an object; numbers as numpy's, text as Python's.
@@ -253,20 +187,8 @@ class Hdf5File:
         Raises:
             DatasetDamagedError: It claims to be larger than it can be.
         """
-        if attribute.get_space().get_simple_extent_type() == h5s.NULL:
-            return None
-        shape, dtype = attribute.shape, attribute.dtype
-        check_limit(prod(shape) * dtype.itemsize, _SMALL_NBYTES + self._file_nbytes)
-        if dtype.hasobject:
-            check_variable(attribute.get_type())
-        if dtype.hasobject and prod(shape) * self._file_nbytes > FREE_NBYTES:
-            # Texts may lie in the same place, and are read all at once.
-            content = (self._linked or self)._map
-            largest = self._file_nbytes if content is None else find_largest_heap(content.content)
-            check_limit(prod(shape) * largest, FREE_NBYTES + self._heap_budget.left)
-        value = np.empty(shape, dtype=dtype)
-        attribute.read(value)
-        return _to_plain(value)
+        value = self._current.read_attribute(attribute)
+        return None if value is None else _to_plain(value)
 
     def read_text(self, dataset: Any) -> list[str]:
         """Read a dataset of strings.

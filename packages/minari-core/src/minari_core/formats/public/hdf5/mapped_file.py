@@ -70,16 +70,11 @@ _DAMAGE = (
 
 
 class Hdf5Map:
-    """A map of a file whose addresses have 8 bytes and count from its beginning."""
+    """What lies in a file whose addresses have 8 bytes and count from its beginning."""
 
-    def __init__(self, descriptor: int) -> None:
-        """Map a file that is open.
-
-        Raises:
-            OSError: It cannot be mapped.
-            ValueError: It is empty.
-        """
-        self.content = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+    def __init__(self, content: mmap.mmap) -> None:
+        """Take a map of the file, which is closed with this."""
+        self.content = content
         self._steps = self._nbytes = 0
         self._most_steps = min(_MOST_STEPS, len(self.content))
         self._copies = True

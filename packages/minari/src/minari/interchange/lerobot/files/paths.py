@@ -10,7 +10,7 @@ from types import TracebackType
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
-from minari_core.errors import DataError, DatasetNotFoundError, DatasetWriteError
+from minari_core.errors import DataError, DatasetWriteError
 from minari_core.files import sync_file
 
 INFO, TASKS, STATISTICS = "meta/info.json", "meta/tasks.parquet", "meta/stats.json"
@@ -37,27 +37,6 @@ def fill_template(template: str, values: Mapping[str, int | str], where: str) ->
         return str(value) if match[2] is None else f"{value:0{match[2]}d}"
 
     return _FIELD.sub(fill, template)
-
-
-def find_file(root: Path, relative: str) -> Path:
-    """Return the path of a file within a folder.
-
-    Links are followed within the folder alone, and to the files that Hugging Face's cache keeps
-    beside its snapshots.
-
-    Raises:
-        DataError: It lies outside.
-        DatasetNotFoundError: There is no such file.
-    """
-    path = root / relative
-    if not path.is_file():
-        raise DatasetNotFoundError(f"{root} has no file {relative}")
-    homes = [root.resolve()]
-    if homes[0].parent.name == "snapshots":
-        homes.append(homes[0].parent.parent / "blobs")
-    if not any(path.resolve().is_relative_to(home) for home in homes):
-        raise DataError(f"{root}: {relative} leads out of the folder; links are not followed")
-    return path
 
 
 class NumberedFiles:

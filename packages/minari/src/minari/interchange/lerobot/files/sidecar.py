@@ -11,8 +11,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from minari.interchange.files import find_file
 from minari.interchange.lerobot.files.features import Feature, is_valid_shape, write_mapping
-from minari.interchange.lerobot.files.paths import find_file, open_writer
+from minari.interchange.lerobot.files.paths import open_writer
 from minari_core.errors import DataError, DatasetDamagedError, DatasetWriteError
 from minari_core.files import sync_file
 from minari_core.json_values import JsonValue

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from minari.interchange.files import find_file
 from minari.interchange.lerobot.files.features import order_axes
-from minari.interchange.lerobot.files.paths import find_file
 from minari.interchange.lerobot.reading.index import Index
 from minari.interchange.lerobot.reading.rows import RowStream
 from minari_core.errors import DataError

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as parquet
 
+from minari.interchange.files import find_file, read_json
 from minari.interchange.lerobot.files.features import INDEX_TYPES, read_description
 from minari.interchange.lerobot.files.paths import (
     DATA,
@@ -18,9 +18,9 @@ from minari.interchange.lerobot.files.paths import (
     TASKS,
     VIDEOS,
     fill_template,
-    find_file,
 )
 from minari_core.errors import DataError, DatasetDamagedError
+from minari_core.formats.public.arrow.bounded import BoundedParquet
 
 _VERSIONS = {"v3.0": (DATA, VIDEOS), "v2.1": ("", "")}
 _MOST_PER_EPISODE = 1 << 40
@@ -67,7 +67,7 @@ def read_index(root: Path) -> Index:
         DatasetNotFoundError: A file is missing.
     """
     path = find_file(root, INFO)
-    info = _read_json(path)
+    info = read_json(path)
     version, fps, described = (info.get(key) for key in ("codebase_version", "fps", "features"))
     if version not in ("v2.1", "v3.0"):
         raise DataError(
@@ -94,16 +94,6 @@ def read_index(root: Path) -> Index:
     return Index(root, info, float(fps), features, tasks, episodes)
 
 
-def _read_json(path: Path) -> Mapping[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DatasetDamagedError(f"{path} cannot be read: {error}") from error
-    if not isinstance(found, dict):
-        raise DatasetDamagedError(f"{path} is no JSON object")
-    return found
-
-
 def _read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
     try:
         with path.open(encoding="utf-8") as file:
@@ -119,15 +109,12 @@ def _read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def _read_rows(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> pa.Table:
-    try:
-        there = parquet.read_schema(path).names
-        absent = [name for name in columns if name not in there]
+    with BoundedParquet(path) as file:
+        absent = [name for name in columns if name not in file.schema.names]
         if absent:
             raise DataError(f"{path} has no column {absent[0]!r}")
-        wanted = [*columns, *(name for name in optional if name in there)]
-        return parquet.read_table(path, columns=wanted, partitioning=None)
-    except (pa.ArrowException, OSError) as error:
-        raise DatasetDamagedError(f"{path} is no whole Parquet file: {error}") from error
+        wanted = [*columns, *(name for name in optional if name in file.schema.names)]
+        return file.read(wanted)
 
 
 def _read_tasks(root: Path, info: Mapping[str, Any]) -> dict[int, str]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as parquet
 
-from minari_core.errors import DatasetDamagedError
+from minari_core.formats.public.arrow.bounded import BoundedParquet
 
 
 class RowStream:
@@ -24,14 +23,10 @@ class RowStream:
         Raises:
             DatasetDamagedError: It is no Parquet file.
         """
-        self._path = path
-        try:
-            self._file = parquet.ParquetFile(path)
-        except (pa.ArrowException, OSError) as error:
-            raise DatasetDamagedError(f"{path} is no whole Parquet file: {error}") from error
-        self.schema: pa.Schema = self._file.schema_arrow
-        self.total: int = self._file.metadata.num_rows
-        self._batches = self._iterate(columns)
+        self._file = BoundedParquet(path)
+        self.schema: pa.Schema = self._file.schema
+        self.total = self._file.total
+        self._batches = self._file.iterate(4096, columns)
         self._rest: pa.Table | None = None
 
     def take(self, count: int) -> pa.Table:
@@ -57,10 +52,3 @@ class RowStream:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-
-    def _iterate(self, columns: Sequence[str] | None) -> Iterator[pa.Table]:
-        try:
-            for batch in self._file.iter_batches(4096, columns=columns):
-                yield pa.Table.from_batches([batch])
-        except (pa.ArrowException, OSError) as error:
-            raise DatasetDamagedError(f"{self._path} cannot be read: {error}") from error

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from minari.interchange.files import find_file
 from minari.interchange.lerobot.files.features import order_axes
-from minari.interchange.lerobot.files.paths import find_file
 from minari.interchange.lerobot.reading.index import Index
 from minari_core.errors import DataError, DatasetDamagedError, MissingDependencyError
 
