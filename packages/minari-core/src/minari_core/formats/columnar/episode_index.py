@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +48,23 @@ class ShardBorders:
     def __getitem__(self, axis: Axis) -> npt.NDArray[np.int64]:
         """Return those of an axis, shape (shards + 1,)."""
         return self._firsts[axis]
+
+    def split(self, axis: Axis, start: int, stop: int) -> Iterator[Piece]:
+        """Split rows, steps or episodes that follow each other by shard.
+
+        Args:
+            axis: Which these are.
+            start: The first, counted through all shards.
+            stop: The last + 1.
+        """
+        firsts = self._firsts[axis]
+        shard = int(firsts.searchsorted(start, side="right")) - 1
+        end = int(firsts.searchsorted(stop))
+        for number, (first, following) in enumerate(
+            pairwise(firsts[shard : end + 1].tolist()), shard
+        ):
+            if following > first:
+                yield number, max(start - first, 0), min(stop, following) - first
 
 
 class EpisodeIndex:

@@ -36,7 +36,7 @@ from minari_core.formats.shards.joining import GROUPS_WITH_KEYS
 from minari_core.formats.shards.reader import OpenShards, ShardReader
 from minari_core.storage.base import Storage, check_episode_index
 
-_ENTRIES_READ_AT_ONCE = 1024
+ENTRIES_READ_AT_ONCE = 1024
 _FEWEST_LOCATED_AT_ONCE = 4
 _MOST_LOCATED_AT_ONCE = 1024
 _Read = TypeVar("_Read")
@@ -272,7 +272,7 @@ class ShardedStorage(Storage):
         self, index: int, group: str, start: int, stop: int, *, copy: bool = True
     ) -> object:
         """Read some rows of one column group of an episode; see `Storage.read_rows`."""
-        number = check_episode_index(index, len(self.index))
+        number = check_episode_index(index, self.total_episodes)
         return self.read_current(
             lambda: self._read(group, self._locate_rows(number, group, start, stop), copy)
         )
@@ -283,7 +283,7 @@ class ShardedStorage(Storage):
         unknown = self.index.unknown_finals
         if group == "observations" and unknown is not None and unknown[number]:
             pieces = _leave_last_out(pieces)
-        return _limit_pieces(pieces, start, stop)
+        return limit_pieces(pieces, start, stop)
 
     def _has_same_columns(self) -> bool:
         """Return whether all shards have the same columns, but for those of entries."""
@@ -306,7 +306,7 @@ class ShardedStorage(Storage):
             wanted = [number for _, number in run]
             while wanted:
                 shard, first = index.entry(wanted[0])
-                count = min(self.shard_counts()[shard][2] - first, _ENTRIES_READ_AT_ONCE)
+                count = min(self.shard_counts()[shard][2] - first, ENTRIES_READ_AT_ONCE)
                 taken, wanted = wanted[:count], wanted[count:]
                 try:
                     entries = self._entries(shard, first, first + len(taken))
@@ -406,7 +406,7 @@ class ShardedStorage(Storage):
         self._same_columns = None
 
 
-def _limit_pieces(pieces: list[Piece], start: int, stop: int) -> list[Piece]:
+def limit_pieces(pieces: list[Piece], start: int, stop: int) -> list[Piece]:
     """Keep the rows of an episode from ``start`` to ``stop - 1``; one empty piece if none."""
     limited: list[Piece] = []
     before = 0

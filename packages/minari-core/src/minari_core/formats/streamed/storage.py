@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from minari_core.environments.given_spaces import (
     select_needed,
 )
 from minari_core.episodes import Episode
-from minari_core.episodes.episode import EpisodeData
+from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
 from minari_core.errors import (
     DatasetChangedError,
     DatasetDamagedError,
@@ -25,7 +26,9 @@ from minari_core.errors import (
     FormatError,
 )
 from minari_core.files import MANIFEST_NAME
+from minari_core.formats.columnar.episode_entry import decode_entry
 from minari_core.formats.columnar.episode_index import Piece
+from minari_core.formats.columnar.episode_reading import bind_episodes
 from minari_core.formats.columnar.listed_shards import ListedShards
 from minari_core.formats.columnar.manifest import (
     SNAPSHOT_KEY,
@@ -34,10 +37,13 @@ from minari_core.formats.columnar.manifest import (
     get_data_format,
     parse_manifest,
 )
+from minari_core.formats.columnar.reading import ENTRIES_READ_AT_ONCE, limit_pieces
+from minari_core.formats.shards.entries_apart import ENTRIES
 from minari_core.formats.shards.entry import LENGTHS
 from minari_core.formats.shards.reader import OpenShards, ShardReader
 from minari_core.formats.shards.trailer import read_block_checksums
 from minari_core.formats.streamed.arrays import StreamedFile
+from minari_core.formats.streamed.episode_runs import find_runs
 from minari_core.formats.streamed.shard import StreamedShard
 from minari_core.ranges.source import RangeSource
 from minari_core.ranges.statistics import StreamStatistics
@@ -49,7 +55,7 @@ from minari_core.storage.metadata_changes import Change
 _LARGEST_MANIFEST = 1 << 30
 # So much is read together and held in memory, and so often at once.
 _RUN_NBYTES = 2 << 20
-_MOST_AHEAD = 8
+_AHEAD_NBYTES, _MOST_AHEAD = 64 << 20, 8
 
 
 class StreamStorage(ListedShards):
@@ -174,23 +180,79 @@ class StreamStorage(ListedShards):
             indices = indices.tolist()
         if not isinstance(indices, Sequence) or len(indices) < 2:
             # Which episode an iterator asks for next may depend on those that were read.
-            yield from (self._read_one(episode, copy) for episode in indices)
+            for episode in indices:
+                yield from self._read_run(episode, episode, copy)
             return
-        mean_nbytes = max(self.nbytes // max(self.total_episodes, 1), 1)
+        mean_nbytes = max(self._estimate_episode(), 1)
         runs = _find_runs(indices, max(_RUN_NBYTES // mean_nbytes, 1))
-        for run in read_ahead(lambda run: self._read_run(run, copy), runs, _MOST_AHEAD):
+        ahead = min(max(_AHEAD_NBYTES // mean_nbytes, 1), _MOST_AHEAD)
+        for run in read_ahead(lambda run: self._read_run(run[0], run[-1], copy), runs, ahead):
             yield from run
 
-    def _read_run(self, run: range, copy: bool) -> list[EpisodeData]:
-        """Read episodes that follow each other, whose bytes are fetched together."""
-        first, last = (check_episode_index(each, len(self.index)) for each in (run[0], run[-1]))
-        self.fetch_rows(list(AXES), *self.index.locate_run(first, last))
-        return [self._read_one(episode, copy) for episode in run]
+    def _estimate_episode(self) -> int:
+        """Return about how many bytes an episode has in memory."""
+        rows = self.borders["rows"][-1] / max(self.total_episodes, 1)
+        arrays = (spec for schema in self.schemas()[:1] for spec in schema.arrays)
+        return int(rows * sum(spec.dtype.itemsize * math.prod(spec.row_shape) for spec in arrays))
 
-    def _read_episode(self, number: int, copy: bool) -> EpisodeData:
-        rows, steps = self.index.locate(number)
-        self.fetch_rows(list(AXES), rows, steps)
-        return super()._read_episode(number, copy)
+    def _read_run(self, first: int, last: int, copy: bool) -> list[EpisodeData]:
+        """Read episodes that follow each other, whose bytes are fetched together."""
+        first, last = (check_episode_index(each, self.total_episodes) for each in (first, last))
+        return self.read_current(partial(self._read_located, first, last, copy))
+
+    def _read_located(self, first: int, last: int, copy: bool) -> list[EpisodeData]:
+        runs = find_runs(self, first, last) if self._has_same_columns() else None
+        if runs is None:
+            self.fetch_rows(list(AXES), *self.index.locate_run(first, last))
+            return [self._read_episode(number, copy) for number in range(first, last + 1)]
+        found: list[EpisodeData] = []
+        for run in runs:
+            shard = self.shard(run.shard)
+            if isinstance(shard, StreamedShard):
+                shard.fetch(list(AXES), run.rows, run.steps, run.entries)
+            read = bind_episodes(shard, shard, copy=copy)
+            for place in run.list_episodes(shard):
+                found.append(read(first + len(found), *place))
+        return found
+
+    def read_episode_metadata(self, indices: Iterable[int]) -> Iterator[EpisodeMetadata]:
+        """Read what is stored about episodes without reading their steps, some of it ahead."""
+        numbers = [check_episode_index(episode, self.total_episodes) for episode in indices]
+        runs = _find_runs(numbers, ENTRIES_READ_AT_ONCE)
+
+        def read(run: range) -> list[EpisodeMetadata]:
+            return self.read_current(lambda: self._read_entries(run))
+
+        for found in read_ahead(read, runs, _MOST_AHEAD):
+            yield from found
+
+    def _read_entries(self, run: range) -> list[EpisodeMetadata]:
+        found: list[EpisodeMetadata] = []
+        for number, start, stop in self.borders.split("episodes", run.start, run.stop):
+            shard = self.shard(number)
+            if isinstance(shard, StreamedShard):
+                shard.fetch([ENTRIES], (0, 0), (0, 0), (start, stop))
+            entries = self._entries(number, start, stop)
+            for row, length in enumerate(entries["length"].tolist()):
+                entry = decode_entry(entries, row)
+                found.append(EpisodeMetadata(run.start + len(found), length, *entry))
+        return found
+
+    def _locate_rows(self, number: int, group: str, start: int, stop: int) -> list[Piece]:
+        runs = find_runs(self, number, number)
+        if runs is None:
+            return super()._locate_rows(number, group, start, stop)
+        (run,) = runs
+        first, last = run.rows if AXES[group] == "rows" else run.steps
+        if group == "observations":
+            (is_unknown,) = run.find_unknown_finals(self.shard(run.shard))
+            last -= is_unknown
+        return limit_pieces([(run.shard, first, last)], start, stop)
+
+    def _read(self, group: str, pieces: list[Piece], copy: bool) -> Any:
+        is_of_rows = AXES[group] == "rows"
+        self.fetch_rows([group], pieces if is_of_rows else [], [] if is_of_rows else pieces)
+        return super()._read(group, pieces, copy)
 
     def _refuse(self) -> NoReturn:
         raise DatasetWriteError(

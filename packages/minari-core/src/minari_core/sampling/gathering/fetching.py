@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import pairwise, zip_longest
+from itertools import zip_longest
 from typing import Protocol
 
-import numpy as np
-
-from minari_core.columns import Axis
 from minari_core.errors import SamplingError
 from minari_core.formats.columnar.episode_index import Piece
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.messages import warn_caller
-from minari_core.sampling.gathering.needs import Needs, Run
+from minari_core.sampling.gathering.needs import Needs
 
 WEIGHTS_AND_POOL = (
     "weights draw from all episodes with each batch, and the order 'pool' holds a part of them at "
@@ -42,8 +38,8 @@ def fetch_positions(storage: ShardedStorage, sampler: KnowsNeeds, start: int, st
         stop: The last + 1.
     """
     needs = sampler.find_needs(start, stop)
-    rows = [list(_split(storage, "rows", run)) for run in needs.rows]
-    steps = [list(_split(storage, "steps", run)) for run in needs.steps]
+    rows = [list(storage.borders.split("rows", *run)) for run in needs.rows]
+    steps = [list(storage.borders.split("steps", *run)) for run in needs.steps]
     none: list[Piece] = []
     # Nearly always one run of each; those of a view may be many.
     for some_rows, some_steps in zip_longest(rows, steps, fillvalue=none):
@@ -94,18 +90,6 @@ def warn_of_exact(storage: ShardedStorage) -> None:
         f"{nbytes / 1e9:.3g} GB, which take about {nbytes / _BYTES_PER_SECOND:.0f} s at 100 MB/s; "
         "the order 'pool' reads some MB at a time"
     )
-
-
-def _split(storage: ShardedStorage, axis: Axis, run: Run) -> Iterator[Piece]:
-    """Split a run of rows, counted through all shards, by shard."""
-    firsts = storage.borders[axis]
-    start, stop = run
-    first = int(np.searchsorted(firsts, start, side="right")) - 1
-    for shard, (begin, end) in enumerate(pairwise(firsts[first:].tolist()), first):
-        if begin >= stop:
-            return
-        if end > begin:
-            yield shard, max(start - begin, 0), min(stop, end) - begin
 
 
 def _check_order(order: object) -> None:
