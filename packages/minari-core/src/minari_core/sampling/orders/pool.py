@@ -6,6 +6,10 @@ of an epoch admits one window to a pool and visits a random part of every window
 random order. A window stays for 32 rounds, and gives each an equal part, so that no window is in
 a batch more often than others, and none has to be kept for a few last rows.
 
+A window shares blocks of bytes with its neighbours, which are fetched with it. So the windows of a
+few dozen regions, of up to 32 neighbours each, come before those of others: the regions take turns,
+so that the windows in the pool are of different ones, and what was fetched is soon visited.
+
 At the start the pool has `FEWEST_WINDOWS` short ones of two places, which stay for fewer rounds,
 so that little has to be read before the first batch; 16 short windows later all are whole. At the
 end of an epoch, when no window is left to admit, one round visits all that remains.
@@ -30,6 +34,7 @@ _MOST_COUNTED = 1 << 20
 _FEWEST_ROUNDS = 4
 # So many neighbours are together at the start: narrow columns of them are read at once.
 _NEIGHBOURS = 4
+_MOST_IN_REGION = 32
 # Heads of the first windows are cut off: of 8 a 32nd, of 8 an eighth, of 8 a half.
 _HEAD_SHIFTS = np.repeat(np.array([5, 3, 1], dtype=np.int64), FEWEST_WINDOWS)
 
@@ -133,20 +138,36 @@ class PoolOrder:
         places = shuffle_numbers(self._starts[0], 0, count // _NEIGHBOURS)
         places = places[: FEWEST_WINDOWS // _NEIGHBOURS]
         early = (places[:, None] * _NEIGHBOURS + np.arange(_NEIGHBOURS)).reshape(-1)
-        later = np.delete(np.arange(count), early)
-        later = later[shuffle_numbers(self._starts[0], count, len(later))]
-        firsts = np.concatenate((early, later)) * window
+        order, first = self._take_turns(count)
+        # The rest of what is cut comes in its turn, which is the last one of the first regions.
+        others = order[:first][::-1]
+        others = others[~np.isin(others, early)]
+        heads = np.concatenate((early, others))[: len(_HEAD_SHIFTS)]
+        firsts = np.arange(count) * window
         sizes = np.minimum(window, self.size - firsts)
-        heads = min(count, len(_HEAD_SHIFTS))
-        cut = -(-sizes[:heads] >> _HEAD_SHIFTS[:heads])
-        others = np.concatenate((firsts[:heads] + cut, firsts[heads:]))
-        rests = np.concatenate((sizes[:heads] - cut, sizes[heads:]))
-        order = shuffle_numbers(self._starts[0], 2 * count, len(others))
-        order = order[rests[order] > 0]
-        return (
-            np.concatenate((firsts[:heads], others[order])),
-            np.concatenate((cut, rests[order])),
-        )
+        cut = -(-sizes[heads] >> _HEAD_SHIFTS[: len(heads)])
+        head_firsts = firsts[heads]
+        firsts[heads] += cut
+        sizes[heads] -= cut
+        order = order[sizes[order] > 0]
+        return np.concatenate((head_firsts, firsts[order])), np.concatenate((cut, sizes[order]))
+
+    def _take_turns(self, count: int) -> tuple[Positions, int]:
+        """Return all windows in an order, and how many of them are of the first regions."""
+        start = self._starts[0]
+        neighbours = min(max(count // (2 * MOST_WINDOWS), 1), _MOST_IN_REGION)
+        regions = -(-count // neighbours)
+        shares = max(regions // MOST_WINDOWS, 1)
+        # Stable sorts keep what is random in its order: windows in a region, regions in a turn.
+        windows = shuffle_numbers(start, count, count)
+        windows = windows[np.argsort(windows // neighbours, kind="stable")]
+        ranks = np.empty(regions, dtype=np.int64)
+        ranks[shuffle_numbers(start, 2 * count, regions)] = np.arange(regions)
+        turns = np.arange(count) % neighbours
+        turns += ranks[windows // neighbours] * shares // regions * neighbours
+        mixed = shuffle_numbers(start, 3 * count, count)
+        mixed = mixed[np.argsort(turns[mixed], kind="stable")]
+        return windows[mixed], int(np.count_nonzero(turns < neighbours))
 
     def _count_rounds(self) -> Positions:
         """Return the first position of each round, and the number of all."""
