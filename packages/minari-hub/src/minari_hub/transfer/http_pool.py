@@ -6,7 +6,6 @@ import base64
 import http.client
 import os
 import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import Message
@@ -18,7 +17,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from minari_core.errors import RemoteError
-from minari_hub.transfer.bounds import EXPECTED_RATE, TooSlowError
+from minari_hub.transfer.bounds import EXPECTED_RATE
 from minari_hub.transfer.measured_answer import MeasuredAnswer
 from minari_hub.transfer.retrying import Patience
 
@@ -27,7 +26,6 @@ _CONNECT_SECONDS = 10.0
 _LONGEST_SILENCE = 20.0
 # For an answer whatever its size; see `EXPECTED_RATE`.
 _ANSWER_SECONDS = 30.0
-_BLOCK = 1 << 18
 _SMALL = 1 << 16
 _CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
@@ -151,7 +149,7 @@ class HttpPool:
             target = parts._replace(fragment="").geturl()
             headers = {**headers, **_sign_for_proxy(proxy)}
         connection.request("GET", target, headers={**headers, "Accept-Encoding": "identity"})
-        response = connection.getresponse()
+        response = cast("MeasuredAnswer", connection.getresponse())
         body = _read(response, most if response.status < 300 else _SMALL)
         response.close()
         can_be_kept = body is not None and not response.will_close
@@ -184,25 +182,16 @@ class HttpPool:
         return create_default_context(cafile=given)
 
 
-def _read(response: http.client.HTTPResponse, most: int) -> bytes | None:
+def _read(response: MeasuredAnswer, most: int) -> bytes | None:
     """Read a content; None if it has more bytes than that."""
-    if response.length is None:  # the server says the length of no more than a part at a time
-        content = response.read(most + 1)
-        return content if len(content) <= most else None
-    if response.length > most:
+    nbytes = response.length  # None where the server says the lengths of parts alone
+    if nbytes is not None and nbytes > most:
         return None
-    left = response.length
-    deadline = time.monotonic() + _ANSWER_SECONDS + left / EXPECTED_RATE
-    blocks: list[bytes] = []
-    while left:
-        block = response.fp.read1(min(left, _BLOCK))
-        if not block:
-            raise http.client.IncompleteRead(b"", left)
-        blocks.append(block)
-        left -= len(block)
-        if left and time.monotonic() > deadline:
-            raise TooSlowError(f"{left:,} of {response.length:,} bytes have not come in time")
-    return blocks[0] if len(blocks) == 1 else b"".join(blocks)
+    seconds = _ANSWER_SECONDS + (nbytes or most) / EXPECTED_RATE
+    content = response.read_within(most + 1 if nbytes is None else nbytes, seconds)
+    if nbytes is not None and len(content) < nbytes:
+        raise http.client.IncompleteRead(content, nbytes - len(content))
+    return content if len(content) <= most else None
 
 
 def _find_proxy(parts: SplitResult) -> SplitResult | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import math
 import time
 from socket import socket
 
@@ -27,12 +28,15 @@ class _Measured(io.RawIOBase):
         self._received = 0
         self._has_begun = False  # before the first bytes, the server may think
         self._ahead = 0  # bytes of content more than others
+        self.deadline = math.inf
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview, /) -> int | None:  # type: ignore[override]  # any buffer
         began = time.monotonic()
+        if began > self.deadline:
+            raise TooSlowError("not all of an answer has come in time")
         count: int | None = self._raw.readinto(buffer)
         if self._has_begun:
             # Only the time in which the server was waited for, not that of who reads.
@@ -75,6 +79,10 @@ class _Reader(io.BufferedReader):
         super().__init__(measured)
         self._measured = measured
 
+    def limit(self, seconds: float) -> None:
+        """Take nothing any more after so many seconds."""
+        self._measured.deadline = time.monotonic() + seconds
+
     def readline(self, size: int | None = -1, /) -> bytes:
         line = super().readline(_LONGEST_LINE + 1)
         if len(line) > _LONGEST_LINE:
@@ -88,7 +96,17 @@ class MeasuredAnswer(http.client.HTTPResponse):
 
     def __init__(self, sock: socket, debuglevel: int = 0, method: str | None = None) -> None:
         super().__init__(sock, debuglevel, method)
-        self.fp = _Reader(_Measured(self.fp.detach()))
+        self._reader = _Reader(_Measured(self.fp.detach()))
+        self.fp = self._reader
+
+    def read_within(self, nbytes: int, seconds: float) -> bytes:
+        """Read so many bytes, or fewer where the content ends before.
+
+        Raises:
+            TooSlowError: They have not come after so many seconds.
+        """
+        self._reader.limit(seconds)
+        return self.read(nbytes)
 
     def begin(self) -> None:
         try:
