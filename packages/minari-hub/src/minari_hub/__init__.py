@@ -15,9 +15,9 @@
 * `open_remote`: what these are built on, for other uses of a remote.
 
 A remote is chosen by its URL: ``gs://bucket/prefix`` (or ``gcp://``), ``hf://organization``,
-``file:///a/folder``, or whatever ``fsspec`` opens; several are asked in their order. The package
-depends on ``minari_core`` and never on ``minari_collect``; the libraries of a remote are imported
-when it is first used.
+``file:///a/folder``, ``https://host/folder``, or whatever ``fsspec`` opens; several are asked in
+their order. The package depends on ``minari_core`` and never on ``minari_collect``; the libraries
+of a remote are imported when it is first used.
 """
 
 from __future__ import annotations

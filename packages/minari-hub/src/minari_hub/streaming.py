@@ -76,6 +76,6 @@ def stream_dataset(
             return RemoteDataset(setting.open(url), dataset_id).build_not_found_error()
         except MissingDependencyError:
             # What lists a remote may need more than what streams from it.
-            return DatasetNotFoundError(f"There is no dataset {dataset_id} on {url}")
+            return DatasetNotFoundError(f"There is no dataset {dataset_id!r} on {url}")
 
     return setting.ask_first(open_here, explain)

@@ -93,6 +93,8 @@ class RemoteDataset:
 
     def build_not_found_error(self) -> DatasetNotFoundError:
         """Return the error that it is not there, which names its versions, or what is like it."""
+        if not self.remote.lists_datasets:
+            return DatasetNotFoundError(f"There is no dataset {self.label}")
         unversioned = parse_dataset_id(self.dataset_id).unversioned
         problem = f"Couldn't find any version for dataset {unversioned}"
         hint = self._suggest_ids(f"{unversioned}-v")

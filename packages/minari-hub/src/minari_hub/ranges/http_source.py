@@ -24,7 +24,6 @@ from minari_core.errors import (
     RemoteAccessError,
     RemoteError,
     RemoteObjectNotFoundError,
-    RemoteUrlError,
 )
 from minari_core.ranges.source import ObjectVersion
 from minari_hub.remotes.base import APPLICATION_DEFAULT, GIVE_TOKEN
@@ -62,24 +61,14 @@ class HttpSource:
         """Send nothing yet.
 
         Args:
-            url: The address of the folder, of ``http`` or ``https``.
+            url: The address of the folder, of ``http`` or ``https``, without credentials.
             token: A bearer token, which is sent to the server of this address alone; None, or
                 `APPLICATION_DEFAULT`, is anonymous.
-
-        Raises:
-            RemoteUrlError: The URL has credentials in it, or a query.
         """
         self.url = url.rstrip("/")
         """The address of the folder."""
         self._token = token
         self._home = self._choose_home()
-        parts = urlsplit(self._home)
-        if not parts.hostname or "@" in parts.netloc or parts.query or parts.fragment:
-            # Not with its text, in which there may be a secret.
-            raise RemoteUrlError(
-                f"a URL of {parts.scheme}:// is that of a folder, without credentials or a query; "
-                f"{GIVE_TOKEN} for a bearer token"
-            )
         self._used = _Used()
 
     def __repr__(self) -> str:

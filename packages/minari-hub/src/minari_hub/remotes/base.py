@@ -49,6 +49,8 @@ class Remote(ABC):
 
     url: str
     """Its address, without credentials."""
+    lists_datasets = True
+    """Whether it can tell which datasets it has."""
 
     @property
     def label(self) -> str:

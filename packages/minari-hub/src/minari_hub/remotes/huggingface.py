@@ -32,7 +32,7 @@ from minari_hub.cards.readme import LARGEST as LARGEST_README
 from minari_hub.cards.readme import NAME as README
 from minari_hub.cards.readme import update_readme
 from minari_hub.remotes.base import APPLICATION_DEFAULT, GIVE_TOKEN, MANIFEST_SUFFIX, Remote
-from minari_hub.remotes.huggingface_http import HubSession, StatusError
+from minari_hub.remotes.huggingface_http import HubSession
 from minari_hub.transfer.bounded_http import PASSING_HTTP_ERRORS
 from minari_hub.transfer.bounds import ListingClock, ReadClock, bound_listing
 from minari_hub.transfer.checksums import Checksum
@@ -46,6 +46,7 @@ from minari_hub.transfer.retrying import (
     translate_errors,
 )
 from minari_hub.transfer.threads import run_many
+from minari_hub.transfer.web_session import StatusError
 from minari_hub.untrusted.json_objects import read_json_object
 
 NAMESPACE_FILE = "namespace_metadata.json"

@@ -189,14 +189,14 @@ def open_remote(remote_path: str | None = None, token: str | None = None) -> Rem
 
     Args:
         remote_path: Such as ``gs://bucket/prefix``, ``hf://organization``, ``file:///folder``,
-            or the URL of any other file system that fsspec knows; None is ``$MINARI_REMOTE``,
-            if that is one URL.
+            ``https://host/folder``, or the URL of any other file system that fsspec knows; None is
+            ``$MINARI_REMOTE``, if that is one URL.
         token: The credentials; None is ``$MINARI_REMOTE_TOKEN``, else anonymous. For
             ``gs://`` the path of a credentials file, ``application-default`` for what
             ``gcloud auth application-default login`` left, or an access token; for ``hf://``
-            the API token, or ``application-default`` for what ``hf auth login`` left. Where
-            several remotes are set, ``URL=TOKEN``, separated by white space, says which is for
-            which, and each is sent to its own.
+            the API token, or ``application-default`` for what ``hf auth login`` left; for a web
+            server a bearer token. Where several remotes are set, ``URL=TOKEN``, separated by white
+            space, says which is for which, and each is sent to its own.
 
     Raises:
         RemoteUrlError: The URL names no remote, or several remotes are set.

@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 
 from minari_core.errors import DatasetIdError, MissingDependencyError, RemoteUrlError
 from minari_core.local.dataset_id import is_url, parse_dataset_id
-from minari_hub.remotes.base import Remote
+from minari_hub.remotes.base import TOKEN_VARIABLE, Remote
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,8 @@ _KINDS = {
     "file": _Kind("folder"),
     "gs": _Kind("gcs", token=_GOOGLE_TOKEN),
     "gcp": _Kind("gcs", token=_GOOGLE_TOKEN, same_as="gs"),
+    "http": _Kind("web"),
+    "https": _Kind("web"),
     "hf": _Kind("huggingface", extra="hf", takes_path=False, token=r"hf_\S+"),
 }
 _OTHERS = _Kind("fsspec", extra="fsspec")
@@ -57,6 +59,12 @@ def check_url(url: str) -> None:
     scheme, path = _split(url)
     if scheme == "file":
         return
+    if scheme in ("http", "https") and ("@" in path.partition("/")[0] or "?" in path):
+        # Not with its text, in which there may be a secret.
+        raise RemoteUrlError(
+            f"a URL of {scheme}:// is that of a folder, without credentials or a query; give a "
+            f"bearer token as token=, or set {TOKEN_VARIABLE}"
+        )
     first, *others = [name for name in path.split("/") if name] or [""]
     if not first:
         raise RemoteUrlError(f"remote {url!r} names no bucket")
