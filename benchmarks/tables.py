@@ -1,6 +1,6 @@
 """Tables and other layouts, beside the libraries that they are made for.
 
-``tables.py export DATASET_ID FOLDER`` prints what memory an export takes in a process of its own.
+``tables.py export DATASET_ID FOLDER LAYOUT`` prints the memory of an export in its own process.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import shutil
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +26,21 @@ from workloads import ABOUT
 import minari
 
 _COLUMNS = ("observations", "actions", "rewards", "terminations", "truncations")
-_MOST_FRAME, _MOST_PARQUET, _MOST_ROBOMIMIC, _MOST_MEMORY = 1.5, 1.25, 1.5, 500e6
+_MOST_FRAME, _MOST_PARQUET, _MOST_LEROBOT, _MOST_ROBOMIMIC = 1.5, 1.25, 1.2, 1.5
+_MOST_MEMORY = 500e6
+_OPTIONS: dict[str, dict[str, Any]] = {"parquet": {}, "lerobot": {"fps": 20, "task": "walk"}}
 
 
 def measure(setting: Setting) -> list[Figure]:
-    """A data frame, Parquet files, files of robomimic, and the memory of an export."""
+    """A data frame, Parquet files, LeRobot, files of robomimic, and the memory of exports."""
     with setting.datasets() as root:
         dataset = _make_dataset("bench/table-v0", 20 if setting.quick else 1000, 1000)
         return [
             _measure_frame(setting, dataset),
             _measure_parquet(setting, dataset, root),
+            _measure_lerobot(setting, root),
             _measure_robomimic(setting, root),
-            _measure_memory(setting, root),
+            *_measure_memory(setting, root),
         ]
 
 
@@ -135,6 +139,41 @@ def _measure_parquet(setting: Setting, dataset: minari.MinariDataset, root: Path
     )
 
 
+def _measure_lerobot(setting: Setting, root: Path) -> Figure:
+    import pyarrow.parquet as pq
+
+    dataset = _make_dataset("bench/robot-v0", 10 if setting.quick else 100, 1000)
+    ours, theirs = root / "ours-lerobot", root / "theirs-lerobot"
+
+    def export() -> float:
+        shutil.rmtree(ours, ignore_errors=True)
+        options = _OPTIONS["lerobot"]
+        return timed(lambda: minari.export_dataset(dataset, ours, "lerobot", **options))
+
+    export()
+    theirs.mkdir()
+    files = []
+    for number, path in enumerate(sorted(ours.rglob("*.parquet"))):
+        table, said = pq.read_table(path), pq.ParquetFile(path).metadata.row_group(0)
+        whole = [field.name for field in table.schema if str(field.type) in ("int64", "string")]
+        files.append((theirs / f"{number}", table, said.column(0).compression, whole))
+
+    def write_durably() -> None:
+        for path, table, compression, whole in files:
+            with path.open("wb") as file:
+                pq.write_table(table, file, compression=compression, use_dictionary=whole)
+                os.fsync(file.fileno())
+
+    works: dict[str, Work] = {LIMIT: lambda: timed(write_durably), MINARI: export}
+    return _compare(
+        f"export of {dataset.total_steps:,} steps as lerobot",
+        in_turns(works, setting.rounds(9)),
+        "pyarrow.parquet.write_table of the same files, fsync each",
+        _MOST_LEROBOT,
+        "Statistics of each episode are counted as well.",
+    )
+
+
 def _measure_robomimic(setting: Setting, root: Path) -> Figure:
     path = root / "robomimic.hdf5"
     demonstrations, steps = 20 if setting.quick else 400, 500
@@ -172,18 +211,22 @@ def _measure_robomimic(setting: Setting, root: Path) -> Figure:
     )
 
 
-def _measure_memory(setting: Setting, root: Path) -> Figure:
+def _measure_memory(setting: Setting, root: Path) -> Iterator[Figure]:
     episodes = 10 if setting.quick else 500
     dataset = _make_dataset("bench/large-v0", episodes, 20_000)
-    answer = in_fresh_process([__file__, "export", dataset.id, root / "large"])
-    return Figure(
-        work=f"memory that an export of {dataset.total_steps:,} steps as parquet owns, at its peak",
-        minari=megabytes(answer["memory"]),
-        compared=megabytes(answer["memory"]),
-        target=f"under {megabytes(_MOST_MEMORY)}",
-        reached=answer["memory"] < _MOST_MEMORY,
-        values={"memory": answer["memory"], "seconds": answer["seconds"]},
-    )
+    for layout in _OPTIONS:
+        path = root / f"large-{layout}"
+        answer = in_fresh_process([__file__, "export", dataset.id, path, layout])
+        shutil.rmtree(path)
+        yield Figure(
+            work=f"memory that an export of {dataset.total_steps:,} steps as {layout} owns, "
+            "at its peak",
+            minari=megabytes(answer["memory"]),
+            compared=megabytes(answer["memory"]),
+            target=f"under {megabytes(_MOST_MEMORY)}",
+            reached=answer["memory"] < _MOST_MEMORY,
+            values={"memory": answer["memory"], "seconds": answer["seconds"]},
+        )
 
 
 def _compare(
@@ -202,7 +245,7 @@ def _compare(
     )
 
 
-def _export_alone(dataset_id: str, folder: str) -> dict[str, float]:
+def _export_alone(dataset_id: str, folder: str, layout: str) -> dict[str, float]:
     import pyarrow.parquet  # noqa: F401  # its own memory is not the export's
 
     dataset = minari.load_dataset(dataset_id)
@@ -217,7 +260,7 @@ def _export_alone(dataset_id: str, folder: str) -> dict[str, float]:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    minari.export_dataset(dataset, folder, "parquet")
+    minari.export_dataset(dataset, folder, layout, **_OPTIONS[layout])
     is_over.set()
     watcher.join()
     return {"memory": max(seen) - before, "seconds": time.perf_counter() - start}

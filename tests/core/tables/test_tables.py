@@ -37,6 +37,7 @@ SPACE = spaces.Dict(
     {
         "image": spaces.Box(0, 255, (12, 10, 3), np.uint8),
         "grey": spaces.Box(0, 255, (9, 9), np.uint8),
+        "one channel": spaces.Box(0, 255, (9, 8, 1), np.uint8),
         "name": spaces.Text(4),
         "pair": spaces.Tuple([spaces.Discrete(3), spaces.MultiBinary(2)]),
         "matrix": spaces.Box(-1, 1, (2, 3), np.float32),
@@ -69,6 +70,7 @@ def make_dataset(dataset_id: str = "rich-v0", data_format: str = "columnar") -> 
                     "speed": np.arange(steps + 1.0),
                     "own": np.arange(steps + 1),
                     "sometimes": [None, *range(steps)],
+                    "shot": [None, *np.full((steps, 8, 8, 1), number, np.uint8)],
                     "ragged": [np.arange(row) for row in range(steps + 1)],
                     "inner": {"text": [str(row) for row in range(steps + 1)]},
                     **({"late": np.arange(steps + 1)} if number else {}),

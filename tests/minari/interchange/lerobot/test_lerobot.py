@@ -58,8 +58,7 @@ class TestLeRobot(LayoutConformance):
 
 
 def export(dataset: MinariDataset, path: Path, **options: Any) -> list[str]:
-    losses = minari.export_dataset(dataset, path, "lerobot", **{"fps": 10, **options})
-    return [loss.what for loss in losses]
+    return [loss.what for loss in export_losses(dataset, path, **options)]
 
 
 def test_values_of_all_kinds_and_unicode_keys_come_back_as_they_were(tmp_path: Path) -> None:
@@ -133,6 +132,72 @@ def test_statistics_are_those_of_the_values_that_lerobot_reads(tmp_path: Path) -
     np.testing.assert_allclose(np.ravel(image["std"]), frames.std(axis=(0, 1, 2)))
     np.testing.assert_allclose(np.ravel(image["min"]), frames.min(axis=(0, 1, 2)))
     assert np.shape(image["q50"]) == (3, 1, 1)
+
+
+def test_videos_lose_detail_which_is_said_and_nothing_else(tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    dataset = make_video_dataset()
+    losses: list[Any] = []
+
+    told = {loss.what: loss.reason for loss in export_losses(dataset, tmp_path / "v", video=True)}
+    made = minari.import_dataset(tmp_path / "v", "again-v0", losses=losses)
+
+    for name in ("rgb", "grey", "odd"):
+        assert "constant rate factor of 18" in told[f"observations/{name}"]
+    assert "observations/alpha" not in told
+    assert sorted(loss.what for loss in losses) == [
+        *("observation.grey", "observation.odd", "observation.rgb"),
+    ]
+    for episode, again in zip(dataset, made, strict=True):
+        for name in ("rgb", "grey", "odd"):
+            frames, shown = episode.observations[name], again.observations[name]
+            assert shown.shape == frames.shape
+            difference = np.abs(shown[:-1].astype(int) - frames[:-1])
+            assert 0 < difference.mean() < 3
+            # The final observation is no frame, and lies in the sidecar.
+            np.testing.assert_array_equal(shown[-1], frames[-1])
+        kept = {**episode.observations, "rgb": None, "grey": None, "odd": None}
+        expect_same_episode(
+            replace(episode, observations=kept),
+            replace(again, observations={**kept, "alpha": again.observations["alpha"]}),
+        )
+
+
+def make_video_dataset() -> MinariDataset:
+    """Make two episodes of smooth pictures, in the shapes that cameras have."""
+    shapes = {"rgb": (48, 64, 3), "grey": (32, 32), "odd": (17, 19, 1), "alpha": (16, 16, 4)}
+    buffers = []
+    for steps in (7, 1):
+        time = np.arange(steps + 1)
+        waves = {
+            name: np.sum(np.indices((steps + 1, *shape)), axis=0, dtype=np.float64)
+            for name, shape in shapes.items()
+        }
+        frames = {
+            name: (127 + 100 * np.sin(wave / 9)).astype(np.uint8) for name, wave in waves.items()
+        }
+        buffers.append(
+            minari.EpisodeBuffer(
+                observations=frames,
+                actions=np.zeros(steps, np.int64),
+                rewards=np.ones(steps),
+                terminations=time[1:] == steps,
+                truncations=np.zeros(steps, bool),
+                metadata={"task": "wave"},
+            )
+        )
+    return minari.create_dataset_from_buffers(
+        "waves-v0",
+        buffers,
+        observation_space=spaces.Dict(
+            {name: spaces.Box(0, 255, shape, np.uint8) for name, shape in shapes.items()}
+        ),
+        action_space=spaces.Discrete(2),
+    )
+
+
+def export_losses(dataset: MinariDataset, path: Path, **options: Any) -> list[minari.Loss]:
+    return minari.export_dataset(dataset, path, "lerobot", **{"fps": 10, **options})
 
 
 def test_an_empty_view_is_written_and_comes_back_empty(tmp_path: Path) -> None:

@@ -31,6 +31,9 @@ TABLE_KEY = b"minari"
 JSON_FIELD = b"minari.json"
 """The key of a field's metadata that marks JSON text."""
 
+ONE_CHANNEL_FIELD = b"minari.one_channel"
+"""The key of a field's metadata that marks images with an axis for their one channel."""
+
 _NEVER_MISSING = ("observation", "action", "reward", "return")
 _JSON_COLUMNS = ("options", "metadata")
 
@@ -92,7 +95,7 @@ def make_table(
         features = {name: {"_type": "Image"} for name in images}
         said[b"huggingface"] = json.dumps({"info": {"features": features}}).encode()
     fields = [
-        pa.field(name, array.type, metadata=_mark_json(columns[name], array))
+        pa.field(name, array.type, metadata=_mark_field(columns[name], array))
         for name, array in arrays.items()
     ]
     return pa.Table.from_arrays(list(arrays.values()), schema=pa.schema(fields, metadata=said))
@@ -125,12 +128,19 @@ def concatenate_tables(tables: Iterable[pa.Table]) -> pa.Table:
 
 def _unite_schemas(schema: pa.Schema, other: pa.Schema) -> pa.Schema:
     try:
-        return pa.unify_schemas([schema, other])
+        united = pa.unify_schemas([schema, other])
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise DataError(
             f"a column has values of different types: {error}; give as_json=True to write such "
             "columns as JSON text"
         ) from error
+    # Where all values were missing until now, nothing is marked yet.
+    marks = {field.name: field.metadata for field in other if field.metadata}
+    unmarked = {field.name for field in schema if pa.types.is_null(field.type)} & marks.keys()
+    return pa.schema(
+        [f.with_metadata(marks[f.name]) if f.name in unmarked else f for f in united],
+        metadata=united.metadata,
+    )
 
 
 def _fill(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -186,8 +196,10 @@ def _make_lists(array: pa.Array, size: int, missing: npt.NDArray[np.bool_] | Non
     )
 
 
-def _mark_json(leaf: Leaf, array: pa.Array) -> dict[bytes, bytes] | None:
-    """Mark text that was written of what is none."""
+def _mark_field(leaf: Leaf, array: pa.Array) -> dict[bytes, bytes] | None:
+    """Mark text that was written of what is none, and images with an axis that files have not."""
+    if is_image(leaf):
+        return {ONE_CHANNEL_FIELD: b"1"} if leaf.shape[3:] == (1,) else None
     given = (value for value in leaf if value is not None and value is not np.ma.masked)
     is_json = pa.types.is_string(array.type) and not isinstance(next(given, ""), str)
     return {JSON_FIELD: b"1"} if is_json else None

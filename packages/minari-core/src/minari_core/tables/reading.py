@@ -12,7 +12,7 @@ import pyarrow as pa
 from minari_core.errors import DataError
 from minari_core.json_values import from_json_text
 from minari_core.messages import format_value
-from minari_core.tables.arrow import JSON_FIELD
+from minari_core.tables.arrow import JSON_FIELD, ONE_CHANNEL_FIELD
 from minari_core.tables.gathering import Columns, Leaf
 from minari_core.tables.images import decode_images
 
@@ -62,7 +62,8 @@ def _read_array(array: Any, field: pa.Field, name: str) -> Leaf:
             return [None if text is None else from_json_text(text) for text in texts]
         return list(texts)
     if pa.types.is_struct(kind) and {"bytes", "path"} == {part.name for part in kind}:
-        return _read_images(array, name)
+        has_axis = bool(field.metadata) and ONE_CHANNEL_FIELD in field.metadata
+        return _read_images(array, name, has_axis=has_axis)
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return [_read_value(value, name) for value in array]
     return _read_numbers(array, name)
@@ -102,12 +103,14 @@ def _is_number(kind: pa.DataType) -> bool:
     )
 
 
-def _read_images(array: Any, name: str) -> Leaf:
+def _read_images(array: Any, name: str, *, has_axis: bool) -> Leaf:
     files = array.field("bytes")
     missing = np.asarray(array.is_null()) | np.asarray(files.is_null())
     if missing.all():
         return [None] * len(missing)
     images = decode_images([file.as_py() for file in files.filter(pa.array(~missing))], name)
+    if has_axis and images.ndim == 3:
+        images = images[..., np.newaxis]
     if not missing.any():
         return images
     filled = np.zeros((len(array), *images.shape[1:]), dtype=images.dtype)

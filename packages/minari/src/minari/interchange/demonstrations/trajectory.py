@@ -95,7 +95,7 @@ class Trajectory:
 
     def _check_rows(self, name: str, column: object, *allowed: int) -> None:
         for keys, leaf in find_leaves(column):
-            rows = len(leaf) if np.ndim(leaf) else -1  # type: ignore[arg-type]  # an array or a list
+            rows = _count_leaf(leaf)
             if rows not in allowed:
                 found = "no rows" if rows < 0 else f"{rows} rows"
                 raise DataError(
@@ -130,7 +130,13 @@ def describe_attributes(attributes: Mapping[str, Any], passed_over: set[str]) ->
 def count_rows(column: object) -> int:
     """Count the rows of a column, by its first leaf."""
     leaf = next((leaf for _, leaf in find_leaves(column)), None)
-    return len(leaf) if np.ndim(leaf) else 0  # type: ignore[arg-type]  # an array or a list
+    return max(_count_leaf(leaf), 0)
+
+
+def _count_leaf(leaf: object) -> int:
+    """Count the rows of an array or list; -1 for what has none."""
+    is_column = isinstance(leaf, list) or (isinstance(leaf, np.ndarray) and leaf.ndim > 0)
+    return len(leaf) if is_column else -1  # type: ignore[arg-type]  # mypy forgets what it was
 
 
 def _append_last(observations: Any, following: Any) -> Any:

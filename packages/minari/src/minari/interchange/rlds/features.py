@@ -36,6 +36,8 @@ class Feature:
     """The shape of a value."""
     encoding: str = "none"
     """How a tensor lies in an example: as numbers (``none``), or its ``bytes``, or ``zlib``."""
+    is_flat: bool = False
+    """Whether the images have no axis for their one channel, which theirs all have."""
 
     def describe(self) -> dict[str, JsonValue]:
         """Return its entry in ``features.json``."""
@@ -66,7 +68,9 @@ def choose_feature(leaf: object) -> Feature | None:
         return None
     shape = leaf.shape[1:]
     if is_image(leaf):
-        return Feature("image", "uint8", shape if len(shape) == 3 else (*shape, 1))
+        if len(shape) == 2:
+            return Feature("image", "uint8", (*shape, 1), is_flat=True)
+        return Feature("image", "uint8", shape)
     encoding = "bytes" if leaf.dtype == np.float64 else "none"
     return Feature("tensor", leaf.dtype.name, shape, encoding) if 0 not in shape else None
 
@@ -142,7 +146,7 @@ def _decode_bytes(values: list[bytes], feature: Feature, where: str) -> Any:
         images = decode_images(values, where, size=(shape[0], shape[1]))
         if len(images) and images.shape[1:] not in (shape, shape[:2] if shape[2] == 1 else shape):
             raise DataError(f"{where} has images of shape {images.shape[1:]}, not {list(shape)}")
-        return images.reshape(len(values), *shape)
+        return images.reshape(len(values), *(shape[:2] if feature.is_flat else shape))
     dtype = np.dtype(feature.dtype).newbyteorder("<")
     nbytes = prod(shape) * dtype.itemsize
     rows = [_decompress(v, nbytes, where) for v in values] if feature.encoding == "zlib" else values

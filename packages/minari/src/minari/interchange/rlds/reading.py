@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote
@@ -60,6 +61,8 @@ def read_folder(root: Path, last_step: LastStep, ends: Ends | None) -> Contents:
         if card.get("version") != 1 or not isinstance(said, dict) or REST not in known:
             raise DataError(f"{root / CARD} is of another version, or its episodes are missing")
         metadata = {key: value for key, value in said.items() if key != OWN_KEY}
+        for name in known.keys() & _list_texts(card.get("flat_images")):
+            known[name] = replace(known[name], is_flat=True)
         observations, actions = (
             space_from_json(str(said.get(name)), name)
             for name in ("observation_space", "action_space")
@@ -86,6 +89,10 @@ def read_folder(root: Path, last_step: LastStep, ends: Ends | None) -> Contents:
         {STEP_INFOS: infos} if infos else {},
         losses,
     )
+
+
+def _list_texts(said: object) -> set[str]:
+    return {str(each) for each in said} if isinstance(said, list) else set()
 
 
 def _list_files(root: Path, info: Mapping[str, Any]) -> Iterator[tuple[Path, int]]:

@@ -87,7 +87,11 @@ def write_folder(dataset: MinariDataset, root: Path) -> list[Loss]:
         ],
     }
     _write_json(root / "dataset_info.json", info)
-    said = {"version": 1, "metadata": metadata_for_copy(storage, indices)}
+    said = {
+        "version": 1,
+        "metadata": metadata_for_copy(storage, indices),
+        "flat_images": [name for name, feature in features.items() if feature.is_flat],
+    }
     _write_json(root / CARD, said)
     losses = [Loss(what, f"{why}; it lies in {REST}") for what, why in left_out.items()]
     kept = ("seeds", "options", "episode metadata", "truncations")

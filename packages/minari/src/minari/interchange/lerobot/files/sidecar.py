@@ -15,7 +15,6 @@ from minari.interchange.files import find_file
 from minari.interchange.lerobot.files.features import Feature, is_valid_shape, write_mapping
 from minari.interchange.lerobot.files.paths import open_writer
 from minari_core.errors import DataError, DatasetDamagedError, DatasetWriteError
-from minari_core.files import sync_file
 from minari_core.json_values import JsonValue
 from minari_core.storage.base import Storage
 from minari_core.storage.copied_metadata import metadata_for_copy
@@ -74,7 +73,6 @@ def write_sidecar(
         with open_writer(path, first.schema) as writer:
             for table in chain([first], tables):
                 writer.write_table(table, row_group_size=max(len(table), 1))
-        sync_file(path)
     except (pa.ArrowException, OSError) as error:
         raise DatasetWriteError(f"{path} could not be written: {error}") from error
     write_parquet(storage, indices, root / EPISODES, "episodes", as_json=True)

@@ -16,8 +16,8 @@ from minari.interchange.lerobot.files.features import DONE, TRUNCATED, Feature
 from minari.interchange.lerobot.files.paths import EPISODES, ChunkedParquet
 from minari.interchange.lerobot.writing.statistics import (
     Statistics,
+    describe_columns,
     describe_images,
-    describe_rows,
     merge_statistics,
 )
 from minari_core.tables.gathering import Columns
@@ -126,11 +126,16 @@ class EpisodeTable:
         return self._split(_merge(self._totals))
 
     def _describe(self, rows: Columns, length: int) -> dict[str, Statistics]:
-        parts = [_to_matrix(rows[name], length) for name in self._vectors]
-        found = {_VECTORS: describe_rows(np.concatenate(parts, axis=1))}
+        columns = np.empty((sum(self._vectors.values()), length))
+        start = 0
+        for name, width in self._vectors.items():
+            columns[start : start + width] = np.asarray(rows[name]).reshape(length, width).T
+            start += width
+        found = {_VECTORS: describe_columns(columns)}
         for name in self._matrices:
             values = np.asarray(rows[name])
-            described = describe_rows(values.reshape(-1, values.shape[-1]).astype(np.float64))
+            flat = values.reshape(-1, values.shape[-1]).T
+            described = describe_columns(flat.astype(np.float64, order="C"))
             found[name] = {**described, "count": np.array([float(length)])}
         for each in self._images:
             found[each.name] = describe_images(np.asarray(rows[each.name]))
@@ -209,7 +214,3 @@ def _make_lists(rows: npt.NDArray[np.float64], key: str) -> pa.Array:
 
 def _merge(parts: Sequence[Mapping[str, Statistics]]) -> dict[str, Statistics]:
     return {name: merge_statistics([part[name] for part in parts]) for name in parts[0]}
-
-
-def _to_matrix(leaf: object, length: int) -> npt.NDArray[np.float64]:
-    return np.asarray(leaf, dtype=np.float64).reshape(length, -1)

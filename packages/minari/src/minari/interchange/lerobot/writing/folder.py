@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
@@ -34,6 +35,7 @@ from minari.interchange.lerobot.files.paths import (
     VIDEO_MEGABYTES,
     VIDEOS,
     ChunkedParquet,
+    sync_tree,
 )
 from minari.interchange.lerobot.files.sidecar import write_sidecar
 from minari.interchange.lerobot.files.tasks import TaskList, find_task
@@ -111,6 +113,7 @@ def write_folder(
     }
     _write_json(root / INFO, info)
     _write_json(root / STATISTICS, statistics)
+    sync_tree(root)
     return list_losses(storage, indices, first, features, with_sidecar=with_sidecar)
 
 
@@ -132,6 +135,7 @@ class _StepWriter:
         self._frames = 0
         self._begun = 0
         self._data = stack.enter_context(ChunkedParquet(root, DATA))
+        self._beside = stack.enter_context(ThreadPoolExecutor(1))
         self._videos = {}
         if any(each.dtype == "video" for each in features):
             from minari.interchange.lerobot.writing.video import VideoFiles
@@ -164,6 +168,8 @@ class _StepWriter:
         table = self._make_table(columns, steps, episodes)
         if len(steps) and steps[0] == 0:
             self._data.go_on(table.nbytes)
+        # pyarrow writes while numpy counts.
+        writing = self._beside.submit(self._data.write, table)
         starts = np.flatnonzero(is_first).tolist()
         borders = [0, *(start for start in starts if start), len(steps)]
         for begin, end in pairwise(borders):
@@ -178,7 +184,7 @@ class _StepWriter:
                 for name, video in self._videos.items()
             }
             self._episodes.add(rows, end - begin, self._data.place, videos, is_new=is_new)
-        self._data.write(table)
+        writing.result()
         self._frames += len(steps)
         self._begun += len(starts)
 

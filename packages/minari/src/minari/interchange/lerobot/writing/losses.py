@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from minari.interchange.layout import Loss
 from minari.interchange.lerobot.files.features import Feature
+from minari.interchange.lerobot.files.paths import VIDEO_QUALITY
 from minari.interchange.lerobot.files.sidecar import CARD, EPISODES, STEPS
 from minari.interchange.lerobot.files.tasks import TASK
 from minari_core.leaves import join_path
@@ -54,7 +55,8 @@ def list_losses(
             reason = "some step has none, or it is neither numbers of one shape nor text"
             losses.append(tell(path, reason, STEPS))
         elif feature.dtype == "video":
-            losses.append(Loss(path, "videos lose detail"))
+            codec = f"H.264 with a constant rate factor of {VIDEO_QUALITY} and halved colours"
+            losses.append(Loss(path, f"it is written as video, {codec}, which loses detail"))
         elif not feature.is_exact:
             losses.append(tell(path, "float64 is written as float32", STEPS))
     found = {

@@ -17,26 +17,31 @@ _QUANTILES = {"q01": 0.01, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q99": 0.99}
 _LEAST_IMAGES, _MOST_IMAGES = 100, 10_000
 
 
-def describe_rows(rows: npt.NDArray[np.float64]) -> Statistics:
-    """Return the statistics of rows, shape (N, D), of which there is at least one.
+def describe_columns(columns: npt.NDArray[np.float64]) -> Statistics:
+    """Return the statistics of columns of at least one value.
 
     Quantiles are interpolated between the two values next to them.
+
+    Args:
+        columns: Shape (D, N); it is overwritten.
     """
+    count = columns.shape[1]
     with np.errstate(all="ignore"):
-        ordered = np.sort(rows.T, axis=1)
+        columns.sort(axis=1)
         found = {
-            "min": ordered[:, 0],
-            "max": ordered[:, -1],
-            "mean": rows.mean(axis=0),
-            "std": rows.std(axis=0),
-            "count": np.array([len(rows)], dtype=np.float64),
+            "min": columns[:, 0].copy(),
+            "max": columns[:, -1].copy(),
+            "mean": columns.mean(axis=1),
+            "count": np.array([count], dtype=np.float64),
         }
         for name, part in _QUANTILES.items():
-            place = part * (len(rows) - 1)
+            place = part * (count - 1)
             before = int(place)
-            after = min(before + 1, len(rows) - 1)
-            step = ordered[:, after] - ordered[:, before]
-            found[name] = ordered[:, before] + (place - before) * step
+            after = min(before + 1, count - 1)
+            step = columns[:, after] - columns[:, before]
+            found[name] = columns[:, before] + (place - before) * step
+        columns -= found["mean"][:, np.newaxis]
+        found["std"] = np.sqrt(np.einsum("dn,dn->d", columns, columns) / count)
     return found
 
 

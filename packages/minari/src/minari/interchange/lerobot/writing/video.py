@@ -10,10 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minari.interchange.lerobot.files.paths import VIDEO_MEGABYTES, VIDEOS, NumberedFiles
+from minari.interchange.lerobot.files.paths import (
+    VIDEO_MEGABYTES,
+    VIDEO_QUALITY,
+    VIDEOS,
+    NumberedFiles,
+)
 from minari.interchange.lerobot.writing.episodes import VideoPlace
 from minari_core.errors import DatasetWriteError, MissingDependencyError
-from minari_core.files import sync_file
 
 try:
     import av
@@ -22,8 +26,8 @@ except ImportError as error:
         "the frames of cameras in videos are written and read by PyAV; pip install 'minari[video]'"
     ) from error
 
-# Every other frame can be decoded without those before, as LeRobot's own are; 18 loses little.
-_OPTIONS = {"g": "2", "crf": "18"}
+# Every other frame can be decoded without those before, as LeRobot's own are.
+_OPTIONS = {"g": "2", "crf": str(VIDEO_QUALITY)}
 
 
 class VideoFiles:
@@ -105,7 +109,6 @@ class VideoFiles:
         try:
             self._container.mux(self._stream.encode())
             self._container.close()
-            sync_file(self._path)
         except (av.FFmpegError, OSError) as error:
             raise DatasetWriteError(f"{self._path} could not be written: {error}") from error
         finally:
