@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -162,3 +167,88 @@ def test_with_a_fault_that_stays_the_error_names_the_object_and_what_to_do(
 
     with pytest.raises(error, match=problem):
         read_batches(dataset)
+
+
+_FORK = """
+import os, sys
+from minari_hub.ranges.http_source import HttpSource
+source = HttpSource(sys.argv[1])
+(name,) = sys.argv[2:]
+version = source.version(name)
+spans = [(at, at + 100_000) for at in range(0, 900_000, 100_000)]
+expected = sorted(source.read_ranges(name, spans, version=version))
+child = os.fork()
+if not child:
+    os._exit(7 if sorted(source.read_ranges(name, spans, version=version)) == expected else 8)
+assert sorted(source.read_ranges(name, spans, version=version)) == expected
+_, status = os.waitpid(child, 0)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_has_connections_and_threads_of_its_own(
+    server: ObjectServer, folder: Path
+) -> None:
+    put_dataset(folder)
+    name = next((folder / "x-v0/data").glob("*.h5")).name
+    command = [sys.executable, "-c", _FORK, f"{server.url}/x-v0/data", name]
+
+    assert subprocess.run(command, timeout=120, check=False).returncode == 7
+
+
+_INTERRUPT = """
+import sys
+from minari_hub.ranges.http_source import HttpSource
+source = HttpSource(sys.argv[1])
+(name,) = sys.argv[2:]
+version = source.version(name)
+print("begins", flush=True)
+list(source.read_ranges(name, [(0, 100_000), (100_000, 200_000)], version=version))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+def test_an_interrupt_ends_a_process_that_waits_for_a_server(
+    server: ObjectServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MINARI_REMOTE_GIVE_UP_AFTER")
+    put_dataset(folder)
+    name = next((folder / "x-v0/data").glob("*.h5")).name
+    command = [sys.executable, "-c", _INTERRUPT, f"{server.url}/x-v0/data", name]
+    server.inject({"kind": "hanging", "every": 2, "name": "shard"})
+    seen = server.read_statistics()["faults"].get("hanging", 0)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        while server.read_statistics()["faults"].get("hanging", 0) == seen:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        # Long before the 20 seconds after which a server is given up.
+        _, shown = process.communicate(timeout=10)
+
+    assert process.returncode != 0
+    assert shown.rstrip().endswith(b"KeyboardInterrupt")
+
+
+def test_closing_a_source_ends_what_is_under_way(server: ObjectServer, folder: Path) -> None:
+    put_dataset(folder)
+    name = next((folder / "x-v0/data").glob("*.h5")).name
+    source = HttpSource(f"{server.url}/x-v0/data")
+    version = source.version(name)
+    server.inject({"kind": "hanging", "name": "shard"})
+    threading.Timer(0.3, source.close).start()
+
+    with pytest.raises(RemoteError, match="was closed"):
+        list(source.read_ranges(name, [(0, 100_000), (100_000, 200_000)], version=version))
+
+
+def test_the_proxy_that_the_environment_names_is_asked(
+    server: ObjectServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "data").mkdir(exist_ok=True)
+    (folder / "data/b").write_bytes(b"content")
+    monkeypatch.setenv("http_proxy", server.url)
+    source = HttpSource("http://nowhere.example/data")
+
+    assert list(source.read_ranges("b", [(1, 3)], version=source.version("b"))) == [(0, b"on")]

@@ -42,15 +42,19 @@ def running(folder: Path) -> Iterator[ObjectServer]:
 
 @pytest.fixture
 def server(running: ObjectServer, folder: Path, monkeypatch: pytest.MonkeyPatch) -> ObjectServer:
-    """A bucket of S3, as far as objects are read: it is the folder ``bucket``."""
+    """A bucket of S3 or Azure, as far as objects are read: it is the folder ``bucket``."""
     running.inject()
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", running.url)
+    monkeypatch.setenv("AZURE_STORAGE_ENDPOINT", running.url)
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
     (folder / "bucket").mkdir(exist_ok=True)
     (folder / "bucket/a").write_bytes(_CONTENT)
     return running
 
 
-class TestObjectStoreSource(RangeSourceConformance):
+class TestOnS3(RangeSourceConformance):
+    url = _URL
+
     @pytest.fixture(autouse=True)
     def _serve(self, server: ObjectServer, folder: Path) -> None:
         self.server, self.folder = server, folder
@@ -58,11 +62,15 @@ class TestObjectStoreSource(RangeSourceConformance):
     def new_source(self, tmp_path: Path, objects: Mapping[str, bytes]) -> RangeSource:
         for name, content in objects.items():
             (self.folder / "bucket" / name).write_bytes(content)
-        return ObjectStoreSource(_URL)
+        return ObjectStoreSource(self.url)
 
     def replace(self, source: RangeSource, tmp_path: Path, name: str, content: bytes) -> None:
         (self.folder / "new").write_bytes(content)
         os.replace(self.folder / "new", self.folder / "bucket" / name)
+
+
+class TestOnAzure(TestOnS3):
+    url = "az://bucket"
 
 
 @pytest.mark.parametrize("kind", ["busy", "unavailable", "reset", "truncated", "redirect"])
