@@ -49,7 +49,7 @@ ORDER = {
         sampling
         tables
         datasets
-        datasets.flat integrations streaming
+        datasets.flat integrations streaming mixtures
         testing torch jax
     """,
     "minari_collect": """

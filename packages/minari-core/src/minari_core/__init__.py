@@ -36,11 +36,13 @@ if TYPE_CHECKING:
     )
     from minari_core.local.verifying import verify_dataset
     from minari_core.messages import MinariWarning
+    from minari_core.mixtures.mixture import DatasetMixture, mix_datasets
     from minari_core.ranges.statistics import StreamStatistics
     from minari_core.streaming.opening import open_stream
 
 __all__ = [
     "DatasetDetails",
+    "DatasetMixture",
     "EpisodeBuffer",
     "EpisodeData",
     "EpisodeMetadata",
@@ -68,6 +70,7 @@ __all__ = [
     "list_local_datasets",
     "list_local_namespaces",
     "load_dataset",
+    "mix_datasets",
     "open_stream",
     "remove_leftovers",
     "split_dataset",
@@ -110,6 +113,7 @@ if not TYPE_CHECKING:
             ),
             "minari_core.local.verifying": ("verify_dataset",),
             "minari_core.messages": ("MinariWarning",),
+            "minari_core.mixtures.mixture": ("DatasetMixture", "mix_datasets"),
             "minari_core.ranges.statistics": ("StreamStatistics",),
         },
     )

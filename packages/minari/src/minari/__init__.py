@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     )
     from minari_core import (
         DatasetDetails,
+        DatasetMixture,
         EpisodeBuffer,
         EpisodeData,
         EpisodeMetadata,
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
         get_normalized_score,
         import_flat_hdf5,
         list_local_namespaces,
+        mix_datasets,
         split_dataset,
         update_namespace_metadata,
         verify_dataset,
@@ -86,6 +88,7 @@ __all__ = [
     "DataCollector",
     "DataCollectorV0",
     "DatasetDetails",
+    "DatasetMixture",
     "DatasetView",
     "EpisodeBuffer",
     "EpisodeData",
@@ -133,6 +136,7 @@ __all__ = [
     "list_recoverable",
     "list_remote_datasets",
     "load_dataset",
+    "mix_datasets",
     "recover",
     "recover_recording",
     "remove_leftovers",

@@ -134,6 +134,25 @@ def test_weights_that_do_not_fit_batches_are_refused() -> None:
             dataset.batches(3, length=2, weights=[1, 1, 1, 1])
 
 
+@given(
+    st.lists(st.sampled_from([0.0, 1e-9, 0.5, 1.0, 3.0, 1e6]), min_size=1, max_size=60).filter(any),
+    st.integers(0, 2**32 - 1),
+)
+@settings(max_examples=60)
+def test_many_draws_are_those_of_few(given_weights: list[float], seed: int) -> None:
+    counts = np.full(len(given_weights), 3)
+    rng = np.random.default_rng(seed)
+    # Also the borders between episodes themselves.
+    borders = np.cumsum(given_weights) / np.sum(given_weights)
+    numbers = np.concatenate([rng.random(4000), borders[borders < 1]])
+    within = rng.random(len(numbers))
+    many = EpisodeWeights(given_weights, counts)
+    many.at(numbers, within)
+    pairs = zip(numbers[-70:, None], within[-70:, None], strict=True)
+    wanted = [EpisodeWeights(given_weights, counts).at(*pair)[0] for pair in pairs]
+    assert many.at(numbers, within)[-70:].tolist() == wanted
+
+
 def test_what_is_drawn_by_weights_is_the_same_in_every_release() -> None:
     order = WeightedOrder(EpisodeWeights([1, 0, 2, 0.5], np.array([3, 5, 1000, 7])), 7, 3)
     assert order(np.arange(8)).tolist() == [1012, 2, 1, 943, 1014, 492, 729, 544]

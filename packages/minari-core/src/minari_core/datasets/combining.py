@@ -75,7 +75,7 @@ def combine_datasets(
     new_id = choose_id(new_dataset_name, new_dataset_id)
     check_id_is_free(new_id)
     check_format(data_format)
-    datasets = _check_datasets(datasets_to_combine)
+    datasets = check_datasets(datasets_to_combine, "combine")
     first, first_storage = datasets[0], get_raw_storage(datasets[0])
     if data_format is None and not widen and first_storage.data_format in list_formats():
         data_format = first_storage.data_format
@@ -149,8 +149,16 @@ def split_dataset(
     return [dataset[indices[start:stop]] for start, stop in pairwise(borders)]
 
 
-def _check_datasets(given: object) -> list[MinariDataset]:
-    """Validate the datasets that a caller gives to combine, at least one."""
+def check_datasets(given: object, operation: str) -> list[MinariDataset]:
+    """Validate the datasets that a caller gives, at least one.
+
+    Args:
+        given: What is given.
+        operation: What they are given for, such as ``"combine"``.
+
+    Raises:
+        IncompatibleDatasetsError: It is no list of datasets, or an empty one.
+    """
     advice = "give a list of datasets, as load_dataset opens them"
     # A dataset and a text are iterable too.
     if isinstance(given, MinariDataset | str) or not isinstance(given, Iterable):
@@ -160,7 +168,7 @@ def _check_datasets(given: object) -> list[MinariDataset]:
         check_dataset(dataset)
     if not datasets:
         raise IncompatibleDatasetsError(
-            "there is nothing to combine: the list of datasets is empty"
+            f"there is nothing to {operation}: the list of datasets is empty"
         )
     return datasets
 

@@ -13,7 +13,13 @@ from minari_core.sampling.windows.batch import SequenceBatch
 from minari_core.sampling.windows.offsets import OffsetBatch
 
 # A batch of transitions looks these up instead of holding them.
-_LOOKED_UP = ("episode_ids", "time_steps", "goal_episode_ids", "goal_time_steps")
+_LOOKED_UP = (
+    "episode_ids",
+    "dataset_indices",
+    "time_steps",
+    "goal_episode_ids",
+    "goal_time_steps",
+)
 
 
 def convert_batch(value: Any, convert: Callable[[Any], Any]) -> Any:

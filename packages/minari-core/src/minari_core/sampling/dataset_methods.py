@@ -15,8 +15,6 @@ from minari_core.sampling.remembered_samplers import (
     RememberedSamplers,
     Weights,
     find_windows,
-    is_uniform,
-    weigh_episodes,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
     from minari_core.sampling.options.offsets import OffsetKeywords
     from minari_core.sampling.options.sequences import SequenceKeywords
     from minari_core.sampling.options.transitions import TransitionKeywords
-    from minari_core.sampling.orders.weights import EpisodeWeights
 
     AnySampler: TypeAlias = TransitionSampler | SequenceSampler | OffsetSampler
 
@@ -75,7 +72,7 @@ class TrainingMethods(RememberedSamplers):
             TypeError: There is no such keyword.
         """
         sampler = self.transition_sampler(**options)
-        shares = None if weights is None else self._transition_weights(weights, sampler)
+        shares = self._weigh(weights, sampler)
         draws = self._find_draws(order, sampler, is_weighted=shares is not None)
         if draws is not None:
             positions = draws.draw(check_whole_number("batch_size", batch_size, 1))
@@ -127,10 +124,7 @@ class TrainingMethods(RememberedSamplers):
             TypeError: There is no such keyword.
         """
         sampler = self._window_sampler(length, options)
-        shares = None
-        if weights is not None and not is_uniform(weights):
-            counts, starts = sampler.steps.join_parts(sampler.counts, sampler.starts)
-            shares = weigh_episodes(weights, counts, starts)
+        shares = self._weigh(weights, sampler)
         draws = self._find_draws(order, sampler, is_weighted=shares is not None)
         if draws is not None:
             return sampler.read(draws.draw(check_whole_number("batch_size", batch_size, 1)))
@@ -195,13 +189,7 @@ class TrainingMethods(RememberedSamplers):
             sampler = self._transition_sampler(options)
         else:
             sampler = self._window_sampler(length, options)
-        shares: EpisodeWeights | None = None
-        if weights is not None and not is_uniform(weights):
-            steps = self._steps(sampler.options)
-            counts, starts = steps.counts, steps.view_starts
-            if not isinstance(sampler, sampling.TransitionSampler):
-                counts, starts = sampler.counts, sampler.starts
-            shares = weigh_episodes(weights, *steps.join_parts(counts, starts))
+        shares = self._weigh(weights, sampler)
         window, fetch = None, None
         if order is not None or self._find_columns().fetches_rows:
             from minari_core.sampling.gathering.fetching import choose_for_epochs

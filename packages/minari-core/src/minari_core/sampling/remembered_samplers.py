@@ -15,7 +15,7 @@ from minari_core.errors import SamplingError
 from minari_core.random_stream import RandomStream, current_process
 from minari_core.sampling.gathering.info_rows import STEP_INFOS, read_step_infos
 from minari_core.sampling.orders.rank_index import Positions
-from minari_core.sampling.orders.recent_share import RecentShare
+from minari_core.sampling.orders.weights import EpisodeShares, EpisodeWeights
 from minari_core.storage.base import Storage
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from minari_core.sampling.options.keywords import AnyOptions, Order
     from minari_core.sampling.orders.pool_draws import PoolDraws
     from minari_core.sampling.orders.reading_ahead import Fetch
-    from minari_core.sampling.orders.weights import EpisodeWeights
     from minari_core.sampling.steps.episode_steps import EpisodeSteps
     from minari_core.sampling.steps.large_steps import LargeSteps
 
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 _MOST_REMEMBERED = 16
 
 Made = TypeVar("Made")
-Weights: TypeAlias = str | npt.ArrayLike | RecentShare
+Weights: TypeAlias = str | npt.ArrayLike | EpisodeShares
 
 
 class RememberedSamplers:
@@ -48,6 +47,11 @@ class RememberedSamplers:
     _indices: range | Positions
     _stream: RandomStream
     _samplers: dict[Hashable, Any]
+
+    @property
+    def _default_weights(self) -> EpisodeShares | None:
+        """The weights where none are given; all transitions are equally likely if None."""
+        return None
 
     def _find_columns(self) -> ShardedStorage:
         """Return the storage that holds the columns of these episodes, under the same indices."""
@@ -113,20 +117,26 @@ class RememberedSamplers:
             return self._steps(options)
         return self._remember(("large steps", columns.borders), lambda: LargeSteps(columns))
 
-    def _transition_weights(
-        self, weights: Weights, sampler: TransitionSampler
-    ) -> EpisodeWeights | None:
-        if is_uniform(weights):
+    def _weigh(self, weights: Weights | None, sampler: AnySampler) -> EpisodeWeights | None:
+        """Return the probabilities of the episodes; None if all positions are equally likely."""
+        given = self._default_weights if weights is None else weights
+        if given is None or (isinstance(given, str) and given == "transitions"):
             return None
-        steps = self._steps(sampler.options)
-        counts, starts = steps.join_parts(steps.counts, steps.view_starts)
-        if isinstance(weights, str | RecentShare):
+
+        def make() -> EpisodeWeights:
+            steps = self._steps(sampler.options)
+            counts, starts = steps.counts, steps.view_starts
+            if not isinstance(sampler, sampling.TransitionSampler):
+                counts, starts = sampler.counts, sampler.starts
+            counts, starts = steps.join_parts(counts, starts)
+            if isinstance(given, EpisodeShares):
+                return given.apply(counts, starts)
+            return EpisodeWeights(given, counts, starts)
+
+        if isinstance(given, str | EpisodeShares):
             # These depend on the dataset alone; numbers of the caller's may have changed.
-            return self._remember(
-                ("weights", weights, sampler.options.include_unknown_final),
-                lambda: weigh_episodes(weights, counts, starts),
-            )
-        return weigh_episodes(weights, counts, starts)
+            return self._remember(("weights", given, sampler), make)
+        return make()
 
     def _find_draws(
         self, order: Order | None, sampler: AnySampler, *, is_weighted: bool
@@ -198,15 +208,6 @@ def _digest(stored: str, indices: bytes) -> str:
     return hashlib.sha256(stored.encode("utf-8") + indices).hexdigest()[:32]
 
 
-def weigh_episodes(weights: Weights, counts: Positions, starts: Positions) -> EpisodeWeights:
-    """Return the probabilities of episodes, by the number and the first of their positions."""
-    from minari_core.sampling.orders.weights import EpisodeWeights
-
-    if isinstance(weights, RecentShare):
-        weights = weights.weigh(counts)
-    return EpisodeWeights(weights, counts, starts)
-
-
 def find_windows(columns: ShardedStorage, sampler: AnySampler) -> tuple[int, Fetch | None]:
     """Return the positions in a window of the pool order, and what fetches them where it must."""
     from minari_core.sampling.gathering.binding import measure_row
@@ -218,11 +219,6 @@ def find_windows(columns: ShardedStorage, sampler: AnySampler) -> tuple[int, Fet
     row_nbytes = columns.read_current(lambda: measure_row(columns, names))
     fetch = partial(fetch_positions, columns, sampler) if columns.fetches_rows else None
     return choose_window(row_nbytes, len(sampler)), fetch
-
-
-def is_uniform(weights: Weights) -> bool:
-    """Return whether weights make all transitions equally likely."""
-    return isinstance(weights, str) and weights == "transitions"
 
 
 def _freeze(*parts: object, **keywords: object) -> Hashable:

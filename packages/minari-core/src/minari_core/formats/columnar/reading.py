@@ -92,6 +92,21 @@ class ShardedStorage(Storage):
     def schemas(self) -> Sequence[Schema]:
         """Return every schema that a shard has."""
 
+    def check_column(self, name: str) -> None:
+        """Raise if a column cannot be sampled; a mixture has columns that its datasets differ in.
+
+        Args:
+            name: A column group, or a column inside it.
+
+        Raises:
+            IncompatibleDatasetsError: The datasets store it in different ways.
+        """
+
+    @property
+    def dataset_starts(self) -> npt.NDArray[np.int64] | None:
+        """The first episode of each dataset of a mixture, and the number of all; else None."""
+        return None
+
     @property
     def total_episodes(self) -> int:
         """The number of episodes."""

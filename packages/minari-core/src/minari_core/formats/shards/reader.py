@@ -64,6 +64,15 @@ class ShardReader:
             if spec.path == path or spec.path.startswith(inside)
         ]
 
+    def rearrange(self, schema: Schema, arrays: Sequence[StoredArray]) -> ShardReader:
+        """Return a reader of the same shard whose arrays are those of other columns.
+
+        Args:
+            schema: The columns.
+            arrays: One for each array of the schema that is not derived.
+        """
+        return ShardReader(self.name, schema, arrays, self.counts, self._contents)
+
     def read_episode_starts(self) -> EpisodeStarts | None:
         """Read the index of its episodes; None if it has none, or some may lie in other shards too.
 

@@ -58,6 +58,7 @@ def find_gatherer(storage: ShardedStorage, name: str) -> Gatherer:
 
     Raises:
         SamplingError: There is no such column; the message says which there are.
+        IncompatibleDatasetsError: The datasets of a mixture differ in it.
         DatasetDamagedError: A shard's arrays do not have as many rows as the shard.
     """
     group, *keys = name.split("/")
@@ -68,6 +69,7 @@ def find_gatherer(storage: ShardedStorage, name: str) -> Gatherer:
     if storage.schemas() and not _find_columns(storage, stored, keys):
         names = _list_names(storage, stored) or "no columns"
         raise SamplingError(f"there is no column {name!r}; {group} has {names}")
+    storage.check_column("/".join([stored, *keys]))
     cache = _caches.get(storage)
     if cache is None or cache.borders is not storage.borders:
         cache = _caches[storage] = _GathererCache(storage.borders)

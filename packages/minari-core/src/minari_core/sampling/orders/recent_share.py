@@ -9,10 +9,11 @@ import numpy.typing as npt
 
 from minari_core.arguments import check_fraction, check_whole_number
 from minari_core.sampling.orders.rank_index import Positions
+from minari_core.sampling.orders.weights import EpisodeShares
 
 
 @dataclass(frozen=True, slots=True)
-class RecentShare:
+class RecentShare(EpisodeShares):
     """Weights by which a share of what is drawn is of the newest episodes.
 
     The newest are all from an episode on, as those that were collected since training began, or a

@@ -14,6 +14,7 @@ from minari_core.sampling.gathering.selection import ShardNumbers
 from minari_core.sampling.options.keywords import AnyOptions
 from minari_core.sampling.orders.rank_index import Positions, RankIndex
 from minari_core.sampling.orders.weights import EpisodeWeights
+from minari_core.sampling.steps.dataset_of_episode import find_datasets
 from minari_core.sampling.steps.large_steps import LargeSteps
 
 EMPTY = (
@@ -31,6 +32,7 @@ class EpisodeSteps:
     """
 
     __slots__ = (
+        "_dataset_starts",
         "_firsts",
         "_holders",
         "_identity",
@@ -65,6 +67,7 @@ class EpisodeSteps:
             cut_at_ends: Whether to cut episodes at terminations and truncations inside them.
         """
         index = storage.index
+        self._dataset_starts = storage.dataset_starts
         lengths, starts = index.lengths, index.starts
         self._identity = isinstance(episodes, range) and episodes == range(len(lengths))
         if isinstance(episodes, range):
@@ -158,6 +161,10 @@ class EpisodeSteps:
     def rows(self, indices: Positions, steps: Positions) -> Positions:
         """Return the row of the observation before each step; the one after it is the next row."""
         return steps + (indices if self._identity else self.episodes.take(indices))
+
+    def find_datasets(self, indices: Positions) -> Positions | None:
+        """Return the dataset of each of some episodes of the view, if they are of a mixture."""
+        return find_datasets(self._dataset_starts, self.episodes.take(indices))
 
     def last_known_rows(self, indices: Positions) -> Positions:
         """Return the row of the last observation of each episode that is known."""

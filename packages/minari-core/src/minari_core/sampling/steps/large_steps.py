@@ -14,6 +14,7 @@ from minari_core.formats.columnar.episode_ends import may_have_unknown_finals
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.formats.shards.entry import LENGTHS
 from minari_core.sampling.orders.rank_index import Positions, RankIndex
+from minari_core.sampling.steps.dataset_of_episode import find_datasets
 
 MOST_INDEXED_STEPS = 1 << 27
 """The most steps of which each is indexed, which takes a quarter byte a step."""
@@ -113,6 +114,10 @@ class LargeSteps:
     def last_known_rows(self, indices: Positions) -> Positions:
         """Return the row of the last observation of each episode."""
         return self._starts.take(indices + 1) + indices
+
+    def find_datasets(self, indices: Positions) -> Positions | None:
+        """Return the dataset of each of some episodes, if they are of a mixture."""
+        return find_datasets(self._storage.dataset_starts, indices)
 
     def find_shards(self, indices: Positions) -> Positions | None:
         """Return the shard of each episode; None if one may lie in several."""

@@ -99,6 +99,12 @@ class TransitionBatch:
         starts = origin.steps.episode_starts.take(origin.goal_indices)
         return origin.goal_rows - origin.steps.rows(origin.goal_indices, starts)
 
+    @property
+    def dataset_indices(self) -> Positions | None:
+        """The dataset of each transition in a mixture, int64 of shape (B,); None of one dataset."""
+        origin = self._get_origin()
+        return origin.steps.find_datasets(origin.indices)
+
     def __repr__(self) -> str:
         """Shapes and dtypes instead of values."""
         shown = outline_fields(self, (item.name for item in fields(self) if item.name != "origin"))

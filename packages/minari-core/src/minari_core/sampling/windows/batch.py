@@ -43,6 +43,8 @@ class SequenceBatch:
     float64; 0 for padding."""
     episode_ids: Any = None
     """The stored index of each window's episode, int64 of shape (B,)."""
+    dataset_indices: Any = None
+    """The dataset of each window in a mixture, int64 of shape (B,); None of one dataset."""
 
     def __repr__(self) -> str:
         """Shapes and dtypes instead of values."""

@@ -64,6 +64,8 @@ class OffsetBatch:
     float64 of shape (B,)."""
     episode_ids: Any = None
     """The stored index of each window's episode, int64 of shape (B,)."""
+    dataset_indices: Any = None
+    """The dataset of each window in a mixture, int64 of shape (B,); None of one dataset."""
 
     def __repr__(self) -> str:
         """Shapes and dtypes instead of values."""
@@ -139,6 +141,7 @@ class OffsetSampler(PositionReader[OffsetOptions, OffsetBatch]):
         shards = ShardsOfSteps(steps, indices)
         batch = OffsetBatch(
             episode_ids=steps.episodes.take(indices),
+            dataset_indices=steps.find_datasets(indices),
             time_steps=step - steps.episode_starts.take(indices),
         )
         for (place, offsets), columns in self._columns.items():

@@ -113,7 +113,9 @@ class SequenceSampler(PositionReader[SequenceOptions, SequenceBatch]):
             offsets = offsets - (length - 1)
         window = anchor[:, None] + offsets
         first = steps.first_steps.take(indices)
-        batch = SequenceBatch(episode_ids=steps.episodes.take(indices))
+        batch = SequenceBatch(
+            episode_ids=steps.episodes.take(indices), dataset_indices=steps.find_datasets(indices)
+        )
         padded = None
         if self._whole is None:
             wanted, last = window, first + steps.counts.take(indices) - 1

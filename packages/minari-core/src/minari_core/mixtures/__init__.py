@@ -1,0 +1,1 @@
+"""Several datasets as one that is sampled, with weights and columns by other names."""
