@@ -165,9 +165,11 @@ def read_flags(values: npt.ArrayLike, name: str) -> npt.NDArray[np.bool_]:
     flags = np.asarray(values)
     if flags.ndim == 2 and flags.shape[1] == 1:
         flags = flags[:, 0]
-    if flags.ndim != 1 or flags.dtype.kind not in "biuf" or not np.isin(flags, (0, 1)).all():
-        raise DataError(f"{name} is {flags.dtype} of shape {flags.shape}, not one flag a step")
-    return flags.astype(np.bool_)
+    if flags.ndim == 1 and flags.dtype.kind in "biuf":
+        found = flags.astype(np.bool_)
+        if (found == flags).all():
+            return found
+    raise DataError(f"{name} is {flags.dtype} of shape {flags.shape}, not one flag a step")
 
 
 def _slice(column: Any, start: int, end: int) -> Any:
@@ -216,7 +218,9 @@ def check_following(observations: Any, following: Any, where: str, advice: str) 
                 f"{where}: {name} is {other.dtype} of shape {other.shape[1:]} a row, but "
                 f"{join_path('observations', keys)} {one.dtype} of shape {one.shape[1:]}"
             )
-        same = (one == other) | ((one != one) & (other != other))
+        same = one == other
+        if not same.all():
+            same |= (one != one) & (other != other)
         if not same.all():
             step = int(np.argmin(same.reshape(len(same), -1).all(axis=1)))
             raise DataError(

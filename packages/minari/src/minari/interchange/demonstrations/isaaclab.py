@@ -63,7 +63,7 @@ def read(path: Path, *, ends: Ends | None = None) -> Contents:
     """
 
     def read_trajectory(file: File, name: str) -> Trajectory:
-        group = GroupReader(file[DATA][name])
+        group = GroupReader(file, f"{DATA}/{name}")
         attributes = group.attributes
         success = attributes.get("success")
         if ends == "success" and success is None:

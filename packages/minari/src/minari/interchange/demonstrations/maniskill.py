@@ -56,7 +56,7 @@ def read(path: Path) -> Contents:
         return names
 
     def read_trajectory(file: File, name: str) -> Trajectory:
-        group = GroupReader(file[name])
+        group = GroupReader(file, name)
         if "obs" not in group:
             raise DataError(
                 f"{group.where} has no observations; add them with ManiSkill's "

@@ -66,7 +66,7 @@ def read(
     """
 
     def read_trajectory(file: File, name: str) -> Trajectory:
-        group = GroupReader(file[DATA][name])
+        group = GroupReader(file, f"{DATA}/{name}")
         actions = group.read("actions")
         dones = (
             read_flags(group.read("dones"), f"{group.where}: dones") if "dones" in group else None

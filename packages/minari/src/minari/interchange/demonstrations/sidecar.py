@@ -15,7 +15,6 @@ import numpy as np
 
 from minari.interchange.demonstrations.groups import (
     File,
-    Group,
     GroupReader,
     find_group,
     open_group,
@@ -85,7 +84,8 @@ class SidecarReader:
     def __init__(self, file: File) -> None:
         self.description: dict[str, JsonValue] = {}
         """What the group says of the dataset; empty if there is none."""
-        self._episodes: Group | None = None
+        self._file = file
+        self._names: frozenset[str] = frozenset()
         group = find_group(file, GROUP)
         if group is None:
             return
@@ -97,7 +97,7 @@ class SidecarReader:
         if not isinstance(said, dict):
             raise DatasetDamagedError(f"{file.filename}: /{GROUP}/description is no object")
         self.description = said
-        self._episodes = open_group(file, f"{GROUP}/{_EPISODES}")
+        self._names = frozenset(open_group(file, f"{GROUP}/{_EPISODES}") or ())
 
     def add(self, name: str, trajectory: Trajectory) -> None:
         """Add to an episode what the group has of it.
@@ -105,10 +105,9 @@ class SidecarReader:
         Raises:
             DatasetDamagedError: What it has is malformed.
         """
-        group = None if self._episodes is None else open_group(self._episodes, name)
-        if group is None:
+        if name not in self._names:
             return
-        reader = GroupReader(group)
+        reader = GroupReader(self._file, f"{GROUP}/{_EPISODES}/{name}")
         facts = _read_facts(reader)
         seed, options, metadata = (facts.get(key) for key in ("seed", "options", "metadata"))
         if isinstance(seed, int):
