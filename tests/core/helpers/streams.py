@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,9 @@ from gymnasium import spaces
 from minari_core import EpisodeBuffer, MinariDataset
 from minari_core.environments.space_json import space_to_json
 from minari_core.formats.columnar.dataset_folder import ColumnarStorage
+from minari_core.ranges.blocks import BLOCK_NBYTES
+from minari_core.ranges.folder import FolderSource
+from minari_core.ranges.source import ObjectVersion
 from minari_core.testing import MemorySource
 
 BOX = spaces.Box(-1, 1, (3,), np.float32)
@@ -81,3 +86,38 @@ def write_numbered(folder: Path, rows: int = 60_000) -> npt.NDArray[np.float32]:
         )
     storage.save()
     return observations
+
+
+class LoggingSource(FolderSource):
+    """A folder that writes down which ranges any process reads of it, and takes its time."""
+
+    def __init__(self, folder: Path, log: Path, pause: float = 0.0) -> None:
+        super().__init__(folder)
+        self._log, self._pause = log, pause
+
+    def read_ranges(
+        self, name: str, ranges: Sequence[tuple[int, int]], *, version: ObjectVersion
+    ) -> Iterator[tuple[int, bytes]]:
+        lines = "".join(f"{name} {start} {stop}\n" for start, stop in ranges)
+        with open(self._log, "ab", buffering=0) as file:
+            file.write(lines.encode("ascii"))
+        time.sleep(self._pause)
+        yield from super().read_ranges(name, ranges, version=version)
+
+
+def read_log(log: Path) -> list[tuple[str, int, int]]:
+    """List what was read since the log was begun, and begin it anew."""
+    lines = log.read_text(encoding="ascii").splitlines() if log.exists() else []
+    log.unlink(missing_ok=True)
+    parts = (line.split() for line in lines)
+    return [(name, int(start), int(stop)) for name, start, stop in parts]
+
+
+def count_blocks(read: Sequence[tuple[str, int, int]]) -> dict[tuple[str, int], int]:
+    """Count how often each block of a shard was read."""
+    return Counter(
+        (name, block)
+        for name, start, stop in read
+        if name.endswith(".h5")
+        for block in range(start // BLOCK_NBYTES, -(-stop // BLOCK_NBYTES))
+    )

@@ -14,7 +14,7 @@ import pytest
 
 from minari_core.locks import Holder
 from minari_core.ranges.blocks import BLOCK_NBYTES, BlockLayout, join_blocks
-from minari_core.ranges.segments import PrivateSegment, SharedSegment, open_segment, remove_segment
+from minari_core.ranges.segments import Segment, SegmentFile, open_segment, remove_segment
 from minari_core.ranges.source import ObjectVersion
 from tests.core.helpers.streams import write_numbered
 
@@ -26,7 +26,7 @@ def block_of(number: int) -> bytes:
     return CONTENT[number * BLOCK_NBYTES :][:BLOCK_NBYTES]
 
 
-def open_new(path: Path) -> SharedSegment:
+def open_new(path: Path) -> SegmentFile:
     segment = open_segment(path, VERSION)
     assert segment is not None
     return segment
@@ -41,8 +41,8 @@ def test_blocks_that_one_stores_are_at_hand_for_all(tmp_path: Path) -> None:
     one.store(1, block_of(1))
 
     assert other.find(numbers).tolist() == [False, True, False, True]
-    assert bytes(other.contents[BLOCK_NBYTES : 2 * BLOCK_NBYTES]) == block_of(1)
-    assert bytes(other.contents[3 * BLOCK_NBYTES :]) == block_of(3)
+    assert bytes(other.memory[BLOCK_NBYTES : 2 * BLOCK_NBYTES]) == block_of(1)
+    assert bytes(other.memory[3 * BLOCK_NBYTES :]) == block_of(3)
     again = open_segment(tmp_path / "a.blocks", None)
     assert again is not None
     assert again.version == VERSION
@@ -59,7 +59,7 @@ def test_a_segment_of_another_version_is_made_anew_and_who_has_the_old_one_reads
 
     assert new is not None
     assert not new.find(np.arange(4)).any()
-    assert bytes(old.contents[:BLOCK_NBYTES]) == block_of(0)
+    assert bytes(old.memory[:BLOCK_NBYTES]) == block_of(0)
     assert len(os.listdir(tmp_path)) == 2
 
 
@@ -90,12 +90,21 @@ def test_blocks_of_an_earlier_run_of_the_machine_are_compared_with_their_checksu
     assert later.find(np.arange(4)).all()
 
 
-def test_a_private_segment_holds_blocks_in_memory() -> None:
-    segment = PrivateSegment(VERSION)
-    segment.store(3, block_of(3))
-
-    assert segment.find(np.arange(4)).tolist() == [False, False, False, True]
-    assert bytes(segment.contents[3 * BLOCK_NBYTES :]) == block_of(3)
+def test_a_segment_holds_in_memory_what_the_cache_has_no_room_for(tmp_path: Path) -> None:
+    file = open_new(tmp_path / "a.blocks")
+    file.store(1, block_of(1))
+    for segment in (Segment(VERSION), Segment(VERSION, file)):
+        segment.hold(3, block_of(3))
+        found = segment.find(np.arange(4))
+        assert found.tolist() == [False, file is segment._file, False, True]
+        assert bytes(segment.contents[3 * BLOCK_NBYTES :]) == block_of(3)
+        assert segment.contents.readonly
+    assert bytes(segment.contents[BLOCK_NBYTES : 2 * BLOCK_NBYTES]) == block_of(1)
+    other = open_new(tmp_path / "a.blocks")
+    assert other.find(np.arange(4)).tolist() == [False, True, False, False]
+    assert not any(other.memory[3 * BLOCK_NBYTES :])
+    file.store(0, block_of(0))
+    assert bytes(segment.contents[:BLOCK_NBYTES]) == block_of(0)
 
 
 def test_blocks_are_numbered_through_objects_and_joined_to_ranges() -> None:

@@ -19,8 +19,7 @@ from minari_core.errors import (
     RemoteError,
     RemoteObjectNotFoundError,
 )
-from minari_core.ranges import cache_folder
-from minari_core.ranges.segments import SharedSegment
+from minari_core.ranges.segments import SegmentFile
 from minari_core.testing import MemorySource
 from tests.core.helpers.streams import read_source, write_dataset, write_numbered
 
@@ -173,7 +172,6 @@ def test_a_cache_that_is_too_small_or_cannot_be_written_still_gives_the_same(
     wanted = write_numbered(tmp_path / "data")
     source = read_source(tmp_path / "data")
     small = open_stream(source, cache_nbytes=600_000)
-    monkeypatch.setattr(cache_folder, "_MEASURED_EVERY", 1)
     for _ in range(4):
         batch = small.sample_transitions(64)
         np.testing.assert_array_equal(
@@ -185,7 +183,7 @@ def test_a_cache_that_is_too_small_or_cannot_be_written_still_gives_the_same(
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOSPC, "no space left on device")
 
-    monkeypatch.setattr(SharedSegment, "store", refuse)
+    monkeypatch.setattr(SegmentFile, "store", refuse)
     full = open_stream(source, cache_nbytes=10**9)
     for _ in range(2):
         batch = full.sample_transitions(64)

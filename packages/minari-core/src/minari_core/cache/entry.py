@@ -76,7 +76,7 @@ def describe_entry(folder: Path) -> CacheEntry:
         nbytes=measure_folder(folder),
         made=float(made) if isinstance(made, int | float) else 0.0,
         used=_find_last_use(folder),
-        is_pinned=(folder / _PINNED).exists(),
+        is_pinned=is_pinned(folder),
         is_in_use=is_in_use(folder),
     )
 
@@ -142,6 +142,11 @@ def is_in_use(folder: Path) -> bool:
             return True
         mark.release(remove=True)
     return False
+
+
+def is_pinned(folder: Path) -> bool:
+    """Return whether an entry is kept until somebody asks for its removal."""
+    return (folder / _PINNED).exists()
 
 
 def set_pinned(folder: Path, *, is_pinned: bool) -> None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
-from contextlib import suppress
+import threading
+import time
+from collections.abc import Mapping
 from pathlib import Path
 
-from minari_core.cache.entry import CONTENTS
+from minari_core.cache.entry import CONTENTS, is_in_use, is_pinned
 from minari_core.cache.opening import open_entry
 from minari_core.cache.settings import cache_root
 from minari_core.errors import CacheError, DatasetBusyError, DatasetWriteError
 from minari_core.ranges.segments import (
     BLOCKS_SUFFIX,
-    SharedSegment,
-    measure_segment,
+    SegmentFile,
+    measure_segments,
     open_segment,
     remove_segment,
 )
@@ -26,8 +27,9 @@ KIND = "streams"
 CACHE_NBYTES = 10 * 10**9
 """The size of all of them together, unless a caller says otherwise."""
 
-_MEASURED_EVERY = 32 << 20
-_SPARE = 16  # one part in so many is freed beyond what has to be
+_MEASURED_PARTS = 32  # one part in so many of the bound is stored before all is measured again
+_SPARE_PARTS = 16  # one part in so many is freed beyond what has to be
+_RECENT_SECONDS = 3600.0
 
 
 class CacheFolder:
@@ -42,66 +44,77 @@ class CacheFolder:
         """
         self._folder = folder
         self._limit = limit
-        self._unmeasured = _MEASURED_EVERY
-        self.next_use: Callable[[str], float] | None = None
-        """Returns when an object will be used next, in any unit; what is used last goes first.
-        None removes first what grew least recently."""
+        self._total, self._unmeasured = 0, limit
+        self._is_full = False
+        self.become_unlocked()
 
-    def open(self, name: str, version: ObjectVersion | None) -> SharedSegment | None:
-        """Open the segment of an object; see `open_segment`."""
+    def become_unlocked(self) -> None:
+        """Forget who measures, as a child must after a fork."""
+        self._lock = threading.Lock()
+
+    def open(self, name: str, version: ObjectVersion | None) -> SegmentFile | None:
+        """Open the files of the segment of an object; see `open_segment`."""
         return open_segment(self._folder / f"{name}{BLOCKS_SUFFIX}", version)
 
     def remove(self, name: str) -> None:
         """Remove the segment of an object."""
         remove_segment(self._folder / f"{name}{BLOCKS_SUFFIX}")
 
-    def note_stored(self, nbytes: int) -> bool:
-        """Note that blocks were stored, and evict segments where all have too much.
+    def reserve(self, nbytes: int) -> bool:
+        """Return whether blocks may be stored, and evict segments where all have too much.
 
-        Returns:
-            Whether segments of this dataset were evicted.
+        What of this dataset was used within an hour stays, and so do datasets that are in use: who
+        visits all of a dataset that is larger than the cache finds as much of it as there was
+        room for, and none of it if what was used least recently made room for what is next.
+
+        Args:
+            nbytes: The bytes of the blocks.
         """
-        self._unmeasured += nbytes
-        if self._unmeasured < _MEASURED_EVERY:
-            return False
-        self._unmeasured = 0
-        return self.evict(self._limit)
+        with self._lock:
+            self._unmeasured += nbytes
+            is_over = not self._is_full and self._total + self._unmeasured > self._limit
+            if is_over or self._unmeasured >= self._limit // _MEASURED_PARTS:
+                # What was reserved just now is not there yet.
+                self._unmeasured = nbytes
+                self._total = self._make_room(nbytes)
+                self._is_full = self._total + nbytes > self._limit
+            return not self._is_full
 
-    def evict(self, limit: int) -> bool:
-        """Evict segments until all have at most some bytes: those of other datasets first.
-
-        Returns:
-            Whether segments of this dataset were evicted.
-        """
-        sizes = {path: measure_segment(path) for path in self._list_segments()}
-        total = sum(sizes.values())
-        if total <= limit:
-            return False
-        has_own = False
-        for path in sizes:
-            if total <= limit - limit // _SPARE:
+    def _make_room(self, nbytes: int) -> int:
+        """Evict segments to have room for some bytes, and return how much all have after that."""
+        folders = {
+            folder: measure_segments(folder)
+            for folder in (cache_root() / KIND).glob(f"*/{CONTENTS}")
+        }
+        total = sum(size for found in folders.values() for size, _ in found.values())
+        if total + nbytes <= self._limit:
+            return total
+        for path, size in self._list_evictable(folders):
+            if total + nbytes <= self._limit - self._limit // _SPARE_PARTS:
                 break
-            total -= sizes[path]
             remove_segment(path)
-            has_own = has_own or path.parent == self._folder
-        return has_own
+            total -= size
+        return total
 
-    def _list_segments(self) -> list[Path]:
-        """List the segments of all datasets, the one to be evicted first at the beginning."""
-        own, others = [], []
-        for path in (cache_root() / KIND).glob(f"*/{CONTENTS}/*{BLOCKS_SUFFIX}"):
-            with suppress(OSError):
-                if path.parent == self._folder:
-                    own.append((self._rank(path), path))
-                else:
-                    used = (path.parents[1] / "entry.json").stat().st_mtime
-                    others.append((used, path.stat().st_mtime, path))
-        return [path for *_, path in sorted(others)] + [path for _, path in sorted(own)]
-
-    def _rank(self, path: Path) -> float:
-        if self.next_use is None:
-            return path.stat().st_mtime
-        return -self.next_use(path.name.removesuffix(BLOCKS_SUFFIX))
+    def _list_evictable(
+        self, folders: Mapping[Path, Mapping[Path, tuple[int, float]]]
+    ) -> list[tuple[Path, int]]:
+        """List the segments that may be evicted, in the order of eviction, and their sizes."""
+        recent = time.time() - _RECENT_SECONDS
+        order: list[tuple[bool, float, float, Path, int]] = []
+        for folder, segments in folders.items():
+            is_own = folder == self._folder
+            last = max((used for _, used in segments.values()), default=0.0)
+            if is_pinned(folder.parent) or (
+                not is_own and last > recent and is_in_use(folder.parent)
+            ):
+                continue
+            order += [
+                (is_own, last, used, path, size)
+                for path, (size, used) in segments.items()
+                if not is_own or used < recent
+            ]
+        return [(path, size) for *_, path, size in sorted(order)]
 
 
 def open_cache_folder(uid: str, url: str, limit: int) -> CacheFolder | None:

@@ -11,6 +11,7 @@ import numpy as np
 from minari_core.errors import DatasetChangedError, DatasetDamagedError, RemoteObjectNotFoundError
 from minari_core.ranges.blocks import BLOCK_NBYTES, BlockLayout, Blocks, join_blocks
 from minari_core.ranges.checksums import BlockChecksums
+from minari_core.ranges.claims import take_turns
 from minari_core.ranges.segments import Segment
 from minari_core.ranges.source import ObjectVersion
 from minari_core.ranges.threads import run_each
@@ -19,7 +20,7 @@ _MOST_TRIES = 3
 
 
 class RenewedError(Exception):
-    """The segments of a generation are of no more use; another one has taken its place."""
+    """An object has another version; a new generation has taken the place of this one."""
 
 
 class Supplier(Protocol):
@@ -42,20 +43,29 @@ class Supplier(Protocol):
         self, generation: Generation, number: int, version: ObjectVersion, error: Exception
     ) -> NoReturn: ...
 
-    def give_up_cache(self, generation: Generation, error: OSError) -> NoReturn: ...
+    def reserve(self, nbytes: int) -> bool: ...
 
-    def note_stored(self, generation: Generation, segment: Segment, nbytes: int) -> None: ...
+    def share(self, segment: Segment, block: int, content: memoryview) -> bool: ...
+
+    def note_held(self, generation: Generation, nbytes: int) -> None: ...
 
 
 class Generation:
-    """The segments that a stream reads, until some are evicted and others take their place.
+    """The segments that a stream reads, until they hold too much in memory and others take over.
 
     What was ensured in one generation stays readable for as long as anybody holds it. Thread-safe.
     """
 
-    def __init__(self, stream: Supplier) -> None:
-        """Start without a segment; see `Supplier`."""
+    def __init__(self, stream: Supplier, elder: Generation | None = None) -> None:
+        """Start without a segment.
+
+        Args:
+            stream: What the generation is of.
+            elder: The generation whose place this one takes. What it holds in memory need not be
+                fetched again until this one is replaced, too.
+        """
         self._stream = stream
+        self._elder = elder
         self._segments: dict[int, Segment] = {}
         self.is_whole = False
         """Whether all blocks are known to be at hand."""
@@ -67,6 +77,10 @@ class Generation:
     def get_contents(self, number: int) -> memoryview:
         """Return the bytes of an object, of which only what was ensured means anything."""
         return self._open(number).contents
+
+    def forget_elder(self) -> None:
+        """Let go of the generation before this one."""
+        self._elder = None
 
     def has(self, blocks: Blocks) -> bool:
         """Return whether blocks are known to be at hand."""
@@ -100,12 +114,12 @@ class Generation:
         def supply(job: tuple[int, Blocks]) -> None:
             number, inside = job
             segment = self._open(number)
-            at_hand = segment.find(inside)
-            self._present[inside[at_hand] + self._stream.layout.firsts[number]] = True
-            missing = inside[~at_hand]
+            missing = inside[~segment.find(inside)]
+            missing = self._take_over(number, segment, missing)
             if len(missing):
                 fetched.append(number)
                 self._fetch(number, segment, missing)
+            self._present[inside + self._stream.layout.firsts[number]] = True
 
         missing = np.unique(blocks[~self._present[blocks]])
         while len(missing):
@@ -151,21 +165,40 @@ class Generation:
                     segment = self._segments[number] = self._stream.open_segment(number)
         return segment
 
+    def _take_over(self, number: int, segment: Segment, blocks: Blocks) -> Blocks:
+        """Hold those blocks that the elder generation holds, and return the others."""
+        elder = self._elder
+        held = None if elder is None else elder._segments.get(number)
+        if held is None or held.version != segment.version or not len(blocks):
+            return blocks
+        is_held = held.find_held(blocks)
+        for block in blocks[is_held].tolist():
+            start, stop = self._stream.layout.find_span(number, block)
+            segment.hold(block, held.contents[start:stop])
+            self._stream.note_held(self, stop - start)
+        return blocks[~is_held]
+
     def _fetch(self, number: int, segment: Segment, blocks: Blocks) -> None:
-        """Fetch blocks of one object, each until it is what was written."""
+        """Fetch blocks of one object, or wait until other processes have."""
         try:
             sums = self._stream.find_checksums(number, segment)
-            # The last block came with them.
-            at_hand = segment.find(blocks)
-            self._present[blocks[at_hand] + self._stream.layout.firsts[number]] = True
-            blocks = blocks[~at_hand]
-            for _ in range(_MOST_TRIES):
-                damaged = self._fetch_once(number, segment, blocks, sums)
-                if not damaged:
-                    return
-                blocks = np.array(damaged, dtype=np.int64)
+            claims = segment.claim(shares=self._stream.reserve(0))
+            for missing in take_turns(claims, segment.find, blocks):
+                self._fetch_intact(number, segment, missing, sums)
         except (DatasetChangedError, RemoteObjectNotFoundError) as error:
             self._stream.replace_version(self, number, segment.version, error)
+
+    def _fetch_intact(
+        self, number: int, segment: Segment, blocks: Blocks, sums: BlockChecksums | None
+    ) -> None:
+        """Fetch blocks, each until it is what was written."""
+        for _ in range(_MOST_TRIES):
+            if not len(blocks):
+                return
+            damaged = self._fetch_once(number, segment, blocks, sums)
+            blocks = np.array(damaged, dtype=np.int64)
+        if not len(blocks):
+            return
         start, stop = self._stream.layout.find_span(number, int(blocks[0]))
         raise DatasetDamagedError(
             f"{self._stream.describe(number)}: bytes {start} to {stop} arrived {_MOST_TRIES} times "
@@ -192,10 +225,8 @@ class Generation:
                 if sums is not None and not sums.fits(block, piece):
                     damaged.append(block)
                     continue
-                try:
-                    segment.store(block, piece)
-                except OSError as error:
-                    stream.give_up_cache(self, error)
+                if not stream.share(segment, block, piece):
+                    segment.hold(block, piece)
+                    stream.note_held(self, len(piece))
                 self._present[first + block] = True
-            stream.note_stored(self, segment, len(content))
         return damaged

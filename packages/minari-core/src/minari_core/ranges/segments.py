@@ -1,30 +1,30 @@
-"""Hold the blocks of one object: in a file of the cache that processes share, or in memory.
+"""Hold the blocks of one object: in files of the cache that processes share, or in memory.
 
 A segment in the cache is two files. The blocks file has a line of JSON, and 4 bytes for each block:
 its CRC-32 if the block is there, else 0. It names the data file, a sparse one, in which blocks lie
 where they lie in the object. A block is written first and its CRC after it, so that whoever is
 killed leaves nothing behind that is believed. Neither file ever shrinks; a segment is removed by
-unlinking both, and whoever has mapped them reads on.
+unlinking both, and whoever has mapped them reads on. A process maps the data privately, so that
+blocks for which the cache has no room lie in its own memory, among those that the cache has.
 """
 
 from __future__ import annotations
 
 import json
-import mmap
 import os
 import uuid
 import zlib
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from minari_core.locks import Holder, identify_self
 from minari_core.ranges.blocks import BLOCK_NBYTES, Blocks
+from minari_core.ranges.claims import Claims, NoClaims, open_claims
 from minari_core.ranges.source import ObjectVersion
-from minari_core.storage.file_map import map_file
+from minari_core.storage.file_map import map_file, map_memory
 
 BLOCKS_SUFFIX, DATA_SUFFIX = ".blocks", ".data"
 _HEADER_NBYTES = 4096
@@ -33,51 +33,59 @@ _NO_CRC = 0xFFFFFFFF
 """Stands for a CRC-32 that is 0, which means that a block is not there."""
 
 
-class Segment(Protocol):
-    """The blocks of one version of an object that are at hand."""
+class Segment:
+    """The blocks of one version of an object that are at hand: in the cache, or only here."""
 
-    version: ObjectVersion
-    """The version of the object that they are of."""
-    contents: memoryview
-    """The bytes of the object; those of blocks that are not at hand are meaningless."""
+    def __init__(self, version: ObjectVersion, file: SegmentFile | None = None) -> None:
+        """Start with the blocks that the cache has.
 
-    def find(self, blocks: Blocks) -> npt.NDArray[np.bool_]:
-        """Return which blocks are at hand, by whichever process."""
-        ...
-
-    def store(self, block: int, content: bytes | memoryview) -> None:
-        """Add a block.
-
-        Raises:
-            OSError: There is no room for it.
+        Args:
+            version: The version of the object that they are of.
+            file: Its files in the cache; None where the cache cannot be used.
         """
-        ...
-
-
-class PrivateSegment:
-    """Blocks in the memory of this process, where the cache cannot be used."""
-
-    def __init__(self, version: ObjectVersion) -> None:
-        """Start without a block."""
         self.version = version
-        # Pages that were never written to take no memory.
-        self._memory = memoryview(mmap.mmap(-1, max(version.size, 1)))
+        """The version of the object that they are of."""
+        self._file = file
+        self._memory = map_memory(max(version.size, 1)) if file is None else file.memory
         self.contents = self._memory[: version.size].toreadonly()
-        self._present = np.zeros(-(-version.size // BLOCK_NBYTES), dtype=np.bool_)
+        """The bytes of the object; those of blocks that are not at hand are meaningless."""
+        self._is_held = np.zeros(-(-version.size // BLOCK_NBYTES), dtype=np.bool_)
 
     def find(self, blocks: Blocks) -> npt.NDArray[np.bool_]:
-        """Return which blocks are at hand."""
-        found: npt.NDArray[np.bool_] = self._present[blocks]
-        return found
+        """Return which blocks are at hand, whoever stored them."""
+        found: npt.NDArray[np.bool_] = self._is_held[blocks]
+        return found if self._file is None else found | self._file.find(blocks)
 
-    def store(self, block: int, content: bytes | memoryview) -> None:
-        """Add a block."""
+    def share(self, block: int, content: bytes | memoryview) -> bool:
+        """Add a block to the cache, and return whether it had room."""
+        if self._file is None:
+            return False
+        try:
+            self._file.store(block, content)
+        except OSError:
+            return False
+        return True
+
+    def hold(self, block: int, content: bytes | memoryview) -> None:
+        """Add a block for this process alone."""
         start = block * BLOCK_NBYTES
         self._memory[start : start + len(content)] = content
-        self._present[block] = True
+        self._is_held[block] = True
+
+    def find_held(self, blocks: Blocks) -> npt.NDArray[np.bool_]:
+        """Return which blocks only this process has."""
+        return self._is_held[blocks]
+
+    def claim(self, *, shares: bool) -> Claims:
+        """Open claims of blocks that are to be fetched; see `take_turns`.
+
+        Args:
+            shares: Whether what is fetched is meant for the cache, and so for others.
+        """
+        return self._file.claim() if shares and self._file is not None else NoClaims()
 
 
-class SharedSegment:
+class SegmentFile:
     """Blocks in two files, which other processes read and add to at the same time."""
 
     def __init__(self, path: Path, header: dict[str, object]) -> None:
@@ -100,7 +108,8 @@ class SharedSegment:
             blocks = -(-size // BLOCK_NBYTES)
             if os.fstat(table.fileno()).st_size != _HEADER_NBYTES + 4 * blocks:
                 raise ValueError("its table has another size")
-            self.contents = map_file(data)
+            self.memory = map_file(data, privately=True)
+            """The bytes of the object; what is written here is seen by this process alone."""
             mapped = map_file(table)
         self._crcs = np.frombuffer(mapped, dtype="<u4", offset=_HEADER_NBYTES)
         maker = header["maker"]
@@ -118,7 +127,7 @@ class SharedSegment:
 
     def _check(self, block: int) -> bool:
         start = block * BLOCK_NBYTES
-        content = self.contents[start : start + BLOCK_NBYTES]
+        content = self.memory[start : start + BLOCK_NBYTES]
         return (zlib.crc32(content) or _NO_CRC) == int(self._crcs[block])
 
     def store(self, block: int, content: bytes | memoryview) -> None:
@@ -133,20 +142,20 @@ class SharedSegment:
         if self._is_doubted:
             self._is_checked[block] = True
 
-    def measure(self) -> int:
-        """Return the number of bytes that are at hand."""
-        return int(np.count_nonzero(self._crcs)) * BLOCK_NBYTES
+    def claim(self) -> Claims:
+        """Open claims of blocks that are to be fetched."""
+        return open_claims(self.path, _HEADER_NBYTES)
 
 
-def open_segment(path: Path, version: ObjectVersion | None) -> SharedSegment | None:
-    """Open the segment of an object, which is made if there is none and its version is known.
+def open_segment(path: Path, version: ObjectVersion | None) -> SegmentFile | None:
+    """Open the files of the segment of an object; make them if its version is known.
 
     Args:
         path: Its blocks file.
         version: The version of the object; None opens what there is, of whichever version.
 
     Returns:
-        The segment; None if there is none of that version and none could be made.
+        The files; None if there are none of that version and none could be made.
 
     Raises:
         OSError: The file system refused.
@@ -161,17 +170,13 @@ def open_segment(path: Path, version: ObjectVersion | None) -> SharedSegment | N
     return None
 
 
-def remove_segment(path: Path) -> int:
+def remove_segment(path: Path) -> None:
     """Remove a segment; who has it open reads on.
 
     Args:
         path: Its blocks file.
-
-    Returns:
-        About how many bytes it had.
     """
     header = _read_header(path)
-    freed = measure_segment(path)
     with suppress(OSError):
         path.unlink()
     if header is not None:
@@ -179,28 +184,42 @@ def remove_segment(path: Path) -> int:
         if name.endswith(DATA_SUFFIX):
             with suppress(OSError):
                 path.with_name(name).unlink()
-    return freed
 
 
-def measure_segment(path: Path) -> int:
-    """Return about how many bytes of blocks a segment has.
+def measure_segments(folder: Path) -> dict[Path, tuple[int, float]]:
+    """Measure the segments of a folder.
 
-    Args:
-        path: Its blocks file.
+    Returns:
+        For each blocks file the room that its data takes on the disk, and the time of its last use.
     """
-    try:
-        table = np.fromfile(path, dtype="<u4", offset=_HEADER_NBYTES)
-    except (OSError, ValueError):
-        return 0
-    return int(np.count_nonzero(table)) * BLOCK_NBYTES
+    nbytes: dict[str, int] = {}
+    used: dict[str, float] = {}
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(OSError):
+                if entry.name.endswith(DATA_SUFFIX):
+                    status = entry.stat()
+                    # A sparse file takes less than its size, of which Windows says nothing.
+                    taken = 512 * getattr(status, "st_blocks", -(-status.st_size // 512))
+                    stem = entry.name.removesuffix(DATA_SUFFIX).rpartition(".")[0]
+                    nbytes[stem] = nbytes.get(stem, 0) + taken
+                elif entry.name.endswith(BLOCKS_SUFFIX):
+                    used[entry.name.removesuffix(BLOCKS_SUFFIX)] = entry.stat().st_mtime
+    return {
+        folder / f"{stem}{BLOCKS_SUFFIX}": (nbytes.get(stem, 0), time)
+        for stem, time in used.items()
+    }
 
 
-def _open_existing(path: Path) -> SharedSegment | None:
+def _open_existing(path: Path) -> SegmentFile | None:
     header = _read_header(path)
     if header is None:
         return None
     try:
-        return SharedSegment(path, header)
+        found = SegmentFile(path, header)
+        with suppress(OSError):  # the time of the last use
+            os.utime(path)
+        return found
     except FileNotFoundError:  # removed just now, or by somebody who was killed over it
         with suppress(OSError):
             path.unlink()

@@ -16,15 +16,16 @@ from minari_core.errors import DatasetChangedError, DatasetDamagedError, RemoteO
 from minari_core.ranges.blocks import BLOCK_NBYTES, BlockLayout, Blocks
 from minari_core.ranges.cache_folder import CacheFolder, open_cache_folder
 from minari_core.ranges.checksums import BlockChecksums
+from minari_core.ranges.claims import take_turns
 from minari_core.ranges.generation import Generation, RenewedError
-from minari_core.ranges.segments import PrivateSegment, Segment
+from minari_core.ranges.segments import Segment
 from minari_core.ranges.source import ObjectVersion, RangeSource
 from minari_core.ranges.statistics import Counter, StreamStatistics
 from minari_core.storage.file_map import Contents
 
 _MOST_TRIES = 4
 _HITS_BETWEEN_LOOKS = 512
-_MOST_PRIVATE_NBYTES = 256 << 20
+_MOST_HELD_NBYTES = 96 << 20
 
 
 class Stream:
@@ -72,7 +73,9 @@ class Stream:
         self._lock = threading.Lock()
         self._counter = Counter()
         self._is_private = self._cache_nbytes <= 0
-        self._private_nbytes = 0
+        self._held_nbytes = 0
+        if self._folder is not None:
+            self._folder.become_unlocked()
         self._generation = Generation(self)
 
     @property
@@ -140,7 +143,7 @@ class Stream:
         if folder is not None:
             found = folder.open(name, None)
             if found is not None and found.version.size == size:
-                return found
+                return Segment(found.version, found)
         self._counter.add(requests=1)
         try:
             version = self.source.version(name)
@@ -157,7 +160,7 @@ class Stream:
             made = None if folder is None else folder.open(name, version)
         except OSError:
             made = None
-        return made or PrivateSegment(version)
+        return Segment(version, made)
 
     def _find_folder(self) -> CacheFolder | None:
         with self._lock:
@@ -184,15 +187,21 @@ class Stream:
         Raises:
             DatasetDamagedError: Its end is not what was written, time and again.
         """
+        last = np.array([(segment.version.size - 1) // BLOCK_NBYTES])
         if number not in self._checksums:
-            for tried in range(1, _MOST_TRIES):
-                try:
-                    self._checksums[number] = self._read_end(number, segment)
-                    break
-                except DatasetDamagedError:
-                    if tried == _MOST_TRIES - 1:
-                        raise
+            claims = segment.claim(shares=self.reserve(0))
+            for missing in take_turns(claims, segment.find, last):
+                if len(missing):
+                    self._checksums[number] = self._read_end_intact(number, segment)
+        if number not in self._checksums:
+            self._checksums[number] = self._read_end_intact(number, segment)
         return self._checksums[number]
+
+    def _read_end_intact(self, number: int, segment: Segment) -> BlockChecksums | None:
+        for _ in range(_MOST_TRIES - 2):
+            with suppress(DatasetDamagedError):
+                return self._read_end(number, segment)
+        return self._read_end(number, segment)
 
     def _read_end(self, number: int, segment: Segment) -> BlockChecksums | None:
         size = segment.version.size
@@ -207,9 +216,10 @@ class Stream:
 
         end = _FileEnd(read, last * BLOCK_NBYTES, size)
         sums = self._read_checksums(end, self.describe(number))
-        if not is_at_hand and (sums is None or sums.fits(last, end.content)):
-            with suppress(OSError):  # whoever wants this block will notice, too
-                segment.store(last, end.content)
+        is_intact = sums is None or sums.fits(last, end.content)
+        if not is_at_hand and is_intact and not self.share(segment, last, end.content):
+            segment.hold(last, end.content)
+            self.note_held(self._generation, len(end.content))
         return sums
 
     def replace_version(
@@ -232,33 +242,29 @@ class Stream:
         self._renew(generation)
         raise RenewedError from error
 
-    def give_up_cache(self, generation: Generation, error: OSError) -> NoReturn:
-        """Hold blocks in memory from now on, because the disk has no room.
+    def reserve(self, nbytes: int) -> bool:
+        """Return whether the cache has room for blocks of so many bytes."""
+        return self._folder is not None and self._folder.reserve(nbytes)
 
-        Raises:
-            RenewedError: Always.
-        """
-        self._is_private = True
-        self._renew(generation)
-        raise RenewedError from error
+    def share(self, segment: Segment, block: int, content: bytes | memoryview) -> bool:
+        """Add a block to the cache, and return whether it had room."""
+        return self.reserve(len(content)) and segment.share(block, content)
 
-    def note_stored(self, generation: Generation, segment: Segment, nbytes: int) -> None:
-        """Note that blocks of a segment were stored, and evict some where there are too many."""
-        if isinstance(segment, PrivateSegment):
-            with self._lock:
-                self._private_nbytes += nbytes
-                has_own = self._private_nbytes > _MOST_PRIVATE_NBYTES
-        else:
-            has_own = self._folder is not None and self._folder.note_stored(nbytes)
-        if has_own:
+    def note_held(self, generation: Generation, nbytes: int) -> None:
+        """Note that a generation holds bytes in memory, and replace one that holds too many."""
+        with self._lock:
+            self._held_nbytes += nbytes
+            is_too_much = self._held_nbytes > _MOST_HELD_NBYTES
+        if is_too_much:
             self._renew(generation)
 
     def _renew(self, generation: Generation) -> None:
         """Let another generation take the place of one, unless that was done."""
         with self._lock:
             if self._generation is generation:
-                self._private_nbytes = 0
-                self._generation = Generation(self)
+                self._held_nbytes = 0
+                generation.forget_elder()
+                self._generation = Generation(self, generation)
 
 
 class _FileEnd:

@@ -29,25 +29,40 @@ class Contents(Protocol):
         ...
 
 
-def map_file(file: BinaryIO) -> memoryview:
+def map_file(file: BinaryIO, *, privately: bool = False) -> memoryview:
     """Map all bytes of an open file; they stay mapped for as long as anything views them.
 
     Args:
         file: The file, which can be closed at once.
+        privately: Whether the bytes may be written to, which changes nothing but what this process
+            sees, and takes memory of its own. What others write into the file is seen elsewhere.
 
     Returns:
-        Read-only bytes.
+        The bytes, read-only if they are not private.
 
     Raises:
         OSError: The system refused. ``ENOMEM`` says that the process has too many maps.
         ValueError: The file is empty.
     """
     if sys.platform == "win32":  # whose maps do not count as open files
-        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        access = mmap.ACCESS_COPY if privately else mmap.ACCESS_READ
+        return memoryview(mmap.mmap(file.fileno(), 0, access=access))
+    flags, protection = mmap.MAP_SHARED, mmap.PROT_READ
+    if privately:
+        flags, protection = mmap.MAP_PRIVATE | _NO_RESERVE, mmap.PROT_READ | mmap.PROT_WRITE
     if sys.version_info >= (3, 13):
-        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ, trackfd=False))
-    mapped = _Map(file.fileno(), os.fstat(file.fileno()).st_size)
+        return memoryview(mmap.mmap(file.fileno(), 0, flags=flags, prot=protection, trackfd=False))
+    mapped = _Map(file.fileno(), os.fstat(file.fileno()).st_size, flags, protection)
     return np.asarray(mapped).data
+
+
+def map_memory(nbytes: int) -> memoryview:
+    """Map bytes that are 0, take memory once they are written to, and belong to this process."""
+    if sys.platform == "win32":
+        return memoryview(mmap.mmap(-1, nbytes))
+    return memoryview(
+        mmap.mmap(-1, nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NO_RESERVE)
+    )
 
 
 def expect_random_reads(contents: memoryview) -> None:
@@ -69,16 +84,16 @@ class _Map:
 
     __slots__ = ("__array_interface__", "__weakref__")
 
-    def __init__(self, descriptor: int, nbytes: int) -> None:
+    def __init__(self, descriptor: int, nbytes: int, flags: int, protection: int) -> None:
         if nbytes == 0:
             raise ValueError("an empty file cannot be mapped")
         library = _load_library()
-        address = library.mmap(None, nbytes, mmap.PROT_READ, mmap.MAP_SHARED, descriptor, 0)
+        address = library.mmap(None, nbytes, protection, flags, descriptor, 0)
         if address in (None, _FAILED):
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))
         self.__array_interface__: dict[str, Any] = {
-            "data": (address, True),
+            "data": (address, not protection & mmap.PROT_WRITE),
             "typestr": "|u1",
             "shape": (nbytes,),
             "version": 3,
@@ -88,6 +103,8 @@ class _Map:
 
 
 _FAILED = ctypes.c_void_p(-1).value
+# Memory is promised only when it is written to. Python has the name since 3.12.
+_NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
 
 
 @cache
