@@ -23,7 +23,7 @@ from minari_core import (
 )
 from minari_core.episodes.episode import EpisodeBuffer
 from minari_core.random_stream import RandomStream
-from minari_core.sampling import Batches
+from minari_core.sampling import Batches, PrioritizedReplay
 
 START_METHODS = multiprocessing.get_all_start_methods()
 Draw = tuple[float, ...]
@@ -140,6 +140,25 @@ def test_processes_draw_differently_from_a_dataset_without_a_seed(
     with ProcessPoolExecutor(2, multiprocessing.get_context(method)) as pool:
         there = list(pool.map(draw, [dataset] * 4))
     assert len({here, draw(dataset), *there}) == 6
+
+
+def draw_by_priorities(replay: PrioritizedReplay) -> tuple[float, ...]:
+    return tuple(replay.sample(8).transitions.observations[:, 0].tolist())
+
+
+@pytest.mark.parametrize("method", START_METHODS)
+def test_processes_draw_differently_by_priorities_unless_these_are_seeded(
+    dataset: MinariDataset, method: str
+) -> None:
+    replay = dataset.prioritized_replay()
+    seeded = dataset.prioritized_replay(seed=1)
+    resumed = dataset.prioritized_replay()
+    resumed.load_state_dict(seeded.state_dict())
+    with ProcessPoolExecutor(2, multiprocessing.get_context(method)) as pool:
+        there = list(pool.map(draw_by_priorities, [replay] * 4))
+        once, again, gone_on = pool.map(draw_by_priorities, [seeded, seeded, resumed])
+    assert len({draw_by_priorities(replay), *there}) == 5
+    assert once == again == gone_on == draw_by_priorities(seeded)
 
 
 @pytest.mark.parametrize("method", START_METHODS)

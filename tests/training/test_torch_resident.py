@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,9 @@ from tests.training.helpers import walks
 
 torch: Any = pytest.importorskip("torch")
 
-from minari_core.torch import ResidentData, to_tensors  # noqa: E402  # after the skip
+from torch.utils.data import DataLoader, IterableDataset  # noqa: E402  # after the skip
+
+from minari_core.torch import ResidentData, to_tensors  # noqa: E402
 
 
 @pytest.mark.parametrize("chosen", [slice(None), slice(1, None, 2), [2, 0, 2]])
@@ -85,6 +89,29 @@ def test_data_that_does_not_fit_takes_turns_and_says_so() -> None:
     assert max(sizes) < dataset.total_steps
     with pytest.raises(SamplingError, match="an episode takes"):
         ResidentData(dataset, max_nbytes=10)
+
+
+class Turns(IterableDataset):  # type: ignore[misc]  # PyTorch may not be there
+    """The episodes that a worker samples, turn after turn."""
+
+    def __init__(self, data: ResidentData) -> None:
+        self.data = data
+
+    def __iter__(self) -> Iterator[set[float]]:
+        yield {
+            episode for _ in range(60) for episode in self.data.sample(16)["actions"][:, 0].tolist()
+        }
+
+
+def test_turns_go_on_in_other_processes() -> None:
+    dataset = walks.of_vectors()[[1, 2, 1, 2, 1, 2]]
+    with pytest.warns(MinariWarning, match="parts take turns"):
+        data = ResidentData(dataset, max_nbytes=4000)
+    # Its thread has begun to load ahead, and is in no other process.
+    data.sample(16)
+    loader = DataLoader(Turns(data), batch_size=None, num_workers=2, multiprocessing_context="fork")
+    assert list(loader) == [{1, 2}, {1, 2}]
+    assert list(Turns(pickle.loads(pickle.dumps(data)))) == [{1, 2}]
 
 
 def test_values_without_a_fixed_shape_are_refused() -> None:

@@ -18,6 +18,7 @@ from minari_core.errors import SamplingError
 from minari_core.integrations.resident import STEP_COLUMNS, lay_out
 from minari_core.integrations.torch import to_tensors
 from minari_core.messages import warn_caller
+from minari_core.random_stream import Process, RandomStream, current_process
 
 # What sampling and the learner need beside the data.
 _SHARE_OF_FREE_MEMORY = 0.8
@@ -50,7 +51,8 @@ class ResidentData:
             device: Where to put the columns; in the memory of the CPU if None.
             max_nbytes: The most bytes on the device; what is free on a GPU, and no limit on the
                 CPU, if None.
-            seed: The order in which parts take turns.
+            seed: The order in which parts take turns; another one in each worker of a
+                ``DataLoader``.
 
         Raises:
             SamplingError: There is no step, values have no fixed shape, or a single episode does
@@ -61,19 +63,19 @@ class ResidentData:
         if max_nbytes is None and self._device.type == "cuda":
             max_nbytes = int(torch.cuda.mem_get_info(self._device)[0] * _SHARE_OF_FREE_MEMORY)
         nbytes = lay_out(dataset).count_nbytes()
+        self._parts: list[MinariDataset] = []
         self._turns: Iterator[_Columns] | None = None
+        self._process: Process | None = None
         self._left = 0
         if max_nbytes is None or nbytes <= max_nbytes:
             self._columns = _load(dataset, self._device)
             return
-        parts = _split(dataset, nbytes, check_whole_number("max_nbytes", max_nbytes, 1))
+        self._parts = _split(dataset, nbytes, check_whole_number("max_nbytes", max_nbytes, 1))
         warn_caller(
             f"the columns take {nbytes} bytes, and {max_nbytes} may be on {self._device}: "
-            f"{len(parts)} parts take turns, each sampled as often as it has steps"
+            f"{len(self._parts)} parts take turns, each sampled as often as it has steps"
         )
-        self._turns = _take_turns(
-            parts, lambda part: _load(part, self._device), np.random.default_rng(seed)
-        )
+        self._stream = RandomStream(seed)
         self._take_next()
 
     def __len__(self) -> int:
@@ -83,7 +85,7 @@ class ResidentData:
     @property
     def is_resident(self) -> bool:
         """Whether all data is on the device, not a part at a time."""
-        return self._turns is None
+        return not self._parts
 
     def sample(
         self,
@@ -219,16 +221,25 @@ class ResidentData:
         return batch
 
     def _draw(self, batch_size: int, generator: torch.Generator | None) -> torch.Tensor:
-        if self._turns is not None:
+        if self._parts:
             if self._left <= 0:
                 self._take_next()
             self._left -= batch_size
         return torch.randint(len(self), (batch_size,), generator=generator, device=self._device)
 
     def _take_next(self) -> None:
-        if self._turns is not None:
-            self._columns = next(self._turns)
-            self._left = len(self._columns.rows)
+        if self._turns is None or self._process is not current_process():
+            # The thread that loads ahead is not in a process that was forked from its own.
+            self._process = current_process()
+            self._turns = _take_turns(
+                self._parts, lambda part: _load(part, self._device), self._stream
+            )
+        self._columns = next(self._turns)
+        self._left = len(self._columns.rows)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the turns, which begin anew in another process."""
+        return {**self.__dict__, "_turns": None, "_process": None}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -318,13 +329,13 @@ def _split(dataset: MinariDataset, nbytes: int, max_nbytes: int) -> list[MinariD
 def _take_turns(
     parts: list[MinariDataset],
     load: Callable[[MinariDataset], _Columns],
-    generator: np.random.Generator,
+    stream: RandomStream,
 ) -> Iterator[_Columns]:
     """Yield the columns of parts without end, each time in another order, one loaded ahead."""
     with ThreadPoolExecutor(1, "minari-resident") as pool:
         ahead: Future[_Columns] | None = None
         while True:
-            for number in generator.permutation(len(parts)).tolist():
+            for number in stream.generator.permutation(len(parts)).tolist():
                 loading = pool.submit(load, parts[number])
                 if ahead is not None:
                     yield ahead.result()

@@ -10,7 +10,7 @@ from typing_extensions import Unpack
 from minari_core import sampling
 from minari_core.arguments import check_whole_number
 from minari_core.messages import warn_caller
-from minari_core.random_stream import find_loader_worker
+from minari_core.random_stream import RandomStream, find_loader_worker
 from minari_core.sampling.remembered_samplers import (
     RememberedSamplers,
     Weights,
@@ -231,7 +231,8 @@ class TrainingMethods(RememberedSamplers):
             alpha: How much priorities matter: at 0 all transitions are equally likely, at 1 they
                 are drawn in proportion to their priorities.
             epsilon: What is added to each priority, so that all may be drawn again.
-            seed: The seed of what is drawn; drawn from this dataset's generator if None.
+            seed: The seed of what is drawn. If None, it is a stream spawned from this dataset's,
+                which `set_seed` decides.
             **options: What to read, as keywords; see `TransitionOptions`.
 
         Raises:
@@ -242,7 +243,7 @@ class TrainingMethods(RememberedSamplers):
         return sampling.PrioritizedReplay(
             self,
             options,
-            seed=int(self._stream.generator.integers(2**63)) if seed is None else seed,
+            stream=self._stream.spawn() if seed is None else RandomStream(seed),
             alpha=alpha,
             epsilon=epsilon,
         )

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from minari_core.arguments import check_fraction, check_whole_number
 from minari_core.errors import SamplingError
+from minari_core.random_stream import RandomStream
 from minari_core.sampling.options.transitions import TransitionOptions
 from minari_core.sampling.orders.rank_index import Positions
 from minari_core.sampling.orders.sum_tree import SumTree
@@ -63,7 +64,7 @@ class PrioritizedReplay:
         dataset: GrowingDataset,
         options: Mapping[str, Any],
         *,
-        seed: int,
+        stream: RandomStream,
         alpha: float = 0.6,
         epsilon: float = 1e-6,
     ) -> None:
@@ -72,7 +73,7 @@ class PrioritizedReplay:
         Args:
             dataset: The dataset or view.
             options: What to read, as keywords; see `TransitionOptions`.
-            seed: The seed of what is drawn.
+            stream: Where randomness comes from.
             alpha: How much priorities matter: at 0 all transitions are equally likely, at 1 they
                 are drawn in proportion to their priorities.
             epsilon: What is added to each priority, so that all may be drawn again.
@@ -89,7 +90,7 @@ class PrioritizedReplay:
         if not 0 < epsilon < np.inf:
             raise SamplingError(f"epsilon is {epsilon}, not a finite number above 0")
         self._epsilon = float(epsilon)
-        self._generator = np.random.Generator(np.random.PCG64(check_whole_number("seed", seed, 0)))
+        self._stream = stream
         if len(self._sampler) == 0:
             raise SamplingError(f"there is no step to sample: {EMPTY}")
         self._tree = SumTree(self._weigh(np.ones(len(self._sampler))))
@@ -115,14 +116,13 @@ class PrioritizedReplay:
         self._follow()
         size = check_whole_number("batch_size", batch_size, 1)
         beta = check_fraction("beta", beta)
-        shares = (np.arange(size) + self._generator.random(size)) / size
+        generator = self._stream.generator
+        shares = (np.arange(size) + generator.random(size)) / size
         positions = self._tree.find(shares)
         chosen = self._tree.weights.take(positions)
         # The number of transitions and the total are the same for all, and cancel out.
         weights = (chosen.min() / chosen) ** beta
-        return PrioritizedBatch(
-            self._sampler.read(positions, self._generator, out), positions, weights
-        )
+        return PrioritizedBatch(self._sampler.read(positions, generator, out), positions, weights)
 
     def update(self, positions: npt.ArrayLike, priorities: npt.ArrayLike) -> None:
         """Change the priorities of transitions, such as to the size of their last errors.
@@ -158,7 +158,7 @@ class PrioritizedReplay:
             "episodes": self._episodes,
             "identity": self._identity,
             "settings": self._settings(),
-            "generator": self._generator.bit_generator.state,
+            "generator": self._stream.generator.bit_generator.state,
             "weights": self._tree.weights.copy(),
         }
 
@@ -199,7 +199,10 @@ class PrioritizedReplay:
                 f"the state has weights of shape {weights.shape}, not finite numbers above 0, one "
                 f"for each of the transitions of its {episodes} episodes ({len(self)} of all)"
             )
-        self._generator.bit_generator.state = state["generator"]
+        # Who sets a state says what is drawn, as by a seed.
+        stream = RandomStream(0)
+        stream.generator.bit_generator.state = state["generator"]
+        self._stream = stream
         self._tree = SumTree(_extend(weights, newer))
 
     def _follow(self) -> None:
