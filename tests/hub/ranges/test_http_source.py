@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -252,3 +253,31 @@ def test_the_proxy_that_the_environment_names_is_asked(
     source = HttpSource("http://nowhere.example/data")
 
     assert list(source.read_ranges("b", [(1, 3)], version=source.version("b"))) == [(0, b"on")]
+
+
+def test_a_server_that_takes_few_requests_a_second_is_heeded(
+    folder: Path, server: ObjectServer
+) -> None:
+    local = put_dataset(folder)
+    with ObjectServer(folder, requests_per_second=6) as limited:
+        assert read_batches(open_dataset(limited, "http")) == read_batches(local)
+        # No request is tried again before it may be.
+        assert limited.read_statistics()["requests"] < 40
+
+
+def test_a_token_is_in_no_pickle_no_message_and_no_log(
+    server: ObjectServer, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    put_dataset(folder)
+    server.inject({"kind": "unavailable", "first": 1})
+    for source in (
+        GcsSource("gs://bucket/x-v0/data", "ya29.s3cret"),
+        HttpSource(f"{server.url}/x-v0/data", "s3cret"),
+    ):
+        assert source.version("metadata.json").size > 0
+        with pytest.raises(RemoteError) as failed:
+            source.version("none")
+        assert "s3cret" not in f"{failed.value!r} {source!r} {caplog.text}"
+        assert b"s3cret" not in pickle.dumps(source)
+    assert "trying again" in caplog.text

@@ -5,16 +5,14 @@ from __future__ import annotations
 import http.client
 import os
 import re
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import partial
 from queue import SimpleQueue
 from ssl import SSLCertVerificationError
-from threading import Event, Lock
+from threading import Event
 from typing import TypeVar
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -26,6 +24,7 @@ from minari_core.errors import (
     RemoteObjectNotFoundError,
 )
 from minari_core.ranges.source import ObjectVersion
+from minari_hub.ranges.ends import END_NBYTES, Ends
 from minari_hub.remotes.base import APPLICATION_DEFAULT, GIVE_TOKEN
 from minari_hub.remotes.setting import find_token
 from minari_hub.transfer.bounds import TooLargeError
@@ -36,9 +35,6 @@ from minari_hub.transfer.threads import DaemonThreads
 
 _AT_ONCE = 32
 _MOST_HOPS = 5
-# Comes with the version of an object: what is read first of a shard, and all of most manifests.
-_END_NBYTES = 1 << 18
-_MOST_ENDS = 64
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # What a server says of an address that has expired.
 _EXPIRED = frozenset({400, 401, 403, 404, 410})
@@ -117,7 +113,7 @@ class HttpSource:
         """Read ranges of an object; see `RangeSource.read_ranges`."""
         left: list[int] = []
         for index, (start, stop) in enumerate(ranges):
-            content = self._here().take_end(name, version, start, stop)
+            content = self._here().ends.take(name, version, start, stop)
             if content is None:
                 left.append(index)
             else:
@@ -193,7 +189,7 @@ class HttpSource:
 
     def _look(self, name: str) -> ObjectVersion:
         """Ask for the version of an object, and keep the end that comes with it."""
-        hops = self._send(name, None, f"bytes=-{_END_NBYTES}", self.range_nbytes)
+        hops = self._send(name, None, f"bytes=-{END_NBYTES}", self.range_nbytes)
         answer = hops[-1]
         body = answer.body
         if answer.status == 206:
@@ -203,14 +199,14 @@ class HttpSource:
         elif answer.status == 200:
             if body is None:
                 raise RemoteError(f"the server ignores ranges; {_DOWNLOAD}")
-            first, size = 0, len(body)
+            size = len(body)
         elif answer.status == 416 and answer.headers["Content-Range"] == "bytes */0":
-            first, size = 0, 0
+            size = 0
         else:
             raise _build_error(answer)
         version = ObjectVersion(size, self._read_tag(hops, None))
         used = self._here()
-        used.keep_end(name, version, first, body or b"")
+        used.ends.keep(name, version, body or b"")
         if len(hops) > 1:
             used.moved[self._locate(name, version)] = answer.url
         return version
@@ -278,23 +274,7 @@ class _Used:
     threads: DaemonThreads = field(default_factory=partial(DaemonThreads, _AT_ONCE))
     moved: dict[str, str] = field(default_factory=dict)
     """The address to which another one led last."""
-    _ends: OrderedDict[str, tuple[ObjectVersion, int, bytes]] = field(default_factory=OrderedDict)
-    _lock: threading.Lock = field(default_factory=Lock)
-
-    def keep_end(self, name: str, version: ObjectVersion, start: int, content: bytes) -> None:
-        with self._lock:
-            self._ends[name] = version, start, content
-            if len(self._ends) > _MOST_ENDS:
-                self._ends.popitem(last=False)
-
-    def take_end(self, name: str, version: ObjectVersion, start: int, stop: int) -> bytes | None:
-        """Return a range of what came with a version, which is asked for once."""
-        with self._lock:
-            known, first, content = self._ends.get(name, (None, 0, b""))
-            if known != version or start < first:
-                return None
-            del self._ends[name]
-            return content[start - first : stop - first]
+    ends: Ends = field(default_factory=Ends)
 
 
 class _StatusError(Exception):

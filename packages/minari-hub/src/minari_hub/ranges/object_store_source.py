@@ -19,7 +19,8 @@ from minari_core.errors import (
     RemoteObjectNotFoundError,
 )
 from minari_core.ranges.source import ObjectVersion
-from minari_hub.ranges.object_stores import open_store
+from minari_hub.ranges.ends import END_NBYTES, Ends
+from minari_hub.ranges.object_stores import has_suffixes, open_store
 from minari_hub.remotes.base import GIVE_TOKEN
 from minari_hub.remotes.setting import find_token
 from minari_hub.transfer.causes import describe_error
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 32
 _LONGEST_END = 1.0
+# What obstore says of a server that ignores ranges.
+_IGNORED = "non-partial response"
 
 Result = TypeVar("Result")
 
@@ -58,6 +61,7 @@ class ObjectStoreSource:
         self._store = open_store(self._url, token)
         self._lock = threading.Lock()
         self._loop: _Loop | None = None
+        self._ends = Ends()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._url!r})"
@@ -79,10 +83,17 @@ class ObjectStoreSource:
         self, name: str, ranges: Sequence[tuple[int, int]], *, version: ObjectVersion
     ) -> Iterator[tuple[int, bytes]]:
         """Read ranges of an object; see `RangeSource.read_ranges`."""
+        left: list[tuple[int, tuple[int, int]]] = []
+        for index, (start, stop) in enumerate(ranges):
+            content = self._ends.take(name, version, start, stop)
+            if content is None:
+                left.append((index, (start, stop)))
+            else:
+                yield index, content
         arrived: SimpleQueue[tuple[int, bytes] | Exception] = SimpleQueue()
-        reading = self._run(self._read_all(name, ranges, version, arrived.put))
+        reading = self._run(self._read_all(name, left, version, arrived.put))
         try:
-            for _ in ranges:
+            for _ in left:
                 found = arrived.get()
                 if isinstance(found, Exception):
                     raise found
@@ -110,21 +121,37 @@ class ObjectStoreSource:
                 raise
 
     async def _look(self, name: str) -> ObjectVersion:
+        """Ask for the version of an object, and keep the end that comes with it."""
         import obstore
 
-        async def ask(store: ObjectStore) -> ObjectMeta:
-            return await obstore.head_async(store, name)
+        options: GetOptions = {"range": {"suffix": END_NBYTES}}
 
-        return self._describe(await self._ask(name, ask))
+        async def ask(store: ObjectStore) -> tuple[ObjectMeta, bytes]:
+            if not has_suffixes(self._url):
+                return await obstore.head_async(store, name), b""
+            try:
+                answer = await obstore.get_async(store, name, options=options)
+            except Exception as error:
+                # An empty object has no end: S3 refuses the range, and others ignore it.
+                if not any(text in str(error) for text in (" 416 ", _IGNORED)):
+                    raise
+                return await obstore.head_async(store, name), b""
+            return answer.meta, bytes(await answer.bytes_async())
+
+        said, content = await self._ask(name, ask)
+        version = self._describe(said)
+        if content:
+            self._ends.keep(name, version, content)
+        return version
 
     async def _read_all(
         self,
         name: str,
-        ranges: Sequence[tuple[int, int]],
+        ranges: Sequence[tuple[int, tuple[int, int]]],
         version: ObjectVersion,
         put: Callable[[tuple[int, bytes] | Exception], None],
     ) -> None:
-        waiting = iter(enumerate(ranges))
+        waiting = iter(ranges)
 
         async def read_some() -> None:
             for index, (start, stop) in waiting:
@@ -210,7 +237,7 @@ class ObjectStoreSource:
         if isinstance(error, exceptions.PermissionDeniedError | exceptions.UnauthenticatedError):
             hint = GIVE_TOKEN if self._token is None else "the credentials may lack the permission"
             return RemoteAccessError(f"{problem}; {hint}")
-        if "non-partial response" in said:
+        if _IGNORED in said:
             return RemoteError(f"{problem}; the server ignores ranges: download the dataset")
         return RemoteError(problem)
 

@@ -23,6 +23,11 @@ _CONNECT_TIMEOUT = timedelta(seconds=10)
 _TIMEOUT = timedelta(seconds=60)
 
 
+def has_suffixes(url: str) -> bool:
+    """Return whether the last bytes of an object can be asked for; those in Azure cannot."""
+    return _split(url)[0] in _S3
+
+
 def open_store(url: str, token: str | None) -> ObjectStore:
     """Open what a URL names; nothing is sent.
 
