@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minari_core import SamplingError
+from minari_core import MinariWarning, SamplingError
 from tests.training.helpers import walks
 
 jax: Any = pytest.importorskip("jax")
@@ -60,3 +60,25 @@ def test_goals_follow_in_the_same_episode_and_depend_on_the_key() -> None:
     assert set(final[:, 1].tolist()) <= set(map(float, walks.LENGTHS))
     with pytest.raises(SamplingError, match="goals is 'past'"):
         data.sample(jax.random.key(0), 3, goals="past")  # type: ignore[arg-type]
+
+
+def test_data_that_does_not_fit_takes_turns_and_says_so() -> None:
+    dataset = walks.of_vectors()[[1, 2, 1, 2, 1, 2]]
+    with pytest.warns(MinariWarning, match="parts take turns") as warned:
+        data = ResidentData(dataset, max_nbytes=4000)
+    assert warned[0].filename == __file__
+    assert not data.is_resident
+    assert len(data) < dataset.total_steps
+    found = set()
+    shapes = set()
+    for seed in range(300):
+        batch = data.sample(jax.random.key(seed), 4, n_step=2, goals="future")
+        shapes.add(data._columns["rows"].shape)
+        assert (batch["goals"][:, 0] == batch["observations"][:, 0]).all()
+        found |= {tuple(pair) for pair in batch["actions"].astype(int).tolist()}
+    assert found == {(episode, step) for episode, step in walks.EVERY_STEP if episode in (1, 2)}
+    # So that another part is no reason to compile once more.
+    assert len(shapes) == 1
+    with pytest.raises(SamplingError, match="two at a time must fit"):
+        ResidentData(dataset, max_nbytes=10)
+    assert ResidentData(dataset, max_nbytes=10**9).is_resident

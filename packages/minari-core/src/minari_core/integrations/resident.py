@@ -6,14 +6,17 @@ So a step's observation and the next one are neighbours, and are stored once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
+from typing import Any, TypeVar
 
 import numpy as np
 
 from minari_core.datasets.dataset import MinariDataset
 from minari_core.errors import SamplingError
+from minari_core.random_stream import RandomStream
 from minari_core.sampling.gathering.binding import find_gatherer
 from minari_core.sampling.gathering.gatherers import FixedGatherer
 from minari_core.sampling.gathering.selection import Selection
@@ -23,6 +26,8 @@ from minari_core.sampling.steps.episode_steps import EMPTY, EpisodeSteps
 STEP_COLUMNS = ("actions", "rewards", "terminations", "truncations")
 
 _NBYTES_AT_ONCE = 1 << 24
+
+Held = TypeVar("Held")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,6 +97,48 @@ def lay_out(dataset: MinariDataset) -> ResidentLayout:
     stored_rows = np.arange(steps.total + len(held)) + np.repeat(shifts, counts + 1)
     stored = {"observations": stored_rows, **dict.fromkeys(STEP_COLUMNS, stored_steps)}
     return ResidentLayout(rows, stops[numbers], stored, dataset)
+
+
+def split_to_fit(dataset: MinariDataset, nbytes: int, max_nbytes: int) -> list[MinariDataset]:
+    """Split a dataset into parts of whole episodes, two of which fit at once.
+
+    Args:
+        dataset: The dataset or view.
+        nbytes: How many bytes its columns take.
+        max_nbytes: How many there may be.
+
+    Raises:
+        SamplingError: A single episode does not fit.
+    """
+    episodes = len(dataset)
+    count = min(episodes, -(-2 * nbytes // max_nbytes))
+    while True:
+        borders = np.linspace(0, episodes, count + 1).astype(int).tolist()
+        parts = [dataset[a:b] for a, b in pairwise(borders)]
+        largest = max(lay_out(part).count_nbytes() for part in parts)
+        if 2 * largest <= max_nbytes:
+            return parts
+        if count == episodes:
+            raise SamplingError(
+                f"an episode takes {largest} bytes, and two at a time must fit into {max_nbytes}"
+            )
+        count = min(episodes, 2 * count)
+
+
+def take_turns(
+    parts: list[MinariDataset],
+    load: Callable[[MinariDataset], Held],
+    stream: RandomStream,
+) -> Iterator[Held]:
+    """Yield parts without end as they are held, each time in another order, one loaded ahead."""
+    with ThreadPoolExecutor(1, "minari-resident") as pool:
+        ahead: Future[Held] | None = None
+        while True:
+            for number in stream.generator.permutation(len(parts)).tolist():
+                loading = pool.submit(load, parts[number])
+                if ahead is not None:
+                    yield ahead.result()
+                ahead = loading
 
 
 def _count_leaves(value: Any) -> int:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from typing import Any, Literal
 
-import numpy as np
 import torch
 
 from minari_core.arguments import check_fraction, check_whole_number
 from minari_core.datasets.dataset import MinariDataset
 from minari_core.errors import SamplingError
-from minari_core.integrations.resident import STEP_COLUMNS, lay_out
+from minari_core.integrations.resident import STEP_COLUMNS, lay_out, split_to_fit, take_turns
 from minari_core.integrations.torch import to_tensors
 from minari_core.messages import warn_caller
 from minari_core.random_stream import Process, RandomStream, current_process
@@ -70,7 +67,7 @@ class ResidentData:
         if max_nbytes is None or nbytes <= max_nbytes:
             self._columns = _load(dataset, self._device)
             return
-        self._parts = _split(dataset, nbytes, check_whole_number("max_nbytes", max_nbytes, 1))
+        self._parts = split_to_fit(dataset, nbytes, check_whole_number("max_nbytes", max_nbytes, 1))
         warn_caller(
             f"the columns take {nbytes} bytes, and {max_nbytes} may be on {self._device}: "
             f"{len(self._parts)} parts take turns, each sampled as often as it has steps"
@@ -231,7 +228,7 @@ class ResidentData:
         if self._turns is None or self._process is not current_process():
             # The thread that loads ahead is not in a process that was forked from its own.
             self._process = current_process()
-            self._turns = _take_turns(
+            self._turns = take_turns(
                 self._parts, lambda part: _load(part, self._device), self._stream
             )
         self._columns = next(self._turns)
@@ -307,36 +304,3 @@ def _take(value: Any, numbers: torch.Tensor, shape: tuple[int, ...] | None = Non
         return tuple(_take(item, numbers, shape) for item in value)
     taken = value.index_select(0, numbers)
     return taken if shape is None else taken.view(*shape, *taken.shape[1:])
-
-
-def _split(dataset: MinariDataset, nbytes: int, max_nbytes: int) -> list[MinariDataset]:
-    """Split a dataset into parts of whole episodes, two of which fit at once."""
-    episodes = len(dataset)
-    count = min(episodes, -(-2 * nbytes // max_nbytes))
-    while True:
-        borders = np.linspace(0, episodes, count + 1).astype(int).tolist()
-        parts = [dataset[a:b] for a, b in pairwise(borders)]
-        largest = max(lay_out(part).count_nbytes() for part in parts)
-        if 2 * largest <= max_nbytes:
-            return parts
-        if count == episodes:
-            raise SamplingError(
-                f"an episode takes {largest} bytes, and two at a time must fit into {max_nbytes}"
-            )
-        count = min(episodes, 2 * count)
-
-
-def _take_turns(
-    parts: list[MinariDataset],
-    load: Callable[[MinariDataset], _Columns],
-    stream: RandomStream,
-) -> Iterator[_Columns]:
-    """Yield the columns of parts without end, each time in another order, one loaded ahead."""
-    with ThreadPoolExecutor(1, "minari-resident") as pool:
-        ahead: Future[_Columns] | None = None
-        while True:
-            for number in stream.generator.permutation(len(parts)).tolist():
-                loading = pool.submit(load, parts[number])
-                if ahead is not None:
-                    yield ahead.result()
-                ahead = loading
