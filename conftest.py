@@ -39,7 +39,7 @@ if find_spec("av") is None:
         for folder in ("reading", "writing")
     ]
 # What forks, and bounds what it has forked. Doctests are looked for in modules without tests, too.
-POSIX_ONLY = ("tests/campaigns", "tests/fixtures/earlier_release/write.py")
+POSIX_ONLY = ("tests/campaigns", "tests/mutation", "tests/fixtures/earlier_release/write.py")
 if find_spec("resource") is None or find_spec("fcntl") is None:
     collect_ignore += POSIX_ONLY
 

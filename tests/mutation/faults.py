@@ -52,6 +52,15 @@ class Fault:
         """The module with the fault."""
         return source[: self.start] + self.replacement.encode() + source[self.stop :]
 
+    def is_one(self, source: bytes) -> bool:
+        """Whether the module with the fault is Python, and another program than before."""
+        try:
+            changed = ast.parse(self.apply(source))
+            compile(changed, str(self.path), "exec", dont_inherit=True)
+        except (SyntaxError, ValueError):
+            return False
+        return ast.dump(changed) != ast.dump(ast.parse(source))
+
     def describe(self, source: bytes) -> str:
         """The changed line, before and after."""
         begin = source.rfind(b"\n", 0, self.start) + 1
@@ -64,18 +73,8 @@ class Fault:
 
 
 def faults_in(path: Path, source: bytes) -> list[Fault]:
-    """All faults that a module can have, in the order of its lines."""
-    tree = ast.parse(source)
-    compiled = ast.dump(tree)
-    found = []
-    for fault in _Finder(path, source).find(tree):
-        try:
-            changed = ast.parse(fault.apply(source))
-            compile(changed, str(path), "exec", dont_inherit=True)
-        except (SyntaxError, ValueError):
-            continue
-        if ast.dump(changed) != compiled:
-            found.append(fault)
+    """What may be a fault of a module, in the order of its lines; `Fault.is_one` tells."""
+    found = _Finder(path, source).find(ast.parse(source))
     return sorted(found, key=lambda fault: (fault.start, fault.stop, fault.replacement))
 
 

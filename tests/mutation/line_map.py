@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Generator, Iterable
+from functools import cached_property
 from itertools import accumulate, chain
 from pathlib import Path
 from typing import TypedDict
@@ -47,7 +48,7 @@ class LineMap:
         """All tests in the map."""
         return self._map["tests"]
 
-    @property
+    @cached_property
     def modules(self) -> list[Path]:
         """The modules in the map that have not changed since."""
         return [
@@ -63,7 +64,9 @@ class LineMap:
         lines = self._map["modules"][module.as_posix()]["lines"]
         return {int(line): [self.tests[number] for number in ran] for line, ran in lines.items()}
 
-    def tests_of(self, module: Path, line: int, most_seconds: float = float("inf")) -> list[str]:
+    def tests_of(
+        self, module: Path, line: int, most_seconds: float = float("inf"), room: str = ""
+    ) -> list[str]:
         """The tests that run a line, the fastest first; none if the module has changed since.
 
         Of a line that none runs, or that runs while the module is imported, those of the module.
@@ -72,6 +75,7 @@ class LineMap:
             module: The module, from the root of the repository.
             line: The line.
             most_seconds: Leave out the slowest, which take more than that together.
+            room: The folder of tests that come before all others.
         """
         known = self._map["modules"].get(module.as_posix())
         if known is None or known["digest"] != _digest(ROOT / module):
@@ -84,7 +88,7 @@ class LineMap:
         else:
             numbers = sorted(set(chain.from_iterable(known["lines"].values())))
         tests = [self._map["tests"][number] for number in numbers]
-        tests = sorted(tests, key=self._seconds.__getitem__)
+        tests.sort(key=lambda test: (not test.startswith(room), self._seconds[test]))
         ends = accumulate(self._seconds[test] for test in tests)
         return [test for test, end in zip(tests, ends, strict=True) if end <= most_seconds]
 
