@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
 from minari_collect import DataCollectorV0, StepDataCallback, VectorDataCollector
-from minari_collect.collectors.vector_environment import NEXT_STEP
+from minari_collect.collectors.vector_environment import NEXT_STEP, SAME_STEP
 from minari_collect.recording import episode_recorder, vector_recorder
 from tests.collect.helpers.environments import Counter
 from tests.collect.helpers.saving import saved
@@ -95,3 +96,33 @@ def test_heavy_extras_and_infos_do_not_stay_in_memory(
         assert pictures["picture"].shape == (61, 10_000)
         assert pictures["picture"].all()
         assert episode.observations[:, 1].tolist() == list(range(61))
+
+
+@pytest.mark.parametrize("num_envs", [1, 2, 3])
+@pytest.mark.parametrize("limit", [1, 2, 3, 4])
+def test_episodes_are_held_until_there_are_as_many_as_was_asked_for(
+    num_envs: int, limit: int
+) -> None:
+    length = 2
+    make = partial(Counter, length)
+    collector: Any = (
+        DataCollectorV0(make(), max_buffer_episodes=limit)
+        if num_envs == 1
+        else VectorDataCollector(vector_of(make, num_envs, SAME_STEP), max_buffer_episodes=limit)
+    )
+    written = ended = 0
+    # What was recorded before a discard counts no more.
+    for until in (5, 9):
+        collector.reset(seed=3)
+        for step in range(until * length):
+            collector.step(step if num_envs == 1 else np.full(num_envs, step))
+            if step % length == length - 1:
+                ended += num_envs
+                if num_envs == 1:
+                    collector.reset()
+            if ended - written >= limit:
+                written = ended
+            assert collector._staging.total_episodes == written
+        collector.discard()
+        written = ended = 0
+    collector.close()

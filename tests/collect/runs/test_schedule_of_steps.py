@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minari_collect.runs.lengths import EpisodeLengths
-from minari_collect.runs.schedule import Schedule
+from minari_collect.runs.schedule import Range, Schedule
 from minari_collect.workers.messages import TaskOutput
 from tests.collect.helpers.schedules import draw_lengths, play
 
@@ -74,6 +74,41 @@ def test_the_first_episodes_are_collected_once_whoever_works(
     lengths = draw_lengths(kind, mean, total, seed)
     played = play(lengths, total, workers, queued, seed, num_envs)
     assert played.covered
+
+
+@pytest.mark.parametrize(
+    ("total", "workers", "num_envs", "sizes"),
+    [
+        (500, 2, 1, [1] * 7),
+        (20_000, 1, 1, [1, 4, 20, 52, 52, 50, 51, 20, 1]),
+        (20_000, 2, 1, [1, 1, 1, 7, 5, 28, *[26] * 7, 25, 1]),
+        (20_000, 3, 4, [4, 4, 4, 8, 18, 18, 17, 18, *[17] * 9, 6, 1]),
+        (3 * 10**6, 2, 1, [1, 1, 1, 7, 5, 35, 25, *[3779] * 3, 3782, *[3751] * 5, 3551, 1]),
+    ],
+)
+def test_tasks_grow_as_lengths_become_known(
+    total: int, workers: int, num_envs: int, sizes: list[int]
+) -> None:
+    """Tasks follow from the arguments alone, so that their sizes are as good as part of the API."""
+    schedule = Schedule(
+        total_episodes=None, total_steps=total, workers=workers, max_attempts=3, num_envs=num_envs
+    )
+    taken: list[int] = []
+    waiting: list[Range] = []
+    while True:
+        while len(waiting) < 2 * workers:
+            wanted = schedule.take_range(len(waiting))
+            if wanted is None:
+                break
+            taken.append(len(wanted))
+            waiting.append(wanted)
+        if not waiting:
+            break
+        done = waiting.pop(0)
+        steps = sum(50 + episode % 7 * 10 for episode in range(done.first, done.stop))
+        schedule.add_results([TaskOutput(done.first, done.stop, steps)], (), done)
+
+    assert taken == sizes
 
 
 def test_a_gap_that_an_earlier_run_left_is_collected_in_tasks_of_the_usual_size() -> None:

@@ -124,10 +124,14 @@ def test_a_mixture_has_the_windows_of_all_datasets(
         assert batch.dataset_indices.tolist() == [datasets[index] for index, _ in wanted]
         offsets = {"observations": range(-1, 2), "actions": range(4)}
         everything = joined.view(episodes)
-        (around,) = mixture.batches(
-            len(everything), offsets=offsets, shuffle=False, returns_to_go=True, discount=0.5
-        )
-        expect_offsets(around, joined, everything, offsets, False)
+        options: dict[str, Any] = {
+            "offsets": offsets,
+            "include_unknown_final": False,
+            "returns_to_go": True,
+            "reward_scale": 0.5,
+        }
+        (around,) = mixture.batches(len(everything), shuffle=False, discount=0.5, **options)
+        expect_offsets(around, joined, everything, options)
         assert around.dataset_indices.tolist() == [datasets[index] for index, _ in everything]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,6 +17,7 @@ from hypothesis.extra import numpy as arrays
 import minari
 from minari import DataError, DatasetDamagedError, MinariDataset
 from minari.interchange.rlds.examples import decode_example, encode_example
+from minari.interchange.rlds.records import iterate_records, write_record
 from minari_core.errors import MinariError
 from tests.minari.interchange.conformance import LayoutConformance
 from tests.minari.interchange.lerobot.helpers import make_rich_dataset
@@ -53,6 +55,25 @@ def test_any_example_is_decoded_to_what_was_encoded(features: dict[str, Any]) ->
     assert found.keys() == features.keys()
     for name, values in features.items():
         np.testing.assert_array_equal(np.asarray(found[name]), np.asarray(values))
+
+
+def test_records_and_examples_are_the_bytes_that_tensorflow_writes() -> None:
+    file = io.BytesIO()
+    write_record(file, b"123456789")
+    # The length and its checksum; the record, and its checksum: 0xE3069283, rotated and shifted.
+    assert file.getvalue() == bytes.fromhex("0900000000000000 37f97139 313233343536373839 e5b08ac7")
+
+    features: dict[str, Any] = {
+        "a": [b"xy", b""],
+        "b": np.array([1.5], np.float32),
+        "c": np.array([1, 300, -1]),
+    }
+    assert encode_example(features) == bytes.fromhex(
+        "0a36"
+        " 0a0d 0a0161 1208 0a06 0a027879 0a00"
+        " 0a0d 0a0162 1208 1206 0a04 0000c03f"
+        " 0a16 0a0163 1211 1a0f 0a0d 01 ac02 ffffffffffffffffff01"
+    )
 
 
 @settings(max_examples=50, deadline=None)
@@ -163,3 +184,10 @@ def test_without_is_terminal_the_end_of_episodes_is_asked_for(root: Path) -> Non
         minari.import_dataset(root, "made-v0")
     made = minari.import_dataset(root, "made-v0", ends="truncated")
     assert all(episode.truncations[-1] for episode in made)
+
+
+def test_what_is_written_says_how_much_it_is(root: Path) -> None:
+    (split,) = json.loads((root / "dataset_info.json").read_text())["splits"]
+    files = sorted(root.glob("*.tfrecord*"))
+    assert split["numBytes"] == str(sum(path.stat().st_size for path in files))
+    assert split["shardLengths"] == [str(len(list(iterate_records(path)))) for path in files]

@@ -54,7 +54,13 @@ def test_the_order_of_a_stream_is_the_pool_and_gives_what_it_gives_on_the_disk(
 
 @pytest.mark.parametrize("space", [spaces.Box(-1, 1, (3000,), np.float32), IMAGES])
 @pytest.mark.parametrize(
-    "options", [{}, {"n_step": 4, "stack": 3}, {"columns": ["next_actions", "infos/position"]}]
+    "options",
+    [
+        {},
+        {"n_step": 4, "stack": 3},
+        {"columns": ["next_actions", "infos/position"]},
+        {"columns": ["actions"], "returns_to_go": True},
+    ],
 )
 def test_positions_that_were_fetched_are_read_without_a_request(
     space: spaces.Space[Any], options: dict[str, Any], tmp_path: Path

@@ -62,11 +62,23 @@ def test_transitions_need_what_is_stacked_before_and_summed_after_them(
     assert set(needs.columns) == expected | ({"terminations"} if n_step > 1 else set())
 
 
-@given(st.data(), st.integers(1, 4), st.sampled_from([None, "before", "after"]))
-@settings(max_examples=30)
-def test_windows_need_all_of_their_steps(data: st.DataObject, length: int, padding: Any) -> None:
+@given(
+    st.data(),
+    st.integers(1, 4),
+    st.sampled_from([None, "before", "after"]),
+    st.booleans(),
+)
+@settings(max_examples=40)
+def test_windows_need_all_of_their_steps(
+    data: st.DataObject, length: int, padding: Any, to_go: bool
+) -> None:
     with stored(record(VECTOR, VECTOR, LENGTHS, 0, cuts=2), on_disk=False) as dataset:
-        options = SequenceOptions(length=length, padding=padding, returns_to_go=True)
+        options = SequenceOptions(
+            length=length,
+            padding=padding,
+            columns=("observations", "actions"),
+            returns_to_go=to_go,
+        )
         sampler = SequenceSampler(dataset._find_columns(), range(4), options)
         start = data.draw(st.integers(0, len(sampler) - 1))
         stop = data.draw(st.integers(start + 1, len(sampler)))
@@ -80,18 +92,30 @@ def test_windows_need_all_of_their_steps(data: st.DataObject, length: int, paddi
     steps, rows = expect_steps(anchors, back, ahead)
     assert cover(needs.steps) == steps
     assert cover(needs.rows) == rows
-    assert set(needs.columns) >= {"observations", "actions", "rewards"}
+    assert needs.columns == ("observations", "actions", *(["rewards"] if to_go else []))
 
 
-def test_windows_with_offsets_need_all_rows_between_their_ends() -> None:
+@pytest.mark.parametrize("to_go", [False, True])
+def test_windows_with_offsets_need_all_rows_between_their_ends(to_go: bool) -> None:
     with stored(record(VECTOR, VECTOR, LENGTHS, 0, cuts=2), on_disk=False) as dataset:
-        options = OffsetOptions(offsets=(("observations", (-2, -1, 0)), ("actions", (0, 1, 2))))
+        options = OffsetOptions(
+            offsets=(("observations", (-2, -1, 0)), ("actions", (0, 1, 2))), returns_to_go=to_go
+        )
         sampler = OffsetSampler(dataset._find_columns(), range(4), options)
         needs = sampler.find_needs(8, 10)
     steps, rows = expect_steps([(2, 2), (2, 3)], 2, 3)
     assert cover(needs.steps) == steps
     assert cover(needs.rows) == rows
-    assert needs.columns == ("observations", "actions")
+    assert needs.columns == ("observations", "actions", *(["rewards"] if to_go else []))
+
+
+@pytest.mark.parametrize("to_go", [False, True])
+def test_returns_to_go_need_the_rewards_of_transitions(to_go: bool) -> None:
+    with stored(record(VECTOR, VECTOR, LENGTHS, 0), on_disk=False) as dataset:
+        sampler = dataset.transition_sampler(columns=["actions"], returns_to_go=to_go)
+        needs = sampler.find_needs(3, 6)
+    assert needs.columns == ("actions", *(["rewards"] if to_go else []))
+    assert list(needs.steps) == [(3, 6)]
 
 
 def test_columns_are_named_as_they_are_stored() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from minari_core import MinariDataset, SamplingError
 from minari_core.formats.shards import compression
 from minari_core.sampling import OffsetBatch
+from minari_core.sampling.options.shared import BATCH_FIELDS
 from tests.core.helpers.recorded import (
     IMAGE,
     VECTOR,
@@ -63,10 +64,14 @@ def expect_windows(
     batch: OffsetBatch,
     recorded: Recorded,
     wanted: list[tuple[int, int]],
-    offsets: dict[str, Any],
-    unknown: bool,
+    options: dict[str, Any],
 ) -> None:
     """Fail unless a batch has the rows around these steps."""
+    offsets, unknown = options["offsets"], options["include_unknown_final"]
+    assert [name for name in BATCH_FIELDS if getattr(batch, name) is not None] == [
+        name for name in BATCH_FIELDS if name in offsets
+    ]
+    assert {*batch.columns} == {*offsets} - {*BATCH_FIELDS}
     assert batch.episode_ids.tolist() == [index for index, _ in wanted]
     assert batch.time_steps.tolist() == [step for _, step in wanted]
     for place, (index, step) in enumerate(wanted):
@@ -84,6 +89,8 @@ def expect_windows(
                     assert not np.any(value[at])
                 elif rows:
                     nearest = rows[min(max(row, 0), len(rows) - 1)]
+                    if name == "rewards":
+                        nearest = nearest * options["reward_scale"]
                     if "infos" in name:
                         expect_info(value, at, nearest, name)
                     else:
@@ -94,6 +101,10 @@ def expect_windows(
         to_go: Any = 0.0
         for ahead in range(step, end):
             to_go = to_go + 0.5 ** (ahead - step) * episode.rewards[ahead]
+        if not options["returns_to_go"]:
+            assert batch.returns_to_go is None
+            continue
+        to_go *= options["reward_scale"]
         np.testing.assert_allclose(batch.returns_to_go[place], to_go, rtol=1e-9, atol=1e-12)
 
 
@@ -108,8 +119,9 @@ def test_each_column_has_the_rows_around_the_step(
     options: dict[str, Any] = {
         "offsets": offsets,
         "include_unknown_final": unknown,
-        "returns_to_go": True,
+        "returns_to_go": data.draw(st.booleans()),
         "discount": 0.5,
+        "reward_scale": data.draw(st.sampled_from([1.0, 0.25])),
     }
     everything = recorded.view(indices, everything=unknown)
     with stored(recorded, on_disk=on_disk, assembled=assembled) as dataset:
@@ -119,11 +131,11 @@ def test_each_column_has_the_rows_around_the_step(
                 view.sample_sequences(3, **options)
             return
         (batch,) = view.batches(len(everything), shuffle=False, **options)
-        expect_windows(batch, recorded, everything, offsets, unknown)
+        expect_windows(batch, recorded, everything, options)
         batch = view.sample_sequences(6, **options)
         drawn = list(zip(batch.episode_ids.tolist(), batch.time_steps.tolist(), strict=True))
         assert set(drawn) <= set(everything)
-        expect_windows(batch, recorded, drawn, offsets, unknown)
+        expect_windows(batch, recorded, drawn, options)
 
 
 def test_the_last_observation_lies_one_step_beyond_the_last_action() -> None:

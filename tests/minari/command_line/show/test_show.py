@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,73 @@ from typing import Any
 import numpy as np
 import pytest
 from gymnasium import spaces
+from rich.console import Console
 
 import minari
 import minari_core
 from minari.command_line.show.space_text import format_space
+from minari.command_line.show.summary import Summary, print_summary
+from minari.distributions.returns import EpisodeStatistics
+from minari.serialization import serialize_space
 from minari.storage import get_dataset_path
+from minari_core.json_values import JsonValue
 from tests.helpers.command_line import CommandLine, collect
+
+LAID_OUT = """\
+door/human-v2
+Opens doors, sometimes.
+
+Episodes    25
+Steps       6,729
+Stored      7.1 MB, hdf5
+In          /datasets/of/a/long/name/on/some/disk/door/human
+            -v2
+Needs       mujoco
+Author      Ada, Alan
+Splits      train (20), test (5)
+Made of     door/human-v1, filter; door.hdf5, import
+Reference   random -56.5, expert 2880.6
+Written by  Minari 0.5.3
+seed        7
+
+Observations
+  Dict
+    hand: Box(-1.0, 1.0, (3,), float32)
+    held: Discrete(2)
+
+Actions
+  Discrete(3)
+
+Returns, component 0
+mean 196, std 179.2, min 0, median 144, max 576
+  0  ████████████████████████████████████████████████  10
+100  ████████████████████████                           5
+200  ██████████████▍                                    3
+300  █████████▋                                         2
+400  ██████████████▍                                    3
+500  █████████▋                                         2
+
+Returns, component 1
+mean -1, std 0, min -1, median -1, max -1,
+15 of 25 not finite
+-1  ████████████████████████████████████████████████  10
+
+Returns, component 2
+mean 0, std 0, min 0, median 0, max 0
+0  ████████████████████████████████████████████████  25
+
+Returns, component 3
+mean 0, std 0, min 0, median 0, max 0
+0  ████████████████████████████████████████████████  25
+… and 2 components more
+
+Lengths
+mean 248, std 28.84, min 200, median 248, max 296
+200  ████████████████████████████████████████████████  5
+220  ████████████████████████████████████████████████  5
+240  ████████████████████████████████████████████████  5
+260  ████████████████████████████████████████████████  5
+280  ████████████████████████████████████████████████  5"""
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None:minari_core.MinariWarning")
 
@@ -56,6 +118,47 @@ def test_show_tells_what_a_dataset_is(cli: CommandLine) -> None:
     ):
         assert text in done.out, text
     assert done.out.index("Returns") < done.out.index("Lengths")
+
+
+def test_all_of_a_summary_is_laid_out_like_this() -> None:
+    squares = np.arange(25.0) ** 2
+    statistics = EpisodeStatistics(
+        lengths=np.arange(200, 300, 4),
+        returns=np.stack([squares, np.where(squares > 99, np.nan, -1), *np.zeros((4, 25))], 1),
+    )
+    metadata: dict[str, JsonValue] = {
+        "description": "Opens doors,\nsometimes.",
+        "total_episodes": 25,
+        "total_steps": 6729,
+        "data_format": "hdf5",
+        "minari_version": "0.5.3",
+        "author": ["Ada", "Alan"],
+        "requirements": ["mujoco"],
+        "observation_space": serialize_space(
+            spaces.Dict(hand=spaces.Box(-1, 1, (3,)), held=spaces.Discrete(2))
+        ),
+        "action_space": serialize_space(spaces.Discrete(3)),
+        "ref_min_score": -56.5,
+        "ref_max_score": 2880.6,
+        "splits": {"train": [[0, 20]], "test": [[20, 25]]},
+        "parents": [
+            {"id": "door/human-v1", "operation": "filter"},
+            {"file": "door.hdf5", "operation": "import"},
+        ],
+        "seed": 7,
+    }
+    summary = Summary(
+        dataset_id="door/human-v2",
+        location="/datasets/of/a/long/name/on/some/disk/door/human-v2",
+        metadata=metadata,
+        nbytes=7_100_000,
+        statistics=statistics,
+    )
+    shown = io.StringIO()
+
+    print_summary(summary, Console(file=shown, width=60, color_system=None))
+
+    assert "\n".join(line.rstrip() for line in shown.getvalue().splitlines()) == LAID_OUT
 
 
 def test_the_version_that_is_shown_is_that_of_what_wrote_the_dataset(cli: CommandLine) -> None:
