@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from gymnasium import spaces
 
 import minari
 from minari_core.errors import DatasetIdError
 from tests.core.helpers.streams import write_dataset
+from tests.helpers.object_server import ObjectServer
 
 
 def test_a_url_is_streamed_without_a_download(
@@ -26,3 +33,43 @@ def test_a_url_is_streamed_without_a_download(
     assert minari.list_local_datasets() == {}
     with pytest.raises(DatasetIdError, match="give file:///"):
         minari.load_dataset(tmp_path / "remote/x-v0", stream=True)
+
+
+_EPOCH = """
+import sys
+import threading
+import minari
+
+dataset = minari.load_dataset(sys.argv[1], stream=True, cache_nbytes=0)
+try:
+    for number, batch in enumerate(dataset.batches(64, seed=0)):
+        print("batch", number, flush=True)
+except KeyboardInterrupt:
+    print("interrupted", all(thread.daemon for thread in threading.enumerate()[1:]), flush=True)
+    raise
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="interrupts as POSIX does")
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_an_interrupt_ends_an_epoch_at_once_though_the_server_never_answers(
+    has_begun: bool, tmp_path: Path
+) -> None:
+    write_dataset(tmp_path / "remote/x-v0/data", spaces.Box(-1, 1, (500,), np.float32), (4000,))
+    with ObjectServer(tmp_path / "remote") as server:
+        hanging = {"kind": "hanging", "name": ".h5"}
+        if not has_begun:
+            server.inject(hanging)
+        command = [sys.executable, "-c", _EPOCH, f"{server.url}/x-v0"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            if has_begun:
+                assert process.stdout.readline() == "batch 0\n"
+                server.inject(hanging)
+            while not server.read_statistics()["requests"]:
+                time.sleep(0.01)
+            time.sleep(0.5)  # until it waits
+            process.send_signal(signal.SIGINT)
+            shown, _ = process.communicate(timeout=20)
+    assert shown.splitlines()[-1] == "interrupted True"
+    assert process.returncode == -signal.SIGINT

@@ -157,6 +157,39 @@ def test_who_is_gone_makes_room_and_who_is_there_or_pinned_does_not(tmp_path: Pa
     assert count_missing("one") == count_missing("three") == 0
 
 
+def read_first_batch(source: LoggingSource, cache: str, found: Any, ready: Any) -> None:
+    os.environ["MINARI_CACHE_PATH"] = cache
+    ready.wait()
+    batch = next(iter(open_stream(source).batches(64, seed=0)))
+    found.put(int(batch.observations[:, 0].sum()))
+
+
+@needs_claims
+def test_many_readers_of_a_few_cache_folders_read_metadata_and_blocks_once_for_each(
+    tmp_path: Path,
+) -> None:
+    write_numbered(tmp_path / "data", 150_000)
+    source = LoggingSource(tmp_path / "data", tmp_path / "log", 0.01)
+    context: Any = multiprocessing.get_context("fork")
+    found, ready = context.SimpleQueue(), context.Barrier(24)
+    readers = [
+        context.Process(
+            target=read_first_batch,
+            args=(source, str(tmp_path / f"machine {number % 3}"), found, ready),
+        )
+        for number in range(24)
+    ]
+    for reader in readers:
+        reader.start()
+    assert len({found.get() for _ in readers}) == 1
+    for reader in readers:
+        reader.join()
+        assert reader.exitcode == 0
+    read = read_log(tmp_path / "log")
+    assert [name for name, *_ in read].count("metadata.json") == 3
+    assert max(count_blocks(read).values()) <= 3
+
+
 @needs_claims
 def test_a_claim_is_of_one_open_file_and_ends_with_it(tmp_path: Path) -> None:
     table = tmp_path / "table"

@@ -45,6 +45,7 @@ from minari_core.formats.shards.trailer import read_block_checksums
 from minari_core.formats.streamed.arrays import StreamedFile
 from minari_core.formats.streamed.episode_runs import find_runs
 from minari_core.formats.streamed.shard import StreamedShard
+from minari_core.ranges.cached_text import read_once
 from minari_core.ranges.source import RangeSource
 from minari_core.ranges.statistics import StreamStatistics
 from minari_core.ranges.stream import Stream
@@ -298,7 +299,7 @@ def open_stream_storage(
         FormatError: It is of another format than the columnar one, or of a newer version.
         SpaceError: A space that is given is not the one that the manifest says.
     """
-    text = _read_manifest_text(source)
+    text = _read_manifest_text(source, may_cache=cache_nbytes > 0)
     needed = given_spaces and select_needed(given_spaces, _parse(source, text).metadata)
     storage = StreamStorage(source, text, cache_nbytes, needed)
     check_given(given_spaces, storage)
@@ -315,14 +316,18 @@ def _find_runs(indices: Sequence[int], most: int) -> Iterator[range]:
             start = stop
 
 
-def _read_manifest_text(source: RangeSource) -> bytes:
+def _read_manifest_text(source: RangeSource, *, may_cache: bool = False) -> bytes:
     version = source.version(MANIFEST_NAME)
     if not 0 < version.size <= _LARGEST_MANIFEST:
         raise DatasetDamagedError(f"{source.url}/{MANIFEST_NAME} has {version.size} bytes")
-    step = max(source.range_nbytes, 1 << 20)
-    ranges = [(at, min(at + step, version.size)) for at in range(0, version.size, step)]
-    pieces = dict(source.read_ranges(MANIFEST_NAME, ranges, version=version))
-    return b"".join(pieces[index] for index in range(len(ranges)))
+
+    def read() -> bytes:
+        step = max(source.range_nbytes, 1 << 20)
+        ranges = [(at, min(at + step, version.size)) for at in range(0, version.size, step)]
+        pieces = dict(source.read_ranges(MANIFEST_NAME, ranges, version=version))
+        return b"".join(pieces[index] for index in range(len(ranges)))
+
+    return read_once(f"{source.url}/{MANIFEST_NAME}", version, read) if may_cache else read()
 
 
 def _parse(source: RangeSource, text: bytes) -> Manifest:
