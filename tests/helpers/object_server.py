@@ -1,9 +1,9 @@
 """A server of the files of a folder, in a process of its own: with latency, a cap, and faults.
 
-It answers as a plain HTTP server (``/NAME``), and as the JSON API of Google Cloud Storage does to
-who lists and reads (its bucket has any name). It knows ranges, ETags and generations. With one
-seed it is slow and fails in the same way each time. Needs nothing but Python, so that benchmarks
-start it, too::
+It answers as a plain HTTP server (``/NAME``), as the JSON API of Google Cloud Storage does to who
+lists and reads (its bucket has any name), and as the Hugging Face Hub does to who asks where a file
+is. It knows ranges, ETags and generations. With one seed it is slow and fails in the same way each
+time. Needs nothing but Python, so that benchmarks start it, too::
 
     with ObjectServer(folder, latency=0.06, bytes_per_second=100e6) as server:
         server.inject({"kind": "reset", "every": 5})
@@ -248,6 +248,10 @@ class _Server:
         url = urlsplit(target)
         path = url.path
         query = {key: values[0] for key, values in parse_qs(url.query).items()}
+        hub = re.fullmatch(r"/datasets/[^/]+/([^/]+)/resolve/[^/]+/(.+)", path)
+        if hub:
+            there = {"Location": f"/{hub[1]}/{hub[2]}", "X-Repo-Commit": "0" * 40}
+            return _Answer(302, b"", there)
         listing = re.fullmatch(r"/storage/v1/b/[^/]+/o", path)
         if listing:
             return self._list(query)
