@@ -13,7 +13,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,9 @@ import minari
 import minari.leftovers
 import minari_core
 import minari_hub
-from minari_core.errors import DatasetBusyError, DatasetNotFoundError
+from minari_core.errors import DatasetBusyError, DatasetNotFoundError, MinariError
+from minari_core.local.leftovers.beside_data import find_beside_data
+from minari_core.local.leftovers.staged import find_staged
 from minari_core.local.locations import datasets_root as find_root
 from minari_core.local.locations import staging_root
 
@@ -594,6 +596,40 @@ def test_files_that_nobody_finished_are_left_after_an_hour(datasets_root: Path) 
     assert {each.nbytes for each in found} == {4}
     minari.remove_leftovers()
     assert not names & names_below(datasets_root)
+    assert minari.verify_dataset("toy/a-v0").ok
+
+
+def test_what_another_removes_at_the_same_time_is_gone_without_an_error(
+    datasets_root: Path,
+) -> None:
+    (staging_root() / "download-0123.lock").touch()
+    data = datasets_root / "toy" / "a-v0" / "data"
+    for path in (
+        data / f"..statistics.json.{'0123456789abcdef' * 2}",
+        data / "shard-0123456789ab.h5",
+        datasets_root / "toy" / f".namespace_metadata.json.{'0123456789abcdef' * 2}",
+    ):
+        path.write_bytes(b"half")
+    (datasets_root / "toy" / "gone-v0" / "data").mkdir(parents=True)
+    (datasets_root / "toy" / "gone-v0" / "data" / ".lock").touch()
+    for work in (begin_to_create, add):
+        Paused(work).kill()
+    make_old(datasets_root)
+    removals = [remove for _, remove in find_beside_data()]
+    removals += [remove for _, remove in find_staged(minari.leftovers.KINDS)]
+    kinds = [each.kind for each in minari.list_leftovers()]
+    assert sorted(kinds) == ["creation", *["lock"] * 2, "shard", *["temporary file"] * 2]
+    assert len(removals) == len(kinds)
+
+    minari.remove_leftovers()
+    assert minari.list_leftovers() == []
+    before = names_below(datasets_root)
+    for remove in removals:
+        # A lock that has no folder any more cannot be taken.
+        with suppress(MinariError):
+            remove()
+
+    assert names_below(datasets_root) == before
     assert minari.verify_dataset("toy/a-v0").ok
 
 

@@ -82,7 +82,7 @@ class LineMap:
             return []
         # Of a statement on several lines, Python counts only some.
         first = _find_first_line((ROOT / module).read_bytes(), line)
-        counted = [ran for ran in map(int, known["lines"]) if first <= ran <= line]
+        counted = [ran for ran in map(int, known["lines"]) if first and first <= ran <= line]
         if counted:
             numbers = known["lines"][str(max(counted))]
         else:
@@ -98,11 +98,18 @@ class LineMap:
         return None if None in seconds else sum(filter(None, seconds))
 
 
-def _find_first_line(source: bytes, line: int) -> int:
-    """Where the innermost statement begins that a line is of."""
-    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.stmt)]
-    around = (node.lineno for node in nodes if node.lineno <= line <= (node.end_lineno or 0))
-    return max(around, default=line)
+def _find_first_line(source: bytes, line: int) -> int | None:
+    """Where the innermost statement of a function begins that a line is of; None without one."""
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    inside = [
+        node
+        for function in ast.walk(ast.parse(source))
+        if isinstance(function, functions)
+        for statement in function.body
+        for node in ast.walk(statement)
+        if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or 0)
+    ]
+    return max((node.lineno for node in inside), default=None)
 
 
 def _digest(module: Path) -> str:

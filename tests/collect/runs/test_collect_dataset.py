@@ -123,15 +123,22 @@ def test_a_policy_of_batches_gives_the_same_as_one_of_single_observations() -> N
     assert fingerprint(single) == fingerprint(batched)
 
 
-def test_steps_are_collected_in_the_first_whole_episodes_that_have_them() -> None:
+@pytest.mark.parametrize(
+    ("size", "data_format"), [(None, "columnar"), (50, "columnar"), (50, "hdf5")]
+)
+def test_steps_are_collected_in_the_first_whole_episodes_that_have_them(
+    size: int | None, data_format: str
+) -> None:
+    """Also where a task is cut, of which the last episodes are beyond them."""
     executor = ThreadPoolExecutor(3)
     many = collect_dataset("tests/many-v0", Counting, total_episodes=60, seed=3, executor=executor)
     lengths = np.cumsum([len(episode) for episode in many])
     wanted = int(np.searchsorted(lengths, 400)) + 1
 
     dataset = collect_dataset(
-        "tests/steps-v0", Counting, total_steps=400, seed=3, executor=executor
-    )
+        "tests/steps-v0", Counting, total_steps=400, seed=3, executor=executor,
+        episodes_per_task=size, data_format=data_format,
+    )  # fmt: skip
 
     assert len(dataset) == wanted
     assert fingerprint(dataset) == fingerprint(many[:wanted])

@@ -270,6 +270,23 @@ def test_a_recording_that_cannot_be_discarded_says_so_and_is_still_offered() -> 
     assert [each.id for each in list_recoverable()] == [recording.id]
 
 
+def test_what_is_discarded_is_never_offered_even_where_its_files_cannot_be_removed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    collector = DataCollectorV0(Counter(), max_buffer_steps=4)
+    run_episode(collector, 1)
+    (folder,) = staging_root().glob("collect-*")
+    monkeypatch.setattr("shutil.rmtree", lambda path, **options: None)
+
+    collector.discard()
+
+    assert list(folder.glob("*.h5"))
+    assert list_recoverable() == []
+    with pytest.raises(DatasetNotFoundError):
+        recover(folder.name, "tests/back-v0")
+    collector.close()
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="only POSIX forks")
 def test_a_fork_that_records_leaves_its_parents_lock_in_place() -> None:
     collector = DataCollectorV0(Counter(), max_buffer_steps=4)

@@ -266,3 +266,40 @@ def test_a_stack_of_another_structure_is_refused(
     column = choose_column(gym_spaces.Sequence(element, stack=True), [])
     with pytest.raises(DataError, match=r"^observations: .* is not stacked as its space says"):
         column.encode([value], "observations")
+
+
+@given(
+    st.lists(st.tuples(st.integers(-2, 3), st.integers(-2, 3)), max_size=5),
+    st.lists(st.integers(0, 9), min_size=5, max_size=5),
+)
+def test_shapes_that_do_not_fit_are_found_row_by_row_and_not_read(
+    shapes: list[tuple[int, int]], lengths: list[int]
+) -> None:
+    # Most have as many elements as their shape says, if it says anything that can be.
+    counts = [
+        abs(math.prod(shape)) if length < 8 else length
+        for shape, length in zip(shapes, lengths, strict=False)
+    ]
+    column = RaggedColumn(np.dtype(np.int64), 2)
+    offsets = np.cumsum([0, *counts])
+    arrays = [np.arange(offsets[-1]), offsets, np.array(shapes, np.int64).reshape(-1, 2)]
+    specs = list(column.arrays("x"))
+    wrong = {
+        row
+        for row, (shape, count) in enumerate(zip(shapes, counts, strict=True))
+        if min(shape) < 0 or math.prod(shape) != count
+    }
+
+    found = list(column.problems(zip(specs, arrays, strict=True), len(shapes), located=True))
+
+    assert {problem.path for problem in found} <= {"x/shapes"}
+    assert {problem.row for problem in found} == wrong
+    read = column.bind(iter(arrays), len(shapes), copy=False)
+    for row, shape in enumerate(shapes):
+        if row in wrong:
+            with pytest.raises(DatasetDamagedError, match=f"row {row} has {counts[row]} elements"):
+                read(row, row + 1)
+        else:
+            (value,) = read(row, row + 1)
+            assert value.shape == shape
+            assert value.ravel().tolist() == list(range(offsets[row], offsets[row + 1]))

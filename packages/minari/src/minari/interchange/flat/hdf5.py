@@ -191,7 +191,6 @@ def _list_columns(
             raise DataError(f"{name} lies in a Tuple, for which {layout} has no names")
         named[name] = leaf
     if not named["timeouts"][-1] and not named["terminals"][-1]:
-        named["timeouts"] = named["timeouts"].copy()
         named["timeouts"][-1] = True
     return named
 
