@@ -42,7 +42,8 @@ ORDER = {
         local.leftovers
         twins
         statistics
-        sampling.gathering sampling.orders sampling.options
+        sampling.gathering sampling.orders
+        sampling.options
         sampling.steps
         sampling.transitions sampling.windows sampling.epochs
         sampling.replay

@@ -340,6 +340,26 @@ def expect_row(value: Any, place: tuple[int, ...], wanted: Any, where: str) -> N
     expect_same(row_at(value, *place), wanted, f"{where} at {place}")
 
 
+PREVIOUS = [f"previous_{name}" for name in ("actions", "rewards", "terminations", "truncations")]
+"""The columns of the step that led to an observation."""
+
+
+def expect_previous(
+    columns: dict[str, Any], place: tuple[int, ...], episode: RecordedEpisode, row: int, begin: int
+) -> None:
+    """Fail unless a batch has what led to the observation of a row; nothing did to the first."""
+    if row == begin:
+        expect_unknown(columns["previous_actions"], place, "previous_actions")
+        for name in PREVIOUS[1:]:
+            assert not np.any(columns[name][place])
+        return
+    expect_row(columns["previous_actions"], place, episode.actions[row - 1], "previous_actions")
+    expect_row(columns["previous_rewards"], place, episode.rewards[row - 1], "previous_rewards")
+    for name in PREVIOUS[2:]:
+        flag = np.bool_(getattr(episode, name.removeprefix("previous_"))[row - 1])
+        expect_row(columns[name], place, flag, name)
+
+
 def expect_info(value: Any, place: tuple[int, ...], wanted: Any, where: str) -> None:
     """Fail unless a row of infos is what was recorded, as the rules for infos allow."""
     row = row_at(value, *place)

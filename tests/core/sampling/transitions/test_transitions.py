@@ -14,10 +14,12 @@ from minari_core.sampling import SequenceOptions, TransitionBatch, TransitionOpt
 from minari_core.sampling.options.goals import Goals
 from tests.core.helpers.recorded import (
     IMAGE,
+    PREVIOUS,
     VECTOR,
     WITH_IMAGE,
     Recorded,
     expect_info,
+    expect_previous,
     expect_row,
     expect_unknown,
     record,
@@ -70,6 +72,8 @@ def expect_transitions(
                 expect_row(batch.columns["next_actions"], (place,), following, "next actions")
             else:
                 expect_unknown(batch.columns["next_actions"], (place,), "next actions")
+        if columns is not None and "previous_actions" in columns and reward_scale == 1:
+            expect_previous(batch.columns, (place,), episode, step, begin)
         for name, value, row in (
             ("observations", batch.observations, step),
             ("next_observations", batch.next_observations, last + 1),
@@ -105,7 +109,7 @@ def test_transitions_are_those_of_the_episodes(
         "discount": data.draw(st.sampled_from([0.0, 0.5, 0.99, 1.0])),
         "stack": data.draw(st.sampled_from([0, 0, 1, 2, 4])),
         "include_unknown_final": data.draw(st.booleans()),
-        "columns": data.draw(st.sampled_from([None, [*PARTS, "next_actions"]])),
+        "columns": data.draw(st.sampled_from([None, [*PARTS, "next_actions", *PREVIOUS]])),
         "returns_to_go": data.draw(st.booleans()),
         "reward_scale": data.draw(st.sampled_from([1.0, 0.25])),
     }

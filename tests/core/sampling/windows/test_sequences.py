@@ -13,9 +13,11 @@ from minari_core import SamplingError
 from minari_core.sampling import SequenceBatch
 from tests.core.helpers.recorded import (
     IMAGE,
+    PREVIOUS,
     VECTOR,
     Recorded,
     expect_info,
+    expect_previous,
     expect_row,
     expect_unknown,
     record,
@@ -47,6 +49,7 @@ def expect_windows(
     discount: float,
     unknown: bool,
     padding: str | None,
+    final: bool = False,
 ) -> None:
     """Fail unless a batch has these windows."""
     assert len(batch) == len(wanted)
@@ -62,14 +65,20 @@ def expect_windows(
             nearest = min(max(step, begin), stop - 1)
             assert bool(batch.mask[at]) is inside
             assert batch.time_steps[at] == (step if inside else 0)
-            expect_row(batch.observations, at, episode.observations[nearest], "observations")
+            assert batch.is_first is None or bool(batch.is_first[at]) is (step == begin)
+            if not final:
+                expect_row(batch.observations, at, episode.observations[nearest], "observations")
+            if "previous_actions" in batch.columns:
+                expect_previous(batch.columns, at, episode, nearest, begin)
             expect_row(batch.actions, at, episode.actions[nearest], "actions")
             if nearest + 1 < end:
                 following = episode.actions[nearest + 1]
                 expect_row(batch.columns["next_actions"], at, following, "next_actions")
             else:
                 expect_unknown(batch.columns["next_actions"], at, "next_actions")
-            if nearest + 1 > episode.known_steps:
+            if final:
+                assert batch.next_observations is None
+            elif nearest + 1 > episode.known_steps:
                 expect_unknown(batch.next_observations, at, "next_observations")
             else:
                 following = episode.observations[nearest + 1]
@@ -85,6 +94,13 @@ def expect_windows(
             for ahead in range(step, end) if inside else ():
                 to_go = to_go + discount ** (ahead - step) * episode.rewards[ahead]
             np.testing.assert_allclose(batch.returns_to_go[at], to_go, rtol=1e-9, atol=1e-12)
+        for offset, row in enumerate([*steps, steps[-1] + 1] if final else ()):
+            nearest = min(max(row, begin), stop)
+            if nearest > episode.known_steps:
+                expect_unknown(batch.observations, (place, offset), "observations")
+            else:
+                wanted_row = episode.observations[nearest]
+                expect_row(batch.observations, (place, offset), wanted_row, "observations")
 
 
 @given(
@@ -106,11 +122,14 @@ def test_windows_are_those_of_the_episodes(
 ) -> None:
     chosen, indices = data.draw(views(len(recorded.episodes)))
     discount = data.draw(st.sampled_from([0.0, 0.5, 1.0]))
-    unknown = data.draw(st.booleans())
+    unknown, final = data.draw(st.booleans()), data.draw(st.booleans())
+    shown = [name for name in ALL if not final or name != "next_observations"]
     wanted = windows(recorded, indices, length, padding, unknown)
     options: dict[str, Any] = {
         "include_unknown_final": unknown,
-        "columns": [*ALL, "infos", "next_actions"],
+        "columns": [*shown, "infos", "next_actions", *data.draw(st.sampled_from([[], PREVIOUS]))],
+        "final_observation": final,
+        "is_first": data.draw(st.booleans()),
         "padding": padding,
         "returns_to_go": True,
         "discount": discount,
@@ -124,7 +143,7 @@ def test_windows_are_those_of_the_episodes(
                 view.sample_sequences(3, length, **options)
             return
         (batch,) = view.batches(len(wanted), shuffle=False, length=length, **options)
-        expect_windows(batch, recorded, wanted, discount, unknown, padding)
+        expect_windows(batch, recorded, wanted, discount, unknown, padding, final)
         batch = view.sample_sequences(5, length, **options)
         offset = length - 1 if padding == "before" else 0
         anchors = [
@@ -139,7 +158,7 @@ def test_windows_are_those_of_the_episodes(
             for start in [int(steps[place] - place)]
         ]
         assert all(window in wanted for window in drawn)
-        expect_windows(batch, recorded, drawn, discount, unknown, padding)
+        expect_windows(batch, recorded, drawn, discount, unknown, padding, final)
 
 
 def test_all_parts_but_the_next_observations_are_read_unless_others_are_named() -> None:

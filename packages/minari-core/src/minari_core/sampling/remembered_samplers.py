@@ -86,10 +86,13 @@ class RememberedSamplers:
             storage = self._find_columns()
             if keywords.get("offsets") is None:
                 options = make_options(sampling.SequenceOptions, keywords, length=length)
+                kind = sampling.SequenceSampler
+                if options.across_episodes:
+                    from minari_core.sampling.windows.continued import ContinuedSampler
+
+                    kind = ContinuedSampler
                 return storage.read_current(
-                    lambda: sampling.SequenceSampler(
-                        storage, self._indices, options, self._steps(options)
-                    )
+                    lambda: kind(storage, self._indices, options, self._steps(options))
                 )
             if length is not None:
                 raise SamplingError(f"length is {length}, but offsets say what a window has")

@@ -28,12 +28,22 @@ _Item = TypeVar("_Item")
 GROUPS = {
     "next_observations": "observations",
     "next_actions": "actions",
+    "previous_actions": "actions",
+    "previous_rewards": "rewards",
+    "previous_terminations": "terminations",
+    "previous_truncations": "truncations",
     "current_infos": "infos",
     "returned_infos": "infos",
     "current_extras": "extras",
     "returned_extras": "extras",
 }
 """Names of groups that say which row is wanted, and the groups as they are stored."""
+
+
+def is_of_neighbour(name: str) -> bool:
+    """Return whether a column is of the step before or after, by its name."""
+    group = name.partition("/")[0]
+    return group == "next_actions" or group.startswith("previous_")
 
 
 def read_step_infos(metadata: Mapping[str, object]) -> tuple[str, ...]:

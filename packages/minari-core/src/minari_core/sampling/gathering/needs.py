@@ -78,19 +78,20 @@ def find_needs(
     last = first + steps.lengths.take(indices) - 1
     highest = numbers + np.minimum(last - numbers, ahead)
     return Needs(
-        tuple(dict.fromkeys(map(_name_stored, columns))),
+        tuple(dict.fromkeys(map(name_stored, columns))),
         # The observation after a step is the row after that of the step.
-        _join(steps.rows(indices, lowest), steps.rows(indices, highest) + 2),
-        _join(lowest, highest + 1),
+        join_runs(steps.rows(indices, lowest), steps.rows(indices, highest) + 2),
+        join_runs(lowest, highest + 1),
     )
 
 
-def _name_stored(name: str) -> str:
+def name_stored(name: str) -> str:
+    """Return the name of the stored column that a column of samplers is read from."""
     group, slash, rest = name.partition("/")
     return f"{GROUPS.get(group, group)}{slash}{rest}"
 
 
-def _join(starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]) -> list[Run]:
+def join_runs(starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]) -> list[Run]:
     """Join runs that touch or overlap."""
     order = np.argsort(starts, kind="stable")
     starts, stops = starts[order], np.maximum.accumulate(stops[order])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 from minari_core.arguments import check_whole_number
 from minari_core.errors import SamplingError
@@ -24,6 +24,9 @@ class SequenceKeywords(SamplerKeywords, total=False):
 
     columns: Sequence[str] | None
     padding: Padding | None
+    final_observation: bool
+    is_first: bool
+    across_episodes: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -50,6 +53,24 @@ class SequenceOptions(SamplerOptions):
     normalize: Normalizers | None = None
     """What to normalize, as for `TransitionOptions`; padding is, too."""
 
+    final_observation: bool = False
+    """Also read the observation after the last step of each window: observations are of shape
+    (B, L + 1, …), and none is read twice."""
+    is_first: bool = False
+    """Also return which steps are the first of their episode."""
+    across_episodes: bool = False
+    """Read windows of L observations one after another, which go on with the next episode of the
+    dataset or view, as world models are trained on them. Of an episode of T steps all T + 1
+    observations are in windows, also the last one, after which there is no action; `is_first` and
+    `is_last` are given."""
+
+    _LATER: ClassVar[tuple[str, ...]] = (
+        *SamplerOptions._LATER,
+        "final_observation",
+        "is_first",
+        "across_episodes",
+    )
+
     def __post_init__(self) -> None:
         """Validate the values.
 
@@ -61,6 +82,25 @@ class SequenceOptions(SamplerOptions):
         self._set("length", check_whole_number("length", self.length, 1))
         if self.padding not in (None, "after", "before"):
             raise SamplingError(f"padding is {self.padding!r}, not 'after', 'before' or None")
+        for name in ("final_observation", "is_first", "across_episodes"):
+            self._set(name, bool(getattr(self, name)))
+        if self.final_observation or self.across_episodes:
+            self._check_observations()
+
+    def _check_observations(self) -> None:
+        option = "across_episodes" if self.across_episodes else "final_observation"
+        if self.across_episodes and (self.padding is not None or self.final_observation):
+            raise SamplingError(
+                "windows that go on across_episodes have no padding, and the final observation of "
+                "each episode anyway; give neither padding nor final_observation"
+            )
+        behind = ("next_", "returned_") if self.across_episodes else ("next_observations",)
+        for name in self.columns or ():
+            if name.startswith(behind):
+                raise SamplingError(
+                    f"columns have {name!r}, which lies one row later in the windows that {option} "
+                    "gives"
+                )
 
     @property
     def layout(self) -> Mapping[str, bool]:

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from minari_core.arguments import check_fraction, check_whole_number
 from minari_core.errors import SamplingError
+from minari_core.sampling.gathering.info_rows import is_of_neighbour
 from minari_core.sampling.options.goals import (
     GoalMixture,
     Goals,
@@ -46,7 +47,9 @@ class TransitionOptions(SamplerOptions):
     ``observations/camera``. An info is that which the step returned, or the one beside it if the
     dataset's metadata lists it in ``step_infos``; ``current_infos/…`` is always that before the
     step, and ``returned_infos/…`` that after it. ``next_actions`` are the actions of the next
-    observations, in masked arrays: none follows the last step of an episode."""
+    observations, in masked arrays: none follows the last step of an episode. ``previous_actions``,
+    ``previous_rewards`` and so on are of the step that led to the observation: masked actions, and
+    rewards and flags of 0, at the first step of an episode."""
     n_step: int = 1
     """The number of steps whose rewards are summed, fewer at the end of the episode; the next
     observations and the flags are then those after the last of them."""
@@ -123,7 +126,7 @@ class TransitionOptions(SamplerOptions):
     @property
     def layout(self) -> Mapping[str, bool]:
         """The arguments of `EpisodeSteps`; where a step is all that is read, ends do not matter."""
-        reaches_on = any(name.partition("/")[0] == "next_actions" for name in self.columns or ())
+        reaches_on = any(map(is_of_neighbour, self.columns or ()))
         cuts = (
             self.n_step > 1
             or self.stack > 1

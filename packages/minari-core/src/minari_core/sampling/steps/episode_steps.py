@@ -229,21 +229,6 @@ def bind_returns(
     return ReturnsToGo(rewards, *episodes, options.discount), scale
 
 
-def find_following(
-    steps: EpisodeSteps | LargeSteps, indices: Positions, numbers: Positions
-) -> tuple[Positions, npt.NDArray[np.bool_]]:
-    """Return the step after each in its episode, and which have none and stay as they are.
-
-    Args:
-        steps: The steps of a view.
-        indices: The index in the view of each episode, shape (B,).
-        numbers: Steps of these episodes, counted through the storage, shape (B, …).
-    """
-    last = steps.first_steps.take(indices) + steps.lengths.take(indices) - 1
-    last = last.reshape(-1, *(1,) * (numbers.ndim - 1))
-    return np.minimum(numbers + 1, last), numbers >= last
-
-
 def draw_positions(
     generator: np.random.Generator, total: int, size: int, weights: EpisodeWeights | None
 ) -> Positions:

@@ -27,9 +27,9 @@ from minari_core.sampling.steps.episode_steps import (
     bind_returns,
     check_positions,
     draw_positions,
-    find_following,
 )
 from minari_core.sampling.steps.large_steps import LargeSteps, are_large
+from minari_core.sampling.steps.neighbours import NeighbourColumns
 from minari_core.sampling.transitions.batch import BatchOrigin, TransitionBatch
 from minari_core.sampling.transitions.goals import choose_goals, relabel_rewards
 from minari_core.sampling.transitions.n_steps import find_discounts, sum_rewards
@@ -104,11 +104,7 @@ class TransitionSampler:
         if options.compute_reward is not None:
             bound.pop("rewards", None)
         self._column_names = tuple(name for name in bound if name not in BATCH_FIELDS)
-        self._next_actions = [
-            (name, bound.pop(name))
-            for name in self._column_names
-            if name.partition("/")[0] == "next_actions"
-        ]
+        self._neighbours = NeighbourColumns(bound)
         for column, _ in options.normalize or ():
             find_gatherer(storage, column)
         marked = read_step_infos(storage.metadata)
@@ -177,8 +173,8 @@ class TransitionSampler:
             self.steps,
             np.arange(start, stop),
             names,
-            back=max(options.stack - 1, 0),
-            ahead=min(options.n_step, _MOST_STEPS) - 1 + bool(self._next_actions),
+            back=max(options.stack - 1, self._neighbours.back),
+            ahead=min(options.n_step, _MOST_STEPS) - 1 + self._neighbours.ahead,
         )
 
     def sample(
@@ -268,12 +264,7 @@ class TransitionSampler:
         if self._returns is not None:
             returns = self._returns.read(indices, first) * self._scale
             batch.returns_to_go = _fill(batch.returns_to_go, returns)
-        if self._next_actions:
-            following, is_last = find_following(steps, indices, last)
-            selection = Selection(following, shards)
-            for name, gatherer in self._next_actions:
-                value = gatherer.take(selection, bare_arrays(batch.columns.get(name)))
-                batch.columns[name] = hide_rows(value, is_last)
+        self._neighbours.read(batch.columns, steps, indices, first, last, shards, self._scale)
         if self._is_hiding:
             self._hide_unknown(batch, indices, observed[1])
         if self._goals is not None and self.options.goals is not None:

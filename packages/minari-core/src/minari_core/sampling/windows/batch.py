@@ -18,7 +18,7 @@ class SequenceBatch:
     """
 
     observations: Any = None
-    """The observations before the steps."""
+    """The observations before the steps; with ``final_observation``, of shape (B, L + 1, …)."""
     actions: Any = None
     """The actions."""
     rewards: Any = None
@@ -33,18 +33,26 @@ class SequenceBatch:
     columns: dict[str, Any] = field(default_factory=dict)
     """Further columns by the names that were asked for; of infos and extras the rows after the
     steps. ``next_actions`` are the actions of the steps that follow, masked (None in lists) where
-    the episode ends."""
+    the episode ends; ``previous_actions`` and so on are those of the steps before."""
     mask: Any = None
-    """True for the steps of the episode and False for padding, bool of shape (B, L)."""
+    """True for the steps of the episode and False for padding, bool of shape (B, L). In windows
+    that go on into the next episode, False beside an observation after which there is no step."""
     time_steps: Any = None
     """The number of each step in its episode, int64 of shape (B, L); 0 for padding."""
+    is_first: Any = None
+    """If asked for: True for the first step of an episode, bool of shape (B, L)."""
+    is_last: Any = None
+    """Of windows that go on into the next episode: True for the last observation of one that is
+    known, bool of shape (B, L)."""
     returns_to_go: Any = None
     """If asked for: the discounted sum of the rewards from each step to the end of its episode,
     float64; 0 for padding."""
     episode_ids: Any = None
-    """The stored index of each window's episode, int64 of shape (B,)."""
+    """The stored index of each window's episode, int64 of shape (B,); of shape (B, L) in windows
+    that go on into the next episode."""
     dataset_indices: Any = None
-    """The dataset of each window in a mixture, int64 of shape (B,); None of one dataset."""
+    """The dataset of each window in a mixture, int64 of the shape of `episode_ids`; None of one
+    dataset."""
 
     def __repr__(self) -> str:
         """Shapes and dtypes instead of values."""

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from minari_core.errors import SamplingError
 from minari_core.messages import list_outlines, make_html_table, outline_fields
 from minari_core.sampling.gathering.binding import bind_step_infos, find_gatherer
 from minari_core.sampling.gathering.gatherers import Gatherer
@@ -177,7 +178,10 @@ class OffsetSampler(PositionReader[OffsetOptions, OffsetBatch]):
 
 
 def _find_place(name: str, step_infos: tuple[str, ...]) -> _Place:
-    group = name.partition("/")[0]
+    group, _, _ = name.partition("/")
+    if group.startswith("previous_"):
+        stored = name.removeprefix("previous_")
+        raise SamplingError(f"there are no offsets of {name!r}; give {stored!r} the offset -1")
     if group in _OF_STEPS:
         return _Place("counts", 0, 0, True)
     if group == "next_actions":

@@ -22,12 +22,12 @@ from minari_core.sampling.orders.rank_index import Positions, RankIndex
 from minari_core.sampling.steps.episode_steps import (
     ShardsOfSteps,
     bind_returns,
-    find_following,
 )
+from minari_core.sampling.steps.neighbours import NeighbourColumns
 from minari_core.sampling.windows.batch import SequenceBatch
 from minari_core.sampling.windows.reader import PositionReader
 
-_OF_STEPS = ("actions", "rewards", "terminations", "truncations")
+OF_STEPS = ("actions", "rewards", "terminations", "truncations")
 
 
 class SequenceSampler(PositionReader[SequenceOptions, SequenceBatch]):
@@ -45,11 +45,7 @@ class SequenceSampler(PositionReader[SequenceOptions, SequenceBatch]):
         defaults = tuple(name for name in BATCH_FIELDS if name != "next_observations")
         names = defaults if options.columns is None else tuple(dict.fromkeys(options.columns))
         self._gatherers = {name: find_gatherer(storage, name) for name in names}
-        self._next_actions = [
-            (name, self._gatherers.pop(name))
-            for name in names
-            if name.partition("/")[0] == "next_actions"
-        ]
+        self._neighbours = NeighbourColumns(self._gatherers)
         for column, _ in options.normalize or ():
             find_gatherer(storage, column)
         marked = read_step_infos(storage.metadata)
@@ -67,6 +63,7 @@ class SequenceSampler(PositionReader[SequenceOptions, SequenceBatch]):
         if options.returns_to_go or options.reward_scale != 1:
             self._rewards = find_gatherer(storage, "rewards")
             self._returns, self._scale = bind_returns(options, self._rewards, self.steps)
+        self._hidden = "observations" if options.final_observation else "next_observations"
         self._is_hiding = self.steps.counts is not self.steps.known_lengths
         self._whole: RankIndex | None = None
         if options.padding is None:
@@ -90,7 +87,7 @@ class SequenceSampler(PositionReader[SequenceOptions, SequenceBatch]):
         positions = np.arange(start, stop)
         if self._whole is not None:
             positions = positions + self._skipped.take(self._whole.runs(positions))
-        names = [*self._gatherers, *(name for name, _ in self._next_actions)]
+        names = [*self._gatherers, *self._neighbours]
         if self._rewards is not None:
             names.append("rewards")
         others = self.options.length - 1
@@ -99,8 +96,8 @@ class SequenceSampler(PositionReader[SequenceOptions, SequenceBatch]):
             self.steps,
             positions,
             names,
-            back=others if is_before else 0,
-            ahead=(0 if is_before else others) + bool(self._next_actions),
+            back=(others if is_before else 0) + self._neighbours.back,
+            ahead=(0 if is_before else others) + self._neighbours.ahead,
         )
 
     def _read_bound(self, positions: Positions) -> SequenceBatch:
@@ -128,19 +125,22 @@ class SequenceSampler(PositionReader[SequenceOptions, SequenceBatch]):
         batch.time_steps = window - begun[:, None]
         shift = steps.rows(indices, first) - first
         shards = ShardsOfSteps(steps, indices)
-        self._read_columns(batch, window, shift, shards, padded)
-        if self._next_actions:
-            following, is_last = find_following(steps, indices, window)
-            selection = Selection(following, shards)
-            for name, gatherer in self._next_actions:
-                batch.columns[name] = hide_rows(gatherer.take(selection), is_last)
+        observed = window
+        if self.options.final_observation:
+            observed = anchor[:, None] + np.append(offsets, offsets[-1] + 1)
+            if self._whole is None:
+                ends = first + steps.counts.take(indices)
+                observed = np.clip(observed, first[:, None], ends[:, None])
+        self._read_columns(batch, window, observed, shift, shards, padded)
+        if self.options.is_first:
+            batch.is_first = (window == first[:, None]) & batch.mask
+        self._neighbours.read(batch.columns, steps, indices, window, window, shards, self._scale)
         if self._is_hiding:
-            hidden = window + shift[:, None] + 1 > steps.last_known_rows(indices)[:, None]
+            after = observed if self.options.final_observation else window + 1
+            hidden = after + shift[:, None] > steps.last_known_rows(indices)[:, None]
             for name in self._gatherers:
-                if name == "next_observations":
-                    batch.next_observations = hide_rows(batch.next_observations, hidden)
-                elif name.startswith("next_observations/"):
-                    batch.columns[name] = hide_rows(batch.columns[name], hidden)
+                if name.partition("/")[0] == self._hidden:
+                    put_column(batch, name, hide_rows(_get(batch, name), hidden))
         if self._scale != 1 and batch.rewards is not None:
             batch.rewards *= self._scale
         if self._rewards is not None and self._returns is not None:
@@ -158,6 +158,7 @@ class SequenceSampler(PositionReader[SequenceOptions, SequenceBatch]):
         self,
         batch: SequenceBatch,
         window: Positions,
+        observed: Positions,
         shift: Positions,
         shards: ShardsOfSteps,
         padded: npt.NDArray[np.bool_] | None,
@@ -167,24 +168,27 @@ class SequenceSampler(PositionReader[SequenceOptions, SequenceBatch]):
         rows = window + shift[:, None]
         before = Selection(rows, shards, are_runs=are_runs)
         after = Selection(rows + 1, shards, are_runs=are_runs)
+        seen = before
+        if observed is not window:
+            seen = Selection(observed + shift[:, None], shards, are_runs=are_runs)
         for name, gatherer in self._gatherers.items():
             if name in self._paired:
                 continue
             group = name.partition("/")[0]
-            if group in _OF_STEPS:
+            if group in OF_STEPS:
                 value = gatherer.take(of_steps)
                 if padded is not None and group != "actions":
                     value[padded] = 0
             else:
-                is_before = group == "observations" or name in self._current
-                value = gatherer.take(before if is_before else after)
-            _put(batch, name, value)
+                rows_of = before if name in self._current else after
+                value = gatherer.take(seen if group == "observations" else rows_of)
+            put_column(batch, name, value)
         for key, gatherer in self._step_infos.items():
             batch.columns["infos"][key] = gatherer.take(before)
         for name, next_name, gatherer in self._pairs:
             value, next_value = gatherer.take_pairs(before, after)
-            _put(batch, name, value)
-            _put(batch, next_name, next_value)
+            put_column(batch, name, value)
+            put_column(batch, next_name, next_value)
 
     def _sum_to_go(
         self,
@@ -215,7 +219,12 @@ class SequenceSampler(PositionReader[SequenceOptions, SequenceBatch]):
         return returns
 
 
-def _put(batch: SequenceBatch, name: str, value: Any) -> None:
+def _get(batch: SequenceBatch, name: str) -> Any:
+    return getattr(batch, name) if name in BATCH_FIELDS else batch.columns[name]
+
+
+def put_column(batch: SequenceBatch, name: str, value: Any) -> None:
+    """Put what was read of a column into its place in a batch."""
     if name in BATCH_FIELDS:
         setattr(batch, name, value)
     else:
