@@ -27,6 +27,7 @@ import reading
 import sampling
 import scaling
 import shards
+import streaming
 import tables
 import tasks
 import terabytes
@@ -53,6 +54,7 @@ _TOPICS = {
     "tasks": tasks.measure,
     "scaling": scaling.measure,
     "tables": tables.measure,
+    "streaming": streaming.measure,
     "costs": unit_costs.measure,
 }
 _RESULTS = Path(__file__).with_name("RESULTS.md")

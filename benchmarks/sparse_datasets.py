@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +40,23 @@ def create_sparse(dataset_id: str, shards: int, episodes: int = EPISODES_A_SHARD
     return create_of_copies(dataset_id, _zero_episodes(episodes), shards)
 
 
-def create_of_copies(dataset_id: str, episodes: Iterable[Any], shards: int) -> Path:
+def create_of_copies(
+    dataset_id: str,
+    episodes: Iterable[Any],
+    shards: int,
+    *,
+    given: Mapping[str, Any] = SPACES,
+    linked: bool = False,
+) -> Path:
     """Create a dataset whose shards all have the same episodes.
 
     Args:
         dataset_id: Its id.
-        episodes: Those of one shard, of the spaces in `SPACES`.
+        episodes: Those of one shard.
         shards: How many shards it has.
+        given: The spaces of the episodes.
+        linked: Whether the shards are names of one file, so that whatever is in it takes no more
+            room.
 
     Returns:
         Its data folder.
@@ -55,7 +65,7 @@ def create_of_copies(dataset_id: str, episodes: Iterable[Any], shards: int) -> P
     from minari_core.formats.columnar.manifest import compute_snapshot_checksum
 
     dataset = minari.create_dataset_from_buffers(
-        dataset_id, episodes, eval_env="CartPole-v1", **SPACES, **ABOUT
+        dataset_id, episodes, eval_env="CartPole-v1", **given, **ABOUT
     )
     dataset.compact()
     folder = Path(dataset.spec.data_path or "")
@@ -64,10 +74,13 @@ def create_of_copies(dataset_id: str, episodes: Iterable[Any], shards: int) -> P
     listing = content["columnar"]
     (entry,) = listing["shards"]
     template = folder / entry["file"]
-    blocks = _find_blocks(template)
+    blocks = [] if linked else _find_blocks(template)
     for _ in range(shards):
         copy = {**entry, "file": f"shard-{uuid.uuid4().hex}.h5"}
         listing["shards"].append(copy)
+        if linked:
+            os.link(template, folder / copy["file"])
+            continue
         with open(folder / copy["file"], "wb") as file:
             file.truncate(entry["bytes"])
             for offset, block in blocks:
