@@ -73,6 +73,11 @@ class ShardedStorage(Storage):
         return False
 
     @property
+    def is_at_hand(self) -> bool:
+        """Whether nothing has to be fetched any more, as far as is known."""
+        return True
+
+    @property
     def url(self) -> str | None:
         """The address of the data folder on a remote; None if it is on this machine."""
         return None

@@ -95,6 +95,11 @@ class StreamStorage(ListedShards):
         return self._source.url
 
     @property
+    def is_at_hand(self) -> bool:
+        """Whether all of it is known to be in the cache."""
+        return self._stream.generation.is_whole
+
+    @property
     def stream(self) -> Stream:
         """The files of the shards, in their order."""
         return self._stream

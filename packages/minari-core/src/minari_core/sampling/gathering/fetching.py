@@ -37,6 +37,8 @@ def fetch_positions(storage: ShardedStorage, sampler: KnowsNeeds, start: int, st
         start: The first position.
         stop: The last + 1.
     """
+    if storage.is_at_hand:
+        return
     needs = sampler.find_needs(start, stop)
     rows = [list(storage.borders.split("rows", *run)) for run in needs.rows]
     steps = [list(storage.borders.split("steps", *run)) for run in needs.steps]

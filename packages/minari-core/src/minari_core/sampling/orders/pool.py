@@ -123,6 +123,10 @@ class PoolOrder:
         """
         return self._find_windows(self._find_round(position))
 
+    def find_end(self, position: int) -> int:
+        """Return the next position that needs a window which is not yet in the pool."""
+        return int(self._round_firsts[self._find_round(position) + 1])
+
     def _find_windows(self, number: int) -> range:
         """Return the windows in the pool of a round."""
         early = min(number - _FEWEST_ROUNDS + 1, FEWEST_WINDOWS)

@@ -50,6 +50,7 @@ class LargeSteps:
         "_has_cuts",
         "_is_read",
         "_rank",
+        "_shard_of",
         "_shards",
         "_starts",
         "_storage",
@@ -70,6 +71,7 @@ class LargeSteps:
         self._is_read = np.zeros(len(storage.shard_counts()), dtype=np.bool_)
         self._has_cuts = False
         self._rank: RankIndex | None = None
+        self._shard_of: Positions | None = None
         self.total = storage.total_steps
         """The number of steps that are sampled."""
         # Memory that nobody has written to takes no room.
@@ -123,6 +125,8 @@ class LargeSteps:
         """Return the shard of each episode; None if one may lie in several."""
         if self._has_cuts:
             return None
+        if self._shard_of is not None:
+            return self._shard_of.take(indices)
         return np.searchsorted(self._borders["episodes"], indices, side="right") - 1
 
     def _read_shard(self, number: int) -> None:
@@ -161,6 +165,8 @@ class LargeSteps:
 
     def _index_all(self) -> None:
         if self.total <= MOST_INDEXED_STEPS:
+            counts = np.diff(self._borders["episodes"])
+            self._shard_of = np.repeat(np.arange(len(counts)), counts)
             self._rank = RankIndex(np.diff(self._starts))
 
 
