@@ -55,7 +55,21 @@ PUBLIC_MINARI = Contender(
     as_here=("gymnasium[mujoco]", "numpy", "mujoco", "h5py"),
 )
 TORCHRL = Contender(
-    "TorchRL", "torchrl", "0.14.1", "torchrl_buffer.py", beside=("torch==2.13.0",), with_pip=True
+    "TorchRL",
+    "torchrl",
+    "0.14.1",
+    "torchrl_buffer.py",
+    # That which its extension in C++ was built for; with others its priorities cannot be used.
+    beside=("torch==2.14.1",),
+    with_pip=True,
+)
+PYTORCH = Contender(
+    "PyTorch",
+    "torch",
+    "2.13.0",
+    "torch_resident.py",
+    as_here=("numpy", "gymnasium", "h5py", "zstandard", "filelock", "packaging"),
+    with_pip=True,
 )
 D3RLPY = Contender(
     "d3rlpy", "d3rlpy", "2.8.1", "d3rlpy_buffer.py", beside=("torch==2.13.0",), with_pip=True

@@ -31,6 +31,7 @@ import streaming
 import tables
 import tasks
 import terabytes
+import training
 import unit_costs
 import writing
 from report import machine, not_reached, results, table
@@ -49,6 +50,7 @@ _TOPICS = {
     "hub": hub.measure,
     "imports": imports.measure,
     "sampling": sampling.measure,
+    "training": training.measure,
     "shards": shards.measure,
     "terabytes": terabytes.measure,
     "tasks": tasks.measure,

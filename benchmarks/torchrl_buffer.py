@@ -21,6 +21,7 @@ class Works:
         self._threads = int(self._torch.get_num_threads())
         self._transitions: Any = None
         self._windows: Any = None
+        self._prioritized: Any = None
 
     def load(self, folder: str, windows: int) -> dict[str, float]:
         """Fill one buffer for transitions and one for some windows at once, each in memory maps."""
@@ -63,6 +64,41 @@ class Works:
         """Sample batches of windows; the seconds of one."""
         self._torch.set_num_threads(threads or self._threads)
         return {"seconds": repeated(lambda: self._windows.sample(batch_size * length), count)}
+
+    def load_prioritized(self, folder: str) -> dict[str, float]:
+        """Fill a buffer of transitions that are drawn by their priorities."""
+        columns = {
+            name: self._torch.from_numpy(column) for name, column in saved_columns(folder).items()
+        }
+        behind = {
+            "observation": columns["next_observations"],
+            "reward": columns["rewards"][:, None],
+            "terminated": columns["terminations"][:, None],
+            "truncated": columns["truncations"][:, None],
+        }
+        size = len(columns["actions"])
+        self._prioritized = self._buffer(
+            Path(folder) / "prioritized",
+            {
+                "observation": columns["observations"],
+                "action": columns["actions"],
+                "next": behind,
+            },
+            sampler=self._data.PrioritizedSampler(size, alpha=0.6, beta=0.4),
+        )
+        return {"steps": size}
+
+    def prioritized(
+        self, batch_size: int, count: int, threads: int | None = None
+    ) -> dict[str, float]:
+        """Sample batches by priorities, and give these transitions new ones; the seconds of one."""
+        self._torch.set_num_threads(threads or self._threads)
+
+        def once() -> None:
+            _, told = self._prioritized.sample(batch_size, return_info=True)
+            self._prioritized.update_priority(told["index"], self._torch.rand(batch_size))
+
+        return {"seconds": repeated(once, count)}
 
     def _buffer(self, folder: Path, columns: dict[str, Any], **options: Any) -> Any:
         size = len(columns["action"])
