@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.campaigns.helpers.reporting import Campaign, say
 
-NAMES = ("mutated_files", "mutated_layouts", "kills", "full_disks", "appenders")
+NAMES = ("mutated_files", "mutated_layouts", "kills", "full_disks", "appenders", "streams")
 
 
 def main() -> int:
