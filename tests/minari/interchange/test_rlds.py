@@ -191,3 +191,28 @@ def test_what_is_written_says_how_much_it_is(root: Path) -> None:
     files = sorted(root.glob("*.tfrecord*"))
     assert split["numBytes"] == str(sum(path.stat().st_size for path in files))
     assert split["shardLengths"] == [str(len(list(iterate_records(path)))) for path in files]
+
+
+def make_unknown_dataset() -> MinariDataset:
+    """Two episodes that were terminated, nobody knows where."""
+    return minari.create_dataset_from_arrays(
+        "unknown-v0",
+        observations=np.arange(6.0)[:, None],
+        actions=np.zeros((6, 1)),
+        rewards=np.arange(6.0),
+        terminals=np.arange(6) % 3 == 2,
+    )
+
+
+def test_no_observation_is_called_terminal_where_the_final_one_is_unknown(root: Path) -> None:
+    path = root.with_name("unknown")
+    losses = minari.export_dataset(make_unknown_dataset(), path, "rlds")
+
+    assert "final observations" in {loss.what for loss in losses}
+    own = minari.import_dataset(path, "own-v0")
+    assert [episode.terminations.tolist() for episode in own] == [[False, False, True]] * 2
+    assert not own[0].final_observation_known
+    (path / "minari.json").unlink()
+    made = minari.import_dataset(path, "made-v0")
+    assert [episode.rewards.tolist() for episode in made] == [[0, 1], [3, 4]]
+    assert not any(episode.terminations.any() for episode in made)

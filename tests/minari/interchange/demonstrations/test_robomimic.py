@@ -238,3 +238,20 @@ def test_a_file_of_another_layout_is_called_by_its_name(path: Path) -> None:
 
     with pytest.raises(minari.DataError, match="which is layout 'robomimic'"):
         minari.import_dataset(path, "lift-v0", "d4rl")
+
+
+def test_a_final_observation_that_nobody_knows_is_told(path: Path) -> None:
+    dataset = minari.create_dataset_from_arrays(
+        "unknown-v0",
+        observations=np.arange(6.0)[:, None],
+        actions=np.zeros((6, 1)),
+        rewards=np.arange(6.0),
+        terminals=np.arange(6) % 3 == 2,
+    )
+
+    losses = minari.export_dataset(dataset, path, "robomimic")
+
+    (reason,) = [loss.reason for loss in losses if loss.what == "final observations"]
+    assert "those of 2 episodes" in reason
+    made = minari.import_dataset(path, "again-v0")
+    assert [episode.final_observation_known for episode in made] == [False, False]

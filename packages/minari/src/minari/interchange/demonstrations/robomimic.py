@@ -121,7 +121,21 @@ def write(dataset: MinariDataset, path: Path) -> list[Loss]:
         dataset: The dataset.
         path: The file.
     """
-    return write_demonstrations(dataset, path, _NAME, _write_episode)
+    unknown = 0
+
+    def write_episode(group: Group, episode: EpisodeData) -> None:
+        nonlocal unknown
+        unknown += not episode.final_observation_known
+        _write_episode(group, episode)
+
+    losses = write_demonstrations(dataset, path, _NAME, write_episode)
+    if unknown:
+        why = (
+            f"nobody knows those of {unknown} episodes, of which the last row of next_obs is the "
+            f"last observation again; the file's group {GROUP!r} says so"
+        )
+        losses.append(Loss("final observations", why))
+    return losses
 
 
 def _write_episode(group: Group, episode: EpisodeData) -> None:

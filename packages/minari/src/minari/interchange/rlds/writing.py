@@ -44,8 +44,10 @@ def write_folder(dataset: MinariDataset, root: Path) -> list[Loss]:
     storage, indices = get_raw_storage(dataset), dataset.episode_indices.tolist()
     features: dict[str, Feature] = {}
     left_out: dict[str, str] = {}
+    unknown = 0
     for number, episode in enumerate(storage.read_episodes(indices, copy=False)):
         _plan(episode, features, left_out, is_first=number == 0)
+        unknown += not episode.final_observation_known
     root.mkdir()
     name = re.sub(r"\W+", "_", dataset.id.lower()).strip("_") or "dataset"
     lengths: list[int] = []
@@ -96,6 +98,12 @@ def write_folder(dataset: MinariDataset, root: Path) -> list[Loss]:
     losses = [Loss(what, f"{why}; it lies in {REST}") for what, why in left_out.items()]
     kept = ("seeds", "options", "episode metadata", "truncations")
     losses += [Loss(what, f"RLDS has no place for it; it lies in {REST}") for what in kept]
+    if unknown:
+        why = (
+            f"nobody knows those of {unknown} episodes; by the rules of RLDS, these have a step "
+            "less and no end in what is_terminal marks"
+        )
+        losses.append(Loss("final observations", why))
     losses.append(Loss("dataset metadata", f"RLDS has no spaces or environments; it is in {CARD}"))
     return losses
 
@@ -142,6 +150,11 @@ def len_of(leaf: object) -> int:
 
 def _encode_episode(episode: EpisodeData, features: Mapping[str, Feature]) -> dict[str, Values]:
     steps = len(episode)
+    if (episode.terminations | episode.truncations)[:-1].any():
+        raise DataError(
+            f"episode {episode.id} goes on after a step that ended it, for which RLDS has no "
+            "place; cut it there"
+        )
     rows = steps + 1 if episode.final_observation_known else steps
     found: dict[str, Values] = {}
     rest: dict[str, Any] = {"infos": {}, "extras": {}}
@@ -161,7 +174,8 @@ def _encode_episode(episode: EpisodeData, features: Mapping[str, Feature]) -> di
     rewards = episode.rewards if rows == steps else _add_nothing(episode.rewards)
     found["steps/reward"] = encode_leaf(rewards, _choose_reward(rewards))
     is_last = np.arange(rows) == rows - 1
-    terminated = bool(episode.terminations[-1]) if steps else False
+    # What ended the episode is not the last observation, where the one after it is not known.
+    terminated = rows > steps and bool(episode.terminations[-1:].any())
     found["steps/discount"] = np.where(is_last & terminated, 0, 1).astype(np.float32)
     flags = {
         "is_first": np.arange(rows) == 0,
