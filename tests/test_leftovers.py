@@ -207,7 +207,7 @@ def replace_manifest(stop: Callable[..., None]) -> None:
 def replace_dataset(stop: Callable[..., None]) -> None:
     """Where two folders are not exchanged in one step, and after the new one is there."""
     with (
-        replaced("minari_core.local.replacing._exchange", lambda one, other: False),
+        replaced("minari_core.local.replacing.exchange_paths", lambda one, other: False),
         replaced("minari_core.local.replacing._remove_empty_parents", stop),
     ):
         minari.download_dataset("toy/b-v0", remote_path=os.environ["REMOTE"], progress=False)

@@ -61,7 +61,7 @@ def stage(episodes: int) -> Path:
 def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """As this system does it, and as one does that cannot exchange folders."""
     if request.param == "in two steps":
-        monkeypatch.setattr(replacing, "_exchange", lambda one, other: False)
+        monkeypatch.setattr(replacing, "exchange_paths", lambda one, other: False)
 
 
 def move_aside() -> None:
@@ -195,7 +195,7 @@ def test_a_deleted_dataset_is_not_followed_by_the_one_that_it_had_replaced() -> 
 def test_what_a_finished_replacement_left_is_discarded_by_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(replacing, "_exchange", lambda one, other: False)
+    monkeypatch.setattr(replacing, "exchange_paths", lambda one, other: False)
     make(ID, 1)
     staged, third = stage(2), stage(3)
     move_aside()
@@ -249,7 +249,7 @@ def test_a_system_without_the_call_is_known_by_its_answer(
     monkeypatch.setattr("ctypes.CDLL", Library)
     for number in (errno.ENOSYS, errno.EINVAL):
         monkeypatch.setattr("ctypes.get_errno", lambda number=number: number)
-        assert not replacing._exchange(tmp_path / "a", tmp_path / "b")
+        assert not replacing.exchange_paths(tmp_path / "a", tmp_path / "b")
     monkeypatch.setattr("ctypes.get_errno", lambda: errno.EXDEV)
     with pytest.raises(OSError, match="b"):
-        replacing._exchange(tmp_path / "a", tmp_path / "b")
+        replacing.exchange_paths(tmp_path / "a", tmp_path / "b")

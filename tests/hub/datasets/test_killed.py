@@ -130,7 +130,7 @@ def test_a_replacement_killed_before_any_change_leaves_one_of_both_datasets(
 ) -> None:
     """In public layouts the files of both have the same names, and here the same sizes."""
     if not exchanges:
-        monkeypatch.setattr(replacing, "_exchange", lambda one, other: False)
+        monkeypatch.setattr(replacing, "exchange_paths", lambda one, other: False)
     remote = (tmp_path / "remote").as_uri()
     make_shards("first-v0", shards=1)
     minari.convert_dataset(minari.load_dataset("first-v0"), "x-v0", data_format="hdf5")

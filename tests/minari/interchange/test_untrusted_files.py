@@ -64,6 +64,19 @@ def test_a_text_that_claims_to_be_longer_than_its_file_is_damage(flat: Path) -> 
         minari.import_dataset(flat, "made-v0")
 
 
+def test_a_heap_without_end_is_damage_and_nobody_waits_for_it(flat: Path) -> None:
+    content = bytearray(flat.read_bytes())
+    # A heap has a head of 16 bytes, and so has each part of it; that of index 0 is free.
+    start = content.find(b"GCOL")
+    while start >= 0:
+        content[start + 16 : start + 32] = bytes(16)
+        start = content.find(b"GCOL", start + 1)
+    flat.write_bytes(content)
+
+    with pytest.raises(DatasetDamagedError, match=r"heap at byte \d+ has a free part of no size"):
+        minari.import_dataset(flat, "made-v0")
+
+
 def test_columns_of_more_rows_than_there_are_steps_are_refused(flat: Path) -> None:
     with h5py.File(flat, "a") as file:
         rewards = file["rewards"][:]

@@ -76,7 +76,7 @@ def replace_dataset(dataset_id: str, staged: Path) -> Path:
     # moves no folder in which a file is open.
     has_lock = data.is_dir() and os.name == "posix"
     with lock_dataset(data) if has_lock else nullcontext():
-        if _exchange(staged, target):
+        if exchange_paths(staged, target):
             return staged
         return _replace_in_two_steps(dataset_id, staged)
 
@@ -175,8 +175,12 @@ def _lock_aside() -> Iterator[None]:
         yield
 
 
-def _exchange(one: Path, other: Path) -> bool:
-    """Exchange the names of two folders in one step; return False where the system cannot."""
+def exchange_paths(one: Path, other: Path) -> bool:
+    """Exchange the names of two files or folders in one step; return whether the system can.
+
+    Raises:
+        OSError: The file system refused.
+    """
     import ctypes
 
     names = os.fsencode(one), os.fsencode(other)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -20,15 +22,18 @@ from minari_core.datasets.creation import publish_episodes
 from minari_core.datasets.details import split_details
 from minari_core.environments.env_specs import find_env_spec
 from minari_core.errors import DataError, DatasetExistsError, FormatError
-from minari_core.files import sync_folder, wrap_write_errors
+from minari_core.files import sync_file, sync_folder, wrap_write_errors
 from minari_core.formats.registry import check_format
 from minari_core.local.dataset_id import parse_dataset_id
 from minari_core.local.publishing import check_id_is_free, publish
+from minari_core.local.replacing import exchange_paths
 from minari_core.metadata.parents import PARENTS, describe_source
 
 if TYPE_CHECKING:
     import gymnasium
     from gymnasium.envs.registration import EnvSpec
+
+_ABANDONED_SECONDS = 24 * 3600
 
 _Episode = TypeVar("_Episode")
 
@@ -183,16 +188,32 @@ def _stage(target: Path, *, overwrite: bool) -> Iterator[Path]:
     try:
         with wrap_write_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
+            _remove_abandoned(target)
             yield staged
-            if overwrite and os.path.lexists(target):
+            for file in [staged, *staged.rglob("*")]:
+                if file.is_file():
+                    sync_file(file)
+            if not (overwrite and os.path.lexists(target)):
+                os.rename(staged, target)
+            # Two renames have an instant without the target.
+            elif not exchange_paths(staged, target):
                 os.rename(target, replaced)
-            os.rename(staged, target)
+                os.rename(staged, target)
             sync_folder(target.parent)
     finally:
         if os.path.lexists(replaced) and not os.path.lexists(target):
             os.rename(replaced, target)
         _remove(staged)
         _remove(replaced)
+
+
+def _remove_abandoned(target: Path) -> None:
+    """Remove what exports to the same target left that were killed."""
+    for left in target.parent.glob(f".*.part-{glob.escape(target.name)}"):
+        changed = [path.lstat().st_mtime for path in (left, *left.rglob("*"))]
+        # One that goes on has written something since.
+        if max(changed) < time.time() - _ABANDONED_SECONDS:
+            _remove(left)
 
 
 def _remove(path: Path) -> None:

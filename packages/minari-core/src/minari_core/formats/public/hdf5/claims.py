@@ -32,6 +32,9 @@ from minari_core.formats.public.limits import (
 
 _ROW = np.dtype([("length", "<u4"), ("address", "<u8"), ("index", "<u4")])
 _HEAP = b"GCOL"
+_ITEM = np.dtype({"names": ["index", "size"], "formats": ["<u2", "<u8"], "offsets": [0, 8]})
+_SCANNED_NBYTES = 8 << 20
+"""Files of which all heaps are looked at before attributes are read, which may lie in any."""
 _CHECKSUM_NBYTES = 4
 _AT_ONCE = 1 << 20
 _SMALL_NBYTES = 1 << 20
@@ -57,6 +60,7 @@ class BoundedReader:
         self._map_content = map_content
         self._budget = budget
         self._heap = heap
+        self._heaps_are_checked = False
 
     def check(self, dataset: Any) -> None:
         """Raise if a dataset, or any part of it, may not be read.
@@ -98,6 +102,7 @@ class BoundedReader:
         check_limit(prod(shape) * dtype.itemsize, _SMALL_NBYTES + self._nbytes)
         if dtype.hasobject:
             check_variable(attribute.get_type())
+            self._check_all_heaps()
         if dtype.hasobject and prod(shape) * self._nbytes > FREE_NBYTES:
             # Texts may lie in the same place, and are read all at once.
             content = self._map_content()
@@ -106,6 +111,14 @@ class BoundedReader:
         value = np.empty(shape, dtype=dtype)
         attribute.read(value)
         return value
+
+    def _check_all_heaps(self) -> None:
+        if self._heaps_are_checked or self._nbytes > _SCANNED_NBYTES:
+            return
+        content = self._map_content()
+        if content is not None:
+            check_all_heaps(content)
+        self._heaps_are_checked = True
 
     def _check(self, dataset: Any, layout: Any) -> None:
         if layout.get_layout() == h5d.VIRTUAL or layout.get_external_count():
@@ -189,6 +202,9 @@ def read_row_lengths(dataset: Any, content: mmap) -> npt.NDArray[np.int64] | Non
     Returns:
         The numbers, those of rows that a chunk has beyond the last one included; None if the rows
         are packed, or in the header of the dataset, or if rows that are not there have a value.
+
+    Raises:
+        DatasetDamagedError: They lie in a heap that HDF5 would never come to the end of.
     """
     layout = dataset.get_create_plist()
     if layout.fill_value_defined() == h5d.FILL_VALUE_USER_DEFINED:
@@ -201,8 +217,12 @@ def read_row_lengths(dataset: Any, content: mmap) -> npt.NDArray[np.int64] | Non
         extents += [(chunk.byte_offset, count) for chunk in _list_chunks(dataset, layout)]
     else:
         return None
-    found = [np.frombuffer(content, _ROW, count, offset)["length"] for offset, count in extents]
-    return np.concatenate([np.zeros(0, np.int64), *found], dtype=np.int64)
+    rows = [np.frombuffer(content, _ROW, count, offset) for offset, count in extents]
+    heaps = {each for some in rows for each in some["address"][some["length"] > 0].tolist()}
+    for address in sorted(heaps):
+        check_heap(content, address)
+    lengths = [some["length"] for some in rows]
+    return np.concatenate([np.zeros(0, np.int64), *lengths], dtype=np.int64)
 
 
 def check_variable(kind: Any) -> None:
@@ -219,6 +239,36 @@ def check_variable(kind: Any) -> None:
         is_known = isinstance(kind, h5t.TypeStringID | h5t.TypeReferenceID)
     if not is_known:
         raise DatasetDamagedError(f"values of variable length are of type {kind.dtype}")
+
+
+def check_heap(content: mmap, start: int) -> None:
+    """Raise if HDF5 would walk through a heap for ever: past a free part of no size.
+
+    Args:
+        content: The file.
+        start: Where the heap begins. If none does, HDF5 says so.
+
+    Raises:
+        DatasetDamagedError: There is such a part.
+    """
+    if content[start : start + len(_HEAP)] != _HEAP:
+        return
+    head = int(_ITEM.itemsize)
+    end = start + int.from_bytes(content[start + 8 : start + 16], "little")
+    place = start + head
+    while place + head <= min(end, len(content)):
+        index, size = np.frombuffer(content, _ITEM, 1, place)[0].item()
+        if not index and not size:
+            raise DatasetDamagedError(f"the heap at byte {start} has a free part of no size")
+        place += head + -(-size // 8) * 8 if index else size
+
+
+def check_all_heaps(content: mmap) -> None:
+    """Raise if `check_heap` does for any heap of a file."""
+    start = content.find(_HEAP)
+    while start >= 0:
+        check_heap(content, start)
+        start = content.find(_HEAP, start + 1)
 
 
 def find_largest_heap(content: mmap) -> int:
