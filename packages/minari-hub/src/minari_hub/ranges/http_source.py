@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import partial
+from http.client import InvalidURL
 from queue import SimpleQueue
 from ssl import SSLCertVerificationError
 from threading import Event
@@ -40,6 +41,9 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _EXPIRED = frozenset({400, 401, 403, 404, 410})
 # Of an empty object some say that its last byte is -1.
 _SENT = re.compile(r"bytes (\d+)-(\d+|-1)/(\d+)")
+_SUCCESS = (200, 206)
+# Of what is quoted already.
+_SAFE = "/:%@?#[]~!$&'()*+,;="
 _DOWNLOAD = "download the dataset instead"
 
 Result = TypeVar("Result")
@@ -76,7 +80,7 @@ class HttpSource:
 
     def _choose_home(self) -> str:
         """Return the address that the token is for, and what `_locate` begins with."""
-        return quote(self.url, safe="/:%@?#[]~!$&'()*+,;=")
+        return quote(self.url, safe=_SAFE)
 
     def _locate(self, name: str, version: ObjectVersion | None) -> str:
         """Return the address of an object; None for the version that there is."""
@@ -166,9 +170,8 @@ class HttpSource:
             raise RemoteError(f"{self.url}/{name} is not wanted any more")
         hops = self._send(name, version, f"bytes={start}-{stop - 1}", stop - start)
         answer = hops[-1]
-        is_whole = answer.status == 200 and span == (0, version.size)
-        if answer.status == 206 or is_whole:
-            first, last, size = (0, stop - 1, stop) if is_whole else _parse_range(answer)
+        if answer.status in _SUCCESS:
+            first, last, size = _parse_range(answer)
             is_same = version.tag in (None, self._read_tag(hops, version))
             if is_same and size == version.size:
                 if (first, last) != (start, stop - 1) or len(answer.body or b"") != stop - start:
@@ -177,8 +180,6 @@ class HttpSource:
                         f"asked for; {_DOWNLOAD}"
                     )
                 return answer.body or b""
-        elif answer.status == 200:
-            raise RemoteError(f"the server ignores ranges; {_DOWNLOAD}")
         elif answer.status not in (412, 416):
             raise _build_error(answer)
         if self._look(name) != version:
@@ -191,22 +192,18 @@ class HttpSource:
         """Ask for the version of an object, and keep the end that comes with it."""
         hops = self._send(name, None, f"bytes=-{END_NBYTES}", self.range_nbytes)
         answer = hops[-1]
-        body = answer.body
-        if answer.status == 206:
+        body = answer.body or b""
+        if answer.status in _SUCCESS:
             first, last, size = _parse_range(answer)
-            if last + 1 != size or len(body or b"") != size - first:
+            if last + 1 != size or len(body) != size - first:
                 raise RemoteError(f"it sends other bytes than the last ones; {_DOWNLOAD}")
-        elif answer.status == 200:
-            if body is None:
-                raise RemoteError(f"the server ignores ranges; {_DOWNLOAD}")
-            size = len(body)
         elif answer.status == 416 and answer.headers["Content-Range"] == "bytes */0":
             size = 0
         else:
             raise _build_error(answer)
         version = ObjectVersion(size, self._read_tag(hops, None))
         used = self._here()
-        used.ends.keep(name, version, body or b"")
+        used.ends.keep(name, version, body)
         if len(hops) > 1:
             used.moved[self._locate(name, version)] = answer.url
         return version
@@ -323,9 +320,15 @@ def _parse_delay(text: str) -> float:
 
 def _parse_range(answer: Answer) -> tuple[int, int, int]:
     """Parse which bytes were sent: the first, the last, and the size of the object."""
+    if (answer.headers["Content-Encoding"] or "identity") != "identity":
+        raise RemoteError(f"the server packs what it sends; {_DOWNLOAD}")
+    if answer.status == 200:
+        # All of an object is a range of it, where so much was asked for.
+        if answer.body is None:
+            raise RemoteError(f"the server ignores ranges; {_DOWNLOAD}")
+        return 0, len(answer.body) - 1, len(answer.body)
     found = _SENT.fullmatch((answer.headers["Content-Range"] or "").strip())
-    encoding = answer.headers["Content-Encoding"] or "identity"
-    if found is None or encoding != "identity":
+    if found is None:
         raise RemoteError(f"the server does not say which bytes it sends; {_DOWNLOAD}")
     return int(found[1]), int(found[2]), int(found[3])
 
@@ -337,20 +340,21 @@ def _find_origin(address: str) -> tuple[str, str]:
 
 def _follow(address: str, answer: Answer) -> str:
     """Return the address to which an answer leads."""
-    there = urljoin(address, str(answer.headers["Location"] or ""))
-    scheme, host = _find_origin(there)
-    if (
-        not host
-        or scheme not in ("http", "https")
-        or (scheme == "http" != urlsplit(address).scheme)
-    ):
-        raise RemoteError(f"it leads to an address of {scheme or 'nothing'}, which is not followed")
-    return there
+    # What is encrypted leads to nothing that is not.
+    schemes = {"https", urlsplit(address).scheme}
+    try:
+        said = str(answer.headers["Location"] or "").encode("latin-1")
+        there = urlsplit(urljoin(address, quote(said, safe=_SAFE)))
+        if there.hostname and there.scheme in schemes and there.port != 0:
+            return there.geturl()
+    except ValueError:
+        pass  # there is no such host, port or text
+    raise RemoteError("it leads to an address that is not followed")
 
 
 def _is_passing(error: Exception) -> bool:
     if isinstance(error, _StatusError):
         return error.status in PASSING_STATUS
-    if isinstance(error, MinariError | TooLargeError | SSLCertVerificationError):
+    if isinstance(error, MinariError | TooLargeError | SSLCertVerificationError | InvalidURL):
         return False
     return isinstance(error, OSError | http.client.HTTPException | BusyError | _PassingError)

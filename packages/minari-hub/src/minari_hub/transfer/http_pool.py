@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from email.message import Message
 from functools import cached_property
 from socket import SHUT_RDWR, socket
-from ssl import SSLContext, create_default_context
+from ssl import SSLContext, SSLError, create_default_context
 from typing import cast
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -89,7 +89,7 @@ class HttpPool:
                 if self._is_closed and isinstance(error, Exception):
                     raise RemoteError(f"the connection to {parts.hostname} was closed") from error
                 # The server may have ended a kept connection just when it was used again.
-                if is_kept and isinstance(error, ConnectionError):
+                if is_kept and isinstance(error, ConnectionError | SSLError):
                     continue
                 raise
             self._put(key, connection, can_be_kept=can_be_kept)
