@@ -11,6 +11,8 @@ import pytest
 from gymnasium import spaces
 
 from minari_core import MinariDataset, MinariWarning, SamplingError, open_stream
+from minari_core.formats.shards.chunk_cache import CACHE_NBYTES
+from minari_core.formats.streamed.arrays import StreamedImages
 from minari_core.sampling.gathering.fetching import fetch_positions
 from minari_core.testing import SPACES
 from minari_core.testing.expectations import expect_same
@@ -88,6 +90,25 @@ def test_a_batch_reads_nothing_of_the_shards_that_it_has_no_row_of(tmp_path: Pat
         assert np.array_equal(batch.next_observations, wanted.next_observations)
         assert np.array_equal(batch.episode_ids, wanted.episode_ids)
         assert len({name for name, *_ in source.requests}) == 1 + min(count, 3)
+
+
+def test_images_are_decoded_once_while_their_window_is_in_the_pool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local = write_dataset(tmp_path / "data", spaces.Box(0, 255, (160, 160), np.uint8), (420,))
+    decoded: list[int] = []
+    decode = StreamedImages.decode
+
+    def count(self: StreamedImages, index: int, buffer: Any) -> None:
+        decoded.append(index)
+        decode(self, index, buffer)
+
+    monkeypatch.setattr(StreamedImages, "decode", count)
+    for _ in open_stream(read_source(tmp_path / "data")).batches(64, seed=0):
+        pass
+    chunks = 2 * 3 * -(-421 // 8)  # of observations and of actions
+    assert local.total_steps * 160 * 160 > CACHE_NBYTES
+    assert len(decoded) < 1.2 * chunks
 
 
 def test_a_first_batch_does_not_need_all_of_a_stream(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ class _Process:
     """The cache and the threads of this process; replaced after a fork."""
 
     def __init__(self) -> None:
-        self.cache = ChunkCache()
+        self.caches: dict[int, ChunkCache] = {}
         self.lock = threading.Lock()
         self.pool: ThreadPoolExecutor | None = None
         self.threads = 0
@@ -156,9 +156,11 @@ def _count_processors() -> int:
     return os.cpu_count() or 1
 
 
-def chunk_cache() -> ChunkCache:
-    """Return the cache of this process."""
-    return _process.cache
+def chunk_cache(limit: int = CACHE_NBYTES) -> ChunkCache:
+    """Return the cache of this process that has some limit; see `ChunkCache`."""
+    caches = _process.caches
+    # Whichever of two threads is first, both get the same.
+    return caches.get(limit) or caches.setdefault(limit, ChunkCache(limit))
 
 
 def run_jobs(job: Callable[[Job], None], jobs: Sequence[Job], nbytes: int) -> None:

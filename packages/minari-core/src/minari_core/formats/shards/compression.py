@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, count, pairwise
-from typing import TypeAlias, cast
+from typing import ClassVar, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ import zstandard
 from minari_core.columns import Array
 from minari_core.columns.fixed import ROWS_PER_CHUNK
 from minari_core.errors import DatasetDamagedError
-from minari_core.formats.shards.chunk_cache import chunk_cache, run_jobs
+from minari_core.formats.shards.chunk_cache import CACHE_NBYTES, chunk_cache, run_jobs
 from minari_core.storage.file_map import Contents
 
 ZSTD_FILTER = 32015
@@ -79,6 +79,9 @@ class CompressedRows:
         "_shape",
         "chunk_nbytes",
     )
+
+    cached_nbytes: ClassVar[int] = CACHE_NBYTES
+    """The number of decoded bytes that are cached of all such rows."""
 
     def __init__(
         self,
@@ -192,7 +195,7 @@ class CompressedRows:
             index: The index of the chunk.
             copy_from: Copies from the rows, and keeps no reference to them.
         """
-        chunk_cache().use(
+        chunk_cache(self.cached_nbytes).use(
             (self._number, index),
             self.chunk_nbytes,
             lambda buffer: self.decode(index, buffer),

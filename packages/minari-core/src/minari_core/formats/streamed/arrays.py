@@ -148,6 +148,9 @@ class StreamedImages(CompressedRows):
 
     __slots__ = ("table",)
 
+    # What 32 windows of 2 MB have, a part of which are in each batch, and what follows them.
+    cached_nbytes = 96 << 20
+
     def __init__(self, table: StreamedArray, spec: ArraySpec, rows: int, name: str) -> None:
         """Fetch nothing yet; see `CompressedRows`.
 
