@@ -60,7 +60,7 @@ SHARED_CORE = """
     local.dataset_id local.finding local.leftovers.leftover local.leftovers.listing
     local.locations local.namespaces local.publishing local.replacing local.staging
     metadata.parents metadata.splits
-    ranges.folder ranges.source
+    ranges.cached_objects ranges.folder ranges.source
     sampling.gathering.info_rows
     tables.arrow tables.assembling tables.contents tables.gathering tables.images tables.parquet
     tables.reading tables.rows tables.source

@@ -14,6 +14,7 @@ import pytest
 from gymnasium import spaces
 
 import minari
+from minari_core.cache.entries import list_entries, remove_entry
 from minari_core.errors import DatasetIdError
 from tests.core.helpers.streams import write_dataset
 from tests.helpers.object_server import ObjectServer
@@ -33,6 +34,40 @@ def test_a_url_is_streamed_without_a_download(
     assert minari.list_local_datasets() == {}
     with pytest.raises(DatasetIdError, match="give file:///"):
         minari.load_dataset(tmp_path / "remote/x-v0", stream=True)
+
+
+def test_what_a_stream_has_read_is_installed_without_fetching_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINARI_CACHE_PATH", str(tmp_path / "cache"))
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "datasets"))
+    written = list(write_dataset(tmp_path / "remote/x-v0/data"))
+    remote = (tmp_path / "remote").as_uri()
+    whole = list(minari.load_dataset(f"{remote}/x-v0", stream=True))
+    names = sorted(path.name for path in (tmp_path / "remote/x-v0/data").glob("*.h5"))
+    blocks = {path.name: path for path in (tmp_path / "cache").rglob("*.data")}
+    damaged = next(path for name, path in blocks.items() if name.startswith(names[0]))
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    # What is copied is not what the remote sends from now on, of which only the size is right.
+    sent = tmp_path / "remote/x-v0/data" / names[1]
+    sent.write_bytes(bytes(sent.stat().st_size))
+
+    minari.download_dataset("x-v0", remote_path=remote, progress=False)
+
+    installed = minari.load_dataset("x-v0")
+    assert minari.verify_dataset("x-v0").ok
+    for found, wanted, streamed in zip(installed, written, whole, strict=True):
+        np.testing.assert_array_equal(found.observations, streamed.observations)
+        np.testing.assert_array_equal(found.rewards, wanted.rewards)
+    del found, streamed, whole
+    entries = list_entries()
+    assert {entry.kind for entry in entries} == {"streams"}
+    assert any(entry.what == f"blocks of {remote}/x-v0/data" for entry in entries)
+    for entry in entries:
+        remove_entry(entry)
+    assert not list((tmp_path / "cache/streams").rglob("*.data"))
 
 
 _EPOCH = """

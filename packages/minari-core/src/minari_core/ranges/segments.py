@@ -125,6 +125,10 @@ class SegmentFile:
                 found[index] = self._is_checked[blocks[index]] = self._check(int(blocks[index]))
         return found
 
+    def find_all(self) -> bool:
+        """Return whether all blocks are at hand."""
+        return bool(self.find(np.arange(len(self._crcs))).all())
+
     def _check(self, block: int) -> bool:
         start = block * BLOCK_NBYTES
         content = self.memory[start : start + BLOCK_NBYTES]

@@ -31,7 +31,7 @@ from minari_core.local.locations import dataset_folder
 from minari_core.local.publishing import check_id_is_free
 from minari_core.local.replacing import holds_local_dataset
 from minari_core.messages import warn_caller
-from minari_hub.datasets.fetching import check_space, fetch
+from minari_hub.datasets.fetching import check_space, fetch, take_cached_shards
 from minari_hub.datasets.installing import install
 from minari_hub.datasets.origins import find_local_copy, is_copy_of, record_origin
 from minari_hub.datasets.progress import explain_interrupt, show_transfer
@@ -264,6 +264,8 @@ def _download(dataset: RemoteDataset, staging: StagingArea, replaces: bool, prog
     wanted = _select_objects(dataset, objects, snapshot)
     staging.prepare(dataset.remote.url, wanted)
     check_space(dataset, staging, wanted)
+    if snapshot is not None:
+        take_cached_shards(staging, snapshot, dataset.label)
     total = sum(found.size for found in wanted.values())
     with show_transfer(dataset.dataset_id, total, shown=progress) as report:
         fetch(dataset.remote, staging, wanted, report)

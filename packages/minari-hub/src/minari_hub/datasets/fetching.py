@@ -1,4 +1,4 @@
-"""Fill a staging area from a remote, round by round until everything is there."""
+"""Fill a staging area from the cache and a remote, round by round until everything is there."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ from contextlib import ExitStack
 from threading import Event
 
 from minari_core.errors import (
+    DatasetDamagedError,
     DatasetWriteError,
     RemoteAccessError,
     RemoteError,
     RemoteObjectNotFoundError,
 )
+from minari_core.files import sync_file
+from minari_core.formats.columnar.manifest import Snapshot
+from minari_core.formats.shards.file_check import check_shard
+from minari_core.ranges.cached_objects import copy_cached_object
 from minari_hub.datasets.remote_dataset import RemoteDataset
 from minari_hub.datasets.staging import StagingArea
 from minari_hub.remotes.base import Remote
@@ -110,6 +115,32 @@ def fetch(
             )
         if missing and errors:
             _pause(idle)
+
+
+def take_cached_shards(staging: StagingArea, snapshot: Snapshot, label: str) -> None:
+    """Copy those shards into a staging area that are whole in the cache, and as the manifest says.
+
+    Args:
+        staging: The staging area, prepared for the shards.
+        snapshot: The shards, of checked names.
+        label: The dataset, for error messages.
+
+    Raises:
+        OSError: The file system refuses.
+    """
+    for shard in {shard.file: shard for shard in snapshot.shards}.values():
+        if staging.is_done(shard.file, shard.nbytes):
+            continue
+        target = staging.partial_path(shard.file)
+        if not copy_cached_object(shard.file, shard.nbytes, target):
+            continue
+        try:
+            check_shard(target.parent, shard, label)
+        except DatasetDamagedError:
+            target.unlink()
+        else:
+            sync_file(target)
+            staging.finish(shard.file)
 
 
 def check_space(

@@ -45,7 +45,7 @@ from minari_core.formats.shards.trailer import read_block_checksums
 from minari_core.formats.streamed.arrays import StreamedFile
 from minari_core.formats.streamed.episode_runs import find_runs
 from minari_core.formats.streamed.shard import StreamedShard
-from minari_core.ranges.cached_text import read_once
+from minari_core.ranges.cached_objects import read_once
 from minari_core.ranges.source import RangeSource
 from minari_core.ranges.statistics import StreamStatistics
 from minari_core.ranges.stream import Stream
