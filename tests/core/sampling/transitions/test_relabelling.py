@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minari_core import MinariDataset, SamplingError
+from minari_core.columns.base import escape_key
 from minari_core.sampling import TransitionBatch
 from minari_core.sampling.options.goals import Goals
 from tests.core.helpers.recorded import VECTOR, Recorded, record, stored, views
@@ -153,3 +155,23 @@ def test_what_cannot_be_relabelled_is_refused(options: dict[str, Any], message: 
         pytest.raises(SamplingError, match=message),
     ):
         dataset.sample_transitions(2, **options)
+
+
+@pytest.mark.parametrize("key", ["goal", "a/b", "a%2Fb"])
+def test_what_was_achieved_is_the_column_of_goals_whatever_its_key(key: str) -> None:
+    space = spaces.Dict(dict.fromkeys(("goal", "a/b", "a%2Fb"), VECTOR))
+    recorded = record(space, VECTOR, [4, 7], 0, cuts=2)
+    with stored(recorded, on_disk=True) as dataset:
+        batch = dataset.sample_transitions(
+            50,
+            goals="future",
+            goal_column=f"observations/{escape_key(key)}",
+            compute_reward=compute_reward,
+        )
+    goal_steps = batch.goal_time_steps
+    assert goal_steps is not None
+    for place, (index, step) in enumerate(zip(batch.episode_ids, batch.time_steps, strict=True)):
+        observations = recorded.episodes[int(index)].observations
+        achieved = observations[int(step) + 1][key]
+        goal = observations[int(goal_steps[place])][key]
+        assert batch.rewards[place] == pytest.approx(-np.sum((achieved - goal) ** 2), rel=1e-12)

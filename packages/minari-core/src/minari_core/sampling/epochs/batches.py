@@ -14,6 +14,7 @@ from minari_core.messages import warn_caller
 from minari_core.random_stream import Process, current_process, find_loader_worker
 from minari_core.sampling.epochs.division import Division
 from minari_core.sampling.epochs.random_orders import RandomOrder, RandomOrders
+from minari_core.sampling.orders.placed_numbers import PlacedNumbers
 from minari_core.sampling.orders.pool import PoolOrder
 from minari_core.sampling.orders.rank_index import Positions
 from minari_core.sampling.orders.reading_ahead import Fetch, ReadingAhead
@@ -144,6 +145,7 @@ class Batches(Generic[Batch]):
         # How much of the present epoch's order was visited before these ranks began.
         self._visited = 0
         self._order: tuple[int, RandomOrder] | None = None
+        self._numbers: tuple[int, PlacedNumbers] | None = None
         self._known: tuple[int, int, int, Positions] | None = None
         self._is_ordered = is_ordered
         self._is_shared = is_shared or not shuffle
@@ -287,6 +289,7 @@ class Batches(Generic[Batch]):
     def __getstate__(self) -> dict[str, Any]:
         """Everything of batches that somebody seeded; of others, all but their order."""
         state = {**self.__dict__, "_process": None, "_visited_in": None, "_ahead": None}
+        state["_numbers"] = None
         if not self._is_ordered:
             self._check_between_epochs()
             state.update(_seed=None, _order=None, _known=None, _is_shared=False)
@@ -361,10 +364,11 @@ class Batches(Generic[Batch]):
         positions = self._positions(epoch, batch, visited)
         if not self._sampler.is_random:
             return self._sampler.read(positions)
-        # No other batch of any rank has it.
+        if self._numbers is None or self._numbers[0] != epoch:
+            self._numbers = epoch, PlacedNumbers(self._seed, epoch)
+        # No other batch of any rank has this place.
         place = self._division.find_first(batch, visited)
-        sequence = np.random.SeedSequence((self._seed, epoch, place))
-        return self._sampler.read(positions, np.random.Generator(np.random.PCG64(sequence)))
+        return self._sampler.read(positions, self._numbers[1].begin(place))
 
     def _positions(self, epoch: int, batch: int, visited: int) -> Positions:
         """Return the positions of a batch; those of many batches are computed together."""

@@ -18,6 +18,7 @@ from minari_core.sampling.options.goals import GoalMixture, Goals, RewardFunctio
 from minari_core.sampling.orders.rank_index import Positions
 from minari_core.sampling.steps.episode_steps import EpisodeSteps
 from minari_core.sampling.steps.large_steps import LargeSteps
+from minari_core.sampling.transitions.batch import TransitionBatch
 
 
 def choose_goals(
@@ -58,9 +59,11 @@ def choose_goals(
         found, led_there = steps.locate(drawn)
         return found, steps.rows(found, led_there) + 1
     if isinstance(goals, str):
-        # After a step that led to nobody knows what, the goal is not known either.
         ahead = steps.first_steps.take(indices) + steps.known_lengths.take(indices) - first
-        return indices, choose_goal_rows(goals, discount, rows, np.maximum(ahead, 1), generator)
+        if steps.counts is not steps.known_lengths:
+            # After a step that led to nobody knows what, the goal is not known either.
+            ahead = np.maximum(ahead, 1)
+        return indices, choose_goal_rows(goals, discount, rows, ahead, generator)
     borders = np.cumsum([weight for _, weight in goals])
     share = cast("np.random.Generator", generator).random(len(rows)) * borders[-1]
     chosen = np.searchsorted(borders[:-1], share, side="right")
@@ -99,7 +102,8 @@ def choose_goal_rows(
     if generator is None:
         raise SamplingError(f"{goals} goals are random, but no generator is given")
     if goals == "uniform":
-        return rows + generator.integers(1, ahead + 1)
+        # A number below 1 times a whole number below 2⁵³ is below that.
+        return rows + 1 + (generator.random(len(ahead)) * ahead).astype(np.int64)
     if discount == 0:
         return rows + 1
     # The geometric distribution, cut off at the end of the episode, by inverting its
@@ -108,6 +112,22 @@ def choose_goal_rows(
     drawn = np.log1p(-generator.random(len(ahead)) * reach) / np.log(discount)
     goal_rows: Positions = rows + np.clip(np.floor(drawn).astype(np.int64) + 1, 1, ahead)
     return goal_rows
+
+
+def find_achieved(batch: TransitionBatch, goal_column: str) -> Any:
+    """Return what the steps achieved, if the batch has it as its next observations; else None.
+
+    Args:
+        batch: A batch that was read.
+        goal_column: The column of goals.
+    """
+    group, *keys = goal_column.split("/")
+    # Escaped keys are those of a dict no more.
+    is_found = group == "observations" and "%" not in goal_column
+    value = batch.next_observations if is_found else None
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def relabel_rewards(

@@ -31,7 +31,7 @@ from minari_core.sampling.steps.episode_steps import (
 from minari_core.sampling.steps.large_steps import LargeSteps, are_large
 from minari_core.sampling.steps.neighbours import NeighbourColumns
 from minari_core.sampling.transitions.batch import BatchOrigin, TransitionBatch
-from minari_core.sampling.transitions.goals import choose_goals, relabel_rewards
+from minari_core.sampling.transitions.goals import choose_goals, find_achieved, relabel_rewards
 from minari_core.sampling.transitions.n_steps import find_discounts, sum_rewards
 
 # Where the columns of a group are read: the row before or after, the first or the last step, or
@@ -274,9 +274,14 @@ class TransitionSampler:
                 shards = ShardsOfSteps(steps, chosen[0])
             batch.goals = self._goals.take(Selection(chosen[1], shards), batch.goals)
             if self.options.compute_reward is not None:
+                achieved = None
+                if not self.options.stack and not self._is_hiding:
+                    achieved = find_achieved(batch, self.options.goal_column)
+                if achieved is None:
+                    achieved = self._goals.take(Selection(next_rows, ShardsOfSteps(steps, indices)))
                 batch.rewards = self._scale * relabel_rewards(
                     self.options.compute_reward,
-                    self._goals.take(Selection(next_rows, ShardsOfSteps(steps, indices))),
+                    achieved,
                     batch.goals,
                     batch.columns,
                     len(first),
