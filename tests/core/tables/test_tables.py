@@ -350,3 +350,26 @@ def test_a_parquet_file_has_an_index_of_its_pages_and_ends_where_it_is_told(
     assert metadata.num_rows == written
     assert metadata.row_group(0).column(0).has_offset_index
     assert [path.name for path in tmp_path.iterdir() if path.name != "root"] == [file.name]
+
+
+def test_text_beside_other_values_comes_back_as_what_it_was(tmp_path: Path) -> None:
+    dataset = create_dataset_from_buffers(
+        "either-v0",
+        [
+            EpisodeBuffer(
+                observations=np.zeros((4, 1)),
+                actions=np.zeros(3, np.int64),
+                rewards=np.ones(3),
+                terminations=[False, False, True],
+                truncations=[False] * 3,
+                infos={"either": ["odd", "one", 1, {"deep": [2, "three"]}]},
+            )
+        ],
+        observation_space=spaces.Box(-1, 1, (1,), np.float64),
+        action_space=spaces.Discrete(2),
+    )
+    steps, episodes = (dataset.to_arrow(rows, as_json=True) for rows in ("steps", "episodes"))
+
+    made = create_dataset_from_table("again-v0", steps, episodes)
+
+    assert made[0].infos["either"] == dataset[0].infos["either"]

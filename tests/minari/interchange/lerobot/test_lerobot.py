@@ -247,7 +247,7 @@ def test_any_recording_survives_the_way_through_lerobot(recorded: Recorded) -> N
     assume(not any(any(episode.terminations[:-1]) for episode in recorded.episodes))
     with stored(recorded, on_disk=False) as dataset:
         path = Path(os.environ["MINARI_DATASETS_PATH"]).parent / "exported"
-        export(dataset, path, task="any", overwrite=True)
+        losses = export(dataset, path, task="any", overwrite=True)
         made = minari.import_dataset(path, "again-v0")
         try:
             assert made.metadata.get("step_infos", []) == recorded.step_infos
@@ -255,7 +255,7 @@ def test_any_recording_survives_the_way_through_lerobot(recorded: Recorded) -> N
                 expect_same_episode(episode, replace(again, infos=episode.infos))
                 assert again.infos.keys() == episode.infos.keys()
                 for name, values in episode.infos.items():
-                    if name == "mixed":
+                    if f"infos/{name}" in losses and name == "mixed":
                         # Whole numbers get the dtype of what is stored in the same shard.
                         assert list_numbers(again.infos[name]) == list_numbers(values)
                     else:

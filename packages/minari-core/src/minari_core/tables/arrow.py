@@ -134,13 +134,18 @@ def _unite_schemas(schema: pa.Schema, other: pa.Schema) -> pa.Schema:
             f"a column has values of different types: {error}; give as_json=True to write such "
             "columns as JSON text"
         ) from error
-    # Where all values were missing until now, nothing is marked yet.
-    marks = {field.name: field.metadata for field in other if field.metadata}
-    unmarked = {field.name for field in schema if pa.types.is_null(field.type)} & marks.keys()
-    return pa.schema(
-        [f.with_metadata(marks[f.name]) if f.name in unmarked else f for f in united],
-        metadata=united.metadata,
-    )
+    marked = []
+    for field in united:
+        some = [each.field(field.name) for each in (schema, other) if field.name in each.names]
+        # Where all values are missing, nothing is marked.
+        marks = [each.metadata for each in some if not pa.types.is_null(each.type)]
+        if any(each != marks[0] for each in marks):
+            raise DataError(
+                f"column {field.name!r} is text in some episodes and something else, as JSON text, "
+                "in others; no table can hold both apart"
+            )
+        marked.append(field.with_metadata(marks[0]) if marks and marks[0] else field)
+    return pa.schema(marked, metadata=united.metadata)
 
 
 def _fill(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -201,8 +206,8 @@ def _mark_field(leaf: Leaf, array: pa.Array) -> dict[bytes, bytes] | None:
     if is_image(leaf):
         return {ONE_CHANNEL_FIELD: b"1"} if leaf.shape[3:] == (1,) else None
     given = (value for value in leaf if value is not None and value is not np.ma.masked)
-    is_json = pa.types.is_string(array.type) and not isinstance(next(given, ""), str)
-    return {JSON_FIELD: b"1"} if is_json else None
+    is_text = not pa.types.is_string(array.type) or all(isinstance(value, str) for value in given)
+    return None if is_text else {JSON_FIELD: b"1"}
 
 
 def _find_missing_rows(leaf: npt.NDArray[Any]) -> npt.NDArray[np.bool_] | None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+from minari.interchange.files import copy_shared_files
 from minari.interchange.layout import Contents, Layout, Loss
 from minari_core import MinariDataset
 from minari_core.datasets.dataset import describe_as_parent, get_raw_storage
 from minari_core.errors import DataError, DatasetDamagedError
-from minari_core.files import MANIFEST_NAME, sync_file
+from minari_core.files import MANIFEST_NAME
 from minari_core.formats.registry import check_format, new_storage
 from minari_core.formats.verification.folder import verify_folder
 from minari_core.local.locations import DATA_FOLDER
@@ -57,7 +56,7 @@ def read(path: Path) -> Contents:
         observation_space=stored.observation_space,
         action_space=stored.action_space,
         metadata=metadata_for_copy(storage),
-        are_kept_as_they_are=True,
+        storage=storage,
     )
 
 
@@ -113,14 +112,9 @@ def _write_data(dataset: MinariDataset, data: Path, data_format: str) -> None:
         metadata[PARENTS] = [describe_as_parent(dataset, "export", {"layout": LAYOUT.name})]
     storage = new_storage(data, metadata, data_format, source.given_spaces)
     storage.append_storage(source, indices)
+    # Whoever has the folder may change it, and the dataset shall stay as it is.
+    copy_shared_files(data)
     storage.save()
-    for file in _list_files(data):
-        # Whoever has the folder may change it, and the dataset shall stay as it is.
-        if file.stat().st_nlink > 1:
-            copy = file.with_name(f".{file.name}.part")
-            shutil.copyfile(file, copy)
-            os.replace(copy, file)
-            sync_file(file)
 
 
 def _list_files(folder: Path) -> Iterator[Path]:
@@ -151,4 +145,5 @@ LAYOUT = Layout(
     recognize=recognize,
     read=read,
     write=write,
+    keeps_shards=True,
 )

@@ -9,10 +9,12 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from minari.interchange.files import check_readable, name_read_errors
+from minari.interchange.changing import list_changing
+from minari.interchange.files import check_readable, copy_shared_files, name_read_errors
 from minari.interchange.layout import Loss
 from minari.interchange.layouts import find_layout, list_layouts, recognize_layout
 from minari.interchange.options import check_options
@@ -28,6 +30,7 @@ from minari_core.local.dataset_id import parse_dataset_id
 from minari_core.local.publishing import check_id_is_free, publish
 from minari_core.local.replacing import exchange_paths
 from minari_core.metadata.parents import PARENTS, describe_source
+from minari_core.storage.base import Storage
 
 if TYPE_CHECKING:
     import gymnasium
@@ -106,22 +109,23 @@ def import_dataset(
     said = {"layout": chosen.name, **{name: str(value) for name, value in own_options.items()}}
     metadata[PARENTS] = [describe_source(source.name, "import", said)]
     episodes = _name_read_errors(contents.episodes, source)
-    if contents.are_kept_as_they_are:
-        dataset = MinariDataset(
-            publish(
-                new_id,
-                metadata,
-                chosen_format,
-                lambda storage: storage.append_episodes(episodes),
-            )
-        )
-    else:
+    if contents.storage is None:
         dataset = publish_episodes(
             new_id, metadata, chosen_format, episodes, contents.observation_space
         )
+    else:
+        fill = partial(_take_storage, contents.storage)
+        dataset = MinariDataset(publish(new_id, metadata, chosen_format, fill))
     if losses is not None:
         losses.extend(contents.losses)
     return dataset
+
+
+def _take_storage(source: Storage, storage: Storage) -> None:
+    storage.append_storage(source)
+    if storage.data_path is not None:
+        # Whoever has the other names of the files may change them.
+        copy_shared_files(storage.data_path)
 
 
 def _name_read_errors(episodes: Iterable[_Episode], path: Path) -> Iterator[_Episode]:
@@ -171,7 +175,8 @@ def export_dataset(
         raise FormatError(f"layout {layout!r} is read, not written; there is {writable}")
     check_options(chosen.write, options, f"layout {layout!r}")
     with _stage(Path(path), overwrite=overwrite) as staged:
-        return chosen.write(dataset, staged, **options)
+        losses = chosen.write(dataset, staged, **options)
+    return losses if chosen.keeps_shards else [*losses, *list_changing(dataset)]
 
 
 @contextmanager

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from minari_core.errors import DataError, DatasetDamagedError, DatasetNotFoundError, MinariError
-from minari_core.files import check_plain, make_read_error, may_not_read
+from minari_core.files import check_plain, make_read_error, may_not_read, sync_file
 
 _LARGEST_JSON = 1 << 30
 
@@ -86,3 +88,13 @@ def name_read_errors(where: str) -> Iterator[None]:
         raise DatasetDamagedError(
             f"{where} cannot be read: {type(error).__name__}: {error}"
         ) from error
+
+
+def copy_shared_files(folder: Path) -> None:
+    """Replace the files of a folder that have other names elsewhere by copies of their own."""
+    for file in folder.iterdir():
+        if file.is_file() and file.stat().st_nlink > 1:
+            copy = file.with_name(f".{file.name}.part")
+            shutil.copyfile(file, copy)
+            os.replace(copy, file)
+            sync_file(file)

@@ -11,6 +11,7 @@ from gymnasium import spaces
 
 from minari_core.episodes import Episode
 from minari_core.json_values import JsonValue
+from minari_core.storage.base import Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,8 @@ class Contents:
     """What the files say of the dataset, under the keys of a dataset's metadata."""
     losses: list[Loss] = field(default_factory=list)
     """What was left out; complete once all episodes have been taken."""
-    are_kept_as_they_are: bool = False
-    """Whether the episodes are those of a dataset, of which nothing is to be prepared."""
+    storage: Storage | None = None
+    """The storage of a dataset, of which the episodes are, and which is taken as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +61,5 @@ class Layout:
     """``read(path, **options)``: opens files, which are untrusted, and reads their episodes."""
     write: Callable[..., list[Loss]] | None = None
     """``write(dataset, path, **options)``: writes a file or folder that is not there yet."""
+    keeps_shards: bool = False
+    """Whether episodes come back in the shards, and so with the dtypes of infos, that they had."""

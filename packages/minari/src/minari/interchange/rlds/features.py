@@ -63,7 +63,7 @@ def choose_feature(leaf: object) -> Feature | None:
         leaf: An array, or a list of values.
     """
     if isinstance(leaf, list):
-        return Feature("text") if all(isinstance(value, str) for value in leaf) else None
+        return Feature("text") if all(map(_is_text, leaf)) else None
     if not isinstance(leaf, np.ndarray) or np.ma.is_masked(leaf) or leaf.dtype.name not in _DTYPES:
         return None
     shape = leaf.shape[1:]
@@ -73,6 +73,15 @@ def choose_feature(leaf: object) -> Feature | None:
         return Feature("image", "uint8", shape)
     encoding = "bytes" if leaf.dtype == np.float64 else "none"
     return Feature("tensor", leaf.dtype.name, shape, encoding) if 0 not in shape else None
+
+
+def _is_text(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        return value.isascii() or bool(value.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def encode_leaf(leaf: Any, feature: Feature) -> Values:
