@@ -312,6 +312,12 @@ def stored(recorded: Recorded, *, on_disk: bool, assembled: bool = True) -> Iter
         yield MinariDataset(storage)
 
 
+def expect_absent(batch: object, *names: str) -> None:
+    """Fail unless fields of a batch, which nobody asked for, are None."""
+    for name in names:
+        assert getattr(batch, name) is None, name
+
+
 def row_at(value: Any, *place: int) -> Any:
     """One row of what a sampler gave, at a place in the axes before those of the value."""
     if isinstance(value, dict):

@@ -121,7 +121,8 @@ def test_a_mixture_has_the_windows_of_all_datasets(
             shuffle=False,
         )
         expect_windows(batch, joined, wanted, 1.0, False, padding)
-        assert batch.dataset_indices.tolist() == [datasets[index] for index, _ in wanted]
+        of_windows: Any = batch.dataset_indices
+        assert of_windows.tolist() == [datasets[index] for index, _ in wanted]
         offsets = {"observations": range(-1, 2), "actions": range(4)}
         everything = joined.view(episodes)
         options: dict[str, Any] = {
@@ -132,7 +133,8 @@ def test_a_mixture_has_the_windows_of_all_datasets(
         }
         (around,) = mixture.batches(len(everything), shuffle=False, discount=0.5, **options)
         expect_offsets(around, joined, everything, options)
-        assert around.dataset_indices.tolist() == [datasets[index] for index, _ in everything]
+        of_windows = around.dataset_indices
+        assert of_windows.tolist() == [datasets[index] for index, _ in everything]
 
 
 def recordings_of(*lengths: list[int], **options: Any) -> list[Recorded]:

@@ -17,6 +17,7 @@ from tests.core.helpers.recorded import (
     IMAGE,
     VECTOR,
     Recorded,
+    expect_absent,
     expect_info,
     expect_row,
     record,
@@ -102,7 +103,7 @@ def expect_windows(
         for ahead in range(step, end):
             to_go = to_go + 0.5 ** (ahead - step) * episode.rewards[ahead]
         if not options["returns_to_go"]:
-            assert batch.returns_to_go is None
+            expect_absent(batch, "returns_to_go")
             continue
         to_go *= options["reward_scale"]
         np.testing.assert_allclose(batch.returns_to_go[place], to_go, rtol=1e-9, atol=1e-12)

@@ -16,6 +16,7 @@ from tests.core.helpers.recorded import (
     PREVIOUS,
     VECTOR,
     Recorded,
+    expect_absent,
     expect_info,
     expect_previous,
     expect_row,
@@ -65,7 +66,8 @@ def expect_windows(
             nearest = min(max(step, begin), stop - 1)
             assert bool(batch.mask[at]) is inside
             assert batch.time_steps[at] == (step if inside else 0)
-            assert batch.is_first is None or bool(batch.is_first[at]) is (step == begin)
+            marked: Any = batch.is_first
+            assert marked is None or bool(marked[at]) is (step == begin)
             if not final:
                 expect_row(batch.observations, at, episode.observations[nearest], "observations")
             if "previous_actions" in batch.columns:
@@ -164,11 +166,11 @@ def test_windows_are_those_of_the_episodes(
 def test_all_parts_but_the_next_observations_are_read_unless_others_are_named() -> None:
     with stored(record(VECTOR, VECTOR, [5, 3], 0), on_disk=False) as dataset:
         batch = dataset.sample_sequences(2, 2)
-        assert batch.next_observations is batch.returns_to_go is None
+        expect_absent(batch, "next_observations", "returns_to_go")
         assert batch.observations.shape == batch.actions.shape == (2, 2, 3)
         assert batch.rewards.shape == batch.terminations.shape == batch.mask.shape == (2, 2)
         batch = dataset.sample_sequences(2, 2, columns=["actions", "infos/always"])
-        assert batch.observations is batch.rewards is batch.terminations is None
+        expect_absent(batch, "observations", "rewards", "terminations")
         assert batch.columns["infos/always"].shape == (2, 2)
 
 

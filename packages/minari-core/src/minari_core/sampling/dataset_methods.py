@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 from typing_extensions import Unpack
@@ -29,7 +29,13 @@ if TYPE_CHECKING:
         TransitionBatch,
         TransitionSampler,
     )
-    from minari_core.sampling.options.keywords import BatchKeywords, Order
+    from minari_core.sampling.options.keywords import (
+        BatchKeywords,
+        OffsetEpochs,
+        Order,
+        SequenceEpochs,
+        TransitionEpochs,
+    )
     from minari_core.sampling.options.offsets import OffsetKeywords
     from minari_core.sampling.options.sequences import SequenceKeywords
     from minari_core.sampling.options.transitions import TransitionKeywords
@@ -130,6 +136,22 @@ class TrainingMethods(RememberedSamplers):
             return sampler.read(draws.draw(check_whole_number("batch_size", batch_size, 1)))
         return sampler.sample(self._stream.generator, batch_size, shares)
 
+    @overload
+    def batches(
+        self, batch_size: int, *, length: int, **options: Unpack[SequenceEpochs]
+    ) -> Batches[SequenceBatch]: ...
+    @overload
+    def batches(
+        self,
+        batch_size: int,
+        *,
+        offsets: Mapping[str, Iterable[int]],
+        **options: Unpack[OffsetEpochs],
+    ) -> Batches[OffsetBatch]: ...
+    @overload
+    def batches(
+        self, batch_size: int, **options: Unpack[TransitionEpochs]
+    ) -> Batches[TransitionBatch]: ...
     def batches(
         self,
         batch_size: int,

@@ -8,14 +8,44 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypedDict, TypeVar
+
+import numpy.typing as npt
 
 from minari_core.errors import SamplingError
 from minari_core.sampling.options.offsets import OffsetKeywords, OffsetOptions
 from minari_core.sampling.options.sequences import SequenceKeywords, SequenceOptions
+from minari_core.sampling.options.shared import SamplerKeywords
 from minari_core.sampling.options.transitions import TransitionKeywords, TransitionOptions
+from minari_core.sampling.orders.weights import EpisodeShares
 
 Order: TypeAlias = Literal["exact", "pool"]
+
+
+class EpochKeywords(TypedDict, total=False):
+    """The keywords that say in which order batches come; `MinariDataset.batches` explains them."""
+
+    epochs: int | None
+    shuffle: bool
+    drop_last: bool
+    seed: int | None
+    rank: int
+    world_size: int
+    weights: str | npt.ArrayLike | EpisodeShares | None
+    order: Order | None
+    pool_epochs: int | None
+
+
+class TransitionEpochs(EpochKeywords, TransitionKeywords, total=False):
+    """The keywords of epochs of transitions."""
+
+
+class SequenceEpochs(EpochKeywords, SequenceKeywords, total=False):
+    """The keywords of epochs of windows, beside their length."""
+
+
+class OffsetEpochs(EpochKeywords, SamplerKeywords, total=False):
+    """The keywords of epochs of windows with offsets, beside these."""
 
 
 class BatchKeywords(TransitionKeywords, SequenceKeywords, OffsetKeywords, total=False):

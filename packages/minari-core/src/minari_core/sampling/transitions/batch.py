@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from minari_core.errors import SamplingError
 from minari_core.messages import list_outlines, make_html_table, outline_fields
 from minari_core.sampling.orders.rank_index import Positions
@@ -32,36 +35,36 @@ class BatchOrigin:
 class TransitionBatch:
     """B transitions, as arrays of shape (B, …) in the structure of the spaces.
 
-    A field that was not asked for is None. The types of observations and actions are Any, because
-    only the spaces know them.
+    A field that was not asked for is None, and is typed as what it is where it was. The types of
+    observations and actions are Any, because only the spaces know them.
     """
 
     observations: Any = None
     """The observations before the steps; with ``stack``, of shape (B, stack, …)."""
     actions: Any = None
     """The actions of the steps."""
-    rewards: Any = None
+    rewards: npt.NDArray[np.float64] = None  # type: ignore[assignment]  # where it is asked for, it is there
     """The rewards, float64; with ``n_step``, the discounted sums of up to n of them. Like
     `returns_to_go`, they are multiplied by ``reward_scale``."""
     next_observations: Any = None
     """The observations after the steps, or after up to n of them. With ``include_unknown_final``
     and episodes whose final observation is not known, masked arrays (None in lists)."""
-    terminations: Any = None
+    terminations: npt.NDArray[np.bool_] = None  # type: ignore[assignment]  # where it is asked for, it is there
     """Whether the last of the steps terminated its episode; no value is bootstrapped then."""
-    truncations: Any = None
+    truncations: npt.NDArray[np.bool_] = None  # type: ignore[assignment]  # where it is asked for, it is there
     """Whether the last of the steps truncated its episode; the value is bootstrapped then."""
     columns: dict[str, Any] = field(default_factory=dict)
     """Further columns by the names that were asked for; of infos and extras the row after the
     step, as `step` returned it, but of step infos and ``current_infos`` the one before it.
     ``next_actions`` are the actions of the steps that follow, masked (None in lists) where the
     episode ends."""
-    discounts: Any = None
+    discounts: npt.NDArray[np.float64] = None  # type: ignore[assignment]  # where it is asked for, it is there
     """With ``n_step`` above 1, beside rewards or next observations: the discount of the value of
     `next_observations`, float64 of shape (B,); 0 where the last step terminated its episode."""
     goals: Any = None
     """With ``goals``: observations that were reached; `goal_episode_ids` and `goal_time_steps`
     show where."""
-    returns_to_go: Any = None
+    returns_to_go: npt.NDArray[np.float64] = None  # type: ignore[assignment]  # where it is asked for, it is there
     """If asked for: the discounted sum of the rewards from each step to the end of its episode,
     float64."""
     origin: BatchOrigin | None = None

@@ -259,7 +259,8 @@ class TransitionSampler:
         shards = ShardsOfSteps(steps, indices)
         observed = self._stack_rows(indices, rows, next_rows)
         self._read_columns(batch, shards, observed, rows, first, last)
-        if self._scale != 1 and batch.rewards is not None and not self.options.compute_reward:
+        has_rewards = "rewards" not in self._unread and not self.options.compute_reward
+        if self._scale != 1 and has_rewards:
             batch.rewards *= self._scale
         if self._returns is not None:
             returns = self._returns.read(indices, first) * self._scale
@@ -301,17 +302,16 @@ class TransitionSampler:
             raise SamplingError(
                 f"out is a {type(out).__name__}, not a TransitionBatch that was returned before"
             )
-        for name in self._unread:
+        asked = {
+            "discounts": self._terminations is not None,
+            "goals": self._goals is not None,
+            "returns_to_go": self._returns is not None,
+        }
+        for name in [*self._unread, *(name for name, is_read in asked.items() if not is_read)]:
             setattr(out, name, None)
         if out.columns:
             known = {name: out.columns.get(name) for name in self._column_names}
             out.columns = {name: value for name, value in known.items() if value is not None}
-        if self._terminations is None:
-            out.discounts = None
-        if self._goals is None:
-            out.goals = None
-        if self._returns is None:
-            out.returns_to_go = None
         if self.options.normalize is not None:
             # Their arrays are of another type than those that are read.
             out.observations = out.actions = out.next_observations = out.goals = None

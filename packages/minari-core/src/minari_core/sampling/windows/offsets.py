@@ -45,27 +45,27 @@ class OffsetBatch:
     """The observations before the steps."""
     actions: Any = None
     """The actions."""
-    rewards: Any = None
+    rewards: npt.NDArray[np.float64] = None  # type: ignore[assignment]  # where it is asked for, it is there
     """The rewards, float64. Like `returns_to_go`, they are multiplied by ``reward_scale``."""
     next_observations: Any = None
     """The observations after the steps."""
-    terminations: Any = None
+    terminations: npt.NDArray[np.bool_] = None  # type: ignore[assignment]  # where it is asked for, it is there
     """Whether each step terminated its episode."""
-    truncations: Any = None
+    truncations: npt.NDArray[np.bool_] = None  # type: ignore[assignment]  # where it is asked for, it is there
     """Whether each step truncated its episode."""
     columns: dict[str, Any] = field(default_factory=dict)
     """Further columns by the names that were asked for; of infos and extras the rows after the
     steps."""
     masks: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
     """For each column True where the episode has the row and False for padding, of shape (B, R)."""
-    time_steps: Any = None
+    time_steps: npt.NDArray[np.int64] = None  # type: ignore[assignment]  # every batch that was read has it
     """The number of step t in its episode, int64 of shape (B,)."""
-    returns_to_go: Any = None
+    returns_to_go: npt.NDArray[np.float64] = None  # type: ignore[assignment]  # where it is asked for, it is there
     """If asked for: the discounted sum of the rewards from step t to the end of its episode,
     float64 of shape (B,)."""
-    episode_ids: Any = None
+    episode_ids: npt.NDArray[np.int64] = None  # type: ignore[assignment]  # every batch that was read has it
     """The stored index of each window's episode, int64 of shape (B,)."""
-    dataset_indices: Any = None
+    dataset_indices: npt.NDArray[np.int64] | None = None
     """The dataset of each window in a mixture, int64 of shape (B,); None of one dataset."""
 
     def __repr__(self) -> str:
