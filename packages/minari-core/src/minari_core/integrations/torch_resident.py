@@ -19,6 +19,7 @@ from minari_core.random_stream import Process, RandomStream, current_process
 
 # What sampling and the learner need beside the data.
 _SHARE_OF_FREE_MEMORY = 0.8
+_DOUBLE = torch.float64
 
 
 class ResidentData:
@@ -136,39 +137,47 @@ class ResidentData:
             SamplingError: A number is out of its range.
         """
         columns = self._columns
+        n_step = check_whole_number("n_step", n_step, 1)
+        if goals not in (None, "future", "final"):
+            raise SamplingError(f"goals is {goals!r}; give 'future' or 'final'")
         rows = columns.rows.index_select(0, positions)
-        if n_step == 1 and goals is None:
-            batch = {name: _take(of, positions) for name, of in columns.of_steps.items()}
-            batch["observations"] = _take(columns.observations, rows)
-            batch["next_observations"] = _take(columns.next_observations, rows)
-            return batch
-        ends = columns.ends.index_select(0, positions)
-        last = (positions + check_whole_number("n_step", n_step, 1)).minimum(ends) - 1
-        batch = {name: _take(of, last) for name, of in columns.of_steps.items()}
-        batch["actions"] = _take(columns.of_steps["actions"], positions)
-        batch["observations"] = _take(columns.observations, rows)
-        batch["next_observations"] = _take(columns.next_observations, rows + (last - positions))
+        ends, last, next_rows = positions, positions, rows
+        if n_step > 1 or goals is not None:
+            ends = columns.ends.index_select(0, positions)
         if n_step > 1:
-            check_fraction("discount", discount)
-            ahead = torch.arange(n_step, device=positions.device)
-            window = positions[:, None] + ahead
-            rewards = columns.of_steps["rewards"][window.minimum(last[:, None])]
-            powers = torch.pow(torch.tensor(discount, dtype=torch.float64), ahead.cpu())
-            powers = powers.to(rewards)
-            factors = torch.where(window <= last[:, None], powers, 0.0)
-            shape = (*factors.shape, *(1,) * (rewards.dim() - 2))
+            last = (positions + n_step).minimum(ends) - 1
+            next_rows = rows + (last - positions)
+        batch = {
+            "actions": _take(columns.of_steps["actions"], positions),
+            "terminations": _take(columns.of_steps["terminations"], last),
+            "truncations": _take(columns.of_steps["truncations"], last),
+            "observations": _take(columns.observations, rows),
+            "next_observations": _take(columns.next_observations, next_rows),
+        }
+        if n_step == 1:
+            batch["rewards"] = _take(columns.of_steps["rewards"], positions)
+        else:
+            numbers = torch.arange(n_step + 1, device=positions.device)
+            powers = torch.pow(check_fraction("discount", discount), numbers.to(_DOUBLE))
+            window = positions[:, None] + numbers[:-1]
+            flat = window.minimum(last[:, None]).view(-1)
+            rewards = _take(columns.of_steps["rewards"], flat, (len(positions), n_step))
+            factors = powers[:-1].to(rewards.dtype)
+            shape = (*window.shape, *(1,) * (rewards.dim() - 2))
             # A reward that is not finite would be NaN behind the end of its episode, too.
-            rewards = torch.where(factors.view(shape) == 0, 0.0, rewards)
-            batch["rewards"] = (rewards * factors.view(shape)).sum(dim=1)
-            whole = discount ** (last - positions + 1).to(torch.float64)
-            batch["discounts"] = torch.where(batch["terminations"], 0.0, whole)
+            rewards = rewards.where((window <= last[:, None]).view(shape), 0.0)
+            batch["rewards"] = torch.tensordot(rewards, factors, dims=([1], [0]))
+            whole = powers.index_select(0, last - positions + 1)
+            batch["discounts"] = whole.masked_fill(batch["terminations"], 0.0)
         if goals is not None:
-            if goals not in ("future", "final"):
-                raise SamplingError(f"goals is {goals!r}; give 'future' or 'final'")
-            ahead = ends - positions - 1
+            left = ends - positions
+            ahead = left - 1
             if goals == "future":
-                drawn = torch.rand(len(positions), generator=generator, device=positions.device)
-                ahead = (drawn.to(torch.float64) * (ahead + 1)).long().minimum(ahead)
+                # A number below 1 times a whole one is rounded to less than that.
+                drawn = torch.rand(
+                    len(positions), generator=generator, device=positions.device, dtype=_DOUBLE
+                )
+                ahead = (drawn * left).long()
             batch["goals"] = _take(columns.next_observations, rows + ahead)
         return batch
 
