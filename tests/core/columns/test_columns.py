@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,10 @@ from minari_core.columns.base import escape_key
 from minari_core.columns.exact import cast_exactly
 from minari_core.columns.fixed import as_numeric_array
 from minari_core.columns.joining import split_rows
+from minari_core.columns.problems import find_flag_problems
 from minari_core.columns.sequences import OneOfColumn
 from minari_core.columns.untyped import encode_dynamic, freeze
-from minari_core.columns.variable import RaggedColumn
+from minari_core.columns.variable import RaggedColumn, _CheckedOffsets
 from minari_core.errors import DataError, DatasetDamagedError, FormatError
 from minari_core.testing.expectations import expect_same
 from tests.core.helpers.info_strategies import keys
@@ -303,3 +305,31 @@ def test_shapes_that_do_not_fit_are_found_row_by_row_and_not_read(
             (value,) = read(row, row + 1)
             assert value.shape == shape
             assert value.ravel().tolist() == list(range(offsets[row], offsets[row + 1]))
+
+
+@given(st.lists(st.integers(-1, 4), min_size=1, max_size=6), st.integers(0, 4), st.data())
+def test_offsets_that_are_read_in_parts_are_checked_as_far_as_they_are_read(
+    numbers: list[int], elements: int, data: st.DataObject
+) -> None:
+    start = data.draw(st.integers(0, len(numbers) - 1))
+    stop = data.draw(st.integers(start, len(numbers)))
+    part = numbers[start:stop]
+    is_wrong = bool(part) and (
+        part[0] < 0
+        or (start == 0 and part[0] > 0)
+        or part[-1] > elements
+        or any(one > other for one, other in pairwise(part))
+    )
+    checked = _CheckedOffsets(np.array(numbers, np.int64), elements)
+    if is_wrong:
+        with pytest.raises(DatasetDamagedError, match=r"offsets (run from|fall)"):
+            checked[start:stop]
+    else:
+        assert checked[start:stop].tolist() == part
+
+
+@given(st.lists(st.integers(0, 4), max_size=5))
+def test_flags_are_bytes_that_are_0_or_1(values: list[int]) -> None:
+    (spec,) = FixedColumn(np.dtype(bool), ()).arrays("x")
+    problems = list(find_flag_problems(spec, np.array(values, np.uint8).view(bool)))
+    assert [each.path for each in problems] == ["x"] * any(value > 1 for value in values)
