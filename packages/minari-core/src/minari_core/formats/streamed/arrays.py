@@ -169,6 +169,10 @@ class StreamedImages(CompressedRows):
         if isinstance(chunks, np.ndarray):  # and not the table, of which nothing is at hand
             super()._check(chunks)
 
+    def find_places(self, indices: Sequence[int] | range) -> list[Span]:
+        """Return the bytes of the table that say where chunks are."""
+        return [self.table.find_span(index, index + 1) for index in indices]
+
     def find_chunks(self, indices: Sequence[int] | range) -> list[Span]:
         """Return the bytes of chunks, for which their part of the table is fetched.
 
@@ -176,7 +180,7 @@ class StreamedImages(CompressedRows):
             DatasetDamagedError: They do not fit the file.
         """
         table = self.table
-        generation = table.file.ensure([table.find_span(index, index + 1) for index in indices])
+        generation = table.file.ensure(self.find_places(indices))
         places = table.map(generation)[list(indices)].astype(np.int64)
         self._check(places)
         return [(offset, offset + size) for offset, size in places.tolist()]

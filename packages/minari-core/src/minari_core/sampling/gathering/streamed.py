@@ -14,7 +14,6 @@ from minari_core.formats.streamed.arrays import StreamedArray, StreamedImages
 from minari_core.ranges.blocks import BLOCK_NBYTES
 from minari_core.ranges.generation import Generation
 from minari_core.ranges.stream import Stream
-from minari_core.ranges.threads import run_each
 from minari_core.sampling.gathering.gatherers import FixedGatherer, Pair
 from minari_core.sampling.gathering.segments import Segments
 from minari_core.sampling.gathering.selection import Rows, Selection
@@ -135,8 +134,12 @@ class StreamedGatherer(FixedGatherer):
                 blocks.append(array.file.find_blocks(spans))
             elif isinstance(array, StreamedImages):
                 images.append((array, np.unique(rows // ROWS_PER_CHUNK).tolist()))
-        run_each(lambda job: job[0].fetch(job[1]), images)
-        return blocks
+        # Of all shards at once; and threads would take longer to start than this, if all is there.
+        tables = [array.table.file.find_blocks(array.find_places(each)) for array, each in images]
+        self._stream.ensure(np.concatenate([np.zeros(0, np.int64), *tables]))
+        return blocks + [
+            array.table.file.find_blocks(array.find_chunks(each)) for array, each in images
+        ]
 
 
 def _map_array(generation: Generation, array: StoredArray | None, count: int) -> StoredArray | None:
