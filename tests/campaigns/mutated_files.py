@@ -20,6 +20,7 @@ from typing import Any
 
 import minari
 from minari_core.errors import MinariError
+from minari_core.local.locations import datasets_root
 from tests.campaigns.helpers.driven import (
     FORMATS,
     at_root,
@@ -104,6 +105,7 @@ _QUESTIONS: dict[str, Callable[[str], Any]] = {
     "verify": lambda dataset_id: _verified(dataset_id),
     "contents": lambda dataset_id: contents_of(minari.load_dataset(dataset_id)),
     "batches": lambda dataset_id: _batches(dataset_id),
+    "what is streamed": lambda dataset_id: _streamed(dataset_id),
 }
 
 
@@ -118,6 +120,13 @@ def _batches(dataset_id: str) -> Any:
     if dataset.storage.data_format != "columnar":
         return None  # those are not sampled from
     return batches_of(dataset)
+
+
+def _streamed(dataset_id: str) -> Any:
+    folder = datasets_root() / dataset_id
+    if "columnar" not in dataset_id:
+        return None  # those are not streamed
+    return contents_of(minari.load_dataset(folder.as_uri(), stream=True))
 
 
 def _ask_all(dataset_id: str) -> dict[str, list[Any]]:
@@ -200,6 +209,17 @@ def _judge(
     refused = [
         question for question in ("contents", "batches") if answers[question][0] == "refused"
     ]
+    streamed = "what is streamed"
+    if template.guards_spaces and is_accident and answers[streamed][0] == "answer":
+        # Each block that arrives is compared, so that nobody has to verify first.
+        differences = [
+            _difference(answers[streamed][1], wanted[streamed][1], part)
+            for part in wanted[streamed][1] or ()
+            if answers[streamed][1][part] != wanted[streamed][1][part]
+        ]
+        if differences:
+            find("streams wrong data", "\n".join(differences)[:2000])
+            return "wrong, and streamed"
     kind, *said = answers["verify"]
     is_ok = kind == "answer" and said[0][0]
     is_remarked = is_ok and said[0][2] != wanted["verify"][1][2]

@@ -141,13 +141,18 @@ def test_a_space_of_an_unknown_name_is_found_only_where_it_has_a_checksum(
 ) -> None:
     from tests.campaigns.mutated_files import _judge, _Template
 
-    right = {"verify": ["answer", [True, [], []]], "contents": ["answer", {"card": 1}]}
+    right = {
+        "verify": ["answer", [True, [], []]],
+        "contents": ["answer", {"card": 1}],
+        "what is streamed": ["answer", {"card": 1}],
+    }
     template = _Template("a-v0", tmp_path, True, guards_spaces, right)
     refused = ["refused", "UnknownSpaceError: of type 'Disyrete'"]
     answers = {
         "verify": ["answer", [True, [], ["its type is unknown"]]],
         "contents": refused,
         "batches": refused,
+        "what is streamed": refused,
     }
     found: list[str] = []
     _judge(template, True, False, answers, lambda kind, details: found.append(kind))

@@ -17,7 +17,11 @@ from hypothesis import strategies as st
 from minari_core import DatasetDamagedError, load_dataset, verify_dataset
 from minari_core.datasets.dataset import get_raw_storage
 from minari_core.formats.columnar.shard_folder import ShardFolder
-from minari_core.formats.shards.trailer import encode_trailer, read_episode_starts
+from minari_core.formats.shards.trailer import (
+    encode_trailer,
+    read_block_checksums,
+    read_episode_starts,
+)
 from minari_core.testing import simple_episode
 from tests.core.helpers.many_shards import create_many_shards
 
@@ -181,3 +185,15 @@ def test_a_description_that_is_larger_than_its_file_or_another_one_is_damage() -
 def test_a_file_that_is_smaller_than_any_trailer_has_none() -> None:
     for nbytes in range(17):
         assert read_episode_starts(memoryview(bytes(nbytes)), 1, "it") is None
+
+
+def test_a_shard_whose_end_was_lost_is_damage_and_not_one_without_a_trailer() -> None:
+    dataset = create_many_shards("tests/end-v0", [[simple_episode(0, 3)]])
+    (shard,) = Path(str(dataset.storage.data_path)).glob("shard-*.h5")
+    content = shard.read_bytes()
+    for end in (content[:-8] + bytes(8), content[:-1], content + b"more"):
+        with pytest.raises(DatasetDamagedError, match="shard 0: its trailer is damaged"):
+            read_block_checksums(memoryview(end), "shard 0")
+    # As earlier releases wrote it.
+    size = int.from_bytes(content[40:48] if content[8] < 2 else content[28:36], "little")
+    assert read_block_checksums(memoryview(content)[:size], "shard 0") is None

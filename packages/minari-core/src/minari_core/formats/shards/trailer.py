@@ -33,6 +33,7 @@ _ALIGNMENT = 64
 _DTYPE = np.dtype("<i8")
 _CRC_DTYPE = np.dtype("<u4")
 _MAGIC = b"\x89MINARI\n"
+_HDF5, _SUPERBLOCK_NBYTES = b"\x89HDF\r\n\x1a\n", 48
 # The size and the CRC-32 of the description before it, and the mark of a trailer.
 _END = struct.Struct("<II8s")
 
@@ -141,6 +142,7 @@ def _read(
         return None
     size, checksum, magic = _END.unpack(contents[description_stop : len(contents)])
     if magic != _MAGIC:
+        _check_end(contents, where)
         return None
     try:
         if size > description_stop:
@@ -151,6 +153,23 @@ def _read(
         return read(json.loads(text), description_stop - size)
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise DatasetDamagedError(f"{where}: its trailer is damaged: {error}") from error
+
+
+def _check_end(contents: Contents, where: str) -> None:
+    """Raise if a file without a trailer goes on behind the end that HDF5 says it has.
+
+    Otherwise a trailer whose last bytes are damaged would be none, and nothing compared any more.
+    """
+    head = bytes(contents[:_SUPERBLOCK_NBYTES])
+    if len(head) < _SUPERBLOCK_NBYTES or not head.startswith(_HDF5):
+        return
+    # By the version of the first block: where it has the address of the end.
+    end = int.from_bytes(head[40:48] if head[8] < 2 else head[28:36], "little")
+    if end < len(contents):
+        raise DatasetDamagedError(
+            f"{where}: its trailer is damaged: behind byte {end}, where HDF5 says that it ends, "
+            f"are {len(contents) - end} bytes of something else"
+        )
 
 
 def _read_table(
