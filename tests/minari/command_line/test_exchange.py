@@ -45,6 +45,21 @@ def test_what_is_exported_is_recognized_and_imported_again(
         expect_same_episode(episode, copy)
 
 
+def test_a_flat_file_of_this_project_brings_back_what_lies_beside_its_columns(
+    command: CommandLine, tmp_path: Path
+) -> None:
+    dataset = collect("cart/random-v0")
+    path = str(tmp_path / "cart.hdf5")
+
+    assert command("export", "cart/random-v0", path, "--as", "d4rl").code == 0
+    refused = command("import", path, "cart/again-v0", "--max-episode-steps", "3")
+    assert command("import", path, "cart/again-v0").code == 0
+
+    assert refused.code == 2
+    for episode, copy in zip(dataset, minari.load_dataset("cart/again-v0"), strict=True):
+        expect_same_episode(episode, copy)
+
+
 def test_what_is_there_is_replaced_only_on_the_users_word(
     command: CommandLine, tmp_path: Path
 ) -> None:

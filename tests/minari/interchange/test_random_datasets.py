@@ -47,11 +47,12 @@ LAYOUTS = {
     "robomimic": [*ARRAYS, *TREES, *TUPLES],
     "isaaclab": [*ARRAYS, *TREES, *TUPLES],
     "d4rl": [*ARRAYS, *TREES],
+    "dsrl": [*ARRAYS, *TREES],
     "ogbench": ARRAYS,
 }
-SUFFIXES = {**dict.fromkeys(["robomimic", "isaaclab", "d4rl"], ".hdf5"), "ogbench": ".npz"}
-KNOWING = ("d4rl", "ogbench")
-"""Layouts that have all final observations or none."""
+SUFFIXES = {**dict.fromkeys(["robomimic", "isaaclab", "d4rl", "dsrl"], ".hdf5"), "ogbench": ".npz"}
+KNOWING = ("dsrl", "ogbench")
+"""Layouts that have the final observation of every episode."""
 WRITING: dict[str, dict[str, Any]] = {
     "parquet": {"as_json": True},
     "lerobot": {"fps": 10, "task": "any"},
@@ -96,6 +97,7 @@ def episodes(
     action_space: spaces.Space[Any],
     *,
     knows_finals: bool,
+    cost_name: str | None,
 ) -> list[EpisodeBuffer]:
     """One to three episodes that end either way, or both at once, some of them nobody knows how."""
     seed = draw(st.integers(0, 100))
@@ -107,6 +109,7 @@ def episodes(
         terminated, truncated = draw(st.sampled_from([(True, False), (False, True), (True, True)]))
         last = np.arange(steps) == steps - 1
         rows = steps + (knows_finals or draw(st.booleans()))
+        cost = {} if cost_name is None else {cost_name: np.arange(steps + 1.0)}
         made.append(
             EpisodeBuffer(
                 observations=_draw_rows(observation_space, rows),
@@ -114,7 +117,7 @@ def episodes(
                 rewards=np.array(draw(st.lists(numbers, min_size=steps, max_size=steps))),
                 terminations=last & terminated,
                 truncations=last & truncated,
-                infos=draw(infos(steps + 1)) or None,
+                infos={**cost, **draw(infos(steps + 1))} or None,
                 extras=draw(infos(steps + 1)) or None,
                 seed=draw(st.none() | st.integers(0, 2**64 - 1)),
                 options=draw(st.none() | facts) or None,
@@ -131,8 +134,14 @@ def test_what_a_layout_holds_comes_back_equal(layout: str) -> None:
     def check(data: st.DataObject) -> None:
         observation_space = data.draw(st.sampled_from(LAYOUTS[layout]))
         action_space = data.draw(st.sampled_from(ARRAYS))
+        cost = data.draw(st.sampled_from(["cost", "costs"]))
         buffers = data.draw(
-            episodes(observation_space, action_space, knows_finals=layout in KNOWING)
+            episodes(
+                observation_space,
+                action_space,
+                knows_finals=layout in KNOWING,
+                cost_name=cost if layout == "dsrl" else None,
+            )
         )
         with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
             patch.setenv("MINARI_DATASETS_PATH", folder)
@@ -141,6 +150,7 @@ def test_what_a_layout_holds_comes_back_equal(layout: str) -> None:
                 buffers,
                 observation_space=observation_space,
                 action_space=action_space,
+                step_infos=["cost"] if layout == "dsrl" and cost == "cost" else [],
             )
             path = Path(folder, f"x{SUFFIXES.get(layout, '')}")
             minari.export_dataset(dataset, path, layout, **WRITING.get(layout, {}))
@@ -150,6 +160,7 @@ def test_what_a_layout_holds_comes_back_equal(layout: str) -> None:
             assert found.name == layout
             assert made.observation_space == observation_space
             assert made.action_space == action_space
+            assert made.metadata.get("step_infos") == dataset.metadata.get("step_infos")
             for episode, again in zip(dataset, made, strict=True):
                 expect_same_episode(episode, again)
 

@@ -108,6 +108,7 @@ def import_file(
     isaaclab, lerobot, maniskill, ogbench, parquet, rlds, robomimic.
     """
     from minari.interchange.exchange import import_dataset
+    from minari.interchange.flat.hdf5 import has_sidecar
     from minari.interchange.layouts import find_layout, recognize_layout
     from minari.interchange.options import parse_options
 
@@ -120,7 +121,8 @@ def import_file(
         chosen = recognize_layout(path) if path.exists() else None
     else:
         chosen = find_layout(layout)
-    if chosen is None or chosen.name == _FLAT:
+    is_flat = chosen is None or chosen.name == _FLAT
+    if chosen is None or (is_flat and not has_sidecar(path)):
         if texts:
             raise typer.BadParameter(f"flat HDF5 files have no option {texts[0][0]}")
         made = minari_core.import_flat_hdf5(
@@ -137,8 +139,10 @@ def import_file(
         return
     if max_episode_steps is not None or step_info or no_step_infos:
         raise typer.BadParameter(
-            "--max-episode-steps, --step-info and --no-step-infos are of flat HDF5 files; this is "
-            f"layout {chosen.name}, with options as --option NAME=VALUE"
+            f"{path} says itself what --max-episode-steps, --step-info and --no-step-infos say"
+            if is_flat
+            else "--max-episode-steps, --step-info and --no-step-infos are of flat HDF5 files; "
+            f"this is layout {chosen.name}, with options as --option NAME=VALUE"
         )
     losses: list[Loss] = []
     made = import_dataset(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minari_core import EpisodeBuffer, EpisodeData
+from minari_core.episodes.final_observation import take_rows
 from minari_core.errors import DatasetDamagedError
 from minari_core.files import name_damage
 from minari_core.json_values import from_json_text, to_json_text
@@ -44,15 +45,29 @@ def survey_episodes(episodes: Iterable[EpisodeData]) -> Survey:
 class FactsWriter:
     """Writes texts, and counts what lies in them for want of another place."""
 
-    def __init__(self, carried: Mapping[str, bool], *, with_final_rows: bool) -> None:
-        """Take the infos that the file has arrays of, as `Survey.carried` gives them.
+    def __init__(
+        self,
+        carried: Mapping[str, bool],
+        *,
+        with_final_rows: bool,
+        with_final_observations: bool = False,
+        renamed: Mapping[str, str] | None = None,
+        shifted: Collection[str] = (),
+    ) -> None:
+        """Take what the file has arrays of.
 
         Args:
-            carried: The infos.
+            carried: The infos, as `Survey.carried` gives them.
             with_final_rows: Whether the arrays have T+1 rows an episode, not T.
+            with_final_observations: Whether to write the final observations that are known.
+            renamed: The infos whose arrays are called otherwise, and how.
+            shifted: Those among them whose T rows are all but the first, which is written.
         """
         self._carried = carried
         self._with_final_rows = with_final_rows
+        self._with_final_observations = with_final_observations
+        self._renamed = renamed or {}
+        self._shifted = shifted
         self.kept: set[str] = set()
         """What lies in the texts."""
 
@@ -68,12 +83,22 @@ class FactsWriter:
             if value is not None:
                 facts[name] = value
                 self.kept.add(name)
-        apart, last = {}, {}
+        if self._with_final_observations and episode.final_observation_known:
+            steps = len(episode)
+            facts["final_observation"] = take_rows(episode.observations, slice(steps, steps + 1))
+            self.kept.add("final observations")
+        if self._renamed:
+            facts["renamed"] = dict(self._renamed)
+        apart, first, last = {}, {}, {}
         for key, column in episode.infos.items():
             if key not in self._carried:
                 apart[key] = replace_missing(column)
+            elif key in self._shifted:
+                first[key] = column[0]
             elif self._carried[key] and not self._with_final_rows:
                 last[key] = column[-1]
+        if first:
+            facts["first_infos"] = first
         extras = {key: replace_missing(column) for key, column in episode.extras.items()}
         for name, columns in (("infos", apart), ("last_infos", last), ("extras", extras)):
             if columns:
@@ -102,13 +127,21 @@ def _add_facts(episode: EpisodeBuffer, facts: Any) -> EpisodeBuffer:
     if not isinstance(facts, dict):
         raise DatasetDamagedError("it is no object")
     infos: dict[str, Any] = dict(episode.infos or {})
+    for key, name in _as_object(facts.get("renamed")).items():
+        infos[key] = infos.pop(name)
+    for key, row in _as_object(facts.get("first_infos")).items():
+        infos[key] = np.concatenate([np.asarray(row)[np.newaxis], infos[key]])
     for key, row in _as_object(facts.get("last_infos")).items():
         if key in infos:
             infos[key] = np.concatenate([infos[key], np.asarray(row)[np.newaxis]])
+    observations = episode.observations
+    if "final_observation" in facts:
+        observations = _append(observations, facts["final_observation"])
     infos.update(_as_object(facts.get("infos")))
     truncated = facts.get("truncated")
     return replace(
         episode,
+        observations=observations,
         seed=facts.get("seed") if isinstance(facts.get("seed"), int) else None,
         options=_as_object(facts.get("options")) or None,
         metadata=_as_object(facts.get("metadata")),
@@ -116,6 +149,12 @@ def _add_facts(episode: EpisodeBuffer, facts: Any) -> EpisodeBuffer:
         extras=_as_object(facts.get("extras")) or None,
         truncations=episode.truncations if truncated is None else np.asarray(truncated, np.bool_),
     )
+
+
+def _append(rows: Any, last: Any) -> Any:
+    if isinstance(rows, dict):
+        return {key: _append(part, last[key]) for key, part in rows.items()}
+    return np.concatenate([rows, last])
 
 
 def _find_unusual_ends(episode: EpisodeData) -> npt.NDArray[np.bool_] | None:

@@ -39,6 +39,9 @@ from minari_core.sampling.gathering.info_rows import (
 )
 from minari_core.storage.copied_metadata import metadata_for_copy
 
+_AT_ROOT = "minari_columns"
+"""The key of the description that lists the infos beside the rewards."""
+
 
 def look_into(path: Path) -> set[str]:
     """Return the names at the root of an HDF5 file; empty if it is none."""
@@ -46,6 +49,11 @@ def look_into(path: Path) -> set[str]:
         return set()
     with h5py.File(path, "r") as file:
         return set(file)
+
+
+def has_sidecar(path: Path) -> bool:
+    """Return whether `write_flat_file` wrote a file, beside whose columns all else lies."""
+    return SIDECAR in look_into(path)
 
 
 def read_flat_file(
@@ -75,7 +83,8 @@ def read_flat_file(
                 ("action_space", columns.actions),
             )
         }
-    if marked := _choose_step_infos(columns, step_infos, metadata):
+    at_root = metadata.pop(_AT_ROOT, None)
+    if marked := _choose_step_infos(columns, step_infos, metadata, at_root):
         metadata[STEP_INFOS] = [*marked]
 
     def iterate() -> Iterator[EpisodeBuffer]:
@@ -117,7 +126,13 @@ def write_flat_file(
     survey = survey_episodes(dataset.iterate_episodes(copy=False))
     storage, indices = get_raw_storage(dataset), dataset.episode_indices.tolist()
     marked = read_step_infos(storage.metadata)
-    facts = FactsWriter(survey.carried, with_final_rows=False)
+    facts = FactsWriter(
+        survey.carried,
+        with_final_rows=False,
+        with_final_observations=not survey.all_finals_are_known,
+        renamed=at_root,
+        shifted=at_root.keys() - set(marked),
+    )
     if absent := sorted(at_root.keys() - survey.carried.keys()):
         raise DataError(
             f"info {absent[0]!r} is not an array that all steps have, which {layout} needs as "
@@ -126,7 +141,8 @@ def write_flat_file(
 
     def write_all(into: h5py.File) -> None:
         sidecar = into.create_group(SIDECAR)
-        sidecar["description"] = json.dumps(metadata_for_copy(storage, indices))
+        said = {**metadata_for_copy(storage, indices), _AT_ROOT: [*at_root.values()]}
+        sidecar["description"] = json.dumps(said)
         texts = sidecar.create_dataset("facts", (len(indices),), h5py.string_dtype())
         first = 0
         for number, episode in enumerate(dataset.iterate_episodes(copy=False)):
@@ -196,13 +212,18 @@ def _list_columns(
 
 
 def _choose_step_infos(
-    columns: FlatColumns, given: Sequence[str] | None, metadata: Mapping[str, JsonValue]
+    columns: FlatColumns,
+    given: Sequence[str] | None,
+    metadata: Mapping[str, JsonValue],
+    at_root: object,
 ) -> list[str]:
+    """Choose the infos of steps; those at the root that `write_flat_file` put there are said."""
+    at_root = at_root if isinstance(at_root, list) else []
     if given is not None:
         return [*check_step_infos(given, columns.infos), *columns.further]
     said = read_step_infos(metadata)
     known = said or [key for key in D4RL_STEP_INFOS if key in columns.infos]
-    return list(dict.fromkeys([*known, *columns.further]))
+    return list(dict.fromkeys([*known, *(key for key in columns.further if key not in at_root)]))
 
 
 def _read_description(file: h5py.File, path: Path) -> dict[str, JsonValue]:
