@@ -131,6 +131,30 @@ def results(
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def add_topic(
+    text: str, topic: str, figures: Sequence[Figure], described: dict[str, str], minutes: float
+) -> str:
+    """Replace or add the section of a topic that was measured later than the others.
+
+    Args:
+        text: The text of ``RESULTS.md``.
+        topic: The name of the topic.
+        figures: Its figures.
+        described: What they depend on.
+        minutes: How long it took.
+    """
+    heading = f"## Measured later: {topic}"
+    sections = [part for part in text.split("\n\n## ") if f"## {part}".split("\n")[0] != heading]
+    parts = (
+        f"## Measured later: {topic}",
+        f"Made by `hatch run bench {topic} --write-topics` in {minutes:.0f} minutes.",
+        table(figures),
+        not_reached(figures),
+        "\n".join(f"- {name}: {value}" for name, value in described.items()),
+    )
+    return "\n\n## ".join(sections).rstrip("\n") + "\n\n" + "\n\n".join(parts) + "\n"
+
+
 def file_system(path: Path) -> str:
     """The device and type of the file system that a folder is on, where the system tells."""
     mounts = Path("/proc/mounts")

@@ -34,7 +34,7 @@ import terabytes
 import training
 import unit_costs
 import writing
-from report import machine, not_reached, results, table
+from report import add_topic, machine, not_reached, results, table
 from saved_run import Part, Saved
 from setting import Setting, folder_to_measure_in
 
@@ -76,6 +76,12 @@ def main() -> int:
     if options.write_results:
         minutes = sum(part.seconds for part in saved.topics.values()) / 60
         _RESULTS.write_text(results(figures, complaints, saved.machine, minutes), encoding="utf-8")
+        print(f"wrote {_RESULTS}")
+    if options.write_topics:
+        text = _RESULTS.read_text(encoding="utf-8")
+        for topic, part in saved.topics.items():
+            text = add_topic(text, topic, part.figures, saved.machine, part.seconds / 60)
+        _RESULTS.write_text(text, encoding="utf-8")
         print(f"wrote {_RESULTS}")
     if options.write_results or options.write_costs:
         unit_costs.write_page(saved.figures(["costs"]))
@@ -132,6 +138,11 @@ def _options() -> argparse.Namespace:
         help=f"write {_RESULTS.name} and {unit_costs.PAGE.name}; needs every topic, not --quick",
     )
     parser.add_argument(
+        "--write-topics",
+        action="store_true",
+        help=f"write the topics into {_RESULTS.name} beside those of the whole run, not --quick",
+    )
+    parser.add_argument(
         "--write-costs", action="store_true", help=f"write {unit_costs.PAGE.name}; needs costs"
     )
     options = parser.parse_args()
@@ -140,6 +151,8 @@ def _options() -> argparse.Namespace:
         parser.error(f"no such topic: {', '.join(unknown)}; there are {', '.join(_TOPICS)}")
     measured = set(Saved.read(options.load).topics if options.load else options.only or _TOPICS)
     is_small = options.quick or options.without_peers
+    if options.write_topics and options.quick:
+        parser.error("--write-topics needs what is measured in full")
     if options.write_results and (is_small or measured != set(_TOPICS)):
         parser.error("--write-results needs the whole run")
     if options.write_costs and (options.quick or "costs" not in measured):

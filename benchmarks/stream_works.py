@@ -58,15 +58,20 @@ def rate(name: str, seconds: float, batch_size: int, sleep: float = 0.0) -> dict
     return {"samples": samples / (now - begun), "memory": memory[0]}
 
 
-def epochs(name: str, count: int, nbytes: int = -1) -> dict[str, Any]:
-    """Draw whole epochs; how many bytes came with each, of a cache of so many."""
+def epochs(
+    name: str, count: int, nbytes: int = -1, batch_size: int = BATCH_SIZE, sleep: float = 0.0
+) -> dict[str, Any]:
+    """Draw whole epochs; their seconds, and the bytes of each, of a cache of so many."""
+    start = time.perf_counter()
     dataset = _load(name, None if nbytes < 0 else nbytes)
     came = [0]
     for epoch in range(count):
-        for _ in dataset.batches(BATCH_SIZE, seed=epoch, order="pool"):
-            pass
+        for _ in dataset.batches(batch_size, seed=epoch, order="pool"):
+            if sleep:
+                time.sleep(sleep)
         came.append(dataset.stream_statistics().nbytes)
-    return {"came": [now - before for before, now in pairwise(came)]}
+    seconds = time.perf_counter() - start
+    return {"seconds": seconds, "came": [now - before for before, now in pairwise(came)]}
 
 
 def from_cache(name: str, local: str, rounds: int) -> dict[str, Any]:

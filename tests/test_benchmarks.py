@@ -39,6 +39,14 @@ def test_tables_and_other_layouts_are_measured(tmp_path: Path) -> None:
         assert what in works
 
 
+@pytest.mark.slow
+def test_streams_are_measured_beside_local_files(tmp_path: Path) -> None:
+    measured = _measured("streaming", tmp_path)
+    works = "\n".join(figure["work"] for figure in measured)
+    for what in ("first batch", "samples a second", "waits", "images", "plots", "cache", "workers"):
+        assert what in works
+
+
 def test_reading_the_public_layout_is_measured(tmp_path: Path) -> None:
     measured = _measured("public-formats", tmp_path)
     assert [figure["reached"] for figure in measured] == [None, None]

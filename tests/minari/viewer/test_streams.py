@@ -12,7 +12,8 @@ from minari.viewer.data import PageData
 from minari.viewer.protocol import Protocol
 from minari.viewer.server import serve
 from minari_core import open_stream
-from minari_core.testing import MemorySource
+from minari_core.testing import MemorySource, simple_episode
+from tests.core.helpers.many_shards import create_many_shards
 from tests.core.helpers.streams import read_source
 from tests.helpers.command_line import in_process
 from tests.minari.viewer.test_data import create
@@ -59,6 +60,19 @@ def test_what_is_seen_is_that_of_the_dataset_and_the_rest_is_not_read(
     assert get(stream, series) == get(page, series)
     assert get_json(stream, "/newer") == {"newer": 0}
     assert "has not been read" in get_json(stream, "/episodes?conditions=length>3")["error"]
+
+
+def test_of_many_shards_one_is_asked_for_what_is_seen(datasets_root: Path) -> None:
+    many = create_many_shards(
+        "tests/many-v0", [[simple_episode(number, 5)] * 3 for number in range(12)]
+    )
+    source = read_source(Path(many.spec.data_path or ""))
+    stream = serve_without_socket(open_stream(source))
+    for position in (0, 35):
+        get_json(stream, f"/episode?position={position}")
+        get(stream, f"/series?position={position}&column=rewards&stop=5")
+    get_json(stream, "/dataset")
+    assert len({name for name, *_ in source.requests}) == 3  # the manifest, first and last
 
 
 def test_all_is_read_when_it_is_asked_for(
