@@ -116,6 +116,11 @@ def refused(number: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+def list_descriptors() -> list[str]:
+    """What this process has open, where the system says it."""
+    return os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else []
+
+
 def test_one_at_a_time_has_a_lock(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,7 +135,9 @@ def test_one_at_a_time_has_a_lock(
         other.release()
         child = Other(path, number)
         assert child.has_lock
+        opened = list_descriptors()
         assert not one.acquire(0.1)
+        assert list_descriptors() == opened
         child.end()
         assert one.acquire()
         one.release()

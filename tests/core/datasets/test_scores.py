@@ -32,5 +32,7 @@ def test_reference_scores_are_measured_in_the_environment() -> None:
     assert isinstance(highest, float)
     assert highest < 15 < 500
     assert dataset.metadata["num_episodes_average_score"] == 3
+    once = cartpole("tests/scores-v2", ref_max_score=500, num_episodes_average_score=1)
+    assert once.metadata["num_episodes_average_score"] == 1
     given = cartpole("tests/scores-v1", ref_max_score=500, num_episodes_average_score=3)
     assert given.metadata["ref_min_score"] == lowest

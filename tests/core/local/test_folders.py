@@ -25,6 +25,8 @@ from minari_core import (
 )
 from minari_core.datasets.local import find_committed_recordings
 from minari_core.errors import DatasetAccessError, DatasetWriteError
+from minari_core.local.dataset_id import MOST_PARTS
+from minari_core.local.folders import walk_folders
 from minari_core.testing import simple_episode
 from tests.core.helpers.refusing import unreadable, without_privileges
 
@@ -172,3 +174,12 @@ def test_old_links_among_what_was_left_are_swept_up(datasets_root: Path, tmp_pat
     create("tests/good-v0")
     assert [path.name for path in (datasets_root / ".staging").iterdir()] == ["delete-new"]
     assert (tmp_path / "elsewhere").is_dir()
+
+
+def test_folders_are_walked_as_deep_as_an_id_has_parts_and_one_more(tmp_path: Path) -> None:
+    deep = tmp_path
+    for _ in range(40):
+        deep /= "n"
+    deep.mkdir(parents=True)
+    depths = [name.count("/") + 1 for name, _ in walk_folders(tmp_path)]
+    assert depths == list(range(1, MOST_PARTS + 2))

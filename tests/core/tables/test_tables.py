@@ -373,3 +373,13 @@ def test_text_beside_other_values_comes_back_as_what_it_was(tmp_path: Path) -> N
     made = create_dataset_from_table("again-v0", steps, episodes)
 
     assert made[0].infos["either"] == dataset[0].infos["either"]
+
+
+def test_steps_have_the_observation_that_they_led_to_only_where_it_is_asked_for() -> None:
+    dataset = make_dataset()
+    for names in (
+        dataset.to_arrow().column_names,
+        list(dataset.to_pandas().columns),
+        dataset.to_polars().columns,
+    ):
+        assert not [name for name in names if name.startswith("next_observation")]

@@ -381,6 +381,19 @@ def test_an_upload_goes_to_one_remote_that_is_named(
     assert list(list_remote_datasets(folders[0])) == list(list_remote_datasets(folders[1]))
 
 
+def test_a_remote_without_namespaces_is_told_beside_others_and_alone_is_an_empty_list(
+    folders: list[str],
+) -> None:
+    publish("some/x-v0", folders[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert list_remote_namespaces(folders[1]) == []
+        assert list_remote_namespaces(folders[0]) == ["some"]
+    with pytest.warns(minari.MinariWarning, match=f"{folders[1]} has no namespaces") as told:
+        assert list_remote_namespaces(folders) == ["some"]
+    assert len(told) == 1
+
+
 def test_namespaces_are_those_of_all_remotes_also_without_datasets(
     folders: list[str], hugging_face: HuggingFaceServer
 ) -> None:

@@ -298,3 +298,14 @@ def test_an_environment_that_raises_ends_the_replay_and_not_the_checks(
     monkeypatch.setattr("gymnasium.envs.classic_control.pendulum.PendulumEnv.step", fail)
     report = minari.check_dataset(dataset)
     assert report.not_checked == ("the replay failed: RuntimeError: no physics today",)
+
+
+def test_episodes_that_differ_between_their_ends_alone_are_not_the_same() -> None:
+    def change(number: int, episode: EpisodeBuffer) -> EpisodeBuffer:
+        again = replace(make_episode(1), seed=number)
+        assert isinstance(again.observations, dict)
+        again.observations["camera"][STEPS // 2] += np.uint8(number)
+        return again
+
+    checks = {finding.check for finding in minari.check_dataset(create(change)).findings}
+    assert "same-episode" not in checks

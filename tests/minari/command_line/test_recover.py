@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 import minari
+from minari.command_line.recover import _print_recordings
+from minari_collect import RecoverableRecording
 from tests.helpers.command_line import CommandLine
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None:minari_core.MinariWarning")
@@ -82,3 +84,22 @@ def test_recordings_fit_the_terminal(cli: CommandLine, tmp_path: Path, width: in
 
     assert max(map(len, out.splitlines())) <= width
     assert "Episodes" in out
+
+
+def test_recordings_stand_below_one_another(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    recordings = [
+        RecoverableRecording("collect-1", "2024-05-06", "CartPole-v1", 4, 12_345, 10_419),
+        RecoverableRecording("collect-22", "2024-05-07", None, 1_000, 7, 1_000_000),
+    ]
+
+    _print_recordings(recordings, as_json=False)
+
+    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == [
+        "Recording   Episodes   Steps  Environment  Started        Size",
+        "──────────────────────────────────────────────────────────────",
+        "collect-1          4  12,345  CartPole-v1  2024-05-06  10.4 kB",
+        "collect-22     1,000       7               2024-05-07   1.0 MB",
+    ]
