@@ -25,7 +25,8 @@ from minari_core.storage.file_map import Contents
 
 _MOST_TRIES = 4
 _HITS_BETWEEN_LOOKS = 512
-_MOST_HELD_NBYTES = 96 << 20
+# What the pool is drawn from, twice: a generation begins with a copy of what is still needed.
+_MOST_HELD_NBYTES = 120 << 20
 
 
 class Stream:
