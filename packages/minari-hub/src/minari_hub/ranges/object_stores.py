@@ -11,7 +11,7 @@ from minari_hub.remotes.base import APPLICATION_DEFAULT
 from minari_hub.transfer.retrying import Patience
 
 if TYPE_CHECKING:
-    from obstore.store import ClientConfig, ObjectStore, RetryConfig
+    from obstore.store import ClientConfig, ObjectStore, RetryConfig, S3Config
 
 _S3 = frozenset({"s3", "s3a"})
 _AZURE = frozenset({"az", "azure", "abfs", "abfss"})
@@ -59,10 +59,13 @@ def open_store(url: str, token: str | None) -> ObjectStore:
     below = prefix or None
     if scheme in _S3:
         endpoint = _find("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+        config: S3Config = {"skip_signature": token is None}
+        if endpoint:  # older ones know fewer of these variables
+            config["endpoint"] = endpoint
         return S3Store(
             place,
             prefix=below,
-            config={"skip_signature": True} if token is None else {},
+            config=config,
             client_options=_plan_client(endpoint),
             retry_config=retry,
         )
