@@ -351,7 +351,12 @@ PREVIOUS = [f"previous_{name}" for name in ("actions", "rewards", "terminations"
 
 
 def expect_previous(
-    columns: dict[str, Any], place: tuple[int, ...], episode: RecordedEpisode, row: int, begin: int
+    columns: dict[str, Any],
+    place: tuple[int, ...],
+    episode: RecordedEpisode,
+    row: int,
+    begin: int,
+    scale: float = 1.0,
 ) -> None:
     """Fail unless a batch has what led to the observation of a row; nothing did to the first."""
     if row == begin:
@@ -360,7 +365,8 @@ def expect_previous(
             assert not np.any(columns[name][place])
         return
     expect_row(columns["previous_actions"], place, episode.actions[row - 1], "previous_actions")
-    expect_row(columns["previous_rewards"], place, episode.rewards[row - 1], "previous_rewards")
+    reward = episode.rewards[row - 1] * scale
+    expect_row(columns["previous_rewards"], place, reward, "previous_rewards")
     for name in PREVIOUS[2:]:
         flag = np.bool_(getattr(episode, name.removeprefix("previous_"))[row - 1])
         expect_row(columns[name], place, flag, name)

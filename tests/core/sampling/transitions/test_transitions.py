@@ -73,8 +73,8 @@ def expect_transitions(
                 expect_row(batch.columns["next_actions"], (place,), following, "next actions")
             else:
                 expect_unknown(batch.columns["next_actions"], (place,), "next actions")
-        if columns is not None and "previous_actions" in columns and reward_scale == 1:
-            expect_previous(batch.columns, (place,), episode, step, begin)
+        if columns is not None and "previous_actions" in columns:
+            expect_previous(batch.columns, (place,), episode, step, begin, reward_scale)
         for name, value, row in (
             ("observations", batch.observations, step),
             ("next_observations", batch.next_observations, last + 1),
@@ -477,7 +477,8 @@ def test_rewards_are_scaled_by_the_range_of_the_returns_of_the_view() -> None:
 
 def test_states_of_earlier_releases_are_resumed_by_options_that_came_later() -> None:
     for options in (TransitionOptions(), SequenceOptions(length=2)):
-        assert "reward_scale" not in repr(options)
+        for name in ("reward_scale", "final_observation", "is_first", "across_episodes"):
+            assert name not in repr(options)
     assert "returns_to_go" not in repr(TransitionOptions())
     assert "returns_to_go=False" in repr(SequenceOptions(length=2))
     assert "returns_to_go=True" in repr(TransitionOptions(returns_to_go=True))

@@ -45,7 +45,7 @@ def list_rows(recorded: Recorded, indices: list[int], unknown: bool) -> list[Row
 
 
 def expect_rows(
-    batch: SequenceBatch, recorded: Recorded, windows: list[list[Row]], discount: float
+    batch: SequenceBatch, recorded: Recorded, windows: list[list[Row]], scale: float
 ) -> None:
     """Fail unless a batch has these windows."""
     assert len(batch) == len(windows)
@@ -60,17 +60,17 @@ def expect_rows(
             assert bool(batch.mask[at]) is (row < stop)
             expect_row(batch.observations, at, episode.observations[row], "observations")
             expect_info(batch.columns["infos"], at, episode.infos[row], "infos")
-            expect_previous(batch.columns, at, episode, row, begin)
+            expect_previous(batch.columns, at, episode, row, begin, scale)
             has_step = row < stop
             expect_row(batch.actions, at, episode.actions[min(row, end - 1)], "actions")
-            reward = episode.rewards[row] if has_step else np.zeros_like(episode.rewards[0])
+            reward = episode.rewards[row] * scale if has_step else np.zeros_like(episode.rewards[0])
             expect_row(batch.rewards, at, reward, "rewards")
             for name in ("terminations", "truncations"):
                 flag = np.bool_(has_step and getattr(episode, name)[row])
                 expect_row(getattr(batch, name), at, flag, name)
             to_go: Any = np.zeros_like(episode.rewards[0])
             for ahead in range(row, end) if has_step else ():
-                to_go = to_go + discount ** (ahead - row) * episode.rewards[ahead]
+                to_go = to_go + 0.5 ** (ahead - row) * episode.rewards[ahead] * scale
             np.testing.assert_allclose(batch.returns_to_go[at], to_go, rtol=1e-9, atol=1e-12)
 
 
@@ -80,7 +80,7 @@ def test_windows_go_on_from_episode_to_episode(
     recorded: Recorded, data: st.DataObject, length: int, on_disk: bool, assembled: bool
 ) -> None:
     chosen, indices = data.draw(views(len(recorded.episodes)))
-    unknown = data.draw(st.booleans())
+    unknown, scale = data.draw(st.booleans()), data.draw(st.sampled_from([1.0, 0.25]))
     rows = list_rows(recorded, indices, unknown)
     windows = [rows[at : at + length] for at in range(len(rows) - length + 1)]
     options: dict[str, Any] = {
@@ -89,6 +89,7 @@ def test_windows_go_on_from_episode_to_episode(
         "returns_to_go": True,
         "discount": 0.5,
         "across_episodes": True,
+        "reward_scale": scale,
     }
     with stored(recorded, on_disk=on_disk, assembled=assembled) as dataset:
         view = dataset[chosen]
@@ -97,13 +98,13 @@ def test_windows_go_on_from_episode_to_episode(
                 view.sample_sequences(3, length, **options)
             return
         (batch,) = view.batches(len(windows), shuffle=False, length=length, **options)
-        expect_rows(batch, recorded, windows, 0.5)
+        expect_rows(batch, recorded, windows, scale)
         batch = view.sample_sequences(5, length, **options)
         shown = batch.episode_ids, batch.time_steps, batch.is_first
         drawn = list(np.stack(shown, axis=-1).tolist())
         told = [[[i, row, row == begin] for i, row, begin, _ in window] for window in windows]
         found = [windows[told.index(window)] for window in drawn]
-        expect_rows(batch, recorded, found, 0.5)
+        expect_rows(batch, recorded, found, scale)
 
 
 def test_weights_draw_the_windows_that_begin_in_an_episode() -> None:

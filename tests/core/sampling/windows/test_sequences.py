@@ -51,6 +51,7 @@ def expect_windows(
     unknown: bool,
     padding: str | None,
     final: bool = False,
+    scale: float = 1.0,
 ) -> None:
     """Fail unless a batch has these windows."""
     assert len(batch) == len(wanted)
@@ -71,7 +72,7 @@ def expect_windows(
             if not final:
                 expect_row(batch.observations, at, episode.observations[nearest], "observations")
             if "previous_actions" in batch.columns:
-                expect_previous(batch.columns, at, episode, nearest, begin)
+                expect_previous(batch.columns, at, episode, nearest, begin, scale)
             expect_row(batch.actions, at, episode.actions[nearest], "actions")
             if nearest + 1 < end:
                 following = episode.actions[nearest + 1]
@@ -85,7 +86,9 @@ def expect_windows(
             else:
                 following = episode.observations[nearest + 1]
                 expect_row(batch.next_observations, at, following, "next_observations")
-            reward = episode.rewards[step] if inside else np.zeros_like(episode.rewards[0])
+            reward = (
+                episode.rewards[step] if inside else np.zeros_like(episode.rewards[0])
+            ) * scale
             expect_row(batch.rewards, at, reward, "rewards")
             for name in ("terminations", "truncations"):
                 flag = np.bool_(inside and getattr(episode, name)[step])
@@ -94,7 +97,7 @@ def expect_windows(
             expect_info(batch.columns["infos"], at, info, "infos")
             to_go: Any = 0.0
             for ahead in range(step, end) if inside else ():
-                to_go = to_go + discount ** (ahead - step) * episode.rewards[ahead]
+                to_go = to_go + discount ** (ahead - step) * episode.rewards[ahead] * scale
             np.testing.assert_allclose(batch.returns_to_go[at], to_go, rtol=1e-9, atol=1e-12)
         for offset, row in enumerate([*steps, steps[-1] + 1] if final else ()):
             nearest = min(max(row, begin), stop)
@@ -125,6 +128,7 @@ def test_windows_are_those_of_the_episodes(
     chosen, indices = data.draw(views(len(recorded.episodes)))
     discount = data.draw(st.sampled_from([0.0, 0.5, 1.0]))
     unknown, final = data.draw(st.booleans()), data.draw(st.booleans())
+    scale = data.draw(st.sampled_from([1.0, 0.25]))
     shown = [name for name in ALL if not final or name != "next_observations"]
     wanted = windows(recorded, indices, length, padding, unknown)
     options: dict[str, Any] = {
@@ -132,6 +136,7 @@ def test_windows_are_those_of_the_episodes(
         "columns": [*shown, "infos", "next_actions", *data.draw(st.sampled_from([[], PREVIOUS]))],
         "final_observation": final,
         "is_first": data.draw(st.booleans()),
+        "reward_scale": scale,
         "padding": padding,
         "returns_to_go": True,
         "discount": discount,
@@ -145,7 +150,7 @@ def test_windows_are_those_of_the_episodes(
                 view.sample_sequences(3, length, **options)
             return
         (batch,) = view.batches(len(wanted), shuffle=False, length=length, **options)
-        expect_windows(batch, recorded, wanted, discount, unknown, padding, final)
+        expect_windows(batch, recorded, wanted, discount, unknown, padding, final, scale)
         batch = view.sample_sequences(5, length, **options)
         offset = length - 1 if padding == "before" else 0
         anchors = [
@@ -160,7 +165,7 @@ def test_windows_are_those_of_the_episodes(
             for start in [int(steps[place] - place)]
         ]
         assert all(window in wanted for window in drawn)
-        expect_windows(batch, recorded, drawn, discount, unknown, padding, final)
+        expect_windows(batch, recorded, drawn, discount, unknown, padding, final, scale)
 
 
 def test_all_parts_but_the_next_observations_are_read_unless_others_are_named() -> None:
