@@ -7,6 +7,7 @@ by HDF5 to whatever it holds, whatever its dataset says.
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -33,8 +34,10 @@ from minari_core.formats.public.limits import (
 _ROW = np.dtype([("length", "<u4"), ("address", "<u8"), ("index", "<u4")])
 _HEAP = b"GCOL"
 _ITEM = np.dtype({"names": ["index", "size"], "formats": ["<u2", "<u8"], "offsets": [0, 8]})
-_SCANNED_NBYTES = 8 << 20
-"""Files of which all heaps are looked at before attributes are read, which may lie in any."""
+_SCANNED_NBYTES = 1 << 30
+"""Files of which all heaps are looked at before a single text, which may lie in any, is read."""
+_largest_heaps: dict[tuple[int, ...], int] = {}
+_MOST_KNOWN = 16
 _CHECKSUM_NBYTES = 4
 _AT_ONCE = 1 << 20
 _SMALL_NBYTES = 1 << 20
@@ -46,7 +49,12 @@ class BoundedReader:
     """Reads the datasets of a file, and takes no more memory for them than it could hold."""
 
     def __init__(
-        self, nbytes: int, map_content: Callable[[], mmap | None], budget: Budget, heap: Budget
+        self,
+        nbytes: int,
+        map_content: Callable[[], mmap | None],
+        budget: Budget,
+        heap: Budget,
+        identity: tuple[int, ...] = (),
     ) -> None:
         """Begin.
 
@@ -55,12 +63,14 @@ class BoundedReader:
             map_content: Maps the file; see `map_file`.
             budget: The memory that arrays may still take.
             heap: The same of rows of variable length, which no program packs or stores twice.
+            identity: Tells the file and its state from others, if several readers read it.
         """
         self._nbytes = nbytes
         self._map_content = map_content
         self._budget = budget
         self._heap = heap
-        self._heaps_are_checked = False
+        self._identity = identity
+        self._largest: int | None = None
 
     def check(self, dataset: Any) -> None:
         """Raise if a dataset, or any part of it, may not be read.
@@ -102,23 +112,24 @@ class BoundedReader:
         check_limit(prod(shape) * dtype.itemsize, _SMALL_NBYTES + self._nbytes)
         if dtype.hasobject:
             check_variable(attribute.get_type())
-            self._check_all_heaps()
-        if dtype.hasobject and prod(shape) * self._nbytes > FREE_NBYTES:
             # Texts may lie in the same place, and are read all at once.
-            content = self._map_content()
-            largest = self._nbytes if content is None else find_largest_heap(content)
-            check_limit(prod(shape) * largest, FREE_NBYTES + self._heap.left)
+            if prod(shape) > 1 or self._nbytes <= _SCANNED_NBYTES:
+                check_limit(prod(shape) * self._find_largest(), FREE_NBYTES + self._heap.left)
         value = np.empty(shape, dtype=dtype)
         attribute.read(value)
         return value
 
-    def _check_all_heaps(self) -> None:
-        if self._heaps_are_checked or self._nbytes > _SCANNED_NBYTES:
-            return
-        content = self._map_content()
-        if content is not None:
-            check_all_heaps(content)
-        self._heaps_are_checked = True
+    def _find_largest(self) -> int:
+        """Return how large a row of variable length is at most; that of a file is found once."""
+        found = _largest_heaps.get(self._identity) if self._identity else self._largest
+        if found is None:
+            content = self._map_content()
+            found = self._largest = self._nbytes if content is None else survey_heaps(content)
+            if self._identity:
+                for oldest in [*_largest_heaps][: 1 - _MOST_KNOWN]:
+                    _largest_heaps.pop(oldest, None)
+                _largest_heaps[self._identity] = found
+        return found
 
     def _check(self, dataset: Any, layout: Any) -> None:
         if layout.get_layout() == h5d.VIRTUAL or layout.get_external_count():
@@ -176,9 +187,13 @@ def bound_episode(file: Any) -> BoundedReader:
         file: The open file, as the low-level calls of h5py have it.
     """
     nbytes = int(file.get_filesize())
-    heap = Budget(nbytes)
+    known = os.fstat(file.get_vfd_handle())
     return BoundedReader(
-        nbytes, cache(partial(map_file, file)), Budget(limit_unsaid_nbytes(nbytes)), heap
+        nbytes,
+        cache(partial(map_file, file)),
+        Budget(limit_unsaid_nbytes(nbytes)),
+        Budget(nbytes),
+        (known.st_dev, known.st_ino, known.st_size, known.st_mtime_ns),
     )
 
 
@@ -263,18 +278,15 @@ def check_heap(content: mmap, start: int) -> None:
         place += head + -(-size // 8) * 8 if index else size
 
 
-def check_all_heaps(content: mmap) -> None:
-    """Raise if `check_heap` does for any heap of a file."""
-    start = content.find(_HEAP)
-    while start >= 0:
-        check_heap(content, start)
-        start = content.find(_HEAP, start + 1)
+def survey_heaps(content: mmap) -> int:
+    """Return how large a row of variable length is at most, by the heaps in a file.
 
-
-def find_largest_heap(content: mmap) -> int:
-    """Return how large a row of variable length is at most, by the heaps in a file."""
+    Raises:
+        DatasetDamagedError: HDF5 would never come to the end of one.
+    """
     largest, offset = 0, content.find(_HEAP)
     while offset >= 0:
+        check_heap(content, offset)
         size = int.from_bytes(content[offset + 8 : offset + 16], "little")
         if size <= len(content) - offset:
             largest = max(largest, size)
