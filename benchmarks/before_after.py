@@ -157,6 +157,10 @@ def work(*, quick: bool) -> dict[str, float]:
             "sample_transitions(256)": lambda: repeated(
                 lambda: dataset.sample_transitions(256), calls
             ),
+            "sample_sequences(64, 20)": lambda: repeated(
+                lambda: dataset.sample_sequences(64, 20), calls
+            ),
+            "an epoch of batches(256)": lambda: timed(lambda: list(dataset.batches(256, seed=1))),
             "load_dataset": lambda: repeated(
                 lambda: minari.load_dataset("bench/sampled-v0"), max(calls // 10, 1)
             ),

@@ -107,6 +107,7 @@ class OffsetSampler(PositionReader[OffsetOptions, OffsetBatch]):
         marked = read_step_infos(storage.metadata)
         # Columns that are read at the same rows share their selection.
         self._columns: dict[tuple[_Place, tuple[int, ...]], list[tuple[str, Gatherer]]] = {}
+        self._offsets = {offsets: np.array(offsets) for _, offsets in options.offsets}
         self._step_infos: dict[str, Gatherer] = {}
         for name, offsets in options.offsets:
             columns = self._columns.setdefault((_find_place(name, marked), offsets), [])
@@ -147,10 +148,12 @@ class OffsetSampler(PositionReader[OffsetOptions, OffsetBatch]):
         )
         for (place, offsets), columns in self._columns.items():
             last = first + getattr(steps, place.counted_by).take(indices) - 1 + place.beyond
-            wanted = step[:, None] + np.array(offsets)
+            wanted = step[:, None] + self._offsets[offsets]
             rows = np.minimum(np.maximum(wanted, first[:, None]), last[:, None])
-            # An episode of one step has no row of some columns.
-            mask = (rows == wanted) & (rows >= first[:, None])
+            mask = rows == wanted
+            if place.beyond < 0:
+                # An episode of one step has no row of these columns.
+                mask &= rows >= first[:, None]
             is_padded = not mask.all()
             are_runs = not is_padded and offsets[-1] - offsets[0] == len(offsets) - 1
             rows += place.ahead if place.of_steps else (shift + place.ahead)[:, None]
