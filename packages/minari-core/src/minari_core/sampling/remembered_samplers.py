@@ -145,9 +145,10 @@ class RememberedSamplers:
         self, order: Order | None, sampler: AnySampler, *, is_weighted: bool
     ) -> PoolDraws | None:
         """Return what draws from the pool; None if everything or nothing is to be drawn from."""
-        columns = self._find_columns()
-        if order is None and not columns.fetches_rows:
+        # Asked of the storage itself: nothing is looked up with every batch.
+        if order is None and not getattr(self._storage, "fetches_rows", False):
             return None
+        columns = self._find_columns()
         from minari_core.sampling.gathering.fetching import choose_for_draws, warn_of_exact
         from minari_core.sampling.orders.pool_draws import PoolDraws
 

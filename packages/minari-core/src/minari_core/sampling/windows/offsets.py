@@ -150,10 +150,8 @@ class OffsetSampler(PositionReader[OffsetOptions, OffsetBatch]):
             last = first + getattr(steps, place.counted_by).take(indices) - 1 + place.beyond
             wanted = step[:, None] + self._offsets[offsets]
             rows = np.minimum(np.maximum(wanted, first[:, None]), last[:, None])
-            mask = rows == wanted
-            if place.beyond < 0:
-                # An episode of one step has no row of these columns.
-                mask &= rows >= first[:, None]
+            # An episode of one step has no row of some columns.
+            mask = (rows == wanted) & (rows >= first[:, None])
             is_padded = not mask.all()
             are_runs = not is_padded and offsets[-1] - offsets[0] == len(offsets) - 1
             rows += place.ahead if place.of_steps else (shift + place.ahead)[:, None]
