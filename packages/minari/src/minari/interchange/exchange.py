@@ -23,7 +23,13 @@ from minari_core.datasets.card import merge_metadata
 from minari_core.datasets.creation import publish_episodes
 from minari_core.datasets.details import split_details
 from minari_core.environments.env_specs import find_env_spec
-from minari_core.errors import DataError, DatasetExistsError, FormatError
+from minari_core.errors import (
+    DataError,
+    DatasetDamagedError,
+    DatasetExistsError,
+    DatasetNotFoundError,
+    FormatError,
+)
 from minari_core.files import sync_file, sync_folder, wrap_write_errors
 from minari_core.formats.registry import check_format
 from minari_core.local.dataset_id import parse_dataset_id
@@ -92,7 +98,7 @@ def import_dataset(
     try:
         with name_read_errors(str(source)):
             contents = chosen.read(source, **own_options)
-    except DataError as error:
+    except (DataError, DatasetDamagedError, DatasetNotFoundError) as error:
         other = recognize_layout(source)
         if other is None or other is chosen:
             raise

@@ -8,6 +8,9 @@ from minari.interchange.files import find_file
 from minari.interchange.layout import Contents, Layout, Loss
 from minari_core import MinariDataset
 from minari_core.datasets.dataset import get_raw_storage
+from minari_core.errors import DataError
+from minari_core.files import MANIFEST_NAME
+from minari_core.local.locations import DATA_FOLDER
 
 _STEPS, _EPISODES = "steps.parquet", "episodes.parquet"
 
@@ -29,6 +32,8 @@ def read(path: Path, *, episodes: str | None = None) -> Contents:
     """
     from minari_core.tables.contents import read_contents
 
+    if (path / DATA_FOLDER / MANIFEST_NAME).is_file():
+        raise DataError(f"{path} has a dataset beside its tables, which may not have all steps")
     steps = find_file(path, _STEPS) if path.is_dir() else path
     known: Path | None = None if episodes is None else Path(episodes)
     if path.is_dir() and known is None and (path / _EPISODES).is_file():

@@ -94,6 +94,7 @@ def read(path: Path, *, ends: Ends | None = None) -> Contents:
     return read_demonstrations(
         DemonstrationFile(
             path=path,
+            layout=_NAME,
             list_names=lambda file: list_numbered(file, DATA, PREFIX),
             read_trajectory=read_trajectory,
             describe=lambda file: describe_environment(file, DATA),

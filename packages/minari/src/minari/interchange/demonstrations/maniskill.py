@@ -90,6 +90,7 @@ def read(path: Path) -> Contents:
     return read_demonstrations(
         DemonstrationFile(
             path=path,
+            layout="maniskill",
             list_names=list_names,
             read_trajectory=read_trajectory,
             describe=lambda file: {SOURCE_METADATA: environment},

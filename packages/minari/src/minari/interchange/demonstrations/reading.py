@@ -32,6 +32,8 @@ class DemonstrationFile:
 
     path: Path
     """The file."""
+    layout: str
+    """The name of its layout."""
     list_names: Callable[[File], list[str]]
     """Lists the episodes in their order."""
     read_trajectory: Callable[[File, str], Trajectory]
@@ -55,6 +57,9 @@ def read_demonstrations(source: DemonstrationFile) -> Contents:
     with open_file(path) as file:
         names = source.list_names(file)
         sidecar = SidecarReader(file)
+        written_as = sidecar.description.get("layout", source.layout)
+        if written_as != source.layout:
+            raise DataError(f"{path} was written as {written_as!r}, not as {source.layout!r}")
         if not names:
             raise DataError(f"{path} has no episode")
         if not sidecar.description and not source.ends_are_known:

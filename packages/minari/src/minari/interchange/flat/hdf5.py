@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,9 @@ def look_into(path: Path) -> set[str]:
 
 def has_sidecar(path: Path) -> bool:
     """Return whether `write_flat_file` wrote a file, beside whose columns all else lies."""
-    return SIDECAR in look_into(path)
+    with suppress(OSError, RuntimeError):  # what is wrong with a file, reading it says
+        return SIDECAR in look_into(path)
+    return False
 
 
 def read_flat_file(

@@ -76,7 +76,10 @@ def read_folder(root: Path, last_step: LastStep, ends: Ends | None) -> Contents:
         )
     if "steps/reward" not in known:
         losses.append(Loss("rewards", "the data has none, and they are 0"))
-    if last_step == "transition":
+    if last_step == "observation":
+        reason = "by RLDS they mean nothing; last_step='transition' takes them for those of a step"
+        losses.append(Loss("actions and rewards of last steps", reason))
+    else:
         losses.append(
             Loss("final observations", "nobody knows what the last action of an episode led to")
         )
