@@ -54,6 +54,46 @@ def test_the_order_of_a_stream_is_the_pool_and_gives_what_it_gives_on_the_disk(
             assert np.array_equal(one.time_steps, other.time_steps)
 
 
+def test_ranks_workers_and_resumed_epochs_of_a_stream_give_what_they_give_on_the_disk(
+    tmp_path: Path,
+) -> None:
+    local = write_dataset(tmp_path / "data", lengths=LENGTHS)
+    stream = open_stream(read_source(tmp_path / "data"))
+    reaching: dict[str, Any] = {
+        "n_step": 5,
+        "stack": 3,
+        "returns_to_go": True,
+        "discount": 0.9,
+        "goals": "future",
+        "columns": ["observations", "rewards", "next_observations", "infos/position"],
+    }
+
+    def read(dataset: MinariDataset, order: Any) -> list[Any]:
+        found: list[Any] = []
+        for rank in range(2):
+            batches = dataset.batches(
+                8, seed=1, rank=rank, world_size=2, epochs=2, order=order, **reaching
+            )
+            found += [next(batches) for _ in range(5)]
+            again = dataset.batches(
+                8, seed=1, rank=rank, world_size=2, epochs=2, order=order, **reaching
+            )
+            again.load_state_dict(
+                {**batches.state_dict(), "identity": again.state_dict()["identity"]}
+            )
+            for number in range(3):
+                found += again.share(number, 3)
+        return found
+
+    for one, other in zip(read(stream, None), read(local, "pool"), strict=True):
+        for name in ("observations", "next_observations", "goals"):
+            expect_same(getattr(one, name), getattr(other, name), name)
+        assert np.array_equal(one.rewards, other.rewards)
+        assert np.array_equal(one.returns_to_go, other.returns_to_go)
+        assert np.array_equal(one.columns["infos/position"], other.columns["infos/position"])
+        assert np.array_equal(one.episode_ids, other.episode_ids)
+
+
 @pytest.mark.parametrize("space", [spaces.Box(-1, 1, (3000,), np.float32), IMAGES])
 @pytest.mark.parametrize(
     "options",
