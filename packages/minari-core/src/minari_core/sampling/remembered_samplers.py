@@ -122,7 +122,9 @@ class RememberedSamplers:
 
     def _weigh(self, weights: Weights | None, sampler: AnySampler) -> EpisodeWeights | None:
         """Return the probabilities of the episodes; None if all positions are equally likely."""
-        given = self._default_weights if weights is None else weights
+        given = weights
+        if given is None:
+            given = self._default_weights
         if given is None or (isinstance(given, str) and given == "transitions"):
             return None
 

@@ -33,6 +33,10 @@ class NeighbourColumns:
         self._after = [pair for pair in taken if pair[0].startswith("next_")]
         self._before = [pair for pair in taken if pair[0].startswith("previous_")]
 
+    def __len__(self) -> int:
+        """How many they are."""
+        return len(self._after) + len(self._before)
+
     def __iter__(self) -> Iterator[str]:
         """Their names."""
         return (name for name, _ in (*self._after, *self._before))
@@ -68,8 +72,6 @@ class NeighbourColumns:
             shards: The shards of the episodes, if there is one for each of the B.
             scale: The factor of rewards.
         """
-        if not self._after and not self._before:
-            return
         extra = (1,) * (first.ndim - indices.ndim)
         begins = steps.first_steps.take(indices).reshape(*indices.shape, *extra)
         if self._before:

@@ -259,13 +259,13 @@ class TransitionSampler:
         shards = ShardsOfSteps(steps, indices)
         observed = self._stack_rows(indices, rows, next_rows)
         self._read_columns(batch, shards, observed, rows, first, last)
-        has_rewards = "rewards" not in self._unread and not self.options.compute_reward
-        if self._scale != 1 and has_rewards:
+        if self._scale != 1 and "rewards" not in self._unread and not self.options.compute_reward:
             batch.rewards *= self._scale
         if self._returns is not None:
             returns = self._returns.read(indices, first) * self._scale
             batch.returns_to_go = _fill(batch.returns_to_go, returns)
-        self._neighbours.read(batch.columns, steps, indices, first, last, shards, self._scale)
+        if self._neighbours:
+            self._neighbours.read(batch.columns, steps, indices, first, last, shards, self._scale)
         if self._is_hiding:
             self._hide_unknown(batch, indices, observed[1])
         if self._goals is not None and self.options.goals is not None:

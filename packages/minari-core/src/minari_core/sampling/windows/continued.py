@@ -106,10 +106,11 @@ class ContinuedSampler(SequenceSampler):
             if without is not None and group in OF_STEPS and group != "actions":
                 value[without] = 0
             put_column(batch, name, value)
-        # Behind the last step, the one before is that step itself.
-        reached = (first + numbers).reshape(shape)
-        owners = indices.reshape(shape)
-        self._neighbours.read(batch.columns, steps, owners, reached, reached, None, self._scale)
+        if self._neighbours:
+            # Behind the last step, the one before is that step itself.
+            reached = (first + numbers).reshape(shape)
+            owners = indices.reshape(shape)
+            self._neighbours.read(batch.columns, steps, owners, reached, reached, None, self._scale)
         if self._scale != 1 and batch.rewards is not None:
             batch.rewards *= self._scale
         if self._returns is not None:

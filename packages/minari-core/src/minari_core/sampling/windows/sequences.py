@@ -134,7 +134,10 @@ class SequenceSampler(PositionReader[SequenceOptions, SequenceBatch]):
         self._read_columns(batch, window, observed, shift, shards, padded)
         if self.options.is_first:
             batch.is_first = (window == first[:, None]) & batch.mask
-        self._neighbours.read(batch.columns, steps, indices, window, window, shards, self._scale)
+        if self._neighbours:
+            self._neighbours.read(
+                batch.columns, steps, indices, window, window, shards, self._scale
+            )
         if self._is_hiding:
             after = observed if self.options.final_observation else window + 1
             hidden = after + shift[:, None] > steps.last_known_rows(indices)[:, None]
