@@ -13,6 +13,7 @@ import pytest
 from gymnasium import spaces
 
 from minari_core import MinariDataset, open_stream
+from minari_core.ranges.blocks import BLOCK_NBYTES
 from minari_core.testing import SPACES
 from minari_core.testing.expectations import expect_same
 from tests.core.helpers.streams import read_source, write_dataset
@@ -55,6 +56,18 @@ def test_episodes_and_batches_of_every_kind_of_space(
         expect_same_values(found, wanted, name)
     assert stream.metadata == local.metadata
     assert list(stream.iterate_episode_metadata()) == list(local.iterate_episode_metadata())
+
+
+def test_rows_that_lie_in_many_blocks_are_fetched_whole(tmp_path: Path) -> None:
+    row_nbytes = 5 * BLOCK_NBYTES // 2
+    local = write_dataset(tmp_path / "data", spaces.Box(0, 255, (row_nbytes,), np.uint8), (1, 2))
+    stream = open_stream(read_source(tmp_path / "data"))
+    sampler = stream.transition_sampler(columns=["observations", "next_observations"])
+    for position in (8, 0, 4):
+        found = sampler.read(np.array([position]))
+        wanted = local.transition_sampler().read(np.array([position]))
+        expect_same(found.observations, wanted.observations, "observations")
+        expect_same(found.next_observations, wanted.next_observations, "next_observations")
 
 
 def test_windows_views_epochs_and_infos(tmp_path: Path) -> None:
