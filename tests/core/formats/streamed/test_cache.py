@@ -44,7 +44,7 @@ def read_share(source: LoggingSource, number: int, count: int, sums: Any) -> Non
     """Read every so-manieth batch of an epoch, as a worker of a loader does."""
     dataset = open_stream(source)
     batches = dataset.batches(128, seed=1).share(number, count)
-    sums.put(sum(float(batch.observations[:, 0].sum()) for batch in batches))
+    sums.put(sum(float(batch.observations[:, 0].sum(dtype=np.float64)) for batch in batches))
 
 
 @needs_claims
@@ -66,7 +66,8 @@ def test_workers_share_an_epoch_and_each_block_is_read_once(method: str, tmp_pat
         worker.join()
         assert worker.exitcode == 0
     # Each of three episodes has a last observation that no step begins with.
-    assert found == wanted[:, 0].sum() - wanted[49_999::50_000, 0].sum()
+    first = wanted[:, 0].astype(np.float64)
+    assert found == first.sum() - first[49_999::50_000].sum()
     read = read_log(tmp_path / "log")
     blocks = count_blocks(read)
     assert len(blocks) > 12
