@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import gc
 import ipaddress
 import select
 import socket
 import ssl
+import warnings
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -137,3 +139,14 @@ def test_an_encrypted_connection_goes_through_a_proxy(
         assert HttpPool().get(f"{secure}/", {}, 100).status == 200
 
     assert _Handler.proxied == ["Basic bWU6cyBjcmV0"]
+
+
+def test_connections_of_a_pool_that_nobody_has_any_more_are_ended() -> None:
+    address = ("127.0.0.1", 0)
+    with LoopbackServer(address, _Handler) as server, warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always", ResourceWarning)
+        pool = HttpPool()
+        assert pool.get(f"{server.url}/any", {}, 100).status == 200
+        del pool
+        gc.collect()
+    assert not [each for each in seen if each.category is ResourceWarning]

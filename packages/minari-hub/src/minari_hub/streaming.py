@@ -51,6 +51,7 @@ def stream_dataset(
         RemoteError: The remote cannot be read.
         DatasetDamagedError: Its manifest is malformed.
         SpaceError: A space that is given is not the one that the dataset says.
+        DataError: ``cache_nbytes`` is not a whole number of at least 0.
     """
     if is_url(dataset_name):
         # Wherever the id begins, it is the same folder.

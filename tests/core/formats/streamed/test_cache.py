@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minari_core import MinariDataset, open_stream
+from minari_core import DataError, MinariDataset, open_stream
 from minari_core.cache.entries import list_entries, pin_entry
 from minari_core.ranges import stream as streams
 from minari_core.ranges.claims import open_claims
@@ -204,3 +204,12 @@ def test_a_claim_is_of_one_open_file_and_ends_with_it(tmp_path: Path) -> None:
     assert other.take(np.arange(3)).all()
     other.close()
     pickle.dumps(LoggingSource(tmp_path, table))
+
+
+@pytest.mark.parametrize("nbytes", [-1, 1.5, "1GB"])
+def test_a_size_that_is_none_is_refused_before_anything_is_read(
+    nbytes: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match="cache_nbytes is"):
+        open_stream(LoggingSource(tmp_path, tmp_path / "log"), cache_nbytes=nbytes)
+    assert not (tmp_path / "log").exists()

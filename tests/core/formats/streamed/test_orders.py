@@ -218,7 +218,7 @@ def test_the_exact_order_of_a_stream_is_warned_of_once_with_bytes_and_time(tmp_p
     stream = open_stream(read_source(tmp_path / "data"))
     for options in ({"order": "exact"}, {"pool_epochs": 1, "order": "pool"}):
         with pytest.warns(
-            MinariWarning, match=r"exact order .* GB, which take about \d+ s"
+            MinariWarning, match=r"exact order .* 0\.0\d+ MB, which take about 0\.000\d+ s"
         ) as seen:
             found = list_batches(stream, **options)
         assert len(seen) == 1

@@ -6,6 +6,7 @@ from typing import Any
 
 from gymnasium.spaces import Space
 
+from minari_core.arguments import check_count
 from minari_core.datasets.dataset import MinariDataset
 from minari_core.environments.given_spaces import collect_given
 from minari_core.formats.streamed.storage import open_stream_storage
@@ -39,7 +40,8 @@ def open_stream(
         DatasetDamagedError: The manifest is malformed.
         FormatError: The dataset is of another format than the columnar one.
         SpaceError: A space that is given is not the one that the dataset says.
+        DataError: ``cache_nbytes`` is not a whole number of at least 0.
     """
-    limit = CACHE_NBYTES if cache_nbytes is None else cache_nbytes
+    limit = CACHE_NBYTES if cache_nbytes is None else check_count("cache_nbytes", cache_nbytes, 0)
     given = collect_given(observation_space, action_space)
     return MinariDataset(open_stream_storage(source, limit, given))

@@ -95,6 +95,12 @@ class HttpPool:
             self._put(key, connection, can_be_kept=can_be_kept)
             return answer
 
+    def __del__(self) -> None:
+        """End the connections of who forgot to: no thread is in it, and none may be waited for."""
+        for kept in getattr(self, "_idle", {}).values():
+            for connection in kept:
+                connection.close()
+
     def close(self) -> None:
         """End all connections; what is under way fails."""
         with self._lock:

@@ -106,6 +106,7 @@ def load_dataset(
         FormatError: Nothing installed reads its format.
         RemoteError: The remote cannot be read.
         SpaceError: A space that is given is not the one that the dataset says.
+        DataError: ``cache_nbytes`` is not a whole number of at least 0.
     """
     given = choose_id_or_path(dataset_name, dataset_id)
     if stream:

@@ -87,9 +87,13 @@ def choose_for_draws(columns: ShardedStorage, order: str | None, *, is_weighted:
 def warn_of_exact(storage: ShardedStorage) -> None:
     """Warn that a permutation of everything soon needs all of a stream."""
     nbytes = storage.nbytes
+    seconds = nbytes / _BYTES_PER_SECOND
+    # Of a small one, neither may read as nothing.
+    size = f"{nbytes / 1e9:.3g} GB" if nbytes >= 1e9 else f"{nbytes / 1e6:.3g} MB"
+    time = f"{seconds:.0f}" if seconds >= 10 else f"{seconds:.2g}"
     warn_caller(
         "the exact order jumps through the whole stream with each batch, and soon needs all of its "
-        f"{nbytes / 1e9:.3g} GB, which take about {nbytes / _BYTES_PER_SECOND:.0f} s at 100 MB/s; "
+        f"{size}, which take about {time} s at 100 MB/s; "
         "the order 'pool' reads some MB at a time"
     )
 
