@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import ClassVar, NoReturn
 
@@ -13,7 +13,6 @@ from gymnasium import spaces
 
 from minari_core.columns import Schema
 from minari_core.environments.space_json import space_to_json
-from minari_core.episodes import Episode
 from minari_core.errors import DatasetChangedError, DatasetWriteError
 from minari_core.formats.columnar.episode_index import EpisodeIndex
 from minari_core.formats.columnar.reading import ShardedStorage
@@ -24,10 +23,10 @@ from minari_core.mixtures.renaming import Names
 from minari_core.mixtures.source import MixedSource
 from minari_core.sampling.gathering.info_rows import STEP_INFOS
 from minari_core.storage.base import Storage
-from minari_core.storage.metadata_changes import Change
+from minari_core.storage.read_only import ReadOnlyStorage
 
 
-class MixedStorage(ShardedStorage):
+class MixedStorage(ReadOnlyStorage, ShardedStorage):
     """The episodes of several storages, one storage after the other; it is never written to.
 
     It keeps to the episodes that these had when it was made.
@@ -171,28 +170,6 @@ class MixedStorage(ShardedStorage):
 
     def _refuse(self) -> NoReturn:
         raise DatasetWriteError("a mixture only reads; change the datasets that it is of")
-
-    def append_episodes(self, episodes: Iterable[Episode]) -> range:
-        """Raise a `DatasetWriteError`: a mixture is read-only."""
-        self._refuse()
-
-    def append_storage(self, source: Storage, indices: Sequence[int] | None = None) -> range:
-        """Raise a `DatasetWriteError`: a mixture is read-only."""
-        self._refuse()
-
-    def update_metadata(self, changes: Mapping[str, object]) -> None:
-        """Raise a `DatasetWriteError`: a mixture is read-only."""
-        self._refuse()
-
-    def _merge_metadata(self, changes: Mapping[int, Change]) -> None:
-        self._refuse()
-
-    def compact(self) -> None:
-        """Raise a `DatasetWriteError`: a mixture is read-only."""
-        self._refuse()
-
-    def save(self) -> None:
-        """Do nothing: there is nothing to save."""
 
 
 def _open(

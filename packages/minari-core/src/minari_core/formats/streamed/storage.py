@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NoReturn
 
@@ -17,7 +17,6 @@ from minari_core.environments.given_spaces import (
     check_given,
     select_needed,
 )
-from minari_core.episodes import Episode
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
 from minari_core.errors import (
     DatasetChangedError,
@@ -50,8 +49,8 @@ from minari_core.ranges.source import RangeSource
 from minari_core.ranges.statistics import StreamStatistics
 from minari_core.ranges.stream import Stream
 from minari_core.ranges.threads import read_ahead, run_each
-from minari_core.storage.base import Storage, check_episode_index
-from minari_core.storage.metadata_changes import Change
+from minari_core.storage.base import check_episode_index
+from minari_core.storage.read_only import ReadOnlyStorage
 
 _LARGEST_MANIFEST = 1 << 30
 # So much is read together and held in memory, and so often at once.
@@ -59,7 +58,7 @@ _RUN_NBYTES = 2 << 20
 _AHEAD_NBYTES, _MOST_AHEAD = 64 << 20, 8
 
 
-class StreamStorage(ListedShards):
+class StreamStorage(ReadOnlyStorage, ListedShards):
     """A published dataset that somebody else may add to, read through the cache of streams."""
 
     def __init__(
@@ -264,28 +263,6 @@ class StreamStorage(ListedShards):
         raise DatasetWriteError(
             f"{self._source.url} is streamed, which only reads; download the dataset to change it"
         )
-
-    def append_episodes(self, episodes: Iterable[Episode]) -> range:
-        """Raise a `DatasetWriteError`: a stream is read-only."""
-        self._refuse()
-
-    def append_storage(self, source: Storage, indices: Sequence[int] | None = None) -> range:
-        """Raise a `DatasetWriteError`: a stream is read-only."""
-        self._refuse()
-
-    def update_metadata(self, changes: Mapping[str, object]) -> None:
-        """Raise a `DatasetWriteError`: a stream is read-only."""
-        self._refuse()
-
-    def _merge_metadata(self, changes: Mapping[int, Change]) -> None:
-        self._refuse()
-
-    def compact(self) -> None:
-        """Raise a `DatasetWriteError`: a stream is read-only."""
-        self._refuse()
-
-    def save(self) -> None:
-        """Do nothing: there is nothing to save."""
 
 
 def open_stream_storage(
