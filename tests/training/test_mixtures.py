@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
 import pytest
 
-from minari_core import DatasetMixture, mix_datasets
+from minari_core import DatasetMixture, SamplingError, mix_datasets
 from tests.training.helpers import walks
 
 
@@ -44,3 +45,13 @@ def test_a_device_of_jax_is_given_a_mixture() -> None:
     moved = device_batches(mixture.batches(16, **options))
     for batch, wanted in zip(moved, mixture.batches(16, **options), strict=True):
         np.testing.assert_array_equal(batch["dataset_indices"], wanted.dataset_indices)
+
+
+@pytest.mark.parametrize("framework", ["torch", "jax"])
+def test_a_device_holds_a_mixture_only_without_weights(framework: str) -> None:
+    pytest.importorskip(framework)
+    resident = importlib.import_module(f"minari_core.{framework}").ResidentData
+    mixture = mix()
+    assert len(resident(mix_datasets(mixture.datasets))) == 2 * walks.TOTAL
+    with pytest.raises(SamplingError, match="the datasets of this mixture have weights"):
+        resident(mixture)

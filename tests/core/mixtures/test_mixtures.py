@@ -347,5 +347,10 @@ def test_what_differs_is_named() -> None:
                 mix_datasets([first, arrays], weights)  # type: ignore[arg-type]  # as above
         with pytest.raises(SamplingError, match=r"has weight 1\.0, but no episodes"):
             mix_datasets([first, first[:0]], [1, 1])
+        weighted = mix_datasets([first, arrays], [1, 3])
+        with pytest.raises(SamplingError, match=r"weights of its own, \(1\.0, 3\.0\)"):
+            mix_datasets([weighted[1:], first])
+        with pytest.raises(SamplingError, match="a view or mixture has the episodes"):
+            mixture.refresh()
         with pytest.raises(DatasetWriteError, match="a mixture only reads"):
             mixture.update_dataset_from_buffer([first[0]])

@@ -441,13 +441,14 @@ class MinariDataset(DescribedDataset, TrainingMethods, TableMethods):
         began with, and so do views.
 
         Raises:
-            SamplingError: This is a view, which has the episodes that were chosen for it.
+            SamplingError: This is a view or mixture, of episodes that were chosen for it.
             DatasetNotFoundError: The dataset was deleted meanwhile.
             DatasetChangedError: Another dataset has taken its place meanwhile.
         """
         if not self._is_whole:
             raise SamplingError(
-                "a view has the episodes that were chosen for it; refresh the dataset that it is of"
+                "a view or mixture has the episodes that were chosen for it; refresh the dataset "
+                "that it is of, and make it anew"
             )
         known = self._known_episodes
         self._storage.refresh()

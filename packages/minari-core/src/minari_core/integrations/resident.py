@@ -79,8 +79,13 @@ def lay_out(dataset: MinariDataset) -> ResidentLayout:
     """Lay out the steps of a dataset or view, numbered as its transitions are.
 
     Raises:
-        SamplingError: There is no step.
+        SamplingError: There is no step, or the datasets of a mixture have weights.
     """
+    if dataset._default_weights is not None:
+        raise SamplingError(
+            "all steps on a device are equally likely, and the datasets of this mixture have "
+            "weights; mix them without, or put each of them on the device by itself"
+        )
     storage = dataset._find_columns()
     steps = EpisodeSteps(storage, dataset._indices, cut_at_ends=True)
     if steps.total == 0:

@@ -44,7 +44,7 @@ def mix_datasets(
         IncompatibleDatasetsError: There is no dataset, one is streamed, or spaces or the dtypes or
             shapes of columns differ; the message says of which datasets and in what.
         SamplingError: Weights are no finite numbers, one for each dataset, not negative and not
-            all 0.
+            all 0, or a dataset is itself a mixture that has weights.
 
     Example:
         >>> mixture = minari_core.mix_datasets(  # doctest: +SKIP
@@ -53,6 +53,12 @@ def mix_datasets(
         >>> batch = mixture.sample_transitions(256)  # doctest: +SKIP
     """
     mixed = check_datasets(datasets, "mix")
+    for dataset in mixed:
+        if isinstance(dataset, DatasetMixture) and dataset.weights is not None:
+            raise SamplingError(
+                f"the {dataset.id} has weights of its own, {dataset.weights}; mix its datasets "
+                "themselves, with weights for all"
+            )
     names = [None] * len(mixed) if rename is None else _check_renames(rename, len(mixed))
     shares = None if weights is None else _check_weights(weights, mixed)
     storage = MixedStorage(
