@@ -15,7 +15,7 @@ from gymnasium import spaces
 
 import minari
 from minari_core.cache.entries import list_entries, remove_entry
-from minari_core.errors import DatasetIdError
+from minari_core.errors import DataError, DatasetIdError
 from tests.core.helpers.streams import write_dataset
 from tests.helpers.object_server import ObjectServer
 
@@ -34,6 +34,13 @@ def test_a_url_is_streamed_without_a_download(
     assert minari.list_local_datasets() == {}
     with pytest.raises(DatasetIdError, match="give file:///"):
         minari.load_dataset(tmp_path / "remote/x-v0", stream=True)
+
+
+def test_arguments_that_exclude_one_another_are_refused() -> None:
+    with pytest.raises(DataError, match="give one of the two"):
+        minari.load_dataset("file:///r/x-v0", download=True, stream=True)
+    with pytest.raises(DataError, match=r"cache_nbytes=1000 .* stream=True"):
+        minari.load_dataset("file:///r/x-v0", cache_nbytes=1000)
 
 
 def test_what_a_stream_has_read_is_installed_without_fetching_it_again(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import ClassVar
@@ -126,3 +126,20 @@ def test_credentials_in_a_url_are_refused_and_not_shown() -> None:
         with pytest.raises(RemoteUrlError, match="without credentials") as refused:
             open_remote(url)
         assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://me:s3cret@host/a/x-v0", "https://host/a/x-v0?signature=s3cret"],
+)
+def test_a_secret_in_the_url_of_a_dataset_is_refused_without_showing_it(url: str) -> None:
+    attempts: list[Callable[[], object]] = [
+        lambda: minari.load_dataset(url),
+        lambda: minari.load_dataset(url, stream=True),
+        lambda: minari.download_dataset(url),
+        lambda: get_remote_metadata(url),
+    ]
+    for attempt in attempts:
+        with pytest.raises(RemoteUrlError, match="token") as caught:
+            attempt()
+        assert "s3cret" not in str(caught.value)

@@ -59,12 +59,7 @@ def check_url(url: str) -> None:
     scheme, path = _split(url)
     if scheme == "file":
         return
-    if scheme in ("http", "https") and ("@" in path.partition("/")[0] or "?" in path):
-        # Not with its text, in which there may be a secret.
-        raise RemoteUrlError(
-            f"a URL of {scheme}:// is that of a folder, without credentials or a query; give a "
-            f"bearer token as token=, or set {TOKEN_VARIABLE}"
-        )
+    _check_no_secret(scheme, path)
     first, *others = [name for name in path.split("/") if name] or [""]
     if not first:
         raise RemoteUrlError(f"remote {url!r} names no bucket")
@@ -72,6 +67,15 @@ def check_url(url: str) -> None:
         raise RemoteUrlError(
             f"remote {url!r} names more than an organization; write {scheme}://{first} and "
             "give the rest as the dataset's id, or to a listing as prefix="
+        )
+
+
+def _check_no_secret(scheme: str, path: str) -> None:
+    if scheme in ("http", "https") and ("@" in path.partition("/")[0] or "?" in path):
+        # Not with its text, in which there may be a secret.
+        raise RemoteUrlError(
+            f"a URL of {scheme}:// is that of a folder, without credentials or a query; give a "
+            f"bearer token as token=, or set {TOKEN_VARIABLE}"
         )
 
 
@@ -140,9 +144,11 @@ def parse_dataset_url(url: str) -> Iterator[Address]:
 
     Raises:
         DatasetIdError: The URL does not end in a dataset's id.
+        RemoteUrlError: It has credentials or a query, and is one of the web.
     """
     head, _, path = url.rstrip("/").partition("://")
     scheme = head.lower()
+    _check_no_secret(scheme, path)
     names = path.split("/")
     stops = range(1, len(names)) if _KINDS.get(scheme, _OTHERS).takes_path else [1]
     found = False

@@ -15,7 +15,7 @@ from minari_core import MinariDataset, delete_dataset
 from minari_core import list_local_datasets as list_stored_datasets
 from minari_core import load_dataset as load_local_dataset
 from minari_core.datasets.public_storage import MinariStorage
-from minari_core.errors import DatasetIdError, DatasetNotFoundError
+from minari_core.errors import DataError, DatasetIdError, DatasetNotFoundError
 from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import choose_id, choose_id_or_path
 from minari_core.local.dataset_id import parse_dataset_id as dataset_id_sort_key
@@ -106,9 +106,19 @@ def load_dataset(
         FormatError: Nothing installed reads its format.
         RemoteError: The remote cannot be read.
         SpaceError: A space that is given is not the one that the dataset says.
-        DataError: ``cache_nbytes`` is not a whole number of at least 0.
+        DataError: ``cache_nbytes`` is not a whole number of at least 0, or is given without
+            ``stream=True``; or that comes with ``download=True``.
     """
     given = choose_id_or_path(dataset_name, dataset_id)
+    if stream and download:
+        raise DataError(
+            "stream=True reads a dataset where it is, and download=True copies it here; give one "
+            "of the two"
+        )
+    if cache_nbytes is not None and not stream:
+        raise DataError(
+            f"cache_nbytes={cache_nbytes!r} bounds what streams keep; give it with stream=True"
+        )
     if stream:
         from minari_hub import stream_dataset
 
