@@ -21,6 +21,7 @@ from minari_core import (
     DatasetNotFoundError,
     EpisodeBuffer,
     MinariDataset,
+    MinariWarning,
     convert_dataset,
     create_dataset_from_buffers,
     create_dataset_from_table,
@@ -322,6 +323,55 @@ def test_tables_that_are_no_episodes_are_refused_and_nothing_is_left(
             action_space=spaces.Box(-9, 9, (2,) if "action" in change else (), np.int64),
         )
     assert not (tmp_path / "root" / "bad-v0").exists()
+
+
+def test_steps_and_episodes_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
+    steps = pd.DataFrame(
+        {
+            "episode_id": [0, 0, 1, 1],
+            "observation": [0.0, 1.0, 5.0, 6.0],
+            "next_observation": [1.0, 2.0, 6.0, 7.0],
+            "action": [0, 1, 0, 1],
+            "reward": 1.0,
+            "terminated": False,
+        }
+    )
+    episodes = pd.DataFrame({"episode_id": [0, 1], "length": [2, 2], "final_observation": [2.0, 7]})
+    others = steps.assign(next_observation=[1.0, 2.0, 9.0, 7.0])
+    wrong = [
+        (steps[:3], episodes, "episode 1: it has 1 steps, and .* says length 2"),
+        (steps, episodes.loc[[0, 1, 1]], "episode 1 is in the table of episodes twice"),
+        (others, episodes, "episode 1: next_observation of step 0 is not the observation after it"),
+        (steps, episodes.assign(final_observation=3.0), "episode 0: next_observation of step 1"),
+    ]
+    for index, (rows, table, said) in enumerate(wrong):
+        path = tmp_path / f"{index}.parquet"
+        rows.to_parquet(path)
+        with pytest.raises(DataError, match=said):
+            create_dataset_from_table("wrong-v0", path, table)
+    assert not list((tmp_path / "root").glob("wrong*"))
+
+    made = create_dataset_from_table("right-v0", steps, episodes)
+    assert made[1].observations.ravel().tolist() == [5.0, 6.0, 7.0]
+
+
+def test_columns_that_a_dataset_does_not_have_are_left_out_and_told() -> None:
+    steps = pd.DataFrame(
+        {
+            "when": pd.date_range("2026-01-01", periods=2, tz="UTC"),
+            "episode_id": 0,
+            "observation": [0.0, 1.0],
+            "action": [0, 1],
+            "reward": 1.0,
+            "terminated": False,
+            "weather": "fine",
+        }
+    )
+
+    with pytest.warns(MinariWarning, match="left out 'when', 'weather'"):
+        made = create_dataset_from_table("plant-v0", steps)
+
+    assert made.total_steps == 2
 
 
 def test_files_that_are_no_tables_are_named(tmp_path: Path) -> None:

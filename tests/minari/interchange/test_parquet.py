@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import gymnasium
+import pyarrow.parquet as parquet
 import pytest
 
 import minari
@@ -29,6 +30,17 @@ class TestParquet(LayoutConformance):
         dataset = minari.create_dataset_from_collector_env("pendulum/random-v0", env)
         env.close()
         return dataset
+
+    def test_columns_of_which_a_dataset_has_none_are_told(self, tmp_path: Path) -> None:
+        path = tmp_path / self.file_name
+        minari.export_dataset(self.make_dataset(), path, self.layout)
+        steps = parquet.read_table(path / "steps.parquet")
+        parquet.write_table(steps.append_column("mood", [["fine"] * 600]), path / "steps.parquet")
+        losses: list[minari.Loss] = []
+
+        minari.import_dataset(path, "told-v0", losses=losses)
+
+        assert [loss.what for loss in losses] == ["mood"]
 
     def test_splits_are_told_to_be_left_out(self, tmp_path: Path) -> None:
         dataset = self.make_dataset()

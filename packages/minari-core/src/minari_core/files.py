@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeGuard
 
 from minari_core.errors import (
+    DataError,
     DatasetAccessError,
     DatasetBusyError,
     DatasetDamagedError,
@@ -159,6 +160,17 @@ def name_damage(where: str) -> Iterator[None]:
         else:
             said = f"{where}: {error}"
         raise DatasetDamagedError(said) from error
+
+
+@contextmanager
+def name_file(path: Path | str) -> Iterator[None]:
+    """Name a file in errors about what it holds, where the message does not."""
+    try:
+        yield
+    except (DataError, DatasetDamagedError) as error:
+        if str(path) in str(error):
+            raise
+        raise type(error)(f"{path}: {error}") from error
 
 
 @contextmanager

@@ -111,6 +111,14 @@ def test_success_that_is_not_marked_is_asked_about(path: Path) -> None:
     assert minari.list_local_datasets() == {}
 
 
+def test_a_number_of_samples_that_contradicts_the_actions_is_an_error(path: Path) -> None:
+    with h5py.File(path, "a") as file:
+        file["data/demo_1"].attrs["num_samples"] = 9
+
+    with pytest.raises(minari.DataError, match="demo_1 says num_samples=9, and has"):
+        minari.import_dataset(path, "stack-v0", ends="terminated")
+
+
 def test_an_observation_that_an_episode_lacks_is_named(path: Path) -> None:
     with h5py.File(path, "a") as file:
         del file["data/demo_1/obs/eef_pos"]

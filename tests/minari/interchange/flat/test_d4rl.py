@@ -176,7 +176,7 @@ def test_texts_of_other_episodes_are_damage(path: Path) -> None:
     with h5py.File(path, "a") as file:
         file["terminals"][0] = False
 
-    with pytest.raises(minari.DatasetDamagedError, match=r"minari/facts is of \(5,\) episodes"):
+    with pytest.raises(minari.DatasetDamagedError, match=r"minari/facts is of shape \(5,\)"):
         minari.import_dataset(path, "again-v0")
     assert list(minari.list_local_datasets()) == ["maze/walk-v0"]
 
@@ -194,3 +194,39 @@ def test_options_of_d4rl_files_are_taken(path: Path) -> None:
 
     assert [len(episode) for episode in dataset] == [2, 2]
     assert dataset.storage.metadata["step_infos"] == ["log_probs"]
+
+
+@pytest.mark.parametrize(
+    ("column", "rows", "message"),
+    [
+        ("infos/qpos", np.zeros((9, 4)), "infos/qpos has 9 rows, but terminals has 15"),
+        ("rewards", np.zeros(9), "rewards has 9 rows, but terminals has 15"),
+        ("next_observations", np.zeros((15, 3), np.float32), "episode 1: next_observations of"),
+    ],
+)
+def test_columns_that_do_not_fit_are_named_with_their_file(
+    path: Path, column: str, rows: Any, message: str
+) -> None:
+    minari.export_dataset(make_dataset(), path, "d4rl")
+    with h5py.File(path, "a") as file:
+        if column == "infos/qpos":
+            file.create_dataset("infos/other", data=np.zeros(15))
+        if column in file:
+            del file[column]
+        file[column] = rows
+
+    for read in (minari.import_dataset, minari.import_flat_hdf5):
+        with pytest.raises(minari.DataError, match=message) as raised:
+            read(path, "made-v0")
+        assert str(path) in str(raised.value)
+
+
+def test_what_is_no_column_of_steps_is_listed(path: Path) -> None:
+    minari.export_dataset(make_dataset(), path, "d4rl")
+    with h5py.File(path, "a") as file:
+        file["grades"] = np.zeros(3)
+    losses: list[minari.Loss] = []
+
+    minari.import_dataset(path, "made-v0", losses=losses)
+
+    assert [loss.what for loss in losses] == ["grades"]

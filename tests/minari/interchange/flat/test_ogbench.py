@@ -108,6 +108,25 @@ def test_columns_that_do_not_fit_are_named(
     assert minari.list_local_datasets() == {}
 
 
+def test_a_column_that_is_missing_is_named(path: Path) -> None:
+    columns = make_columns()
+    del columns["actions"]
+    np.savez(path, **columns)
+
+    with pytest.raises(minari.DataError, match="has no array 'actions'; it has observations, qpos"):
+        minari.import_dataset(path, "maze-v0", "ogbench")
+
+
+@pytest.mark.parametrize("rows", [3, 50])
+def test_rewards_that_are_not_one_a_step_are_refused(path: Path, rows: int) -> None:
+    minari.export_dataset(make_dataset(), path, "ogbench")
+    columns = dict(np.load(path))
+    np.savez(path, **(columns | {"minari_rewards": np.zeros(rows)}))
+
+    with pytest.raises(minari.DataError, match=f"minari_rewards has {rows} rows, not 15"):
+        minari.import_dataset(path, "maze-v0")
+
+
 def test_a_column_that_claims_more_than_the_file_has_is_damage(path: Path) -> None:
     np.savez(path, **make_columns())
     header = {"descr": "<f8", "fortran_order": False, "shape": (1 << 50,)}

@@ -6,13 +6,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from gymnasium import spaces
 
 from minari_core.episodes.episode import EpisodeBuffer
 from minari_core.errors import DataError
 from minari_core.json_values import from_json_text
+from minari_core.leaves import find_leaves
 from minari_core.storage.base import slice_rows
-from minari_core.tables.gathering import Columns, Leaf, concatenate_columns, split_name
+from minari_core.tables.gathering import (
+    Columns,
+    Leaf,
+    concatenate_columns,
+    join_name,
+    split_name,
+)
 from minari_core.tables.structure import (
     append_rows,
     is_missing,
@@ -58,7 +66,12 @@ def iterate_episodes(
 def _list_rows(episodes: Columns) -> dict[object, int]:
     if "episode_id" not in episodes:
         raise DataError("the table of episodes has no column 'episode_id'")
-    return {key: row for row, key in enumerate(_to_list(episodes["episode_id"]))}
+    rows: dict[object, int] = {}
+    for row, key in enumerate(_to_list(episodes["episode_id"])):
+        if key in rows:
+            raise DataError(f"episode {key} is in the table of episodes twice")
+        rows[key] = row
+    return rows
 
 
 def _to_list(leaf: Leaf) -> list[object]:
@@ -113,10 +126,18 @@ def _assemble(
     length = len(steps["reward"])
     if "step" in steps and _to_list(steps["step"]) != list(range(length)):
         raise DataError(f"{where}: its steps are not numbered from 0 to {length - 1} in order")
+    if row is not None and "length" in row and _to_list(row["length"]) != [length]:
+        raise DataError(
+            f"{where}: it has {length} steps, and the table of episodes says length "
+            f"{_to_list(row['length'])[0]}; rows are missing, or do not lie one after another"
+        )
     observations = nest(steps, "observation", observation_space)
-    final = _find_final(steps, row, observation_space, where)
+    following = _find_following(steps, observation_space)
+    final = _find_final(following, row, observation_space)
     if final is not None:
         observations = append_rows(observations, final)
+    if following is not None:
+        _check_following(observations, following, where)
     actions = nest(steps, "action", action_space)
     for group, value in (("observation", observations), ("action", actions)):
         _refuse_missing(value, f"{where}: an {group}")
@@ -178,17 +199,48 @@ def _read_json(value: object, where: str) -> object:
     return found
 
 
-def _find_final(steps: Columns, row: Columns | None, space: spaces.Space[Any], where: str) -> Any:
+def _find_following(steps: Columns, space: spaces.Space[Any]) -> Any:
+    """Return the observations that the steps led to; None if the table has none."""
+    is_there = any(split_name(name)[0] == "next_observation" for name in steps)
+    return nest(steps, "next_observation", space) if is_there else None
+
+
+def _check_following(observations: Any, following: Any, where: str) -> None:
+    """Check that what steps led to is what the next ones answered to."""
+    led_to = dict(find_leaves(following))
+    for keys, leaf in find_leaves(observations):
+        same = _compare(leaf[1:], led_to[keys])  # type: ignore[index]  # a leaf has rows
+        if not same.all():
+            name, step = join_name("next_observation", keys), int(np.argmin(same))
+            raise DataError(
+                f"{where}: {name} of step {step} is not the observation after it; without "
+                "next_observation the steps are taken as they are"
+            )
+
+
+def _compare(rows: Any, others: Any) -> npt.NDArray[np.bool_]:
+    """Compare arrays or texts row by row; what is missing in the second is like any."""
+    others = others[: len(rows)]
+    if isinstance(rows, list) or isinstance(others, list):
+        pairs = zip(rows, others, strict=True)
+        texts = [not isinstance(other, str) or one == other for one, other in pairs]
+        return np.array(texts, np.bool_)
+    if rows.shape != others.shape:
+        return np.zeros(len(rows), np.bool_)
+    same = np.ma.filled((rows == others) | ((rows != rows) & (others != others)), True)
+    return np.asarray(same).all(axis=tuple(range(1, rows.ndim)))
+
+
+def _find_final(following: Any, row: Columns | None, space: spaces.Space[Any]) -> Any:
     """Return the final observation, one row; None where nobody knows it."""
     if row is not None and any(split_name(name)[0] == "final_observation" for name in row):
         final = nest(row, "final_observation", space)
         if not is_missing(final):
             return final
-    if any(split_name(name)[0] == "next_observation" for name in steps):
-        following = nest(steps, "next_observation", space)
-        final = slice_rows(following, slice(-1, None))
-        return None if is_missing(final) else final
-    return None
+    if following is None:
+        return None
+    final = slice_rows(following, slice(-1, None))
+    return None if is_missing(final) else final
 
 
 def _refuse_missing(value: Any, what: str) -> None:

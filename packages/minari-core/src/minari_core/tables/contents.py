@@ -20,7 +20,7 @@ from minari_core.sampling.gathering.info_rows import (
     read_step_infos,
 )
 from minari_core.tables.assembling import iterate_episodes
-from minari_core.tables.source import TableSource, open_table
+from minari_core.tables.source import EPISODE_COLUMNS, STEP_COLUMNS, TableSource, open_table
 from minari_core.tables.structure import nest_by_names
 
 
@@ -36,6 +36,8 @@ class TableContents:
     """The space of the actions."""
     metadata: Mapping[str, JsonValue]
     """What the table of steps says of the dataset that it was made of."""
+    left_out: Sequence[str]
+    """The names of columns of which a dataset has none."""
 
 
 def read_contents(
@@ -60,7 +62,8 @@ def read_contents(
         DatasetNotFoundError: There is no such file.
         DatasetDamagedError: It is no Parquet file.
     """
-    source = open_table(steps)
+    source = open_table(steps, STEP_COLUMNS)
+    known = None if episodes is None else open_table(episodes, EPISODE_COLUMNS)
     metadata = dict(source.description)
     if step_infos is not None:
         metadata[STEP_INFOS] = list(check_step_infos(step_infos))
@@ -70,12 +73,13 @@ def read_contents(
     actions = actions or _infer_space(source, "action")
     found = iterate_episodes(
         source.iterate_columns(),
-        None if episodes is None else open_table(episodes).read_columns(),
+        None if known is None else known.read_columns(),
         observations,
         actions,
         read_step_infos(metadata),
     )
-    return TableContents(found, observations, actions, metadata)
+    left_out = [*source.others, *(() if known is None else known.others)]
+    return TableContents(found, observations, actions, metadata, left_out)
 
 
 def _read_space(said: Mapping[str, JsonValue], name: str) -> spaces.Space[Any] | None:

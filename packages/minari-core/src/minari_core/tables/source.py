@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,39 @@ from minari_core.json_values import JsonValue
 from minari_core.metadata.parents import PARENTS
 from minari_core.metadata.splits import SPLITS
 from minari_core.tables.arrow import TABLE_KEY
-from minari_core.tables.gathering import Columns, concatenate_columns
+from minari_core.tables.gathering import Columns, concatenate_columns, split_name
 from minari_core.tables.reading import read_table
 
+STEP_COLUMNS = frozenset(
+    {
+        "episode_id",
+        "step",
+        "observation",
+        "action",
+        "reward",
+        "terminated",
+        "truncated",
+        "next_observation",
+        "info",
+        "extra",
+    }
+)
+"""What the names of columns of steps are, or begin with before a dot."""
+EPISODE_COLUMNS = frozenset(
+    {
+        "episode_id",
+        "length",
+        "return",
+        "seed",
+        "options",
+        "metadata",
+        "final_observation",
+        "reset_info",
+        "reset_extra",
+        "final_info",
+    }
+)
+"""Likewise of columns of episodes."""
 _ROWS = 1 << 14
 # What the table itself is, and what of its dataset does not hold for another one: rows may have
 # been taken out of the table, so that the indices of splits would mean other episodes.
@@ -31,9 +61,13 @@ class TableSource:
     """A table of Arrow, pandas or polars, or a Parquet file."""
 
     table: Any
-    """The table, or the path of the file."""
+    """The table without other columns, or the path of the file."""
     description: Mapping[str, JsonValue]
     """What the table says of the dataset that it was made of: keys of metadata."""
+    columns: Sequence[str]
+    """The names of the columns that are read."""
+    others: Sequence[str]
+    """The names of other columns, which are left out."""
 
     def iterate_columns(self) -> Iterator[Columns]:
         """Read the columns piece by piece.
@@ -54,26 +88,44 @@ class TableSource:
             yield {key: leaf for key, leaf in columns.items() if _is_of(key, name)}
             return
         with BoundedParquet(self.table) as file:
-            chosen = [key for key in file.schema.names if _is_of(key, name)]
+            chosen = [key for key in self.columns if _is_of(key, name)]
             for table in file.iterate(_ROWS, chosen):
                 yield read_table(table)
 
 
-def open_table(table: Any) -> TableSource:
+def open_table(table: Any, known: Collection[str]) -> TableSource:
     """Open a table, or a Parquet file by its path.
 
+    Args:
+        table: The table, or the path.
+        known: What the names of columns that are read are, or begin with before a dot.
+
     Raises:
+        DataError: It is no table.
         DatasetNotFoundError: There is no such file.
         DatasetDamagedError: It is no Parquet file.
     """
     if isinstance(table, str | os.PathLike):
         path = Path(table)
         with BoundedParquet(path) as file:
-            metadata = file.schema.metadata
-        return TableSource(path, _read_description(metadata))
-    if isinstance(table, pa.Table | pa.RecordBatch):
-        return TableSource(table, _read_description(table.schema.metadata))
-    return TableSource(table, {})
+            names, metadata = file.schema.names, file.schema.metadata
+        return TableSource(path, _read_description(metadata), *_choose(names, known))
+    if isinstance(table, pa.RecordBatch):
+        table = pa.Table.from_batches([table])
+    if isinstance(table, pa.Table):
+        columns, others = _choose(table.schema.names, known)
+        description = _read_description(table.schema.metadata)
+        return TableSource(table.select(columns) if others else table, description, columns, others)
+    if not hasattr(table, "columns"):
+        return TableSource(table, {}, (), ())  # what reads it says that it is no table
+    columns, others = _choose(list(table.columns), known)
+    return TableSource(table[columns] if others else table, {}, columns, others)
+
+
+def _choose(names: Sequence[Any], known: Collection[str]) -> tuple[list[Any], list[str]]:
+    """Return the names that are known, and the others."""
+    columns = [name for name in names if split_name(str(name))[0] in known]
+    return columns, [str(name) for name in names if name not in columns]
 
 
 def _is_of(column: str, name: str | None) -> bool:

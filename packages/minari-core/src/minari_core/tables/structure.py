@@ -37,7 +37,10 @@ def nest(columns: Columns, name: str, space: spaces.Space[Any], keys: Keys = ())
         if not isinstance(leaf, list):
             return leaf
         if isinstance(space, spaces.Box) and leaf and not is_missing(leaf):
-            return np.stack([np.asarray(value) for value in leaf])
+            rows = [np.asarray(value) for value in leaf]
+            if len({row.shape for row in rows}) > 1:
+                raise DataError(f"column {column!r} has rows of different shapes")
+            return np.stack(rows)
         return [restore_graphs(space, value) for value in leaf]
     shape = space.shape or ()
     if 0 in shape and columns:

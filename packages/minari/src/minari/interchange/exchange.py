@@ -30,7 +30,7 @@ from minari_core.errors import (
     DatasetNotFoundError,
     FormatError,
 )
-from minari_core.files import sync_file, sync_folder, wrap_write_errors
+from minari_core.files import name_file, sync_file, sync_folder, wrap_write_errors
 from minari_core.formats.registry import check_format
 from minari_core.local.dataset_id import parse_dataset_id
 from minari_core.local.publishing import check_id_is_free, publish
@@ -96,7 +96,7 @@ def import_dataset(
     details, own_options = split_details(options)
     check_options(chosen.read, own_options, f"layout {chosen.name!r}")
     try:
-        with name_read_errors(str(source)):
+        with name_file(source), name_read_errors(str(source)):
             contents = chosen.read(source, **own_options)
     except (DataError, DatasetDamagedError, DatasetNotFoundError) as error:
         other = recognize_layout(source)
@@ -116,9 +116,10 @@ def import_dataset(
     metadata[PARENTS] = [describe_source(source.name, "import", said)]
     episodes = _name_read_errors(contents.episodes, source)
     if contents.storage is None:
-        dataset = publish_episodes(
-            new_id, metadata, chosen_format, episodes, contents.observation_space
-        )
+        with name_file(source):
+            dataset = publish_episodes(
+                new_id, metadata, chosen_format, episodes, contents.observation_space
+            )
     else:
         fill = partial(_take_storage, contents.storage)
         dataset = MinariDataset(publish(new_id, metadata, chosen_format, fill))

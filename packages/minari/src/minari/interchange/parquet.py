@@ -44,6 +44,7 @@ def read(path: Path, *, episodes: str | None = None) -> Contents:
         observation_space=found.observation_space,
         action_space=found.action_space,
         metadata=found.metadata,
+        losses=[Loss(name, "a dataset has no such column") for name in found.left_out],
     )
 
 

@@ -18,7 +18,7 @@ from minari_core.datasets.details import DatasetDetails, check_details, list_det
 from minari_core.datasets.flat.arrays import create_dataset_from_columns
 from minari_core.datasets.flat.episodes import FlatColumns, check_row_counts, find_episode_ends
 from minari_core.errors import DataError, DatasetNotFoundError, MinariError
-from minari_core.files import check_plain, make_read_error, name_damage
+from minari_core.files import check_plain, make_read_error, name_damage, name_file
 from minari_core.formats.columnar.manifest import normalize_metadata
 from minari_core.formats.public.hdf5.claims import BoundedReader, bound_episode
 from minari_core.json_values import JsonValue
@@ -83,8 +83,11 @@ def import_flat_hdf5(
         raise DatasetNotFoundError(f"{source} is a folder, not a file; give the HDF5 file itself")
     if not source.exists():
         raise DatasetNotFoundError(f"there is no file {source}")
-    with open_flat_file(source) as file:
+    with name_file(source), open_flat_file(source) as file:
         columns = read_flat_columns(file, source, max_episode_steps)
+        if columns.left_out:
+            names = ", ".join(columns.left_out)
+            warn_caller(f"{source}: left out {names}, which are no columns of steps")
         said = read_flat_metadata(file, source)
         return create_dataset_from_columns(
             columns,
@@ -151,8 +154,6 @@ def read_flat_columns(file: Any, source: Path, max_episode_steps: int | None) ->
     twice = sorted(further.keys() & infos.keys())
     if twice:
         raise DataError(f"{source} has a column {twice[0]!r} and an info of the same name")
-    if passed_over:
-        warn_caller(f"{source}: left out {', '.join(passed_over)}, which are no columns of steps")
     columns = FlatColumns(
         observations=found["observations"],
         actions=found["actions"],
@@ -162,6 +163,7 @@ def read_flat_columns(file: Any, source: Path, max_episode_steps: int | None) ->
         next_observations=found.get("next_observations"),
         infos={**infos, **further},
         further=tuple(further),
+        left_out=tuple(passed_over),
     )
     check_row_counts(columns)
     return columns

@@ -39,6 +39,8 @@ class FlatColumns:
     """Further columns; row ``i`` belongs to observation ``i``."""
     further: Sequence[str] = ()
     """Those infos that belong to steps whatever is said of others, as the costs of steps do."""
+    left_out: Sequence[str] = ()
+    """What the file has besides, which is no column of steps."""
     final_rows: bool = False
     """Whether the last row of each episode has its final observation, and no step."""
 
@@ -137,19 +139,11 @@ def check_row_counts(columns: FlatColumns) -> None:
         column = getattr(columns, name)
         if column is None or (name == "infos" and not column):
             continue
-        found = count_rows(column)
-        if found != steps:
-            what = "columns of different lengths" if found < 0 else f"{found} rows"
-            raise DataError(f"{name} has {what}, but terminals has {steps}")
-
-
-def count_rows(column: Any) -> int:
-    """Count the rows of a column; -1 if its leaves differ."""
-    if isinstance(column, Mapping | tuple):
-        leaves = column.values() if isinstance(column, Mapping) else column
-        counts = {count_rows(leaf) for leaf in leaves}
-        return counts.pop() if len(counts) == 1 else -1
-    return int(column.shape[0]) if column.shape else -1
+        for keys, leaf in find_leaves(column):
+            shape = getattr(leaf, "shape", ())
+            if not shape or shape[0] != steps:
+                found = f"{shape[0]} rows" if shape else "no rows"
+                raise DataError(f"{join_path(name, keys)} has {found}, but terminals has {steps}")
 
 
 def read_flags(values: npt.ArrayLike, name: str) -> npt.NDArray[np.bool_]:

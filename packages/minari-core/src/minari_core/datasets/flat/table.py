@@ -20,6 +20,7 @@ from minari_core.errors import DataError
 from minari_core.formats.registry import check_format
 from minari_core.local.dataset_id import choose_id
 from minari_core.local.publishing import check_id_is_free
+from minari_core.messages import warn_caller
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,6 +95,9 @@ def create_dataset_from_table(
     if env is not None and (observation_space is None or action_space is None):
         observation_space, action_space = find_spaces(env, observation_space, action_space)
     found = read_contents(steps, episodes, observation_space, action_space, step_infos)
+    if found.left_out:
+        columns = ", ".join(map(repr, found.left_out))
+        warn_caller(f"left out {columns}, which are no columns of steps or episodes")
     metadata = merge_metadata(
         found.metadata,
         details,

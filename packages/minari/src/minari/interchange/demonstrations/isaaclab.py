@@ -17,7 +17,11 @@ from minari.interchange.demonstrations.groups import (
 )
 from minari.interchange.demonstrations.names import WHOLE, name_arrays
 from minari.interchange.demonstrations.reading import DemonstrationFile, read_demonstrations
-from minari.interchange.demonstrations.trajectory import Trajectory, describe_attributes
+from minari.interchange.demonstrations.trajectory import (
+    Trajectory,
+    check_count,
+    describe_attributes,
+)
 from minari.interchange.demonstrations.writing import (
     DATA,
     PREFIX,
@@ -72,9 +76,10 @@ def read(path: Path, *, ends: Ends | None = None) -> Contents:
                 "'terminated' or 'truncated'"
             )
         terminated = bool(success) if ends == "success" else ends != "truncated"
-        observations = group.read("obs")
+        observations, actions = group.read("obs"), group.read("actions")
+        check_count(attributes, actions, group.where)
         if _FINAL in group:
-            observations = _append(observations, group.read(_FINAL), group.where)
+            observations = _append(observations, group.read(_FINAL), f"{group.where}/obs")
         infos = {key: group.read(key) for key in group if key not in _COLUMNS}
         if _STATES in group:
             infos[_STATES] = _read_states(group)
@@ -82,7 +87,7 @@ def read(path: Path, *, ends: Ends | None = None) -> Contents:
         return Trajectory(
             where=group.where,
             observations=observations,
-            actions=group.read("actions"),
+            actions=actions,
             terminated=terminated,
             truncated=not terminated,
             rewards=group.read("rewards") if "rewards" in group else None,
@@ -131,7 +136,9 @@ def _write_episode(group: Group, episode: EpisodeData) -> None:
 
 def _read_states(group: GroupReader) -> Any:
     states = group.read(_STATES)
-    return _append(group.read(_INITIAL), states, group.where) if _INITIAL in group else states
+    if _INITIAL not in group:
+        return states
+    return _append(group.read(_INITIAL), states, f"{group.where}/{_STATES}")
 
 
 def _append(first: Any, second: Any, where: str) -> Any:
@@ -139,7 +146,10 @@ def _append(first: Any, second: Any, where: str) -> Any:
         return {key: _append(leaf, second[key], f"{where}/{key}") for key, leaf in first.items()}
     if _outline(first) == _outline(second) is not None:
         return np.concatenate([first, second])
-    raise DataError(f"{where}: the rows after the first, or before the last, do not fit the others")
+    raise DataError(
+        f"{where}: the first or the last row, which lies apart, is of another dtype or shape than "
+        "the others"
+    )
 
 
 def _outline(rows: object) -> tuple[object, ...] | None:

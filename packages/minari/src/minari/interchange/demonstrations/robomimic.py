@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -21,6 +20,8 @@ from minari.interchange.demonstrations.reading import DemonstrationFile, read_de
 from minari.interchange.demonstrations.sidecar import GROUP
 from minari.interchange.demonstrations.trajectory import (
     Trajectory,
+    check_count,
+    count_rows,
     describe_attributes,
 )
 from minari.interchange.demonstrations.writing import (
@@ -71,10 +72,15 @@ def read(
         dones = (
             read_flags(group.read("dones"), f"{group.where}: dones") if "dones" in group else None
         )
+        if dones is not None and len(dones) != count_rows(actions):
+            raise DataError(
+                f"{group.where}: dones has {len(dones)} rows, not {count_rows(actions)}, one an "
+                "action"
+            )
         if ends == "dones" and dones is None:
             raise DataError(f"{group.where} has no dones; give ends='terminated' or 'truncated'")
         attributes = group.attributes
-        _check_count(attributes, actions, group.where)
+        check_count(attributes, actions, group.where)
         infos = {key: group.read(key) for key in group if key not in _COLUMNS}
         terminated = ends != "truncated"
         if dones is not None and GROUP not in file:
@@ -150,12 +156,6 @@ def _write_episode(group: Group, episode: EpisodeData) -> None:
         group.create_dataset(f"obs/{name}", data=rows[:steps])
         following = rows[1:] if len(rows) > steps else np.concatenate([rows[1:], rows[-1:]])
         group.create_dataset(f"next_obs/{name}", data=following)
-
-
-def _check_count(attributes: Mapping[str, Any], actions: Any, where: str) -> None:
-    said = attributes.get("num_samples")
-    if said is not None and np.ndim(said) == 0 and int(said) != len(actions):
-        raise DataError(f"{where} says num_samples={said}, and has {len(actions)} actions")
 
 
 LAYOUT = Layout(

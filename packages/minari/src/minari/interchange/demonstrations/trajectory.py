@@ -127,6 +127,17 @@ def describe_attributes(attributes: Mapping[str, Any], passed_over: set[str]) ->
     return said
 
 
+def check_count(attributes: Mapping[str, Any], actions: object, where: str) -> None:
+    """Check the actions by ``num_samples``, the number that the episode's group says.
+
+    Raises:
+        DataError: There are more or fewer.
+    """
+    said, found = attributes.get("num_samples"), count_rows(actions)
+    if said is not None and np.ndim(said) == 0 and int(said) != found:
+        raise DataError(f"{where} says num_samples={said}, and has {found} actions")
+
+
 def count_rows(column: object) -> int:
     """Count the rows of a column, by its first leaf."""
     leaf = next((leaf for _, leaf in find_leaves(column)), None)

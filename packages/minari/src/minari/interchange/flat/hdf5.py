@@ -101,8 +101,9 @@ def read_flat_file(
                     where = f"{path}: what it has of episode {index}"
                     yield add_facts(episode, facts.asstr()[index], where)
 
+    losses = [Loss(name, "it is no column of steps") for name in columns.left_out]
     return Contents(
-        iterate(), spaces["observation_space"], spaces["action_space"], metadata, losses=[]
+        iterate(), spaces["observation_space"], spaces["action_space"], metadata, losses
     )
 
 
@@ -251,7 +252,7 @@ def _find_facts(file: h5py.File, episodes: int, path: Path) -> h5py.Dataset | No
         raise DatasetDamagedError(f"{where} is no text")
     if texts.shape != (episodes,):
         raise DatasetDamagedError(
-            f"{where} is of {texts.shape} episodes, and the file has {episodes}"
+            f"{where} is of shape {texts.shape}, and the file has {episodes} episodes"
         )
     with name_damage(where):
         bound_episode(file.id).check(texts.id)

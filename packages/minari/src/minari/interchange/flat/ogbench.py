@@ -60,7 +60,10 @@ def read(path: Path, *, ends: Ends = "truncated") -> Contents:
             Files that `write` wrote say it themselves.
     """
     with _open(path) as file:
-        names = [name for name in sorted(list_arrays(path)) if name not in _SIDECAR]
+        there = list_arrays(path)
+        if absent := [name for name in _COLUMNS if name not in there]:
+            raise DataError(f"{path} has no array {absent[0]!r}; it has {', '.join(sorted(there))}")
+        names = sorted(there - _SIDECAR)
         arrays = {name: ArrayReader(file, name) for name in names}
         stops = _find_stops(arrays["terminals"], path)
         for name, array in arrays.items():
@@ -68,6 +71,10 @@ def read(path: Path, *, ends: Ends = "truncated") -> Contents:
                 raise DataError(
                     f"{path}: {name} has {array.shape[0]} rows, but terminals {stops[-1]}"
                 )
+        steps = stops[-1] - len(stops)
+        for name in sorted(there & {_REWARDS, _TERMINATED}):
+            if (rows := ArrayReader(file, name).shape[0]) != steps:
+                raise DataError(f"{path}: {name} has {rows} rows, not {steps}, one a step")
         first = {name: array.take(1) for name, array in arrays.items() if name != "terminals"}
         metadata = _read_description(file)
     losses = []
