@@ -56,3 +56,25 @@ def test_a_file_that_is_no_hdf5_is_told_as_damage(
     assert done.code == 1
     assert "notes.hdf5" in done.err
     assert "OSError:" not in done.err.split("notes.hdf5")[0]
+
+
+@pytest.mark.parametrize("layout", ["d4rl", "isaaclab", "ogbench", "rlds", "robomimic"])
+def test_what_has_no_step_is_refused_where_its_arrays_could_not_be_told(
+    layout: str, tmp_path: Path
+) -> None:
+    with pytest.raises(minari.DataError, match=f"no step, and so no shape that {layout} could"):
+        minari.export_dataset(make_dataset()[[]], tmp_path / "out", layout)
+    assert not list(tmp_path.glob("*out*"))
+
+
+@pytest.mark.parametrize("layout", ["bundle", "parquet"])
+def test_what_has_no_step_comes_back_so_where_its_spaces_are_told(
+    layout: str, tmp_path: Path
+) -> None:
+    dataset = make_dataset()
+    minari.export_dataset(dataset[[]], tmp_path / "out", layout)
+
+    back = minari.import_dataset(tmp_path / "out", "empty-v0")
+
+    assert len(back) == 0
+    assert back.observation_space == dataset.observation_space

@@ -230,3 +230,11 @@ def test_what_is_no_column_of_steps_is_listed(path: Path) -> None:
     minari.import_dataset(path, "made-v0", losses=losses)
 
     assert [loss.what for loss in losses] == ["grades"]
+
+
+def test_a_key_that_would_be_a_path_is_refused(path: Path) -> None:
+    space = spaces.Dict({"m/s": spaces.Box(-1, 1, (2,))})
+
+    with pytest.raises(minari.DataError, match="observations cannot have the key 'm/s' in d4rl"):
+        minari.export_dataset(make_dataset("path-v0", space), path, "d4rl")
+    assert not path.exists()

@@ -228,7 +228,7 @@ def _compare(rows: Any, others: Any) -> npt.NDArray[np.bool_]:
     if rows.shape != others.shape:
         return np.zeros(len(rows), np.bool_)
     same = np.ma.filled((rows == others) | ((rows != rows) & (others != others)), True)
-    return np.asarray(same).all(axis=tuple(range(1, rows.ndim)))
+    return np.array(np.asarray(same).all(axis=tuple(range(1, rows.ndim))), np.bool_)
 
 
 def _find_final(following: Any, row: Columns | None, space: spaces.Space[Any]) -> Any:

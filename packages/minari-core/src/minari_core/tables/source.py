@@ -80,7 +80,10 @@ class TableSource:
 
     def read_columns(self, name: str = "") -> Columns:
         """Read all rows of the columns whose name begins with a word, such as ``observation``."""
-        return concatenate_columns(list(self._iterate(name or None)))
+        chunks = list(self._iterate(name or None))
+        if not chunks:  # of a file without a row
+            return {key: [] for key in self.columns if _is_of(key, name or None)}
+        return concatenate_columns(chunks)
 
     def _iterate(self, name: str | None) -> Iterator[Columns]:
         if not isinstance(self.table, Path):
@@ -93,12 +96,13 @@ class TableSource:
                 yield read_table(table)
 
 
-def open_table(table: Any, known: Collection[str]) -> TableSource:
+def open_table(table: Any, known: Collection[str] | None = None) -> TableSource:
     """Open a table, or a Parquet file by its path.
 
     Args:
         table: The table, or the path.
-        known: What the names of columns that are read are, or begin with before a dot.
+        known: What the names of columns that are read are, or begin with before a dot; all
+            columns if None.
 
     Raises:
         DataError: It is no table.
@@ -122,9 +126,9 @@ def open_table(table: Any, known: Collection[str]) -> TableSource:
     return TableSource(table[columns] if others else table, {}, columns, others)
 
 
-def _choose(names: Sequence[Any], known: Collection[str]) -> tuple[list[Any], list[str]]:
+def _choose(names: Sequence[Any], known: Collection[str] | None) -> tuple[list[Any], list[str]]:
     """Return the names that are known, and the others."""
-    columns = [name for name in names if split_name(str(name))[0] in known]
+    columns = [name for name in names if known is None or split_name(str(name))[0] in known]
     return columns, [str(name) for name in names if name not in columns]
 
 

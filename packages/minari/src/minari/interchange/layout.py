@@ -9,7 +9,9 @@ from typing import Any
 
 from gymnasium import spaces
 
+from minari_core import MinariDataset
 from minari_core.episodes import Episode
+from minari_core.errors import DataError
 from minari_core.json_values import JsonValue
 from minari_core.storage.base import Storage
 
@@ -63,3 +65,13 @@ class Layout:
     """``write(dataset, path, **options)``: writes a file or folder that is not there yet."""
     keeps_shards: bool = False
     """Whether episodes come back in the shards, and so with the dtypes of infos, that they had."""
+
+
+def check_has_steps(dataset: MinariDataset, layout: str) -> None:
+    """Check that there is something to write.
+
+    Raises:
+        DataError: The dataset has no step, of whose arrays a file would say what they are.
+    """
+    if dataset.total_steps == 0:
+        raise DataError(f"the dataset has no step, and so no shape that {layout} could write")

@@ -12,7 +12,7 @@ import numpy as np
 from minari.interchange.demonstrations.groups import File, Group
 from minari.interchange.demonstrations.masks import write_masks
 from minari.interchange.demonstrations.sidecar import GROUP, SidecarWriter
-from minari.interchange.layout import Loss
+from minari.interchange.layout import Loss, check_has_steps
 from minari_core import EpisodeData, MinariDataset
 from minari_core.datasets.dataset import get_raw_storage
 from minari_core.errors import DataError
@@ -45,6 +45,7 @@ def write_demonstrations(
         DataError: The layout cannot hold an episode; the message names it.
         DatasetWriteError: The file system refused.
     """
+    check_has_steps(dataset, layout)
     storage, indices = get_raw_storage(dataset), dataset.episode_indices.tolist()
     names = [f"{PREFIX}{number}" for number in range(len(indices))]
     file = WritableFile(path, is_new=True)

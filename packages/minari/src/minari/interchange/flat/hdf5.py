@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minari.interchange.facts import FactsWriter, Survey, add_facts, survey_episodes, take_carried
-from minari.interchange.layout import Contents, Loss
+from minari.interchange.layout import Contents, Loss, check_has_steps
 from minari_core import EpisodeBuffer, EpisodeData, MinariDataset
 from minari_core.datasets.dataset import get_raw_storage
 from minari_core.datasets.flat.d4rl_file import (
@@ -125,8 +125,7 @@ def write_flat_file(
     Raises:
         DataError: A column is no array, or the dataset has no step.
     """
-    if dataset.total_steps == 0:
-        raise DataError(f"the dataset has no step, and so no shape that {layout} could write")
+    check_has_steps(dataset, layout)
     survey = survey_episodes(dataset.iterate_episodes(copy=False))
     storage, indices = get_raw_storage(dataset), dataset.episode_indices.tolist()
     marked = read_step_infos(storage.metadata)
@@ -207,6 +206,9 @@ def _list_columns(
         name = "/".join(map(str, keys))
         if not isinstance(leaf, np.ndarray) or isinstance(leaf, np.ma.MaskedArray):
             raise DataError(f"{name} of episode {episode.id} is no array, which {layout} needs")
+        unfit = [key for key in keys if isinstance(key, str) and ("/" in key or key in ("", "."))]
+        if unfit:
+            raise DataError(f"{keys[0]} cannot have the key {unfit[0]!r} in {layout}; rename it")
         if any(isinstance(key, int) for key in keys):
             raise DataError(f"{name} lies in a Tuple, for which {layout} has no names")
         named[name] = leaf

@@ -20,7 +20,7 @@ from minari.interchange.facts import (
 )
 from minari.interchange.files import name_read_errors
 from minari.interchange.flat.npz import ArrayReader, ArraysWriter, list_arrays
-from minari.interchange.layout import Contents, Layout, Loss
+from minari.interchange.layout import Contents, Layout, Loss, check_has_steps
 from minari_core import EpisodeBuffer, EpisodeData, MinariDataset
 from minari_core.datasets.dataset import get_raw_storage
 from minari_core.environments.inferred_spaces import infer_space
@@ -106,6 +106,7 @@ def write(dataset: MinariDataset, path: Path, *, compressed: bool = True) -> lis
         path: The file, which that library expects to be called ``….npz``.
         compressed: Pack the arrays, as OGBench's own files are.
     """
+    check_has_steps(dataset, _NAME)
     survey = survey_episodes(dataset.iterate_episodes(copy=False))
     if not survey.all_finals_are_known:
         raise DataError("ogbench has the final observation of each episode, and not all are known")
@@ -115,8 +116,6 @@ def write(dataset: MinariDataset, path: Path, *, compressed: bool = True) -> lis
     carried = {key: has_last for key, has_last in survey.carried.items() if has_last}
     facts = FactsWriter(carried, with_final_rows=True)
     steps, episodes = dataset.total_steps, len(dataset)
-    if steps == 0:
-        raise DataError("the dataset has no step, and so no shape that ogbench could write")
     storage, indices = get_raw_storage(dataset), dataset.episode_indices.tolist()
 
     def gather(column: str) -> Iterator[npt.NDArray[Any]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minari.interchange.layout import Loss
+from minari.interchange.layout import Loss, check_has_steps
 from minari.interchange.rlds.examples import Values, encode_example
 from minari.interchange.rlds.features import (
     Feature,
@@ -41,6 +41,7 @@ def write_folder(dataset: MinariDataset, root: Path) -> list[Loss]:
         DataError: An observation or action is of a kind that TensorFlow Datasets has not.
         DatasetWriteError: The file system refused.
     """
+    check_has_steps(dataset, "rlds")
     storage, indices = get_raw_storage(dataset), dataset.episode_indices.tolist()
     features: dict[str, Feature] = {}
     left_out: dict[str, str] = {}
