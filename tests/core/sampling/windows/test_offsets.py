@@ -205,7 +205,7 @@ def test_a_resumed_run_goes_on_with_the_next_windows() -> None:
         ({"offsets": {"actions": [1 << 62]}}, "and none beyond"),
         ({"offsets": {"action": [0]}}, "there is no column 'action'"),
         ({"offsets": {"actions": [0]}, "length": 2}, "length is 2, but offsets say what a window"),
-        ({"offsets": {"actions": [0]}, "padding": "after"}, "padding='after' is of windows; give"),
+        ({"offsets": {"actions": [0]}, "padding": "after"}, "padding='after' is of windows of"),
         ({"offsets": {"actions": [0]}, "columns": ["actions"]}, r"columns=\['actions'\] is of"),
         ({}, "length is None, not a whole number"),
     ],

@@ -57,7 +57,7 @@ Options = TypeVar("Options", TransitionOptions, SequenceOptions, OffsetOptions)
 
 _KINDS: dict[type[AnyOptions], str] = {
     TransitionOptions: "transitions, not windows",
-    SequenceOptions: "windows; give length too",
+    SequenceOptions: "windows of one length; give length, and no offsets",
     OffsetOptions: "windows with offsets",
 }
 
