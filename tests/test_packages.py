@@ -520,5 +520,13 @@ def test_every_hint_names_what_can_be_installed_from_a_clone_and_from_an_index()
     }
 
 
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_readme_names_every_extra(package: str) -> None:
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(rf"^\| `{package}\[([\w,]+)\]` \|", readme, re.M))
+
+    assert {name for group in named for name in group.split(",")} == list_extras(package)
+
+
 def test_the_extras_of_the_public_minari_are_there() -> None:
     assert list_extras("minari") >= {"all", "arrow", "create", "gcs", "hdf5", "hf"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from minari_core.errors import DatasetDamagedError, MetadataError
@@ -35,6 +36,12 @@ def test_indices_are_written_as_ranges_and_read_back(indices: Any, ranges: Any) 
 def test_the_episode_that_there_is_not_is_named(indices: list[int], wrong: int) -> None:
     with pytest.raises(MetadataError, match=rf"^split 'a' has episode {wrong}, .* 0 to 9$"):
         encode_splits({"a": indices}, 10)
+
+
+@pytest.mark.parametrize("value", [1.5, True, np.True_, "1", None])
+def test_what_is_no_index_is_refused(value: Any) -> None:
+    with pytest.raises(MetadataError, match=r"^split 'a' has .* no index of an episode$"):
+        encode_splits({"a": [0, value]}, 10)
 
 
 @pytest.mark.parametrize("name", ["", " "])

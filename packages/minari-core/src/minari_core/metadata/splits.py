@@ -7,6 +7,8 @@ number of a range is that after its last episode. Adding episodes and compacting
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import index
+from typing import SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
@@ -29,13 +31,13 @@ def encode_splits(splits: Mapping[str, Iterable[int]], total: int) -> dict[str, 
         total: The number of stored episodes.
 
     Raises:
-        MetadataError: A name is no text, or an index no stored episode.
+        MetadataError: A name is empty, or an index no stored episode.
     """
     encoded: dict[str, JsonValue] = {}
     for name, given in splits.items():
         if not str(name).strip():
             raise MetadataError(f"a split is called {format_value(name)}; give it a name")
-        indices = np.unique(np.fromiter(given, np.int64))
+        indices = np.unique(np.fromiter((_read_index(name, one) for one in given), np.int64))
         if len(indices) and not 0 <= indices[0] <= indices[-1] < total:
             wrong = indices[0] if indices[0] < 0 else indices[-1]
             raise MetadataError(
@@ -91,6 +93,14 @@ def join_splits(parts: Sequence[tuple[Mapping[str, JsonValue], int]]) -> dict[st
             joined.setdefault(name, []).append(_from_ranges(name, ranges, total) + offset)
         offset += total
     return {name: _to_ranges(np.concatenate(indices)) for name, indices in joined.items()}
+
+
+def _read_index(name: str, value: object) -> int:
+    if isinstance(value, bool | np.bool_) or not isinstance(value, SupportsIndex):
+        raise MetadataError(
+            f"split {name!r} has {format_value(value)}, which is no index of an episode"
+        )
+    return index(value)
 
 
 def _to_ranges(indices: Indices) -> JsonValue:
