@@ -159,9 +159,10 @@ def test_two_versions_are_measured_in_turns(tmp_path: Path) -> None:
         *(sys.executable, sys.executable, "--quick", "--rounds", "1", "--root", str(tmp_path)),
     )
     assert finished.returncode == 0, finished.stderr
-    for what in ("import minari_hub", "step", "sample_transitions", "load_dataset", "checkpoint"):
+    works = ("import minari_hub", "step", "sample_transitions", "sample_sequences", "an epoch")
+    for what in (*works, "load_dataset", "checkpoint"):
         assert what in finished.stdout
-    assert len(re.findall(r"^\| .* [µm]s ", finished.stdout, re.MULTILINE)) == 8
+    assert len(re.findall(r"^\| .* [µm]s ", finished.stdout, re.MULTILINE)) == 10
     assert list(tmp_path.iterdir()) == []
 
 

@@ -16,7 +16,7 @@ from gymnasium import spaces
 import minari
 from minari_core.cache.entries import list_entries, remove_entry
 from minari_core.errors import DataError, DatasetIdError
-from tests.core.helpers.streams import write_dataset
+from tests.core.helpers.streams import wait_until_unused, write_dataset
 from tests.helpers.object_server import ObjectServer
 
 
@@ -69,6 +69,7 @@ def test_what_a_stream_has_read_is_installed_without_fetching_it_again(
         np.testing.assert_array_equal(found.observations, streamed.observations)
         np.testing.assert_array_equal(found.rewards, wanted.rewards)
     del found, streamed, whole
+    wait_until_unused("/x-v0/data")
     entries = list_entries()
     assert {entry.kind for entry in entries} == {"streams"}
     assert any(entry.what == f"blocks of {remote}/x-v0/data" for entry in entries)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,9 +11,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 from gymnasium import spaces
 
 from minari_core import EpisodeBuffer, MinariDataset
+from minari_core.cache.entries import list_entries
 from minari_core.environments.space_json import space_to_json
 from minari_core.formats.columnar.dataset_folder import ColumnarStorage
 from minari_core.ranges.blocks import BLOCK_NBYTES
@@ -121,3 +124,14 @@ def count_blocks(read: Sequence[tuple[str, int, int]]) -> dict[tuple[str, int], 
         if name.endswith(".h5")
         for block in range(start // BLOCK_NBYTES, -(-stop // BLOCK_NBYTES))
     )
+
+
+def wait_until_unused(ending: str) -> None:
+    """Wait until the threads of streams that nobody holds have ended, by the ends of their URLs."""
+    for _ in range(500):
+        gc.collect()
+        entries = [entry for entry in list_entries() if entry.what.endswith(ending)]
+        if not any(entry.is_in_use for entry in entries):
+            return
+        time.sleep(0.01)
+    pytest.fail(f"{ending} is in use for ever")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import os
 import pickle
-import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from tests.core.helpers.streams import (
     LoggingSource,
     count_blocks,
     read_log,
+    wait_until_unused,
     write_numbered,
 )
 
@@ -126,20 +125,10 @@ def test_who_is_gone_makes_room_and_who_is_there_or_pinned_does_not(tmp_path: Pa
         list(stream.batches(512, seed=0))
         return stream, len(count_blocks(read_log(tmp_path / "log")))
 
-    def let_go(name: str) -> None:
-        """Wait until the threads of a stream that nobody holds have ended."""
-        for _ in range(500):
-            gc.collect()
-            entries = [entry for entry in list_entries() if entry.what.endswith(f"/{name}")]
-            if not any(entry.is_in_use for entry in entries):
-                return
-            time.sleep(0.01)
-        pytest.fail(f"{name} is in use for ever")
-
     def count_missing(name: str, *, is_held: bool = False) -> int:
         missing = read(name)[1]
         if not is_held:
-            let_go(name)
+            wait_until_unused(f"/{name}")
         return missing
 
     blocks = count_missing("one")
@@ -153,7 +142,7 @@ def test_who_is_gone_makes_room_and_who_is_there_or_pinned_does_not(tmp_path: Pa
     assert count_missing("one") > 0
     assert count_missing("two", is_held=True) == count_missing("three") == 0
     del held
-    let_go("two")
+    wait_until_unused("/two")
     assert count_missing("one") > 0  # and "two" has gone
     assert count_missing("one") == count_missing("three") == 0
 
