@@ -69,7 +69,7 @@ def datasets_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def _heeded_interrupts() -> Iterator[None]:
     """Let child processes heed Ctrl-C even where the tests run in a shell's background.
 

@@ -301,7 +301,6 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
-@pytest.mark.usefixtures("_heeded_interrupts")
 @pytest.mark.parametrize("how", ["SIGKILL", "SIGINT"], ids=["killed", "interrupted"])
 def test_a_run_that_was_stopped_goes_on_where_it_was(
     how: str, datasets_root: Path, tmp_path: Path

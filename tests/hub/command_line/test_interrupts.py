@@ -20,7 +20,6 @@ from tests.hub.helpers.servers import Bucket
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(os.name != "posix", reason="Windows sends no SIGINT to one process"),
-    pytest.mark.usefixtures("_heeded_interrupts"),
 ]
 
 CONTENT = "GET .*h5.*alt=media"

@@ -196,7 +196,6 @@ def test_processes_that_want_one_dataset_download_it_once(
     assert proxy.bytes_sent < 1.5 * total
 
 
-@pytest.mark.usefixtures("_heeded_interrupts")
 def test_ctrl_c_ends_a_download_soon_and_the_next_goes_on(
     bucket: Bucket, proxy: FaultProxy
 ) -> None:

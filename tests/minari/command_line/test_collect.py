@@ -76,7 +76,6 @@ def test_a_space_of_another_class_is_told_once_in_words_for_a_terminal(
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="Windows has no groups of processes")
-@pytest.mark.usefixtures("_heeded_interrupts")
 def test_ctrl_c_says_what_is_kept_and_the_command_goes_on_with_resume(
     command: CommandLine, tmp_path: Path
 ) -> None:

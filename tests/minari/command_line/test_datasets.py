@@ -87,7 +87,6 @@ def test_delete_takes_the_answer_of_a_terminal(datasets_root: Path, answer: str,
 
 
 @on_posix
-@pytest.mark.usefixtures("_heeded_interrupts")
 def test_control_c_ends_with_130_and_changes_nothing(datasets_root: Path) -> None:
     collect("cart/one-v0")
 
