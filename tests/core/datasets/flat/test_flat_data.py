@@ -239,9 +239,9 @@ def test_an_import_says_which_infos_it_takes_for_those_of_the_action() -> None:
         ({"actions": np.zeros((8, 1))}, "actions has 8 rows"),
         (
             {"next_observations": {"a": np.zeros(7), "b": np.zeros(6)}},
-            "next_observations has columns of different lengths",
+            "next_observations/b has 6 rows",
         ),
-        ({"infos": {"qpos": np.zeros(6)}}, "infos has 6 rows"),
+        ({"infos": {"qpos": np.zeros(6)}}, "infos/qpos has 6 rows"),
     ],
 )
 def test_columns_of_another_length_are_refused_by_name(changes: dict[str, Any], found: str) -> None:
