@@ -29,10 +29,7 @@ from tests.minari.replay.toys import FAULTY_STEP, NAME, STEPS, frame, record, re
 image = pytest.importorskip("PIL.Image")
 pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None:minari.MinariWarning")
 Frames = npt.NDArray[np.uint8]
-# Where the tests run in a shell's background SIGINT is ignored, which children inherit.
 PROGRAM = """
-import signal
-signal.signal(signal.SIGINT, signal.default_int_handler)
 from minari.command_line.app import main
 main()
 """

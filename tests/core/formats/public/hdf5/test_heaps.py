@@ -53,3 +53,28 @@ def test_a_heap_without_end_is_damage(place: str, datasets_root: Path) -> None:
     with pytest.raises(DatasetDamagedError, match="has a free part of no size"):
         list(dataset)
     assert "free part of no size" in str(verify_dataset("tests/heap-v0").problems)
+
+
+def test_a_text_that_begins_as_a_heap_does_is_no_damage(datasets_root: Path) -> None:
+    dataset = create_dataset_from_buffers(
+        "tests/text-v0",
+        [
+            EpisodeBuffer(
+                observations=["left", "right"],
+                actions=np.zeros(1, np.int64),
+                rewards=[0.0],
+                terminations=[True],
+                truncations=[False],
+            )
+        ],
+        observation_space=spaces.Text(8),
+        action_space=spaces.Discrete(2),
+        data_format="hdf5",
+    )
+    path = dataset_folder("tests/text-v0") / "data" / "main_data.hdf5"
+    with h5py.File(path, "a") as file:
+        file["episode_0"].attrs["note"] = "some words"
+        file["episode_0"].create_dataset("notes", data=np.array([b"GCOL and more"], "S64"))
+
+    assert b"GCOL and more" in path.read_bytes()
+    assert list(next(iter(dataset)).observations) == ["left", "right"]

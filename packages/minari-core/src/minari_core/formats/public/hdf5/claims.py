@@ -32,7 +32,8 @@ from minari_core.formats.public.limits import (
 )
 
 _ROW = np.dtype([("length", "<u4"), ("address", "<u8"), ("index", "<u4")])
-_HEAP = b"GCOL"
+# With its version, without which HDF5 takes it for no heap, and which no text goes on with.
+_HEAP = b"GCOL\x01"
 _ITEM = np.dtype({"names": ["index", "size"], "formats": ["<u2", "<u8"], "offsets": [0, 8]})
 _SCANNED_NBYTES = 1 << 30
 """Files of which all heaps are looked at before a single text, which may lie in any, is read."""
