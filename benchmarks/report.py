@@ -6,10 +6,11 @@ import datetime
 import importlib.metadata
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from measure import LIMIT, MINARI, Times, median, ratio
 from peer import PUBLIC_MINARI
 
 NOTHING = "—"
@@ -181,6 +182,28 @@ def microseconds(seconds: float | None) -> str:
 
 def megabytes(nbytes: float | None) -> str:
     return NOTHING if nbytes is None else f"{nbytes / 1e6:.1f} MB"
+
+
+def compare_with_limit(
+    work: str,
+    times: Times,
+    limit: str,
+    most: float,
+    show: Callable[[float | None], str] = microseconds,
+    obstacle: str = "",
+) -> Figure:
+    """How many times as long this project takes as its limit, of which it may take so many."""
+    slower = ratio(times)
+    return Figure(
+        work=work,
+        minari=show(median(times, MINARI)),
+        limit=f"{show(median(times, LIMIT))} ({limit})",
+        compared=f"{slower:.2f} ×",
+        target=f"{most} ×",
+        reached=slower <= most,
+        values={name: median(times, name) for name in times} | {"ratio": slower},
+        obstacle=obstacle,
+    )
 
 
 def _processor() -> str:

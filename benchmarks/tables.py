@@ -18,8 +18,8 @@ from typing import Any
 import h5py
 import numpy as np
 from gymnasium import spaces
-from measure import LIMIT, MINARI, Work, in_fresh_process, in_turns, median, memory_of, ratio, timed
-from report import Figure, megabytes, milliseconds
+from measure import LIMIT, MINARI, Work, in_fresh_process, in_turns, memory_of, timed
+from report import Figure, compare_with_limit, megabytes, milliseconds
 from setting import Setting
 from workloads import ABOUT
 
@@ -95,11 +95,12 @@ def _measure_frame(setting: Setting, dataset: minari.MinariDataset) -> Figure:
         MINARI: lambda: timed(dataset.to_pandas),
     }
     times = in_turns(works, setting.rounds(5))
-    return _compare(
+    return compare_with_limit(
         f"to_pandas of {dataset.total_steps:,} steps of 17 + 6 numbers",
         times,
         "pandas.DataFrame of the same arrays",
         _MOST_FRAME,
+        milliseconds,
     )
 
 
@@ -131,11 +132,12 @@ def _measure_parquet(setting: Setting, dataset: minari.MinariDataset, root: Path
         MINARI: export,
     }
     times = in_turns(works, setting.rounds(5))
-    return _compare(
+    return compare_with_limit(
         f"export of {dataset.total_steps:,} steps as parquet",
         times,
         "pyarrow.parquet.write_table of the same columns, fsync",
         _MOST_PARQUET,
+        milliseconds,
     )
 
 
@@ -165,11 +167,12 @@ def _measure_lerobot(setting: Setting, root: Path) -> Figure:
                 os.fsync(file.fileno())
 
     works: dict[str, Work] = {LIMIT: lambda: timed(write_durably), MINARI: export}
-    return _compare(
+    return compare_with_limit(
         f"export of {dataset.total_steps:,} steps as lerobot",
         in_turns(works, setting.rounds(9)),
         "pyarrow.parquet.write_table of the same files, fsync each",
         _MOST_LEROBOT,
+        milliseconds,
         "Statistics of each episode are counted as well.",
     )
 
@@ -216,7 +219,9 @@ def _measure_robomimic(setting: Setting, root: Path) -> Iterator[Figure]:
     ):
         works: dict[str, Work] = {LIMIT: lambda: timed(read_all), MINARI: ours}
         times = in_turns(works, setting.rounds(5))
-        yield _compare(work, times, "h5py reading the arrays", _MOST_ROBOMIMIC, obstacle)
+        yield compare_with_limit(
+            work, times, "h5py reading the arrays", _MOST_ROBOMIMIC, milliseconds, obstacle
+        )
 
 
 def _measure_memory(setting: Setting, root: Path) -> Iterator[Figure]:
@@ -235,22 +240,6 @@ def _measure_memory(setting: Setting, root: Path) -> Iterator[Figure]:
             reached=answer["memory"] < _MOST_MEMORY,
             values={"memory": answer["memory"], "seconds": answer["seconds"]},
         )
-
-
-def _compare(
-    work: str, times: dict[str, list[float]], limit: str, most: float, obstacle: str = ""
-) -> Figure:
-    slower = ratio(times)
-    return Figure(
-        work=work,
-        minari=milliseconds(median(times, MINARI)),
-        limit=f"{milliseconds(median(times, LIMIT))} ({limit})",
-        compared=f"{slower:.2f} ×",
-        target=f"{most} ×",
-        reached=slower <= most,
-        values={name: median(times, name) for name in times} | {"ratio": slower},
-        obstacle=obstacle,
-    )
 
 
 def _export_alone(dataset_id: str, folder: str, layout: str) -> dict[str, float]:

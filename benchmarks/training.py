@@ -15,7 +15,7 @@ import numpy.typing as npt
 from gymnasium import spaces
 from measure import LIMIT, MINARI, Times, Work, in_turns, median, ratio, repeated, timed
 from peer import PYTORCH, TORCHRL
-from report import NOTHING, Figure, microseconds, milliseconds
+from report import NOTHING, Figure, compare_with_limit, microseconds, milliseconds
 from saved import save_columns
 from setting import Setting
 from workloads import ABOUT, Workload, long_episodes
@@ -103,7 +103,7 @@ def _offsets(setting: Setting, dataset: minari.MinariDataset, by_hand: _ByHand) 
         MINARI: lambda: repeated(ours, count),
     }
     times = in_turns(works, setting.rounds(31))
-    return _slower(
+    return compare_with_limit(
         f"{_CHUNKS} windows with offsets: 2 observations of 17 float64, 16 actions of 6 float32",
         times,
         "numpy.take of the same rows in RAM, with masks",
@@ -139,7 +139,7 @@ def _offsets_of_images(setting: Setting) -> Figure:
             MINARI: lambda: repeated(ours, count),
         }
         times = in_turns(works, setting.rounds(15))
-    return _slower(
+    return compare_with_limit(
         f"{_IMAGES} windows with offsets: 2 images of 84 × 84 × 3, 16 actions",
         times,
         "zstandard decodes the chunks of the same images in two threads, numpy.take",
@@ -211,7 +211,7 @@ def _goals(setting: Setting, dataset: minari.MinariDataset, by_hand: _ByHand) ->
         MINARI: lambda: repeated(ours, count),
     }
     times = in_turns(works, setting.rounds(31))
-    return _slower(
+    return compare_with_limit(
         f"sample_transitions({_BATCH_SIZE}) relabelled with goals, but for the reward function",
         times,
         "numpy.take of transitions, and of goals",
@@ -269,7 +269,7 @@ def _quantiles(setting: Setting, dataset: minari.MinariDataset) -> Figure:
             return timed(compute)
 
     times = in_turns({LIMIT: without, MINARI: lambda: timed(compute)}, setting.rounds(7))
-    return _slower(
+    return compare_with_limit(
         f"statistics of {dataset.total_steps:,} steps of 17 + 6 + 1 numbers, with quantiles",
         times,
         "the same without quantiles",
@@ -365,25 +365,6 @@ def _resident(setting: Setting, root: Path) -> list[Figure]:
 
 def _count(setting: Setting) -> int:
     return 10 if setting.quick else 200
-
-
-def _slower(
-    work: str,
-    times: Times,
-    limit: str,
-    most: float,
-    show: Callable[[float | None], str] = microseconds,
-) -> Figure:
-    slower = ratio(times)
-    return Figure(
-        work=work,
-        minari=show(median(times, MINARI)),
-        limit=f"{show(median(times, LIMIT))} ({limit})",
-        compared=f"{slower:.2f} ×",
-        target=f"{most} ×",
-        reached=slower <= most,
-        values={name: median(times, name) for name in times} | {"ratio": slower},
-    )
 
 
 def _faster(work: str, times: Times, name: str, show: Callable[[float | None], str]) -> Figure:
