@@ -188,6 +188,21 @@ def test_every_relative_link_of_a_document_leads_somewhere(document: Path) -> No
     assert [link for link in relative if not (document.parent / link).exists()] == []
 
 
+@pytest.mark.parametrize(
+    "page",
+    [page for page in DOCUMENTS if page.is_relative_to(REPOSITORY / "docs")],
+    ids=lambda page: str(page.relative_to(REPOSITORY)),
+)
+def test_a_page_links_to_pages_of_the_site_alone(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
+    relative = [link for link in links if not re.match(r"/|\w+:", link)]
+    targets = {(page.parent / link).resolve() for link in relative}
+    # The site has the figures, too.
+    outside = targets - {REPOSITORY / "benchmarks" / "RESULTS.md"}
+
+    assert [str(path) for path in outside if not path.is_relative_to(REPOSITORY / "docs")] == []
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: str(file.relative_to(REPOSITORY)))
 def test_every_row_belongs_to_a_table(document: Path) -> None:
     text = re.sub(r"(?ms)^```.*?^```", "", document.read_text(encoding="utf-8"))

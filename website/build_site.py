@@ -23,6 +23,7 @@ import minari_core
 import minari_hub
 
 REPOSITORY = Path(__file__).parents[1]
+RESULTS = REPOSITORY / "benchmarks" / "RESULTS.md"
 STAGE = REPOSITORY / "build" / "website"
 PAGES = STAGE / "docs"
 SITE = STAGE / "site"
@@ -50,7 +51,7 @@ def stage_pages() -> None:
     shutil.copytree(REPOSITORY / "docs", PAGES)
     shutil.copytree(REPOSITORY / "website" / "assets", PAGES / "assets")
     shutil.copy(REPOSITORY / "website" / "zensical.toml", STAGE)
-    shutil.copy(REPOSITORY / "benchmarks" / "RESULTS.md", PAGES / "figures.md")
+    shutil.copy(RESULTS, PAGES / "figures.md")
     for page in PAGES.rglob("*.md"):
         text = resolve_addresses(page.read_text(encoding="utf-8"), page)
         # What a block needs stands behind its language, where the site knows no word.
@@ -61,12 +62,17 @@ def stage_pages() -> None:
 
 
 def resolve_addresses(text: str, page: Path) -> str:
-    """Write links to addresses of the site, such as ``/api/errors``, as links to their pages."""
+    """Write links to the site's addresses, such as ``/api/errors``, and to the figures as links
+    to their pages."""
 
-    def resolve(link: re.Match[str]) -> str:
-        target = PAGES / f"{link[1]}.md"
+    def link_to(target: Path) -> str:
         return f"]({Path(os.path.relpath(target, page.parent)).as_posix()})"
 
+    def resolve(link: re.Match[str]) -> str:
+        return link_to(PAGES / f"{link[1]}.md")
+
+    figures = os.path.relpath(RESULTS, REPOSITORY / "docs" / page.parent.relative_to(PAGES))
+    text = text.replace(f"]({Path(figures).as_posix()})", link_to(PAGES / "figures.md"))
     return re.sub(r"\]\(/([\w/]+)\)", resolve, text)
 
 
