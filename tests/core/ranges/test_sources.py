@@ -63,3 +63,12 @@ def test_a_bit_that_flips_on_its_way_leaves_the_version_as_it_is() -> None:
     assert source.version("a") == version
     assert list(source.read_ranges("a", [(0, 2)], version=version)) == [(0, b"\0\1")]
     assert source.requests == [("a", 0, 2)]
+
+
+def test_a_file_that_cannot_be_opened_is_an_error_that_is_no_absence(tmp_path: Path) -> None:
+    source = FolderSource(tmp_path)
+    assert source.url == tmp_path.as_uri()
+    assert repr(source) == f"FolderSource({str(tmp_path)!r})"
+    with pytest.raises(RemoteError, match=f"could not read {tmp_path}") as caught:
+        source.version("a" * 300)
+    assert type(caught.value) is RemoteError
