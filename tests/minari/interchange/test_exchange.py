@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 import minari
+from minari.interchange.replacing import replace_when_whole
+from minari_core.errors import DatasetBusyError, DatasetExistsError
 from tests.minari.interchange.flat.examples import make_dataset
 
 pytestmark = pytest.mark.filterwarnings("ignore::minari_core.MinariWarning")
@@ -43,15 +47,59 @@ def test_a_folder_is_there_at_every_moment_while_it_is_replaced(tmp_path: Path) 
     assert {path.name for path in tmp_path.iterdir()} == {"out", "root"}
 
 
-def test_what_a_killed_export_left_a_day_ago_is_removed_by_the_next(tmp_path: Path) -> None:
-    names = (".0123456789ab.part-out", ".ba9876543210.part-out", ".0123456789ab.part-other")
-    for name in names:
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "steps.parquet").write_bytes(b"half")
-    for path in [tmp_path / names[0], *(tmp_path / names[0]).iterdir()]:
-        os.utime(path, (1, 1))
-    os.utime(tmp_path / names[1], (1, 1))
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks, and kills what it has forked")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_what_a_killed_export_left_is_removed_by_the_next_and_what_a_living_one_has_is_not(
+    tmp_path: Path,
+) -> None:
+    dataset, target = make_dataset(), tmp_path / "out"
+    process = fork_half_an_export(target)
+    there = {path.name for path in tmp_path.iterdir()}
+    try:
+        with pytest.raises(DatasetBusyError, match=f"another process .*{process}.* writes .*out"):
+            minari.export_dataset(dataset, target, "parquet")
+        assert {path.name for path in tmp_path.iterdir()} == there
+        minari.export_dataset(dataset, tmp_path / "other", "parquet")
+        assert {path.name for path in tmp_path.iterdir()} == {*there, "other"}
+    finally:
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+    assert {path.name for path in tmp_path.iterdir()} == {*there, "other"}
 
-    minari.export_dataset(make_dataset(), tmp_path / "out", "parquet")
+    minari.export_dataset(dataset, target, "parquet")
 
-    assert {path.name for path in tmp_path.iterdir()} == {"out", "root", *names[1:]}
+    assert {path.name for path in tmp_path.iterdir()} == {"other", "out", "root"}
+
+
+def test_what_a_killed_export_had_moved_aside_is_put_back_by_the_next(tmp_path: Path) -> None:
+    left = tmp_path / ".0123456789ab.replaced-out"
+    left.mkdir()
+
+    with pytest.raises(DatasetExistsError, match="out is there already"):
+        minari.export_dataset(make_dataset(), tmp_path / "out", "parquet")
+
+    assert {path.name for path in tmp_path.iterdir()} == {"out", "root"}
+
+
+def test_an_export_that_fails_leaves_no_folder_that_it_made(tmp_path: Path) -> None:
+    with pytest.raises(minari.DataError, match="the cost of a step"):
+        minari.export_dataset(make_dataset(), tmp_path / "new" / "deep" / "out.hdf5", "dsrl")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["root"]
+
+
+def fork_half_an_export(target: Path) -> int:
+    """Return the number of a process that has written half of an export, and stays there."""
+    readable, writable = os.pipe()
+    process = os.fork()
+    if process == 0:
+        with replace_when_whole(target, overwrite=False) as staged:
+            staged.mkdir()
+            (staged / "steps.parquet").write_bytes(b"half")
+            os.write(writable, b"half")
+            time.sleep(60)
+        os._exit(1)
+    os.close(writable)
+    with os.fdopen(readable, "rb") as file:
+        assert file.read(4) == b"half"
+    return process

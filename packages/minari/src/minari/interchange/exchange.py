@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import glob
 import os
-import shutil
-import time
-import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,6 +13,7 @@ from minari.interchange.files import check_readable, copy_shared_files, name_rea
 from minari.interchange.layout import Loss
 from minari.interchange.layouts import find_layout, list_layouts, recognize_layout
 from minari.interchange.options import check_options
+from minari.interchange.replacing import replace_when_whole
 from minari_core import MinariDataset
 from minari_core.datasets.card import merge_metadata
 from minari_core.datasets.creation import publish_episodes
@@ -26,23 +22,19 @@ from minari_core.environments.env_specs import find_env_spec
 from minari_core.errors import (
     DataError,
     DatasetDamagedError,
-    DatasetExistsError,
     DatasetNotFoundError,
     FormatError,
 )
-from minari_core.files import name_file, sync_file, sync_folder, wrap_write_errors
+from minari_core.files import name_file
 from minari_core.formats.registry import check_format
 from minari_core.local.dataset_id import parse_dataset_id
 from minari_core.local.publishing import check_id_is_free, publish
-from minari_core.local.replacing import exchange_paths
 from minari_core.metadata.parents import PARENTS, describe_source
 from minari_core.storage.base import Storage
 
 if TYPE_CHECKING:
     import gymnasium
     from gymnasium.envs.registration import EnvSpec
-
-_ABANDONED_SECONDS = 24 * 3600
 
 _Episode = TypeVar("_Episode")
 
@@ -171,6 +163,7 @@ def export_dataset(
     Raises:
         FormatError: There is no such layout.
         DatasetExistsError: The path is taken, and ``overwrite`` is False.
+        DatasetBusyError: Another process writes to the path.
         DataError: The layout cannot hold the dataset; the message says why.
         DatasetWriteError: The file system refused.
         MissingDependencyError: A library that the layout needs is not installed.
@@ -181,55 +174,6 @@ def export_dataset(
         writable = ", ".join(sorted(one.name for one in list_layouts() if one.write is not None))
         raise FormatError(f"layout {layout!r} is read, not written; there is {writable}")
     check_options(chosen.write, options, f"layout {layout!r}")
-    with _stage(Path(path), overwrite=overwrite) as staged:
+    with replace_when_whole(Path(path), overwrite=overwrite) as staged:
         losses = chosen.write(dataset, staged, **options)
     return losses if chosen.keeps_shards else [*losses, *list_changing(dataset)]
-
-
-@contextmanager
-def _stage(target: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Write beside a target, and rename to it at the end."""
-    if not overwrite and os.path.lexists(target):
-        raise DatasetExistsError(
-            f"{target} is there already; give another path, or overwrite=True to replace it"
-        )
-    # The name keeps its end, by which libraries tell what a file is.
-    unique = uuid.uuid4().hex[:12]
-    staged = target.with_name(f".{unique}.part-{target.name}")
-    replaced = target.with_name(f".{unique}.replaced-{target.name}")
-    try:
-        with wrap_write_errors(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _remove_abandoned(target)
-            yield staged
-            for file in [staged, *staged.rglob("*")]:
-                if file.is_file():
-                    sync_file(file)
-            if not (overwrite and os.path.lexists(target)):
-                os.rename(staged, target)
-            # Two renames have an instant without the target.
-            elif not exchange_paths(staged, target):
-                os.rename(target, replaced)
-                os.rename(staged, target)
-            sync_folder(target.parent)
-    finally:
-        if os.path.lexists(replaced) and not os.path.lexists(target):
-            os.rename(replaced, target)
-        _remove(staged)
-        _remove(replaced)
-
-
-def _remove_abandoned(target: Path) -> None:
-    """Remove what exports to the same target left that were killed."""
-    for left in target.parent.glob(f".*.part-{glob.escape(target.name)}"):
-        changed = [path.lstat().st_mtime for path in (left, *left.rglob("*"))]
-        # One that goes on has written something since.
-        if max(changed) < time.time() - _ABANDONED_SECONDS:
-            _remove(left)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
