@@ -59,7 +59,7 @@ SHARED_CORE = """
     formats.verification.episode_files formats.verification.folder
     local.dataset_id local.finding local.leftovers.leftover local.leftovers.listing
     local.locations local.namespaces local.publishing local.replacing local.staging
-    metadata.parents metadata.splits
+    metadata.parents metadata.publication metadata.splits
     ranges.cached_objects ranges.folder ranges.source
     sampling.gathering.info_rows
     tables.arrow tables.assembling tables.contents tables.gathering tables.images tables.parquet

@@ -16,6 +16,7 @@ from minari_core import (
     IncompatibleDatasetsError,
     MetadataError,
     MinariDataset,
+    MinariWarning,
     combine_datasets,
     convert_dataset,
     load_dataset,
@@ -53,14 +54,28 @@ def test_what_is_said_is_kept_by_every_operation() -> None:
     dataset = create("a-v0", **said)
     other = create("b-v0", **{**said, "tags": ["arm", "new"]})
 
-    for made in (
-        convert_dataset(dataset, "c-v0", data_format="hdf5"),
-        convert_dataset(dataset[:1], "d-v0"),
-    ):
-        assert {key: made.metadata[key] for key in said} == said
+    whole = convert_dataset(dataset, "c-v0", data_format="hdf5")
+    assert {key: whole.metadata[key] for key in said} == said
+    assert combine_datasets([dataset], "f-v0").metadata["doi"] == said["doi"]
     both = combine_datasets([dataset, other], "e-v0")
     assert both.metadata["license"] == "CC-BY-4.0"
     assert both.metadata["tags"] == ["arm", "human", "new"]
+
+
+def test_a_part_and_a_combination_have_no_doi_and_this_is_said() -> None:
+    said: dict[str, Any] = {"license": "MIT", "citation": "@misc{x}", "doi": "10.5281/zenodo.1"}
+    dataset, other = create("a-v0", **said), create("b-v0", **said)
+
+    with pytest.warns(MinariWarning, match="c-v0 is a part of a-v0, whose DOI it does not have"):
+        part = convert_dataset(dataset[:1], "c-v0")
+    with pytest.warns(MinariWarning, match="a-v0, b-v0 have a DOI, which a part or a combination"):
+        both = combine_datasets([dataset, other], "d-v0")
+    with pytest.warns(MinariWarning, match="a-v0 have a DOI"):
+        again = combine_datasets([dataset[::-1]], "e-v0")
+
+    for made in (part, both, again):
+        assert {key: made.metadata.get(key) for key in said} == {**said, "doi": None}
+        assert parents_of(made)[0]["id"] == "a-v0"
 
 
 @pytest.mark.parametrize(

@@ -340,6 +340,7 @@ def test_steps_and_episodes_that_contradict_each_other_are_refused(tmp_path: Pat
     others = steps.assign(next_observation=[1.0, 2.0, 9.0, 7.0])
     wrong = [
         (steps[:3], episodes, "episode 1: it has 1 steps, and .* says length 2"),
+        (steps[:2], episodes, "episode 1 is in the table of episodes and has no steps; leave"),
         (steps, episodes.loc[[0, 1, 1]], "episode 1 is in the table of episodes twice"),
         (others, episodes, "episode 1: next_observation of step 0 is not the observation after it"),
         (steps, episodes.assign(final_observation=3.0), "episode 0: next_observation of step 1"),

@@ -88,6 +88,21 @@ def test_an_export_that_fails_leaves_no_folder_that_it_made(tmp_path: Path) -> N
     assert [path.name for path in tmp_path.iterdir()] == ["root"]
 
 
+def test_a_part_that_is_exported_has_no_doi_and_this_is_told(tmp_path: Path) -> None:
+    dataset = make_dataset()
+    dataset.storage.update_metadata({"doi": "10.5281/zenodo.1", "license": "MIT"})
+    told = []
+
+    for name, view in (("whole", dataset), ("part", dataset[1:])):
+        losses = minari.export_dataset(view, tmp_path / name, "ogbench")
+        told.append("doi" in {loss.what for loss in losses})
+        made = minari.import_dataset(tmp_path / name, f"{name}-v0")
+        assert ("doi" in made.metadata) == (name == "whole")
+        assert made.metadata["license"] == "MIT"
+
+    assert told == [False, True]
+
+
 def fork_half_an_export(target: Path) -> int:
     """Return the number of a process that has written half of an export, and stays there."""
     readable, writable = os.pipe()

@@ -25,12 +25,14 @@ from minari_core.formats.registry import check_format, list_formats, open_storag
 from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import choose_id
 from minari_core.local.publishing import check_id_is_free, publish
-from minari_core.messages import format_value
+from minari_core.messages import format_value, warn_caller
 from minari_core.metadata.parents import PARENTS
+from minari_core.metadata.publication import DOI
 from minari_core.metadata.splits import SPLITS, cut_splits, join_splits, read_splits
 from minari_core.random_stream import RandomStream
 from minari_core.sampling.gathering.info_rows import STEP_INFOS, list_infos, read_step_infos
 from minari_core.storage.base import Storage, has_same_space, show_space
+from minari_core.storage.copied_metadata import is_whole
 
 Dataset = TypeVar("Dataset", bound=MinariDataset)
 
@@ -253,7 +255,7 @@ def _merge_metadata(datasets: Sequence[MinariDataset]) -> dict[str, JsonValue]:
         "description",
         "license",
         "citation",
-        "doi",
+        DOI,
         "eval_env_spec",
         "ref_min_score",
         "ref_max_score",
@@ -262,4 +264,15 @@ def _merge_metadata(datasets: Sequence[MinariDataset]) -> dict[str, JsonValue]:
         values = [metadata.get(key) for metadata in cards]
         if values[0] is not None and all(value == values[0] for value in values):
             shared[key] = values[0]
+    if DOI in shared and not _is_whole(datasets):
+        del shared[DOI]
+        warn_caller(
+            f"{', '.join(dataset.id for dataset in datasets)} have a DOI, which a part or a "
+            "combination does not have"
+        )
     return shared
+
+
+def _is_whole(datasets: Sequence[MinariDataset]) -> bool:
+    indices = [dataset.episode_indices.tolist() for dataset in datasets]
+    return len(datasets) == 1 and is_whole(get_raw_storage(datasets[0]), indices[0])

@@ -14,8 +14,9 @@ from minari_core.formats.registry import check_format, list_formats, open_storag
 from minari_core.json_values import JsonValue
 from minari_core.local.dataset_id import choose_id
 from minari_core.local.publishing import check_id_is_free, publish
-from minari_core.messages import Progress
+from minari_core.messages import Progress, warn_caller
 from minari_core.metadata.parents import PARENTS
+from minari_core.metadata.publication import DOI
 from minari_core.storage.base import Storage
 from minari_core.storage.copied_metadata import metadata_for_copy
 
@@ -33,8 +34,8 @@ def convert_dataset(
     """Copy a dataset into another format.
 
     Nothing is lost: values, infos, seeds, options, episode metadata and the dataset's own
-    metadata are the same afterwards. The episodes are taken a few at a time, so that memory does
-    not bound their size.
+    metadata are the same afterwards; only a part has no DOI, with a warning. The episodes are taken
+    a few at a time, so that memory does not bound their size.
 
     Args:
         dataset: The dataset or view, of which only its own episodes are taken; or what
@@ -71,6 +72,8 @@ def convert_dataset(
     source = get_raw_storage(dataset)
     indices = dataset.episode_indices.tolist()
     metadata = metadata_for_copy(source, indices)
+    if DOI in source.metadata and DOI not in metadata:
+        warn_caller(f"{new_id} is a part of {dataset.id}, whose DOI it does not have")
     arguments: dict[str, JsonValue] = {"data_format": chosen_format}
     metadata[PARENTS] = [describe_as_parent(dataset, "convert", arguments)]
     if jpeg_encoding:

@@ -9,7 +9,9 @@ from minari_core.errors import MetadataError
 from minari_core.json_values import JsonValue
 from minari_core.messages import format_value
 
-PUBLICATION_KEYS = ("license", "citation", "doi", "tags")
+DOI = "doi"
+"""The key of metadata that says the digital object identifier."""
+PUBLICATION_KEYS = ("license", "citation", DOI, "tags")
 """The keys of metadata that say how a dataset may be used and cited."""
 
 _DOI = re.compile(r"10\.\d{4,9}/\S+")
@@ -26,18 +28,18 @@ def check_publication(details: Mapping[str, object]) -> dict[str, JsonValue]:
         MetadataError: A value is no text, a DOI none, or the tags are no list of texts.
     """
     found: dict[str, JsonValue] = {}
-    for name in ("license", "citation", "doi"):
+    for name in ("license", "citation", DOI):
         value = details.get(name)
         if value is None:
             continue
         if not isinstance(value, str) or not value.strip():
             raise MetadataError(f"{name} is {format_value(value)}, not text")
         found[name] = value.strip()
-    if isinstance(doi := found.get("doi"), str):
+    if isinstance(doi := found.get(DOI), str):
         plain = _BEFORE_DOI.sub("", doi)
         if not _DOI.fullmatch(plain):
             raise MetadataError(f"doi is {doi!r}, not like '10.5281/zenodo.1234567'")
-        found["doi"] = plain
+        found[DOI] = plain
     tags = details.get("tags")
     if tags is not None:
         given = [tags] if isinstance(tags, str) or not isinstance(tags, Iterable) else list(tags)

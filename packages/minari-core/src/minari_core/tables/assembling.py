@@ -48,8 +48,8 @@ def iterate_episodes(
         step_infos: The infos whose row belongs to the step, not to what it returned.
 
     Raises:
-        DataError: A column is missing, or an episode's rows do not lie in order; the message names
-            episode and column.
+        DataError: A column is missing, an episode's rows do not lie in order, or an episode that is
+            described has none; the message names episode and column.
     """
     known = {} if episodes is None else _list_rows(episodes)
     seen: set[object] = set()
@@ -61,6 +61,12 @@ def iterate_episodes(
             raise DataError(f"episode {key} is not in the table of episodes")
         row = None if episodes is None else _take_row(episodes, known[key])
         yield _assemble(key, steps, row, observation_space, action_space, step_infos)
+    if without := known.keys() - seen:
+        first = next(key for key in known if key in without)
+        more = f", and neither have {len(without) - 1} others" if len(without) > 1 else ""
+        raise DataError(
+            f"episode {first} is in the table of episodes and has no steps{more}; leave its row out"
+        )
 
 
 def _list_rows(episodes: Columns) -> dict[object, int]:

@@ -17,6 +17,7 @@ from minari.interchange.replacing import replace_when_whole
 from minari_core import MinariDataset
 from minari_core.datasets.card import merge_metadata
 from minari_core.datasets.creation import publish_episodes
+from minari_core.datasets.dataset import get_raw_storage
 from minari_core.datasets.details import split_details
 from minari_core.environments.env_specs import find_env_spec
 from minari_core.errors import (
@@ -30,7 +31,9 @@ from minari_core.formats.registry import check_format
 from minari_core.local.dataset_id import parse_dataset_id
 from minari_core.local.publishing import check_id_is_free, publish
 from minari_core.metadata.parents import PARENTS, describe_source
+from minari_core.metadata.publication import DOI
 from minari_core.storage.base import Storage
+from minari_core.storage.copied_metadata import is_whole
 
 if TYPE_CHECKING:
     import gymnasium
@@ -176,4 +179,7 @@ def export_dataset(
     check_options(chosen.write, options, f"layout {layout!r}")
     with replace_when_whole(Path(path), overwrite=overwrite) as staged:
         losses = chosen.write(dataset, staged, **options)
+    storage, indices = get_raw_storage(dataset), dataset.episode_indices.tolist()
+    if DOI in storage.metadata and not is_whole(storage, indices):
+        losses.append(Loss(DOI, "it is that of the whole dataset, and this is a part"))
     return losses if chosen.keeps_shards else [*losses, *list_changing(dataset)]
