@@ -28,9 +28,12 @@ def cast_exactly(array: Array, dtype: np.dtype[np.generic]) -> Array | None:
     source, target = array.dtype.kind, dtype.kind
     if (source == "b") != (target == "b") or (source == "c" and target != "c"):
         return None
-    if source in _WHOLE and target == "c":
-        real = cast_exactly(array, np.dtype(f"f{dtype.itemsize // 2}"))
-        return None if real is None else real.astype(dtype)
+    if target == "c":
+        # One that is not a number in one of its parts equals none, whatever its other part is.
+        part = np.dtype(f"f{dtype.itemsize // 2}")
+        parts = [array.real, array.imag] if source == "c" else [array]
+        exact = all(cast_exactly(each, part) is not None for each in parts)
+        return array.astype(dtype) if exact else None
     with np.errstate(all="ignore"):
         cast = array.astype(dtype)
         same = (cast == array) | ((cast != cast) & (array != array))

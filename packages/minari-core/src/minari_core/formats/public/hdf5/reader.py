@@ -296,6 +296,8 @@ def _plain_value(stored: Any, space: spaces.Space[Any], rows: int) -> Any:
         return found if isinstance(space, spaces.Dict) else tuple(found.values())
     if not isinstance(stored, np.ndarray) or stored.ndim == 0 or len(stored) != rows:
         return None
+    if isinstance(space, spaces.Text):
+        return None
     is_image = isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) > 1
     # What has another shape may be image files, one a row.
     return None if is_image and stored.shape[1:] != space.shape else stored
