@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,9 @@ import numpy.typing as npt
 from measure import repeated, size_of_folder, timed
 from saved import saved_columns
 from serving import serve
+from stretch import read_for
+
+_TAKES_AHEAD, _BATCHES_AHEAD = 4, 64
 
 
 class Works:
@@ -96,6 +101,47 @@ class Works:
             self._read(dataset.take(rows))["frames"].reshape(-1, *shape)
 
         return {"seconds": repeated(work, 5) / batch_size}
+
+    def write_shards(self, folder: str, target: str, count: int) -> dict[str, float]:
+        """Write columns as a dataset that has them so many times."""
+        columns = saved_columns(folder)
+        table = self._arrow.table({name: self._to_arrow(each) for name, each in columns.items()})
+        for number in range(count):
+            self._lance.write_dataset(table, target, mode="append" if number else "create")
+        return {}
+
+    def stream(
+        self, url: str, server: str, seconds: float, batch_size: int, neighbours: bool
+    ) -> dict[str, float]:
+        """Read random batches from a server of S3: of random rows, or each of neighbours."""
+        options = {
+            "aws_endpoint": server,
+            "allow_http": "true",
+            "aws_skip_signature": "true",
+            "aws_region": "any",
+        }
+
+        def read() -> Iterator[int]:
+            dataset = self._lance.dataset(url, storage_options=options)
+            if not neighbours:
+                yield from self._take_ahead(dataset, batch_size)
+            sampler = importlib.import_module("lance.sampler").ShardedBatchSampler
+            for batch in sampler(0, 1, randomize=True, seed=1)(
+                dataset, batch_size=batch_size, batch_readahead=_BATCHES_AHEAD
+            ):
+                yield len(self._read(batch)["rewards"])
+
+        return read_for(seconds, read)
+
+    def _take_ahead(self, dataset: Any, batch_size: int) -> Iterator[int]:
+        count = dataset.count_rows()
+        with ThreadPoolExecutor(_TAKES_AHEAD) as pool:
+            waiting: deque[Any] = deque()
+            while True:
+                while len(waiting) < _TAKES_AHEAD:
+                    rows = self._generator.integers(count, size=batch_size)
+                    waiting.append(pool.submit(dataset.take, rows))
+                yield len(self._read(waiting.popleft().result())["rewards"])
 
     def _to_arrow(self, column: npt.NDArray[Any]) -> Any:
         if column.ndim == 1:

@@ -75,6 +75,14 @@ D3RLPY = Contender(
     "d3rlpy", "d3rlpy", "2.8.1", "d3rlpy_buffer.py", beside=("torch==2.13.0",), with_pip=True
 )
 LANCE = Contender("Lance", "pylance", "14.0.2", "lance_dataset.py", as_here=("numpy",))
+DATASETS = Contender(
+    "Hugging Face datasets",
+    "datasets",
+    "5.2.0",
+    "hugging_face_datasets.py",
+    beside=("aiohttp",),
+    as_here=("numpy",),
+)
 PYAV = Contender("PyAV", "av", "18.1.0", "video.py", as_here=("numpy",))
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from measure import memory_of, timed
+from stretch import read_for
 
 import minari
 import minari_hub.streaming  # noqa: F401  # as a process has it that has loaded one before
@@ -56,6 +57,16 @@ def rate(name: str, seconds: float, batch_size: int, sleep: float = 0.0) -> dict
             if sleep:
                 time.sleep(sleep)
     return {"samples": samples / (now - begun), "memory": memory[0]}
+
+
+def stretch(name: str, seconds: float) -> dict[str, float]:
+    """Draw batches for some seconds after the first one, as the peers do."""
+
+    def read() -> Iterator[int]:
+        for batch in _load(name).batches(BATCH_SIZE, seed=0, order="pool", epochs=None):
+            yield len(batch)
+
+    return read_for(seconds, read)
 
 
 def epochs(

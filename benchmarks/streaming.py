@@ -28,6 +28,7 @@ from measure import LIMIT, MINARI, in_fresh_process
 from report import Figure, megabytes, milliseconds
 from setting import Setting
 from sparse_datasets import create_of_copies
+from stream_peers import measure_peers, stretch_seconds
 from stream_works import BATCH_SIZE
 
 import minari
@@ -60,6 +61,13 @@ def measure(setting: Setting) -> Iterator[Figure]:
                 yield _measure_page(cloud, dataset)
             yield from _measure_rate(cloud, long)
             yield _measure_waiting(cloud, long)
+            yield from measure_peers(
+                setting,
+                cloud.server,
+                root,
+                _ROWS,
+                lambda: cloud.run("stretch", long, stretch_seconds(setting)),
+            )
             for shape in ((32, 32), (84, 84), (210, 160, 3)):
                 yield _measure_images(cloud, shape)
         with _Cloud.open(setting, root, 0, 0) as near:

@@ -43,7 +43,8 @@ def test_tables_and_other_layouts_are_measured(tmp_path: Path) -> None:
 def test_streams_are_measured_beside_local_files(tmp_path: Path) -> None:
     measured = _measured("streaming", tmp_path)
     works = "\n".join(figure["work"] for figure in measured)
-    for what in ("first batch", "samples a second", "waits", "images", "plots", "cache", "workers"):
+    named = ("first batch", "samples a second", "waits", "images", "plots", "cache", "workers")
+    for what in (*named, "peers"):
         assert what in works
 
 

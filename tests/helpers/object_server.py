@@ -27,11 +27,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from email.utils import formatdate
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
+from xml.sax.saxutils import escape
 
 FAULTS = (
     "busy",  # 429 with Retry-After
@@ -252,6 +254,8 @@ class _Server:
         if hub:
             there = {"Location": f"/{hub[1]}/{hub[2]}", "X-Repo-Commit": "0" * 40}
             return _Answer(302, b"", there)
+        if query.get("list-type") == "2":
+            return self._list_bucket(path.strip("/"), query)
         listing = re.fullmatch(r"/storage/v1/b/[^/]+/o", path)
         if listing:
             return self._list(query)
@@ -302,6 +306,30 @@ class _Server:
             self._fields(name, self._folder / name) for name in names if name.startswith(prefix)
         ]
         return _Answer(200, json.dumps({"items": items}).encode())
+
+    def _list_bucket(self, bucket: str, query: Mapping[str, str]) -> _Answer:
+        """List a folder of this server as S3 does a bucket, all of it at once."""
+        prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
+        found, folders = "", set()
+        for path in sorted((self._folder / bucket).rglob("*")):
+            name = path.relative_to(self._folder / bucket).as_posix()
+            if not (path.is_file() and name.startswith(prefix)):
+                continue
+            inside, parted, _ = name[len(prefix) :].partition(delimiter or "\0")
+            if parted:
+                folders.add(f"{prefix}{inside}{delimiter}")
+                continue
+            status = path.stat()
+            changed = datetime.fromtimestamp(int(status.st_mtime), timezone.utc).isoformat()
+            found += (
+                f"<Contents><Key>{escape(name)}</Key><Size>{status.st_size}</Size>"
+                f'<LastModified>{changed}</LastModified><ETag>"{self._version(name, path)}"</ETag>'
+                "</Contents>"
+            )
+        for folder in sorted(folders):
+            found += f"<CommonPrefixes><Prefix>{escape(folder)}</Prefix></CommonPrefixes>"
+        text = f"<ListBucketResult><IsTruncated>false</IsTruncated>{found}</ListBucketResult>"
+        return _Answer(200, text.encode(), {"Content-Type": "application/xml"})
 
     def _describe(self, name: str) -> _Answer:
         path = self._find(name)
