@@ -113,16 +113,16 @@ def _zeros(group: Any, name: str, chunks: int, **options: Any) -> None:
 
 def _zeros_as_rewards(group: Any) -> None:
     del group["rewards"]
-    _zeros(group, "rewards", 128)
+    _zeros(group, "rewards", 40)
 
 
 def _zeros_as_infos(group: Any) -> None:
-    _zeros(group, "infos/zeros", 128)
+    _zeros(group, "infos/zeros", 40)
 
 
 def _zeros_in_the_sidecar(group: Any) -> None:
     del group["minari_core/1"]
-    _zeros(group, "minari_core/1", 128)
+    _zeros(group, "minari_core/1", 40)
 
 
 def _one_array_many_times(group: Any) -> None:

@@ -12,14 +12,19 @@ from gymnasium.spaces import GraphInstance
 from minari_core.episodes.episode import EpisodeData
 
 
-def expect(condition: object, message: str) -> None:
+def expect(condition: object, message: str | Callable[[], str]) -> None:
     """Fail a test unless something holds.
+
+    Args:
+        condition: What holds if it is true.
+        message: What to say otherwise, or a function that says it, where writing values out would
+            take long.
 
     Raises:
         AssertionError: It does not; with the message.
     """
     if not condition:
-        raise AssertionError(message)
+        raise AssertionError(message() if callable(message) else message)
 
 
 def expect_raises(kinds: type[Exception], call: Callable[[], object]) -> Exception:
@@ -45,25 +50,32 @@ def expect_same(found: object, wanted: object, where: str = "value") -> None:
         AssertionError: They differ; the message says where.
     """
     if isinstance(wanted, GraphInstance):
-        expect(isinstance(found, GraphInstance), f"{where} is {found!r}, not a graph")
+        expect(isinstance(found, GraphInstance), lambda: f"{where} is {found!r}, not a graph")
         wanted, found = tuple(wanted), tuple(found) if isinstance(found, tuple) else found
     if isinstance(wanted, np.ndarray | np.generic):
         _expect_same_array(found, wanted, where)
     elif isinstance(wanted, Mapping):
-        expect(isinstance(found, Mapping), f"{where} is {found!r}, not a dict")
+        expect(isinstance(found, Mapping), lambda: f"{where} is {found!r}, not a dict")
         parts: Mapping[object, object] = found if isinstance(found, Mapping) else {}
-        expect(parts.keys() == wanted.keys(), f"{where} has keys {list(parts)}, not {list(wanted)}")
+        expect(
+            parts.keys() == wanted.keys(),
+            lambda: f"{where} has keys {list(parts)}, not {list(wanted)}",
+        )
         for key, value in wanted.items():
             expect_same(parts[key], value, f"{where}[{key!r}]")
     elif isinstance(wanted, list | tuple):
-        expect(type(found) is type(wanted), f"{where} is a {type(found).__name__}: {found!r}")
+        expect(
+            type(found) is type(wanted), lambda: f"{where} is a {type(found).__name__}: {found!r}"
+        )
         items: Sequence[object] = found if isinstance(found, list | tuple) else ()
-        expect(len(items) == len(wanted), f"{where} has {len(items)} items, not {len(wanted)}")
+        expect(
+            len(items) == len(wanted), lambda: f"{where} has {len(items)} items, not {len(wanted)}"
+        )
         for index, (item, value) in enumerate(zip(items, wanted, strict=True)):
             expect_same(item, value, f"{where}[{index}]")
     else:
         same = type(found) is type(wanted) and repr(found) == repr(wanted)
-        expect(same, f"{where} is {found!r}, not {wanted!r}")
+        expect(same, lambda: f"{where} is {found!r}, not {wanted!r}")
 
 
 def _is_same_plain(found: object, wanted: np.ndarray[Any, Any] | np.generic) -> bool:
@@ -81,18 +93,20 @@ def _is_same_plain(found: object, wanted: np.ndarray[Any, Any] | np.generic) -> 
 def _expect_same_array(found: Any, wanted: Any, where: str) -> None:
     if _is_same_plain(found, wanted):
         return
-    expect(isinstance(found, np.ndarray | np.generic), f"{where} is {found!r}, not an array")
+    expect(
+        isinstance(found, np.ndarray | np.generic), lambda: f"{where} is {found!r}, not an array"
+    )
     one, other = np.ma.getdata(found), np.ma.getdata(wanted)
-    expect(one.dtype == other.dtype, f"{where} has dtype {one.dtype}, not {other.dtype}")
-    expect(one.shape == other.shape, f"{where} has shape {one.shape}, not {other.shape}")
+    expect(one.dtype == other.dtype, lambda: f"{where} has dtype {one.dtype}, not {other.dtype}")
+    expect(one.shape == other.shape, lambda: f"{where} has shape {one.shape}, not {other.shape}")
     mask = np.ma.getmaskarray(wanted)
-    expect(np.array_equal(np.ma.getmaskarray(found), mask), f"{where} is masked otherwise")
+    expect(np.array_equal(np.ma.getmaskarray(found), mask), lambda: f"{where} is masked otherwise")
     one, other = one[~mask], other[~mask]
     equal = (one == other) | ((one != one) & (other != other))
-    expect(np.all(equal), f"{where} is {one}, not {other}")
+    expect(np.all(equal), lambda: f"{where} is {one}, not {other}")
     if other.dtype.kind == "f":
         signs = np.signbit(one) == np.signbit(other)
-        expect(np.all(signs | (one != one)), f"{where} has other signs: {one}, not {other}")
+        expect(np.all(signs | (one != one)), lambda: f"{where} has other signs: {one}, not {other}")
 
 
 def split_space_rows(space: spaces.Space[Any], block: Any, count: int) -> list[Any]:
