@@ -24,7 +24,7 @@ from minari_core.cache.entries import list_entries
 from tests.helpers.command_line import CommandLine
 from tests.minari.command_line.conftest import cli  # noqa: F401  # the fixture
 from tests.minari.replay.test_replaying import is_gone
-from tests.minari.replay.toys import FAULTY_STEP, NAME, STEPS, frame, record, register
+from tests.minari.replay.toys import FAULTY_STEP, NAME, STEPS, Toy, frame, record, register
 
 image = pytest.importorskip("PIL.Image")
 pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None:minari.MinariWarning")
@@ -124,7 +124,7 @@ def test_a_gif_has_the_frames_and_no_more_of_them_a_second_than_gif_can(tmp_path
     assert list_names(tmp_path) == ["a.gif"]
 
 
-@pytest.mark.parametrize("shape", [(17, 22, 3), (16, 16)])
+@pytest.mark.parametrize("shape", [(17, 22, 3), (16, 15)])
 def test_an_mp4_shows_the_frames_at_their_rate(tmp_path: Path, shape: tuple[int, ...]) -> None:
     av = pytest.importorskip("av")
     dataset = create(shape)
@@ -140,7 +140,7 @@ def test_an_mp4_shows_the_frames_at_their_rate(tmp_path: Path, shape: tuple[int,
         frames = np.array([each.to_ndarray(format="rgb24") for each in container.decode(stream)])
         assert float(stream.average_rate) == 12.5
         assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
-    assert frames.shape == (41, shape[0] + shape[0] % 2, shape[1], 3)
+    assert frames.shape == (41, shape[0] + shape[0] % 2, shape[1] + shape[1] % 2, 3)
     shown = frames[:, : shape[0], : shape[1]].astype(int)
     wanted = np.broadcast_to(smooth.reshape(41, *shape[:2], -1), shown.shape).astype(int)
     assert np.abs(shown - wanted).max() <= 3
@@ -282,3 +282,105 @@ def test_ctrl_c_leaves_no_process_and_no_file(tmp_path: Path) -> None:
     assert is_gone(int(told.read_text(encoding="utf-8")))
     assert list_names(tmp_path) == ["told"]
     assert list_entries() == []
+
+
+class Filmed(Toy):
+    """An environment that says a rate of its own."""
+
+    metadata: dict[str, Any] = {**Toy.metadata, "render_fps": 12.5}  # noqa: RUF012  # as Gymnasium has it
+
+
+@pytest.mark.parametrize(
+    ("entry_point", "fps", "rate"),
+    [
+        (f"{__name__}:Filmed", 12.5, 12.5),
+        (Filmed, 12.5, 12.5),
+        (Filmed, 1000, 1000.0),
+        (Filmed, 1001, 30.0),
+        (Filmed, 0, 30.0),
+        (Filmed, "fast", 30.0),
+        ("nowhere:Nothing", None, 30.0),
+        (None, None, 30.0),
+    ],
+)
+def test_recorded_images_have_the_rate_of_an_environment_that_is_registered(
+    entry_point: Any, fps: Any, rate: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import gymnasium as gym
+
+    monkeypatch.setitem(Filmed.metadata, "render_fps", fps)
+    gym.registry.pop("Filmed-v0", None)
+    creator: Any = entry_point or Filmed
+    gym.register("Filmed-v0", entry_point=creator)
+    spec = gym.spec("Filmed-v0")
+    if entry_point is None:
+        del gym.registry["Filmed-v0"]
+    images = create(steps=1)
+    dataset = minari.create_dataset_from_buffers(
+        "tests/filmed-v0",
+        [images[0]],
+        env=replace(spec, entry_point="farm:Filmed"),
+        observation_space=images.observation_space,
+        action_space=images.action_space,
+    )
+    noted: list[tuple[int, int]] = []
+
+    video = minari.render_episode(
+        dataset, 0, tmp_path / "a.webp", progress=lambda *each: noted.append(each)
+    )
+
+    assert video.fps == rate
+    assert set(noted) == {(2, 4), (3, 4)}
+    gym.registry.pop("Filmed-v0", None)
+
+
+def test_an_episode_of_one_image_is_a_picture_that_stands_still(tmp_path: Path) -> None:
+    dataset = create(steps=1)
+    first = {name: rows[:1] for name, rows in dataset[0].observations.items()}
+    still = replace(dataset[0], observations=first, metadata={"final_observation_known": False})
+    dataset.update_dataset_from_buffer([still])
+
+    for suffix in ("webp", "gif"):
+        video = minari.render_episode(dataset, 1, tmp_path / f"a.{suffix}")
+        assert (video.frames, video.fps) == (1, 30)
+        with image.open(tmp_path / f"a.{suffix}") as opened:
+            assert getattr(opened, "n_frames", 1) == 1
+            assert opened.size == (22, 17)
+
+
+def test_a_gif_has_at_most_so_many_pixels_and_frames_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from minari.rendering import writing
+
+    dataset = create(steps=5)
+    monkeypatch.setattr(writing, "_MOST_GIF_PIXELS", 6 * 17 * 22)
+    minari.render_episode(dataset, 0, tmp_path / "a.gif", fps=50)
+    assert read_images(tmp_path / "a.gif")[1] == [20] * 6
+    monkeypatch.setattr(writing, "_MOST_GIF_PIXELS", 6 * 17 * 22 - 1)
+    with pytest.raises(minari.RenderError, match=r"would have 2,244 pixels.* 2,243 are the most"):
+        minari.render_episode(dataset, 0, tmp_path / "b.gif")
+    with pytest.raises(minari.RenderError, match=r"fps is 1000\.5; it must be .* at most 1000"):
+        minari.render_episode(dataset, 0, tmp_path / "b.webp", fps=1000.5)
+    assert minari.render_episode(dataset, 0, tmp_path / "b.webp", fps=1000).fps == 1000
+    with pytest.raises(minari.IncompatibleDatasetsError, match="no dataset"):
+        minari.render_episode("tests/images-v0", 0, tmp_path / "c.webp")  # type: ignore[arg-type]  # on purpose
+
+
+def test_a_file_that_appears_meanwhile_stays(tmp_path: Path) -> None:
+    from minari.rendering.writing import Video, write_video
+
+    path = tmp_path / "a.webp"
+
+    def write(video: Video, file: Any) -> None:
+        path.write_bytes(b"mine")
+        file.write(b"video")
+
+    video = Video(lambda number: np.zeros((8, 8, 3), np.uint8), 3, 7.0)
+    assert video.list_times(1000) == [143, 143, 143]
+    assert sum(Video(video.read, 700, 7.0).list_times(1000)) == 100_000
+    with pytest.raises(minari.RenderError, match="is there already"):
+        write_video(path, video, write, overwrite=False)
+    assert (path.read_bytes(), list_names(tmp_path)) == (b"mine", ["a.webp"])
+    write_video(path, video, write, overwrite=True)
+    assert (path.read_bytes(), list_names(tmp_path)) == (b"video", ["a.webp"])

@@ -68,16 +68,15 @@ class RangeCheck(ElementCheck[_Range]):
             zeros = np.zeros((2, len(low)), dtype=np.int64)
             state = _Range(0, low, high, zeros[0], zeros[1])
         state.rows += len(rows)
-        state.at_low[low < state.low] = 0
-        state.at_high[high > state.high] = 0
-        # Few blocks reach an end, so that few values are compared.
-        for counts, values, reached in (
-            (state.at_low, low, low <= state.low),
-            (state.at_high, high, high >= state.high),
+        for counts, known, ends, farther in (
+            (state.at_low, state.low, low, np.fmin(state.low, low)),
+            (state.at_high, state.high, high, np.fmax(state.high, high)),
         ):
-            for element in np.flatnonzero(reached):
-                counts[element] += np.count_nonzero(rows[:, element] == values[element])
-        state.low, state.high = np.fmin(state.low, low), np.fmax(state.high, high)
+            counts[farther != known] = 0
+            # Few blocks reach an end, so that few values are compared.
+            for element in np.flatnonzero(ends == farther):
+                counts[element] += np.count_nonzero(rows[:, element] == ends[element])
+            known[:] = farther
         return state
 
     def finish(self) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -44,14 +45,16 @@ class RewardPartsCheck(Check):
         starts = np.cumsum(block.lengths) - block.lengths
         apart = block.rewards - total
         low, high = np.fmin.reduceat(apart, starts), np.fmax.reduceat(apart, starts)
-        self._differences += zip(block.ids.tolist(), low.tolist(), high.tolist(), strict=True)
+        ends = zip(block.ids.tolist(), low.tolist(), high.tolist(), strict=True)
+        # Of an episode without a known number nothing can be said.
+        self._differences += [each for each in ends if not math.isnan(each[1])]
 
     def finish(self) -> Iterator[Finding]:
         """Say which episodes are apart from what is usual; a constant, as a bonus, is not."""
         if not self._differences:
             return
         ids, lows, highs = map(np.array, zip(*self._differences, strict=True))
-        usual = float(np.nanmedian(np.concatenate([lows, highs])))
+        usual = float(np.median(np.concatenate([lows, highs])))
         far = np.maximum(np.abs(lows - usual), np.abs(highs - usual)) > _TOLERANCE
         # Where most are apart, these infos are something else.
         if 0 < far.sum() <= len(ids) / 2:
