@@ -338,7 +338,7 @@ def make_pictures(count: int, shape: tuple[int, ...], plain: Sequence[int]) -> A
     return rows
 
 
-@pytest.mark.parametrize("shape", [(8, 9), (9, 8), (8, 8, 1), (8, 8, 3)])
+@pytest.mark.parametrize("shape", [(8, 20), (20, 8), (8, 8, 1), (8, 8, 3)])
 def test_images_of_one_colour_are_counted_and_many_are_a_warning(shape: tuple[int, ...]) -> None:
     for plain, severity in (([30], "note"), ([0, 99], "warning")):
         rows = make_pictures(100, shape, plain)

@@ -127,8 +127,11 @@ class Replay:
         self._rows: CompressedRows | None = None
         if len(self):
             path = folder / _FRAMES
-            with open(path, "rb") as file:
-                mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            try:
+                with open(path, "rb") as file:
+                    mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            except ValueError as error:  # it is empty
+                raise DatasetDamagedError(f"{path} has no frames that can be read") from error
             chunks = np.stack([np.cumsum(sizes) - sizes, sizes], axis=1)
             kind = np.dtype(np.uint8)
             self._rows = CompressedRows(mapped, chunks, len(self), kind, self.shape[1:], str(path))
