@@ -109,6 +109,7 @@ def import_file(
     """
     from minari.interchange.exchange import import_dataset
     from minari.interchange.flat.hdf5 import has_sidecar
+    from minari.interchange.layout import Loss
     from minari.interchange.layouts import find_layout, recognize_layout
     from minari.interchange.options import parse_options
 
@@ -125,6 +126,7 @@ def import_file(
     if chosen is None or (is_flat and not has_sidecar(path)):
         if texts:
             raise typer.BadParameter(f"flat HDF5 files have no option {texts[0][0]}")
+        left_out: dict[str, str] = {}
         made = minari_core.import_flat_hdf5(
             path,
             name,
@@ -132,10 +134,11 @@ def import_file(
             max_episode_steps=max_episode_steps,
             step_infos=() if no_step_infos else step_info or None,
             data_format=data_format,
+            left_out=left_out,
             author=author or None,
             description=description,
         )
-        _say_made(made, [], as_json=as_json)
+        _say_made(made, [Loss(*each) for each in left_out.items()], as_json=as_json)
         return
     if max_episode_steps is not None or step_info or no_step_infos:
         raise typer.BadParameter(

@@ -53,6 +53,27 @@ def read_json(path: Path) -> Mapping[str, Any]:
         return found
 
 
+def read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
+    """Read the JSON objects of a file that has one a line.
+
+    Raises:
+        DatasetDamagedError: It cannot be read, or a line is none.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                if not line.strip():
+                    continue
+                found = json.loads(line)
+                if not isinstance(found, dict):
+                    raise DatasetDamagedError(f"{path}: line {number} is no JSON object")
+                yield found
+    except (OSError, ValueError, RecursionError) as error:
+        if isinstance(error, DatasetDamagedError):
+            raise
+        raise DatasetDamagedError(f"{path} cannot be read: {error}") from error
+
+
 def check_readable(path: Path) -> None:
     """Raise unless a path is a folder, or a plain file that may be read.
 

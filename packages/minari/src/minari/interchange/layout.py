@@ -15,6 +15,9 @@ from minari_core.errors import DataError
 from minari_core.json_values import JsonValue
 from minari_core.storage.base import Storage
 
+SOURCE_METADATA = "source_metadata"
+"""The key of a dataset's metadata for what a file says of its own, and no other key is for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Loss:

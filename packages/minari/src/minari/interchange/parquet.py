@@ -38,13 +38,18 @@ def read(path: Path, *, episodes: str | None = None) -> Contents:
     known: Path | None = None if episodes is None else Path(episodes)
     if path.is_dir() and known is None and (path / _EPISODES).is_file():
         known = find_file(path, _EPISODES)
+    others = [file for file in path.iterdir() if file.name[0] != "."] if path.is_dir() else []
+    unread = sorted(file.name for file in others if file.name not in (_STEPS, _EPISODES))
     found = read_contents(steps, known)
     return Contents(
         episodes=found.episodes,
         observation_space=found.observation_space,
         action_space=found.action_space,
         metadata=found.metadata,
-        losses=[Loss(name, "a dataset has no such column") for name in found.left_out],
+        losses=[
+            *(Loss(name, "a dataset has no such column") for name in found.left_out),
+            *(Loss(name, f"{_STEPS} and {_EPISODES} alone are read") for name in unread),
+        ],
     )
 
 

@@ -43,6 +43,7 @@ def import_flat_hdf5(
     max_episode_steps: int | None = None,
     step_infos: Sequence[str] | None = None,
     data_format: str | None = None,
+    left_out: dict[str, str] | None = None,
     **details: Unpack[DatasetDetails],
 ) -> MinariDataset:
     """Create a dataset of an HDF5 file with one dataset a column, such as D4RL's.
@@ -64,6 +65,8 @@ def import_flat_hdf5(
         max_episode_steps: The number of steps after which an episode is truncated.
         step_infos: The infos that belong to steps; see `create_dataset_from_arrays`.
         data_format: How to store the data; ``"columnar"`` if None.
+        left_out: A dict to which is added what the dataset does not carry of the file, and why; if
+            None, a warning says it.
         **details: What is said about the dataset, as keywords; see `DatasetDetails`.
 
     Returns:
@@ -85,10 +88,15 @@ def import_flat_hdf5(
         raise DatasetNotFoundError(f"there is no file {source}")
     with name_file(source), open_flat_file(source) as file:
         columns = read_flat_columns(file, source, max_episode_steps)
-        if columns.left_out:
-            names = ", ".join(columns.left_out)
-            warn_caller(f"{source}: left out {names}, which are no columns of steps")
-        said = read_flat_metadata(file, source)
+        said, unsaid = read_flat_metadata(file, source)
+        lost = {**columns.left_out, **unsaid}
+        if SIDECAR in file:
+            lost[SIDECAR] = "an export kept it beside the columns; minari.import_dataset reads it"
+        if left_out is not None:
+            left_out.update(lost)
+        elif lost:
+            names = "; ".join(f"{name}: {why}" for name, why in lost.items())
+            warn_caller(f"{source}: left out {names}")
         return create_dataset_from_columns(
             columns,
             dataset_name,
@@ -147,10 +155,18 @@ def read_flat_columns(file: Any, source: Path, max_episode_steps: int | None) ->
         raise DataError(f"{source}: {flags[0]} is a group, not a dataset")
     timeouts = found["timeouts"][:] if "timeouts" in found else None
     ends, ended = find_episode_ends(found["terminals"][:], timeouts, max_episode_steps)
+    left_out: dict[str, str] = {}
+    if timeouts is not None and (both := int((ended & (timeouts.ravel() != 0)).sum())):
+        left_out["timeouts"] = f"{both} steps are terminals, too, and taken for these alone"
+    is_cut = timeouts is not None and timeouts.ravel()[-1:].any()
+    if max_episode_steps is None and not (ended[-1] or is_cut):
+        left_out["end of the last episode"] = "nothing marks it, and it is taken as truncated"
     infos = found.get("infos", {})
     if not isinstance(infos, Mapping):
         raise DataError(f"{source}: infos is a dataset, not a group")
-    further, passed_over = _find_further_columns(file, source, len(ended), reader)
+    further, others = _find_further_columns(file, source, len(ended), reader)
+    left_out |= dict.fromkeys(others, "it is no column of steps")
+    left_out |= dict.fromkeys(_list_attributes(file), "of HDF5's attributes none is kept")
     twice = sorted(further.keys() & infos.keys())
     if twice:
         raise DataError(f"{source} has a column {twice[0]!r} and an info of the same name")
@@ -163,37 +179,49 @@ def read_flat_columns(file: Any, source: Path, max_episode_steps: int | None) ->
         next_observations=found.get("next_observations"),
         infos={**infos, **further},
         further=tuple(further),
-        left_out=tuple(passed_over),
+        left_out=left_out,
     )
     check_row_counts(columns)
     return columns
 
 
-def read_flat_metadata(file: Any, source: Path) -> dict[str, JsonValue]:
-    """Read the text and the numbers in the group ``metadata``, by their paths in it."""
+def read_flat_metadata(file: Any, source: Path) -> tuple[dict[str, JsonValue], Mapping[str, str]]:
+    """Read the text and the numbers in the group ``metadata``, by their paths in it.
+
+    Returns:
+        Metadata of a dataset, and what lies in the group and is none, and why.
+    """
     import h5py
 
     group = file.get("metadata") if _is_plain(file, "metadata") else None
     if not isinstance(group, h5py.Group):
-        return {}
+        return {}, {}
     found: dict[str, JsonValue] = {}
-    left_out: list[str] = []
+    left_out: dict[str, str] = {}
     reader = bound_episode(file.id)
 
     def read(name: str, item: Any) -> None:
         if not isinstance(item, h5py.Dataset):
             return
         if item.shape != () or item.external or item.is_virtual or item.nbytes > _LONGEST_TEXT:
-            left_out.append(f"metadata/{name}")
+            left_out[f"metadata/{name}"] = "it is neither a text nor a number"
             return
         value: Any = reader.read_array(item.id)[()]
         text = value.decode(errors="replace") if isinstance(value, bytes) else value
         found[name] = text if isinstance(text, str) else text.item()
 
     group.visititems(read)  # which follows no link to another file
-    if left_out:
-        warn_caller(f"{source}: left out {', '.join(left_out)}, which are no text and no number")
-    return {"source_metadata": normalize_metadata(found)} if found else {}
+    return {"source_metadata": normalize_metadata(found)} if found else {}, left_out
+
+
+def _list_attributes(file: Any) -> list[str]:
+    found = [f"attribute {name}" for name in file.attrs]
+
+    def look(path: str, item: Any) -> None:
+        found.extend(f"attribute {name} of {path}" for name in item.attrs)
+
+    file.visititems(look)  # which follows no link to another file
+    return found
 
 
 def _is_plain(group: Any, name: str) -> bool:
@@ -219,7 +247,7 @@ def _find_further_columns(
         is_column = isinstance(found, h5py.Dataset) and found.shape and found.shape[0] == rows
         if is_column and found.dtype.kind in "biuf":
             columns[name] = _find_column(file, name, source, reader)
-        elif name not in ("metadata", SIDECAR):
+        elif name != SIDECAR and not (name == "metadata" and isinstance(found, h5py.Group)):
             others.append(name)
     return columns, others
 

@@ -39,8 +39,8 @@ class FlatColumns:
     """Further columns; row ``i`` belongs to observation ``i``."""
     further: Sequence[str] = ()
     """Those infos that belong to steps whatever is said of others, as the costs of steps do."""
-    left_out: Sequence[str] = ()
-    """What the file has besides, which is no column of steps."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """What the file has besides, and why no column holds it."""
     final_rows: bool = False
     """Whether the last row of each episode has its final observation, and no step."""
 

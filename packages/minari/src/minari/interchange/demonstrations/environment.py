@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from contextlib import suppress
 
-from minari.interchange.demonstrations.groups import File, find_group
+from minari.interchange.demonstrations import masks, sidecar
+from minari.interchange.demonstrations.groups import File, find_group, list_others
+from minari.interchange.demonstrations.trajectory import describe_attributes
+from minari.interchange.layout import SOURCE_METADATA
 from minari_core.json_values import JsonValue
 
-SOURCE_METADATA = "source_metadata"
 _LONGEST = 1 << 20
 
 
-def describe_environment(file: File, group: str) -> dict[str, JsonValue]:
-    """Return ``env_args`` of a group as ``source_metadata`` of a dataset."""
+def describe_environment(file: File, group: str) -> tuple[dict[str, JsonValue], Sequence[str]]:
+    """Return the attributes of the group of all episodes as ``source_metadata`` of a dataset.
+
+    Args:
+        file: The file.
+        group: The group.
+
+    Returns:
+        The metadata, and what the file has of its episodes that lies elsewhere, or is none.
+    """
     found = find_group(file, group)
-    said = None if found is None else found.attributes.get("env_args")
-    if not isinstance(said, str) or len(said) > _LONGEST:
-        return {}
-    try:
-        parsed = json.loads(said)
-    except (ValueError, RecursionError):
-        parsed = said
-    return {SOURCE_METADATA: {"env_args": parsed}}
+    attributes = {} if found is None else found.attributes
+    said, left_out = describe_attributes(attributes, {"total"})
+    for name in [name for name, value in said.items() if len(str(value)) > _LONGEST]:
+        del said[name]
+        left_out.append(f"attribute {name}")
+    if isinstance(text := said.get("env_args"), str):
+        with suppress(ValueError, RecursionError):
+            said["env_args"] = json.loads(text)
+    others = list_others(file, {group, masks.GROUP, sidecar.GROUP})
+    return {SOURCE_METADATA: said} if said else {}, [*others, *left_out]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -71,6 +71,12 @@ def find_group(file: File, name: str) -> GroupReader | None:
     return None if open_group(file, name) is None else GroupReader(file, name)
 
 
+def list_others(file: File, known: Collection[str]) -> list[str]:
+    """List what lies at the root of a file under other names, and the attributes of the file."""
+    others = sorted(set(file) - set(known))
+    return [*others, *(f"attribute {name}" for name in file.attrs)]
+
+
 def list_numbered(file: File, parent: str, prefix: str) -> list[str]:
     """List the groups whose names are a prefix and a number, by their numbers.
 
@@ -115,6 +121,8 @@ class GroupReader:
         """
         self.where = f"{file.filename}: /{path}"
         """The file and the group, for messages."""
+        self.left_out: set[str] = set()
+        """The attributes of what was read within the group, which nothing keeps."""
         self._arrays = 0
         self._reader = bound_episode(file.id)
         self._group = self._open(file.id, path.encode(), self.where)
@@ -133,19 +141,17 @@ class GroupReader:
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """What the group says of itself."""
+        """What the group says of itself; None where that is nothing."""
         with name_damage(self.where):
             return dict(self._iterate_attributes())
 
     def _iterate_attributes(self) -> Iterator[tuple[str, Any]]:
-        for index in range(h5py.h5a.get_num_attrs(self._group)):
-            attribute = h5py.h5a.open(self._group, index=index)
-            name = attribute.name.decode()
+        for name, attribute in _open_attributes(self._group):
             value = self._reader.read_attribute(attribute)
             if value is not None and value.dtype.kind in "OS":
                 yield name, _decode(value) if value.ndim else _decode(value)[0]
-            elif value is not None:
-                yield name, value[()]
+            else:
+                yield name, None if value is None else value[()]
 
     def read(self, name: str) -> Any:
         """Read an array, or a dict of what lies in a group.
@@ -172,6 +178,11 @@ class GroupReader:
         self._arrays += 1
         if depth == 0 or self._arrays > _MOST_ARRAYS:
             raise DataError(f"{where} is one of more groups than an episode has")
+        if h5py.h5a.get_num_attrs(found):
+            inside = where.removeprefix(f"{self.where}/")
+            self.left_out.update(
+                f"attribute {key} of {inside}" for key, _ in _open_attributes(found)
+            )
         if isinstance(found, h5py.h5g.GroupID):
             names = {name: name.decode() for name in found}
             return {
@@ -186,6 +197,12 @@ class GroupReader:
         with name_damage(where):
             array = self._reader.read_array(found)
             return array if dtype.kind in "biuf" else _decode(array)
+
+
+def _open_attributes(found: Any) -> Iterator[tuple[str, Any]]:
+    for index in range(h5py.h5a.get_num_attrs(found)):
+        attribute = h5py.h5a.open(found, index=index)
+        yield attribute.name.decode(), attribute
 
 
 def _decode(texts: npt.NDArray[Any]) -> list[str]:

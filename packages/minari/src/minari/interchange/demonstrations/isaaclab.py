@@ -84,6 +84,9 @@ def read(path: Path, *, ends: Ends | None = None) -> Contents:
         if _STATES in group:
             infos[_STATES] = _read_states(group)
         seed = attributes.get("seed")
+        metadata, left_out = describe_attributes(attributes, {"num_samples", "seed"})
+        if _INITIAL in group and _STATES not in group:
+            left_out.append(_INITIAL)
         return Trajectory(
             where=group.where,
             observations=observations,
@@ -92,8 +95,9 @@ def read(path: Path, *, ends: Ends | None = None) -> Contents:
             truncated=not terminated,
             rewards=group.read("rewards") if "rewards" in group else None,
             infos=infos,
-            metadata=describe_attributes(attributes, {"num_samples", "seed"}),
+            metadata=metadata,
             seed=None if seed is None else int(seed),
+            left_out=[*left_out, *group.left_out],
         )
 
     return read_demonstrations(

@@ -6,23 +6,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from minari.interchange.demonstrations.environment import SOURCE_METADATA
 from minari.interchange.demonstrations.groups import (
     File,
     GroupReader,
     list_numbered,
+    list_others,
     look_into,
 )
 from minari.interchange.demonstrations.reading import DemonstrationFile, read_demonstrations
-from minari.interchange.demonstrations.trajectory import Trajectory
+from minari.interchange.demonstrations.trajectory import Trajectory, describe_attributes
 from minari.interchange.files import read_json
-from minari.interchange.layout import Contents, Layout
+from minari.interchange.layout import SOURCE_METADATA, Contents, Layout
 from minari_core.datasets.flat.episodes import read_flags
 from minari_core.errors import DataError, DatasetDamagedError, DatasetNotFoundError
 from minari_core.json_values import JsonValue
 
 _ROOT, _PREFIX = "/", "traj_"
 _COLUMNS = frozenset({"obs", "actions", "rewards", "terminated", "truncated"})
+_RESET = "reset_kwargs"
 
 
 def recognize(path: Path) -> bool:
@@ -43,9 +44,7 @@ def read(path: Path) -> Contents:
     """
     said = _read_json(path.with_suffix(".json"))
     episodes = {
-        f"{_PREFIX}{episode.get('episode_id')}": episode
-        for episode in said.get("episodes", [])
-        if isinstance(episode, dict)
+        f"{_PREFIX}{episode.get('episode_id')}": episode for episode in said.get("episodes", [])
     }
 
     def list_names(file: File) -> list[str]:
@@ -70,7 +69,8 @@ def read(path: Path) -> Contents:
         infos.update(flags)
         terminated = bool(flags["terminated"][-1])
         facts = episodes[name]
-        seed, options = _read_reset(facts)
+        seed, options, is_reset_whole = _read_reset(facts)
+        said, left_out = describe_attributes(group.attributes, set())
         return Trajectory(
             where=group.where,
             observations=group.read("obs"),
@@ -79,9 +79,13 @@ def read(path: Path) -> Contents:
             truncated=bool(flags["truncated"][-1]) or not terminated,
             rewards=group.read("rewards") if "rewards" in group else None,
             infos=infos,
-            metadata={key: value for key, value in facts.items() if key != "reset_kwargs"},
+            metadata={
+                **said,
+                **{k: v for k, v in facts.items() if k != _RESET or not is_reset_whole},
+            },
             seed=seed,
             options=options,
+            left_out=[*left_out, *group.left_out],
         )
 
     environment: Mapping[str, JsonValue] = {
@@ -93,7 +97,7 @@ def read(path: Path) -> Contents:
             layout="maniskill",
             list_names=list_names,
             read_trajectory=read_trajectory,
-            describe=lambda file: {SOURCE_METADATA: environment},
+            describe=lambda file: ({SOURCE_METADATA: environment}, list_others(file, set(file))),
             ends_are_known=True,
         )
     )
@@ -103,18 +107,30 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise DatasetNotFoundError(f"there is no file {path}, which says what the trajectories are")
     said = dict(read_json(path))
-    if not isinstance(said.get("episodes", []), list):
+    listed = said.get("episodes", [])
+    if not isinstance(listed, list) or not all(isinstance(episode, dict) for episode in listed):
         raise DatasetDamagedError(f"{path} has no list of episodes")
+    seen: set[str] = set()
+    for episode in listed:
+        number = str(episode.get("episode_id"))
+        if number in seen:
+            raise DataError(f"{path} has episode_id {number} twice")
+        seen.add(number)
     return said
 
 
-def _read_reset(facts: Mapping[str, Any]) -> tuple[int | None, dict[str, Any] | None]:
-    reset = facts.get("reset_kwargs")
+def _read_reset(facts: Mapping[str, Any]) -> tuple[int | None, dict[str, Any] | None, bool]:
+    """Return seed and options of an episode, and whether its reset was given nothing else."""
+    reset = facts.get(_RESET)
     given = reset if isinstance(reset, dict) else {}
     seed, options = given.get("seed", facts.get("episode_seed")), given.get("options")
     if isinstance(seed, list) and len(seed) == 1:
         (seed,) = seed
-    return seed if isinstance(seed, int) else None, options if isinstance(options, dict) else None
+    seed = seed if isinstance(seed, int) else None
+    options = options if isinstance(options, dict) else None
+    kept = {"seed": seed, "options": options}
+    lost = {key for key, value in given.items() if value is not None and kept.get(key) is None}
+    return seed, options, not lost
 
 
 LAYOUT = Layout(

@@ -12,7 +12,7 @@ from minari_core.errors import DataError
 from minari_core.json_values import JsonValue
 from minari_core.metadata.splits import encode_splits
 
-_GROUP = "mask"
+GROUP = "mask"
 
 
 def read_masks(file: File, names: Sequence[str]) -> dict[str, JsonValue]:
@@ -25,7 +25,7 @@ def read_masks(file: File, names: Sequence[str]) -> dict[str, JsonValue]:
     Raises:
         DataError: A mask names an episode that is not there.
     """
-    masks = find_group(file, _GROUP)
+    masks = find_group(file, GROUP)
     if masks is None:
         return {}
     places = {name: index for index, name in enumerate(names)}
@@ -49,7 +49,7 @@ def write_masks(
     """
     if not splits:
         return
-    group = file.create_group(_GROUP)
+    group = file.create_group(GROUP)
     for name, indices in splits.items():
         if "/" in name or name == ".":
             raise DataError(f"split {name!r} cannot be the name of a mask; rename it")

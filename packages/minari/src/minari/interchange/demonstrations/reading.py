@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,8 +38,8 @@ class DemonstrationFile:
     """Lists the episodes in their order."""
     read_trajectory: Callable[[File, str], Trajectory]
     """Reads one of them."""
-    describe: Callable[[File], Mapping[str, JsonValue]]
-    """Reads what the file says of all of them."""
+    describe: Callable[[File], tuple[Mapping[str, JsonValue], Sequence[str]]]
+    """Reads what the file says of all of them; and names what of that is left out."""
     ends_are_known: bool
     """Whether the trajectories tell terminated from truncated episodes, sidecar or not."""
     ask_for_ends: str = ""
@@ -67,7 +67,8 @@ def read_demonstrations(source: DemonstrationFile) -> Contents:
                 f"{path} does not tell terminated from truncated episodes; {source.ask_for_ends}"
             )
         first = source.read_trajectory(file, names[0])
-        metadata = {**source.describe(file), **sidecar.description}
+        described, left_out = source.describe(file)
+        metadata = {**described, **sidecar.description}
         metadata.pop("layout", None)
         masks = read_masks(file, names)
     if masks:
@@ -77,9 +78,10 @@ def read_demonstrations(source: DemonstrationFile) -> Contents:
         metadata[STEP_INFOS] = [*step_infos]
     observation_space = _find_space(metadata, "observation_space", first.observations)
     action_space = _find_space(metadata, "action_space", first.actions)
-    losses = []
+    losses = [Loss(name, "nothing of a dataset holds it") for name in left_out]
     if first.rewards is None:
         losses.append(Loss("rewards", "the file has none, and the dataset has zeros"))
+    told = set(left_out)
 
     def iterate() -> Iterator[EpisodeBuffer]:
         with open_file(path) as file:
@@ -90,6 +92,10 @@ def read_demonstrations(source: DemonstrationFile) -> Contents:
                     if found.where != first.where:
                         _check_columns(found, first)
                     _restore(found, sidecar, name, observation_space)
+                new = sorted(set(found.left_out) - told)
+                told.update(new)
+                reason = f"nothing of a dataset holds it; it is in {found.where}, for one"
+                losses.extend(Loss(what, reason) for what in new)
                 yield found.to_buffer()
 
     return Contents(iterate(), observation_space, action_space, metadata, losses)

@@ -88,6 +88,9 @@ def read(
             infos["dones"] = dones
         if dones is not None and ends == "dones":
             terminated = bool(dones[-1])
+        metadata, left_out = describe_attributes(attributes, {"num_samples"})
+        if next_observations == "ignore" and "next_obs" in group:
+            left_out.append("next_obs")
         return Trajectory(
             where=group.where,
             observations=group.read("obs"),
@@ -101,7 +104,8 @@ def read(
             ),
             rewards=group.read("rewards") if "rewards" in group else None,
             infos=infos,
-            metadata=describe_attributes(attributes, {"num_samples"}),
+            metadata=metadata,
+            left_out=[*left_out, *group.left_out],
         )
 
     return read_demonstrations(

@@ -115,7 +115,7 @@ class SidecarReader:
         if isinstance(options, dict):
             trajectory.options = options
         if isinstance(metadata, dict):
-            trajectory.metadata = metadata
+            trajectory.metadata = {**trajectory.metadata, **metadata}
         for kind, into in (("infos", trajectory.infos), ("extras", trajectory.extras)):
             into.update(reader.read(kind) if kind in reader else {})
             columns = facts.get(kind)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,6 +51,8 @@ class Trajectory:
     """The seed that `reset` was given."""
     options: dict[str, Any] | None = None
     """The options that `reset` was given."""
+    left_out: Collection[str] = ()
+    """What the file has of the episode, and it does not carry."""
 
     @property
     def total_steps(self) -> int:
@@ -112,9 +114,16 @@ class Trajectory:
         return flag
 
 
-def describe_attributes(attributes: Mapping[str, Any], passed_over: set[str]) -> dict[str, Any]:
-    """Return what a group says of itself as metadata: text, numbers and lists of numbers."""
+def describe_attributes(
+    attributes: Mapping[str, Any], passed_over: set[str]
+) -> tuple[dict[str, Any], list[str]]:
+    """Return what a group says of itself as metadata: text, numbers and lists of numbers.
+
+    Returns:
+        The metadata, and what is none.
+    """
     said: dict[str, Any] = {}
+    left_out: list[str] = []
     for name, value in attributes.items():
         if name in passed_over:
             continue
@@ -124,7 +133,9 @@ def describe_attributes(attributes: Mapping[str, Any], passed_over: set[str]) ->
             value = value.tolist()
         if isinstance(value, str | int | float | bool | list):
             said[name] = value
-    return said
+        else:
+            left_out.append(f"attribute {name}")
+    return said, left_out
 
 
 def check_count(attributes: Mapping[str, Any], actions: object, where: str) -> None:

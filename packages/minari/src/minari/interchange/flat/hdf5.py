@@ -76,7 +76,8 @@ def read_flat_file(
     """
     with open_flat_file(path) as file:
         columns = read_flat_columns(file, path, max_episode_steps)
-        metadata = {**read_flat_metadata(file, path), **_read_description(file, path)}
+        found, unsaid = read_flat_metadata(file, path)
+        metadata = {**found, **_read_description(file, path)}
         spaces = {
             name: space_from_json(said, name)
             if isinstance(said := metadata.get(name), str)
@@ -101,7 +102,7 @@ def read_flat_file(
                     where = f"{path}: what it has of episode {index}"
                     yield add_facts(episode, facts.asstr()[index], where)
 
-    losses = [Loss(name, "it is no column of steps") for name in columns.left_out]
+    losses = [Loss(name, why) for name, why in {**columns.left_out, **unsaid}.items()]
     return Contents(
         iterate(), spaces["observation_space"], spaces["action_space"], metadata, losses
     )

@@ -27,6 +27,11 @@ def list_arrays(path: Path) -> set[str]:
         return {name[: -len(_SUFFIX)] for name in file.namelist() if name.endswith(_SUFFIX)}
 
 
+def list_others(file: zipfile.ZipFile) -> list[str]:
+    """Return the names of what in a file is no array."""
+    return [name for name in file.namelist() if not name.endswith(_SUFFIX)]
+
+
 class ArrayReader:
     """The rows of one array, in their order. Pickles are never loaded."""
 

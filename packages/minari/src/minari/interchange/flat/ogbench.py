@@ -19,7 +19,7 @@ from minari.interchange.facts import (
     take_carried,
 )
 from minari.interchange.files import name_read_errors
-from minari.interchange.flat.npz import ArrayReader, ArraysWriter, list_arrays
+from minari.interchange.flat.npz import ArrayReader, ArraysWriter, list_arrays, list_others
 from minari.interchange.layout import Contents, Layout, Loss, check_has_steps
 from minari_core import EpisodeBuffer, EpisodeData, MinariDataset
 from minari_core.datasets.dataset import get_raw_storage
@@ -77,9 +77,10 @@ def read(path: Path, *, ends: Ends = "truncated") -> Contents:
                 raise DataError(f"{path}: {name} has {rows} rows, not {steps}, one a step")
         first = {name: array.take(1) for name, array in arrays.items() if name != "terminals"}
         metadata = _read_description(file)
-    losses = []
+        losses = [Loss(name, "it is no array") for name in list_others(file)]
     if not metadata:
-        losses.append(Loss("rewards", "the file has none, and the dataset has zeros"))
+        losses += [Loss(name, f"without {_DESCRIPTION}") for name in sorted(there & _SIDECAR)]
+        losses.append(Loss("rewards", "the layout has none, and the dataset has zeros"))
         losses.append(Loss("actions", "the last of each episode, which nothing followed"))
     spaces = {
         name: space_from_json(said, name)

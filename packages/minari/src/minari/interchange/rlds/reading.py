@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote
@@ -13,7 +13,7 @@ import numpy as np
 from gymnasium import spaces
 
 from minari.interchange.files import find_file, read_json
-from minari.interchange.layout import Contents, Loss
+from minari.interchange.layout import SOURCE_METADATA, Contents, Loss
 from minari.interchange.rlds.examples import Values, decode_example
 from minari.interchange.rlds.features import Feature, decode_leaf, read_features
 from minari.interchange.rlds.records import iterate_records
@@ -25,10 +25,15 @@ from minari_core.episodes.final_observation import FINAL_OBSERVATION
 from minari_core.errors import DataError, DatasetDamagedError, DatasetNotFoundError
 from minari_core.formats.public.files import OWN_KEY
 from minari_core.json_values import JsonValue, from_json_text
+from minari_core.metadata.splits import SPLITS, encode_splits
 from minari_core.sampling.gathering.info_rows import STEP_INFOS
 
 _FLAGS = ("is_first", "is_last", "is_terminal")
 _GROUPS = ("observation", "action")
+# What of an episode its metadata takes.
+_MOST_NUMBERS = 4096
+# What of `dataset_info.json` says where and how the data lies, and means nothing elsewhere.
+_OF_FILES = frozenset({"fileFormat", "moduleName", "splits", "supervisedKeys", "downloadSize"})
 _TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
 
 LastStep = Literal["observation", "transition"]
@@ -55,6 +60,8 @@ def read_folder(root: Path, last_step: LastStep, ends: Ends | None) -> Contents:
         if not any(_is_of(name, group) for name in known):
             raise DataError(f"{where} has no feature 'steps/{group}' that can be read")
     files = list(_list_files(root, info))
+    told: dict[str, str] = {}
+    found = _iterate(files, known, set(features), told)
     card = read_json(find_file(root, CARD)) if (root / CARD).exists() else None
     if card is not None:
         said = card.get("metadata")
@@ -67,8 +74,8 @@ def read_folder(root: Path, last_step: LastStep, ends: Ends | None) -> Contents:
             space_from_json(str(said.get(name)), name)
             for name in ("observation_space", "action_space")
         )
-        own = (_restore(*each, observations, actions) for each in _iterate(files, known))
-        return Contents(own, observations, actions, metadata, losses)
+        own = (_restore(*each, observations, actions) for each in found)
+        return Contents(_tell(own, told, losses), observations, actions, metadata, losses)
     if "steps/is_terminal" not in known and ends is None:
         raise DataError(
             f"{where} has no feature 'steps/is_terminal', so that nothing says whether an episode "
@@ -85,21 +92,55 @@ def read_folder(root: Path, last_step: LastStep, ends: Ends | None) -> Contents:
         )
     observations, actions = (_infer(known, group) for group in _GROUPS)
     infos: list[JsonValue] = [_name_info(name) for name in known if _is_info(name, known)]
-    return Contents(
-        (_assemble(*each, last_step, ends) for each in _iterate(files, known)),
-        observations,
-        actions,
-        {STEP_INFOS: infos} if infos else {},
-        losses,
-    )
+    metadata = _describe(info, files)
+    if infos:
+        metadata[STEP_INFOS] = infos
+    episodes = (_assemble(*each, last_step, ends, told) for each in found)
+    return Contents(_tell(episodes, told, losses), observations, actions, metadata, losses)
+
+
+def _tell(
+    episodes: Iterator[EpisodeBuffer], told: Mapping[str, str], losses: list[Loss]
+) -> Iterator[EpisodeBuffer]:
+    """Yield episodes, and add to losses what was met on the way."""
+    yield from episodes
+    losses += [Loss(what, reason) for what, reason in told.items()]
+
+
+def _describe(info: Mapping[str, Any], files: Sequence[_File]) -> dict[str, JsonValue]:
+    """Return what ``dataset_info.json`` says of a dataset, as metadata."""
+    said: dict[str, JsonValue] = {
+        name: text
+        for name in ("description", "citation")
+        if isinstance(text := info.get(name), str) and text.strip()
+    }
+    source = {key: value for key, value in info.items() if key not in {*said, *_OF_FILES}}
+    if source := {key: value for key, value in source.items() if value}:
+        said[SOURCE_METADATA] = source
+    splits: dict[str, list[int]] = {}
+    total = 0
+    for file in files:
+        splits.setdefault(file.split, []).extend(range(total, total + file.count))
+        total += file.count
+    if len(splits) > 1:
+        said[SPLITS] = encode_splits(splits, total)
+    return said
 
 
 def _list_texts(said: object) -> set[str]:
     return {str(each) for each in said} if isinstance(said, list) else set()
 
 
-def _list_files(root: Path, info: Mapping[str, Any]) -> Iterator[tuple[Path, int]]:
-    """List the files of all splits, and the number of records that each has to have."""
+@dataclass(frozen=True, slots=True)
+class _File:
+    path: Path
+    split: str
+    count: int
+    """The number of records that it has to have."""
+
+
+def _list_files(root: Path, info: Mapping[str, Any]) -> Iterator[_File]:
+    """List the files of all splits."""
     where, splits = root / "dataset_info.json", info.get("splits")
     if info.get("fileFormat", "tfrecord") != "tfrecord" or not isinstance(splits, list):
         raise DataError(f"{where}: fileFormat is not tfrecord, or there are no splits")
@@ -125,16 +166,19 @@ def _list_files(root: Path, info: Mapping[str, Any]) -> Iterator[tuple[Path, int
                 raise DataError(f"{where}: {name!r} with {length!r} records is no file beside it")
             if not path.is_file():
                 raise DatasetNotFoundError(f"{root} has no file {name}")
-            yield path, int(length)
+            yield _File(path, str(split.get("name")), int(length))
 
 
 def _iterate(
-    files: Sequence[tuple[Path, int]], features: Mapping[str, Feature]
+    files: Sequence[_File],
+    features: Mapping[str, Feature],
+    described: set[str],
+    told: dict[str, str],
 ) -> Iterator[tuple[str, int, dict[str, Any]]]:
-    """Yield where each episode lies, its number of steps, and its leaves."""
+    """Yield where each episode lies, its number of steps, and its leaves; tell what is no leaf."""
     episode = 0
-    for path, wanted in files:
-        count = 0
+    for file in files:
+        path, count = file.path, 0
         for record in iterate_records(path):
             where = f"{path}: episode {episode}"
             try:
@@ -142,6 +186,8 @@ def _iterate(
             except ValueError as error:
                 raise DatasetDamagedError(f"{where} is no tf.train.Example: {error}") from error
             steps = _count_steps(values, features, where)
+            others = values.keys() - described
+            told.update(dict.fromkeys(sorted(others), "features.json does not describe it"))
             leaves = {
                 name: decode_leaf(
                     values.get(name),
@@ -153,8 +199,8 @@ def _iterate(
             }
             yield where, steps, leaves
             episode, count = episode + 1, count + 1
-        if count != wanted:
-            raise DataError(f"{path} has {count} records, and dataset_info.json says {wanted}")
+        if count != file.count:
+            raise DataError(f"{path} has {count} records, and dataset_info.json says {file.count}")
 
 
 def _count_steps(values: Mapping[str, Values], features: Mapping[str, Feature], where: str) -> int:
@@ -212,9 +258,14 @@ def _nest(leaves: Mapping[str, Any], group: str) -> Any:
 
 
 def _assemble(
-    where: str, steps: int, leaves: Mapping[str, Any], last_step: LastStep, ends: Ends | None
+    where: str,
+    steps: int,
+    leaves: Mapping[str, Any],
+    last_step: LastStep,
+    ends: Ends | None,
+    told: dict[str, str],
 ) -> EpisodeBuffer:
-    """Make an episode of the steps of RLDS."""
+    """Make an episode of the steps of RLDS; tell what it has no place for."""
     length = steps - 1 if last_step == "observation" else steps
     if length < 1:
         raise DataError(f"{where} has {steps} steps, of which none is a transition")
@@ -234,11 +285,15 @@ def _assemble(
         flags = [f"steps/{flag}" for flag in (*_FLAGS, "reward")]
         if name.startswith("steps/") and not is_read and name not in flags:
             infos[_name_info(name)] = leaf
-    metadata = {
-        name.partition("/")[2] or name: leaf[0] if isinstance(leaf, list) else leaf[0].tolist()
-        for name, leaf in leaves.items()
-        if not name.startswith("steps/") and (isinstance(leaf, list) or leaf.size < 4096)
-    }
+    metadata: dict[str, Any] = {}
+    for name, leaf in leaves.items():
+        if name.startswith("steps/"):
+            continue
+        if isinstance(leaf, list) or leaf.size < _MOST_NUMBERS:
+            key = name.partition("/")[2] or name
+            metadata[key] = leaf[0] if isinstance(leaf, list) else leaf[0].tolist()
+        else:
+            told[name] = f"it is one of the episode, of {leaf.size} numbers"
     if last_step == "transition":
         metadata[FINAL_OBSERVATION] = False
     rewards = np.asarray(leaves.get("steps/reward", np.zeros(steps)), dtype=np.float64)

@@ -9,12 +9,13 @@ from typing import Any, Literal
 import numpy as np
 
 from minari.interchange.layout import Contents, Loss
-from minari.interchange.lerobot.files.features import TRUNCATED
+from minari.interchange.lerobot.files.features import DONE, TRUNCATED
 from minari.interchange.lerobot.files.sidecar import CARD, STEPS, Sidecar, read_sidecar
 from minari.interchange.lerobot.reading.foreign import read_foreign
 from minari.interchange.lerobot.reading.frames import iterate_frames
 from minari.interchange.lerobot.reading.index import Index, read_index
 from minari.interchange.lerobot.reading.rows import RowStream
+from minari.interchange.lerobot.reading.unread import list_unread
 from minari_core.environments.space_json import space_from_json
 from minari_core.errors import DataError, DatasetDamagedError
 from minari_core.formats.public.files import OWN_KEY
@@ -69,6 +70,12 @@ def _read_own(index: Index, sidecar: Sidecar) -> Contents:
         Loss(column, "it was written as video, which loses detail")
         for name, (column, _) in sidecar.columns.items()
         if index.features.get(name, {}).get("dtype") == "video"
+    ]
+    losses += list_unread(index)
+    losses += [
+        Loss(name, f"{CARD} says nothing of such a feature")
+        for name in index.features
+        if name not in {*sidecar.columns, DONE, TRUNCATED}
     ]
     return Contents(
         episodes=iterate_episodes(

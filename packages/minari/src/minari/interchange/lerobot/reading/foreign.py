@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -17,11 +18,13 @@ from minari.interchange.lerobot.files.paths import INFO
 from minari.interchange.lerobot.files.tasks import TASK
 from minari.interchange.lerobot.reading.frames import iterate_frames
 from minari.interchange.lerobot.reading.index import Index
+from minari.interchange.lerobot.reading.unread import list_unread
 from minari_core import EpisodeBuffer
 from minari_core.environments.inferred_spaces import infer_space
 from minari_core.episodes.final_observation import FINAL_OBSERVATION
 from minari_core.errors import DataError
 from minari_core.json_values import JsonValue
+from minari_core.metadata.splits import SPLITS, encode_splits
 from minari_core.sampling.gathering.info_rows import STEP_INFOS
 from minari_core.storage.base import slice_rows
 from minari_core.tables.assembling import iterate_episodes
@@ -29,6 +32,11 @@ from minari_core.tables.gathering import Columns, join_name, split_name
 
 Ends = Literal["terminated", "truncated"]
 _GROUPS = ("observation", "action")
+_SPLIT = re.compile(r"(\d{1,12}):(\d{1,12})")
+# What of `info.json` says where and how the data lies, or is counted.
+_OF_FILES = re.compile(
+    r"codebase_version|features|splits|total_.*|chunks_size|.*_(path|size_in_mb)"
+)
 _NUMBERS = frozenset(
     f"{kind}{bits}" for kind in ("int", "uint", "float") for bits in (8, 16, 32, 64)
 ) | {"bool"}
@@ -48,7 +56,7 @@ def read_foreign(
         DataError: The data does not say what ends an episode, and ``ends`` is not given; or there
             is no observation or action.
     """
-    losses: list[Loss] = []
+    losses = list(list_unread(index))
     columns = _name_columns(index, losses)
     where = index.root / INFO
     for group in _GROUPS:
@@ -77,9 +85,11 @@ def read_foreign(
     ]
     chunks = _convert(index, names, columns, ends, with_tasks=has_many_tasks)
     observations, actions = (_infer(index, columns, group) for group in _GROUPS)
-    own: dict[str, JsonValue] = {"fps": index.info["fps"], "features": _list_names(index)}
-    if isinstance(index.info.get("robot_type"), str):
-        own["robot_type"] = index.info["robot_type"]
+    own = {key: value for key, value in index.info.items() if not _OF_FILES.fullmatch(key)}
+    own["features"] = _list_names(index)
+    metadata: dict[str, JsonValue] = {"lerobot": own, STEP_INFOS: list[JsonValue](step_infos)}
+    if splits := _read_splits(index, losses):
+        metadata[SPLITS] = splits
     episodes = iterate_episodes(
         chunks, _describe_episodes(index, last_frame), observations, actions, step_infos
     )
@@ -87,9 +97,23 @@ def read_foreign(
         episodes=episodes if last_frame == "step" else _cut(episodes),
         observation_space=observations,
         action_space=actions,
-        metadata={"lerobot": own, STEP_INFOS: list[JsonValue](step_infos)},
+        metadata=metadata,
         losses=losses,
     )
+
+
+def _read_splits(index: Index, losses: list[Loss]) -> dict[str, JsonValue]:
+    """Return splits, unless one has all episodes."""
+    said, total = index.info.get("splits"), len(index.episodes)
+    splits: dict[str, list[int]] = {}
+    for name, text in said.items() if isinstance(said, dict) else ():
+        matched = _SPLIT.fullmatch(str(text))
+        start, stop = (int(number) for number in matched.groups()) if matched else (0, -1)
+        if not 0 <= start <= stop <= total:
+            losses.append(Loss(f"split {name}", f"{text!r} are no episodes of {total}"))
+        elif stop - start < total:
+            splits[name] = list(range(start, stop))
+    return encode_splits(splits, total) if splits else {}
 
 
 def _name_columns(index: Index, losses: list[Loss]) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from minari.interchange.files import find_file, read_json
+from minari.interchange.files import find_file, read_json, read_lines
 from minari.interchange.lerobot.files.features import INDEX_TYPES, read_description
 from minari.interchange.lerobot.files.paths import (
     DATA,
@@ -19,7 +18,7 @@ from minari.interchange.lerobot.files.paths import (
     VIDEOS,
     fill_template,
 )
-from minari_core.errors import DataError, DatasetDamagedError
+from minari_core.errors import DataError
 from minari_core.formats.public.arrow.bounded import BoundedParquet
 
 _VERSIONS = {"v3.0": (DATA, VIDEOS), "v2.1": ("", "")}
@@ -94,20 +93,6 @@ def read_index(root: Path) -> Index:
     return Index(root, info, float(fps), features, tasks, episodes)
 
 
-def _read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
-    try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                if not line.strip():
-                    continue
-                found = json.loads(line)
-                if not isinstance(found, dict):
-                    raise DatasetDamagedError(f"{path}: line {number} is no JSON object")
-                yield found
-    except (OSError, ValueError, RecursionError) as error:
-        raise DatasetDamagedError(f"{path} cannot be read: {error}") from error
-
-
 def _read_rows(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> pa.Table:
     with BoundedParquet(path) as file:
         absent = [name for name in columns if name not in file.schema.names]
@@ -136,7 +121,7 @@ def _read_old_tasks(root: Path) -> dict[int, str]:
     path = find_file(root, "meta/tasks.jsonl")
     return {
         _check_number(said.get("task_index"), path, "task_index"): str(said.get("task", ""))
-        for said in _read_lines(path)
+        for said in read_lines(path)
     }
 
 
@@ -196,7 +181,7 @@ def _list_old_episodes(
     path = find_file(root, "meta/episodes.jsonl")
     if isinstance(size, bool) or not isinstance(size, int) or size < 1:
         raise DataError(f"{root / INFO}: chunks_size is {size!r}")
-    for number, said in enumerate(_read_lines(path)):
+    for number, said in enumerate(read_lines(path)):
         if said.get("episode_index") != number:
             raise DataError(f"{path}: episode {number} is missing, or not in its place")
         tasks = said.get("tasks")
