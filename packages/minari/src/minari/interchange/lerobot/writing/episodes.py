@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,9 @@ from minari.interchange.lerobot.files.features import DONE, TRUNCATED, Feature
 from minari.interchange.lerobot.files.paths import EPISODES, ChunkedParquet
 from minari.interchange.lerobot.writing.statistics import (
     Statistics,
-    describe_columns,
+    describe_episodes,
     describe_images,
+    join_statistics,
     merge_statistics,
 )
 from minari_core.tables.gathering import Columns
@@ -40,13 +41,15 @@ class VideoPlace:
     """The second at which they end."""
 
 
+Described: TypeAlias = dict[str, Statistics]
+
+
 @dataclass(slots=True)
 class _Entry:
     place: tuple[int, int]
     start: int
-    length: int = 0
-    videos: dict[str, VideoPlace] = field(default_factory=dict)
-    parts: list[dict[str, Statistics]] = field(default_factory=list)
+    length: int
+    videos: dict[str, VideoPlace]
 
 
 class EpisodeTable:
@@ -63,9 +66,12 @@ class EpisodeTable:
         self._files = ChunkedParquet(root, EPISODES)
         self._tasks = tasks
         self._open: list[_Entry] = []
+        self._blocks: list[Described] = []
+        # Those of the last episode, which may go on, and in as many rows as it came in.
+        self._last: list[Described] = []
         self._written = 0
         self._frames = 0
-        self._totals: list[dict[str, Statistics]] = []
+        self._totals: list[Described] = []
         # LeRobot refuses statistics of any other shape under a name with this word.
         named = [each for each in features if each.is_visual or "image" not in each.name]
         self._images = [each for each in named if each.is_visual and each.shape[2:] != (4,)]
@@ -90,55 +96,73 @@ class EpisodeTable:
     def add(
         self,
         rows: Columns,
-        length: int,
+        borders: npt.NDArray[np.int64],
         place: tuple[int, int],
-        videos: Mapping[str, VideoPlace],
+        videos: Sequence[Mapping[str, VideoPlace]],
         *,
         is_new: bool,
     ) -> None:
-        """Add steps of an episode.
+        """Add steps of episodes.
 
         Args:
             rows: The features of the steps, as they were recorded.
-            length: The number of steps.
+            borders: The first step of each episode, and the number of steps.
             place: The numbers of the chunk and file in which they are written.
-            videos: Where their frames lie.
-            is_new: Whether an episode begins with them.
+            videos: Where the frames of each episode lie.
+            is_new: Whether an episode begins with the first of them.
         """
-        if is_new:
-            if len(self._open) >= _ROWS:
-                self._write()
-            self._open.append(_Entry(place, self._frames))
-        entry = self._open[-1]
-        entry.length += length
-        entry.parts.append(self._describe(rows, length))
-        for name, video in videos.items():
-            start = entry.videos[name].start if name in entry.videos else video.start
-            entry.videos[name] = VideoPlace(video.chunk, video.file, start, video.end)
-        self._frames += length
+        described = self._describe(rows, borders)
+        lengths = np.diff(borders).tolist()
+        if not is_new:
+            entry = self._open[-1]
+            entry.length += lengths[0]
+            for name, video in videos[0].items():
+                entry.videos[name] = replace(video, start=entry.videos[name].start)
+            self._last.append(_cut(described, slice(0, 1)))
+        first = 0 if is_new else 1
+        for number in range(first, len(lengths)):
+            start = self._frames + int(borders[number])
+            self._open.append(_Entry(place, start, lengths[number], dict(videos[number])))
+        if first < len(lengths):
+            self._close_last()
+            self._blocks.append(_cut(described, slice(first, -1)))
+            self._last = [_cut(described, slice(-1, None))]
+        self._frames += int(borders[-1])
+        if len(self._open) > _ROWS:
+            self._write(len(self._open) - 1)
 
     def finish(self) -> dict[str, Statistics]:
         """Write what is left, and return the statistics of all episodes."""
+        self._close_last()
         if self._open or not self._written:
-            self._write()
+            self._write(len(self._open))
         if not self._totals:
             return {}
         return self._split(_merge(self._totals))
 
-    def _describe(self, rows: Columns, length: int) -> dict[str, Statistics]:
-        columns = np.empty((sum(self._vectors.values()), length))
+    def _close_last(self) -> None:
+        if self._last:
+            self._blocks.append(_merge(self._last))
+            self._last = []
+
+    def _describe(self, rows: Columns, borders: npt.NDArray[np.int64]) -> Described:
+        count = int(borders[-1])
+        columns = np.empty((sum(self._vectors.values()), count))
         start = 0
         for name, width in self._vectors.items():
-            columns[start : start + width] = np.asarray(rows[name]).reshape(length, width).T
+            columns[start : start + width] = np.asarray(rows[name]).reshape(count, width).T
             start += width
-        found = {_VECTORS: describe_columns(columns)}
+        found = {_VECTORS: describe_episodes(columns, borders)}
         for name in self._matrices:
             values = np.asarray(rows[name])
-            flat = values.reshape(-1, values.shape[-1]).T
-            described = describe_columns(flat.astype(np.float64, order="C"))
-            found[name] = {**described, "count": np.array([float(length)])}
+            flat = values.reshape(-1, values.shape[-1]).T.astype(np.float64, order="C")
+            found[name] = {
+                **describe_episodes(flat, borders * (len(flat[0]) // count)),
+                "count": found[_VECTORS]["count"],
+            }
         for each in self._images:
-            found[each.name] = describe_images(np.asarray(rows[each.name]))
+            images = np.split(np.asarray(rows[each.name]), borders[1:-1])
+            found[each.name] = join_statistics([describe_images(some) for some in images])
         return found
 
     def _split(self, merged: Mapping[str, Statistics]) -> dict[str, Statistics]:
@@ -147,15 +171,16 @@ class EpisodeTable:
         start = 0
         for name, width in self._vectors.items():
             found[name] = {
-                key: value if key == "count" else value[start : start + width]
+                key: value if key == "count" else value[:, start : start + width]
                 for key, value in merged[_VECTORS].items()
             }
             start += width
         return {**found, **{name: value for name, value in merged.items() if name != _VECTORS}}
 
-    def _write(self) -> None:
-        entries, self._open = self._open, []
-        merged = [_merge(entry.parts) for entry in entries]
+    def _write(self, count: int) -> None:
+        """Write the first of the episodes that are open, whose statistics are complete."""
+        entries, self._open = self._open[:count], self._open[count:]
+        blocks, self._blocks = self._blocks, []
         numbers = range(self._written, self._written + len(entries))
         columns: dict[str, Any] = {
             "episode_index": pa.array(numbers, pa.int64()),
@@ -174,9 +199,10 @@ class EpisodeTable:
             columns[f"videos/{name}/file_index"] = [place.file for place in places]
             columns[f"videos/{name}/from_timestamp"] = [place.start for place in places]
             columns[f"videos/{name}/to_timestamp"] = [place.end for place in places]
-        if merged:
-            columns.update(self._list_statistics(merged))
-            self._totals.append(_merge(merged))
+        if blocks:
+            described = _join(blocks)
+            columns.update(self._list_statistics(described))
+            self._totals.append(_merge([described]))
         self._files.go_on()
         chunk, file = self._files.place
         columns["meta/episodes/chunk_index"] = pa.array([chunk] * len(entries), pa.int64())
@@ -184,22 +210,12 @@ class EpisodeTable:
         self._files.write(pa.table(columns))
         self._written += len(entries)
 
-    def _list_statistics(self, merged: Sequence[Mapping[str, Statistics]]) -> dict[str, pa.Array]:
-        columns: dict[str, pa.Array] = {}
-        start = 0
-        for name, width in self._vectors.items():
-            for key in merged[0][_VECTORS]:
-                rows = np.stack([each[_VECTORS][key] for each in merged])
-                if key != "count":
-                    rows = rows[:, start : start + width]
-                columns[f"stats/{name}/{key}"] = _make_lists(rows, key)
-            start += width
-        for name in merged[0]:
-            if name != _VECTORS:
-                for key in merged[0][name]:
-                    rows = np.stack([each[name][key] for each in merged])
-                    columns[f"stats/{name}/{key}"] = _make_lists(rows, key)
-        return columns
+    def _list_statistics(self, described: Described) -> dict[str, pa.Array]:
+        return {
+            f"stats/{name}/{key}": _make_lists(rows, key)
+            for name, statistics in self._split(described).items()
+            for key, rows in statistics.items()
+        }
 
 
 def _make_lists(rows: npt.NDArray[np.float64], key: str) -> pa.Array:
@@ -212,5 +228,16 @@ def _make_lists(rows: npt.NDArray[np.float64], key: str) -> pa.Array:
     return array
 
 
-def _merge(parts: Sequence[Mapping[str, Statistics]]) -> dict[str, Statistics]:
-    return {name: merge_statistics([part[name] for part in parts]) for name in parts[0]}
+def _cut(described: Described, rows: slice) -> Described:
+    return {
+        name: {key: value[rows] for key, value in statistics.items()}
+        for name, statistics in described.items()
+    }
+
+
+def _join(parts: Sequence[Described]) -> Described:
+    return {name: join_statistics([part[name] for part in parts]) for name in parts[0]}
+
+
+def _merge(parts: Sequence[Described]) -> Described:
+    return {name: merge_statistics(statistics) for name, statistics in _join(parts).items()}

@@ -39,7 +39,7 @@ from minari.interchange.lerobot.files.paths import (
 )
 from minari.interchange.lerobot.files.sidecar import write_sidecar
 from minari.interchange.lerobot.files.tasks import TaskList, find_task
-from minari.interchange.lerobot.writing.episodes import EpisodeTable
+from minari.interchange.lerobot.writing.episodes import EpisodeTable, VideoPlace
 from minari.interchange.lerobot.writing.losses import list_losses
 from minari.interchange.lerobot.writing.statistics import to_json
 from minari_core import MinariDataset
@@ -166,27 +166,34 @@ class _StepWriter:
         is_first = steps == 0
         episodes = self._begun - 1 + np.cumsum(is_first)
         table = self._make_table(columns, steps, episodes)
-        if len(steps) and steps[0] == 0:
+        is_new = bool(is_first[:1].any())
+        if is_new:
             self._data.go_on(table.nbytes)
         # pyarrow writes while numpy counts.
         writing = self._beside.submit(self._data.write, table)
-        starts = np.flatnonzero(is_first).tolist()
-        borders = [0, *(start for start in starts if start), len(steps)]
-        for begin, end in pairwise(borders):
-            if begin == end:
-                continue
-            rows = {each.name: columns[each.column][begin:end] for each in self._features}
-            rows |= {DONE: self._find_done(columns)[begin:end]}
-            rows |= {TRUNCATED: columns["truncated"][begin:end]}
-            is_new = bool(is_first[begin])
-            videos = {
-                name: video.add(np.asarray(rows[name]), is_new=is_new)
-                for name, video in self._videos.items()
-            }
-            self._episodes.add(rows, end - begin, self._data.place, videos, is_new=is_new)
+        if len(steps):
+            rows: Columns = {each.name: columns[each.column] for each in self._features}
+            rows |= {DONE: self._find_done(columns), TRUNCATED: columns["truncated"]}
+            borders = np.unique([0, *np.flatnonzero(is_first), len(steps)])
+            videos = self._add_videos(rows, borders, is_new=is_new)
+            self._episodes.add(rows, borders, self._data.place, videos, is_new=is_new)
         writing.result()
         self._frames += len(steps)
-        self._begun += len(starts)
+        self._begun += int(is_first.sum())
+
+    def _add_videos(
+        self, rows: Columns, borders: npt.NDArray[np.int64], *, is_new: bool
+    ) -> list[dict[str, VideoPlace]]:
+        """Write the frames of episodes, and return where those of each lie."""
+        if not self._videos:
+            return [{}] * (len(borders) - 1)
+        return [
+            {
+                name: video.add(np.asarray(rows[name][begin:end]), is_new=is_new or begin > 0)
+                for name, video in self._videos.items()
+            }
+            for begin, end in pairwise(borders.tolist())
+        ]
 
     def _find_done(self, columns: Columns) -> npt.NDArray[np.bool_]:
         terminated: npt.NDArray[np.bool_] = np.asarray(columns["terminated"])
