@@ -180,7 +180,8 @@ def test_of_rlds_whose_splits_and_description_are_kept(tmp_path: Path) -> None:
     assert made.splits["test"].episode_indices.tolist() == [5, 6]
     assert made.metadata["citation"] == "@misc{x}"
     assert made.metadata["description"] == "Walk the maze."
-    assert made.metadata["source_metadata"]["releaseNotes"] == {"1.0.0": "first"}
+    source: Any = made.metadata["source_metadata"]
+    assert source["releaseNotes"] == {"1.0.0": "first"}
 
 
 @pytest.mark.parametrize("make_folder", [make_foreign_folder, make_old_folder])
@@ -211,7 +212,8 @@ def test_of_lerobot_whose_splits_are_kept(make_folder: Any, tmp_path: Path) -> N
         "train": [0],
         "test": [1],
     }
-    assert made.metadata["lerobot"]["teleoperator"] == "leader"
+    said: Any = made.metadata["lerobot"]
+    assert said["teleoperator"] == "leader"
 
 
 def test_a_feature_that_was_added_beside_what_an_export_wrote(tmp_path: Path) -> None:

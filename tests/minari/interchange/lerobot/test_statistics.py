@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from minari.interchange.lerobot.writing.statistics import (
+    Statistics,
     describe_columns,
+    describe_episodes,
     describe_images,
+    join_statistics,
     merge_statistics,
     to_json,
 )
@@ -25,6 +28,15 @@ COLUMNS = arrays.arrays(
     st.tuples(st.integers(1, 3), st.integers(1, 12)),
     elements=st.floats(-1000, 1000, width=32),
 )
+
+
+def describe(columns: Any, *borders: int) -> Statistics:
+    """Describe episodes between borders; one of all columns if there is none."""
+    return describe_episodes(columns.copy(), np.array(borders or (0, columns.shape[1])))
+
+
+def take_row(statistics: Statistics, row: int = 0) -> Statistics:
+    return {name: each[row] for name, each in statistics.items()}
 
 
 def expect_exact(found: Any, columns: Any) -> None:
@@ -38,7 +50,7 @@ def expect_exact(found: Any, columns: Any) -> None:
 
 @given(COLUMNS)
 def test_columns_have_the_statistics_of_numpy(columns: Any) -> None:
-    found = describe_columns(columns.copy())
+    found = take_row(describe(columns))
 
     assert found.keys() == {"min", "max", "mean", "std", "count", *QUANTILES}
     expect_exact(found, columns)
@@ -50,9 +62,10 @@ def test_columns_have_the_statistics_of_numpy(columns: Any) -> None:
 def test_statistics_of_parts_are_merged_to_those_of_all(columns: Any, cuts: list[int]) -> None:
     borders = sorted({0, columns.shape[1], *(cut for cut in cuts if cut < columns.shape[1])})
     pieces = [columns[:, first:last] for first, last in pairwise(borders)]
-    parts = [describe_columns(piece.copy()) for piece in pieces]
+    rows = [describe(piece) for piece in pieces]
+    parts = [take_row(row) for row in rows]
 
-    merged = merge_statistics(parts)
+    merged = take_row(merge_statistics(join_statistics(rows)))
 
     expect_exact(merged, columns)
     for name in QUANTILES:
@@ -62,6 +75,24 @@ def test_statistics_of_parts_are_merged_to_those_of_all(columns: Any, cuts: list
         np.testing.assert_allclose(merged[name], weighted / columns.shape[1], atol=1e-9)
 
 
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=12), st.integers(1, 3), st.integers(0, 9))
+def test_episodes_are_described_together_as_each_is_alone(
+    lengths: list[int], width: int, seed: int
+) -> None:
+    borders = np.cumsum([0, *lengths]).tolist()
+    columns = np.random.default_rng(seed).normal(size=(width, borders[-1]))
+
+    found = describe(columns, *borders)
+
+    for number, (start, stop) in enumerate(pairwise(borders)):
+        alone = describe_columns(columns[:, start:stop].copy())
+        row = take_row(found, number)
+        assert row.pop("count").tolist() == [lengths[number]]
+        assert row.keys() == alone.keys()
+        for name, each in alone.items():
+            np.testing.assert_allclose(row[name], each, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("shape", [(8, 9), (8, 9, 1), (8, 9, 3)])
 @pytest.mark.parametrize("count", [1, 3])
 def test_images_have_the_statistics_of_their_channels(shape: tuple[int, ...], count: int) -> None:
@@ -69,7 +100,7 @@ def test_images_have_the_statistics_of_their_channels(shape: tuple[int, ...], co
     images = rng.integers(3, 250, (count, *shape), np.uint8)
     images //= rng.integers(1, 9, images.shape, np.uint8)
 
-    found = describe_images(images)
+    found = take_row(describe_images(images))
 
     channels = images.reshape(-1, shape[2] if len(shape) == 3 else 1).T
     assert found["count"].tolist() == [count]
@@ -94,7 +125,7 @@ def test_of_many_images_some_are_looked_at_from_the_first_to_the_last(
     count: int, wanted: int
 ) -> None:
     images = (np.arange(count) * 255 // (count - 1)).astype(np.uint8).reshape(count, 1, 1)
-    found = describe_images(images)
+    found = take_row(describe_images(images))
     assert found["count"].tolist() == [wanted]
     assert (found["min"].item(), found["max"].item()) == (0, 1)
     chosen = images.ravel()[np.round(np.linspace(0, count - 1, wanted)).astype(int)] / 255
@@ -102,7 +133,7 @@ def test_of_many_images_some_are_looked_at_from_the_first_to_the_last(
 
 
 def test_counts_are_whole_in_json() -> None:
-    statistics = {"action": describe_columns(np.array([[1.0, 2.0, 4.0], [0.0, 0.0, 3.0]]))}
+    statistics = {"action": describe(np.array([[1.0, 2.0, 4.0], [0.0, 0.0, 3.0]]))}
     said: Any = to_json(statistics)["action"]
     assert said["count"] == [3]
     assert isinstance(said["count"][0], int)

@@ -130,7 +130,8 @@ def _assemble(
 ) -> EpisodeBuffer:
     where = f"episode {key}"
     length = len(steps["reward"])
-    if "step" in steps and _to_list(steps["step"]) != list(range(length)):
+    numbers: Any = steps.get("step", np.arange(length))
+    if np.ma.is_masked(numbers) or not np.array_equal(numbers, np.arange(length)):
         raise DataError(f"{where}: its steps are not numbered from 0 to {length - 1} in order")
     if row is not None and "length" in row and _to_list(row["length"]) != [length]:
         raise DataError(

@@ -56,17 +56,26 @@ def _read_array(array: Any, field: pa.Field, name: str) -> Leaf:
     if pa.types.is_null(kind):
         return [None] * len(array)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or _is_string_view(kind):
-        texts: list[str | None] = array.to_pylist()
         is_json = bool(field.metadata) and JSON_FIELD in field.metadata
-        if is_json:
-            return [None if text is None else from_json_text(text) for text in texts]
-        return list(texts)
+        return _read_texts(array, is_json=is_json)
     if pa.types.is_struct(kind) and {"bytes", "path"} == {part.name for part in kind}:
         has_axis = bool(field.metadata) and ONE_CHANNEL_FIELD in field.metadata
         return _read_images(array, name, has_axis=has_axis)
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return [_read_value(value, name) for value in array]
     return _read_numbers(array, name)
+
+
+def _read_texts(array: Any, *, is_json: bool) -> list[object]:
+    """Read texts; those that are alike are one, for a small file may have many rows of one."""
+    if _is_string_view(array.type):
+        array = array.cast(pa.string())
+    encoded = array.dictionary_encode()
+    texts: list[str] = encoded.dictionary.to_pylist()
+    values: list[object] = [from_json_text(text) if is_json else text for text in texts]
+    places = encoded.indices.fill_null(len(values)).to_pylist()
+    values.append(None)
+    return [values[place] for place in places]
 
 
 def _is_string_view(kind: pa.DataType) -> bool:

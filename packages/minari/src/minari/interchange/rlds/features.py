@@ -92,7 +92,9 @@ def encode_leaf(leaf: Any, feature: Feature) -> Values:
     if feature.kind == "image":
         return encode_images(values)
     if feature.encoding == "bytes":
-        return [row.astype(row.dtype.newbyteorder("<")).tobytes() for row in values]
+        data = values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
+        size = len(data) // max(len(values), 1)
+        return [data[start : start + size] for start in range(0, len(data), size or 1)]
     flat = values.reshape(-1)
     if flat.dtype.kind == "f":
         return flat.astype(np.float32)
