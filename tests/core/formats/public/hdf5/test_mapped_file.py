@@ -130,7 +130,94 @@ UNUSUAL: dict[str, Callable[[Any, Any], None]] = {
     "a soft link": lambda group, _: group.__setitem__("x", h5py.SoftLink("/episode_0/y")),
     "a link out": lambda group, _: group.__setitem__("x", h5py.ExternalLink("secret.hdf5", "/x")),
     "a link upwards": lambda group, _: group.__setitem__("x", group),
+    "not written in one block": lambda group, _: group.create_dataset("x", (40,), "f8"),
+    "in its header": lambda group, data: write_compactly(group, data),
+    "as large as the file many times": lambda group, data: link_often(group, np.zeros(4000), 9),
+    "of another kind": lambda group, _: group.__setitem__("x", np.dtype("f8")),
+    "without values": lambda group, _: group.create_dataset("x", data=h5py.Empty("f8")),
+    "of numbers in pairs": lambda group, _: group.create_dataset("x", (2,), [("a", "f8")]),
+    "of few large chunks": lambda group, _: group.create_dataset(
+        "x", (4,), "f8", chunks=(2,), maxshape=(None,)
+    ),
 }
+
+
+def write_compactly(group: Any, data: Any) -> None:
+    options = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    options.set_layout(h5py.h5d.COMPACT)
+    space = h5py.h5s.create_simple(data.shape)
+    stored = h5py.h5d.create(group.id, b"x", h5py.h5t.NATIVE_DOUBLE, space, options)
+    stored.write(h5py.h5s.ALL, h5py.h5s.ALL, data)
+
+
+def link_often(group: Any, data: Any, count: int) -> None:
+    group["0"] = data
+    for number in range(1, count):
+        group[str(number)] = group["0"]
+
+
+@pytest.mark.parametrize("track_order", [False, True])
+@pytest.mark.parametrize("libver", [("earliest", "latest"), ("v108", "v108")])
+def test_headers_of_either_version_are_read_with_their_attributes(
+    tmp_path: Path, libver: Any, track_order: bool
+) -> None:
+    attributes: dict[str, Any] = {
+        "n": np.int64(1),
+        "r": np.arange(3, dtype=">i2"),
+        "t": np.eye(2),
+        "f": np.True_,
+    }
+    options = h5py.h5p.create(h5py.h5p.GROUP_CREATE)
+    # Which a header notes, if it is not as usual.
+    options.set_attr_phase_change(7, 5)
+    if track_order:
+        options.set_link_creation_order(h5py.h5p.CRT_ORDER_TRACKED)
+        options.set_attr_creation_order(h5py.h5p.CRT_ORDER_TRACKED)
+    path = tmp_path / "main.hdf5"
+    with h5py.File(path, "w", libver=libver) as file:
+        group = h5py.Group(h5py.h5g.create(file.id, b"episode_0", gcpl=options))
+        group["b"] = np.arange(6.0).reshape(2, 3)
+        group.create_dataset("a", data=np.arange(5), chunks=(2,), maxshape=(None,))
+        group.create_group("inner")["c"] = np.int8(3)
+        # So many that they go on in another block of the header.
+        for name, value in attributes.items():
+            group.attrs[name] = value
+        group["inner"].attrs["words"] = "none of the group's"
+    tree, said = mapped(path)
+    with h5py.File(path) as file:
+        expect_same(tree, file["episode_0"])
+    assert list(said) == list(attributes) if track_order else sorted(said) == sorted(attributes)
+    for name, value in attributes.items():
+        assert said[name].dtype == value.dtype
+        assert said[name].tolist() == value.tolist()
+    with h5py.File(path, "a") as file:
+        file["episode_0"].attrs["words"] = "text"
+        file["episode_0"].attrs["z"] = 5
+    tree, said = mapped(path)
+    assert said is None
+    assert list(tree) == ["a", "b", "inner"]
+
+
+def test_arrays_in_one_piece_are_views_and_others_copies(tmp_path: Path) -> None:
+    path = tmp_path / "main.hdf5"
+    values = np.arange(24.0).reshape(6, 4)
+    with h5py.File(path, "w") as file:
+        group = file.create_group("episode_0")
+        group["block"] = values
+        group.create_dataset("one", data=values, chunks=(6, 4))
+        group.create_dataset("rows", data=values, chunks=(2, 4))
+        group.create_dataset("columns", data=values, chunks=(6, 2))
+        group.create_dataset("odd", data=values, chunks=(4, 3))
+    for copy in (True, False):
+        with h5py.File(path) as file:
+            plain = Hdf5Map(mmap(file.id.get_vfd_handle(), 0, access=ACCESS_READ))
+            tree, _ = plain.read(file.id.links.get_info(b"episode_0").u, copy=copy)
+        found: Any = tree
+        assert all(np.array_equal(array, values) for array in found.values())
+        writeable = {name for name, array in found.items() if array.flags.writeable}
+        assert writeable == (set(found) if copy else {"columns", "odd"})
+        del tree, found
+        plain.close()
 
 
 @pytest.mark.parametrize("kind", UNUSUAL)

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
@@ -303,22 +303,6 @@ class ParquetStorage(ArrowStorage):
 
 def _map(file: Any) -> mmap:
     return mmap(file.fileno(), 0, access=ACCESS_READ)
-
-
-def _check_rows(rows: int, most_rows: int) -> None:
-    if rows > most_rows:
-        raise DatasetDamagedError(f"it has {rows} rows, but its metadata says {most_rows}")
-
-
-def _limit_batches(batches: Iterable[Any], limit: int, most_rows: int) -> Iterator[Any]:
-    """Yield batches as long as they are not more, and take no more memory, than they may."""
-    rows = nbytes = 0
-    for batch in batches:
-        rows += batch.num_rows
-        nbytes += batch.nbytes
-        _check_rows(rows, most_rows)
-        check_limit(nbytes, limit)
-        yield batch
 
 
 def _add_file(checksum: int, name: str, file: BinaryIO) -> int:

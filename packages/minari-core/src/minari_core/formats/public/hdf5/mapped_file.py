@@ -147,10 +147,10 @@ class Hdf5Map:
                 layout = start
             elif kind in (FILTERS, EXTERNAL):
                 raise UnusualFileError("filters or other files")
-        if layout is None:
+        if layout is None and shape is None and dtype is None:
             return self._group(address, depth)[0]
-        if shape is None or dtype is None:
-            raise UnusualFileError("a dataset without a shape or a type")
+        if layout is None or shape is None or dtype is None:
+            raise UnusualFileError("neither a group nor a dataset")
         return self._array(layout, shape, dtype)
 
     def _messages(self, address: int) -> Sequence[Message]:
