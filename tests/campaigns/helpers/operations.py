@@ -22,6 +22,20 @@ from tests.fixtures.earlier_release.rover import WithBattery, WithGrade, drive, 
 
 Step = Callable[[], object]
 
+EXPORTED = "exported"
+"""The folder beside the datasets' root that exports are written into."""
+EXPORTS = {
+    "lerobot": "lerobot",
+    "rlds": "rlds",
+    "parquet": "parquet",
+    "bundle": "bundle",
+    "robomimic": "robomimic.hdf5",
+    "isaaclab": "isaaclab.hdf5",
+    "ogbench": "ogbench.npz",
+    "d4rl": "d4rl.hdf5",
+}
+"""The layouts, and what is called so in the folder."""
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -80,6 +94,10 @@ def _operations() -> Iterator[Operation]:
     yield Operation("collect with workers", two, _collect, again=partial(_collect, resume=True))
     yield Operation("create from arrays", two, _from_arrays)
     yield Operation("import a flat file", _flat_file, _import_flat)
+    for layout in EXPORTS:
+        one = partial(_from_buffers, "columnar", "tt/a-v0")
+        yield Operation(f"export as {layout}", one, partial(_export, layout))
+        yield Operation(f"import of {layout}", partial(_exported, layout), partial(_import, layout))
     yield Operation("create a namespace", two, partial(minari.create_namespace, "deep", "Deep."))
     named = _named
     yield Operation(
@@ -304,6 +322,28 @@ def _import_flat() -> None:
         observation_space=spaces.Box(-np.inf, np.inf, (2,), np.float64),
         action_space=spaces.Discrete(100),
     )
+
+
+def export_again(path: Path) -> None:
+    """Replace what an export wrote, by which the next one tidies up."""
+    (layout,) = (layout for layout, name in EXPORTS.items() if name == path.name)
+    _export(layout, overwrite=True)
+
+
+def _export(layout: str, folder: str = EXPORTED, overwrite: bool = False) -> None:
+    options: dict[str, Any] = {"fps": 10, "task": "walk"} if layout == "lerobot" else {}
+    path = datasets_root().parent / folder / EXPORTS[layout]
+    dataset = minari.load_dataset("tt/a-v0")
+    minari.export_dataset(dataset, path, layout, overwrite=overwrite, **options)
+
+
+def _exported(layout: str) -> None:
+    _from_buffers("columnar", "tt/a-v0")
+    _export(layout, "files")
+
+
+def _import(layout: str) -> None:
+    minari.import_dataset(datasets_root().parent / "files" / EXPORTS[layout], "tt/new-v0", layout)
 
 
 def _named() -> None:

@@ -20,7 +20,7 @@ import minari
 from minari_core.local.namespaces import NAMESPACE_METADATA
 from tests.campaigns.helpers.driven import at_root, seeds_of, state_of
 from tests.campaigns.helpers.forked import Ending, Tell, ask, run_forked
-from tests.campaigns.helpers.operations import Operation
+from tests.campaigns.helpers.operations import EXPORTED, Operation, export_again
 
 _LONG_AGO = 90 * 24 * 3600.0
 
@@ -111,7 +111,7 @@ class Trial:
 
 
 def look(folder: Path) -> dict[str, str]:
-    """All that can be seen: local datasets and namespaces, and what is on the remote."""
+    """All that can be seen: local datasets and namespaces, what is on the remote, and exported."""
     state = state_of(folder / "datasets")
     remote = folder / "remote"
     if remote.is_dir():
@@ -121,7 +121,18 @@ def look(folder: Path) -> dict[str, str]:
                 minari.download_dataset(dataset_id, remote_path=remote.as_uri(), progress=False)
             state |= {f"remote {name}": value for name, value in state_of(root).items()}
             shutil.rmtree(root)
+    for path in _list_exported(folder):
+        root = folder / "imported"
+        with at_root(root):
+            minari.import_dataset(path, "tt/again-v0")
+        state[f"exported {path.name}"] = state_of(root)["tt/again-v0"]
+        shutil.rmtree(root)
     return state
+
+
+def _list_exported(folder: Path) -> list[Path]:
+    exported = folder / EXPORTED
+    return [path for path in exported.iterdir() if path.name[0] != "."] if exported.is_dir() else []
 
 
 def tidied(folder: Path) -> list[str]:
@@ -131,6 +142,8 @@ def tidied(folder: Path) -> list[str]:
     """
     root = folder / "datasets"
     with at_root(root):
+        for path in _list_exported(folder):
+            export_again(path)
         then = time.time() - _LONG_AGO
         for path in [root, *root.rglob("*")]:
             os.utime(path, (then, then), follow_symlinks=False)
@@ -139,7 +152,8 @@ def tidied(folder: Path) -> list[str]:
         if left:
             raise RuntimeError(f"removed, and still listed: {left}")
         # What must be there is told by `look`; names that are drawn at random are alike.
-        names = [re.sub(r"[0-9a-f]{6,}", "…", name) for name in _names_below(root)]
+        below = [*_names_below(root), *(path.name for path in folder.glob(f"{EXPORTED}/.*"))]
+        names = [re.sub(r"[0-9a-f]{6,}", "…", name) for name in below]
         for dataset_id in minari.list_local_datasets():
             minari.delete_dataset(dataset_id)
         for namespace in sorted(minari.list_local_namespaces(), reverse=True):
