@@ -179,6 +179,8 @@ def join_name(name: str, keys: Keys) -> str:
         >>> print(join_name("info", ("position", "x.y", 0)))
         info.position.x\.y.0
     """
+    if not keys:
+        return name
     return ".".join([name, *(re.sub(r"([.\\])", r"\\\1", str(key)) for key in keys)])
 
 

@@ -35,24 +35,29 @@ _EPISODES = "episodes"
 class SidecarWriter:
     """Writes the group, and counts what lies in it for want of another place."""
 
-    def __init__(self, file: File, layout: str, storage: Storage, indices: Sequence[int]):
+    def __init__(self, layout: str, storage: Storage, indices: Sequence[int]) -> None:
         metadata = metadata_for_copy(storage, indices)
         metadata.pop(SPLITS, None)
-        group = file.create_group(GROUP)
-        group.create_dataset("description", data=json.dumps({"layout": layout, **metadata}))
-        self._episodes = group.create_group(_EPISODES)
+        self._description = json.dumps({"layout": layout, **metadata})
         self.kept: dict[str, int] = {}
         """What lies in the group, and of how many episodes."""
 
-    def write(self, name: str, episode: EpisodeData, arrays: Mapping[str, Any]) -> None:
+    def begin(self, file: File) -> None:
+        """Write what is said of all episodes."""
+        group = file.create_group(GROUP)
+        group.create_dataset("description", data=self._description)
+        group.create_group(_EPISODES)
+
+    def write(self, file: File, name: str, episode: EpisodeData, arrays: Mapping[str, Any]) -> None:
         """Write what the layout has no place for of an episode.
 
         Args:
+            file: The file.
             name: What the episode is called in the file.
             episode: The episode.
             arrays: Its flags and the like, by name.
         """
-        group = self._episodes.create_group(name)
+        group = file[GROUP][_EPISODES].create_group(name)
         for key, array in arrays.items():
             group.create_dataset(key, data=array)
             self._count(key)

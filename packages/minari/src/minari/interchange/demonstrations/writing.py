@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,33 +50,33 @@ def write_demonstrations(
     storage, indices = get_raw_storage(dataset), dataset.episode_indices.tolist()
     names = [f"{PREFIX}{number}" for number in range(len(indices))]
     file = WritableFile(path, is_new=True)
-    kept: dict[str, int] = {}
+    sidecar = SidecarWriter(layout, storage, indices)
+
+    def begin(into: File) -> None:
+        data = into.create_group(DATA)
+        data.attrs["total"] = dataset.total_steps
+        data.attrs["env_args"] = json.dumps(_describe_environment(dataset))
+        splits = metadata_for_copy(storage, indices)
+        write_masks(into, read_splits(splits, len(indices)) if SPLITS in splits else {}, names)
+        sidecar.begin(into)
+
+    def write_one(name: str, episode: EpisodeData, into: File) -> None:
+        group = into[DATA].create_group(name)
+        group.attrs["num_samples"] = len(episode)
+        write_episode(group, episode)
+        flags = {"terminated": episode.terminations, "truncated": episode.truncations}
+        sidecar.write(into, name, episode, flags)
+
     try:
-
-        def write_all(into: File) -> None:
-            data = into.create_group(DATA)
-            data.attrs["total"] = dataset.total_steps
-            data.attrs["env_args"] = json.dumps(_describe_environment(dataset))
-            splits = metadata_for_copy(storage, indices)
-            write_masks(into, read_splits(splits, len(indices)) if SPLITS in splits else {}, names)
-            sidecar = SidecarWriter(into, layout, storage, indices)
-            for name, episode in zip(names, dataset.iterate_episodes(), strict=True):
-                group = data.create_group(name)
-                group.attrs["num_samples"] = len(episode)
-                write_episode(group, episode)
-                sidecar.write(
-                    name,
-                    episode,
-                    {"terminated": episode.terminations, "truncated": episode.truncations},
-                )
-            kept.update(sidecar.kept)
-
-        file.run(write_all)
+        file.run(begin)
+        # One by one: what a disk refuses is kept in memory until a task ends.
+        for name, episode in zip(names, dataset.iterate_episodes(), strict=True):
+            file.run(partial(write_one, name, episode))
     finally:
         file.close()
     return [
         Loss(what, f"{layout} has no place for it; it lies in the file's group {GROUP!r}")
-        for what in kept
+        for what in sidecar.kept
     ]
 
 

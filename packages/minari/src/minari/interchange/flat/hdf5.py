@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -143,23 +144,27 @@ def write_flat_file(
             f"{at_root[absent[0]]!r}"
         )
 
-    def write_all(into: h5py.File) -> None:
+    def begin(into: h5py.File) -> None:
         sidecar = into.create_group(SIDECAR)
         said = {**metadata_for_copy(storage, indices), _AT_ROOT: [*at_root.values()]}
         sidecar["description"] = json.dumps(said)
-        texts = sidecar.create_dataset("facts", (len(indices),), h5py.string_dtype())
-        first = 0
-        for number, episode in enumerate(dataset.iterate_episodes(copy=False)):
-            for name, rows in _list_columns(episode, survey, at_root, marked, layout).items():
-                if number == 0:
-                    into.create_dataset(name, (dataset.total_steps, *rows.shape[1:]), rows.dtype)
-                into[name][first : first + len(episode)] = rows
-            texts[number] = facts.write(episode)
-            first += len(episode)
+        sidecar.create_dataset("facts", (len(indices),), h5py.string_dtype())
+
+    def write_one(number: int, first: int, episode: EpisodeData, into: h5py.File) -> None:
+        for name, rows in _list_columns(episode, survey, at_root, marked, layout).items():
+            if number == 0:
+                into.create_dataset(name, (dataset.total_steps, *rows.shape[1:]), rows.dtype)
+            into[name][first : first + len(episode)] = rows
+        into[SIDECAR]["facts"][number] = facts.write(episode)
 
     file = WritableFile(path, is_new=True)
+    first = 0
     try:
-        file.run(write_all)
+        file.run(begin)
+        # One by one: what a disk refuses is kept in memory until a task ends.
+        for number, episode in enumerate(dataset.iterate_episodes(copy=False)):
+            file.run(partial(write_one, number, first, episode))
+            first += len(episode)
     finally:
         file.close()
     losses = [

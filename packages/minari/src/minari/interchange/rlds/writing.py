@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,7 @@ def write_folder(dataset: MinariDataset, root: Path) -> list[Loss]:
     return losses
 
 
+@lru_cache(maxsize=4096)
 def name_leaf(group: str, keys: Keys) -> str:
     """Return the name of a leaf in an example; slashes in keys are escaped."""
     return "/".join(["steps", GROUPS[group], *map(escape_key, keys)])
@@ -174,17 +176,13 @@ def _encode_episode(episode: EpisodeData, features: Mapping[str, Feature]) -> di
             found[name] = encode_leaf(taken, features[name])
     rewards = episode.rewards if rows == steps else _add_nothing(episode.rewards)
     found["steps/reward"] = encode_leaf(rewards, _choose_reward(rewards))
-    is_last = np.arange(rows) == rows - 1
     # What ended the episode is not the last observation, where the one after it is not known.
     terminated = rows > steps and bool(episode.terminations[-1:].any())
-    found["steps/discount"] = np.where(is_last & terminated, 0, 1).astype(np.float32)
-    flags = {
-        "is_first": np.arange(rows) == 0,
-        "is_last": is_last,
-        "is_terminal": is_last & terminated,
-    }
-    for flag, values in flags.items():
-        found[f"steps/{flag}"] = values.astype(np.int64)
+    first, last, terminal = np.zeros((3, rows), np.int64)
+    first[0], last[-1], terminal[-1] = 1, 1, terminated
+    found["steps/is_first"], found["steps/is_last"] = first, last
+    found["steps/is_terminal"] = terminal
+    found["steps/discount"] = (1 - terminal).astype(np.float32)
     rest.update(
         seed=episode.seed,
         options=episode.options,
