@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from minari_core.ranges import segments
 from minari_core.ranges.blocks import BLOCK_NBYTES
 from minari_core.ranges.segments import (
     Segment,
@@ -177,3 +178,11 @@ def test_opening_a_segment_is_its_last_use_and_removing_it_leaves_nothing(tmp_pa
     remove_segment(path)
     assert list(tmp_path.iterdir()) == []
     assert len(segment.memory) == VERSION.size
+
+
+def test_who_makes_a_segment_after_another_leaves_that_one_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "a.blocks"
+    open_new(path).store(0, FIRST)
+    segments._make(path, VERSION)  # as if both had seen that there was none
+    assert open_new(path).find(np.arange(2)).tolist() == [True, False]
+    assert len(os.listdir(tmp_path)) == 2

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from minari_core.sampling import OffsetOptions, OffsetSampler, SequenceOptions, SequenceSampler
 from minari_core.sampling.gathering.needs import Run
+from minari_core.sampling.windows.continued import ContinuedSampler
 from tests.core.helpers.recorded import VECTOR, record, stored
 
 LENGTHS = [5, 1, 7, 3]
@@ -136,3 +137,20 @@ def test_a_single_position_needs_its_row_and_the_next(number: int) -> None:
     assert list(needs.steps) == [(number, number + 1)]
     assert list(needs.rows) == [(number + episode, number + episode + 2)]
     assert np.array(needs.rows).dtype.kind == "i"
+
+
+@pytest.mark.parametrize("to_go", [False, True])
+@pytest.mark.parametrize("previous", [False, True])
+def test_windows_that_go_on_need_the_rows_of_all_episodes_that_they_are_in(
+    to_go: bool, previous: bool
+) -> None:
+    columns = ("observations", "actions", *(["previous_actions"] if previous else []))
+    options = SequenceOptions(length=4, columns=columns, returns_to_go=to_go, across_episodes=True)
+    with stored(record(VECTOR, VECTOR, LENGTHS, 0, cuts=2), on_disk=False) as dataset:
+        sampler = ContinuedSampler(dataset._find_columns(), range(4), options)
+        needs = sampler.find_needs(3, 5)
+    # Observations 3 to 7 of all: of the first episode the last three, and both of the second.
+    assert list(needs.rows) == [(3, 8)]
+    # Behind the last step of an episode, that step is read.
+    assert list(needs.steps) == [(2 if previous else 3, 6)]
+    assert needs.columns == ("observations", "actions", *(["rewards"] if to_go else []))

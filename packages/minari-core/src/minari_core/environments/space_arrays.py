@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -237,7 +238,9 @@ def _read_float(element: object, where: str) -> float:
 def _read_extended_float(element: object, where: str) -> np.longdouble:
     if isinstance(element, str) and element not in _NON_FINITE:
         if len(element) <= _LONGEST_NUMBER and _DECIMAL.fullmatch(element):
-            with np.errstate(over="ignore"):
+            with warnings.catch_warnings():
+                # Of a number that is too large numpy warns, whatever its error state is.
+                warnings.simplefilter("ignore", RuntimeWarning)
                 number = np.longdouble(element)
             if np.isfinite(number):
                 return number
