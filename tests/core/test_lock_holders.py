@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -258,7 +259,8 @@ def test_other_errors_than_that_there_are_no_locks_are_raised(
     path.touch()
     with monkeypatch.context() as patch:
         patch.setattr(fcntl, "flock", refuse)
-        for take in (FileLock(path).acquire, lambda: is_free(path)):
+        takes: list[Callable[[], object]] = [FileLock(path).acquire, lambda: is_free(path)]
+        for take in takes:
             with pytest.raises(OSError, match="broken"):
                 take()
     with pytest.raises(OSError, match="No such file"):

@@ -116,12 +116,13 @@ def test_several_texts_may_be_given_as_one_or_many_or_a_set() -> None:
 
 
 def test_what_files_say_stays_where_nothing_else_is_said() -> None:
-    said = {"author": ["Bob"], "description": "old", "observation_space": "other", "more": 1}
-    merged = merge_metadata(said, {**SAID, "description": "new"}, None, BOX, DISCRETE)
+    said: Any = {"author": ["Bob"], "description": "old", "observation_space": "other", "more": 1}
+    details: Any = {**SAID, "description": "new"}
+    merged = merge_metadata(said, details, None, BOX, DISCRETE)
     assert (merged["author"], merged["description"], merged["more"]) == (
         *([SAID["author"]], "new", 1),
     )
-    without = {key: value for key, value in SAID.items() if key != "author"}
+    without: Any = {key: value for key, value in SAID.items() if key != "author"}
     assert merge_metadata(said, without, None, BOX, DISCRETE)["author"] == ["Bob"]
     assert '"Box"' in str(merged["observation_space"])
     assert split_details({"author": "a", "other": 1}) == ({"author": "a"}, {"other": 1})
@@ -138,7 +139,8 @@ def make(dataset_id: str = "few/x-v2", **details: Any) -> MinariDataset:
 def test_a_score_is_0_at_the_lowest_and_1_at_the_highest() -> None:
     dataset = make(ref_min_score=2.0, ref_max_score=6)
     found = get_normalized_score(dataset, [[2, 6], [4, 10]])
-    assert (found.dtype, found.tolist()) == (np.float64, [[0.0, 1.0], [0.5, 2.0]])
+    assert found.dtype == np.float64
+    assert found.tolist() == [[0.0, 1.0], [0.5, 2.0]]
     assert get_normalized_score(dataset, 3) == 0.25
     with pytest.raises(MetadataError, match=r"dataset 'few/y-v0' has equal reference scores, 2.0"):
         get_normalized_score(make("few/y-v0", ref_min_score=2.0, ref_max_score=2.0), 3)
@@ -153,9 +155,9 @@ def test_a_spec_takes_its_id_apart() -> None:
     spec = make().spec
     assert (spec.namespace, spec.dataset_name, spec.version) == ("few", "x", 2)
     assert (spec.total_episodes, spec.total_steps, spec.data_format) == (2, 5, "columnar")
-    rest: Any = (None, 0, 0)
+    make_spec: Any = MinariDatasetSpec
     for dataset_id, wanted in (("x-v2", (None, "x", 2)), ("no id", (None, "no id", None))):
-        bare = MinariDatasetSpec(*rest, dataset_id, [], BOX, DISCRETE, None, None)
+        bare = make_spec(None, 0, 0, dataset_id, [], BOX, DISCRETE, None, None)
         assert (bare.namespace, bare.dataset_name, bare.version) == wanted
 
 
@@ -179,14 +181,16 @@ def test_indices_and_masks_select_episodes() -> None:
             select_indices(indices, bad)
     assert as_episode_indices(iter([3, 1])).tolist() == [3, 1]
     assert as_episode_indices(np.array([2], np.uint8)).dtype == np.int64
-    assert (as_episode_indices([]).dtype, as_episode_indices([]).shape) == (np.int64, (0,))
-    for bad, said in (
+    assert as_episode_indices([]).dtype == np.int64
+    assert as_episode_indices([]).shape == (0,)
+    none: list[tuple[Any, str]] = [
         ([True, False], r"is a mask, where the indices of episodes belong; dataset\[mask\] is a"),
         (3, "^3 are not the indices of episodes; give whole numbers, such as"),
         ([1.5], r"^\[1.5\] are not the indices of episodes"),
-    ):
-        with pytest.raises(EpisodeIndexError, match=said):
-            as_episode_indices(bad)
+    ]
+    for given_indices, told in none:
+        with pytest.raises(EpisodeIndexError, match=told):
+            as_episode_indices(given_indices)
 
 
 def test_lists_of_datasets_are_checked() -> None:
@@ -217,7 +221,7 @@ class Wrapper:
 
 
 def test_what_records_nothing_is_told_from_a_wrapper_of_what_does() -> None:
-    source = Source()
+    source: Any = Source()
     assert check_source(source) is source
     with pytest.raises(
         RecordingError,

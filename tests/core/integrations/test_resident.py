@@ -174,8 +174,8 @@ def test_parts_take_turns_each_time_in_another_order_and_one_is_loaded_ahead() -
 def test_an_episode_whose_end_nobody_knows_is_a_step_shorter() -> None:
     recorded = record(VECTOR, VECTOR, [3, 1], 0)
     with stored(recorded, on_disk=False) as dataset:
-        for episode in dataset:
-            assert leave_out_unknown_step(episode) is episode
+        for known in dataset:
+            assert leave_out_unknown_step(known) is known
     for episode in recorded.episodes:
         episode.knows_final = False
     with stored(recorded, on_disk=False) as dataset:

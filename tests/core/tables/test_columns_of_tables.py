@@ -15,6 +15,7 @@ import pytest
 from gymnasium import spaces
 from PIL import Image
 
+from minari_core.datasets.dataset import get_raw_storage
 from minari_core.errors import DataError
 from minari_core.tables import gathering
 from minari_core.tables.arrow import JSON_FIELD, make_table, unite_tables
@@ -113,10 +114,8 @@ def test_vectors_without_elements_and_missing_ones_are_lists() -> None:
 
 
 def test_tables_wait_until_each_column_has_a_type() -> None:
-    nothing, numbers, more = (
-        make_table({"a": values, "b": np.arange(2)}, {})
-        for values in ([None, None], np.array([1.5, 2.5]), [None, None])
-    )
+    leaves: list[Any] = [[None, None], np.array([1.5, 2.5]), [None, None]]
+    nothing, numbers, more = (make_table({"a": leaf, "b": np.arange(2)}, {}) for leaf in leaves)
     drawn: list[int] = []
 
     def draw() -> Any:
@@ -239,7 +238,7 @@ def test_images_of_one_size_and_of_8_bits_a_channel_are_decoded() -> None:
 def test_episodes_are_read_in_lists_of_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
     lengths = [3, 1, 4, 9, 2, 2]
     with stored(record(VECTOR, VECTOR, lengths, 0), on_disk=False) as dataset:
-        storage = dataset.storage
+        storage = get_raw_storage(dataset)
 
         def list_pieces(nbytes: int) -> list[list[tuple[int, int, int]]]:
             monkeypatch.setattr("minari_core.tables.gathering._CHUNK_NBYTES", nbytes)
@@ -401,17 +400,20 @@ def test_an_episode_may_go_on_in_the_next_chunk_and_ends_where_nothing_says_so()
 def test_what_the_table_of_episodes_says_is_taken_and_checked() -> None:
     row: dict[str, Any] = {
         "episode_id": [4, 5],
-        "length": np.array([9, 2]),
+        "length": np.array([1, 2]),
         "seed": mask([7, 8], [1, 0]),
         "options": ['{"a": 4}', '{"a": 5}'],
         "metadata": [None, None],
         "reset_info.x": [10, 20],
     }
-    (episode,) = assemble({**STEPS, "info.x": [1, 2]}, episodes=row)
+    before: dict[str, Any] = {name: leaf[1:] for name, leaf in STEPS.items()}
+    before.update({"episode_id": [4], "info.x": [3]})
+    other, episode = assemble(before, {**STEPS, "info.x": [1, 2]}, episodes=row)
+    assert (other.seed, other.options, other.infos) == (None, {"a": 4}, {"x": [10, 3]})
     assert (episode.seed, episode.options, episode.infos) == (8, {"a": 5}, {"x": [20, 1, 2]})
-    for change, said in (
+    wrong: list[tuple[dict[str, Any], str]] = [
         (
-            {"length": np.array([9, 3])},
+            {"length": np.array([1, 3])},
             r"episode 5: it has 2 steps, and .* says length 3; rows",
         ),
         ({"options": [None, "x"]}, r"episode 5: options is no JSON text: "),
@@ -419,9 +421,10 @@ def test_what_the_table_of_episodes_says_is_taken_and_checked() -> None:
         ({"metadata": [None, 3]}, r"episode 5: metadata is int, not JSON text"),
         ({"episode_id": [4, 4]}, r"episode 4 is in the table of episodes twice"),
         ({"episode_id": [4, 6]}, r"episode 5 is not in the table of episodes"),
-    ):
+    ]
+    for change, said in wrong:
         with pytest.raises(DataError, match=said):
-            assemble(STEPS, episodes={**row, **change})
+            assemble(before, STEPS, episodes={**row, **change})
     with pytest.raises(DataError, match="the table of episodes has no column 'episode_id'"):
         assemble(STEPS, episodes={"length": np.array([2])})
 

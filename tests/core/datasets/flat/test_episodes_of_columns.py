@@ -35,7 +35,8 @@ def test_episodes_end_as_they_do_step_by_step(
             length = 0
     terminals, timeouts = (np.array(column) for column in zip(*steps, strict=True))
     ends, ended = find_episode_ends(terminals, timeouts if has_timeouts else None, limit)
-    assert (ends.dtype, ends.tolist()) == (np.int64, wanted)
+    assert ends.dtype == np.int64
+    assert ends.tolist() == wanted
     assert ended.tolist() == terminals.tolist()
 
 
@@ -74,8 +75,12 @@ def make_columns(**changes: Any) -> FlatColumns:
     return FlatColumns(**columns)
 
 
+def split(columns: FlatColumns) -> list[Any]:
+    return list(split_episodes(columns))
+
+
 def test_each_episode_has_its_rows_and_one_end() -> None:
-    first, second = split_episodes(make_columns())
+    first, second = split(make_columns())
     assert first.observations["a"].tolist() == [0, 1]
     assert second.observations["b"][0].tolist() == [2, 3, 4]
     assert second.actions.tolist() == [2, 3, 4]
@@ -92,7 +97,7 @@ def test_each_episode_has_its_rows_and_one_end() -> None:
 
 def test_next_observations_give_the_final_one() -> None:
     following = {"a": np.array([1.0, 9.0, 3.0, 4.0, 8.0]), "b": (np.array([1, 9, 3, 4, 8]),)}
-    first, second = split_episodes(make_columns(next_observations=following))
+    first, second = split(make_columns(next_observations=following))
     assert first.observations["a"].tolist() == [0, 1, 9]
     assert second.observations["b"][0].tolist() == [2, 3, 4, 8]
     assert first.metadata == {FINAL_OBSERVATION: True}
@@ -106,7 +111,7 @@ def test_next_observations_give_the_final_one() -> None:
 
 
 def test_last_rows_may_be_final_observations() -> None:
-    first, second = split_episodes(make_columns(final_rows=True))
+    first, second = split(make_columns(final_rows=True))
     assert (first.observations["a"].tolist(), first.actions.tolist()) == ([0, 1], [0])
     assert first.terminations.tolist() == [True]
     assert second.rewards.tolist() == [1.0, 1.5]
