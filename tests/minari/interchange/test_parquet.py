@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import ClassVar
 
 import gymnasium
+import numpy as np
 import pyarrow.parquet as parquet
 import pytest
 
 import minari
 from minari import MinariDataset
-from tests.minari.interchange.conformance import LayoutConformance
+from minari_core.tables import source
+from minari_core.tables.source import open_table
+from tests.minari.interchange.conformance import LayoutConformance, expect_same
+from tests.minari.interchange.lerobot.helpers import make_rich_dataset
 
 pytestmark = pytest.mark.filterwarnings("ignore::minari_core.MinariWarning")
 
@@ -49,3 +53,20 @@ class TestParquet(LayoutConformance):
         (loss,) = minari.export_dataset(dataset, tmp_path / self.file_name, self.layout)
 
         assert loss.what == "splits"
+
+
+def test_images_are_read_some_at_a_time_and_come_back_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "root"))
+    dataset = make_rich_dataset()
+    minari.export_dataset(dataset, tmp_path / "rich", "parquet", as_json=True)
+    (whole,) = open_table(tmp_path / "rich/steps.parquet").iterate_columns()
+    row = sum(leaf[:1].nbytes for leaf in whole.values() if isinstance(leaf, np.ndarray))
+    monkeypatch.setattr(source, "_PIECE_NBYTES", 2 * row)
+
+    pieces = list(open_table(tmp_path / "rich/steps.parquet").iterate_columns())
+    made = minari.import_dataset(tmp_path / "rich", "again-v0")
+
+    assert {len(piece["reward"]) for piece in pieces[:-1]} == {2}
+    expect_same(made, dataset)

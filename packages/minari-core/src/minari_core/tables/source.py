@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from minari_core.formats.public.arrow.bounded import BoundedParquet
@@ -50,7 +51,7 @@ EPISODE_COLUMNS = frozenset(
     }
 )
 """Likewise of columns of episodes."""
-_ROWS = 1 << 14
+_ROWS, _PIECE_NBYTES = 1 << 14, 1 << 26
 # What the table itself is, and what of its dataset does not hold for another one: rows may have
 # been taken out of the table, so that the indices of splits would mean other episodes.
 _NOT_SAID = ("rows", "next_observations", PARENTS, SPLITS, OWN_KEY)
@@ -93,7 +94,7 @@ class TableSource:
         with BoundedParquet(self.table) as file:
             chosen = [key for key in self.columns if _is_of(key, name)]
             for table in file.iterate(_ROWS, chosen):
-                yield read_table(table)
+                yield from _read_pieces(table)
 
 
 def open_table(table: Any, known: Collection[str] | None = None) -> TableSource:
@@ -130,6 +131,15 @@ def _choose(names: Sequence[Any], known: Collection[str] | None) -> tuple[list[A
     """Return the names that are known, and the others."""
     columns = [name for name in names if known is None or split_name(str(name))[0] in known]
     return columns, [str(name) for name in names if name not in columns]
+
+
+def _read_pieces(table: pa.Table) -> Iterator[Columns]:
+    """Read a table some rows at a time: images take far more memory than their files."""
+    first = read_table(table.slice(0, 1)).values()
+    nbytes = sum(leaf.nbytes for leaf in first if isinstance(leaf, np.ndarray))
+    rows = max(_PIECE_NBYTES // max(nbytes, 1), 1)
+    for start in range(0, len(table), rows):
+        yield read_table(table.slice(start, rows))
 
 
 def _is_of(column: str, name: str | None) -> bool:

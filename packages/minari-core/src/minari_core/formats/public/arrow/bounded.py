@@ -16,6 +16,8 @@ from minari_core.formats.public.arrow.pages import read_page_claims
 from minari_core.formats.public.limits import FREE_NBYTES, check_limit, limit_unsaid_nbytes
 
 _TEXT = "BYTE_ARRAY"
+# Otherwise a column of a whole row group is read at once, packed as it is.
+_BUFFER_NBYTES = 1 << 20
 
 
 class BoundedParquet:
@@ -33,7 +35,7 @@ class BoundedParquet:
             raise DatasetNotFoundError(f"there is no file {path}")
         self._path = path
         with self._name_errors():
-            self._file = parquet.ParquetFile(path)
+            self._file = parquet.ParquetFile(path, buffer_size=_BUFFER_NBYTES)
             metadata = self._file.metadata
             with path.open("rb") as opened, mmap(opened.fileno(), 0, access=ACCESS_READ) as content:
                 self._limit = limit_unsaid_nbytes(len(content))
