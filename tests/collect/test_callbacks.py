@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from minari_core.messages import MinariWarning
 from tests.collect.helpers.comparing import assert_same
 from tests.collect.helpers.environments import Counter, run_episode
 from tests.collect.helpers.saving import saved
+from tests.collect.helpers.vector_twin import present
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is (set to )?None")
 
@@ -213,6 +215,71 @@ def test_a_metadata_callback_sees_all_of_an_episode_that_was_written_in_parts(
     assert list(infos["mixed"])[1:] == [
         count if count % 4 else f"text {count}" for count in range(1, 11)
     ]
+
+
+def plain(value: Any) -> Any:
+    """Infos as Python's own values, by whatever they were shown."""
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [plain(inner) for inner in value]
+    return None if value is None else np.asarray(value).tolist()
+
+
+class Batched(Informative):
+    """Has no info of changing type, of which Gymnasium makes no batches."""
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        *result, info = super().step(action)
+        del info["mixed"]
+        return (*result, info)  # type: ignore[return-value]  # of four values
+
+
+class Seeing(EpisodeMetadataCallback):
+    """Keeps all that it is shown of each episode."""
+
+    def __init__(self) -> None:
+        self.seen: dict[int, dict[str, Any]] = {}
+
+    def __call__(self, episode: Any) -> dict[str, Any]:
+        self.seen[episode["id"]] = dict(episode)
+        return {}
+
+
+@pytest.mark.parametrize("limits", [{}, {"max_buffer_steps": 1}, {"max_buffer_episodes": 2}])
+@pytest.mark.parametrize("num_envs", [1, 3])
+def test_a_metadata_callback_sees_each_episode_as_it_is_recorded(
+    num_envs: int, limits: dict[str, Any]
+) -> None:
+    callback = Seeing()
+    options: Any = {"step_data_callback": WithExtras, "record_infos": True, **limits}
+    lengths = [4, 3, 30][:num_envs]
+    collector: Any
+    if num_envs == 1:
+        collector = DataCollectorV0(Batched(4), episode_metadata_callback=callback, **options)
+    else:
+        # The longest is written in pieces beside the others, where the buffer is small.
+        envs = gymnasium.vector.SyncVectorEnv([partial(Batched, length) for length in lengths])
+        collector = VectorDataCollector(envs, episode_metadata_callback=callback, **options)
+    collector.reset(seed=5, options={"wind": 3})
+    for step in range(45):
+        action = step if num_envs == 1 else np.arange(num_envs) + step
+        *_, terminated, _, _ = collector.step(action)
+        if num_envs == 1 and terminated:
+            collector.reset()
+    dataset = saved(collector)
+
+    assert len(dataset) > 10
+    assert sorted(callback.seen) == list(range(len(dataset)))
+    for number, episode in enumerate(dataset):
+        seen = callback.seen[number]
+        for group in ("observations", "actions", "rewards", "terminations", "truncations"):
+            assert_same(seen[group], getattr(episode, group), group)
+        for group in ("infos", "extras"):
+            shown = present(getattr(episode, group))
+            assert plain(present(seen[group])) == plain(shown), group
+        assert (seen["seed"], seen["options"]) == (episode.seed, episode.options)
+        assert seen["total_steps"] == len(episode)
 
 
 @pytest.mark.parametrize("max_buffer_steps", [None, 4])

@@ -154,7 +154,7 @@ class VectorRows:
         """
         cells = np.arange(start, stop) * self.num_envs + env
         if group in ("terminations", "truncations"):
-            return self.flags[group == "truncations"].reshape(-1)[cells]
+            return self.flags[int(group == "truncations")].reshape(-1)[cells]
         wanted = make_plain_cells(cells)
         if group in ("actions", "rewards"):
             return (self.actions if group == "actions" else self.rewards).read(wanted)
