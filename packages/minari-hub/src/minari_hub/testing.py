@@ -238,6 +238,7 @@ def _expect_downloads(
     lacking = sum(file.source.size - file.position for file in files)
     outcomes = remote.download(files, Event())
     expect(outcomes == [None] * len(files), f"downloading: {outcomes}")
+    expect(min(arrived, default=0) >= 0, "bytes that were there were fetched again")
     expect(sum(arrived) == lacking, f"{sum(arrived)} bytes were reported, {lacking} were lacking")
     for file in files:
         expect(file.is_complete, f"{file.source.name} ends at {file.position}")
