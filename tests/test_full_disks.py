@@ -150,7 +150,7 @@ def test_the_command_line_advises_it_of_any_error(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     collect("cart/one-v0")
-    monkeypatch.setattr("minari_hub.datasets.upload.upload_dataset", refuse)
+    monkeypatch.setattr("minari_hub.datasets.uploading.upload.upload_dataset", refuse)
     cli = CommandLine(app, "minari", capsys, monkeypatch)
     done = cli("upload", "cart/one-v0", "--remote", (tmp_path / "remote").as_uri())
     assert done.code == 1

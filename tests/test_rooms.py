@@ -69,6 +69,7 @@ ORDER = {
         remotes
         ranges
         datasets
+        datasets.uploading
         streaming
         command_line
         testing

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 IMPORTS = (
     "import minari\n"
-    "import minari_hub.datasets.download, minari_hub.datasets.upload\n"
+    "import minari_hub.datasets.download, minari_hub.datasets.uploading.upload\n"
     "import minari_hub.remotes.gcs, minari_hub.remotes.folder, minari_hub.remotes.fsspec\n"
     "import minari_hub.remotes.huggingface, minari_core.formats.public.hdf5.placeholder"
 )

@@ -441,7 +441,9 @@ def test_an_upload_names_the_files_of_the_manifest_that_it_publishes(
             dataset.compact()
         return read_manifest(folder)
 
-    monkeypatch.setattr("minari_hub.datasets.upload.read_manifest", read_after_a_compaction)
+    monkeypatch.setattr(
+        "minari_hub.datasets.uploading.held_data.read_manifest", read_after_a_compaction
+    )
     upload_dataset("x-v0", remote_path=bucket.url)
 
     minari.delete_dataset("x-v0")

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from minari_hub.datasets.download import download_dataset, ensure_downloaded
     from minari_hub.datasets.leftovers import list_leftovers, remove_leftovers
     from minari_hub.datasets.listing import get_remote_metadata, list_remote_datasets
-    from minari_hub.datasets.upload import upload_dataset
+    from minari_hub.datasets.uploading.upload import upload_dataset
     from minari_hub.datasets.verifying import verify_remote_dataset
     from minari_hub.remotes.base import DEFAULT_REMOTES, Remote
     from minari_hub.remotes.namespaces import (
@@ -76,7 +76,7 @@ if not TYPE_CHECKING:
                 "upload_namespace",
             ),
             "minari_hub.streaming": ("stream_dataset",),
-            "minari_hub.datasets.upload": ("upload_dataset",),
+            "minari_hub.datasets.uploading.upload": ("upload_dataset",),
             "minari_hub.datasets.verifying": ("verify_remote_dataset",),
             "minari_hub.remotes.base": ("DEFAULT_REMOTES", "Remote"),
             "minari_hub.remotes.setting": ("open_remote",),

@@ -89,7 +89,7 @@ def make_upload_command(draw_preview: DrawPreview | None) -> Callable[..., None]
         Nothing on the remote is ever replaced, and nobody sees half a dataset.
         """
         from minari_core.formats.registry import list_formats
-        from minari_hub.datasets.upload import upload_dataset
+        from minari_hub.datasets.uploading.upload import upload_dataset
         from minari_hub.remotes.setting import RemoteSetting
 
         refuse_two_remotes(names, remote)

@@ -1,1 +1,1 @@
-"""List, download and upload whole datasets."""
+"""List, download and verify whole datasets."""

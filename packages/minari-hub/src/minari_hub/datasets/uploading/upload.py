@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -15,8 +13,6 @@ from threading import Event
 from minari_core import MinariDataset
 from minari_core.datasets.dataset import get_raw_storage
 from minari_core.errors import (
-    DatasetChangedError,
-    DatasetDamagedError,
     DatasetExistsError,
     MinariError,
     RemoteError,
@@ -25,9 +21,7 @@ from minari_core.errors import (
 from minari_core.files import MANIFEST_NAME
 from minari_core.formats.columnar.dataset_folder import ColumnarStorage
 from minari_core.formats.columnar.manifest import (
-    Manifest,
     get_data_format,
-    read_manifest,
     read_metadata,
 )
 from minari_core.formats.public.files import has_staged_files, list_files
@@ -47,16 +41,23 @@ from minari_hub.cards.picture import check_picture
 from minari_hub.datasets.converting import LINKS_PREFIX, convert_for_upload
 from minari_hub.datasets.origins import record_origin
 from minari_hub.datasets.progress import explain_interrupt, show_transfer
-from minari_hub.datasets.remote_dataset import LARGEST_MANIFEST, RemoteDataset, locate
+from minari_hub.datasets.remote_dataset import RemoteDataset, locate
+from minari_hub.datasets.uploading.comparing import (
+    build_conflict_error,
+    check_is_new,
+    is_same,
+    is_whole_manifest,
+    list_objects,
+    select_missing,
+)
+from minari_hub.datasets.uploading.held_data import HeldData, explain_change, hold_data
 from minari_hub.remotes.namespaces import publish_namespaces
 from minari_hub.remotes.setting import RemotePath, RemoteSetting
-from minari_hub.transfer.checksums import Algorithm, Checksum, compute_checksum, start_hasher
-from minari_hub.transfer.objects import RemoteObject, Upload
+from minari_hub.transfer.objects import Upload
 from minari_hub.untrusted.names import check_names
 from minari_hub.untrusted.summary import Summary
 
 _logger = logging.getLogger(__name__)
-_BLOCK = 8 << 20
 
 
 def upload_dataset(
@@ -120,7 +121,7 @@ def upload_dataset(
     beside = _Beside(picture, said, largest_table_nbytes if tables else None)
     folder = _find_data(dataset.dataset_id)
     # Before anything is converted or read.
-    _check_is_new(dataset, _list_objects(dataset))
+    check_is_new(dataset, list_objects(dataset))
     publish_namespaces(dataset.remote, parse_dataset_id(dataset.dataset_id).namespace)
     with (
         explain_interrupt(),
@@ -169,19 +170,19 @@ def _find_page(url: str) -> str | None:
 def _upload(dataset: RemoteDataset, folder: Path, progress: bool, beside: _Beside) -> None:
     if has_staged_files(read_metadata(folder)):
         open_storage(folder).save()
-    with _hold_data(folder) as held, _explain_change(folder, held.text):
+    with hold_data(folder) as held, explain_change(folder, held.text):
         _send_all(dataset, folder, held, progress, beside)
 
 
 def _send_all(
-    dataset: RemoteDataset, folder: Path, held: _HeldData, progress: bool, beside: _Beside
+    dataset: RemoteDataset, folder: Path, held: HeldData, progress: bool, beside: _Beside
 ) -> None:
     text = held.text
     summary = Summary.from_manifest(text, str(folder / MANIFEST_NAME), len(text))
     uploads = _plan_uploads(dataset, folder, held)
-    there = _list_objects(dataset)
-    _check_is_new(dataset, there)
-    missing = _select_missing(dataset, uploads, there)
+    there = list_objects(dataset)
+    check_is_new(dataset, there)
+    missing = select_missing(dataset, uploads, there)
     total = sum(each.size for each in uploads)
     with show_transfer(dataset.dataset_id, total, shown=progress) as report:
         report(total - sum(each.size for each in missing.values()))
@@ -208,7 +209,7 @@ def _write_beside(
     card: Card,
     dataset: RemoteDataset,
     uploads: Sequence[Upload],
-    held: _HeldData,
+    held: HeldData,
     beside: _Beside,
     folder: Path,
 ) -> Card:
@@ -226,107 +227,6 @@ def _write_beside(
     return extend_card(card, said, folder, tables)
 
 
-def _select_missing(
-    dataset: RemoteDataset, uploads: Sequence[Upload], there: Mapping[str, RemoteObject]
-) -> dict[str, Upload]:
-    """Select the files that are not on the remote, or not all of them, by their names.
-
-    Raises:
-        DatasetExistsError: Another content is there.
-    """
-    missing: dict[str, Upload] = {}
-    for upload in uploads:
-        found = there.get(upload.name[len(dataset.prefix) :])
-        if found is None:
-            missing[upload.name] = upload
-        elif not _is_same(dataset, upload, found):
-            if not _is_beginning(dataset, upload, found):
-                raise _build_conflict_error(dataset, upload)
-            missing[upload.name] = replace(upload, replaces_beginning=True)
-    return missing
-
-
-@dataclass(frozen=True, slots=True)
-class _HeldData:
-    """What is sent, whatever becomes of the dataset meanwhile."""
-
-    text: bytes
-    """The manifest."""
-    manifest: Manifest
-    """What it says."""
-    folder: Path
-    """The folder that the files are in."""
-
-
-@contextmanager
-def _hold_data(folder: Path) -> Iterator[_HeldData]:
-    """Hold what a dataset is now, for as long as it is sent.
-
-    Shards never change, but whoever joins them, or rewrites the dataset, removes their files. So
-    they have second names in a folder of their own until the block ends, where the file system
-    lets them.
-    """
-    text, manifest = _read_manifest(folder)
-    if manifest.metadata.get("data_format") != ColumnarStorage.data_format:
-        yield _HeldData(text, manifest, folder)
-        return
-    with hold_staging_folder(LINKS_PREFIX) as staged:
-        held = staged / DATA_FOLDER
-        while not (is_held := _link_shards(folder, manifest, held)):
-            if _has_manifest(folder, text):
-                break
-            text, manifest = _read_manifest(folder)
-        if is_held:
-            (held / MANIFEST_NAME).write_bytes(text)
-        yield _HeldData(text, manifest, held if is_held else folder)
-
-
-def _link_shards(folder: Path, manifest: Manifest, held: Path) -> bool:
-    """Give the shards of a dataset second names; whether all have one."""
-    try:
-        held.mkdir(parents=True, exist_ok=True)
-        # The last ones are joined first.
-        for file in dict.fromkeys(shard.file for shard in reversed(manifest.snapshot.shards)):
-            with suppress(FileExistsError):
-                os.link(folder / file, held / file)
-    except OSError:
-        return False
-    return True
-
-
-def _read_manifest(folder: Path) -> tuple[bytes, Manifest]:
-    """Read a manifest, as text and as what it says, which others may replace in between."""
-    while True:
-        text = (folder / MANIFEST_NAME).read_bytes()
-        manifest = read_manifest(folder)
-        if (folder / MANIFEST_NAME).read_bytes() == text:
-            return text, manifest
-
-
-@contextmanager
-def _explain_change(folder: Path, text: bytes) -> Iterator[None]:
-    """Say of a file that is missing, or is another one, that the dataset was rewritten.
-
-    Raises:
-        DatasetChangedError: The manifest is another one than when the upload began, too.
-    """
-    try:
-        yield
-    except (DatasetDamagedError, FileNotFoundError) as error:
-        if isinstance(error, RemoteError) or _has_manifest(folder, text):
-            raise
-        raise DatasetChangedError(
-            f"{folder} was rewritten while it was uploaded: {error}; upload it again"
-        ) from error
-
-
-def _has_manifest(folder: Path, text: bytes) -> bool:
-    try:
-        return (folder / MANIFEST_NAME).read_bytes() == text
-    except OSError:
-        return False
-
-
 def _send(dataset: RemoteDataset, uploads: Sequence[Upload], report: Callable[[int], None]) -> None:
     """Upload files, and check that they have arrived."""
     if not uploads:
@@ -336,13 +236,13 @@ def _send(dataset: RemoteDataset, uploads: Sequence[Upload], report: Callable[[i
         # whether it is the same is looked at below.
         if error is not None and not isinstance(error, RemoteObjectExistsError):
             raise error
-    there = _list_objects(dataset)
+    there = list_objects(dataset)
     for each in uploads:
         found = there.get(each.name[len(dataset.prefix) :])
         if found is None:
             raise RemoteError(f"{each.name!r} was sent to {dataset.remote.url} and is not there")
-        if not _is_same(dataset, each, found):
-            raise _build_conflict_error(dataset, each)
+        if not is_same(dataset, each, found):
+            raise build_conflict_error(dataset, each)
 
 
 def _publish(
@@ -352,8 +252,8 @@ def _publish(
     try:
         dataset.remote.publish(name, manifest, summary.to_attachment(), describe)
     except RemoteObjectExistsError as error:
-        found = _list_objects(dataset).get(MANIFEST_NAME)
-        if found is not None and not _is_whole_manifest(dataset, found):
+        found = list_objects(dataset).get(MANIFEST_NAME)
+        if found is not None and not is_whole_manifest(dataset, found):
             raise DatasetExistsError(
                 f"{name!r} of {dataset.remote.url} is the beginning of another manifest, which "
                 "an upload of another state of the dataset left; remove it, and try again"
@@ -365,36 +265,7 @@ def _publish(
         raise RemoteError(f"the manifest of {dataset.label} is not there as it was sent")
 
 
-def _list_objects(dataset: RemoteDataset) -> dict[str, RemoteObject]:
-    try:
-        return dataset.list_objects()
-    except FileNotFoundError:
-        # A folder, or a repository, that is made when something is put there.
-        return {}
-
-
-def _check_is_new(dataset: RemoteDataset, there: Mapping[str, RemoteObject]) -> None:
-    found = there.get(MANIFEST_NAME)
-    if found is not None and _is_whole_manifest(dataset, found):
-        raise DatasetExistsError(
-            f"Upload aborted. {dataset.dataset_id} is already in remote {dataset.remote.url}, "
-            "where nothing is replaced; publish it under the next version"
-        )
-
-
-def _is_whole_manifest(dataset: RemoteDataset, found: RemoteObject) -> bool:
-    """Return whether a manifest is more than what was left of one that was being sent."""
-    # A remote that keeps checksums shows an object when it is whole.
-    if found.checksum is not None or found.size > LARGEST_MANIFEST:
-        return True
-    try:
-        json.loads(dataset.remote.read(found.name, 0, found.size))
-    except ValueError:
-        return False
-    return True
-
-
-def _plan_uploads(dataset: RemoteDataset, folder: Path, held: _HeldData) -> Sequence[Upload]:
+def _plan_uploads(dataset: RemoteDataset, folder: Path, held: HeldData) -> Sequence[Upload]:
     """List the files to upload before the manifest, one that only this dataset has first."""
     manifest = held.manifest
     if manifest.metadata.get("data_format") == ColumnarStorage.data_format:
@@ -411,41 +282,3 @@ def _plan_uploads(dataset: RemoteDataset, folder: Path, held: _HeldData) -> Sequ
         path = held.folder / name
         uploads.append(Upload(path, dataset.prefix + name, path.stat().st_size))
     return uploads
-
-
-def _is_same(dataset: RemoteDataset, upload: Upload, found: RemoteObject) -> bool:
-    """Return whether an object is a file; read it back where the remote keeps no checksum."""
-    if found.size != upload.size:
-        return False
-    algorithm: Algorithm = found.checksum.algorithm if found.checksum else "sha256"
-    content = found.checksum or _read_back(dataset, found, algorithm)
-    return content == compute_checksum(upload.path, algorithm)
-
-
-def _is_beginning(dataset: RemoteDataset, upload: Upload, found: RemoteObject) -> bool:
-    """Return whether an object is what was left of a file that was being sent."""
-    # A remote that keeps checksums shows an object when it is whole.
-    if found.checksum is not None or found.size >= upload.size:
-        return False
-    with open(upload.path, "rb") as file:
-        return all(block == file.read(len(block)) for block in _read_blocks(dataset, found))
-
-
-def _build_conflict_error(dataset: RemoteDataset, upload: Upload) -> DatasetExistsError:
-    return DatasetExistsError(
-        f"{upload.name!r} exists on {dataset.remote.url} with another content than the local one, "
-        "though no manifest names it there; it may be what another upload left: remove it, or "
-        "publish under the next version"
-    )
-
-
-def _read_back(dataset: RemoteDataset, found: RemoteObject, algorithm: Algorithm) -> Checksum:
-    hasher = start_hasher(algorithm, found.size)
-    for block in _read_blocks(dataset, found):
-        hasher.update(block)
-    return Checksum(algorithm, hasher.hexdigest())
-
-
-def _read_blocks(dataset: RemoteDataset, found: RemoteObject) -> Iterator[bytes]:
-    for start in range(0, found.size, _BLOCK):
-        yield dataset.remote.read(found.name, start, min(start + _BLOCK, found.size))

@@ -1,0 +1,1 @@
+"""Upload whole datasets: what is held of one, what a remote has of it, and what is sent."""
