@@ -71,3 +71,37 @@ def test_a_citation_is_valid_by_the_schema_of_the_format() -> None:
     for license_id in SPDX_IDS:
         said = Publication("a-v0", {"author": "Ada", "license": license_id})
         jsonschema.validate(read_citation(said), schema)
+
+
+def test_the_address_of_one_author_and_of_a_license_is_said() -> None:
+    one = {"author": "Ada", "author_email": ["no address", "a@b.cd"], "license": "https://a.b/l"}
+    citation = read_citation(Publication("a-v0", one))
+    assert citation["authors"] == [{"name": "Ada", "email": "a@b.cd"}]
+    assert citation["license-url"] == "https://a.b/l"
+    assert "license" not in citation
+    assert citation["message"] == "If you use this dataset, please cite it."
+    newer = read_citation(Publication("a-v0", {**one, "license": "cdla-permissive-2.0"}))
+    assert newer["license-url"] == "https://spdx.org/licenses/CDLA-Permissive-2.0.html"
+    # Of two it is not known whose it is, and nobody comes twice.
+    for metadata in ({"author": ["Ada", "Bob", "Ada"], "author_email": "a@b.cd"},
+                     {"author": "Ada", "author_email": ["a@b.cd", "b@b.cd"]}):  # fmt: skip
+        authors = read_citation(Publication("a-v0", metadata))["authors"]
+        assert authors == [{"name": name} for name in ("Ada", "Bob")[: len(authors)]]
+        assert len(authors) == (2 if isinstance(metadata["author"], list) else 1)
+    assert format_citation(Publication("a-v0", {"author": " "})) is None
+
+
+@pytest.mark.parametrize(
+    ("license", "address"),
+    [
+        (None, None),
+        ("  ", None),
+        ("mit ", "https://spdx.org/licenses/MIT.html"),
+        ("http://a.b/c", "http://a.b/c"),
+        ("http://a.b c", "http://a.b c"),
+        ("ask me", "ask me"),
+        (3, None),
+    ],
+)
+def test_a_license_is_an_address_where_there_is_one(license: Any, address: str | None) -> None:
+    assert Publication("a-v0", {"license": license}).license == address

@@ -99,6 +99,17 @@ def test_a_namespace_has_one_page_and_what_people_wrote_stays(
     assert files_on(hugging_face, "farm")["b-v0/preview.gif"] == b"by hand"
 
 
+def test_what_people_put_beside_a_dataset_stays_and_the_rest_comes(
+    hugging_face: HuggingFaceServer,
+) -> None:
+    hugging_face.put("farama/farm", "a-v0/croissant.json", b"by hand")
+    make_shards("farm/a-v0", shards=1)
+    upload_dataset("farm/a-v0", remote_path=URL, token="secret")
+    files = files_on(hugging_face, "farm")
+    assert files["a-v0/croissant.json"] == b"by hand"
+    assert {"a-v0/CITATION.cff", "a-v0/steps.parquet"} <= set(files)
+
+
 def test_what_somebody_commits_meanwhile_is_kept(
     hugging_face: HuggingFaceServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
