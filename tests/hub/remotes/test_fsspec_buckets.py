@@ -26,7 +26,6 @@ class _Bucket(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no types
     asked: ClassVar[list[tuple[str, dict[str, Any]]]] = []
     failures: ClassVar[list[Exception]] = []
     """Raised after what was asked for is done."""
-    cachable = False
 
     def __init__(self, anon: Any = None, **options: Any) -> None:
         super().__init__(**options)
@@ -53,6 +52,7 @@ class _Bucket(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no types
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Bucket]]:
+    _Bucket.clear_instance_cache()
     for scheme in ("oss", "s3"):
         monkeypatch.setitem(_registry, scheme, _Bucket)
     monkeypatch.setattr(Patience, "from_environment", lambda: Patience(2.0, 0.01, 0.05))
