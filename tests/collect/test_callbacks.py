@@ -232,7 +232,7 @@ class Batched(Informative):
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         *result, info = super().step(action)
         del info["mixed"]
-        return (*result, info)  # type: ignore[return-value]  # of four values
+        return (*result, info)
 
 
 class Seeing(EpisodeMetadataCallback):

@@ -22,6 +22,8 @@ from minari_core.testing.expectations import expect_same, split_space_rows
 from tests.collect.helpers.buffered import decode
 
 F16, F32, F64, I64 = (np.dtype(code) for code in ("f2", "f4", "f8", "i8"))
+# As a Box may have it, whatever its type says.
+FLAG: Any = np.bool_
 SPACES: dict[str, spaces.Space[Any]] = {
     "vector": spaces.Box(-9, 9, (3,), np.float32),
     "number": spaces.Box(-9, 9, (), np.float64),
@@ -147,7 +149,7 @@ def test_rows_of_values_that_change_in_size_are_as_large_as_those_before(
         (spaces.Box(-9, 9, (), np.float32), [np.float32(0.5), 3, np.float16(1.5)], F32),
         (spaces.Box(-9, 9, (), np.float16), [np.float16(0.5), np.float16(2.5)], F16),
         (spaces.Box(0, 99, (), np.uint8), [np.uint8(1), 255, np.int64(3)], np.dtype("u1")),
-        (spaces.Box(0, 1, (), np.bool_), [True, np.bool_(0)], np.dtype(bool)),
+        (spaces.Box(0, 1, (), FLAG), [True, np.bool_(0)], np.dtype(bool)),
     ],
     ids=repr,
 )

@@ -165,11 +165,11 @@ def test_only_keys_that_were_none_and_never_anything_else_are_listed() -> None:
     ("column", "rows"),
     [
         (np.ma.array([1, 2], mask=[False, True]), [1, None]),
-        (np.ma.array([[1, 2], [3, 4]], mask=[[0, 0], [0, 1]]), [np.array([1, 2]), None]),
+        (np.ma.masked_equal([[1, 2], [3, 4]], 4), [np.array([1, 2]), None]),
         (np.array([1, 2]), [1, 2]),
         (["a", None], ["a", None]),
         (None, [None, None]),
-        ({"x": np.ma.array([1, 2], mask=[1, 0]), "y": [None, "b"]}, [None, {"x": 2, "y": "b"}]),
+        ({"x": np.ma.masked_equal([1, 2], 1), "y": [None, "b"]}, [None, {"x": 2, "y": "b"}]),
         ({"x": {"y": np.array([1, 2])}}, [{"x": {"y": 1}}, {"x": {"y": 2}}]),
         ({}, [None, None]),
     ],

@@ -34,6 +34,9 @@ COLLECTOR: dict[str, Any] = {
 }
 
 
+REMOTE: Any = print
+
+
 def recipe_of(**arguments: Any) -> Recipe:
     given: dict[str, Any] = {
         "env": "CartPole-v1", "policy": None, "num_envs": 1, "env_kwargs": None,
@@ -49,11 +52,11 @@ def test_a_recipe_has_what_was_given_as_plain_values() -> None:
     of_numpy = {**COLLECTOR, "max_buffer_steps": np.int64(7)}
     full = recipe_of(
         env_kwargs={"a": 1}, reset_options={"b": 2}, max_episode_steps=np.int32(3),
-        episode_timeout=np.float32(0.5), remote=print, num_envs=np.int64(2), collector=of_numpy,
+        episode_timeout=np.float32(0.5), remote=REMOTE, num_envs=np.int64(2), collector=of_numpy,
     )  # fmt: skip
     assert full == Recipe(
         "CartPole-v1", None, 2, {"a": 1}, {"b": 2}, 3, 0.5, {**COLLECTOR, "max_buffer_steps": 7},
-        print,
+        REMOTE,
     )  # fmt: skip
     assert [type(each) for each in (full.num_envs, full.max_episode_steps)] == [int, int]
     assert recipe_of(episode_timeout=1e-9).episode_timeout == 1e-9
@@ -93,7 +96,7 @@ def test_a_work_folder_is_an_absolute_path(tmp_path: Path, monkeypatch: pytest.M
 
 def test_what_shows_progress_is_passed_on() -> None:
     for given in (None, True, False, print):
-        assert check_progress(given) is given  # type: ignore[arg-type]  # print takes anything
+        assert check_progress(given) is given
 
 
 class Unbounded(Executor):

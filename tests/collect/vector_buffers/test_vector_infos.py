@@ -117,8 +117,8 @@ def test_the_infos_of_many_environments_are_those_of_each(
         single.write(row, info)
 
     count = len(order)
-    read = buffer.read(cells_of(order, places))
-    wanted = single.read(0, count)
+    read: dict[str, Any] = buffer.read(cells_of(order, places))
+    wanted: dict[str, Any] = single.read(0, count)
     expect_same(
         {key: without_none(values) for key, values in read.items()},
         {key: without_none(values) for key, values in wanted.items()},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import pytest
@@ -54,7 +55,7 @@ def test_an_episode_that_hears_no_error_takes_its_process_along_where_it_may(
         exits.append(code)
         watch.__exit__()  # nobody is there any more who watches
 
-    monkeypatch.setattr(timeout.os, "_exit", note)
+    monkeypatch.setattr(os, "_exit", note)
     monkeypatch.setattr(timeout, "_GRACE_SECONDS", 0.1)
     with watch:
         began = time.monotonic()

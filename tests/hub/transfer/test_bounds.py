@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from minari_core.errors import RemoteError
@@ -28,7 +30,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     set_by_test = Clock()
-    monkeypatch.setattr(bounds.time, "monotonic", set_by_test.monotonic)
+    monkeypatch.setattr(time, "monotonic", set_by_test.monotonic)
     return set_by_test
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import random
 import socket
 import time
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from threading import Event, Lock, current_thread
 import pytest
 
 from minari_core.errors import DataError, RemoteAccessError, RemoteError
-from minari_hub.transfer import retrying, threads
+from minari_hub.transfer import threads
 from minari_hub.transfer.checksums import Checksum, compute_checksum, read_blocks
 from minari_hub.transfer.objects import RemoteObject
 from minari_hub.transfer.partial_file import TransferStoppedError
@@ -47,8 +48,8 @@ class Waiting:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 100.0
         self.waits: list[float] = []
-        monkeypatch.setattr(retrying.time, "monotonic", lambda: self.now)
-        monkeypatch.setattr(retrying.random, "uniform", lambda low, high: low + high)
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(random, "uniform", lambda low, high: low + high)
         monkeypatch.setattr(Faults, "wait", lambda faults, seconds: self.wait(seconds))
 
     def wait(self, seconds: float) -> None:

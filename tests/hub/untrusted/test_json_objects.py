@@ -57,7 +57,10 @@ def test_what_should_be_text_is_text_or_nothing(key: str) -> None:
     check_metadata({}, "it")
     check_metadata({key: None}, "it")
     check_metadata({key: "x"}, "it")
-    for value, shown in ((3, "'3'"), (["x"] * 99, repr(str(["x"] * 99)[:80])), (False, "'False'")):
+    wrong: list[tuple[Any, str]] = [
+        (3, "'3'"), (["x"] * 99, repr(str(["x"] * 99)[:80])), (False, "'False'"),
+    ]  # fmt: skip
+    for value, shown in wrong:
         with pytest.raises(MetadataError) as refused:
             check_metadata({key: value}, "it")
         assert str(refused.value) == f"it: {key!r} is {shown}, not text"
