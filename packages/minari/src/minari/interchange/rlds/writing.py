@@ -47,9 +47,11 @@ def write_folder(dataset: MinariDataset, root: Path) -> list[Loss]:
     features: dict[str, Feature] = {}
     left_out: dict[str, str] = {}
     unknown = 0
+    kept: set[str] = set()
     for number, episode in enumerate(storage.read_episodes(indices, copy=False)):
         _plan(episode, features, left_out, is_first=number == 0)
         unknown += not episode.final_observation_known
+        kept.update(_list_kept(episode))
     root.mkdir()
     name = re.sub(r"\W+", "_", dataset.id.lower()).strip("_") or "dataset"
     lengths: list[int] = []
@@ -98,8 +100,8 @@ def write_folder(dataset: MinariDataset, root: Path) -> list[Loss]:
     }
     _write_json(root / CARD, said)
     losses = [Loss(what, f"{why}; it lies in {REST}") for what, why in left_out.items()]
-    kept = ("seeds", "options", "episode metadata", "truncations")
-    losses += [Loss(what, f"RLDS has no place for it; it lies in {REST}") for what in kept]
+    kept.add("truncations")
+    losses += [Loss(what, f"RLDS has no place for it; it lies in {REST}") for what in sorted(kept)]
     if unknown:
         why = (
             f"nobody knows those of {unknown} episodes; by the rules of RLDS, these have a step "
@@ -144,6 +146,16 @@ def _plan(
                 features[name] = chosen
     for name in set(features) - there:
         del features[name]
+
+
+def _list_kept(episode: EpisodeData) -> Iterator[str]:
+    """List what is known of an episode besides its steps."""
+    if episode.seed is not None:
+        yield "seeds"
+    if episode.options is not None:
+        yield "options"
+    if episode.metadata:
+        yield "episode metadata"
 
 
 def len_of(leaf: object) -> int:

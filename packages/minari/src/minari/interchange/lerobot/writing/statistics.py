@@ -15,7 +15,8 @@ Statistics: TypeAlias = dict[str, npt.NDArray[np.float64]]
 
 _QUANTILES = {"q01": 0.01, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q99": 0.99}
 _LEAST_IMAGES, _MOST_IMAGES = 100, 10_000
-_MOST_ELEMENTS = 1 << 20
+# What a processor keeps near while it sorts and sums.
+_MOST_ELEMENTS = 1 << 15
 
 
 def describe_episodes(
