@@ -17,6 +17,7 @@ from minari_core.columns.base import Column
 from minari_core.columns.schema import AXES
 from minari_core.episodes import encode_episodes
 from minari_core.episodes.blocks import encode_blocks, join_short
+from minari_core.episodes.entries import EpisodeTable
 from minari_core.episodes.episode import EpisodeBuffer, EpisodeMetadata
 from minari_core.episodes.final_observation import (
     add_placeholder,
@@ -341,6 +342,27 @@ def test_episodes_of_one_dtype_are_encoded_together() -> None:
     episodes = [episode(observations=np.zeros((3, 2), kind)) for kind in kinds]
     shards = list(encode_each_dtype(episodes, BOX, MOVE))
     assert [shard.episodes for shard in shards] == [2, 1, 1]
+    nested = [
+        episode(observations={"a": np.zeros((3, 2), kind), "t": (np.zeros(3, int), ["a"] * 3)})
+        for kind in kinds
+    ]
+    inside = [
+        episode(observations={"a": np.zeros((3, 2)), "t": (np.zeros(3, kind), ["a"] * 3)})
+        for kind in (np.int64, np.int32)
+    ]
+    assert [shard.episodes for shard in encode_each_dtype(nested, SPACE, MOVE)] == [2, 1, 1]
+    assert [shard.episodes for shard in encode_each_dtype(inside, SPACE, MOVE)] == [1, 1]
+
+
+def test_episodes_in_memory_are_one_shard_while_they_are_few() -> None:
+    table = EpisodeTable([episode() for _ in range(5)])
+    # Of two steps each: ten bytes of flags and rewards a step, and what two objects take.
+    for target, shards in ((10**6, 1), (4 * 148 + 1, 1), (4 * 148, 2), (2 * 148, 3), (1, 5)):
+        found = list(encode_shards(table, BOX, MOVE, target))
+        assert len(found) == shards
+        assert sum(shard.episodes for shard in found) == 5
+    large = EpisodeTable([episode(), episode(infos={"x": ["y" * 100] * 3}), episode()])
+    assert len(list(encode_shards(large, BOX, MOVE, 300))) > 1
 
 
 def test_what_no_column_holds_is_warned_of_once() -> None:

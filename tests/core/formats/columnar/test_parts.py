@@ -164,6 +164,16 @@ def test_final_observations_that_are_not_known_are_found(
     assert may_have_unknown_finals(shard.schema) == has_column
 
 
+def test_a_flag_tells_it_and_nothing_else_of_the_entries_is_read() -> None:
+    broken = [np.zeros(9, "u1"), np.array([0, 5, 3, 9])]
+    for flag, arrays in ((FLAG, [KNOWN]), (MaskedColumn(FLAG), [np.array([True] * 3), KNOWN])):
+        column = StructColumn({"final_observation_known": flag, "text": TextColumn()})
+        shard = reader(column, *arrays, *broken)
+        assert find_unknown_finals(shard).tolist() == [False, True, False]
+        with pytest.raises(DatasetDamagedError):
+            shard.read("episodes", 0, 3, copy=False)
+
+
 def test_an_entry_is_decoded_in_the_types_of_python() -> None:
     entries = {
         "length": np.array([1, 2]),
@@ -315,6 +325,19 @@ def test_a_manifest_that_makes_no_sense_says_why(
         parse_manifest(json.dumps(content).encode(), "/data")
     assert told in str(raised.value)
     assert str(raised.value).startswith("/data")
+
+
+def test_a_manifest_may_be_as_large_as_the_bound_and_no_larger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = encode_manifest(manifest())
+    (tmp_path / "metadata.json").write_bytes(text)
+    bound = "minari_core.formats.columnar.manifest._LARGEST_NBYTES"
+    monkeypatch.setattr(bound, len(text))
+    assert read_manifest(tmp_path) == manifest()
+    monkeypatch.setattr(bound, len(text) - 1)
+    with pytest.raises(DatasetDamagedError, match=f"is larger than {len(text) - 1} bytes"):
+        read_manifest(tmp_path)
 
 
 def test_a_folder_without_a_manifest_says_whether_it_is_one(tmp_path: Path) -> None:
