@@ -404,7 +404,7 @@ def test_what_a_layout_does_not_carry_is_said_or_listed(cli: CommandLine, tmp_pa
     told = cli("import", str(path), "maze-v0")
     assert told.err.splitlines()[-3:] == [
         "maze-v0 is made: 1 episode, columnar",
-        "left out: rewards: the file has none, and the dataset has zeros",
+        "left out: rewards: the layout has none, and the dataset has zeros",
         "left out: actions: the last of each episode, which nothing followed",
     ]
     listed = cli("import", str(path), "maze-v1", "--json", "-o", "ends=terminated")
@@ -445,6 +445,7 @@ def test_flat_files_take_no_options_and_say_what_they_become(
     limits = ("--max-episode-steps", "2", "--data-format", "hdf5", "--description", "Flat.")
     done = cli("import", str(path), "a-v0", "--json", "--env", "Pendulum-v1", *limits)
     assert done.json == {"id": "a-v0", "total_episodes": 2, "total_steps": 4, "losses": []}
+    assert "is made" not in done.err
     made = minari.load_dataset("a-v0")
     assert (made.metadata["description"], made.spec.data_format) == ("Flat.", "hdf5")
     assert made.env_spec is not None

@@ -15,6 +15,7 @@ import pytest
 from gymnasium import spaces
 
 import minari
+from minari.replay.process import ReplayCancelledError
 from minari.replay.replaying import Trust, find_replay
 from minari.viewer import page_file
 from minari.viewer.columns import EpisodeColumn
@@ -245,6 +246,15 @@ def test_the_latest_replays_are_kept(datasets_root: Path, monkeypatch: pytest.Mo
         assert replays.describe(1, 1) == told
         replays.describe(1, 1, cancel=True)
         assert replays.describe(1, 1) == told
+
+        def hang(dataset: Any, episode: Any, *_: Any, cancelled: Any, **how: Any) -> Any:
+            cancelled.wait()
+            raise ReplayCancelledError("cancelled")
+
+        monkeypatch.setattr("minari.viewer.replays.find_replay", hang)
+        assert replays.describe(1, 1, start=True)["state"] == "running"
+        # What was tried again and given up has not failed.
+        assert replays.describe(1, 1, cancel=True) == {"state": "idle", "text": ""}
         assert replays.describe(2, None)["state"] == "done"
         impossible = EpisodeReplays(dataset, Trust(), lambda error: f"told: {error}")
         found = impossible.describe(2, None)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
+import pytest
 
+from minari import DatasetWriteError
 from minari.interchange.lerobot.files.paths import (
     DATA,
     DATA_MEGABYTES,
@@ -58,3 +61,49 @@ def test_a_file_is_whole_when_it_is_left(tmp_path: Path) -> None:
     (path,) = tmp_path.rglob("*.parquet")
     assert parquet.read_table(path)["index"].to_pylist() == [1, 2, 1, 2]
     assert parquet.ParquetFile(path).num_row_groups == 2
+
+
+def test_videos_lie_one_after_another_and_what_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("av")
+    from minari.interchange.lerobot.writing.video import VideoFiles
+
+    frames = np.zeros((2, 16, 16, 3), np.uint8)
+    path = tmp_path / "videos/eye/chunk-000/file-000.mp4"
+    path.mkdir(parents=True)
+    sentence = r"file-000\.mp4 could not be written: "
+    with (
+        pytest.raises(DatasetWriteError, match=sentence),
+        VideoFiles(tmp_path, "eye", 10) as files,
+    ):
+        files.add(frames, is_new=True)
+    path.rmdir()
+    with VideoFiles(tmp_path, "eye", 10) as files:
+        places = [files.add(frames, is_new=is_new) for is_new in (True, True, False)]
+        # What is full is left when the next episode begins.
+        monkeypatch.setattr(files._files, "is_full", lambda: True)
+        places += [files.add(frames[:1], is_new=is_new) for is_new in (False, True)]
+    assert [(each.chunk, each.file, each.start, each.end) for each in places] == [
+        (0, 0, 0.0, 0.2),
+        (0, 0, 0.2, 0.4),
+        (0, 0, 0.4, 0.6),
+        (0, 0, 0.6, 0.7),
+        (0, 1, 0.0, 0.1),
+    ]
+    (tmp_path / "file").touch()
+    with (
+        VideoFiles(tmp_path / "file", "eye", 10) as files,
+        pytest.raises(DatasetWriteError, match="could not be written: "),
+    ):
+        files.add(frames, is_new=True)
+
+
+def test_a_table_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "data/chunk-000/file-000.parquet"
+    path.mkdir(parents=True)
+    with (
+        ChunkedParquet(tmp_path, DATA) as files,
+        pytest.raises(DatasetWriteError, match=r"file-000\.parquet could not be written: "),
+    ):
+        files.write(pa.table({"index": [1]}))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import collections.abc
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date
-from typing import Any, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from minari_core.errors import DataError
 
@@ -85,14 +85,14 @@ def _list_options(function: Callable[..., object]) -> dict[str, inspect.Paramete
 
 
 def _is_mapping(hint: Any) -> bool:
-    return any(get_origin(kind) is collections.abc.Mapping for kind in (hint, *get_args(hint)))
+    return any(get_origin(kind) is Mapping for kind in (hint, *get_args(hint)))
 
 
 def _list_alternatives(hint: Any) -> list[Any]:
     """List what a value may be: types, and the words of literal types."""
-    if get_origin(hint) in (None, list, tuple):
-        return [hint]
-    return [kind for part in get_args(hint) for kind in _list_alternatives(part)]
+    if get_origin(hint) in (Literal, Union, UnionType):
+        return [kind for part in get_args(hint) for kind in _list_alternatives(part)]
+    return [hint]
 
 
 def _parse(text: str, hint: Any, where: str) -> object:
@@ -111,7 +111,7 @@ def _parse(text: str, hint: Any, where: str) -> object:
                 return date.fromisoformat(text)
             except ValueError:
                 continue
-        elif get_origin(kind) in (list, tuple) or getattr(kind, "__name__", "") == "Sequence":
+        elif get_origin(kind) in (list, tuple, Sequence):
             return [part.strip() for part in text.split(",") if part.strip()]
         elif isinstance(kind, str):  # one of some words
             if text == kind:
