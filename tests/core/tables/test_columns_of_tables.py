@@ -15,6 +15,7 @@ import pytest
 from gymnasium import spaces
 from PIL import Image
 
+from minari_core import create_dataset_from_buffers
 from minari_core.datasets.dataset import get_raw_storage
 from minari_core.errors import DataError
 from minari_core.tables import gathering
@@ -32,7 +33,7 @@ from minari_core.tables.images import decode_images, encode_images
 from minari_core.tables.reading import read_table
 from minari_core.tables.source import STEP_COLUMNS, open_table
 from minari_core.tables.structure import append_rows, nest, nest_by_names
-from tests.core.helpers.recorded import VECTOR, record, stored
+from tests.core.helpers.recorded import DESCRIBED, VECTOR, record, stored
 
 
 def mask(values: Any, missing: Sequence[Any]) -> np.ma.MaskedArray[Any, Any]:
@@ -450,3 +451,20 @@ def test_the_columns_that_are_asked_for_are_read_and_the_others_told(tmp_path: A
         said = table.replace_schema_metadata({b"minari": text})
         assert open_table(said).description == {}
     assert open_table(SimpleNamespace()).columns == ()
+
+
+def test_a_table_without_rows_has_the_columns_of_those_with_rows() -> None:
+    with stored(record(VECTOR, VECTOR, [2], 0), on_disk=False) as dataset:
+        whole, none = dataset.to_arrow(), dataset[:0].to_arrow()
+        assert (none.num_rows, none.schema.names) == (0, whole.schema.names)
+        assert list(dataset[:0].to_pandas("episodes")) == list(dataset.to_pandas("episodes"))
+    nothing = create_dataset_from_buffers(
+        "tests/nothing-v0",
+        [],
+        observation_space=VECTOR,
+        action_space=VECTOR,
+        **DESCRIBED,  # type: ignore[arg-type]  # each is text
+    )
+    assert nothing.to_arrow().schema.names == ["episode_id"]
+    with pytest.raises(DataError, match=r"^rows is 'all', neither 'steps' nor 'episodes'$"):
+        nothing.to_arrow("all")  # type: ignore[arg-type]  # from a caller
