@@ -22,6 +22,7 @@ from minari_core.errors import (
 )
 from minari_core.formats.columnar.dataset_folder import ColumnarStorage
 from minari_core.formats.streamed.arrays import StreamedArray
+from minari_core.formats.streamed.shard import StreamedShard
 from minari_core.formats.streamed.storage import StreamStorage, _find_runs
 from minari_core.testing import MemorySource
 from minari_core.testing.expectations import expect_same
@@ -183,6 +184,45 @@ def test_an_array_of_a_stream_is_read_as_one_of_numpy(
                 array[wrong]
     with pytest.raises(IndexError, match="rows in steps of 2 are not read"):
         array[::2]
+
+
+def test_what_is_fetched_ahead_is_at_hand_when_it_is_read(tmp_path: Path) -> None:
+    folder, rows = tmp_path / "long", 40_001
+    folder.mkdir()
+    metadata: dict[str, Any] = {"dataset_id": "x-v0"}
+    metadata["observation_space"] = space_to_json(spaces.Box(-9, 9, (4,), np.float64))
+    metadata["action_space"] = space_to_json(spaces.Discrete(99))
+    storage = ColumnarStorage.create(folder, metadata)
+    flags = np.zeros(rows - 1, bool)
+    storage.append_episodes(
+        [
+            EpisodeBuffer(
+                observations=np.zeros((rows, 4)),
+                actions=np.zeros(rows - 1, np.int64),
+                rewards=np.zeros(rows - 1),
+                terminations=flags,
+                truncations=flags,
+                infos={"t": ["some words"] * rows, "n": np.arange(rows)},
+            )
+        ]
+    )
+    storage.save()
+    for group, first, stop in (
+        ("infos", 0, 9),
+        ("infos", 30_000, 30_100),
+        ("observations", rows - 5, rows),
+        ("actions", 39_000, 40_000),
+    ):
+        source = read_source(folder)
+        shard = storage_of(open_stream(source, cache_nbytes=0)).shard(0)
+        assert isinstance(shard, StreamedShard)
+        span = (first, stop)
+        shard.fetch([group], *((span, (0, 0)) if group != "actions" else ((0, 0), span)))
+        asked = list(source.requests)
+        shard.read(group, first, stop, copy=True)
+        assert source.requests == asked
+        read = sum(end - begin for name, begin, end in asked if name.endswith(".h5"))
+        assert 0 < read < (folder / shard.name.rpartition("/")[2]).stat().st_size / 2
 
 
 @pytest.mark.parametrize(
