@@ -27,6 +27,7 @@ from minari_core.columns.problems import name_rows
 from minari_core.columns.schema import column_from_json
 from minari_core.columns.sequences import GraphColumn, OneOfColumn, SequenceColumn
 from minari_core.columns.variable import BytesColumn, RaggedColumn
+from minari_core.environments.gymnasium_compat import ONE_OF
 from minari_core.errors import DataError, DatasetDamagedError, SpaceError
 from minari_core.testing.expectations import expect_same
 
@@ -510,6 +511,15 @@ def test_a_column_has_the_structure_of_the_space_and_the_dtypes_of_the_values(
     space: Any, values: list[Any], column: Column
 ) -> None:
     assert choose_column(space, values) == column
+
+
+@pytest.mark.skipif(ONE_OF is None, reason="this Gymnasium has no such space")
+def test_each_option_has_the_dtype_of_the_values_that_chose_it() -> None:
+    one_of: Any = ONE_OF
+    values = [(0, WIDE), 5, (1, WIDE, 3), (1,), [1, WIDE], (np.int64(1), pair(0)), (2, "a")]
+    wide = FixedColumn(np.dtype("f8"), (2,))
+    space = one_of([BOX, BOX, spaces.Text(3), BOX])
+    assert choose_column(space, values) == OneOfColumn((wide, PAIR, TextColumn(), PAIR))
 
 
 def test_a_space_that_tells_neither_dtype_nor_shape_is_refused() -> None:

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minari_core.columns import FixedColumn, MaskedColumn, StructColumn, TextColumn
 from minari_core.columns.variable import JsonColumn
+from minari_core.environments.env_specs import env_spec_from_json, env_spec_to_json
+from minari_core.environments.space_json import space_to_json
 from minari_core.episodes.episode import EpisodeData, EpisodeMetadata
 from minari_core.errors import DatasetDamagedError, EpisodeIndexError, SpaceError
 from minari_core.formats.public.attributes import (
@@ -591,6 +594,22 @@ def test_a_manifest_is_read_back_and_names_what_is_malformed(tmp_path: Any) -> N
     odd = {**content, "minari_core": {"largest_episode_nbytes": True, "recordings": ["a", 5]}}
     read = parse_manifest(odd, tmp_path)
     assert (read.largest_nbytes, read.recordings, read.uid) == (0, ("a",), "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_exact"), [({}, False), ({"n": 3}, False), ({"n": (1, 2)}, True)]
+)
+def test_an_environment_keeps_the_types_that_the_public_minari_would_lose(
+    arguments: dict[str, Any], is_exact: bool, tmp_path: Any
+) -> None:
+    spec = EnvSpec("CartPole-v1", entry_point="somewhere:Env", kwargs=arguments)
+    text = env_spec_to_json(spec)
+    space = space_to_json(BOX)
+    metadata = {"env_spec": text, "observation_space": space, "action_space": space}
+    content = json.loads(create_manifest(metadata, "hdf5").to_json(0))
+    assert ("env_spec" in content["minari_core"]["exact"]) == is_exact
+    found = parse_manifest(content, tmp_path)
+    assert env_spec_from_json(str(found.metadata["env_spec"])).kwargs == arguments
 
 
 @pytest.mark.parametrize(
