@@ -226,6 +226,25 @@ def test_what_has_left_a_buffer_of_many_environments_must_fit_a_wider_dtype_as_w
         other.write(1, np.full((2, 1), 0.5))
 
 
+@pytest.mark.filterwarnings("ignore:.*all are stored as")
+def test_a_value_must_fit_final_values_as_well_or_is_refused_before_they_are_stuck() -> None:
+    space = spaces.Sequence(spaces.Box(-np.inf, np.inf, (1,), np.float64))
+    buffer = make_vector_buffer(space, "observation", 2, 2)
+    buffer.write_one(0, 0, (np.array([1]),))
+    buffer.add_final((np.array([0.5]),))
+    for _ in range(2):
+        with pytest.raises(DataError, match="observation"):
+            buffer.write_one(0, 1, (np.array([2**53 + 1]),))
+    wanted = cells_of([0, 0], {1: 0})
+    (first,), (final,) = decode(space, buffer.take(wanted), 2)
+    assert (first.tolist(), final.tolist()) == ([1], [0.5])
+    # Once nothing is kept of them, it fits.
+    buffer.keep_finals([])
+    buffer.write_one(0, 1, (np.array([2**53 + 1]),))
+    (large,) = decode(space, buffer.take(cells_of([1])), 1)
+    assert large[0].tolist() == [2**53 + 1]
+
+
 BATCHES: list[tuple[str, Any, Any, str]] = [
     ("vector", np.zeros((2, 3), "f4"), np.zeros((3, 3), "f4"),
      "observation: shape (3, 3) is not of one value for each of the 2 environments"),

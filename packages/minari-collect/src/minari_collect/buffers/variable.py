@@ -22,6 +22,8 @@ class VariableBuffer(Buffer):
         self._space = space
         self._name = name
         self._values: list[object] = [None] * capacity
+        self.beside: list[object] = []
+        """Values that are kept beside the rows, and that the column must hold as well."""
         self._column: Column | None = None
         self._written = self._written_nbytes = 0
         self.write = self._write_text if isinstance(space, spaces.Text) else self._write
@@ -47,7 +49,7 @@ class VariableBuffer(Buffer):
     def _widen(self, row: int, value: object) -> None:
         """Choose the column anew, for what is in memory and one more value."""
         values = [known for known in self._values[:row] if known is not None]
-        values.append(value)
+        values += [*self.beside, value]
         try:
             column = choose_column(self._space, values)
             column.encode(values, self._name)

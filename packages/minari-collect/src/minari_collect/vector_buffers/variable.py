@@ -24,7 +24,6 @@ class VectorVariableBuffer(VectorBuffer):
         self._cells = VariableBuffer(space, name, num_envs * capacity)
         self._scratch = num_envs * capacity
         self._cells.grow(self._scratch + 1)
-        self._finals: list[object] = []
 
     def write(self, row: int, batch: Any) -> None:
         if isinstance(batch, str) or not isinstance(batch, Sequence | np.ndarray):
@@ -40,14 +39,14 @@ class VectorVariableBuffer(VectorBuffer):
     def add_final(self, value: Any) -> None:
         # The buffer copies it, and refuses what its column could not hold.
         self._cells.write(self._scratch, value)
-        self._finals += self._cells.values(self._scratch, self._scratch + 1)
+        self._cells.beside += self._cells.values(self._scratch, self._scratch + 1)
 
     def add_final_cell(self, row: int, env: int) -> None:
         cell = row * self._envs + env
-        self._finals += self._cells.values(cell, cell + 1)
+        self._cells.beside += self._cells.values(cell, cell + 1)
 
     def keep_finals(self, numbers: Sequence[int]) -> None:
-        self._finals = [self._finals[number] for number in numbers]
+        self._cells.beside = [self._cells.beside[number] for number in numbers]
 
     def grow(self, capacity: int) -> None:
         self._scratch = self._envs * capacity
@@ -67,7 +66,7 @@ class VectorVariableBuffer(VectorBuffer):
         last = len(cells) - 1
         gathered = [cells[min(cell, last)] for cell in wanted.cells.tolist()]
         for position, number in zip(wanted.positions.tolist(), wanted.finals.tolist(), strict=True):
-            gathered[position] = self._finals[number]
+            gathered[position] = self._cells.beside[number]
         return gathered
 
     def find_problem(self, wanted: Cells) -> str | None:
