@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -219,3 +220,44 @@ def test_other_threads_go_on_while_a_chunk_is_decoded() -> None:
     finally:
         sys.setswitchinterval(interval)
     assert seen == [1]
+
+
+@given(st.lists(st.integers(0, 20), min_size=1, max_size=5))
+@settings(max_examples=30)
+def test_pieces_are_packed_as_their_rows_would_be_and_filled_up_with_zeros(
+    lengths: list[int],
+) -> None:
+    rows = images(sum(lengths), 7, size=4) + 1
+    pieces = np.split(rows, np.cumsum(lengths)[:-1])
+    chunks = list(compress_chunks(pieces))
+    assert len(chunks) == -(-len(rows) // ROWS_PER_CHUNK)
+    unpacked = b"".join(zstandard.ZstdDecompressor().decompress(chunk) for chunk in chunks)
+    padding = (len(chunks) * ROWS_PER_CHUNK - len(rows)) * 16
+    assert unpacked == rows.tobytes() + bytes(padding)
+
+
+def test_a_table_of_chunks_fits_its_rows_and_its_file() -> None:
+    stored = compressed(images(9, 1))
+    content, table = stored._file, stored._chunks
+
+    def locate(changed: Any, rows: int = 9, shape: tuple[int, ...] = (64, 64)) -> CompressedRows:
+        return CompressedRows(content, changed, rows, np.dtype("u1"), shape, "some rows")
+
+    assert len(locate(table)) == 9
+    for rows in (8, 17):
+        with pytest.raises(DatasetDamagedError, match=f"some rows has 2 chunks for {rows} rows"):
+            locate(table, rows)
+    beyond = table.copy()
+    beyond[1, 1] += np.uint64(1)
+    with pytest.raises(DatasetDamagedError, match="a chunk beyond the end of its file"):
+        locate(beyond)
+    huge = table.copy()
+    huge[0, 0] = 2**62
+    with pytest.raises(DatasetDamagedError, match="a chunk that no file can hold"):
+        locate(huge)
+    # Of eight rows, one takes at most as much as so few bytes can stand for.
+    smallest = int(table[:, 1].min())
+    most = ((smallest + 8) << 15) // 8
+    assert locate(table, shape=(most,)).row_shape == (most,)
+    with pytest.raises(DatasetDamagedError, match="a chunk that is too small for its rows"):
+        locate(table, shape=(most + 1,))
