@@ -74,7 +74,7 @@ class BoundedParquet:
         batches: list[pa.RecordBatch] = []
         nbytes = count = 0
         with self._name_errors():
-            for batch in self._file.iter_batches(at_once, columns=columns):
+            for batch in self._iterate_batches(at_once, columns):
                 if count + len(batch) > rows:
                     yield pa.Table.from_batches(batches)
                     batches, nbytes, count = [], 0, 0
@@ -83,6 +83,13 @@ class BoundedParquet:
                 check_limit(nbytes, self._limit)
             if batches:
                 yield pa.Table.from_batches(batches)
+
+    def _iterate_batches(
+        self, rows: int, columns: Sequence[str] | None
+    ) -> Iterator[pa.RecordBatch]:
+        # Asked for all groups at once, Arrow keeps those that it is done with.
+        for group in range(self._file.num_row_groups):
+            yield from self._file.iter_batches(rows, row_groups=[group], columns=columns)
 
     def read(self, columns: Sequence[str]) -> pa.Table:
         """Read all rows of some columns.
