@@ -69,6 +69,7 @@ class ObjectServer:
         latency: float = 0.0,
         bytes_per_second: float = 0.0,
         requests_per_second: float = 0.0,
+        limits_hub_alone: bool = False,
         seed: int = 0,
     ) -> None:
         """Say what is to be served; nothing is started yet.
@@ -78,11 +79,13 @@ class ObjectServer:
             latency: The mean of the seconds before an answer; 99 % take less than three times it.
             bytes_per_second: The cap of all connections together; none if 0.
             requests_per_second: From how many requests on they are refused with 429; never if 0.
+            limits_hub_alone: Whether that is so only where the Hub is asked where a file is.
             seed: The seed of latencies.
         """
         self._command = [sys.executable, str(Path(__file__).resolve()), str(folder)]
         self._command += ["--latency", str(latency), "--cap", str(bytes_per_second)]
         self._command += ["--rate", str(requests_per_second), "--seed", str(seed)]
+        self._command += ["--limits-hub-alone"] if limits_hub_alone else []
         self._process: subprocess.Popen[str] | None = None
         self.port = 0
 
@@ -175,6 +178,7 @@ class _Server:
         self._latency = options.latency
         self._cap = options.cap
         self._rate = options.rate
+        self._limits_hub_alone = options.limits_hub_alone
         self._random = random.Random(options.seed)
         self._faults: list[_Fault] = []
         self._changes: dict[str, int] = {}
@@ -182,7 +186,10 @@ class _Server:
         self._tokens, self._counted_at = options.rate, time.monotonic()
         self._under_way = 0
         self._requests: dict[str, int] = {}
-        self._statistics: dict[str, Any] = {"requests": 0, "nbytes": 0, "at_once": 0, "faults": {}}
+        self._statistics: dict[str, Any] = {
+            **dict.fromkeys(("requests", "nbytes", "at_once", "refused"), 0),
+            "faults": {},
+        }
 
     async def run(self) -> None:
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=1024)
@@ -240,8 +247,8 @@ class _Server:
 
     def _answer(self, method: str, target: str, headers: dict[str, str]) -> _Answer:
         self._statistics["requests"] += 1
-        if self._rate and not self._take_token():
-            return _Answer(429, b"slow down", {"Retry-After": "1"})
+        if self._rate and not self._limits_hub_alone and not self._take_token():
+            return self._refuse()
         if target.startswith(_EXPIRING):
             until, _, name = target.removeprefix(_EXPIRING).partition("/")
             if time.time() > float(until):
@@ -251,6 +258,8 @@ class _Server:
         path = url.path
         query = {key: values[0] for key, values in parse_qs(url.query).items()}
         hub = re.fullmatch(r"/datasets/[^/]+/([^/]+)/resolve/[^/]+/(.+)", path)
+        if hub and self._limits_hub_alone and not self._take_token():
+            return self._refuse()
         if hub:
             there = {"Location": f"/{hub[1]}/{hub[2]}", "X-Repo-Commit": "0" * 40}
             return _Answer(302, b"", there)
@@ -272,6 +281,10 @@ class _Server:
             kinds = self._statistics["faults"]
             kinds[fault.kind] = kinds.get(fault.kind, 0) + 1
         return self._read_object(name, headers, fault, generation)
+
+    def _refuse(self) -> _Answer:
+        self._statistics["refused"] += 1
+        return _Answer(429, b"slow down", {"Retry-After": "1"})
 
     def _take_token(self) -> bool:
         now = time.monotonic()
@@ -435,6 +448,7 @@ def _main() -> None:
     parser.add_argument("folder")
     for name in ("latency", "cap", "rate"):
         parser.add_argument(f"--{name}", type=float, default=0.0)
+    parser.add_argument("--limits-hub-alone", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     asyncio.run(_Server(parser.parse_args()).run())
 

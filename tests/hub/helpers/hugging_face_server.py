@@ -42,6 +42,8 @@ class HuggingFaceServer(LoopbackServer):
         self.requests: list[str] = []
         self.tokens: list[str | None] = []
         self.required_token: str | None = None
+        # What it says of its limit when it refuses a request, which it does once.
+        self.limit: str | None = None
         # How often an address of the storage may be asked; the Hub sends all itself if 0.
         self.uses_of_an_address = 0
         self.addresses: dict[str, tuple[bytes, int]] = {}
@@ -68,6 +70,10 @@ class _Handler(BaseHTTPRequestHandler):
                 if given != f"Bearer {wanted}":
                     self._send(401, b"{}", error="RepoNotFound" if given is None else None)
                     return
+            if hub.limit is not None:
+                limit, hub.limit = hub.limit, None
+                self._send(429, b"{}", headers=[("RateLimit", limit)])
+                return
             for pattern, answer in _ROUTES:
                 command, path = pattern.split(" ", 1)
                 found = re.fullmatch(path, unquote(urlsplit(self.path).path))

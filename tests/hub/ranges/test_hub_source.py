@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from minari_core.errors import RemoteAccessError
+from minari_core.errors import RemoteAccessError, RemoteError
 from minari_core.ranges.source import RangeSource
 from minari_core.testing import RangeSourceConformance
 from minari_hub import stream_dataset
 from minari_hub.ranges.hub_source import HubSource
 from tests.core.helpers.streams import write_dataset
+from tests.helpers.object_server import ObjectServer
 from tests.hub.helpers.hugging_face_server import HuggingFaceServer
 
 _CONTENT = bytes(range(256)) * 4000
@@ -101,3 +103,40 @@ def test_a_dataset_in_a_repository_is_streamed_by_its_id_and_by_its_url(
         stream_dataset("hf://farama/some/x-v0"),
     ):
         np.testing.assert_array_equal(stream[1].observations, local[1].observations)
+
+
+def test_files_that_are_opened_together_ask_the_hub_no_more_often_than_it_allows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [str(number) for number in range(20)]
+    folder = tmp_path / "x-v0/data"
+    folder.mkdir(parents=True)
+    for name in names:
+        (folder / name).write_text(name)
+    with ObjectServer(tmp_path, requests_per_second=10, limits_hub_alone=True) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        source = HubSource("hf://farama/x-v0/data")
+
+        def read(name: str) -> bytes:
+            version = source.version(name)
+            ((_, content),) = source.read_ranges(name, [(0, version.size)], version=version)
+            return content
+
+        with ThreadPoolExecutor(16) as pool:
+            assert list(pool.map(read, names)) == [name.encode() for name in names]
+        # On a busy machine, what waited for its turn may come together with what came after it.
+        assert server.read_statistics()["refused"] <= 3
+
+
+def test_what_the_hub_says_of_its_limit_is_waited_for_and_told(
+    hugging_face: HuggingFaceServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hugging_face.put("farama/x-v0", "data/a", _CONTENT)
+    hugging_face.limit = '"resolvers";r=0;t=1'
+    source = HubSource("hf://farama/x-v0/data")
+
+    assert source.version("a").size == len(_CONTENT)
+    assert len(hugging_face.requests) == 2
+    hugging_face.limit = '"resolvers";r=0;t=280'
+    with pytest.raises(RemoteError, match=r"429 .*asks to wait for 280 s.*GIVE_UP_AFTER"):
+        source.version("a")

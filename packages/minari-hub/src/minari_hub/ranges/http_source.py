@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import math
 import os
 import re
 import time
@@ -26,12 +27,19 @@ from minari_core.errors import (
 )
 from minari_core.ranges.source import ObjectVersion
 from minari_hub.ranges.ends import END_NBYTES, Ends
+from minari_hub.ranges.pace import Pace
 from minari_hub.remotes.base import APPLICATION_DEFAULT, GIVE_TOKEN
 from minari_hub.remotes.setting import find_token
 from minari_hub.transfer.bounds import TooLargeError
 from minari_hub.transfer.causes import describe_error
 from minari_hub.transfer.http_pool import Answer, HttpPool
-from minari_hub.transfer.retrying import PASSING_STATUS, BusyError, Faults, keep_trying
+from minari_hub.transfer.retrying import (
+    GIVE_UP_VARIABLE,
+    PASSING_STATUS,
+    BusyError,
+    Faults,
+    keep_trying,
+)
 from minari_hub.transfer.threads import DaemonThreads
 
 _AT_ONCE = 32
@@ -42,6 +50,8 @@ _EXPIRED = frozenset({400, 401, 403, 404, 410})
 # Of an empty object some say that its last byte is -1.
 _SENT = re.compile(r"bytes (\d+)-(\d+|-1)/(\d+)")
 _SUCCESS = (200, 206)
+# In how many seconds more may be asked, as the Hugging Face Hub says it.
+_RESET = re.compile(r";\s*t=(\d{1,6})\b")
 # Of what is quoted already.
 _SAFE = "/:%@?#[]~!$&'()*+,;="
 _DOWNLOAD = "download the dataset instead"
@@ -56,6 +66,8 @@ class HttpSource:
     """
 
     range_nbytes = 1 << 20
+    requests_per_second = math.inf
+    """How many requests the server of the address is sent in a second, beside a few at once."""
 
     def __init__(self, url: str, token: str | None = None) -> None:
         """Send nothing yet.
@@ -223,6 +235,8 @@ class HttpSource:
         hops: list[Answer] = []
         while len(hops) < _MOST_HOPS:
             is_own = _find_origin(address) == _find_origin(self._home)
+            if address.startswith(self._home):
+                used.pace.wait(self.requests_per_second)
             answer = used.pool.get(address, {**asked, **(self._sign() if is_own else {})}, most)
             if is_known and answer.status in _EXPIRED:
                 used.moved.pop(home, None)
@@ -259,7 +273,10 @@ class HttpSource:
             hint = GIVE_TOKEN if self._token is None else "the token may lack the permission"
             return RemoteAccessError(f"{problem}; {hint}")
         kind = type(error) if isinstance(error, RemoteError) else RemoteError
-        return kind(f"{problem}{faults.describe(error)}")
+        tried = faults.describe(error)
+        if isinstance(error, BusyError) and not tried:
+            tried = f", longer than {GIVE_UP_VARIABLE} allows"
+        return kind(f"{problem}{tried}")
 
 
 @dataclass(eq=False, slots=True)
@@ -272,6 +289,7 @@ class _Used:
     moved: dict[str, str] = field(default_factory=dict)
     """The address to which another one led last."""
     ends: Ends = field(default_factory=Ends)
+    pace: Pace = field(default_factory=Pace)
 
 
 class _StatusError(Exception):
@@ -303,8 +321,11 @@ def _open_again(kind: type[HttpSource], url: str, *further: str | None) -> HttpS
 def _build_error(answer: Answer) -> Exception:
     error = _StatusError(answer)
     seconds = _parse_delay(answer.headers["Retry-After"] or "")
+    reset = _RESET.search(answer.headers["RateLimit"] or "")
+    if answer.status == 429 and not seconds and reset:
+        seconds = float(reset[1])
     if answer.status in PASSING_STATUS and seconds > 0:
-        return BusyError(str(error), seconds)
+        return BusyError(f"{error}, it asks to wait for {seconds:.0f} s", seconds)
     return error
 
 
