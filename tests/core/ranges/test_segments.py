@@ -7,10 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minari_core.locks import Holder
 from minari_core.ranges.blocks import BLOCK_NBYTES, BlockLayout, join_blocks
@@ -117,6 +120,46 @@ def test_blocks_are_numbered_through_objects_and_joined_to_ranges() -> None:
     assert split == [(0, [1]), (2, [0, 1])]
     assert layout.find_span(0, 1) == (BLOCK_NBYTES, BLOCK_NBYTES + 1)
     assert join_blocks(np.array([1, 2, 3, 5]), 2) == [(1, 3), (3, 4), (5, 6)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(-1, 4)), max_size=6), st.data())
+def test_blocks_of_many_runs_of_bytes_are_those_of_each(
+    runs: list[tuple[int, int]], data: st.DataObject
+) -> None:
+    layout = BlockLayout([3, 14 * BLOCK_NBYTES])
+    near = st.integers(-1, 1)
+    spans: list[tuple[int, int]] = []
+    for block, count in runs:
+        start = max(block * BLOCK_NBYTES + data.draw(near), 0)
+        spans.append((start, max(start + count * BLOCK_NBYTES + data.draw(near), 0)))
+
+    wanted = [
+        1 + block
+        for start, stop in spans
+        if stop > start
+        for block in range(start // BLOCK_NBYTES, (stop - 1) // BLOCK_NBYTES + 1)
+    ]
+    assert layout.find(1, spans).tolist() == wanted
+    assert layout.find(1, np.array(spans, dtype=np.int64).reshape(-1, 2)).tolist() == wanted
+
+
+def test_neighbouring_blocks_are_stored_at_once_and_with_checksums_that_are_known(
+    tmp_path: Path,
+) -> None:
+    version = ObjectVersion(3 * BLOCK_NBYTES + 5, "1")
+    file = open_segment(tmp_path / "shard.blocks", version)
+    assert file is not None
+    tail = b"x" * 5
+    contents = [block_of(1), block_of(2), tail]
+    file.store(1, b"".join(contents), [zlib.crc32(each) for each in contents])
+    assert file.find(np.arange(4)).tolist() == [False, True, True, True]
+    again = open_segment(tmp_path / "shard.blocks", None)
+    assert again is not None
+    assert bytes(again.memory[BLOCK_NBYTES:]) == b"".join(contents)
+
+    held = Segment(version)
+    held.hold(1, b"".join(contents))
+    assert held.find_held(np.arange(4)).tolist() == [False, True, True, True]
 
 
 _READER = """

@@ -120,6 +120,31 @@ def test_positions_that_were_fetched_are_read_without_a_request(
             assert len(source.requests) == before
 
 
+def test_all_columns_of_a_batch_are_fetched_at_once_and_none_is_read_before_it_came(
+    tmp_path: Path,
+) -> None:
+    wide = spaces.Box(-1, 1, (400,), np.float32)
+    local = write_dataset(tmp_path / "data", wide, (700,))
+    stream = open_stream(read_source(tmp_path / "data"))
+    sampler, wanted = stream.transition_sampler(), local.transition_sampler()
+    random = np.random.default_rng(0)
+    misses, positions = 0, np.zeros(0, dtype=np.int64)
+    for count in (1, 2, 5, 30, 300, 300):
+        positions = random.integers(len(sampler), size=count)
+        sampler.steps.locate(positions)  # the lengths of episodes come first
+        before = stream.stream_statistics().misses
+        one, other = sampler.read(positions), wanted.read(positions)
+        assert np.array_equal(one.observations, other.observations)
+        assert np.array_equal(one.next_observations, other.next_observations)
+        assert np.array_equal(one.actions, other.actions)
+        assert np.array_equal(one.rewards, other.rewards)
+        assert stream.stream_statistics().misses <= before + 1
+        misses = stream.stream_statistics().misses
+    assert misses > 0
+    assert sampler.read(positions).rewards.shape == (300,)
+    assert stream.stream_statistics().misses == misses
+
+
 def test_a_batch_reads_nothing_of_the_shards_that_it_has_no_row_of(tmp_path: Path) -> None:
     local = write_dataset(tmp_path / "data")
     source = read_source(tmp_path / "data")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,6 +48,27 @@ def test_runs_are_those_that_a_binary_search_finds(module: ModuleType, lengths: 
         shuffled = np.random.default_rng(0).permutation(positions)
         table = shuffled[: len(shuffled) // 2 * 2].reshape(2, -1)
         assert np.array_equal(index.runs(table), np.searchsorted(ends, table, side="right"))
+
+
+@versions
+@given(
+    st.lists(st.lists(st.integers(1, 90), max_size=9), min_size=1, max_size=6),
+    st.randoms(use_true_random=False),
+)
+def test_runs_of_sequences_that_become_known_in_any_order_are_those_of_each(
+    module: ModuleType, sequences: list[list[int]], random: Any
+) -> None:
+    totals = np.array([sum(lengths) for lengths in sequences])
+    indexes = module.RankIndexes(totals)
+    order = list(range(len(sequences)))
+    random.shuffle(order)
+    for known, number in enumerate(order):
+        indexes.add(number, np.array(sequences[number], dtype=np.int64))
+        for other in order[: known + 1]:
+            positions = np.arange(totals[other])
+            found = indexes.runs(np.full(len(positions), other), positions)
+            ends = np.cumsum(sequences[other], dtype=np.int64)
+            assert np.array_equal(found, np.searchsorted(ends, positions, side="right"))
 
 
 @versions

@@ -31,20 +31,25 @@ class BlockLayout:
         """The first block of each object, and the number of all."""
         np.cumsum(-(-self.sizes // BLOCK_NBYTES), out=self.firsts[1:])
 
-    def find(self, number: int, spans: Sequence[tuple[int, int]]) -> Blocks:
+    def find(self, number: int, spans: Sequence[tuple[int, int]] | Blocks) -> Blocks:
         """Return the blocks of some bytes of an object; some may be listed twice.
 
         Args:
             number: The object.
-            spans: The first byte and the last + 1 of each run of bytes; some may be empty.
+            spans: The first byte and the last + 1 of each run of bytes; some may be empty. Pairs,
+                or an array of shape (n, 2).
         """
-        first = int(self.firsts[number])
-        runs = [
-            np.arange(first + start // BLOCK_NBYTES, first + (stop - 1) // BLOCK_NBYTES + 1)
-            for start, stop in spans
-            if stop > start
-        ]
-        return runs[0] if len(runs) == 1 else np.concatenate([np.zeros(0, np.int64), *runs])
+        if len(spans) == 1:  # as nearly always, and quicker so
+            ((start, stop),) = spans
+            first, last = start // BLOCK_NBYTES, (stop - 1) // BLOCK_NBYTES
+            before = int(self.firsts[number])
+            return np.arange(before + first, before + (last + 1 if stop > start else first))
+        starts, stops = np.array(spans, dtype=np.int64).reshape(-1, 2).T
+        firsts = starts // BLOCK_NBYTES
+        counts = np.where(stops > starts, (stops - 1) // BLOCK_NBYTES + 1 - firsts, 0)
+        begins = np.repeat(firsts - np.cumsum(counts) + counts, counts)
+        blocks: Blocks = begins + np.arange(len(begins)) + self.firsts[number]
+        return blocks
 
     def split(self, blocks: Blocks) -> Iterator[tuple[int, Blocks]]:
         """Split ascending blocks by object.
@@ -60,6 +65,12 @@ class BlockLayout:
         """Return the bytes of a block, counted from the first of its object."""
         start = block * BLOCK_NBYTES
         return start, min(start + BLOCK_NBYTES, int(self.sizes[number]))
+
+
+def split_blocks(content: bytes | memoryview) -> list[memoryview]:
+    """Split bytes that begin with a block into blocks."""
+    view = memoryview(content)
+    return [view[at : at + BLOCK_NBYTES] for at in range(0, len(view), BLOCK_NBYTES)]
 
 
 def join_blocks(blocks: Blocks, most: int) -> list[tuple[int, int]]:

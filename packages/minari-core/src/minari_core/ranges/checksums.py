@@ -20,17 +20,20 @@ class BlockChecksums:
     crcs: npt.NDArray[np.uint32]
     """The CRC-32 of each block of these bytes; the last block may be shorter."""
 
-    def fits(self, block: int, content: bytes | memoryview) -> bool:
+    def fits(self, block: int, content: bytes | memoryview, crc: int | None = None) -> bool:
         """Return whether a block has the content that was summed up, as far as it was.
 
         Args:
             block: Its number in the object.
             content: All of its bytes.
+            crc: Their CRC-32, where it was computed already.
         """
         if block >= len(self.crcs):
             return True
         summed = memoryview(content)[: self.nbytes - block * BLOCK_NBYTES]
-        return zlib.crc32(summed) == int(self.crcs[block])
+        if crc is None or len(summed) < len(content):
+            crc = zlib.crc32(summed)
+        return crc == int(self.crcs[block])
 
     def find_damaged(self, contents: memoryview) -> list[int]:
         """Return the blocks of an object that do not have the content that was summed up.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+import zlib
 from collections.abc import Iterator, Sequence
 from typing import NoReturn, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from minari_core.errors import DatasetChangedError, DatasetDamagedError, RemoteObjectNotFoundError
-from minari_core.ranges.blocks import BLOCK_NBYTES, BlockLayout, Blocks, join_blocks
+from minari_core.ranges.blocks import BLOCK_NBYTES, BlockLayout, Blocks, join_blocks, split_blocks
 from minari_core.ranges.checksums import BlockChecksums
 from minari_core.ranges.claims import take_turns
 from minari_core.ranges.segments import Segment
@@ -45,7 +47,9 @@ class Supplier(Protocol):
 
     def reserve(self, nbytes: int) -> bool: ...
 
-    def share(self, segment: Segment, block: int, content: memoryview) -> bool: ...
+    def share(
+        self, segment: Segment, block: int, content: memoryview, crcs: Sequence[int]
+    ) -> bool: ...
 
     def note_held(self, generation: Generation, nbytes: int) -> None: ...
 
@@ -82,9 +86,13 @@ class Generation:
         """Let go of the generation before this one."""
         self._elder = None
 
+    def find(self, blocks: Blocks) -> npt.NDArray[np.bool_]:
+        """Return which blocks are known to be at hand."""
+        return self._present.take(blocks)
+
     def has(self, blocks: Blocks) -> bool:
         """Return whether blocks are known to be at hand."""
-        return bool(self._present.take(blocks).all())
+        return bool(self.find(blocks).all())
 
     def look_whether_whole(self) -> None:
         """Find out whether all blocks are at hand, which takes longer the more there are."""
@@ -218,15 +226,23 @@ class Generation:
         ]
         damaged: list[int] = []
         for index, content in stream.read(number, ranges, segment.version):
-            start, stop = runs[index]
-            view = memoryview(content)
-            for block in range(start, stop):
-                piece = view[(block - start) * BLOCK_NBYTES :][:BLOCK_NBYTES]
-                if sums is not None and not sums.fits(block, piece):
-                    damaged.append(block)
-                    continue
-                if not stream.share(segment, block, piece):
-                    segment.hold(block, piece)
-                    stream.note_held(self, len(piece))
-                self._present[first + block] = True
+            begin, _ = runs[index]
+            pieces = split_blocks(content)
+            crcs = [zlib.crc32(piece) for piece in pieces]
+            wrong = [
+                begin + at
+                for at, (piece, crc) in enumerate(zip(pieces, crcs, strict=True))
+                if sums is not None and not sums.fits(begin + at, piece, crc)
+            ]
+            damaged += wrong
+            intact = np.setdiff1d(np.arange(begin, begin + len(pieces)), wrong)
+            for start, stop in join_blocks(intact, len(intact)):
+                inside = slice(start - begin, stop - begin)
+                some = memoryview(content)[inside.start * BLOCK_NBYTES :][
+                    : (stop - start) * BLOCK_NBYTES
+                ]
+                if not stream.share(segment, start, some, crcs[inside]):
+                    segment.hold(start, some)
+                    stream.note_held(self, len(some))
+                self._present[first + start : first + stop] = True
         return damaged

@@ -14,6 +14,7 @@ import json
 import os
 import uuid
 import zlib
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minari_core.locks import Holder, identify_self
-from minari_core.ranges.blocks import BLOCK_NBYTES, Blocks
+from minari_core.ranges.blocks import BLOCK_NBYTES, Blocks, split_blocks
 from minari_core.ranges.claims import Claims, NoClaims, open_claims
 from minari_core.ranges.source import ObjectVersion
 from minari_core.storage.file_map import map_file, map_memory
@@ -56,21 +57,23 @@ class Segment:
         found: npt.NDArray[np.bool_] = self._is_held[blocks]
         return found if self._file is None else found | self._file.find(blocks)
 
-    def share(self, block: int, content: bytes | memoryview) -> bool:
-        """Add a block to the cache, and return whether it had room."""
+    def share(
+        self, block: int, content: bytes | memoryview, crcs: Sequence[int] | None = None
+    ) -> bool:
+        """Add blocks to the cache, and return whether it had room; see `SegmentFile.store`."""
         if self._file is None:
             return False
         try:
-            self._file.store(block, content)
+            self._file.store(block, content, crcs)
         except OSError:
             return False
         return True
 
     def hold(self, block: int, content: bytes | memoryview) -> None:
-        """Add a block for this process alone."""
+        """Add neighbouring blocks for this process alone, given the first of them."""
         start = block * BLOCK_NBYTES
         self._memory[start : start + len(content)] = content
-        self._is_held[block] = True
+        self._is_held[block : block + -(-len(content) // BLOCK_NBYTES)] = True
 
     def find_held(self, blocks: Blocks) -> npt.NDArray[np.bool_]:
         """Return which blocks only this process has."""
@@ -134,17 +137,26 @@ class SegmentFile:
         content = self.memory[start : start + BLOCK_NBYTES]
         return (zlib.crc32(content) or _NO_CRC) == int(self._crcs[block])
 
-    def store(self, block: int, content: bytes | memoryview) -> None:
-        """Add a block: its bytes, and then its CRC-32.
+    def store(
+        self, block: int, content: bytes | memoryview, crcs: Sequence[int] | None = None
+    ) -> None:
+        """Add neighbouring blocks: their bytes, and then their CRC-32.
+
+        Args:
+            block: The first of them.
+            content: All bytes of all of them.
+            crcs: The CRC-32 of each, where they were computed already.
 
         Raises:
-            OSError: There is no room for it.
+            OSError: There is no room for them.
         """
         _write_at(self.data_path, block * BLOCK_NBYTES, content)
-        crc = zlib.crc32(content) or _NO_CRC
-        _write_at(self.path, _HEADER_NBYTES + 4 * block, crc.to_bytes(4, "little"))
+        if crcs is None:
+            crcs = [zlib.crc32(piece) for piece in split_blocks(content)]
+        table = np.array([crc or _NO_CRC for crc in crcs], dtype="<u4").tobytes()
+        _write_at(self.path, _HEADER_NBYTES + 4 * block, table)
         if self._is_doubted:
-            self._is_checked[block] = True
+            self._is_checked[block : block + len(crcs)] = True
 
     def claim(self) -> Claims:
         """Open claims of blocks that are to be fetched."""

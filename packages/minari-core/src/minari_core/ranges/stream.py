@@ -247,9 +247,15 @@ class Stream:
         """Return whether the cache has room for blocks of so many bytes."""
         return self._folder is not None and self._folder.reserve(nbytes)
 
-    def share(self, segment: Segment, block: int, content: bytes | memoryview) -> bool:
-        """Add a block to the cache, and return whether it had room."""
-        return self.reserve(len(content)) and segment.share(block, content)
+    def share(
+        self,
+        segment: Segment,
+        block: int,
+        content: bytes | memoryview,
+        crcs: Sequence[int] | None = None,
+    ) -> bool:
+        """Add blocks to the cache, and return whether it had room; see `Segment.share`."""
+        return self.reserve(len(content)) and segment.share(block, content, crcs)
 
     def note_held(self, generation: Generation, nbytes: int) -> None:
         """Note that a generation holds bytes in memory, and replace one that holds too many."""

@@ -60,6 +60,10 @@ class ChunkCache:
         """The number of cached bytes."""
         return self._nbytes
 
+    def __contains__(self, key: Hashable) -> bool:
+        """Whether a chunk is cached; another thread may have it evicted just after."""
+        return key in self._chunks
+
     def use(
         self,
         key: Hashable,

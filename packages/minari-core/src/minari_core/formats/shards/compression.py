@@ -171,8 +171,8 @@ class CompressedRows:
         Raises:
             DatasetDamagedError: The chunk is not what was written.
         """
-        offset, size = self._chunks[index].tolist()
-        frame = self._file[offset : offset + size]
+        start, stop = self._find_chunk(index)
+        frame = self._file[start:stop]
         decompressor = getattr(_per_thread, "decompressor", None)
         if decompressor is None:
             decompressor = _per_thread.decompressor = zstandard.ZstdDecompressor()
@@ -187,6 +187,16 @@ class CompressedRows:
             ) from error
         if not is_whole:
             raise DatasetDamagedError(f"{self._name}: chunk {index} has another size")
+
+    def _find_chunk(self, index: int) -> tuple[int, int]:
+        """Return the first byte of a chunk and the last + 1."""
+        offset, size = self._chunks[index].tolist()
+        return offset, offset + size
+
+    def list_encoded(self, indices: Sequence[int]) -> list[int]:
+        """Return those chunks that have to be decoded, because the cache has them no more."""
+        cache = chunk_cache(self.cached_nbytes)
+        return [index for index in indices if (self._number, index) not in cache]
 
     def use(self, index: int, copy_from: Callable[[Array], None]) -> None:
         """Copy from the rows of a chunk, decoded now or taken from the cache.

@@ -48,7 +48,7 @@ class StreamedFile:
         generation = self.ensure([(start, stop)])
         return generation.get_contents(self.number)[start:stop]
 
-    def ensure(self, spans: Sequence[Span]) -> Generation:
+    def ensure(self, spans: Sequence[Span] | Blocks) -> Generation:
         """Fetch what is not at hand of some bytes, all at once; see `Stream.ensure`.
 
         Args:
@@ -56,7 +56,7 @@ class StreamedFile:
         """
         return self.stream.ensure(self.find_blocks(spans))
 
-    def find_blocks(self, spans: Sequence[Span]) -> Blocks:
+    def find_blocks(self, spans: Sequence[Span] | Blocks) -> Blocks:
         """Return the blocks of some bytes, counted through the stream."""
         return self.stream.layout.find(self.number, spans)
 
@@ -169,27 +169,32 @@ class StreamedImages(CompressedRows):
         if isinstance(chunks, np.ndarray):  # and not the table, of which nothing is at hand
             super()._check(chunks)
 
-    def find_places(self, indices: Sequence[int] | range) -> list[Span]:
-        """Return the bytes of the table that say where chunks are."""
-        return [self.table.find_span(index, index + 1) for index in indices]
+    def find_places(self, indices: Sequence[int] | range) -> Blocks:
+        """Return the bytes of the table that say where chunks are, shape (n, 2)."""
+        start, stop = self.table.find_span(0, 1)
+        starts = start + np.array(indices, dtype=np.int64) * (stop - start)
+        return np.stack((starts, starts + (stop - start)), axis=1)
 
-    def find_chunks(self, indices: Sequence[int] | range) -> list[Span]:
-        """Return the bytes of chunks, for which their part of the table is fetched.
+    def find_chunks(self, indices: Sequence[int] | range) -> Blocks:
+        """Return the bytes of chunks, for which their part of the table is fetched, shape (n, 2).
 
         Raises:
             DatasetDamagedError: They do not fit the file.
         """
         table = self.table
         generation = table.file.ensure(self.find_places(indices))
-        places = table.map(generation)[list(indices)].astype(np.int64)
+        places = table.map(generation)[list(indices)]
         self._check(places)
-        return [(offset, offset + size) for offset, size in places.tolist()]
+        return np.cumsum(places, axis=1, dtype=np.int64)
 
     def fetch(self, indices: Sequence[int]) -> None:
-        """Fetch chunks, all at once."""
-        self.table.file.ensure(self.find_chunks(indices))
+        """Fetch those chunks that are not decoded already, all at once."""
+        lacking = self.list_encoded(indices)
+        if lacking:
+            self.table.file.ensure(self.find_chunks(lacking))
 
-    def decode(self, index: int, buffer: npt.NDArray[np.uint8]) -> None:
-        """Decode a chunk; see `CompressedRows.decode`."""
-        self._check(self.table[index : index + 1])
-        super().decode(index, buffer)
+    def _find_chunk(self, index: int) -> Span:
+        place = self.table[index : index + 1]
+        self._check(place)
+        offset, size = place[0].tolist()
+        return offset, offset + size

@@ -15,6 +15,7 @@ from minari_core.formats.shards.entry import LENGTHS, ShardEntry
 from minari_core.formats.shards.reader import ShardReader
 from minari_core.formats.shards.trailer import EPISODES_PER_START, EpisodeStarts
 from minari_core.formats.streamed.arrays import Span, StreamedArray, StreamedFile, StreamedImages
+from minari_core.ranges.blocks import Blocks
 
 
 class StreamedShard(ShardReader):
@@ -61,7 +62,7 @@ class StreamedShard(ShardReader):
         spans = {"rows": rows, "steps": steps, "episodes": entries}
         blocks = [self._file.find_blocks([])]
         # What lies where is said by tables and offsets, which come first.
-        later: list[Callable[[], list[Span]]] = []
+        later: list[Callable[[], list[Span] | Blocks]] = []
         for spec, array, before, axis in self._list_inside(paths):
             start, stop = spans[axis]
             if start == stop:

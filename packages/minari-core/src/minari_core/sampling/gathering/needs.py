@@ -36,6 +36,11 @@ class StepsOfView(Protocol):
     """The steps of a view, as samplers have them."""
 
     @property
+    def are_consecutive(self) -> bool:
+        """Whether steps that follow each other in the view do so in the storage."""
+        ...
+
+    @property
     def first_steps(self) -> _Numbers:
         """The first step of each episode, counted through the storage."""
         ...
@@ -66,23 +71,27 @@ def find_needs(
 
     Args:
         steps: The steps of a view.
-        positions: Steps of the view, shape (n,).
+        positions: Steps of the view, ascending, shape (n,).
         columns: The columns that are read, by the names that samplers have for them.
         back: How many steps before each are read with it.
         ahead: How many steps after each are read with it.
     """
+    if steps.are_consecutive:
+        # What is between the first and the last is read with them.
+        positions = positions[[0, -1]]
     indices, numbers = steps.locate(positions)
     first = steps.first_steps.take(indices)
     # Nothing is subtracted that could be beyond the range of numbers.
     lowest = numbers - np.minimum(numbers - first, back)
     last = first + steps.lengths.take(indices) - 1
     highest = numbers + np.minimum(last - numbers, ahead)
-    return Needs(
-        tuple(dict.fromkeys(map(name_stored, columns))),
-        # The observation after a step is the row after that of the step.
-        join_runs(steps.rows(indices, lowest), steps.rows(indices, highest) + 2),
-        join_runs(lowest, highest + 1),
-    )
+    stored = tuple(dict.fromkeys(map(name_stored, columns)))
+    # The observation after a step is the row after that of the step.
+    first_rows, stop_rows = steps.rows(indices, lowest), steps.rows(indices, highest) + 2
+    if steps.are_consecutive:
+        rows = [(int(first_rows[0]), int(stop_rows[-1]))]
+        return Needs(stored, rows, [(int(lowest[0]), int(highest[-1]) + 1)])
+    return Needs(stored, join_runs(first_rows, stop_rows), join_runs(lowest, highest + 1))
 
 
 def name_stored(name: str) -> str:

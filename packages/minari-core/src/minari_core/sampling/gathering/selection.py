@@ -8,6 +8,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from minari_core.ranges.generation import Generation
+
 Rows = npt.NDArray[np.int64]
 
 
@@ -25,7 +27,7 @@ class Selection:
     Many columns share one, so that the shards are looked up once.
     """
 
-    __slots__ = ("_groups", "_numbers", "_of_episodes", "are_runs", "rows")
+    __slots__ = ("_groups", "_numbers", "_of_episodes", "are_runs", "at_hand", "rows")
 
     def __init__(
         self, rows: Rows, of_episodes: ShardNumbers | None = None, *, are_runs: bool = False
@@ -39,6 +41,8 @@ class Selection:
         """
         self.rows = rows
         self.are_runs = are_runs
+        self.at_hand: dict[object, Generation] = {}
+        """Columns of which the rows were fetched, and where they are then."""
         self._of_episodes = of_episodes
         self._numbers: Rows | None = None
         self._groups: list[tuple[int, Rows, Rows]] | None = None

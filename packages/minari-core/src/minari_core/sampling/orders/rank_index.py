@@ -55,9 +55,47 @@ class RankIndex:
         Args:
             positions: From 0 to ``total - 1``, of any shape.
         """
-        words = positions >> _WORD_BITS
-        bits = self._words.take(words) & _UP_TO.take(positions & 63)
-        return self._counts.take(words) + _population_count(bits)
+        return _find_runs(self._words, self._counts, positions >> _WORD_BITS, positions)
+
+
+class RankIndexes:
+    """The same for several sequences of runs, whose lengths become known one after the other."""
+
+    __slots__ = ("_counts", "_firsts", "_words")
+
+    def __init__(self, totals: Positions) -> None:
+        """Make room, which is taken when it is used.
+
+        Args:
+            totals: The number of positions of each sequence.
+        """
+        self._firsts: Positions = np.zeros(len(totals) + 1, dtype=np.int64)
+        np.cumsum((totals >> _WORD_BITS) + 1, out=self._firsts[1:])
+        self._words = np.zeros(int(self._firsts[-1]), dtype=np.uint64)
+        self._counts = np.zeros(len(self._words), dtype=np.int64)
+
+    def add(self, number: int, lengths: Positions) -> None:
+        """Index the runs of a sequence; see `RankIndex`."""
+        index = RankIndex(lengths)
+        inside = slice(int(self._firsts[number]), int(self._firsts[number + 1]))
+        self._words[inside], self._counts[inside] = index._words, index._counts
+
+    def runs(self, numbers: Positions, positions: Positions) -> Positions:
+        """Return the index of the run that each position is in, among those of its sequence.
+
+        Args:
+            numbers: Sequences, all of them added.
+            positions: Positions in them, of the same shape.
+        """
+        words = self._firsts.take(numbers) + (positions >> _WORD_BITS)
+        return _find_runs(self._words, self._counts, words, positions)
+
+
+def _find_runs(
+    words: npt.NDArray[np.uint64], counts: Positions, indices: Positions, positions: Positions
+) -> Positions:
+    bits = words.take(indices) & _UP_TO.take(positions & 63)
+    return counts.take(indices) + _population_count(bits)
 
 
 if hasattr(np, "bitwise_count"):

@@ -144,6 +144,11 @@ class EpisodeSteps:
         firsts = np.flatnonzero(np.diff(self._parents, prepend=-1))
         return np.add.reduceat(counts, firsts), starts[firsts]
 
+    @property
+    def are_consecutive(self) -> bool:
+        """False: the view may be of any episodes."""
+        return False
+
     def locate(self, positions: Positions) -> tuple[Positions, Positions]:
         """Return the index in the view of each position's episode, and its step in the storage.
 

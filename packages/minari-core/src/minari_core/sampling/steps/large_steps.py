@@ -13,7 +13,7 @@ from minari_core.errors import DatasetDamagedError
 from minari_core.formats.columnar.episode_ends import may_have_unknown_finals
 from minari_core.formats.columnar.reading import ShardedStorage
 from minari_core.formats.shards.entry import LENGTHS
-from minari_core.sampling.orders.rank_index import Positions, RankIndex
+from minari_core.sampling.orders.rank_index import Positions, RankIndex, RankIndexes
 from minari_core.sampling.steps.dataset_of_episode import find_datasets
 
 MOST_INDEXED_STEPS = 1 << 27
@@ -39,8 +39,8 @@ class LargeSteps:
     The manifest tells the shard of a step, and the lengths in that shard tell its episode. They
     are read when the first step of the shard is located, if the shard says that it holds whole
     episodes only. When one does not say so, the lengths of all episodes are read. An episode takes
-    8 bytes of memory once its shard was read. When all were, steps are located as quickly as
-    `EpisodeSteps` does, if they are few enough to be indexed.
+    8 bytes of memory once its shard was read. Steps are located nearly as quickly as `EpisodeSteps`
+    does, if they are few enough to be indexed.
 
     Thread-safe: what two threads read is the same.
     """
@@ -49,7 +49,9 @@ class LargeSteps:
         "_borders",
         "_has_cuts",
         "_is_read",
+        "_located",
         "_rank",
+        "_ranks",
         "_shard_of",
         "_shards",
         "_starts",
@@ -71,6 +73,11 @@ class LargeSteps:
         self._is_read = np.zeros(len(storage.shard_counts()), dtype=np.bool_)
         self._has_cuts = False
         self._rank: RankIndex | None = None
+        self._ranks: RankIndexes | None = None
+        if storage.total_steps <= MOST_INDEXED_STEPS:
+            self._ranks = RankIndexes(np.diff(self._borders["steps"]))
+        # What was located last: episodes, and their shards, which are asked for next.
+        self._located: tuple[Positions, Positions] | None = None
         self._shard_of: Positions | None = None
         self.total = storage.total_steps
         """The number of steps that are sampled."""
@@ -82,6 +89,11 @@ class LargeSteps:
         """The steps of each episode that was located."""
         self.episodes = _Identity()
         """The stored index of each episode."""
+
+    @property
+    def are_consecutive(self) -> bool:
+        """True: they are all steps of the storage, in its order."""
+        return True
 
     def locate(self, positions: Positions) -> tuple[Positions, Positions]:
         """Return the episode of each step, and the step itself.
@@ -100,8 +112,13 @@ class LargeSteps:
                 self._read_shard(number)
         if self._has_cuts:
             return np.searchsorted(self._starts, positions, side="right") - 1, positions
-        # A binary search for all at once, of each among the episodes of its shard.
         firsts = self._borders["episodes"]
+        if self._ranks is not None:
+            inside = positions - self._borders["steps"].take(shards)
+            indices = self._ranks.runs(shards, inside) + firsts.take(shards)
+            self._located = indices, shards
+            return indices, positions
+        # A binary search for all at once, of each among the episodes of its shard.
         low, high = firsts.take(shards), firsts.take(shards + 1)
         for _ in range(int((high - low).max(initial=0)).bit_length()):
             middle = (low + high) >> 1
@@ -127,6 +144,9 @@ class LargeSteps:
             return None
         if self._shard_of is not None:
             return self._shard_of.take(indices)
+        known = self._located
+        if known is not None and known[0] is indices:
+            return known[1]
         return np.searchsorted(self._borders["episodes"], indices, side="right") - 1
 
     def _read_shard(self, number: int) -> None:
@@ -154,6 +174,8 @@ class LargeSteps:
         # Written at once: another thread may be looking at the same numbers.
         self._starts[first] = start
         self._starts[first + 1 : first + 1 + episodes] = np.cumsum(lengths, dtype=np.int64) + start
+        if self._ranks is not None:
+            self._ranks.add(number, lengths.astype(np.int64))
         self._is_read[number] = True
         if self._is_read.all():
             self._index_all()

@@ -17,6 +17,7 @@ from minari_core.sampling.gathering.needs import Needs, find_needs
 from minari_core.sampling.gathering.normalizing import normalize_batch
 from minari_core.sampling.gathering.returns import ReturnsToGo
 from minari_core.sampling.gathering.selection import Selection
+from minari_core.sampling.gathering.streamed import ReadTogether
 from minari_core.sampling.options.shared import BATCH_FIELDS
 from minari_core.sampling.options.transitions import TransitionOptions
 from minari_core.sampling.orders.rank_index import Positions
@@ -140,6 +141,8 @@ class TransitionSampler:
         self._step_infos = bind_step_infos(storage, marked) if "infos" in bound else {}
         self._fields = [item for item in single if item[0] in BATCH_FIELDS]
         self._columns = [item for item in single if item[0] not in BATCH_FIELDS]
+        places = [(where, pair[2]) for pair in self._pairs for where in (_BEFORE, _AFTER)]
+        self._together = ReadTogether([*places, *((where, each) for _, each, where in single)])
         self._reads_returned = any(where == _RETURNED for _, _, where in single)
         self._reads_current = bool(self._step_infos) or any(row == _CURRENT for _, _, row in single)
         # What of a batch may be of a row that stands for an observation that nobody knows.
@@ -355,6 +358,7 @@ class TransitionSampler:
             Selection(rows + 1, shards) if self._reads_returned else of_first,
             Selection(rows, shards) if self._reads_current else of_first,
         )
+        self._together.fetch(selections)
         for name, gatherer, where in self._fields:
             setattr(batch, name, gatherer.take(selections[where], getattr(batch, name)))
         for name, gatherer, where in self._columns:
