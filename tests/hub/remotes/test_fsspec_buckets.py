@@ -156,3 +156,26 @@ def test_hidden_objects_are_not_listed(bucket: type[_Bucket]) -> None:
         remote.create(name, b"", {})
     assert sorted(found.name for found in remote.find()) == ["a/b.h5", "f.json"]
     assert [found.name for found in remote.find("", suffix=".h5")] == ["a/b.h5"]
+
+
+def test_nothing_is_asked_for_where_an_object_ends(
+    bucket: type[_Bucket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote = open_remote("oss://bucket/at")
+    # As much as the first piece.
+    content = bytes(range(256)) * 512
+    remote.create("a", content, {})
+    cat_file = MemoryFileSystem.cat_file
+    asked: list[int] = []
+
+    def read(files: MemoryFileSystem, path: str, start: int, end: int) -> bytes:
+        asked.append(start)
+        if start >= len(content):
+            raise ValueError("there is nothing")
+        found: bytes = cat_file(files, path, start=start, end=end)
+        return found
+
+    monkeypatch.setattr(bucket, "cat_file", read)
+    assert remote.read("a", 0, len(content) + 5) == content
+    assert remote.read("a", 7, 10) == content[7:10]
+    assert asked == [0, 7]
