@@ -176,7 +176,7 @@ def test_columns_are_measured_by_their_types() -> None:
 
 
 def test_batches_are_read_while_they_may_be() -> None:
-    batches = [pa.record_batch({"x": np.arange(4.0)}) for _ in range(3)]
+    batches = [pa.RecordBatch.from_pydict({"x": np.arange(4.0)}) for _ in range(3)]
     nbytes = sum(batch.nbytes for batch in batches)
     assert list(limit_batches(batches, nbytes, 12)) == batches
     with pytest.raises(DatasetDamagedError, match="it has 12 rows, but its metadata says 11"):
@@ -199,7 +199,7 @@ def test_equal_texts_of_joined_batches_are_in_memory_once(
     monkeypatch.setattr("minari_core.formats.public.arrow.batches._JOINED_NBYTES", at_once)
     texts = ["x" * 100, "y" * 100]
     batches = [
-        pa.record_batch({"t": pa.array(texts[: 1 + number % 2] * 4).dictionary_encode()})
+        pa.RecordBatch.from_pydict({"t": pa.array(texts[: 1 + number % 2] * 4).dictionary_encode()})
         for number in range(6)
     ]
     rows = sum(batch.num_rows for batch in batches)
@@ -222,7 +222,7 @@ def test_equal_texts_of_joined_batches_are_in_memory_once(
 def test_claims_of_an_arrow_file_are_those_of_its_batches(tmp_path: Path, codec: Any) -> None:
     path = tmp_path / "one.arrow"
     batches = [
-        pa.record_batch(
+        pa.RecordBatch.from_pydict(
             {
                 "x": np.arange(size, dtype=np.float64),
                 "t": pa.array(["ab"] * size).dictionary_encode(),
