@@ -78,6 +78,32 @@ def test_what_a_stream_has_read_is_installed_without_fetching_it_again(
     assert not list((tmp_path / "cache/streams").rglob("*.data"))
 
 
+@pytest.mark.parametrize("address", ["{}", "gs://bucket"])
+def test_a_whole_cache_is_installed_with_no_byte_of_a_shard(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINARI_CACHE_PATH", str(tmp_path / "cache"))
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "datasets"))
+    data = tmp_path / "remote/x-v0/data"
+    write_dataset(data)
+    manifest = (data / "metadata.json").stat().st_size
+    with ObjectServer(tmp_path / "remote") as server:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+        remote = address.format(server.url)
+        for _ in minari.load_dataset(f"{remote}/x-v0", stream=True):
+            pass
+        before = server.read_statistics()
+
+        minari.download_dataset("x-v0", remote_path=remote, progress=False)
+
+        after = server.read_statistics()
+    asked = {name: count - before["objects"][name] for name, count in after["objects"].items()}
+    assert {name for name, count in asked.items() if count} == {"x-v0/data/metadata.json"}
+    assert after["requests"] - before["requests"] <= 2
+    assert after["nbytes"] - before["nbytes"] <= 2 * manifest
+    assert minari.verify_dataset("x-v0").ok
+
+
 _EPOCH = """
 import sys
 import threading
