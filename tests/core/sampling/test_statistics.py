@@ -17,6 +17,7 @@ import minari_core
 from minari_core import EpisodeBuffer, MinariDataset, SamplingError
 from minari_core.formats.columnar.manifest import STATISTICS_NAME
 from minari_core.sampling import ColumnStatistics, Normalizer, statistics
+from minari_core.statistics import order_statistics, quantiles
 from tests.core.helpers.recorded import (
     DESCRIBED,
     IMAGE,
@@ -88,6 +89,35 @@ def test_statistics_are_those_of_all_rows(
     text = {path for path in wanted if path not in found}
     assert all(path in open_ones or _is_no_column(recorded, path) for path in text), text
     expect_statistics(found, wanted)
+
+
+@pytest.mark.parametrize("is_misleading", [False, True])
+def test_statistics_of_many_rows_are_those_of_all_rows(
+    is_misleading: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = record(NESTED, VECTOR, [30, 1, 25], 3)
+    monkeypatch.setattr(quantiles, "_FEW_ROWS", 0)
+    monkeypatch.setattr(quantiles, "_SEEN_ROWS", 20)
+    monkeypatch.setattr(statistics, "_ELEMENTS_AT_ONCE", 50)
+    if is_misleading:
+        monkeypatch.setattr(order_statistics, "_DEVIATIONS", -100)
+    asked: list[Any] = []
+    finish = order_statistics.NearValues.finish
+
+    def watched(values: Any) -> Any:
+        asked.append(finish(values))
+        return asked[-1]
+
+    monkeypatch.setattr(order_statistics.NearValues, "finish", watched)
+    names = ("observations", "actions", "rewards")
+    wanted: dict[str, list[Any]] = {}
+    for name in names:
+        rows = [row for episode in recorded.episodes for row in getattr(episode, name)]
+        wanted |= leaves(rows, name)
+    with stored(recorded, on_disk=True) as dataset:
+        expect_statistics(dataset.statistics(names), wanted)
+    assert asked
+    assert any(told is None for told in asked) is is_misleading
 
 
 def _is_no_column(recorded: Recorded, path: str) -> bool:

@@ -10,17 +10,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minari_core.statistics import quantiles
-from minari_core.statistics.quantiles import LEVELS, RunningQuantiles
+from minari_core.statistics import order_statistics, quantiles
+from minari_core.statistics.order_statistics import LEVELS
+from minari_core.statistics.quantiles import RunningQuantiles
 
 DTYPES = ("u1", "i1", "?", "i2", "i8", "f2", "f4", "f8")
 
 
 def compute(rows: npt.NDArray[Any], *at: int) -> tuple[Any, float]:
-    running = RunningQuantiles(rows.dtype, rows.shape[1:], len(rows))
+    told = add_all(RunningQuantiles(rows.dtype, rows.shape[1:], len(rows)), rows, *at).finish()
+    assert told is not None
+    return told
+
+
+def add_all(running: RunningQuantiles, rows: npt.NDArray[Any], *at: int) -> RunningQuantiles:
     for block in np.split(rows, at):
         running.add(block)
-    return running.finish()
+    return running
 
 
 @pytest.mark.filterwarnings("ignore:All-NaN")
@@ -70,6 +76,60 @@ def test_quantiles_of_many_rows_are_those_of_numpy(dtype: str, count: int) -> No
         np.testing.assert_allclose(found[0.5][[0, 4]], wanted[2, [0, 4]], rtol=1e-12)
 
 
+@given(st.data(), st.sampled_from(DTYPES), st.sampled_from([(), (3,), (40,)]), st.booleans())
+@settings(max_examples=80)
+def test_quantiles_of_what_lies_near_them_are_those_of_all_or_none(
+    data: st.DataObject, dtype: str, shape: tuple[int, ...], is_tied: bool
+) -> None:
+    count = data.draw(st.integers(1, 600))
+    rng = np.random.default_rng(data.draw(st.integers(0, 999)))
+    rows = (rng.standard_normal((count, *shape)) * (2 if is_tied else 40)).clip(-120, 120)
+    rows = (np.round(rows) if is_tied else rows).astype(dtype)
+    if rows.dtype.kind == "f":
+        rows[rng.random(rows.shape) < 0.1] = rng.choice([np.nan, np.inf, -np.inf])
+    if data.draw(st.booleans()):
+        rows.sort(axis=0)
+    borders = sorted(data.draw(st.lists(st.integers(0, count), max_size=3)))
+    wanted, _ = compute(rows, *borders)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quantiles, "_FEW_ROWS", 0)
+        patch.setattr(quantiles, "_SEEN_ROWS", data.draw(st.sampled_from([1, 5, 50])))
+        patch.setattr(order_statistics, "_DEVIATIONS", data.draw(st.sampled_from([0, 1, 4])))
+        patch.setattr(order_statistics, "_FEW", data.draw(st.sampled_from([1, 30, 1000])))
+        running = RunningQuantiles(rows.dtype, shape, count, lambda positions: rows[positions])
+        told = add_all(running, rows, *borders).finish()
+    if told is None:
+        return
+    for level in LEVELS:
+        assert np.array_equal(told[0][level], wanted[level], equal_nan=True)
+    assert told[1] == 0
+
+
+def test_of_many_rows_few_are_kept() -> None:
+    rows = np.random.default_rng(0).standard_normal((100_000, 2))
+    seen: list[int] = []
+
+    def peek(positions: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        seen.append(len(np.unique(positions)))
+        return rows[positions]
+
+    running = add_all(RunningQuantiles(rows.dtype, (2,), len(rows), peek), rows, 30_000)
+    told = running.finish()
+    assert told is not None
+    wanted = np.quantile(rows, LEVELS, axis=0)
+    np.testing.assert_allclose([told[0][level] for level in LEVELS], wanted, rtol=1e-12)
+    assert len(seen) == 1
+    assert seen[0] > 8000
+    assert isinstance(running._values, order_statistics.NearValues)
+    assert sum(len(values) for values, _ in running._values._kept) < rows.size / 3
+
+
+def test_rows_that_are_unlike_those_that_were_looked_at_are_not_answered_wrongly() -> None:
+    rows = np.random.default_rng(0).standard_normal((100_000, 2))
+    running = RunningQuantiles(rows.dtype, (2,), len(rows), lambda positions: rows[positions] + 9)
+    assert add_all(running, rows).finish() is None
+
+
 @pytest.mark.filterwarnings("error")
 def test_quantiles_of_the_largest_numbers_are_finite() -> None:
     largest = np.finfo(np.float64).max
@@ -101,7 +161,10 @@ def test_rows_that_are_large_are_sampled_so_that_they_fit_into_memory(
     running = RunningQuantiles(np.dtype("f8"), (10,), 10_000)
     for _ in range(10):
         running.add(np.ones((1000, 10)))
-    assert running._kept.nbytes < 16_000
-    found, error = running.finish()
+    assert isinstance(running._values, order_statistics.AllValues)
+    assert running._values._kept.nbytes < 16_000
+    told = running.finish()
+    assert told is not None
+    found, error = told
     assert 0 < error < 1
     assert (found[0.5] == 1).all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from minari_core import MinariDataset, SamplingError
 from minari_core.formats.shards import compression
 from minari_core.sampling import OffsetBatch
+from minari_core.sampling.options.offsets import OffsetOptions
 from minari_core.sampling.options.shared import BATCH_FIELDS
 from tests.core.helpers.recorded import (
     IMAGE,
@@ -216,3 +219,11 @@ def test_offsets_that_make_no_sense_are_refused(options: dict[str, Any], message
         pytest.raises(SamplingError, match=message),
     ):
         dataset.sample_sequences(2, **options)
+
+
+@pytest.mark.parametrize("offsets", [range(10**9), range(10**30), itertools.count()])
+def test_more_offsets_than_any_window_has_are_refused_before_memory_is_taken(
+    offsets: Iterable[int],
+) -> None:
+    with pytest.raises(SamplingError, match=r"'actions' are .*, more than the 1048576 rows"):
+        OffsetOptions(offsets={"actions": offsets})  # type: ignore[arg-type]  # as it is given

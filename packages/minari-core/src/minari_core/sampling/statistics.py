@@ -74,15 +74,24 @@ def compute_statistics(
         firsts = steps.first_steps + (steps.episodes if is_of_rows else 0)
         for path, leaf in gatherer.leaves(name):
             if leaf.dtype.kind in _REAL_KINDS:
+                rows = _Rows(leaf, lengths, firsts)
                 running = _Running()
-                quantiles = RunningQuantiles(leaf.dtype, leaf.row_shape, int(lengths.sum()))
-                for rows in _blocks(lengths, firsts, _rows_at_once(leaf)):
-                    block = _drop_missing(leaf.take(Selection(rows)))
-                    quantiles.add(block)
+                expected = leaf.dtype, leaf.row_shape, rows.total
+                quantiles = RunningQuantiles(*expected, None if storage.fetches_rows else rows.read)
+                for block in rows:
                     running.add(block)
-                if running.count:
-                    levels, error = quantiles.finish()
-                    found[path] = replace(running.finish(), quantiles=levels, rank_error=error)
+                    quantiles.add(block)
+                if running.count == 0:
+                    continue
+                told = quantiles.finish()
+                if told is None:
+                    # The rows that were looked at before were unlike the others.
+                    quantiles = RunningQuantiles(*expected)
+                    for block in rows:
+                        quantiles.add(block)
+                    told = quantiles.finish()
+                levels, error = told or ({}, 0.0)
+                found[path] = replace(running.finish(), quantiles=levels, rank_error=error)
     return found
 
 
@@ -127,9 +136,7 @@ class _Running:
     def add(self, rows: npt.NDArray[Any]) -> None:
         if len(rows) == 0:
             return
-        # Along the axis that is summed over, neighbours should lie beside one another.
-        is_long = rows.ndim == 2 and rows.shape[1] <= _FEW_ELEMENTS
-        values = rows.astype(np.float64, order="F" if is_long else "C")
+        values = rows.astype(np.float64, copy=False)
         with np.errstate(all="ignore"):
             mean = values.mean(axis=0)
             # A value that is not finite shows in the mean, so that most blocks are looked at once.
@@ -198,24 +205,39 @@ def _drop_missing(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return present
 
 
-def _rows_at_once(leaf: FixedGatherer | MaskedGatherer) -> int:
-    elements = math.prod(leaf.row_shape)
-    return max(1, _ELEMENTS_AT_ONCE // max(1, elements))
+class _Rows:
+    """The rows of a column in some runs, as blocks to be summed over."""
 
+    def __init__(
+        self, leaf: FixedGatherer | MaskedGatherer, lengths: Positions, firsts: Positions
+    ) -> None:
+        """Choose them.
 
-def _blocks(lengths: Positions, firsts: Positions, most: int) -> Iterator[Positions]:
-    """Yield the rows of some runs, at most ``most`` at a time.
+        Args:
+            leaf: The column.
+            lengths: The number of rows of each run.
+            firsts: The first row of each run.
+        """
+        self._leaf = leaf
+        self.dtype, self.shape = leaf.dtype, leaf.row_shape
+        self._runs = RankIndex(lengths)
+        self._shifts = firsts - (np.cumsum(lengths) - lengths)
+        self.total = self._runs.total
+        """How many there are; some may be missing."""
 
-    Args:
-        lengths: The number of rows of each run.
-        firsts: The first row of each run.
-        most: The number of rows in a block; the last may have fewer.
-    """
-    runs = RankIndex(lengths)
-    shifts = firsts - (np.cumsum(lengths) - lengths)
-    for start in range(0, runs.total, most):
-        positions = np.arange(start, min(start + most, runs.total), dtype=np.int64)
-        yield positions + shifts.take(runs.runs(positions))
+    def __iter__(self) -> Iterator[npt.NDArray[Any]]:
+        """Read blocks of them, one after another."""
+        most = max(1, _ELEMENTS_AT_ONCE // max(1, math.prod(self._leaf.row_shape)))
+        for start in range(0, self.total, most):
+            yield self.read(np.arange(start, min(start + most, self.total), dtype=np.int64))
+
+    def read(self, positions: Positions) -> npt.NDArray[Any]:
+        """Read those at some positions among all; missing ones are left out."""
+        rows = positions + self._shifts.take(self._runs.runs(positions))
+        block = _drop_missing(self._leaf.take(Selection(rows)))
+        # Along the axis that is summed over, neighbours should lie beside one another.
+        is_long = block.ndim == 2 and block.shape[1] <= _FEW_ELEMENTS
+        return np.asfortranarray(block) if is_long else block
 
 
 def _read_cache(path: Path, fingerprint: str) -> dict[str, dict[str, ColumnStatistics]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeAlias
 
 from minari_core.arguments import check_whole_number
@@ -21,6 +22,7 @@ ColumnOffsets: TypeAlias = tuple[tuple[str, tuple[int, ...]], ...]
 
 # No episode is longer, and a step and an offset have a sum.
 _FARTHEST = 1 << 60
+_MOST_OFFSETS = 1 << 20
 
 
 class OffsetKeywords(SamplerKeywords, total=False):
@@ -78,7 +80,14 @@ def _normalize_offsets(offsets: object) -> ColumnOffsets:
         )
     found = []
     for name, numbers in pairs:
-        rows = numbers if isinstance(numbers, Iterable) and not isinstance(numbers, str) else ()
+        is_text = isinstance(numbers, str)
+        given = numbers if isinstance(numbers, Iterable) and not is_text else ()
+        rows = list(islice(given, _MOST_OFFSETS + 1))
+        if len(rows) > _MOST_OFFSETS:
+            raise SamplingError(
+                f"the offsets of {name!r} are {numbers!r}, more than the {_MOST_OFFSETS} rows of a "
+                "window that there may be"
+            )
         checked = tuple(
             [check_whole_number(f"an offset of {name}", row, -_FARTHEST) for row in rows]
         )
