@@ -240,15 +240,16 @@ def test_single_draws_read_a_part_of_a_stream_and_the_exact_ones_warn_once(
 
 def test_the_exact_order_of_a_stream_is_warned_of_once_with_bytes_and_time(tmp_path: Path) -> None:
     write_dataset(tmp_path / "data", lengths=LENGTHS)
-    stream = open_stream(read_source(tmp_path / "data"))
     for options in ({"order": "exact"}, {"pool_epochs": 1, "order": "pool"}):
+        stream = open_stream(read_source(tmp_path / "data"))
         with pytest.warns(
             MinariWarning, match=r"exact order .* 0\.0\d+ MB, which take about 0\.000\d+ s"
         ) as seen:
             found = list_batches(stream, **options)
         assert len(seen) == 1
         assert sum(len(batch) for batch in found) == 2 * stream.total_steps
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        list_batches(stream)
-        list_batches(stream, shuffle=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            list_batches(stream, order="exact")  # of each stream once
+            list_batches(stream)
+            list_batches(stream, shuffle=False)

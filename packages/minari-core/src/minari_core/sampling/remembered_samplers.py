@@ -154,13 +154,9 @@ class RememberedSamplers:
         from minari_core.sampling.gathering.fetching import choose_for_draws, warn_of_exact
         from minari_core.sampling.orders.pool_draws import PoolDraws
 
-        def warn() -> bool:
-            warn_of_exact(columns)
-            return True
-
         if not choose_for_draws(columns, order, is_weighted=is_weighted):
             if columns.fetches_rows and not is_weighted:
-                self._remember(("warned",), warn)
+                warn_of_exact(columns)
             return None
         if not len(sampler):
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import zip_longest
 from typing import Protocol
+from weakref import WeakSet
 
 from minari_core.errors import SamplingError
 from minari_core.formats.columnar.episode_index import Piece
@@ -18,6 +19,9 @@ WEIGHTS_AND_POOL = (
 """Why the two do not go together."""
 
 _BYTES_PER_SECOND = 10**8
+
+# The streams of which it was said what the exact order takes.
+_warned: WeakSet[ShardedStorage] = WeakSet()
 
 
 class KnowsNeeds(Protocol):
@@ -85,7 +89,10 @@ def choose_for_draws(columns: ShardedStorage, order: str | None, *, is_weighted:
 
 
 def warn_of_exact(storage: ShardedStorage) -> None:
-    """Warn that a permutation of everything soon needs all of a stream."""
+    """Warn once of a stream that a permutation of everything soon needs all of it."""
+    if storage in _warned:
+        return
+    _warned.add(storage)
     nbytes = storage.nbytes
     seconds = nbytes / _BYTES_PER_SECOND
     # Of a small one, neither may read as nothing.
