@@ -48,12 +48,16 @@ def test_what_is_written_is_the_first_step_of_every_so_many(
     assert not index.fits(np.append(lengths, 1))
 
 
-def test_a_file_without_a_trailer_or_for_other_episodes_has_no_index() -> None:
-    lengths = np.arange(1, 100)
-    trailer = encode_trailer(0, lengths)
+def test_a_file_for_other_episodes_has_no_index() -> None:
+    trailer = encode_trailer(0, np.arange(1, 100))
     assert read_episode_starts(memoryview(trailer), 3, "it") is None
-    assert read_episode_starts(memoryview(trailer[:-1]), 99, "it") is None
-    assert read_episode_starts(memoryview(b"short"), 0, "it") is None
+
+
+def test_a_file_without_a_trailer_that_is_no_hdf5_is_damage_with_its_name() -> None:
+    trailer = encode_trailer(0, np.arange(1, 100))
+    for content in (trailer[:-1], b"short", b"", bytes(1000)):
+        with pytest.raises(DatasetDamagedError, match="shard 2: it does not begin as an HDF5"):
+            read_block_checksums(memoryview(content), "shard 2")
 
 
 def test_what_later_versions_add_is_passed_over() -> None:
@@ -180,11 +184,6 @@ def test_a_description_that_is_larger_than_its_file_or_another_one_is_damage() -
     end = struct.pack("<II8s", 1, 0, b"\x89MINARI\n")
     with pytest.raises(DatasetDamagedError, match="a description of 1 bytes is more than the file"):
         read_episode_starts(memoryview(end), 0, "it")
-
-
-def test_a_file_that_is_smaller_than_any_trailer_has_none() -> None:
-    for nbytes in range(17):
-        assert read_episode_starts(memoryview(bytes(nbytes)), 1, "it") is None
 
 
 def test_a_shard_whose_end_was_lost_is_damage_and_not_one_without_a_trailer() -> None:

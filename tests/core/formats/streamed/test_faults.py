@@ -135,6 +135,17 @@ def test_a_shard_of_another_size_than_its_manifest_says_is_an_error(tmp_path: Pa
         stream[0]
 
 
+def test_a_shard_of_zeros_is_an_error_that_names_it(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "data")
+    source = read_source(tmp_path / "data")
+    stream = open_stream(source)
+    for path in (tmp_path / "data").glob("*.h5"):
+        source.replace(path.name, bytes(path.stat().st_size))
+
+    with pytest.raises(DatasetDamagedError, match=r"shard-.*h5: it does not begin as an HDF5 file"):
+        stream[0]
+
+
 def test_a_bit_that_flips_on_its_way_is_fetched_again(tmp_path: Path) -> None:
     wanted = write_numbered(tmp_path / "data")
     source = read_source(tmp_path / "data")

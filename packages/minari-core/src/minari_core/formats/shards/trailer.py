@@ -138,12 +138,11 @@ def _read(
 ) -> Found | None:
     """Read something that a trailer describes, given where its tables end; None without one."""
     description_stop = len(contents) - _END.size
-    if description_stop < 0:
-        return None
-    size, checksum, magic = _END.unpack(contents[description_stop : len(contents)])
-    if magic != _MAGIC:
+    end = bytes(contents[max(0, description_stop) : len(contents)])
+    if len(end) < _END.size or not end.endswith(_MAGIC):
         _check_end(contents, where)
         return None
+    size, checksum, _ = _END.unpack(end)
     try:
         if size > description_stop:
             raise ValueError(f"a description of {size} bytes is more than the file has")
@@ -156,13 +155,13 @@ def _read(
 
 
 def _check_end(contents: Contents, where: str) -> None:
-    """Raise if a file without a trailer goes on behind the end that HDF5 says it has.
+    """Raise if a file without a trailer is not HDF5, or goes on behind the end that this says.
 
     Otherwise a trailer whose last bytes are damaged would be none, and nothing compared any more.
     """
     head = bytes(contents[:_SUPERBLOCK_NBYTES])
     if len(head) < _SUPERBLOCK_NBYTES or not head.startswith(_HDF5):
-        return
+        raise DatasetDamagedError(f"{where}: it does not begin as an HDF5 file does")
     # By the version of the first block: where it has the address of the end.
     end = int.from_bytes(head[40:48] if head[8] < 2 else head[28:36], "little")
     if end < len(contents):
