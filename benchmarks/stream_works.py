@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import sys
 import threading
 import time
@@ -27,6 +28,7 @@ import minari_hub.streaming  # noqa: F401  # as a process has it that has loaded
 BATCH_SIZE = 256
 _WARM = 2.0
 _PORT = 8000
+_MOST_SAID = 1000  # by a worker that fails; a pipe has room for that of all
 
 
 def first(name: str) -> dict[str, float]:
@@ -103,22 +105,35 @@ def from_cache(name: str, local: str, rounds: int) -> dict[str, Any]:
     return {"times": times, "requests": datasets["minari"].stream_statistics().requests - before}
 
 
-def workers(name: str, count: int, batches: int, rank: int = 0, ranks: int = 1) -> dict[str, int]:
-    """Fork workers that draw one epoch together, or a few batches each; how many failed."""
+def workers(name: str, count: int, batches: int, rank: int = 0, ranks: int = 1) -> dict[str, Any]:
+    """Fork workers that draw one epoch together, or a few batches each; how many failed, and why.
+
+    They leave the processor to the server first, as if it were a machine of its own.
+    """
+    os.nice(10)
     shared = _load(name).batches(BATCH_SIZE, seed=0, order="pool", rank=rank, world_size=ranks)
 
     def draw(number: int) -> None:
-        for drawn, _ in enumerate(shared.share(number, count), 1):
-            if drawn == batches:
-                break
+        try:
+            for drawn, _ in enumerate(shared.share(number, count), 1):
+                if drawn == batches:
+                    break
+        except Exception as error:
+            errors.put(f"{type(error).__name__}: {error}"[:_MOST_SAID])
+            raise
 
     context = multiprocessing.get_context("fork")
+    errors = context.SimpleQueue()
     processes = [context.Process(target=draw, args=(number,)) for number in range(count)]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
-    return {"failed": sum(process.exitcode != 0 for process in processes)}
+    causes = set()
+    while not errors.empty():
+        causes.add(errors.get())
+    failed = sum(process.exitcode != 0 for process in processes)
+    return {"failed": failed, "causes": sorted(causes)}
 
 
 def view(name: str) -> dict[str, float]:

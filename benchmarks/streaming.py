@@ -292,11 +292,14 @@ def _measure_machines(cloud: _Cloud, dataset: minari.MinariDataset) -> Figure:
         return cloud.run("workers", dataset, workers, 4, rank, machines)
 
     with ThreadPoolExecutor(machines) as pool:
-        failed = sum(found["failed"] for found in pool.map(run, range(machines)))
+        runs = list(pool.map(run, range(machines)))
+    failed = sum(found["failed"] for found in runs)
+    causes = sorted({cause for found in runs for cause in found["causes"]})
     reads = cloud.server.read_statistics()["objects"][manifest] - before
     return Figure(
         work=f"{machines * workers} workers of {machines} caches at once, 4 batches each",
         minari=f"{failed} failed, metadata.json read {reads} times",
+        obstacle="; ".join(causes),
         target=f"0 failed, {machines} times",
         reached=failed == 0 and reads == machines,
         values={"failed": failed, "reads": reads},

@@ -98,6 +98,33 @@ def test_who_has_stopped_is_not_waited_for_for_ever(
     others.close()
 
 
+@needs_claims
+def test_the_longer_others_take_the_less_often_they_are_looked_for(
+    table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited = [0.0]
+    pauses: list[tuple[float, float]] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append((waited[0], seconds))
+        waited[0] += seconds
+
+    monkeypatch.setattr("minari_core.ranges.claims.time.monotonic", lambda: waited[0])
+    monkeypatch.setattr("minari_core.ranges.claims.time.sleep", sleep)
+    others = open_claims(table, _FIRST)
+    others.take(np.array([1]))
+
+    turns = take_turns(open_claims(table, _FIRST), AtHand().find, np.array([1]))
+    while not len(next(turns)):
+        pass
+
+    assert sum(before < 1 for before, _ in pauses) > 20
+    assert sum(before < 10 for before, _ in pauses) < 100
+    assert len(pauses) < 200
+    assert all(pause <= max(0.02, min(before / 8, 0.5)) for before, pause in pauses)
+    others.close()
+
+
 def test_without_claims_all_that_is_not_at_hand_is_fetched_at_once() -> None:
     turns = take_turns(NoClaims(), AtHand(1).find, np.arange(3))
     assert [turn.tolist() for turn in turns] == [[0, 2]]

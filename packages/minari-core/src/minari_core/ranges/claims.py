@@ -26,7 +26,8 @@ with suppress(ModuleNotFoundError):  # Windows has none
     import fcntl
 
 _PATIENCE_SECONDS = 60.0
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.02
+_FIRST_PAUSE, _SHORT_PAUSE, _LONGEST_PAUSE = 0.001, 0.02, 0.5
+_PAUSING_SHARE = 1 / 8
 # What Linux calls `struct flock`, where numbers of bytes have 64 bits.
 _LOCK = struct.Struct("hhqqi4x")
 
@@ -115,7 +116,8 @@ def take_turns(
         while True:
             # Whoever has given up a claim has stored its block before, or has failed.
             is_mine = claims.take(blocks)
-            if time.monotonic() - began > _PATIENCE_SECONDS:
+            waited = time.monotonic() - began
+            if waited > _PATIENCE_SECONDS:
                 is_mine[:] = True  # it may have been stopped
             is_missing = ~find(blocks)
             yield blocks[is_mine & is_missing]
@@ -123,4 +125,6 @@ def take_turns(
             if not len(blocks):
                 return
             time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            # Where a server is slow, hundreds of processes that wait must not make it slower.
+            seldom = min(_PAUSING_SHARE * waited, _LONGEST_PAUSE)
+            pause = max(min(2 * pause, _SHORT_PAUSE), seldom)
