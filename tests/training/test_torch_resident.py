@@ -20,7 +20,7 @@ from minari_core.torch import ResidentData, to_tensors  # noqa: E402
 
 
 @pytest.mark.parametrize("chosen", [slice(None), slice(1, None, 2), [2, 0, 2]])
-@pytest.mark.parametrize("n_step", [1, 2, 100])
+@pytest.mark.parametrize("n_step", [1, 2, 100, 20_000])
 def test_transitions_are_those_of_the_sampler(chosen: Any, n_step: int) -> None:
     dataset = walks.of_vectors()[chosen]
     sampler = dataset.transition_sampler(n_step=n_step, discount=0.9)
@@ -34,6 +34,36 @@ def test_transitions_are_those_of_the_sampler(chosen: Any, n_step: int) -> None:
     for name, tensor in found.items():
         torch.testing.assert_close(tensor, wanted[name], rtol=1e-12, atol=0)
     assert set(data.sample(7, n_step=n_step)) == set(found)
+    # All were read once, and what the steps come to is kept now.
+    for some in (positions, positions[::-1][:3].copy()):
+        again = data.read(torch.from_numpy(some), n_step=n_step, discount=0.9)
+        for name, tensor in again.items():
+            assert torch.equal(tensor, found[name][some]), name
+
+
+def test_what_is_kept_of_some_steps_ahead_is_not_given_for_others() -> None:
+    dataset = walks.of_vectors()
+    data = ResidentData(dataset)
+    positions = np.arange(len(data))
+    for n_step, discount in ((2, 0.9), (3, 0.9), (3, 0.5), (1, 0.5), (2, 0.9)):
+        sampler = dataset.transition_sampler(n_step=n_step, discount=discount)
+        wanted = to_tensors(sampler.read(positions))
+        for _ in range(3):
+            found = data.read(torch.from_numpy(positions), n_step=n_step, discount=discount)
+            for name, tensor in found.items():
+                torch.testing.assert_close(tensor, wanted[name], rtol=1e-12, atol=0)
+
+
+def test_the_sum_of_rewards_of_a_step_is_the_same_in_every_batch() -> None:
+    data = ResidentData(walks.of_vectors())
+    positions = torch.arange(len(data))
+    whole = data.read(positions, n_step=30, discount=0.97)["rewards"]
+    for size in (1, 2, 3, 7):
+        # Nothing is kept of the steps ahead: these batches are less than a quarter of all.
+        fresh = ResidentData(walks.of_vectors(f"walks/batches-of-{size}-v0"))
+        for some in positions[40:].split(size)[:3]:
+            found = fresh.read(some, n_step=30, discount=0.97)["rewards"]
+            assert torch.equal(found, whole[some])
 
 
 @pytest.mark.parametrize("length", [1, 3, 50])
@@ -80,11 +110,16 @@ def test_data_that_does_not_fit_takes_turns_and_says_so() -> None:
     seen: set[tuple[int, int]] = set()
     sizes = set()
     for _ in range(300):
-        batch = data.sample(16)
+        batch = data.sample(16, n_step=2, discount=1.0)
         sizes.add(len(data))
         seen |= {(int(episode), int(step)) for episode, step in batch["actions"].tolist()}
         episodes = batch["observations"][:, 0]
         assert torch.equal(episodes, batch["next_observations"][:, 0])
+        row = batch["observations"][:, 1]
+        count = batch["next_observations"][:, 1] - row
+        assert set(count.tolist()) <= {1.0, 2.0}
+        # A reward is the episode's thousand and the step.
+        assert torch.equal(batch["rewards"], count * (1000 * episodes + row) + count - 1)
     assert seen == {(episode, step) for episode, step in walks.EVERY_STEP if episode in (1, 2)}
     assert max(sizes) < dataset.total_steps
     with pytest.raises(SamplingError, match="an episode takes"):
