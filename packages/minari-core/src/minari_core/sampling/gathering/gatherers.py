@@ -153,11 +153,11 @@ class FixedGatherer(Gatherer):
             count = len(before.rows)
             both = self.take(Selection(np.concatenate((before.rows, after.rows))))
             pair: Pair = (both[:count], both[count:])
-        elif self._spanned is not None and before.are_whole:
-            numbers = before.numbers(self._firsts)
-            pair = self._spanned.take_both(before.rows, after.rows, numbers)
         else:
-            return super().take_pairs(before, after, outs=outs)
+            numbers = None if self._spanned is None else before.numbers_of_episodes()
+            if self._spanned is None or numbers is None:
+                return super().take_pairs(before, after, outs=outs)
+            pair = self._spanned.take_both(before.rows, after.rows, numbers)
         return self._fill(outs[0], pair[0]), self._fill(outs[1], pair[1])
 
     def _fill(self, out: Any, value: Array) -> Any:

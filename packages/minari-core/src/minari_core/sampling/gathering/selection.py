@@ -47,10 +47,16 @@ class Selection:
         self._numbers: Rows | None = None
         self._groups: list[tuple[int, Rows, Rows]] | None = None
 
-    @property
-    def are_whole(self) -> bool:
-        """Whether the episodes of the rows are known, and none lies in more than one shard."""
-        return self._of_episodes is not None and self._of_episodes.numbers() is not None
+    def numbers_of_episodes(self) -> Rows | None:
+        """Return the shard of each row, as `numbers` does, if that of its episode tells it.
+
+        Returns:
+            None if the episodes are not known, or one lies in more than one shard.
+        """
+        known = None if self._of_episodes is None else self._of_episodes.numbers()
+        if known is None or self.rows.ndim == 1:
+            return known
+        return known.reshape(-1, *(1,) * (self.rows.ndim - 1))
 
     def numbers(self, firsts: Rows) -> Rows:
         """Return the shard of each row, in a shape that broadcasts to that of the rows.
@@ -59,11 +65,9 @@ class Selection:
             firsts: The first row of each shard, and the number of all.
         """
         if self._numbers is None:
-            known = None if self._of_episodes is None else self._of_episodes.numbers()
-            if known is not None:
-                self._numbers = known.reshape(-1, *(1,) * (self.rows.ndim - 1))
-            else:
-                self._numbers = np.searchsorted(firsts, self.rows, side="right") - 1
+            self._numbers = self.numbers_of_episodes()
+        if self._numbers is None:
+            self._numbers = np.searchsorted(firsts, self.rows, side="right") - 1
         return self._numbers
 
     def groups(self, firsts: Rows) -> list[tuple[int, Rows, Rows]]:

@@ -27,7 +27,7 @@ class SpannedArrays:
     element that is not a row: what lies between the arrays may not even be mapped.
     """
 
-    __slots__ = ("_count", "_dtype", "_nbytes", "_rows", "_segments", "_shape", "_table")
+    __slots__ = ("_count", "_nbytes", "_row", "_rows", "_segments", "_table")
 
     def __init__(self, segments: Segments[Array], column: FixedColumn) -> None:
         """Span the arrays of a column for which `can_span` is true.
@@ -37,10 +37,11 @@ class SpannedArrays:
             column: Their dtype and shape.
         """
         self._segments = segments
-        self._dtype = column.dtype
-        self._shape = column.shape
-        self._nbytes = _row_nbytes(column)
-        self._rows: Array = np.asarray(_AddressSpace(self._nbytes))
+        # A view as rows takes less than one as elements and their shape.
+        self._row = np.dtype((column.dtype, column.shape))
+        # numpy multiplies by a number of its own sooner than by one of Python.
+        self._nbytes = np.array(self._row.itemsize)
+        self._rows: Array = np.asarray(_AddressSpace(self._row.itemsize))
         self._count = len(segments.filled)
         self._table = _Table(segments.era, len(segments))
 
@@ -55,8 +56,7 @@ class SpannedArrays:
             A fresh array of shape (*rows.shape, *row).
         """
         table, bases = self._locate(numbers)
-        bases = bases + rows * self._nbytes
-        taken = self._gather(bases)
+        taken = self._gather(rows, bases)
         del table  # until here, nothing may be unmapped
         return taken
 
@@ -66,7 +66,7 @@ class SpannedArrays:
         others: npt.NDArray[np.int64],
         numbers: npt.NDArray[np.int64],
     ) -> tuple[Array, Array]:
-        """Gather rows and others of the same arrays in one go, which is faster than twice.
+        """Gather rows and others of the same arrays, which are looked up once.
 
         Args:
             rows: As for `take`.
@@ -74,20 +74,18 @@ class SpannedArrays:
             numbers: As for `take`.
 
         Returns:
-            The two halves of a fresh array.
+            Two fresh arrays.
         """
         table, bases = self._locate(numbers)
-        offsets = np.empty((2, *rows.shape), dtype=np.int64)
-        for half, wanted in zip(offsets, (rows, others), strict=True):
-            np.multiply(wanted, self._nbytes, out=half)
-            half += bases
-        one, other = self._gather(offsets)
+        both = self._gather(rows, bases), self._gather(others, bases)
         del table  # as above
-        return one, other
+        return both
 
-    def _gather(self, offsets: npt.NDArray[np.int64]) -> Array:
-        taken: Array = self._rows[offsets.reshape(-1)].view(self._dtype)
-        return taken.reshape(*offsets.shape, *self._shape)
+    def _gather(self, rows: npt.NDArray[np.int64], bases: npt.NDArray[np.int64]) -> Array:
+        offsets = np.multiply(rows, self._nbytes, order="C")
+        offsets += bases
+        taken: Array = self._rows[offsets].view(self._row)
+        return taken
 
     def _locate(self, numbers: npt.NDArray[np.int64]) -> tuple[_Table, npt.NDArray[np.int64]]:
         """Return where row 0 would lie if all rows lay as those of each of some arrays do.
