@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 import zlib
@@ -21,6 +22,7 @@ from minari_core.errors import (
 from minari_core.ranges import stream as streams
 from minari_core.ranges.blocks import BLOCK_NBYTES, Blocks
 from minari_core.ranges.checksums import BlockChecksums
+from minari_core.ranges.source import ObjectVersion
 from minari_core.ranges.stream import Stream
 from minari_core.storage.file_map import Contents
 from minari_core.testing import MemorySource
@@ -423,6 +425,30 @@ def test_a_fork_counts_and_fetches_anew_and_leaves_its_parent_as_it_is() -> None
     assert os.waitpid(child, 0)[1] == 0
     assert stream.read_statistics() == before
     assert len(source.requests) == len(private_source.requests) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs claims")
+def test_processes_that_begin_with_the_same_object_ask_for_its_version_once() -> None:
+    class SlowToLook(MemorySource):
+        def version(self, name: str) -> ObjectVersion:
+            time.sleep(0.1)
+            return super().version(name)
+
+    stream, _ = make_stream(SlowToLook(OBJECTS), cache_nbytes=10**9)
+    expect_blocks(stream, "b", 0)  # so that the folder is there
+    children: list[int] = []
+    for _ in range(4):
+        child = os.fork()
+        if child == 0:
+            try:
+                expect_blocks(stream, "c", 0)
+            except BaseException:
+                os._exit(100)
+            os._exit(stream.read_statistics().requests)
+        children.append(child)
+    requests = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    # Of the one block, and of the version before it.
+    assert sorted(requests) in ([0, 0, 0, 2], [0, 0, 1, 1])
 
 
 def test_the_seconds_that_readers_wait_are_summed() -> None:

@@ -7,12 +7,14 @@ import os
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from minari_core.cache.entry import CONTENTS, is_in_use, is_pinned
 from minari_core.cache.opening import open_entry
 from minari_core.cache.settings import cache_root
 from minari_core.errors import CacheError, DatasetBusyError, DatasetWriteError
+from minari_core.ranges.claims import Claims, open_claims
 from minari_core.ranges.segments import (
     BLOCKS_SUFFIX,
     SegmentFile,
@@ -27,6 +29,7 @@ KIND = "streams"
 CACHE_NBYTES = 10 * 10**9
 """The size of all of them together, unless a caller says otherwise."""
 
+_OPENINGS = "openings"
 _MEASURED_PARTS = 32  # one part in so many of the bound is stored before all is measured again
 _SPARE_PARTS = 16  # one part in so many is freed beyond what has to be
 _RECENT_SECONDS = 3600.0
@@ -55,6 +58,13 @@ class CacheFolder:
     def open(self, name: str, version: ObjectVersion | None) -> SegmentFile | None:
         """Open the files of the segment of an object; see `open_segment`."""
         return open_segment(self._folder / f"{name}{BLOCKS_SUFFIX}", version)
+
+    def claim_openings(self) -> Claims:
+        """Open claims of objects by their numbers: who has one makes the segment of its object."""
+        path = self._folder / _OPENINGS
+        with suppress(OSError):
+            path.touch()
+        return open_claims(path, 0)
 
     def remove(self, name: str) -> None:
         """Remove the segment of an object."""

@@ -11,6 +11,7 @@ from typing import NoReturn
 from weakref import WeakSet
 
 import numpy as np
+import numpy.typing as npt
 
 from minari_core.errors import DatasetChangedError, DatasetDamagedError, RemoteObjectNotFoundError
 from minari_core.ranges.blocks import BLOCK_NBYTES, BlockLayout, Blocks
@@ -139,12 +140,29 @@ class Stream:
 
     def open_segment(self, number: int) -> Segment:
         """Open the segment of an object, for a new generation."""
-        name, size = self._objects[number]
         folder = self._find_folder()
-        if folder is not None:
-            found = folder.open(name, None)
-            if found is not None and found.version.size == size:
-                return Segment(found.version, found)
+        if folder is None:
+            return self._open_new(None, number)
+        name, size = self._objects[number]
+        known: list[Segment] = []
+
+        def look(numbers: Blocks) -> npt.NDArray[np.bool_]:
+            file = folder.open(name, None)
+            if file is not None and file.version.size == size:
+                known.append(Segment(file.version, file))
+            return np.full(len(numbers), bool(known))
+
+        wanted = np.array([number])
+        if not look(wanted).all():
+            # Many workers begin with the same objects.
+            for missing in take_turns(folder.claim_openings(), look, wanted):
+                if len(missing):
+                    return self._open_new(folder, number)
+        return known[0]
+
+    def _open_new(self, folder: CacheFolder | None, number: int) -> Segment:
+        """Ask for the version of an object, and make its segment."""
+        name, size = self._objects[number]
         self._counter.add(requests=1)
         try:
             version = self.source.version(name)
