@@ -110,7 +110,7 @@ def workers(name: str, count: int, batches: int, rank: int = 0, ranks: int = 1) 
 
     They leave the processor to the server first, as if it were a machine of its own.
     """
-    os.nice(10)
+    os.nice(19)
     shared = _load(name).batches(BATCH_SIZE, seed=0, order="pool", rank=rank, world_size=ranks)
 
     def draw(number: int) -> None:

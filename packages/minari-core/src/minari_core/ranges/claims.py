@@ -25,7 +25,7 @@ from minari_core.ranges.blocks import Blocks
 with suppress(ModuleNotFoundError):  # Windows has none
     import fcntl
 
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 120.0  # longer than a source goes on trying
 _FIRST_PAUSE, _SHORT_PAUSE, _LONGEST_PAUSE = 0.001, 0.02, 0.5
 _PAUSING_SHARE = 1 / 8
 # What Linux calls `struct flock`, where numbers of bytes have 64 bits.
