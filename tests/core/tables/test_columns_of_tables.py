@@ -227,7 +227,7 @@ def test_images_of_one_size_and_of_8_bits_a_channel_are_decoded() -> None:
     for files, size, said in (
         ([one, other], None, r"^column 'x': image 1 is of size \(3, 2\), and others of \(2, 3\)$"),
         ([one], (3, 2), r"^column 'x': image 0 is of size \(2, 3\), and others of \(3, 2\)$"),
-        ([make_image("I;16")], None, r"^column 'x': image 0 is of Pillow's mode 'I;16', and not"),
+        ([make_image("I;16")], None, r"^column 'x': image 0 is of Pillow's mode 'I(;16)?', and"),
         ([make_image("L", kind="BMP")], None, r"^column 'x': image 0 cannot be decoded: "),
         ([one, make_image("RGB")], None, r"^column 'x': image 1 has other channels than the first"),
         ([one[:-30]], None, r"^column 'x': image 0 cannot be decoded: "),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import operator
 import re
 
+import numpy as np
+
 from minari_core.errors import DataError, SamplingError
 from minari_core.messages import format_value
 
@@ -80,7 +82,7 @@ def _check_count(name: str, value: object, smallest: int, otherwise: str) -> int
 
 def _to_int(value: object) -> int | None:
     """Python's own whole number; None for anything else, and for booleans."""
-    if isinstance(value, bool):
+    if isinstance(value, bool | np.bool_):  # which numpy 1 takes for an index, with a warning
         return None
     try:
         return operator.index(value)  # type: ignore[arg-type]  # anything may come from a caller
