@@ -143,6 +143,7 @@ def test_an_encrypted_connection_goes_through_a_proxy(
 
 def test_connections_of_a_pool_that_nobody_has_any_more_are_ended() -> None:
     address = ("127.0.0.1", 0)
+    gc.collect()  # what others have left, such as servers of refused connections
     with LoopbackServer(address, _Handler) as server, warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always", ResourceWarning)
         pool = HttpPool()
