@@ -18,9 +18,7 @@ DTYPES = ("u1", "i1", "?", "i2", "i8", "f2", "f4", "f8")
 
 
 def compute(rows: npt.NDArray[Any], *at: int) -> tuple[Any, float]:
-    told = add_all(RunningQuantiles(rows.dtype, rows.shape[1:], len(rows)), rows, *at).finish()
-    assert told is not None
-    return told
+    return add_all(RunningQuantiles(rows.dtype, rows.shape[1:], len(rows)), rows, *at).finish(())
 
 
 def add_all(running: RunningQuantiles, rows: npt.NDArray[Any], *at: int) -> RunningQuantiles:
@@ -97,12 +95,10 @@ def test_quantiles_of_what_lies_near_them_are_those_of_all_or_none(
         patch.setattr(order_statistics, "_DEVIATIONS", data.draw(st.sampled_from([0, 1, 4])))
         patch.setattr(order_statistics, "_FEW", data.draw(st.sampled_from([1, 30, 1000])))
         running = RunningQuantiles(rows.dtype, shape, count, lambda positions: rows[positions])
-        told = add_all(running, rows, *borders).finish()
-    if told is None:
-        return
+        found, error = add_all(running, rows, *borders).finish(np.split(rows, borders))
     for level in LEVELS:
-        assert np.array_equal(told[0][level], wanted[level], equal_nan=True)
-    assert told[1] == 0
+        assert np.array_equal(found[level], wanted[level], equal_nan=True)
+    assert error == 0
 
 
 def test_of_many_rows_few_are_kept() -> None:
@@ -114,20 +110,24 @@ def test_of_many_rows_few_are_kept() -> None:
         return rows[positions]
 
     running = add_all(RunningQuantiles(rows.dtype, (2,), len(rows), peek), rows, 30_000)
-    told = running.finish()
-    assert told is not None
+    found, _ = running.finish(())
     wanted = np.quantile(rows, LEVELS, axis=0)
-    np.testing.assert_allclose([told[0][level] for level in LEVELS], wanted, rtol=1e-12)
+    np.testing.assert_allclose([found[level] for level in LEVELS], wanted, rtol=1e-12)
     assert len(seen) == 1
     assert seen[0] > 8000
     assert isinstance(running._values, order_statistics.NearValues)
     assert sum(len(values) for values, _ in running._values._kept) < rows.size / 3
 
 
-def test_rows_that_are_unlike_those_that_were_looked_at_are_not_answered_wrongly() -> None:
+def test_rows_that_are_unlike_those_that_were_looked_at_are_read_again() -> None:
     rows = np.random.default_rng(0).standard_normal((100_000, 2))
     running = RunningQuantiles(rows.dtype, (2,), len(rows), lambda positions: rows[positions] + 9)
-    assert add_all(running, rows).finish() is None
+    blocks = iter(np.split(rows, [40_000]))
+    found, error = add_all(running, rows).finish(blocks)
+    wanted, _ = compute(rows)
+    assert list(blocks) == []
+    assert error == 0
+    assert all(np.array_equal(found[level], wanted[level]) for level in LEVELS)
 
 
 @pytest.mark.filterwarnings("error")
@@ -163,8 +163,6 @@ def test_rows_that_are_large_are_sampled_so_that_they_fit_into_memory(
         running.add(np.ones((1000, 10)))
     assert isinstance(running._values, order_statistics.AllValues)
     assert running._values._kept.nbytes < 16_000
-    told = running.finish()
-    assert told is not None
-    found, error = told
+    found, error = running.finish(())
     assert 0 < error < 1
     assert (found[0.5] == 1).all()

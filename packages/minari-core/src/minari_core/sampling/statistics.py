@@ -76,22 +76,14 @@ def compute_statistics(
             if leaf.dtype.kind in _REAL_KINDS:
                 rows = _Rows(leaf, lengths, firsts)
                 running = _Running()
-                expected = leaf.dtype, leaf.row_shape, rows.total
-                quantiles = RunningQuantiles(*expected, None if storage.fetches_rows else rows.read)
+                peek = None if storage.fetches_rows else rows.read
+                quantiles = RunningQuantiles(leaf.dtype, leaf.row_shape, rows.total, peek)
                 for block in rows:
                     running.add(block)
                     quantiles.add(block)
-                if running.count == 0:
-                    continue
-                told = quantiles.finish()
-                if told is None:
-                    # The rows that were looked at before were unlike the others.
-                    quantiles = RunningQuantiles(*expected)
-                    for block in rows:
-                        quantiles.add(block)
-                    told = quantiles.finish()
-                levels, error = told or ({}, 0.0)
-                found[path] = replace(running.finish(), quantiles=levels, rank_error=error)
+                if running.count:
+                    levels, error = quantiles.finish(rows)
+                    found[path] = replace(running.finish(), quantiles=levels, rank_error=error)
     return found
 
 
@@ -219,7 +211,6 @@ class _Rows:
             firsts: The first row of each run.
         """
         self._leaf = leaf
-        self.dtype, self.shape = leaf.dtype, leaf.row_shape
         self._runs = RankIndex(lengths)
         self._shifts = firsts - (np.cumsum(lengths) - lengths)
         self.total = self._runs.total

@@ -53,7 +53,7 @@ class AllValues(OrderStatistics):
         self._kept[:, self.count : end] = rows.T
         self.count = end
 
-    def finish(self) -> tuple[Pairs, Counts] | None:
+    def finish(self) -> tuple[Pairs, Counts]:
         values = self._kept[:, : self.count]
         counts = np.full(len(values), self.count)
         if values.dtype.kind == "f":

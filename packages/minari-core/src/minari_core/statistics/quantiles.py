@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -50,7 +50,7 @@ class RunningQuantiles:
             peek: Reads rows by their positions among all, in order, without those that are
                 missing. With it, only what lies near the quantiles of some rows is kept.
         """
-        self._row_shape = row_shape
+        self._dtype, self._row_shape, self._rows = dtype, row_shape, rows
         self._size = math.prod(row_shape)
         most = max(1, min(_MOST_ROWS, _MOST_NBYTES // max(1, self._size * dtype.itemsize)))
         self._share = most / max(rows, 1)
@@ -73,16 +73,23 @@ class RunningQuantiles:
             flat = flat[: self._room - self._values.count]
         self._values.add(flat)
 
-    def finish(self) -> tuple[_Quantiles, float] | None:
+    def finish(self, rows: Iterable[npt.NDArray[Any]]) -> tuple[_Quantiles, float]:
         """Return the quantiles by their levels, and by how much their ranks may be off.
 
         Between two values they are interpolated linearly. The error is a share of the rows, by the
         inequality of Dvoretzky, Kiefer and Wolfowitz with the constant of Massart (1990, "The tight
         constant in the Dvoretzky–Kiefer–Wolfowitz inequality"); 0 of what is exact.
+
+        Args:
+            rows: The blocks that were added. They are read again if those rows that were looked at
+                before them were so unlike the others that not enough was kept.
         """
         told = self._values.finish()
         if told is None:
-            return None
+            every = RunningQuantiles(self._dtype, self._row_shape, self._rows)
+            for block in rows:
+                every.add(block)
+            return every.finish(())
         pairs, counts = told
         share = np.multiply.outer(counts - 1, LEVELS) % 1
         # Products first: the difference of two finite numbers may not be finite.
