@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
@@ -45,11 +46,18 @@ def running(folder: Path) -> Iterator[ObjectServer]:
 
 
 @pytest.fixture
-def server(running: ObjectServer, folder: Path, monkeypatch: pytest.MonkeyPatch) -> ObjectServer:
+def server(running: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectServer]:
     running.inject()
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", running.url)
     monkeypatch.setenv("HF_ENDPOINT", running.url)
-    return running
+    yield running
+    # What was to be fetched ahead is not to be tried again in the tests of others.
+    running.inject()
+    gc.collect()
+    for thread in threading.enumerate():
+        if thread.name == "minari-ahead":
+            thread.join(30)
+            assert not thread.is_alive()
 
 
 class _OnTheServer(RangeSourceConformance):

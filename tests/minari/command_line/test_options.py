@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import threading
@@ -209,8 +208,6 @@ def test_a_page_is_opened_unless_it_is_not_to_be(
         name = f"{remote}/{name}"
     opened: list[str] = []
     monkeypatch.setattr(webbrowser, "open", opened.append)
-    # A thread of another test may still be trying to reach a server that is gone.
-    monkeypatch.setattr(logging.getLogger("minari_hub.transfer.retrying"), "disabled", True)
     spy = Spy(serve)
     monkeypatch.setattr("minari.viewer.server.serve", spy)
 
